@@ -1,0 +1,97 @@
+"""A real Mosquitto broker that a test owns."""
+
+import getpass
+from dataclasses import dataclass
+from pathlib import Path
+from signal import SIGKILL
+
+from tests.support.net import accepts_connections, free_port
+from tests.support.processes import ServerProcess, find_program
+
+
+@dataclass(frozen=True, kw_only=True)
+class BrokerTls:
+    """The PEM files of a broker that asks for client certificates, and of one client that it accepts."""
+
+    ca: Path
+    server_certificate: Path
+    server_key: Path
+    client_certificate: Path
+    client_key: Path
+
+
+class Mosquitto:
+    """Mosquitto on a port of 127.0.0.1 that stays the same over `stop()` and `start()`, as do its sessions.
+
+    Anybody may connect; with `tls` everybody with a certificate of its CA, and the certificate's CN is the user name.
+    """
+
+    def __init__(self, directory: Path, *, tls: BrokerTls | None = None) -> None:
+        """Write the configuration into `directory` (must exist); `start()` runs the broker."""
+        self.host = "127.0.0.1"
+        self.port = free_port()
+        self.tls = tls
+        program = find_program("mosquitto", debian_package="mosquitto")
+        configuration = directory / "mosquitto.conf"
+        configuration.write_text("\n".join([*self._common(directory), *self._tls_lines()]) + "\n")
+        self._process = ServerProcess(
+            [program, "-c", str(configuration)],
+            log=directory / "mosquitto.log",
+            ready=lambda: accepts_connections(self.host, self.port),
+        )
+
+    @property
+    def url(self) -> str:
+        """`mqtt://` or `mqtts://`, host and port."""
+        return f"{'mqtts' if self.tls else 'mqtt'}://{self.host}:{self.port}"
+
+    @property
+    def running(self) -> bool:
+        """Whether the broker process is alive."""
+        return self._process.running
+
+    def start(self) -> None:
+        """Start the broker and return once it accepts connections."""
+        self._process.start()
+
+    def stop(self) -> None:
+        """Stop it; sessions, queued and retained messages are kept for the next start."""
+        self._process.stop()
+
+    def kill(self) -> None:
+        """End it at once; what it kept in memory is lost."""
+        self._process.stop(SIGKILL)
+
+    def restart(self) -> None:
+        """Stop and start."""
+        self.stop()
+        self.start()
+
+    def log_text(self) -> str:
+        """What the broker has logged so far: connections, disconnections, refusals."""
+        return self._process.log_text()
+
+    def _common(self, directory: Path) -> list[str]:
+        return [
+            f"listener {self.port} {self.host}",
+            "allow_anonymous true",
+            "persistence true",
+            f"persistence_location {directory}/",
+            "set_tcp_nodelay true",
+            f"user {getpass.getuser()}",  # started by root it would drop to an account that cannot write here
+            "log_dest stderr",  # not buffered, so that a test sees a line when it is written
+            "log_type all",
+            "connection_messages true",
+        ]
+
+    def _tls_lines(self) -> list[str]:
+        if self.tls is None:
+            return []
+        return [
+            f"cafile {self.tls.ca}",
+            f"certfile {self.tls.server_certificate}",
+            f"keyfile {self.tls.server_key}",
+            "require_certificate true",
+            "use_identity_as_username true",
+            "tls_version tlsv1.2",
+        ]
