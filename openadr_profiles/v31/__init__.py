@@ -1,0 +1,77 @@
+"""OpenADR 3.1: the core model. Every other language is translated to and from these objects."""
+
+from openadr_profiles.v31.codec import decode, encode
+from openadr_profiles.v31.common import Interval, IntervalPeriod, Metadata, Point, Value, ValuesMap
+from openadr_profiles.v31.descriptors import (
+    EventPayloadDescriptor,
+    ProgramPayloadDescriptor,
+    ReportDescriptor,
+    ReportPayloadDescriptor,
+)
+from openadr_profiles.v31.duration import FOREVER, ZERO, Duration
+from openadr_profiles.v31.errors import Invalid
+from openadr_profiles.v31.event import Event, EventRequest
+from openadr_profiles.v31.instant import NOW, Start, format_instant, parse_instant
+from openadr_profiles.v31.problem import Problem
+from openadr_profiles.v31.program import Program, ProgramDescription, ProgramRequest
+from openadr_profiles.v31.report import Report, ReportRequest, ReportResource
+from openadr_profiles.v31.resource import BlResourceRequest, Resource, VenResourceRequest
+from openadr_profiles.v31.ven import BlVenRequest, Ven, VenVenRequest
+from openadr_profiles.v31.vocabulary import (
+    AGGREGATED_REPORT,
+    Attribute,
+    DataQuality,
+    EventPayloadType,
+    ObjectType,
+    OperatingState,
+    ReadingType,
+    ReportPayloadType,
+    Unit,
+)
+
+__all__ = [
+    "AGGREGATED_REPORT",
+    "FOREVER",
+    "NOW",
+    "ZERO",
+    "Attribute",
+    "BlResourceRequest",
+    "BlVenRequest",
+    "DataQuality",
+    "Duration",
+    "Event",
+    "EventPayloadDescriptor",
+    "EventPayloadType",
+    "EventRequest",
+    "Interval",
+    "IntervalPeriod",
+    "Invalid",
+    "Metadata",
+    "ObjectType",
+    "OperatingState",
+    "Point",
+    "Problem",
+    "Program",
+    "ProgramDescription",
+    "ProgramPayloadDescriptor",
+    "ProgramRequest",
+    "ReadingType",
+    "Report",
+    "ReportDescriptor",
+    "ReportPayloadDescriptor",
+    "ReportPayloadType",
+    "ReportRequest",
+    "ReportResource",
+    "Resource",
+    "Start",
+    "Unit",
+    "Value",
+    "ValuesMap",
+    "Ven",
+    "VenResourceRequest",
+    "VenVenRequest",
+    "decode",
+    "encode",
+    "format_instant",
+    "parse_instant",
+]
