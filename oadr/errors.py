@@ -1,0 +1,96 @@
+"""What went wrong, in one line, and the exit code that says so to a script.
+
+Rooms raise their own exceptions and know nothing of exit codes; the table below is the one place that joins the two.
+It names classes by text, so that a device without the server's libraries never imports them.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from enum import IntEnum
+from typing import Final
+
+import structlog
+import typer
+
+
+class Exit(IntEnum):
+    """Exit codes of every ``oadr`` command (documented in README and ``docs/cli.md``)."""
+
+    OK = 0
+    UNEXPECTED = 1
+    USAGE = 2
+    CONFIGURATION = 3
+    UNREACHABLE = 4
+    UNAUTHORIZED = 5
+    REFUSED = 6
+    CHECK_FAILED = 7
+    INTERRUPTED = 130
+
+
+class Failure(Exception):
+    """A command cannot go on: what, why and what to do, with its exit code."""
+
+    def __init__(self, message: str, code: Exit) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+_CODES: Final[dict[str, Exit]] = {
+    "oadr.config.ConfigError": Exit.CONFIGURATION,
+}
+
+
+def exit_code_of(error: BaseException) -> Exit | None:
+    """The code for an exception of one of the rooms, or None when it is not one that a user can act on."""
+    for class_ in type(error).__mro__:
+        if code := _CODES.get(f"{class_.__module__}.{class_.__qualname__}"):
+            return code
+    return None
+
+
+@contextmanager
+def reporting() -> Iterator[None]:
+    """Turn exceptions into one clear line on standard error and an exit code, never a traceback."""
+    try:
+        yield
+    except Failure as failure:
+        _say(str(failure))
+        raise typer.Exit(failure.code) from None
+    except KeyboardInterrupt:
+        raise typer.Exit(Exit.INTERRUPTED) from None
+    except ModuleNotFoundError as error:
+        extra = _EXTRAS.get((error.name or "").partition(".")[0])
+        if extra is None:
+            raise
+        _say(f"this command needs the library {error.name}: install it with  pip install 'openadr-fleet[{extra}]'")
+        raise typer.Exit(Exit.CONFIGURATION) from None
+    except Exception as error:
+        # The outermost edge of the program: what the table knows is a user's to mend, anything else is our fault.
+        code = exit_code_of(error)
+        if code is not None:
+            _say(str(error))
+            raise typer.Exit(code) from None
+        structlog.get_logger(__name__).exception("unexpected failure")
+        _say(f"unexpected failure: {type(error).__name__}: {error}")
+        raise typer.Exit(Exit.UNEXPECTED) from None
+
+
+_EXTRAS: Final = {
+    "sqlalchemy": "vtn",
+    "alembic": "vtn",
+    "argon2": "vtn",
+    "jwt": "vtn",
+    "uvloop": "vtn",
+    "asyncpg": "postgres",
+    "aiomqtt": "bridge",
+    "paho": "bridge",
+    "cryptography": "certs",
+    "amqtt": "demo",
+}
+
+
+def _say(message: str) -> None:
+    print(f"oadr: {message}", file=sys.stderr)  # noqa: T201 - the command's own voice

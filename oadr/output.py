@@ -1,0 +1,57 @@
+"""How commands speak: a table on a terminal, JSON when piped or asked for."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any, TypeAlias
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+JsonOption: TypeAlias = Annotated[
+    bool, typer.Option("--json", help="Print JSON, also on a terminal (it is the default when piped).")
+]
+
+Row: TypeAlias = Mapping[str, Any]
+
+
+def wants_json(asked: bool) -> bool:
+    """True when the answer is for a program: asked for, or standard output is not a terminal."""
+    return asked or not sys.stdout.isatty()
+
+
+def show_json(value: object) -> None:
+    """One JSON document on standard output."""
+    sys.stdout.write(json.dumps(value, indent=2, ensure_ascii=False, default=str) + "\n")
+
+
+def show_rows(rows: Sequence[Row], columns: Mapping[str, str], *, as_json: bool, title: str, empty: str) -> None:
+    """A list: ``columns`` maps a row's key to its heading; JSON carries the whole rows."""
+    if wants_json(as_json):
+        show_json(list(rows))
+        return
+    console = Console()
+    if not rows:
+        console.print(empty)
+        return
+    table = Table(title=title, title_justify="left", header_style="bold")
+    for heading in columns.values():
+        table.add_column(heading, overflow="fold")
+    for row in rows:
+        table.add_row(*(_cell(row.get(key)) for key in columns))
+    console.print(table)
+
+
+def _cell(value: object) -> str:
+    if value is None:
+        return "-"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, float):
+        return f"{value:.3f}".rstrip("0").rstrip(".")
+    if isinstance(value, list | tuple):
+        return ", ".join(str(item) for item in value) or "-"
+    return str(value)
