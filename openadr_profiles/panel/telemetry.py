@@ -1,0 +1,148 @@
+"""Metering messages and load lists: what a panel measures, in one form for every program (sections 7 and 5)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from msgspec import Struct, field
+
+from openadr_profiles.panel import reading
+from openadr_profiles.panel.identity import panel_of_topic
+from openadr_profiles.panel.reading import Unreadable
+from openadr_profiles.panel.vocabulary import Dialect
+
+_LOCAL_EVENT = "ui-evt-"
+_MAX_ID = 255
+_MAX_ERROR = 1000
+
+
+class Load(Struct, frozen=True, kw_only=True):
+    """One circuit as a panel measures it now. Generation is negative."""
+
+    id: str
+    name: str | None = None
+    type: str | None = None
+    capacity_kw: float | None = field(name="capacityKw", default=None)
+    current_power_kw: float | None = field(name="currentPowerKw", default=None)
+    shed_capability_kw: float | None = field(name="shedCapabilityKw", default=None)
+    enabled: bool | None = None
+    priority: float | None = None
+
+
+class Telemetry(Struct, frozen=True, kw_only=True):
+    """One sample of a panel. ``shed_power_kw`` is what the panel claims, not what anybody measured."""
+
+    ven_id: str = field(name="venId")
+    panel_timestamp: datetime | None = field(name="panelTimestamp")
+    received_at: datetime = field(name="receivedAt")
+    message_num: int | None = field(name="messageNum")
+    dialect: Dialect | None
+    used_power_kw: float | None = field(name="usedPowerKw")
+    shed_power_kw: float | None = field(name="shedPowerKw")
+    requested_reduction_kw: float | None = field(name="requestedReductionKw")
+    baseline_power_kw: float | None = field(name="baselinePowerKw")
+    event_id: str | None = field(name="eventId")
+    battery_soc: float | None = field(name="batterySoc")
+    loads: tuple[Load, ...]
+    error: str | None
+    warnings: tuple[str, ...]
+
+    @property
+    def timestamp(self) -> datetime:
+        """When it was measured: the panel's own time if it is plausible, else the time of receipt (rule R9)."""
+        return self.panel_timestamp or self.received_at
+
+    @property
+    def is_local_event(self) -> bool:
+        """True if the panel follows an event that was started at the panel itself."""
+        return self.event_id is not None and self.event_id.startswith(_LOCAL_EVENT)
+
+
+def read_telemetry(topic: str, payload: bytes, received_at: datetime) -> Telemetry | Unreadable:
+    """Read a message of ``volttron/metering``, ``ven/telemetry/{venId}`` or ``ven/loads/{venId}``; never raises.
+
+    The panel is the third topic level, or the payload's ``venId`` on the shared topic (rule R1).
+    """
+    ven_id = panel_of_topic(topic)
+    document = reading.read_document(payload)
+    if isinstance(document, str):
+        return _unreadable(topic, ven_id, document, payload)
+    members, warnings = document.members, document.warnings
+    claimed = reading.text_at(members, ("venId", "ven_id"), _MAX_ID, warnings)
+    if ven_id is None:
+        ven_id = claimed
+    elif claimed is not None and claimed != ven_id:
+        warnings.append(f"the payload says panel {claimed!r}, the topic {ven_id!r}; the topic counts")
+    if ven_id is None:
+        return _unreadable(topic, None, "neither topic nor payload names a panel", payload)
+    message_num = reading.whole_at(members, ("message_num", "messageNum"), warnings)
+    return Telemetry(
+        ven_id=ven_id,
+        panel_timestamp=reading.instant_at(members, ("ts", "timestamp", "data.ts"), received_at, warnings),
+        received_at=received_at,
+        message_num=message_num,
+        dialect=_dialect(topic, members, message_num),
+        used_power_kw=reading.number_at(members, ("usedPowerKw", "power_kw", "powerKw"), warnings),
+        shed_power_kw=reading.number_at(members, ("shedPowerKw", "shed_kw"), warnings),
+        requested_reduction_kw=reading.number_at(members, ("requestedReductionKw",), warnings),
+        baseline_power_kw=reading.number_at(members, ("baselinePowerKw", "base_power_kw", "baselineKw"), warnings),
+        event_id=reading.text_at(
+            members, ("event_id", "eventId", "data.event_id", "data.eventId", "active_event"), _MAX_ID, warnings
+        ),
+        battery_soc=_battery_soc(members, warnings),
+        loads=_loads(members, warnings),
+        error=reading.text_at(members, ("error", "data.error", "message"), _MAX_ERROR, warnings),
+        warnings=tuple(warnings),
+    )
+
+
+def _unreadable(topic: str, ven_id: str | None, reason: str, payload: bytes) -> Unreadable:
+    head = reading.printable(payload[: reading.KEPT_BYTES])
+    return Unreadable(topic=topic, ven_id=ven_id, reason=reason, size=len(payload), head=head)
+
+
+def _dialect(topic: str, members: Mapping[str, Any], message_num: int | None) -> Dialect | None:
+    """Which program measures; load lists of both programs look alike and say nothing about it (rule C9)."""
+    if message_num is not None:
+        return Dialect.FLAT
+    return Dialect.ENVELOPE if "schemaVersion" in members and not topic.startswith("ven/loads/") else None
+
+
+def _battery_soc(members: Mapping[str, Any], warnings: list[str]) -> float | None:
+    """Battery state as 0..1; above 1 it is a percentage (rule R20)."""
+    value = reading.number_at(members, ("batterySoc", "batterySOC", "battery_soc"), warnings)
+    if value is None:
+        return None
+    share = value / 100 if value > 1 else value
+    if 0 <= share <= 1:
+        return round(share, 6)
+    warnings.append(f"battery state {value} is neither 0..1 nor 0..100; read as null")
+    return None
+
+
+def _loads(members: Mapping[str, Any], warnings: list[str]) -> tuple[Load, ...]:
+    loads = []
+    for item in reading.items_at(members, ("loads", "circuits"), warnings):
+        name = reading.text_at(item, ("name",), _MAX_ID, warnings)
+        identity = reading.text_at(item, ("id", "loadId", "load_id"), _MAX_ID, warnings) or name
+        if identity is None:
+            warnings.append("a load has neither id nor name; dropped")
+            continue
+        enabled = item.get("enabled")
+        loads.append(
+            Load(
+                id=identity,
+                name=name,
+                type=reading.text_at(item, ("type",), _MAX_ID, warnings),
+                capacity_kw=reading.number_at(item, ("capacityKw", "capacity_kw"), warnings),
+                current_power_kw=reading.number_at(
+                    item, ("currentPowerKw", "current_power_kw", "current_kw"), warnings
+                ),
+                shed_capability_kw=reading.number_at(item, ("shedCapabilityKw", "shed_capability_kw"), warnings),
+                enabled=enabled if isinstance(enabled, bool) else None,
+                priority=reading.number_at(item, ("priority",), warnings),
+            )
+        )
+    return tuple(loads)

@@ -1,0 +1,60 @@
+"""The words of the panel contract: operations, outcomes and dialects, in their canonical spelling."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class Dialect(StrEnum):
+    """Which of the two panel programs speaks (rule C9)."""
+
+    FLAT = "flat"
+    ENVELOPE = "envelope"
+
+
+class Op(StrEnum):
+    """What a command asks for. On the wire a flat panel hears ``event`` and ``restore``."""
+
+    SHED_PANEL = "shedPanel"
+    RESTORE_PANEL = "restorePanel"
+    PING = "ping"
+    SHED_LOAD = "shedLoad"
+    SET_LOAD = "setLoad"
+    SET = "set"
+    SET_CONFIG = "setConfig"
+    GET = "get"
+    ENABLE = "enable"
+    DISABLE = "disable"
+
+
+class AckStatus(StrEnum):
+    """What a panel said to a command, whatever words it used."""
+
+    ACCEPTED = "accepted"
+    SUCCESS = "success"
+    REJECTED = "rejected"
+    FAILED = "failed"
+    COMPLETED = "completed"
+    UNKNOWN = "unknown"
+
+
+class CommandState(StrEnum):
+    """How far a command has come."""
+
+    QUEUED = "queued"
+    SENT = "sent"
+    ACKED = "acked"
+    REJECTED = "rejected"
+    TIMED_OUT = "timed_out"
+    SUPERSEDED = "superseded"
+
+
+_OPS = {op.value.lower(): op.value for op in Op} | {"event": Op.SHED_PANEL.value, "restore": Op.RESTORE_PANEL.value}
+
+SHED_OPS = frozenset({Op.SHED_PANEL.value, Op.SHED_LOAD.value})
+
+
+def canonical_op(text: str) -> str:
+    """The canonical name of an operation in any case and dialect; an unknown one in lower case (rule R3)."""
+    word = text.strip().lower()
+    return _OPS.get(word, word)
