@@ -3,11 +3,13 @@
 import shutil
 import tempfile
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from tests.support.mosquitto import Mosquitto
+from tests.support.pki import Pki
 from tests.support.postgres import PostgresServer
 
 
@@ -59,6 +61,21 @@ def database_url(request: pytest.FixtureRequest) -> str:
 def mosquitto(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mosquitto]:
     """A running broker without passwords or TLS."""
     broker = Mosquitto(tmp_path_factory.mktemp("mosquitto"))
+    broker.start()
+    yield broker
+    broker.stop()
+
+
+@pytest.fixture(scope="session")
+def pki(tmp_path_factory: pytest.TempPathFactory) -> Pki:
+    """The authority of this run, which issues certificates for servers and clients."""
+    return Pki(tmp_path_factory.mktemp("pki"), now=lambda: datetime.now(UTC))
+
+
+@pytest.fixture
+def mosquitto_tls(tmp_path_factory: pytest.TempPathFactory, pki: Pki) -> Iterator[Mosquitto]:
+    """A running broker that speaks TLS only and asks for a client certificate: `client_files("name")` makes one."""
+    broker = Mosquitto(tmp_path_factory.mktemp("mosquitto-tls"), pki=pki)
     broker.start()
     yield broker
     broker.stop()

@@ -1,36 +1,27 @@
 """A real Mosquitto broker that a test owns."""
 
 import getpass
-from dataclasses import dataclass
 from pathlib import Path
 from signal import SIGKILL
 
 from tests.support.net import accepts_connections, free_port
+from tests.support.pki import Pki, TlsFiles
 from tests.support.processes import ServerProcess, find_program
-
-
-@dataclass(frozen=True, kw_only=True)
-class BrokerTls:
-    """The PEM files of a broker that asks for client certificates, and of one client that it accepts."""
-
-    ca: Path
-    server_certificate: Path
-    server_key: Path
-    client_certificate: Path
-    client_key: Path
 
 
 class Mosquitto:
     """Mosquitto on a port of 127.0.0.1 that stays the same over `stop()` and `start()`, as do its sessions.
 
-    Anybody may connect; with `tls` everybody with a certificate of its CA, and the certificate's CN is the user name.
+    Anybody may connect; with `pki` everybody who shows a certificate of its authority, and the common name of the
+    certificate is the user name.
     """
 
-    def __init__(self, directory: Path, *, tls: BrokerTls | None = None) -> None:
+    def __init__(self, directory: Path, *, pki: Pki | None = None) -> None:
         """Write the configuration into `directory` (must exist); `start()` runs the broker."""
         self.host = "127.0.0.1"
         self.port = free_port()
-        self.tls = tls
+        self.pki = pki
+        self._tls = pki.server() if pki else None
         program = find_program("mosquitto", debian_package="mosquitto")
         configuration = directory / "mosquitto.conf"
         configuration.write_text("\n".join([*self._common(directory), *self._tls_lines()]) + "\n")
@@ -43,7 +34,13 @@ class Mosquitto:
     @property
     def url(self) -> str:
         """`mqtt://` or `mqtts://`, host and port."""
-        return f"{'mqtts' if self.tls else 'mqtt'}://{self.host}:{self.port}"
+        return f"{'mqtts' if self._tls else 'mqtt'}://{self.host}:{self.port}"
+
+    def client_files(self, client_id: str) -> TlsFiles:
+        """A new certificate for a client of a broker with TLS."""
+        if self.pki is None:
+            raise ValueError("this broker has no TLS; use the fixture mosquitto_tls")
+        return self.pki.client(client_id)
 
     @property
     def running(self) -> bool:
@@ -85,13 +82,12 @@ class Mosquitto:
         ]
 
     def _tls_lines(self) -> list[str]:
-        if self.tls is None:
+        if self._tls is None:
             return []
         return [
-            f"cafile {self.tls.ca}",
-            f"certfile {self.tls.server_certificate}",
-            f"keyfile {self.tls.server_key}",
+            f"cafile {self._tls.ca}",
+            f"certfile {self._tls.certificate}",
+            f"keyfile {self._tls.key}",
             "require_certificate true",
             "use_identity_as_username true",
-            "tls_version tlsv1.2",
         ]
