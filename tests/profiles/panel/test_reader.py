@@ -302,10 +302,27 @@ JSON = st.recursive(
     max_leaves=20,
 )
 KNOWN_MEMBERS = st.sampled_from(
-    (
-        "op status ok ts timestamp event_id eventId correlationId venId data error circuits_curtailed actual_shed_kw "
-        "requested_shed_kw loads message_num schemaVersion usedPowerKw batterySoc"
-    ).split()
+    [
+        "op",
+        "status",
+        "ok",
+        "ts",
+        "timestamp",
+        "event_id",
+        "eventId",
+        "correlationId",
+        "venId",
+        "data",
+        "error",
+        "circuits_curtailed",
+        "actual_shed_kw",
+        "requested_shed_kw",
+        "loads",
+        "message_num",
+        "schemaVersion",
+        "usedPowerKw",
+        "batterySoc",
+    ]
 )
 DOCUMENTS = st.dictionaries(KNOWN_MEMBERS, JSON, max_size=8).map(lambda d: json.dumps(d).encode())
 TOPICS = st.sampled_from(["ven/ack/p", "volttron/metering", "ven/telemetry/p", "ven/loads/p"]) | st.text()
