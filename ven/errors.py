@@ -1,0 +1,100 @@
+"""What can go wrong when talking to a VTN, or in running a VEN. Each class says what the caller can do.
+
+VenError(Exception)
+├── VtnError                     an answer of the VTN, or the lack of one
+│   ├── Unreachable              no connection: check the address and the network, try again later
+│   │   └── UntrustedServer      TLS could not be agreed on: check certificates and names
+│   ├── TemporarilyUnavailable   429 or 5xx: try again after ``retry_after_s`` or a back-off
+│   ├── Unauthorized             the credentials were refused, also with a new token: correct them
+│   ├── Refused                  the VTN understood and said no (``problem``): do not repeat unchanged
+│   │   ├── Forbidden            403: the client lacks the role or scope
+│   │   ├── NotFound             404: no such object, or not for this client
+│   │   ├── Conflict             409: the name or client is taken
+│   │   └── InvalidRequest       400 and other faults of the request: correct it
+│   └── UnexpectedAnswer         success that cannot be read: probably not an OpenADR 3.1 VTN at this address
+├── BadCertificateFile           a CA, certificate or key file cannot be used: correct the setting
+├── BadStore                     the file of the VEN's memory cannot be used: correct the path or the file
+└── DriverFailed                 the driver could not switch or read a circuit: look at the device
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from openadr_profiles.v31 import Problem
+
+
+class VenError(Exception):
+    """Base of every error of this room."""
+
+
+class VtnError(VenError):
+    """Base of everything that can be the result of a call to the VTN."""
+
+
+class Unreachable(VtnError):
+    """The VTN could not be reached, or the connection broke before an answer was complete.
+
+    Whether a write was carried out is unknown.
+    """
+
+
+class UntrustedServer(Unreachable):
+    """The TLS handshake failed: an unknown authority, a wrong name, or a client certificate that was refused."""
+
+
+class TemporarilyUnavailable(VtnError):
+    """The VTN cannot answer now. ``retry_after_s`` is what it asked for, or None."""
+
+    def __init__(self, message: str, *, status: int, retry_after_s: float | None = None) -> None:
+        super().__init__(message)
+        self.status = status
+        self.retry_after_s = retry_after_s
+
+
+class Unauthorized(VtnError):
+    """The token service or the VTN refused the credentials."""
+
+
+class Refused(VtnError):
+    """The VTN refused the request. ``problem`` is its answer, with at least ``status`` and ``detail``."""
+
+    def __init__(self, message: str, *, problem: Problem) -> None:
+        super().__init__(message)
+        self.problem = problem
+
+
+class Forbidden(Refused):
+    """The client may not do this."""
+
+
+class NotFound(Refused):
+    """There is no such object, or it is not visible to this client."""
+
+
+class Conflict(Refused):
+    """A name or client that must be unique is taken."""
+
+
+class InvalidRequest(Refused):
+    """The request itself is at fault; ``problem.detail`` names the member."""
+
+
+class UnexpectedAnswer(VtnError):
+    """The server answered with something that is not OpenADR 3.1."""
+
+
+class BadCertificateFile(VenError):
+    """A certificate or key file is missing, unreadable or does not fit its partner."""
+
+
+class BadStore(VenError):
+    """The database file cannot be opened, is not ours, or is from a newer version."""
+
+
+class DriverFailed(VenError):
+    """A circuit could not be switched or read."""
+
+
+REFUSALS: Final[dict[int, type[Refused]]] = {403: Forbidden, 404: NotFound, 409: Conflict}
+"""The class for a 4xx status; every other one is InvalidRequest."""

@@ -1,0 +1,213 @@
+"""One request and its answer: TLS, size and time limits, and the mapping of every failure to our own errors."""
+
+from __future__ import annotations
+
+import email.utils
+import ssl
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Final
+
+import aiohttp
+import msgspec
+from multidict import CIMultiDictProxy
+
+from openadr_profiles.v31 import Problem
+from ven.clock import Clock
+from ven.errors import (
+    REFUSALS,
+    BadCertificateFile,
+    InvalidRequest,
+    TemporarilyUnavailable,
+    Unauthorized,
+    UnexpectedAnswer,
+    Unreachable,
+    UntrustedServer,
+)
+
+Query = Iterable[tuple[str, str]]
+
+_MAX_BODY: Final = 32 * 1024 * 1024
+_ACCEPTED: Final = "application/json, application/problem+json"
+
+
+@dataclass(frozen=True)
+class Answer:
+    """Status, headers and complete body of an answer that is not an error (2xx or 304)."""
+
+    status: int
+    headers: CIMultiDictProxy[str]
+    body: bytes
+
+    @property
+    def etag(self) -> str | None:
+        """The entity tag, for a later conditional read."""
+        return self.headers.get("ETag")
+
+
+def tls_context(
+    *,
+    ca_file: Path | None = None,
+    certificate: Path | None = None,
+    key: Path | None = None,
+    verify: bool = True,
+) -> ssl.SSLContext:
+    """TLS 1.2 or newer; authorities of the system and of `ca_file`, our own certificate if given (TLS-002, TLS-005).
+
+    Raises:
+        BadCertificateFile: a file is missing or is not what it should be.
+    """
+    context = ssl.create_default_context()
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    if ca_file is not None:
+        try:
+            context.load_verify_locations(cafile=ca_file)
+        except (OSError, ssl.SSLError) as error:
+            raise BadCertificateFile(f"{ca_file} is not a readable file of CA certificates (PEM): {error}") from error
+    if certificate is not None:
+        try:
+            context.load_cert_chain(certificate, key)
+        except (OSError, ssl.SSLError) as error:
+            pair = f"{certificate} and {key}" if key else f"{certificate}"
+            raise BadCertificateFile(f"{pair}: not a certificate with its private key (PEM): {error}") from error
+    if not verify:
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    return context
+
+
+class Transport:
+    """Sends single requests. Does not retry and knows nothing of tokens or objects."""
+
+    def __init__(self, *, tls: ssl.SSLContext, timeout_s: float, user_agent: str, clock: Clock) -> None:
+        self._tls = tls
+        self._timeout = aiohttp.ClientTimeout(total=timeout_s)
+        self._user_agent = user_agent
+        self._clock = clock
+        self._session: aiohttp.ClientSession | None = None
+
+    def open(self) -> None:
+        """Make connections possible; call inside the running event loop."""
+        if self._session is None:
+            self._session = aiohttp.ClientSession(
+                connector=aiohttp.TCPConnector(ssl=self._tls),
+                timeout=self._timeout,
+                headers={"User-Agent": self._user_agent, "Accept": _ACCEPTED},
+                cookie_jar=aiohttp.DummyCookieJar(),
+            )
+
+    async def close(self) -> None:
+        """Close all connections."""
+        if self._session is not None:
+            await self._session.close()
+            self._session = None
+
+    async def request(
+        self,
+        method: str,
+        url: str,
+        *,
+        query: Query = (),
+        headers: Mapping[str, str] | None = None,
+        body: bytes | None = None,
+        form: Mapping[str, str] | None = None,
+    ) -> Answer:
+        """Send one request and read the whole answer; `body` is JSON, `form` is form-encoded.
+
+        Raises:
+            Unreachable, UntrustedServer: no complete answer.
+            TemporarilyUnavailable: 429 or 5xx.
+            Unauthorized: 401.
+            Forbidden, NotFound, Conflict, InvalidRequest: other 4xx.
+            UnexpectedAnswer: a redirect, or a body beyond all measure.
+        """
+        if self._session is None:
+            raise RuntimeError("the client is not open: use it as `async with`")
+        sent = dict(headers or {})
+        if body is not None:
+            sent["Content-Type"] = "application/json"
+        try:
+            async with self._session.request(
+                method,
+                url,
+                params=list(query),
+                headers=sent,
+                data=form if body is None else body,
+                allow_redirects=False,
+            ) as response:
+                answer = Answer(response.status, response.headers, await _whole_body(response))
+        except (aiohttp.ClientConnectorCertificateError, aiohttp.ClientSSLError) as error:
+            raise UntrustedServer(f"no trusted TLS connection to {_origin(url)}: {error}") from error
+        except aiohttp.InvalidURL as error:
+            raise Unreachable(f"{url} is not a usable URL") from error
+        except TimeoutError as error:
+            raise Unreachable(f"no answer from {_origin(url)} within {self._timeout.total:g} s") from error
+        except (aiohttp.ClientError, OSError) as error:
+            raise Unreachable(f"cannot reach {_origin(url)}: {error or type(error).__name__}") from error
+        if answer.status >= 300 and answer.status != 304:
+            raise self._failure(method, url, answer)
+        return answer
+
+    def _failure(self, method: str, url: str, answer: Answer) -> Exception:
+        problem = read_problem(answer)
+        what = f"{method} {url}: {answer.status} {problem.detail or problem.title}".rstrip()
+        if answer.status == 429 or answer.status >= 500:
+            retry_after_s = _retry_after_s(answer.headers.get("Retry-After"), self._clock.now())
+            return TemporarilyUnavailable(what, status=answer.status, retry_after_s=retry_after_s)
+        if answer.status == 401:
+            return Unauthorized(what)
+        if answer.status < 400:
+            return UnexpectedAnswer(f"{what} (redirect to {answer.headers.get('Location', 'nowhere')}, not followed)")
+        return REFUSALS.get(answer.status, InvalidRequest)(what, problem=problem)
+
+
+class _OAuthError(msgspec.Struct, frozen=True):
+    """The error body of a token endpoint (RFC 6749 section 5.2)."""
+
+    error: str
+    error_description: str = ""
+
+
+def read_problem(answer: Answer) -> Problem:
+    """What the body says went wrong: a problem, an OAuth error, or the start of any other text (VENCLIENT-027)."""
+    try:
+        problem = msgspec.json.decode(answer.body, type=Problem)
+        if problem.detail or problem.title:
+            return msgspec.structs.replace(problem, status=answer.status)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        pass
+    try:
+        oauth = msgspec.json.decode(answer.body, type=_OAuthError)
+        return Problem(
+            title=oauth.error, status=answer.status, detail=f"{oauth.error} {oauth.error_description}".strip()
+        )
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        text = " ".join(answer.body[:200].decode(errors="replace").split())
+        return Problem(status=answer.status, detail=text)
+
+
+async def _whole_body(response: aiohttp.ClientResponse) -> bytes:
+    body = bytearray()
+    async for chunk in response.content.iter_chunked(65536):
+        body += chunk
+        if len(body) > _MAX_BODY:
+            raise UnexpectedAnswer(f"{_origin(str(response.url))} sent more than {_MAX_BODY} bytes in one answer")
+    return bytes(body)
+
+
+def _retry_after_s(header: str | None, now: datetime) -> float | None:
+    """Seconds to wait by a Retry-After header in either of its forms (RFC 9110 section 10.2.3)."""
+    if header is None:
+        return None
+    if header.strip().isdigit():
+        return float(header)
+    try:
+        return max((email.utils.parsedate_to_datetime(header) - now).total_seconds(), 0.0)
+    except (ValueError, TypeError):
+        return None
+
+
+def _origin(url: str) -> str:
+    return "/".join(url.split("/", 3)[:3])
