@@ -41,7 +41,7 @@ def write_pair(pair: Pair, *, certificate: bytes, key: bytes, force: bool) -> No
     if not force:
         for path in (pair.key, pair.certificate):
             if path.exists():
-                raise AlreadyExists(f"{path} exists already and would be overwritten")
+                raise AlreadyExists(f"{path} exists already; --force replaces it")
     _write(pair.key, key, mode=0o600)
     _write(pair.certificate, certificate, mode=0o644)
 
