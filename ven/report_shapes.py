@@ -1,0 +1,238 @@
+"""The two reports every VEN of ours sends about an event of its own accord, written and read in one place.
+
+OpenADR 3 has no message for opting in or out and no payload types for what was asked of a circuit, so both are said in
+reports (ad hoc reports are allowed for every event, REPORT-006):
+
+- ``opt-<event id>``: whether the VEN (or each panel behind a bridge) takes part, and why not;
+- ``status-<event id>``: for every interval and circuit the kW asked for, before, during and after.
+
+Each is one report object per event and client, replaced by PUT when something changes. The standard's payload types are
+used where there is one: OPERATING_STATE, BASELINE (kW without the event), DEMAND (kW during it). Private ones are:
+
+==================  ======  ======================================================================================
+OPT                 text    ``["OPT_IN"]`` or ``["OPT_OUT", reason]``
+REQUESTED_SHED      kW      reduction asked of this resource
+DELIVERED_SHED      kW      reduction that was measured, or that a panel says it has applied
+FINAL_DEMAND        kW      power after the resource has returned; absent until then
+==================  ======  ======================================================================================
+
+A resource is a circuit, a panel (its circuits are named ``<panel>/<circuit>``) or AGGREGATED_REPORT for all together.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import ROUND_HALF_EVEN, Decimal
+from typing import Final
+
+from openadr_profiles.v31 import (
+    Duration,
+    Interval,
+    IntervalPeriod,
+    OperatingState,
+    ReadingType,
+    ReportPayloadDescriptor,
+    ReportPayloadType,
+    ReportRequest,
+    ReportResource,
+    Start,
+    Unit,
+    ValuesMap,
+)
+
+OPT: Final = "OPT"
+REQUESTED_SHED: Final = "REQUESTED_SHED"
+DELIVERED_SHED: Final = "DELIVERED_SHED"
+FINAL_DEMAND: Final = "FINAL_DEMAND"
+
+OPT_IN: Final = "OPT_IN"
+OPT_OUT: Final = "OPT_OUT"
+
+_WATT: Final = Decimal("0.001")
+
+
+@dataclass(frozen=True)
+class Opt:
+    """Whether a resource takes part in an event. ``reason`` is for people and always given when it does not."""
+
+    resource_name: str
+    opted_in: bool
+    reason: str | None
+    state: OperatingState
+
+
+@dataclass(frozen=True)
+class Shed:
+    """What an event means for one resource in one interval, in kW; None is "not known"."""
+
+    resource_name: str
+    requested_kw: Decimal | None
+    original_kw: Decimal | None
+    curtailed_kw: Decimal | None
+    delivered_kw: Decimal | None
+    final_kw: Decimal | None = None
+    state: OperatingState | None = None
+
+
+@dataclass(frozen=True)
+class ShedInterval:
+    """One interval of an event as it was carried out; ``id`` is the event's interval id, ``end`` None is open."""
+
+    id: int
+    start: datetime
+    end: datetime | None
+    sheds: tuple[Shed, ...]
+
+
+def opt_report_name(event_id: str) -> str:
+    """The name of the report that says who takes part."""
+    return f"opt-{event_id}"
+
+
+def status_report_name(event_id: str) -> str:
+    """The name of the report that says what was done."""
+    return f"status-{event_id}"
+
+
+def opt_report(*, event_id: str, client_name: str, decided_at: datetime, opts: Sequence[Opt]) -> ReportRequest:
+    """The report that says who takes part; one entry per resource."""
+    return ReportRequest(
+        event_id=event_id,
+        client_name=client_name,
+        report_name=opt_report_name(event_id),
+        payload_descriptors=(
+            ReportPayloadDescriptor(payload_type=ReportPayloadType.OPERATING_STATE),
+            ReportPayloadDescriptor(payload_type=OPT),
+        ),
+        resources=tuple(
+            ReportResource(
+                resource_name=opt.resource_name,
+                interval_period=IntervalPeriod(start=Start.of(decided_at)),
+                intervals=(
+                    Interval(
+                        id=0,
+                        payloads=(
+                            ValuesMap(type=ReportPayloadType.OPERATING_STATE, values=(opt.state.value,)),
+                            ValuesMap(type=OPT, values=(OPT_IN,) if opt.opted_in else (OPT_OUT, opt.reason or "")),
+                        ),
+                    ),
+                ),
+            )
+            for opt in opts
+        ),
+    )
+
+
+def read_opts(resources: Iterable[ReportResource]) -> tuple[Opt, ...]:
+    """What an opt report says; entries without an OPT payload are left out."""
+    opts: list[Opt] = []
+    for resource in resources:
+        for interval in resource.intervals:
+            values = {payload.type: payload.values for payload in interval.payloads}
+            if said := values.get(OPT):
+                opts.append(
+                    Opt(
+                        resource_name=resource.resource_name,
+                        opted_in=said[0] == OPT_IN,
+                        reason=str(said[1]) if len(said) > 1 else None,
+                        state=_state(values) or OperatingState.NORMAL,
+                    )
+                )
+    return tuple(opts)
+
+
+_STATUS_DESCRIPTORS: Final = (
+    ReportPayloadDescriptor(payload_type=REQUESTED_SHED, units=Unit.KW),
+    ReportPayloadDescriptor(payload_type=ReportPayloadType.BASELINE, units=Unit.KW, reading_type=ReadingType.ESTIMATED),
+    ReportPayloadDescriptor(payload_type=ReportPayloadType.DEMAND, units=Unit.KW, reading_type=ReadingType.MEAN),
+    ReportPayloadDescriptor(payload_type=DELIVERED_SHED, units=Unit.KW, reading_type=ReadingType.MEAN),
+    ReportPayloadDescriptor(payload_type=FINAL_DEMAND, units=Unit.KW, reading_type=ReadingType.DIRECT_READ),
+    ReportPayloadDescriptor(payload_type=ReportPayloadType.OPERATING_STATE),
+)
+
+
+def status_report(*, event_id: str, client_name: str, intervals: Sequence[ShedInterval]) -> ReportRequest:
+    """The report that says what was done: one entry per resource, in it one interval per interval of the event."""
+    resources: dict[str, list[Interval]] = {}
+    for interval in intervals:
+        period = IntervalPeriod(
+            start=Start.of(interval.start),
+            duration=None if interval.end is None else Duration.of(interval.end - interval.start),
+        )
+        for shed in interval.sheds:
+            resources.setdefault(shed.resource_name, []).append(
+                Interval(id=interval.id, interval_period=period, payloads=_payloads(shed))
+            )
+    return ReportRequest(
+        event_id=event_id,
+        client_name=client_name,
+        report_name=status_report_name(event_id),
+        payload_descriptors=_STATUS_DESCRIPTORS,
+        resources=tuple(
+            ReportResource(resource_name=name, intervals=tuple(intervals_)) for name, intervals_ in resources.items()
+        ),
+    )
+
+
+def read_status(resources: Iterable[ReportResource]) -> tuple[ShedInterval, ...]:
+    """What a status report says, in the order of the intervals' starts."""
+    found: dict[tuple[int, datetime, datetime | None], list[Shed]] = {}
+    for resource in resources:
+        for interval in resource.intervals:
+            period = interval.interval_period or resource.interval_period
+            if period is None or period.start is None or period.start.at is None:
+                continue
+            start = period.start.at
+            end = None if period.duration is None else period.duration.after(start)
+            values = {payload.type: payload.values for payload in interval.payloads}
+            found.setdefault((interval.id, start, end), []).append(
+                Shed(
+                    resource_name=resource.resource_name,
+                    requested_kw=_kw(values, REQUESTED_SHED),
+                    original_kw=_kw(values, ReportPayloadType.BASELINE),
+                    curtailed_kw=_kw(values, ReportPayloadType.DEMAND),
+                    delivered_kw=_kw(values, DELIVERED_SHED),
+                    final_kw=_kw(values, FINAL_DEMAND),
+                    state=_state(values),
+                )
+            )
+    return tuple(
+        ShedInterval(id_, start, end, tuple(sheds))
+        for (id_, start, end), sheds in sorted(found.items(), key=lambda item: item[0][1])
+    )
+
+
+def number(value: Decimal) -> float:
+    """A quantity as it is written: exact to the watt or watt-hour, without a tail of binary digits."""
+    return float(value.quantize(_WATT, ROUND_HALF_EVEN))
+
+
+def _payloads(shed: Shed) -> tuple[ValuesMap, ...]:
+    quantities = (
+        (REQUESTED_SHED, shed.requested_kw),
+        (ReportPayloadType.BASELINE.value, shed.original_kw),
+        (ReportPayloadType.DEMAND.value, shed.curtailed_kw),
+        (DELIVERED_SHED, shed.delivered_kw),
+        (FINAL_DEMAND, shed.final_kw),
+    )
+    payloads = tuple(ValuesMap(type=type_, values=(number(kw),)) for type_, kw in quantities if kw is not None)
+    if shed.state is None:
+        return payloads
+    return (*payloads, ValuesMap(type=ReportPayloadType.OPERATING_STATE, values=(shed.state.value,)))
+
+
+def _kw(values: Mapping[str, Sequence[object]], type_: str) -> Decimal | None:
+    said = values.get(type_)
+    if not said or isinstance(said[0], bool) or not isinstance(said[0], int | float):
+        return None
+    return Decimal(str(said[0]))
+
+
+def _state(values: Mapping[str, Sequence[object]]) -> OperatingState | None:
+    said = values.get(ReportPayloadType.OPERATING_STATE)
+    try:
+        return OperatingState(str(said[0])) if said else None
+    except ValueError:
+        return None
