@@ -16,6 +16,18 @@ from openadr_profiles.v31.problem import Problem
 from openadr_profiles.v31.program import Program, ProgramDescription, ProgramRequest
 from openadr_profiles.v31.report import Report, ReportRequest, ReportResource
 from openadr_profiles.v31.resource import BlResourceRequest, Resource, VenResourceRequest
+from openadr_profiles.v31.timeline import (
+    Held,
+    InForce,
+    Lifespan,
+    Offset,
+    Timeline,
+    Window,
+    in_force,
+    lifespan,
+    random_offset,
+    unshifted,
+)
 from openadr_profiles.v31.ven import BlVenRequest, Ven, VenVenRequest
 from openadr_profiles.v31.vocabulary import (
     AGGREGATED_REPORT,
@@ -43,12 +55,16 @@ __all__ = [
     "EventPayloadDescriptor",
     "EventPayloadType",
     "EventRequest",
+    "Held",
+    "InForce",
     "Interval",
     "IntervalPeriod",
     "Invalid",
+    "Lifespan",
     "Metadata",
     "ObjectType",
     "OperatingState",
+    "Offset",
     "Point",
     "Problem",
     "Program",
@@ -64,14 +80,20 @@ __all__ = [
     "ReportResource",
     "Resource",
     "Start",
+    "Timeline",
     "Unit",
     "Value",
     "ValuesMap",
     "Ven",
     "VenResourceRequest",
     "VenVenRequest",
+    "Window",
     "decode",
     "encode",
     "format_instant",
+    "in_force",
+    "lifespan",
     "parse_instant",
+    "random_offset",
+    "unshifted",
 ]

@@ -1,0 +1,409 @@
+"""Events placed in absolute time: which interval is when, and which value holds (TIME-010 … TIME-037).
+
+Pure arithmetic: "now" is the caller's ``anchor``, chance is the caller's ``offset``. The VTN asks for ``lifespan`` (its
+``active`` filter), a VEN for a ``Timeline`` and, over all its events, for ``in_force``.
+
+Where the standard is silent: an open interval lasts until the next absolute start after its own, and an implicit
+interval after an open one never begins; an event without intervals has one window without payloads, or, if it asks for
+reports and its period has a start and a length, one such window after the other (RDESC-012).
+"""
+
+from __future__ import annotations
+
+import hashlib
+from bisect import bisect_left, bisect_right
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from itertools import accumulate
+from typing import Final, NamedTuple, TypeAlias
+
+from openadr_profiles.v31.common import Interval, IntervalPeriod, Value, ValuesMap
+from openadr_profiles.v31.duration import Duration
+from openadr_profiles.v31.event import Event
+from openadr_profiles.v31.instant import format_instant
+
+MULTI_VALUED: Final = frozenset({"CURVE", "OLS", "DISPATCH_INSTRUCTION", "OPERATING_STATE", "LOCATION", "AREA"})
+"""Payload types whose values belong together; the values of any other type follow each other (TIME-029, TIME-030)."""
+
+Offset: TypeAlias = Callable[[int, timedelta], timedelta]
+"""The shift of an interval's start: from its index and the largest shift either way to the drawn one."""
+
+_TICK: Final = timedelta(microseconds=1)
+_NOTHING: Final = timedelta(0)
+_NO_PERIOD: Final = IntervalPeriod()
+_LATEST: Final = datetime.max.replace(tzinfo=UTC)
+
+
+def unshifted(index: int, largest: timedelta) -> timedelta:
+    """The offset that moves nothing: what the VTN uses (TIME-028)."""
+    return _NOTHING
+
+
+def random_offset(event: Event, ven_identity: str) -> Offset:
+    """Draws for one VEN, uniform over [-largest, largest] and the same as long as the event is unchanged (TIME-027)."""
+    seed = f"{event.id}\n{format_instant(event.modification_date_time)}\n{ven_identity}\n"
+
+    def draw(index: int, largest: timedelta) -> timedelta:
+        digest = hashlib.sha256(f"{seed}{index}".encode()).digest()
+        steps = 2 * (largest // _TICK) + 1
+        return (int.from_bytes(digest[:16]) * steps >> 128) * _TICK - largest
+
+    return draw
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """What one payload says from ``start`` to ``end`` (None: open).
+
+    ``unplaced`` counts values that have no time of their own because their window is open: worth a warning (TIME-032).
+    """
+
+    payload_type: str
+    values: tuple[Value, ...]
+    start: datetime
+    end: datetime | None
+    window: Window
+    unplaced: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """One run of one interval, from ``start`` to ``end`` (excluded; None: open). A zero-length one is an instant.
+
+    ``interval_index`` is the place in the event's list, ``interval_id`` its id (None if the event has no intervals) and
+    ``cycle`` counts the repetitions of a looping event. ``number`` counts the intervals on through the cycles
+    (RDESC-009). ``full_end`` is the end that ``event.duration`` may have cut.
+    """
+
+    start: datetime
+    end: datetime | None
+    interval_index: int
+    interval_id: int | None
+    cycle: int
+    number: int
+    payloads: tuple[ValuesMap, ...]
+    full_end: datetime | None
+
+    def covers(self, at: datetime) -> bool:
+        """Whether ``at`` lies in the window."""
+        return self.start <= at and (self.end is None or at < self.end)
+
+    def held_at(self, at: datetime) -> Iterator[Held]:
+        """What each payload says at a moment of the window; nothing outside it."""
+        if self.covers(at):
+            for payload in self.payloads:
+                yield self._held(payload, self._part_at(payload, at))
+
+    def held(self) -> Iterator[Held]:
+        """Everything the payloads say, payload by payload, in sub-windows of equal length (TIME-029, TIME-031)."""
+        for payload in self.payloads:
+            for part in range(self._parts(payload)):
+                held = self._held(payload, part)
+                if part == 0 or self.end is None or held.start < self.end:
+                    yield held
+
+    def _parts(self, payload: ValuesMap) -> int:
+        return 1 if payload.type in MULTI_VALUED or self.full_end is None else max(1, len(payload.values))
+
+    def _part_at(self, payload: ValuesMap, at: datetime) -> int:
+        parts = self._parts(payload)
+        if parts == 1 or self.full_end is None:
+            return 0
+        ticks, length = (at - self.start) // _TICK, (self.full_end - self.start) // _TICK
+        return min(parts - 1, ((ticks + 1) * parts - 1) // length)
+
+    def _held(self, payload: ValuesMap, part: int) -> Held:
+        values, parts = payload.values, self._parts(payload)
+        if parts > 1 and self.full_end is not None:
+            length = (self.full_end - self.start) // _TICK  # from the start each time, so nothing drifts (TIME-033)
+            start, end = (self.start + length * edge // parts * _TICK for edge in (part, part + 1))
+            return Held(payload.type, values[part : part + 1], start, _earlier(end, self.end), self)
+        unplaced = 0 if payload.type in MULTI_VALUED else max(0, len(values) - 1)
+        return Held(payload.type, values[:1] if unplaced else values, self.start, self.end, self, unplaced)
+
+
+@dataclass(frozen=True, slots=True)
+class _Slot:
+    """An interval in the first cycle; ``place`` counts those that run, in the event's order."""
+
+    index: int
+    place: int
+    interval_id: int | None
+    payloads: tuple[ValuesMap, ...]
+    start: datetime
+    end: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Timeline:
+    """An event in absolute time, from ``start`` to ``end`` (excluded; None: open until it is changed or deleted).
+
+    ``cycle`` is the length after which the intervals repeat, None if they do not (TIME-023). ``cancelled`` says that
+    the event was called off by giving it no length at the beginning of time (EVT-019, PAGE-030). Repetitions are found
+    by division, not by unrolling (TIME-024); arithmetic ends openly at year 9999 instead of failing (TIME-008).
+    """
+
+    event: Event
+    start: datetime
+    end: datetime | None
+    cycle: timedelta | None
+    cancelled: bool
+    _listed: tuple[_Slot, ...]
+    _in_time: tuple[_Slot, ...]
+    _reach: tuple[datetime, ...]
+
+    @staticmethod
+    def of(event: Event, *, anchor: datetime, offset: Offset = unshifted) -> Timeline:
+        """Place an event. ``anchor`` is what "now" means for a start at the beginning of time (TIME-016).
+
+        The VTN anchors at ``modification_date_time``; a VEN at the moment it first received this version, and passes
+        ``random_offset(event, ven_identity)``.
+        """
+        return _resolve(event, anchor.astimezone(UTC), offset)
+
+    @property
+    def count(self) -> int:
+        """How many intervals run in one cycle; one if the event has none of its own."""
+        return len(self._listed)
+
+    def windows(self, from_: datetime | None = None, until: datetime | None = None) -> Iterator[Window]:
+        """The windows that touch [from_, until), by start and then by place in the event; lazy, maybe without end."""
+        since = self.start if from_ is None else max(from_, self.start)
+        cycle = max(0, self._cycle_at(since) - 1)
+        while True:
+            shift = cycle * self.cycle if self.cycle else _NOTHING
+            for slot in self._in_time[bisect_left(self._reach, since - shift) :]:
+                window = self._window(slot, cycle)
+                if window is None or (until is not None and window.start >= until):
+                    return
+                if window.end is None or window.end > since or window.start == window.end == since:
+                    yield window
+            if self.cycle is None:
+                return
+            cycle += 1
+
+    def window(self, number: int) -> Window | None:
+        """The window of a running interval number (RDESC-009); None if it never begins."""
+        cycle, place = divmod(number, self.count)
+        if cycle < 0 or (cycle > 0 and self.cycle is None):
+            return None
+        return self._window(self._listed[place], cycle)
+
+    def current(self, at: datetime) -> Window | None:
+        """The window that holds; of overlapping ones the one listed last (TIME-020). None before, after and in gaps."""
+        return max(self._covering(at), key=lambda window: window.interval_index, default=None)
+
+    def values_at(self, at: datetime) -> dict[str, Held]:
+        """For each payload type what holds; of overlapping intervals the one listed last says it (TIME-020)."""
+        holding = sorted(self._covering(at), key=lambda window: window.interval_index)
+        return {held.payload_type: held for window in holding for held in window.held_at(at)}
+
+    def next_change(self, after: datetime) -> datetime | None:
+        """The first moment after ``after`` at which what this event says may change; None if there is none."""
+        best = min((edge for edge in (self.start, self.end) if edge is not None and edge > after), default=None)
+        for window in self.windows(after):
+            if best is not None and window.start >= best:
+                break
+            edges = (window.start, window.end, best, *(held.end for held in window.held_at(after)))
+            best = min((edge for edge in edges if edge is not None and edge > after), default=None)
+        return best
+
+    def transpired(self, at: datetime) -> bool:
+        """Whether nothing of the event is left at that moment."""
+        return self.end is not None and self.end <= at
+
+    def _covering(self, at: datetime) -> list[Window]:
+        return [window for window in self.windows(at, _plus(at, _TICK)) if window.covers(at)]
+
+    def _cycle_at(self, at: datetime) -> int:
+        return (at - self.start) // self.cycle if self.cycle else 0
+
+    def _window(self, slot: _Slot, cycle: int) -> Window | None:
+        start: datetime | None = slot.start
+        full_end = slot.end
+        if self.cycle and cycle:
+            start, full_end = _shifted(slot, cycle, self.cycle)
+        if start is None or (self.cycle and self.end is not None and start >= self.end):
+            return None
+        return Window(
+            start=start,
+            end=_earlier(full_end, self.end),
+            interval_index=slot.index,
+            interval_id=slot.interval_id,
+            cycle=cycle,
+            number=cycle * self.count + slot.place,
+            payloads=slot.payloads,
+            full_end=full_end or self.end,
+        )
+
+
+class Lifespan(NamedTuple):
+    """From when an event counts, and from when it has transpired for every VEN (None: never)."""
+
+    start: datetime
+    end: datetime | None
+
+
+def lifespan(event: Event) -> Lifespan:
+    """When an event is for the VTN's ``active`` filter (PAGE-027 … PAGE-030, EVT-018).
+
+    ``end`` includes the largest random shift, since a VEN may still be acting on the event until then; a cancelled
+    event has none to wait for. "Now" is the moment of the last write (TIME-016).
+    """
+    timeline = Timeline.of(event, anchor=event.modification_date_time)
+    if timeline.end is None or timeline.cancelled:
+        return Lifespan(timeline.start, timeline.end)
+    periods = [event.interval_period, *(interval.interval_period for interval in event.intervals or ())]
+    randomised = {period.randomize_start for period in periods if period and period.randomize_start}
+    ends = [length.magnitude().after(timeline.end) for length in randomised]
+    return Lifespan(timeline.start, None if None in ends else max(end for end in (timeline.end, *ends) if end))
+
+
+class InForce(NamedTuple):
+    """What holds for one payload type, and the event that says so."""
+
+    event: Event
+    held: Held
+
+
+def in_force(timelines: Iterable[Timeline], at: datetime) -> dict[str, InForce]:
+    """For each payload type what holds at a moment over all events (TIME-036, TIME-037).
+
+    The lowest ``priority`` number wins and an absent one loses; among equals the event modified last wins.
+    """
+    chosen: dict[str, InForce] = {}
+    for timeline in sorted(timelines, key=lambda timeline: _rank(timeline.event)):
+        chosen.update((name, InForce(timeline.event, held)) for name, held in timeline.values_at(at).items())
+    return chosen
+
+
+def _rank(event: Event) -> tuple[bool, int, datetime, str]:
+    """Sorts what gives way before what wins."""
+    return event.priority is not None, -(event.priority or 0), event.modification_date_time, event.id
+
+
+def _resolve(event: Event, anchor: datetime, offset: Offset) -> Timeline:
+    now = anchor if _says_when(event) else event.created_date_time.astimezone(UTC)
+    slots = _place(event, now, offset)
+    start, end = _span(slots)
+    at_once = _starts_now(event) and start == end
+    if at_once:  # whoever cancels does not mean "in five minutes": chance is left out
+        slots = _place(event, now, unshifted)
+        start, end = _span(slots)
+    cancelled = at_once and not event.report_descriptors
+    cycle = None
+    limited = _is_limited(event)
+    limit = event.duration.after(start) if event.duration and limited else None
+    if not event.intervals and _implies_intervals(event, start, end):
+        cycle, end = (end or start) - start, limit
+    elif at_once and event.report_descriptors:
+        end = limit
+    elif limited and not cancelled:
+        if end is not None and start < end and (limit is None or end < limit):
+            cycle = end - start
+        elif limit is not None and (end is None or limit < end):
+            slots = [slot for slot in slots if slot.start < limit]
+        end = limit
+    listed = tuple(slots)
+    in_time = tuple(sorted(listed, key=lambda slot: slot.start))
+    reach = tuple(accumulate((slot.end or _LATEST for slot in in_time), max))
+    return Timeline(event, start, end, cycle, cancelled, listed, in_time, reach)
+
+
+def _place(event: Event, now: datetime, offset: Offset) -> list[_Slot]:
+    """The intervals of the first cycle, in the event's order, without those that never begin."""
+    default = event.interval_period or _NO_PERIOD
+    runs: list[tuple[int, datetime, datetime | None]] = []
+    absolute_starts: list[datetime] = []
+    shift, previous_end = _NOTHING, None
+    intervals = event.intervals or _NO_INTERVALS
+    for index, interval in enumerate(intervals):
+        period = interval.interval_period or _NO_PERIOD
+        own = period.start.at if period.start else None
+        start: datetime | None
+        if index == 0:
+            start = own or (default.start.at if default.start else None) or now
+            shift = _draw(offset, 0, period.randomize_start or default.randomize_start, start)
+            start = _plus(start, shift) or start
+        elif own is not None:
+            if period.randomize_start is not None:
+                shift = _draw(offset, index, period.randomize_start, own)
+            start = _plus(own, shift) or own
+        else:
+            start = previous_end
+        if start is None:
+            continue
+        if index == 0 or own is not None:
+            absolute_starts.append(start)
+        duration = period.duration or default.duration
+        previous_end = duration.after(start) if duration else None
+        runs.append((index, start, previous_end))
+    absolute_starts.sort()
+    slots = []
+    for place, (index, start, own_end) in enumerate(runs):
+        end = own_end or _next_after(start, absolute_starts)
+        interval_id = intervals[index].id if event.intervals else None
+        slots.append(_Slot(index, place, interval_id, intervals[index].payloads, start, end))
+    return slots
+
+
+def _next_after(moment: datetime, in_order: list[datetime]) -> datetime | None:
+    place = bisect_right(in_order, moment)
+    return in_order[place] if place < len(in_order) else None
+
+
+def _span(slots: list[_Slot]) -> tuple[datetime, datetime | None]:
+    ends = [slot.end for slot in slots]
+    return min(slot.start for slot in slots), None if None in ends else max(end for end in ends if end)
+
+
+def _says_when(event: Event) -> bool:
+    """Whether anything in the event is about time; if not, it holds from its creation (TIME-035)."""
+    periods = [event.interval_period, *(interval.interval_period for interval in event.intervals or ())]
+    return _is_limited(event) or any(period and (period.start or period.duration) for period in periods)
+
+
+def _is_limited(event: Event) -> bool:
+    """Whether ``event.duration`` says anything: no length, or less, does not (TIME-019, TIME-021)."""
+    return event.duration is not None and not event.duration.is_zero and not event.duration.negative
+
+
+def _starts_now(event: Event) -> bool:
+    periods = [(event.intervals or _NO_INTERVALS)[0].interval_period, event.interval_period]
+    return all(not period or not period.start or period.start.is_now for period in periods)
+
+
+def _implies_intervals(event: Event, start: datetime, end: datetime | None) -> bool:
+    """Whether the event's own period stands for the intervals that it asks reports for (RDESC-012)."""
+    period = event.interval_period
+    return bool(event.report_descriptors and period and period.start) and end is not None and start < end
+
+
+def _draw(offset: Offset, index: int, randomize_start: Duration | None, start: datetime) -> timedelta:
+    if randomize_start is None or randomize_start.is_zero:
+        return _NOTHING
+    latest = randomize_start.magnitude().after(start)
+    return offset(index, latest - start) if latest else _NOTHING  # "for ever" leaves nothing to draw from
+
+
+def _plus(moment: datetime, length: timedelta) -> datetime | None:
+    try:
+        return moment + length
+    except OverflowError:
+        return None
+
+
+def _shifted(slot: _Slot, cycle: int, length: timedelta) -> tuple[datetime | None, datetime | None]:
+    try:
+        shift = cycle * length
+    except OverflowError:
+        return None, None
+    return _plus(slot.start, shift), _plus(slot.end, shift) if slot.end else None
+
+
+def _earlier(one: datetime | None, other: datetime | None) -> datetime | None:
+    return min((moment for moment in (one, other) if moment is not None), default=None)
+
+
+_NO_INTERVALS: Final = (Interval(id=0, payloads=()),)
