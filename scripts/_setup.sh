@@ -1,0 +1,93 @@
+# Shared by the scripts beside it, which source it: the project's folder, its Python environment and Debian packages.
+# Everything it says goes to standard error, so that a command's own output stays clean.
+
+set -euo pipefail
+
+root=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.." && pwd)
+venv=$root/.venv
+unset PYTHONHOME PYTHONPATH
+
+say() { printf '%s\n' "$*" >&2; }
+die() {
+    say "$*"
+    exit 1
+}
+
+# install_debian WHY PACKAGE...: install them as root, or else say how and stop.
+install_debian() {
+    local why=$1
+    shift
+    command -v apt-get >/dev/null || die "$why. Install it (on Debian and Ubuntu the package is called: $*) and run this again."
+    [[ $(id -u) == 0 ]] || die "$why. Run this first:  sudo apt-get install $*"
+    say "$why: installing $*"
+    local log
+    log=$(mktemp)
+    # The package lists of a fresh machine are empty or old, then the first attempt fails.
+    if ! apt_install "$@" >"$log" 2>&1 && ! { apt-get update && apt_install "$@"; } >"$log" 2>&1; then
+        cat "$log" >&2
+        rm -f "$log"
+        die "apt-get could not install $*."
+    fi
+    rm -f "$log"
+}
+
+apt_install() {
+    DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends "$@" </dev/null
+}
+
+# need_program PROGRAM PACKAGE: make sure that a program is there; sbin folders are not on every PATH.
+need_program() {
+    PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin command -v "$1" >/dev/null || install_debian "$1 is missing" "$2"
+}
+
+is_new_enough() { "$1" -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1; }
+can_make_venv() { "$1" -c 'import ensurepip, venv' >/dev/null 2>&1; }
+
+# find_python: print the first interpreter that is new enough, best one that can make an environment.
+find_python() {
+    local candidate found=
+    for candidate in python3.13 python3.12 python3.11 python3; do
+        is_new_enough "$candidate" || continue
+        found=${found:-$candidate}
+        if can_make_venv "$candidate"; then
+            found=$candidate
+            break
+        fi
+    done
+    [[ $found ]] || die "Python 3.11 or newer is needed, and there is none on the PATH ($PATH)."
+    printf '%s' "$found"
+}
+
+# prepare EXTRA: an environment in .venv with the project and that extra, installed anew only when pyproject.toml changed.
+# `dev` contains everything that `all` does. Two scripts that start at once wait for each other.
+prepare() {
+    local extra=$1 want lock stamp
+    exec {lock}<"$root"
+    flock "$lock"
+    if ! is_new_enough "$venv/bin/python" || [[ ! -x $venv/bin/pip ]]; then
+        make_venv
+    fi
+    want=$(sha256sum <"$root/pyproject.toml")
+    for stamp in "$extra" dev; do
+        if [[ -f $venv/.installed-$stamp && $(<"$venv/.installed-$stamp") == "$want" ]]; then
+            exec {lock}<&-
+            return
+        fi
+    done
+    say "Installing the Python packages into $venv (a few minutes the first time)"
+    "$venv/bin/python" -m pip install --quiet --disable-pip-version-check --no-input -e "$root[$extra]" >&2 ||
+        die "pip could not install the packages; see above."
+    rm -f "$venv"/.installed-*
+    printf '%s' "$want" >"$venv/.installed-$extra"
+    exec {lock}<&-
+}
+
+make_venv() {
+    local python
+    python=$(find_python)
+    if ! can_make_venv "$python"; then
+        install_debian "$python cannot make virtual environments" "$python-venv"
+    fi
+    say "Making a Python environment in $venv with $("$python" --version)"
+    "$python" -m venv --clear "$venv" >&2
+}
