@@ -15,6 +15,17 @@ from openadr_profiles.v31.instant import NOW, Start, format_instant, parse_insta
 from openadr_profiles.v31.problem import Problem
 from openadr_profiles.v31.program import Program, ProgramDescription, ProgramRequest
 from openadr_profiles.v31.report import Report, ReportRequest, ReportResource
+from openadr_profiles.v31.report_schedule import (
+    DueReport,
+    ReportPlan,
+    Timing,
+    asks_about,
+    due_reports,
+    due_together,
+    interval_periods,
+    payload_descriptor,
+    with_quality,
+)
 from openadr_profiles.v31.resource import BlResourceRequest, Resource, VenResourceRequest
 from openadr_profiles.v31.timeline import (
     Held,
@@ -50,6 +61,7 @@ __all__ = [
     "BlResourceRequest",
     "BlVenRequest",
     "DataQuality",
+    "DueReport",
     "Duration",
     "Event",
     "EventPayloadDescriptor",
@@ -76,11 +88,13 @@ __all__ = [
     "ReportDescriptor",
     "ReportPayloadDescriptor",
     "ReportPayloadType",
+    "ReportPlan",
     "ReportRequest",
     "ReportResource",
     "Resource",
     "Start",
     "Timeline",
+    "Timing",
     "Unit",
     "Value",
     "ValuesMap",
@@ -88,12 +102,18 @@ __all__ = [
     "VenResourceRequest",
     "VenVenRequest",
     "Window",
+    "asks_about",
     "decode",
+    "due_reports",
+    "due_together",
     "encode",
     "format_instant",
     "in_force",
+    "interval_periods",
     "lifespan",
     "parse_instant",
+    "payload_descriptor",
     "random_offset",
     "unshifted",
+    "with_quality",
 ]
