@@ -40,6 +40,8 @@ class Failure(Exception):
 
 _CODES: Final[dict[str, Exit]] = {
     "oadr.config.ConfigError": Exit.CONFIGURATION,
+    "certs.errors.CertificateError": Exit.CONFIGURATION,
+    "certs.errors.Invalid": Exit.USAGE,
 }
 
 
