@@ -61,6 +61,8 @@ def reporting() -> Iterator[None]:
     except Failure as failure:
         _say(str(failure))
         raise typer.Exit(failure.code) from None
+    except (typer.Exit, typer.Abort, typer.BadParameter):
+        raise
     except KeyboardInterrupt:
         raise typer.Exit(Exit.INTERRUPTED) from None
     except ModuleNotFoundError as error:

@@ -7,9 +7,12 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, TypeAlias
 
+import msgspec
 import typer
 from rich.console import Console
 from rich.table import Table
+
+from openadr_profiles.v31 import encode
 
 JsonOption: TypeAlias = Annotated[
     bool, typer.Option("--json", help="Print JSON, also on a terminal (it is the default when piped).")
@@ -43,6 +46,12 @@ def show_rows(rows: Sequence[Row], columns: Mapping[str, str], *, as_json: bool,
     for row in rows:
         table.add_row(*(_cell(row.get(key)) for key in columns))
     console.print(table)
+
+
+def plain(wire: msgspec.Struct) -> dict[str, Any]:
+    """An OpenADR object as a row: plain values under the standard's member names."""
+    row: dict[str, Any] = msgspec.json.decode(encode(wire))
+    return row
 
 
 def _cell(value: object) -> str:

@@ -1,0 +1,109 @@
+"""How commands that act as business logic reach a VTN: address and credentials from flag, environment or file."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Final, TypeAlias, TypeVar
+
+import typer
+from pydantic import BaseModel, ConfigDict, SecretStr, field_validator
+
+from oadr.config import load
+from oadr.errors import reporting
+
+if TYPE_CHECKING:
+    from ven.client import VtnClient
+
+T = TypeVar("T")
+
+PREFIX = "OADR_BL_"
+
+UrlOption: TypeAlias = Annotated[
+    str | None, typer.Option("--vtn", metavar="URL", help=f"The VTN, as http://host/openadr3/3.1.0 [{PREFIX}URL].")
+]
+ClientIdOption: TypeAlias = Annotated[
+    str | None, typer.Option("--client-id", help=f"Client id of the business logic [{PREFIX}CLIENT_ID].")
+]
+ClientSecretOption: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        "--client-secret",
+        help=f"Its secret; other users of the machine can see flags, so rather set [{PREFIX}CLIENT_SECRET] "
+        f"or [{PREFIX}CLIENT_SECRET_FILE].",
+    ),
+]
+CaFileOption: TypeAlias = Annotated[
+    Path | None, typer.Option("--ca-file", help=f"CA certificates to trust besides the system's [{PREFIX}CA_FILE].")
+]
+ConfigOption: TypeAlias = Annotated[
+    Path | None, typer.Option("--config", help="TOML file with url, client_id, client_secret, ca_file.")
+]
+
+
+class BusinessLogic(BaseModel):
+    """Where the VTN is and who is asking."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    url: str
+    client_id: str
+    client_secret: SecretStr
+    ca_file: Path | None = None
+
+    @field_validator("url")
+    @classmethod
+    def _absolute(cls, url: str) -> str:
+        if not url.startswith(("http://", "https://")):
+            raise ValueError("expected a URL such as https://vtn.example/openadr3/3.1.0")
+        return url.rstrip("/")
+
+    def client(self) -> VtnClient:
+        """A client for this connection; use as an async context manager."""
+        from ven.client import VtnClient
+
+        return VtnClient(
+            base_url=self.url, client_id=self.client_id, client_secret=self.client_secret, ca_file=self.ca_file
+        )
+
+
+def with_connection(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command the options above, and itself the ``settings`` they amount to; its errors become exit codes."""
+    signature = inspect.signature(command, eval_str=True)
+    own = [parameter for parameter in signature.parameters.values() if parameter.name != "settings"]
+    options = [
+        inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=annotation)
+        for name, annotation in _OPTIONS.items()
+    ]
+
+    def wrapped(**arguments: Any) -> None:
+        given = {name: arguments.pop(name) for name in _OPTIONS}
+        with reporting():
+            flags = {"url": given["vtn"], **{name: given[name] for name in ("client_id", "client_secret", "ca_file")}}
+            command(settings=load(BusinessLogic, prefix=PREFIX, file=given["config"], flags=flags), **arguments)
+
+    wrapped.__name__, wrapped.__doc__ = command.__name__, command.__doc__
+    wrapped.__signature__ = signature.replace(parameters=[*own, *options])  # type: ignore[attr-defined] # PEP 362
+    wrapped.__annotations__ = {parameter.name: parameter.annotation for parameter in (*own, *options)}
+    return wrapped
+
+
+_OPTIONS: Final = {
+    "config": ConfigOption,
+    "vtn": UrlOption,
+    "client_id": ClientIdOption,
+    "client_secret": ClientSecretOption,
+    "ca_file": CaFileOption,
+}
+
+
+def act(settings: BusinessLogic, action: Callable[[VtnClient], Awaitable[T]]) -> T:
+    """Run ``action`` with an open client."""
+
+    async def run() -> T:
+        async with settings.client() as client:
+            return await action(client)
+
+    return asyncio.run(run())

@@ -1,0 +1,38 @@
+"""``oadr program``: the programs that events belong to."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from oadr.business_logic import BusinessLogic, act, with_connection
+from oadr.output import JsonOption, plain, show_rows
+from openadr_profiles.v31 import ProgramRequest
+
+app = typer.Typer(help="List and make programs.", no_args_is_help=True)
+
+_COLUMNS = {"id": "Program", "programName": "Name", "targets": "Targets", "createdDateTime": "Created"}
+
+
+@app.command(name="list")
+@with_connection
+def list_(*, settings: BusinessLogic, as_json: JsonOption = False) -> None:
+    """List programs, newest first."""
+    programs = act(settings, lambda client: client.programs.search())
+    show_rows([plain(one) for one in programs], _COLUMNS, as_json=as_json, title="Programs", empty="no programs")
+
+
+@app.command()
+@with_connection
+def create(
+    name: Annotated[str, typer.Argument(help="Its name, unique in the VTN.")],
+    *,
+    target: Annotated[list[str] | None, typer.Option(help="Who may see it. Repeatable; none: all.")] = None,
+    settings: BusinessLogic,
+    as_json: JsonOption = False,
+) -> None:
+    """Make a program."""
+    request = ProgramRequest(program_name=name, targets=tuple(target or ()) or None)
+    program = act(settings, lambda client: client.programs.create(request))
+    show_rows([plain(program)], _COLUMNS, as_json=as_json, title="Made", empty="")
