@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from oadr import bridge, cert, demo, event, program, report, ven, vens, vtn
+from oadr import cert, event, program, report, vens
 
 app = typer.Typer(
     name="oadr",
@@ -17,9 +17,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 for name, module in {
-    "vtn": vtn,
-    "ven": ven,
-    "bridge": bridge,
     "program": program,
     "event": event,
     "report": report,
@@ -27,7 +24,6 @@ for name, module in {
     "cert": cert,
 }.items():
     app.add_typer(module.app, name=name)
-app.command("demo")(demo.demo)
 
 
 def _version(asked: bool) -> None:
