@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+from decimal import Decimal
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -37,11 +38,13 @@ if TYPE_CHECKING:
     from oadr.status import EventStatus
     from ven.client import VtnClient
 
-T = TypeVar("T")
-
 app = typer.Typer(help="Issue events, list them, see what became of them.", no_args_is_help=True)
 
 _DEFAULT_PROGRAM = "demand-response"
+
+
+def _moment(text: str) -> datetime:
+    return moment(text, now=datetime.now(UTC))
 
 
 @app.command()
@@ -49,15 +52,25 @@ _DEFAULT_PROGRAM = "demand-response"
 def create(
     *,
     shed: Annotated[
-        list[str] | None,
-        typer.Option(help="Power to shed, as 5kW. Repeat for consecutive intervals of equal length."),
+        list[Decimal] | None,
+        typer.Option(
+            parser=power_kw, metavar="POWER", help="Shed 5kW. Repeat for consecutive intervals of equal length."
+        ),
     ] = None,
     limit: Annotated[
-        list[str] | None, typer.Option(help="Largest power to draw, as 3kW. Repeatable like --shed.")
+        list[Decimal] | None,
+        typer.Option(parser=power_kw, metavar="POWER", help="Draw no more than 3kW. Repeatable like --shed."),
     ] = None,
-    level: Annotated[list[int] | None, typer.Option(help="SIMPLE level 0 to 3. Repeatable like --shed.")] = None,
-    start: Annotated[str, typer.Option(help="now, +1m, or an instant such as 2026-01-31T16:00:00Z.")] = "now",
-    for_: Annotated[str, typer.Option("--for", help="Length of the whole event, as 1h, 90m, 45s.")] = "1h",
+    level: Annotated[
+        list[int] | None, typer.Option(min=0, max=3, help="SIMPLE level, 0 is normal. Repeatable like --shed.")
+    ] = None,
+    start: Annotated[
+        datetime,
+        typer.Option(parser=_moment, metavar="WHEN", help="now, +1m, or an instant such as 2026-01-31T16:00:00Z."),
+    ] = "now",  # type: ignore[assignment] # defaults pass through the parser
+    for_: Annotated[
+        timedelta, typer.Option("--for", parser=length, metavar="TIME", help="The whole event, as 1h, 90m, 45s.")
+    ] = "1h",  # type: ignore[assignment] # see above
     target: Annotated[
         list[str] | None, typer.Option(help="Who it is for, as group:north. Repeatable; none: all.")
     ] = None,
@@ -72,8 +85,6 @@ def create(
 ) -> None:
     """Issue an event: give exactly one of --shed, --limit and --level."""
     payload_type, values = _asked(shed or (), limit or (), level or ())
-    begin = typed(lambda text: moment(text, now=datetime.now(UTC)), start, "--start")
-    whole = typed(length, for_, "--for")
 
     async def issue(client: VtnClient) -> Event:
         owner = await program_named(client, program)
@@ -81,8 +92,8 @@ def create(
             owner.id,
             payload_type,
             values,
-            start=begin,
-            length=whole,
+            start=start,
+            length=for_,
             targets=target or (),
             name=name,
             priority=priority,
@@ -280,25 +291,13 @@ def _time(at: datetime) -> str:
     return at.isoformat(timespec="seconds").replace("+00:00", "Z")
 
 
-def _asked(shed: Sequence[str], limit: Sequence[str], level: Sequence[int]) -> tuple[EventPayloadType, list[Value]]:
+def _asked(
+    shed: Sequence[Decimal], limit: Sequence[Decimal], level: Sequence[int]
+) -> tuple[EventPayloadType, list[Value]]:
     if sum(map(bool, (shed, limit, level))) != 1:
         raise typer.BadParameter("give exactly one of --shed, --limit and --level")
-    if level:
-        if any(not 0 <= step <= 3 for step in level):
-            raise typer.BadParameter("expected 0 (normal) to 3", param_hint="--level")
-        return EventPayloadType.SIMPLE, list(level)
     if shed:
-        return EventPayloadType.DISPATCH_SETPOINT_RELATIVE, [-kw for kw in _powers(shed, "--shed")]
-    return EventPayloadType.IMPORT_CAPACITY_LIMIT, list(_powers(limit, "--limit"))
-
-
-def _powers(texts: Sequence[str], option: str) -> list[float]:
-    return [float(typed(power_kw, text, option)) for text in texts]
-
-
-def typed(read: Callable[[str], T], text: str, option: str) -> T:
-    """What an option's text means; a text that means nothing is a wrong usage of the option."""
-    try:
-        return read(text)
-    except ValueError as error:
-        raise typer.BadParameter(str(error), param_hint=option) from None
+        return EventPayloadType.DISPATCH_SETPOINT_RELATIVE, [-float(kw) for kw in shed]
+    if limit:
+        return EventPayloadType.IMPORT_CAPACITY_LIMIT, [float(kw) for kw in limit]
+    return EventPayloadType.SIMPLE, list(level)
