@@ -1,6 +1,7 @@
 """The public names of every package: adding or losing one is a decision, not an accident."""
 
 import __future__
+
 import importlib
 import pkgutil
 from types import ModuleType
