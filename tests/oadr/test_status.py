@@ -1,0 +1,168 @@
+"""What became of an event, joined from the VTN's objects."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+from oadr.status import event_status, targeted
+from openadr_profiles.v31 import (
+    AGGREGATED_REPORT,
+    Duration,
+    Event,
+    Interval,
+    IntervalPeriod,
+    OperatingState,
+    Report,
+    ReportRequest,
+    Resource,
+    Start,
+    Ven,
+)
+from ven.report_shapes import Opt, Shed, ShedInterval, opt_report, status_report
+
+START = datetime(2026, 1, 1, 12, tzinfo=UTC)
+HOUR = timedelta(hours=1)
+META: dict[str, Any] = {"created_date_time": START, "modification_date_time": START}
+
+
+def event(targets: tuple[str, ...] | None = None, count: int = 1) -> Event:
+    return Event(
+        id="e1",
+        **META,
+        program_id="p1",
+        event_name="evening",
+        targets=targets,
+        interval_period=IntervalPeriod(start=Start.of(START), duration=Duration.parse("PT1H")),
+        intervals=tuple(Interval(id=index, payloads=()) for index in range(count)),
+    )
+
+
+def ven(name: str, targets: tuple[str, ...] | None = None) -> Ven:
+    return Ven(id=f"id-{name}", **META, client_id=f"client-{name}", ven_name=name, targets=targets)
+
+
+def received(request: ReportRequest, client_id: str, event_id: str = "e1") -> Report:
+    return Report(
+        id=f"r-{client_id}-{request.report_name}",
+        **META,
+        client_id=client_id,
+        event_id=event_id,
+        client_name=request.client_name,
+        report_name=request.report_name,
+        payload_descriptors=request.payload_descriptors,
+        resources=request.resources,
+    )
+
+
+def opts(client_id: str, *entries: Opt) -> Report:
+    return received(opt_report(event_id="e1", client_name="x", decided_at=START, opts=entries), client_id)
+
+
+def shed(name: str, requested: str, delivered: str, final: str | None = None) -> Shed:
+    return Shed(
+        resource_name=name,
+        requested_kw=Decimal(requested),
+        original_kw=Decimal(5),
+        curtailed_kw=Decimal(5) - Decimal(delivered),
+        delivered_kw=Decimal(delivered),
+        final_kw=None if final is None else Decimal(final),
+        state=OperatingState.RUNNING_CURTAILED,
+    )
+
+
+def test_an_event_without_targets_is_for_every_ven() -> None:
+    vens = [ven("home"), ven("other", ("x",))]
+    assert targeted(event(), vens, []) == vens
+
+
+def test_targets_are_held_through_the_ven_its_id_and_its_resources() -> None:
+    by_ven, by_id, by_resource, not_at_all = ven("a", ("north",)), ven("b"), ven("c"), ven("d", ("south",))
+    resource = Resource(
+        id="r", **META, client_id="client-c", resource_name="heater", ven_id="id-c", targets=("heaters",)
+    )
+    wanted = event(("north", "id-b", "heaters"))
+    assert targeted(wanted, [by_ven, by_id, by_resource, not_at_all], [resource]) == [by_ven, by_id, by_resource]
+
+
+def test_a_ven_that_has_said_nothing_is_shown_as_not_reached() -> None:
+    (one,) = event_status(event(), [ven("home")], [], [], at=START).participants
+    assert (one.reached, one.opted_in, one.requested_kw, one.circuits) == (False, None, None, ())
+
+
+def test_opting_out_is_shown_with_its_reason() -> None:
+    report = opts("client-home", Opt(AGGREGATED_REPORT, False, "quiet hours", OperatingState.RUNNING_OPTED_OUT))
+    (one,) = event_status(event(), [ven("home")], [], [report], at=START).participants
+    assert (one.reached, one.opted_in, one.reason) == (True, False, "quiet hours")
+
+
+def test_circuits_and_energy_of_a_home() -> None:
+    said = opts("client-home", Opt(AGGREGATED_REPORT, True, None, OperatingState.RUNNING_CURTAILED))
+    done = received(
+        status_report(
+            event_id="e1",
+            client_name="home",
+            intervals=[
+                ShedInterval(0, START, START + HOUR, (shed("heater", "2", "1.5"), shed(AGGREGATED_REPORT, "2", "1.5"))),
+                ShedInterval(
+                    1,
+                    START + HOUR,
+                    START + HOUR + HOUR / 2,
+                    (shed("heater", "1", "1", "4.2"), shed(AGGREGATED_REPORT, "1", "1", "4.2")),
+                ),
+            ],
+        ),
+        "client-home",
+    )
+    status = event_status(event(count=2), [ven("home")], [], [said, done], at=START + HOUR)
+    (one,) = status.participants
+    assert status.state == "active"
+    assert (one.requested_kw, one.delivered_kw) == (Decimal(1), Decimal(1))
+    assert (one.requested_kwh, one.delivered_kwh) == (Decimal("2.5"), Decimal(2))
+    (circuit,) = one.circuits
+    assert (circuit.name, circuit.final_kw) == ("heater", Decimal("4.2"))
+
+
+def test_each_panel_behind_a_bridge_is_a_participant_with_its_own_circuits() -> None:
+    said = opts(
+        "client-bridge",
+        Opt("panel-1", True, None, OperatingState.RUNNING_CURTAILED),
+        Opt("panel-2", False, "no answer", OperatingState.ERROR),
+    )
+    sheds = (shed("panel-1/heater1", "2", "2"), shed("panel-1", "2", "2"), shed(AGGREGATED_REPORT, "2", "2"))
+    done = received(
+        status_report(event_id="e1", client_name="bridge", intervals=[ShedInterval(0, START, START + HOUR, sheds)]),
+        "client-bridge",
+    )
+    first, second = event_status(event(), [ven("bridge")], [], [said, done], at=START).participants
+    assert (first.name, first.ven_name, first.requested_kw) == ("panel-1", "bridge", Decimal(2))
+    assert [circuit.name for circuit in first.circuits] == ["heater1"]
+    assert (second.name, second.opted_in, second.reason, second.circuits) == ("panel-2", False, "no answer", ())
+
+
+def test_reports_about_other_events_and_of_other_clients_count_for_nobody() -> None:
+    stranger = opts("client-stranger", Opt(AGGREGATED_REPORT, True, None, OperatingState.RUNNING_CURTAILED))
+    other = received(
+        opt_report(
+            event_id="e2",
+            client_name="x",
+            decided_at=START,
+            opts=[Opt(AGGREGATED_REPORT, True, None, OperatingState.RUNNING_CURTAILED)],
+        ),
+        "client-home",
+        event_id="e2",
+    )
+    (one,) = event_status(event(), [ven("home")], [], [stranger, other], at=START).participants
+    assert not one.reached
+
+
+def test_the_state_follows_the_time() -> None:
+    states = [event_status(event(), [], [], [], at=START + delta).state for delta in (-HOUR, HOUR / 2, HOUR)]
+    assert states == ["scheduled", "active", "completed"]
+
+
+def test_as_json_has_numbers_and_instants_as_text() -> None:
+    plain = event_status(event(), [ven("home")], [], [], at=START).as_json()
+    assert plain["start"] == "2026-01-01T12:00:00Z"
+    assert plain["participants"][0]["requested_kwh"] == 0.0
