@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from importlib import metadata
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
-from oadr import cert, event, program, report, vens
+from oadr import cert, event, logs, program, report, vens
 
 app = typer.Typer(
     name="oadr",
@@ -35,11 +35,14 @@ def _version(asked: bool) -> None:
 @app.callback()
 def _common(
     *,
+    log_level: Annotated[
+        Literal["debug", "info", "warning", "error"], typer.Option(help="How much a program tells on standard error.")
+    ] = "info",
     _version: Annotated[
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
     ] = False,
 ) -> None:
-    pass
+    logs.configure(level=log_level)
 
 
 def main() -> None:
