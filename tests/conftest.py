@@ -7,10 +7,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from tests.support.mosquitto import Mosquitto
 from tests.support.pki import Pki
 from tests.support.postgres import PostgresServer
+
+settings.register_profile("oadr", deadline=None)  # a busy machine is not a failure
+settings.load_profile("oadr")
 
 
 @pytest.fixture(scope="session")

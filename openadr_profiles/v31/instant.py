@@ -17,6 +17,7 @@ _RFC3339: Final = re.compile(
     r"(\d{4})-(\d{2})-(\d{2})[Tt ](\d{2}):(\d{2}):(\d{2})(?:\.(\d{1,9}))?([Zz]|[+-]\d{2}:\d{2})", re.ASCII
 )
 _BEGINNING_OF_TIME: Final = re.compile(r"0001-01-01(?:[Tt ]00:00:00(?:\.0{1,9})?(?:[Zz]|\+00:00)?)?", re.ASCII)
+LATEST: Final = datetime.max.replace(tzinfo=UTC)
 _EXPECTED: Final = "an RFC 3339 instant with offset such as 2026-01-31T16:00:00Z"
 
 
@@ -24,7 +25,8 @@ _EXPECTED: Final = "an RFC 3339 instant with offset such as 2026-01-31T16:00:00Z
 def parse_instant(text: str) -> datetime:
     """Read an RFC 3339 instant with offset as an aware UTC datetime; raises Invalid otherwise.
 
-    A leap second counts as the following second (TIME-008); digits beyond microseconds are cut.
+    A leap second counts as the following second, and a moment past year 9999 as its last one (TIME-008); digits beyond
+    microseconds are cut.
     """
     match = _RFC3339.fullmatch(text)
     if match is None:
@@ -42,8 +44,13 @@ def parse_instant(text: str) -> datetime:
             int((match[7] or "0")[:6].ljust(6, "0")),
             tzinfo=_offset(match[8]),
         )
-        return (moment.replace(microsecond=0) + timedelta(seconds=1) if leap else moment).astimezone(UTC)
-    except (ValueError, OverflowError):
+        moment = moment.replace(microsecond=0) + timedelta(seconds=1) if leap else moment
+        return moment.astimezone(UTC)
+    except OverflowError:
+        if year == LATEST.year:
+            return LATEST
+        raise Invalid("", f"{text[:40]!r} is before the calendar; expected {_EXPECTED}") from None
+    except ValueError:
         raise Invalid("", f"{text[:40]!r} is not a moment of the calendar; expected {_EXPECTED}") from None
 
 

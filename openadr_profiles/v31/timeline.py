@@ -11,17 +11,17 @@ reports and its period has a start and a length, one such window after the other
 from __future__ import annotations
 
 import hashlib
+import itertools
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from itertools import accumulate
 from typing import Final, NamedTuple, TypeAlias
 
 from openadr_profiles.v31.common import Interval, IntervalPeriod, Value, ValuesMap
 from openadr_profiles.v31.duration import Duration
 from openadr_profiles.v31.event import Event
-from openadr_profiles.v31.instant import format_instant
+from openadr_profiles.v31.instant import LATEST, format_instant
 
 MULTI_VALUED: Final = frozenset({"CURVE", "OLS", "DISPATCH_INSTRUCTION", "OPERATING_STATE", "LOCATION", "AREA"})
 """Payload types whose values belong together; the values of any other type follow each other (TIME-029, TIME-030)."""
@@ -32,7 +32,6 @@ Offset: TypeAlias = Callable[[int, timedelta], timedelta]
 _TICK: Final = timedelta(microseconds=1)
 _NOTHING: Final = timedelta(0)
 _NO_PERIOD: Final = IntervalPeriod()
-_LATEST: Final = datetime.max.replace(tzinfo=UTC)
 
 
 def unshifted(index: int, largest: timedelta) -> timedelta:
@@ -170,10 +169,10 @@ class Timeline:
     def windows(self, from_: datetime | None = None, until: datetime | None = None) -> Iterator[Window]:
         """The windows that touch [from_, until), by start and then by place in the event; lazy, maybe without end."""
         since = self.start if from_ is None else max(from_, self.start)
-        cycle = max(0, self._cycle_at(since) - 1)
-        while True:
-            shift = cycle * self.cycle if self.cycle else _NOTHING
-            for slot in self._in_time[bisect_left(self._reach, since - shift) :]:
+        present = (since - self.start) // self.cycle if self.cycle else 0
+        for cycle in itertools.count(max(0, present - 1)):  # the end of a cycle is the start of the next
+            over = bisect_left(self._reach, since - cycle * (self.cycle or _NOTHING)) if cycle <= present else 0
+            for slot in self._in_time[over:]:
                 window = self._window(slot, cycle)
                 if window is None or (until is not None and window.start >= until):
                     return
@@ -181,7 +180,6 @@ class Timeline:
                     yield window
             if self.cycle is None:
                 return
-            cycle += 1
 
     def window(self, number: int) -> Window | None:
         """The window of a running interval number (RDESC-009); None if it never begins."""
@@ -215,9 +213,6 @@ class Timeline:
 
     def _covering(self, at: datetime) -> list[Window]:
         return [window for window in self.windows(at, _plus(at, _TICK)) if window.covers(at)]
-
-    def _cycle_at(self, at: datetime) -> int:
-        return (at - self.start) // self.cycle if self.cycle else 0
 
     def _window(self, slot: _Slot, cycle: int) -> Window | None:
         start: datetime | None = slot.start
@@ -307,7 +302,7 @@ def _resolve(event: Event, anchor: datetime, offset: Offset) -> Timeline:
         end = limit
     listed = tuple(slots)
     in_time = tuple(sorted(listed, key=lambda slot: slot.start))
-    reach = tuple(accumulate((slot.end or _LATEST for slot in in_time), max))
+    reach = tuple(itertools.accumulate((slot.end or LATEST for slot in in_time), max))
     return Timeline(event, start, end, cycle, cancelled, listed, in_time, reach)
 
 
