@@ -12,8 +12,10 @@ VenError(Exception)
 │   │   ├── Conflict             409: the name or client is taken
 │   │   └── InvalidRequest       400 and other faults of the request: correct it
 │   └── UnexpectedAnswer         success that cannot be read: probably not an OpenADR 3.1 VTN at this address
+├── NotUnderstood                an event asks for something that has no meaning here: opt out and say so
 ├── BadCertificateFile           a CA, certificate or key file cannot be used: correct the setting
 ├── BadStore                     the file of the VEN's memory cannot be used: correct the path or the file
+├── UnknownDriver                no driver of that name is installed: correct the setting or install it
 └── DriverFailed                 the driver could not switch or read a circuit: look at the device
 """
 
@@ -84,12 +86,20 @@ class UnexpectedAnswer(VtnError):
     """The server answered with something that is not OpenADR 3.1."""
 
 
+class NotUnderstood(VenError):
+    """A payload of an event cannot be turned into a reduction; the message is fit to be a reason for opting out."""
+
+
 class BadCertificateFile(VenError):
     """A certificate or key file is missing, unreadable or does not fit its partner."""
 
 
 class BadStore(VenError):
     """The database file cannot be opened, is not ours, or is from a newer version."""
+
+
+class UnknownDriver(VenError):
+    """The settings name a driver that does not exist."""
 
 
 class DriverFailed(VenError):

@@ -1,0 +1,78 @@
+"""Which circuits give how much of a requested reduction, and in which order. Arithmetic only."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Final
+
+from ven.circuits import Circuit
+
+_NOTHING: Final = Decimal(0)
+
+
+@dataclass(frozen=True)
+class CircuitPlan:
+    """What one circuit is to give: from ``original_kw`` down to at most ``limit_kw``."""
+
+    circuit_id: str
+    original_kw: Decimal
+    shed_kw: Decimal
+
+    @property
+    def limit_kw(self) -> Decimal:
+        """The power the circuit may draw."""
+        return self.original_kw - self.shed_kw
+
+
+@dataclass(frozen=True)
+class Plan:
+    """All circuits in their listed order, those that give nothing included; ``unmet_kw`` is what could not be found."""
+
+    requested_kw: Decimal
+    circuits: tuple[CircuitPlan, ...]
+    unmet_kw: Decimal
+
+    @property
+    def shed_kw(self) -> Decimal:
+        """What all circuits give together."""
+        return sum((circuit.shed_kw for circuit in self.circuits), _NOTHING)
+
+
+def plan(
+    circuits: Iterable[Circuit],
+    original_kw: Mapping[str, Decimal],
+    requested_kw: Decimal,
+    *,
+    tolerance_kw: Decimal = _NOTHING,
+) -> Plan:
+    """Share a requested reduction out over the circuits.
+
+    The least important circuits give first, and of equally important ones those that can give most; each gives what is
+    still missing, up to its share. A circuit that can only be switched gives its share if that exceeds what is missing
+    by no more than ``tolerance_kw``. A circuit without a known power gives nothing.
+    """
+    circuits = tuple(circuits)
+    available = {circuit.id: circuit.sheddable_kw(original_kw.get(circuit.id, _NOTHING)) for circuit in circuits}
+    missing = max(requested_kw, _NOTHING)
+    sheds: dict[str, Decimal] = {}
+    for circuit in sorted(circuits, key=lambda each: (-each.priority, -available[each.id], each.id)):
+        share = available[circuit.id]
+        shed = share if circuit.on_off else min(share, missing)
+        if missing <= 0 or shed > missing + tolerance_kw:
+            continue
+        sheds[circuit.id] = shed
+        missing -= shed
+    return Plan(
+        requested_kw=requested_kw,
+        circuits=tuple(
+            CircuitPlan(each.id, original_kw.get(each.id, _NOTHING), sheds.get(each.id, _NOTHING)) for each in circuits
+        ),
+        unmet_kw=max(missing, _NOTHING),
+    )
+
+
+def sheddable_kw(circuits: Iterable[Circuit], original_kw: Mapping[str, Decimal]) -> Decimal:
+    """The most that all circuits can give together."""
+    return sum((circuit.sheddable_kw(original_kw.get(circuit.id, _NOTHING)) for circuit in circuits), _NOTHING)

@@ -1,0 +1,61 @@
+"""The current set of events: what the VTN shows, merged into what is known. No I/O; the agent polls."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+from datetime import datetime
+
+from openadr_profiles.v31 import Event, Timeline
+from ven.records import Received
+
+
+@dataclass(frozen=True)
+class Merged:
+    """What a look at the VTN has changed: events that are new or were modified, and ids that were not in it."""
+
+    changed: tuple[Received, ...]
+    missing: tuple[str, ...]
+
+
+class Inbox:
+    """Events by id, each in the newest version that was received."""
+
+    def __init__(self, events: Iterable[Received] = ()) -> None:
+        self._events = {received.event.id: received for received in events}
+
+    @property
+    def events(self) -> Collection[Received]:
+        """All events."""
+        return self._events.values()
+
+    def get(self, event_id: str) -> Received | None:
+        """One event."""
+        return self._events.get(event_id)
+
+    def merge(self, found: Iterable[Event], *, broken: Collection[str | None] = (), now: datetime) -> Merged:
+        """Take over what the VTN shows (VENCLIENT-011).
+
+        A version older than the known one is ignored. An event that is over when it is first seen is none of our
+        business. `broken` are ids of events that could not be read: they are there, in a version we do not know.
+        """
+        changed: list[Received] = []
+        seen: set[str | None] = set(broken)
+        for event in found:
+            seen.add(event.id)
+            known = self._events.get(event.id)
+            if known is None:
+                if Timeline.of(event, anchor=now).transpired(now):
+                    continue
+                received = Received(event, anchor=now, first_received=now)
+            elif event.modification_date_time > known.event.modification_date_time:
+                received = Received(event, anchor=now, first_received=known.first_received)
+            else:
+                continue
+            self._events[event.id] = received
+            changed.append(received)
+        return Merged(tuple(changed), tuple(id_ for id_ in self._events if id_ not in seen))
+
+    def remove(self, event_id: str) -> None:
+        """Forget an event: it was deleted, or is over and done with."""
+        self._events.pop(event_id, None)

@@ -1,0 +1,119 @@
+"""From single readings to what happened in an interval: energy, mean and peak power, time-weighted.
+
+A reading holds until the next one, but no longer than `hold`; time that no reading holds for is not covered.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from decimal import ROUND_HALF_EVEN, Decimal
+from itertools import pairwise
+from typing import Final
+
+_WATT: Final = Decimal("0.001")
+_HOUR_US: Final = 3_600_000_000
+_US: Final = timedelta(microseconds=1)
+
+
+@dataclass(frozen=True)
+class Sample:
+    """The power of all circuits that could be read at one moment, in kW by circuit id."""
+
+    at: datetime
+    kw: Mapping[str, Decimal]
+
+    def total(self, circuit_ids: Iterable[str]) -> Decimal | None:
+        """The sum over these circuits; None if any of them was not read."""
+        each = [self.kw.get(id_) for id_ in circuit_ids]
+        known = [kw for kw in each if kw is not None]
+        return sum(known, Decimal(0)) if len(known) == len(each) else None
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What was measured in [start, end). `covered` is the part of that time for which there are readings, above 0."""
+
+    mean_kw: Decimal
+    peak_kw: Decimal
+    last_kw: Decimal
+    covered: float
+    hours: Decimal
+
+    @property
+    def energy_kwh(self) -> Decimal:
+        """Energy over the whole interval; where readings are missing the mean of the others stands in."""
+        return self.mean_kw * self.hours
+
+
+def measure(
+    samples: Sequence[Sample],
+    start: datetime,
+    end: datetime,
+    *,
+    power: Callable[[Sample], Decimal | None],
+    hold: timedelta,
+) -> Measured | None:
+    """Measure one circuit, or a sum of circuits, over [start, end); None if no reading says anything about it.
+
+    `samples` are in order of time and begin early enough to include the one that holds at the start.
+    """
+    if not samples:
+        return None
+    weighted, weight_us = Decimal(0), 0
+    peak = last = None
+    ends = [later.at for _, later in pairwise(samples)] + [end]
+    for sample, next_at in zip(samples, ends, strict=True):
+        kw = power(sample)
+        since, until = max(sample.at, start), min(next_at, sample.at + hold, end)
+        if kw is None or since >= until:
+            continue
+        length_us = (until - since) // _US
+        weighted += kw * length_us
+        weight_us += length_us
+        peak = kw if peak is None else max(peak, kw)
+        last = kw
+    if not weight_us or peak is None or last is None:
+        return None
+    span_us = (end - start) // _US
+    return Measured(weighted / weight_us, peak, last, weight_us / span_us, Decimal(span_us) / _HOUR_US)
+
+
+def power_of(circuit_id: str) -> Callable[[Sample], Decimal | None]:
+    """For `measure`: one circuit."""
+    return lambda sample: sample.kw.get(circuit_id)
+
+
+def power_of_all(circuit_ids: Iterable[str]) -> Callable[[Sample], Decimal | None]:
+    """For `measure`: the sum of these circuits."""
+    ids = tuple(circuit_ids)
+    return lambda sample: sample.total(ids)
+
+
+class Baseline:
+    """What the circuits draw when nothing is asked of them: the recent readings, forgotten when older than `span`."""
+
+    def __init__(self, *, span: timedelta, hold: timedelta) -> None:
+        self._span = span
+        self._hold = hold
+        self._samples: deque[Sample] = deque()
+
+    def add(self, sample: Sample) -> None:
+        """Take a reading of circuits that are not limited."""
+        self._samples.append(sample)
+        while self._samples[0].at < sample.at - self._span - self._hold:
+            self._samples.popleft()
+
+    def at(self, moment: datetime, circuit_ids: Iterable[str]) -> dict[str, Decimal]:
+        """The mean power of each circuit before the moment, to the watt; circuits without readings are left out."""
+        samples = tuple(self._samples)
+        found: dict[str, Decimal] = {}
+        for id_ in circuit_ids:
+            readings = [sample.kw[id_] for sample in samples if id_ in sample.kw]
+            measured = measure(samples, moment - self._span, moment, power=power_of(id_), hold=self._hold)
+            kw = measured.mean_kw if measured else (readings[-1] if readings else None)
+            if kw is not None:
+                found[id_] = kw.quantize(_WATT, ROUND_HALF_EVEN)
+        return found

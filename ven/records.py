@@ -1,0 +1,78 @@
+"""What a VEN keeps in mind, as plain data: events as received, decisions, curtailments, reports to be sent."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+
+from openadr_profiles.v31 import Event
+from ven.curtailment import CircuitPlan
+from ven.decision import Decision
+
+
+@dataclass(frozen=True)
+class Received:
+    """An event with the moments that fix it in time.
+
+    ``anchor`` is when this version was first received, which is what "now" means in it (TIME-016); ``first_received``
+    when any version was.
+    """
+
+    event: Event
+    anchor: datetime
+    first_received: datetime
+
+
+@dataclass(frozen=True)
+class Decided:
+    """The decision on one version of an event."""
+
+    event_id: str
+    modified: datetime
+    decision: Decision
+    decided_at: datetime
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a circuit in a stretch, in kW: mean power during it, power after its return; None: not yet."""
+
+    curtailed_kw: Decimal | None = None
+    final_kw: Decimal | None = None
+
+
+@dataclass(frozen=True)
+class Stretch:
+    """A time in which one value of one event holds and circuits are curtailed for it.
+
+    ``end`` is when it should end (None: open), ``ended_at`` when it did. ``plan`` has every circuit of the panel.
+    """
+
+    id: int
+    event_id: str
+    interval_id: int
+    payload_type: str
+    start: datetime
+    end: datetime | None
+    requested_kw: Decimal
+    unmet_kw: Decimal
+    plan: tuple[CircuitPlan, ...]
+    ended_at: datetime | None = None
+
+
+@dataclass(frozen=True)
+class Outgoing:
+    """A report to be sent, as the newest of its ``revision`` s.
+
+    ``vtn_id`` is the id under which the VTN has it; ``tried`` says that it may have it although no id is known, because
+    an attempt to create it was begun. After ``expires_at`` nobody wants it any more.
+    """
+
+    name: str
+    event_id: str
+    body: bytes
+    revision: int
+    vtn_id: str | None
+    tried: bool
+    expires_at: datetime | None
