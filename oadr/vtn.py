@@ -1,0 +1,232 @@
+"""``oadr vtn``: run the server, bring its database up to date, manage who may get tokens."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, TypeAlias, TypeVar
+
+import typer
+
+from oadr.config import load
+from oadr.errors import reporting
+from oadr.output import JsonOption, show_json, show_rows, wants_json
+
+if TYPE_CHECKING:
+    from vtn.auth.clients import Client, Clients
+    from vtn.settings import Settings
+
+T = TypeVar("T")
+
+PREFIX = "OADR_VTN_"
+
+app = typer.Typer(help="The OpenADR 3 server: run it, and say who may use it.", no_args_is_help=True)
+client_app = typer.Typer(help="Clients: who may get tokens, and for what.", no_args_is_help=True)
+app.add_typer(client_app, name="client")
+
+ConfigOption: TypeAlias = Annotated[
+    Path | None, typer.Option("--config", help="TOML file with the settings (docs/vtn.md lists them).")
+]
+DatabaseOption: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        "--database-url",
+        help=f"sqlite:///FILE or postgresql://USER:PASSWORD@HOST/NAME [{PREFIX}DATABASE__URL].",
+    ),
+]
+
+_COLUMNS = {
+    "client_id": "Client",
+    "role": "Role",
+    "scopes": "Scopes",
+    "created": "Created",
+    "suspended": "Suspended",
+}
+
+
+class RoleName(StrEnum):
+    """The two kinds of clients."""
+
+    BL = "BL"
+    VEN = "VEN"
+
+
+@app.command()
+def run(
+    *,
+    config: ConfigOption = None,
+    host: Annotated[str | None, typer.Option(help=f"Address to listen on [{PREFIX}HOST; 127.0.0.1].")] = None,
+    port: Annotated[int | None, typer.Option(help=f"Port; 0 takes a free one [{PREFIX}PORT; 8080].")] = None,
+    database_url: DatabaseOption = None,
+    public_url: Annotated[
+        str | None, typer.Option(help=f"Origin that clients use, as https://vtn.example [{PREFIX}PUBLIC_URL].")
+    ] = None,
+    tls_cert: Annotated[Path | None, typer.Option(help=f"Certificate chain, PEM [{PREFIX}TLS__CERT].")] = None,
+    tls_key: Annotated[Path | None, typer.Option(help=f"Its private key, PEM [{PREFIX}TLS__KEY].")] = None,
+    behind_proxy: Annotated[
+        bool | None, typer.Option("--behind-proxy", help=f"A proxy terminates TLS [{PREFIX}BEHIND_PROXY].")
+    ] = None,
+    insecure_http: Annotated[
+        bool | None,
+        typer.Option("--insecure-http", help=f"Plain HTTP for others too; tests only [{PREFIX}INSECURE_HTTP]."),
+    ] = None,
+) -> None:
+    """Serve until interrupted."""
+    with reporting():
+        flags = {
+            "host": host,
+            "port": port,
+            "database.url": database_url,
+            "public_url": public_url,
+            "tls.cert": tls_cert,
+            "tls.key": tls_key,
+            "behind_proxy": behind_proxy,
+            "insecure_http": insecure_http,
+        }
+        _serve(_settings(config, flags))
+
+
+@app.command()
+def migrate(*, config: ConfigOption = None, database_url: DatabaseOption = None) -> None:
+    """Bring the tables of the database up to date (`run` does it too unless database.migrate is off)."""
+    with reporting():
+        from vtn.app import migrate_database
+
+        name = asyncio.run(migrate_database(_settings(config, {"database.url": database_url})))
+        typer.echo(f"{name} is up to date")
+
+
+@client_app.command()
+def add(
+    client_id: Annotated[str, typer.Argument(help="Id of the client, as its tokens carry it.")],
+    *,
+    role: Annotated[
+        RoleName,
+        typer.Option(case_sensitive=False, help="BL sees and steers everything, VEN sees what is meant for it."),
+    ],
+    scope: Annotated[
+        list[str] | None, typer.Option(help="A scope it gets; repeatable. Default: what its role usually has.")
+    ] = None,
+    token_lifetime: Annotated[
+        int | None, typer.Option(help="Seconds its tokens hold, if not as for everybody else.", min=120)
+    ] = None,
+    config: ConfigOption = None,
+    database_url: DatabaseOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Register a client. Its secret is shown now and never again."""
+
+    async def act(clients: Clients) -> dict[str, Any]:
+        from vtn.access import Role, scopes_named
+
+        chosen = Role(role)
+        scopes = None if scope is None else scopes_named(scope, chosen)
+        made = await clients.add(client_id, chosen, scopes=scopes, token_lifetime_s=token_lifetime)
+        return {"client_id": made.client_id, "client_secret": made.secret, "role": chosen.value}
+
+    made = _with_clients(config, database_url, act)
+    if wants_json(as_json):
+        show_json(made)
+    else:
+        typer.echo(f"client_id      {made['client_id']}\nclient_secret  {made['client_secret']}")
+        typer.echo("Keep the secret now; it is not shown again.", err=True)
+
+
+@client_app.command(name="list")
+def list_(*, config: ConfigOption = None, database_url: DatabaseOption = None, as_json: JsonOption = False) -> None:
+    """List clients, without their secrets."""
+
+    async def act(clients: Clients) -> list[dict[str, Any]]:
+        return [_row(client) for client in await clients.list()]
+
+    rows = _with_clients(config, database_url, act)
+    show_rows(rows, _COLUMNS, as_json=as_json, title="Clients", empty="no clients; add one with: oadr vtn client add")
+
+
+@client_app.command()
+def suspend(
+    client_id: Annotated[str, typer.Argument(help="Id of the client.")],
+    *,
+    config: ConfigOption = None,
+    database_url: DatabaseOption = None,
+) -> None:
+    """Give a client no more tokens, and end those it has within a minute."""
+    _with_clients(config, database_url, lambda clients: clients.suspend(client_id))
+    typer.echo(f"{client_id} is suspended")
+
+
+@client_app.command()
+def resume(
+    client_id: Annotated[str, typer.Argument(help="Id of the client.")],
+    *,
+    config: ConfigOption = None,
+    database_url: DatabaseOption = None,
+) -> None:
+    """Give a suspended client tokens again."""
+    _with_clients(config, database_url, lambda clients: clients.resume(client_id))
+    typer.echo(f"{client_id} may get tokens again")
+
+
+@client_app.command()
+def rotate(
+    client_id: Annotated[str, typer.Argument(help="Id of the client.")],
+    *,
+    config: ConfigOption = None,
+    database_url: DatabaseOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Give a client a new secret; the old one and all its tokens end."""
+    made = _with_clients(config, database_url, lambda clients: clients.rotate(client_id))
+    if wants_json(as_json):
+        show_json({"client_id": made.client_id, "client_secret": made.secret})
+    else:
+        typer.echo(f"client_id      {made.client_id}\nclient_secret  {made.secret}")
+
+
+def _settings(config: Path | None, flags: Mapping[str, object]) -> Settings:
+    from vtn.settings import Settings
+
+    return load(Settings, prefix=PREFIX, file=config, flags=flags)
+
+
+def _serve(settings: Settings) -> None:
+    import uvloop
+
+    from vtn.app import build
+
+    async def serve() -> None:
+        task = asyncio.current_task()
+        if task is not None:
+            asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+        with suppress(asyncio.CancelledError):
+            await build(settings).run()
+
+    with suppress(KeyboardInterrupt):
+        uvloop.run(serve())
+
+
+def _with_clients(config: Path | None, database_url: str | None, act: Callable[[Clients], Awaitable[T]]) -> T:
+    async def run_() -> T:
+        from vtn.app import client_registry
+
+        async with client_registry(_settings(config, {"database.url": database_url})) as clients:
+            return await act(clients)
+
+    with reporting():
+        return asyncio.run(run_())
+    raise AssertionError  # reporting() leaves by an exception or lets the answer through
+
+
+def _row(client: Client) -> dict[str, Any]:
+    return {
+        "client_id": client.client_id,
+        "role": client.role.value,
+        "scopes": " ".join(sorted(client.scopes)),
+        "token_lifetime_s": client.token_lifetime_s,
+        "created": client.created_at.isoformat().replace("+00:00", "Z"),
+        "suspended": client.suspended,
+    }

@@ -1,0 +1,131 @@
+"""Who is asking, what they may do, and what they may see: the one rule that every door and channel asks.
+
+Scopes open operations; the role decides what is visible (AUTH-039). Programs and events are seen through targets
+(PRIV-005 … PRIV-016), everything else by whose it is (PRIV-017). ``vtn/store/visibility.py`` says the same in SQL.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+from openadr_profiles.v31 import Invalid
+from openadr_profiles.v31.targets import admits, effective, visible_targets
+from vtn.errors import Forbidden
+
+
+class Role(StrEnum):
+    """The two kinds of clients."""
+
+    BL = "BL"
+    VEN = "VEN"
+
+
+class Scope(StrEnum):
+    """What a token opens (AUTH-011 … AUTH-013)."""
+
+    READ_ALL = "read_all"
+    READ_BL = "read_bl"
+    READ_TARGETS = "read_targets"
+    READ_VEN_OBJECTS = "read_ven_objects"
+    WRITE_PROGRAMS = "write_programs"
+    WRITE_EVENTS = "write_events"
+    WRITE_REPORTS = "write_reports"
+    WRITE_SUBSCRIPTIONS = "write_subscriptions"
+    WRITE_VENS = "write_vens"
+
+
+_WORDS: Final = frozenset(scope.value for scope in Scope)
+_SHARED: Final = frozenset({Scope.WRITE_SUBSCRIPTIONS, Scope.WRITE_VENS})
+DEFAULT_SCOPES: Final = {
+    Role.VEN: _SHARED | {Scope.READ_TARGETS, Scope.READ_VEN_OBJECTS, Scope.WRITE_REPORTS},
+    Role.BL: _SHARED | {Scope.READ_ALL, Scope.READ_BL, Scope.WRITE_PROGRAMS, Scope.WRITE_EVENTS},
+}
+"""What a new client of a role may do (AUTH-011)."""
+
+
+ONLY_BL: Final = frozenset({Scope.READ_BL, Scope.WRITE_PROGRAMS, Scope.WRITE_EVENTS})
+"""Scopes that a client of the role VEN never holds."""
+
+
+def scope_named(word: str, role: Role) -> Scope | None:
+    """The scope a word means; ``write_vens_bl`` and the like are synonyms for the role they name (AUTH-040)."""
+    plain = word.removesuffix(f"_{role.lower()}")
+    name = plain if plain in _SHARED else word
+    return Scope(name) if name in _WORDS else None
+
+
+def scopes_named(words: Iterable[str], role: Role) -> frozenset[Scope]:
+    """The scopes that words mean; raises Invalid for one that means none."""
+    found = {word: scope_named(word, role) for word in words}
+    if unknown := [word for word, scope in found.items() if scope is None]:
+        raise Invalid("scope", f"unknown: {' '.join(unknown)}; known are {' '.join(sorted(_WORDS))}")
+    return frozenset(scope for scope in found.values() if scope is not None)
+
+
+@dataclass(frozen=True, slots=True)
+class Reader:
+    """Who is asking: the client a token was issued to."""
+
+    client_id: str
+    role: Role
+    scopes: frozenset[Scope]
+
+    @property
+    def sees_everything(self) -> bool:
+        """Business logic reads without restriction (PRIV-001)."""
+        return self.role is Role.BL
+
+
+def business_logic_only(reader: Reader) -> None:
+    """Raise Forbidden unless the reader is business logic."""
+    if reader.role is not Role.BL:
+        raise Forbidden("only business logic may do this")
+
+
+@dataclass(frozen=True, slots=True)
+class Permission:
+    """What an operation asks of its caller: any one of the scopes, and for some a role that passes without."""
+
+    scopes: frozenset[Scope]
+    or_role: Role | None = None
+
+    def check(self, reader: Reader) -> None:
+        """Raise Forbidden unless the reader may do it; says which scopes would help."""
+        if self.scopes.isdisjoint(reader.scopes) and (self.or_role is None or reader.role is not self.or_role):
+            raise Forbidden(f"this needs one of the scopes {', '.join(sorted(self.scopes))}")
+
+
+READ_TARGETED: Final = Permission(frozenset({Scope.READ_TARGETS, Scope.READ_ALL, Scope.READ_BL}))
+READ_OWNED: Final = Permission(frozenset({Scope.READ_VEN_OBJECTS, Scope.READ_ALL, Scope.READ_BL}))
+WRITE_PROGRAMS: Final = Permission(frozenset({Scope.WRITE_PROGRAMS}))
+WRITE_EVENTS: Final = Permission(frozenset({Scope.WRITE_EVENTS}))
+WRITE_REPORTS: Final = Permission(frozenset({Scope.WRITE_REPORTS}))
+DELETE_REPORTS_AS_BL_TOO: Final = Permission(frozenset({Scope.WRITE_REPORTS}), or_role=Role.BL)
+WRITE_VENS: Final = Permission(frozenset({Scope.WRITE_VENS}))
+
+
+@dataclass(frozen=True, slots=True)
+class Sight:
+    """What a VEN may see of programs and events in one request: the targets it holds, and those it asked for.
+
+    ``asked`` is None without a ``targets`` parameter (PRIV-006); with one it may be nothing the VEN holds (PRIV-007).
+    """
+
+    granted: frozenset[str]
+    asked: frozenset[str] | None = None
+
+    @property
+    def effective(self) -> frozenset[str]:
+        """The targets that count: what is held, and asked for if anything is."""
+        return effective(self.granted, self.asked)
+
+    def admits(self, targets: Iterable[str], *, program_targets: Iterable[str] = ()) -> bool:
+        """Whether an object is visible; an event also needs a visible program (PRIV-016)."""
+        return admits(tuple(targets), self.granted, self.asked) and admits(tuple(program_targets), self.granted, None)
+
+    def shown(self, targets: Iterable[str]) -> tuple[str, ...]:
+        """The targets of a visible object that may be shown, in their order (PRIV-013)."""
+        return visible_targets(targets, self.granted, self.asked)

@@ -1,0 +1,124 @@
+"""The HTTP application: routes below every prefix; around each request its reference, its errors and its log line."""
+
+from __future__ import annotations
+
+import re
+import time
+import uuid
+from collections.abc import Callable, Iterable
+from typing import Final
+
+import structlog
+from aiohttp import hdrs, web
+from aiohttp.typedefs import Handler, Middleware
+
+from vtn.access import Reader
+from vtn.api import problem
+from vtn.api.door import Call, OpenRoute, Route
+from vtn.errors import Malformed
+from vtn.settings import Settings
+
+_log = structlog.get_logger(__name__)
+
+_GIVEN_ID: Final = re.compile(r"[A-Za-z0-9._:-]{1,64}")
+_UNTIDY: Final = re.compile(r"/{2,}|(?<=.)/$")
+_CLIENT: Final = web.RequestKey("client_id", str)
+_SERVER: Final = "openadr-fleet"
+
+
+def application(
+    settings: Settings,
+    *,
+    routes: Iterable[Route],
+    open_routes: Iterable[OpenRoute],
+    origin_routes: Iterable[OpenRoute],
+    reader_of: Callable[[web.Request], Reader],
+) -> web.Application:
+    """Everything the server answers: ``routes`` and ``open_routes`` below the prefixes, ``origin_routes`` as is."""
+    app = web.Application(client_max_size=settings.body_limit_bytes, middlewares=[_around(settings)])
+    routes, open_routes = tuple(routes), tuple(open_routes)
+    for prefix in settings.prefixes:
+        base = (settings.public_url or "") + prefix
+        for route in routes:
+            _add(app, route.method, prefix + route.path, _guarded(route, base, reader_of))
+        for open_route in open_routes:
+            _add(app, open_route.method, prefix + open_route.path, open_route.handler)
+    for open_route in origin_routes:
+        _add(app, open_route.method, open_route.path, open_route.handler)
+    return app
+
+
+def _add(app: web.Application, method: str, path: str, handler: Handler) -> None:
+    if method == hdrs.METH_GET:
+        app.router.add_get(path, handler)
+    else:
+        app.router.add_route(method, path, handler)
+
+
+def _guarded(route: Route, base: str, reader_of: Callable[[web.Request], Reader]) -> Handler:
+    """Who is asking and whether they may comes before anything else is looked at (GEN-009, MATRIX-003)."""
+
+    async def handle(request: web.Request) -> web.StreamResponse:
+        reader = reader_of(request)
+        request[_CLIENT] = reader.client_id
+        route.permission.check(reader)
+        return await route.handler(Call(request, reader, base))
+
+    return handle
+
+
+def _around(settings: Settings) -> Middleware:
+    @web.middleware
+    async def around(request: web.Request, handler: Handler) -> web.StreamResponse:
+        started = time.perf_counter()
+        reference = str(uuid.uuid4())
+        given = request.headers.get("X-Request-Id", "")
+        request_id = given if _GIVEN_ID.fullmatch(given) else reference
+        detail: str | None = None
+        try:
+            response = await _tidily(request, handler)
+        except Exception as error:  # the outermost edge: whatever it is, the caller gets a problem body
+            refusal = problem.refusal(_readable(error), invalid_token_status=settings.auth.invalid_token_status)
+            if refusal is None or refusal.status >= 500:
+                _log.error("request failed", reference=reference, path=request.path, exc_info=error)
+            refusal = refusal or problem.UNEXPECTED
+            detail = refusal.detail
+            accept = request.headers.get(hdrs.ACCEPT, "")
+            response = problem.response(refusal, accept=accept, reference=reference)
+        response.headers["X-Request-Id"] = request_id
+        response.headers[hdrs.SERVER] = _SERVER
+        if settings.log_requests:
+            _log.info(
+                "request",
+                method=request.method,
+                path=request.path,
+                status=response.status,
+                duration_ms=round((time.perf_counter() - started) * 1000, 2),
+                client_id=request.get(_CLIENT),
+                request_id=request_id,
+                **({"reference": reference, "detail": detail} if detail is not None else {}),
+            )
+        return response
+
+    return around
+
+
+async def _tidily(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Handle the request; a path with doubled or trailing slashes means the one without (COMPAT-022)."""
+    if isinstance(request.match_info.http_exception, web.HTTPNotFound):
+        tidy = _UNTIDY.sub(lambda match: "/" if match.end() < len(request.path) else "", request.path)
+        if tidy != request.path:
+            meant = request.clone(rel_url=request.rel_url.with_path(tidy).with_query(request.rel_url.query))
+            match_info = await request.app.router.resolve(meant)
+            if match_info.http_exception is None:
+                meant._match_info = match_info  # noqa: SLF001 (the framework's own path middleware has no other way)
+                match_info.add_app(request.app)
+                return await match_info.handler(meant)
+    return await handler(request)
+
+
+def _readable(error: Exception) -> Exception:
+    """A body that breaks off or is badly packed is the caller's mistake."""
+    if isinstance(error, web.RequestPayloadError):
+        return Malformed("the body cannot be read")
+    return error

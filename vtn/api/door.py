@@ -1,0 +1,151 @@
+"""What all doors of the API share: a call by a known reader, and the five operations on a collection."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Final, Generic, Protocol, TypeVar
+
+from aiohttp import hdrs, web
+
+from openadr_profiles.v31 import Invalid, decode
+from vtn.access import Permission, Reader
+from vtn.api import answer
+from vtn.api.query import OBJECT_ID, Query
+from vtn.errors import Forbidden, Malformed, UnsupportedMediaType
+from vtn.store.objects import Created, Precondition
+
+Q = TypeVar("Q")
+Q_contra = TypeVar("Q_contra", contravariant=True)
+D = TypeVar("D")
+D_contra = TypeVar("D_contra", contravariant=True)
+
+_NUL: Final = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One request of an authenticated caller; ``base`` is the prefix it came by, as clients write it."""
+
+    request: web.Request
+    reader: Reader
+    base: str
+
+    @property
+    def query(self) -> Query:
+        """The query parameters."""
+        return Query(self.request.query)
+
+    @property
+    def object_id(self) -> str:
+        """The id in the path; raises Malformed if it cannot be one (OBJ-009)."""
+        value = self.request.match_info["id"]
+        if not OBJECT_ID.fullmatch(value):
+            raise Malformed("an id in a path has 1 to 128 letters, digits, _ or -")
+        return value
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """A method and path with what it asks of its caller; nothing is reachable without a permission beside it."""
+
+    method: str
+    path: str
+    handler: Callable[[Call], Awaitable[web.Response]]
+    permission: Permission
+
+
+@dataclass(frozen=True, slots=True)
+class OpenRoute:
+    """A method and path that anybody may use."""
+
+    method: str
+    path: str
+    handler: Callable[[web.Request], Awaitable[web.Response]]
+
+
+class Store(Protocol[Q_contra, D_contra]):
+    """What a collection is kept in."""
+
+    async def search(self, query: Q_contra, *, visible_to: Reader) -> list[str]: ...
+    async def get(self, object_id: str, *, visible_to: Reader) -> str: ...
+    async def create(self, request: D_contra, /, *, by: Reader) -> Created: ...
+    async def replace(
+        self, object_id: str, request: D_contra, /, *, by: Reader, check: Precondition | None = None
+    ) -> str: ...
+    async def delete(self, object_id: str, *, by: Reader, check: Precondition | None = None) -> str: ...
+
+
+class Collection(Generic[Q, D]):
+    """The five operations. ``query`` reads the filters of a search, ``body`` a document as its caller may write it."""
+
+    def __init__(
+        self, name: str, store: Store[Q, D], *, query: Callable[[Query], Q], body: Callable[[bytes, Reader], D]
+    ) -> None:
+        self._name = name
+        self._store = store
+        self._query = query
+        self._body = body
+
+    def routes(
+        self, *, read: Permission, create: Permission, replace: Permission, delete: Permission
+    ) -> tuple[Route, ...]:
+        """The routes of the collection, each with its permission."""
+        many, one = f"/{self._name}", f"/{self._name}/{{id}}"
+        return (
+            Route("GET", many, self.search, read),
+            Route("POST", many, self.create, create),
+            Route("GET", one, self.get, read),
+            Route("PUT", one, self.replace, replace),
+            Route("DELETE", one, self.delete, delete),
+        )
+
+    async def search(self, call: Call) -> web.Response:
+        """One page of what the reader may see and asked for (MATRIX-006)."""
+        texts = await self._store.search(self._query(call.query), visible_to=call.reader)
+        return answer.read(call.request, f"[{','.join(texts)}]".encode())
+
+    async def get(self, call: Call) -> web.Response:
+        """One object."""
+        text = await self._store.get(call.object_id, visible_to=call.reader)
+        return answer.read(call.request, text.encode())
+
+    async def create(self, call: Call) -> web.Response:
+        """A new object; answered once it is stored for good."""
+        created = await self._store.create(self._decoded(call, await call.request.read()), by=call.reader)
+        location = f"{call.base}/{self._name}/{created.id}"
+        return answer.written(call.request, created.text, status=201, location=location)
+
+    async def replace(self, call: Call) -> web.Response:
+        """An object in the place of another. That there is one is settled before the document is judged (GEN-009)."""
+        object_id, raw = call.object_id, await call.request.read()
+        try:
+            document = self._decoded(call, raw)
+        except (Invalid, Forbidden, UnsupportedMediaType):
+            await self._store.get(object_id, visible_to=call.reader)
+            raise
+        check = answer.precondition(call.request)
+        return answer.written(call.request, await self._store.replace(object_id, document, by=call.reader, check=check))
+
+    async def delete(self, call: Call) -> web.Response:
+        """Remove an object; the answer is what it was."""
+        check = answer.precondition(call.request)
+        return answer.removed(call.request, await self._store.delete(call.object_id, by=call.reader, check=check))
+
+    def _decoded(self, call: Call, raw: bytes) -> D:
+        declared = call.request.headers.get(hdrs.CONTENT_TYPE, "application/json")
+        if declared.partition(";")[0].strip().lower() != "application/json":
+            raise UnsupportedMediaType("the body is expected to be application/json")
+        if _NUL.search(raw):
+            raise Invalid("", "texts cannot contain the character NUL")
+        return self._body(raw, call.reader)
+
+
+def body_of(type_: type[D]) -> Callable[[bytes, Reader], D]:
+    """A body that is written the same way by everybody."""
+
+    def read(raw: bytes, _: Reader) -> D:
+        return decode(raw, type_)
+
+    return read

@@ -1,0 +1,85 @@
+"""Every refusal as the standard's problem body (PROBLEM-001 … PROBLEM-006): one table, one function."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from typing import Final
+
+from aiohttp import web
+
+from openadr_profiles.v31 import Invalid, Problem, encode
+from vtn import errors
+
+REALM: Final = 'Bearer realm="VTN"'
+
+_TABLE: Final[dict[type[Exception], tuple[int, str]]] = {
+    Invalid: (400, "Invalid document"),
+    errors.Malformed: (400, "Invalid request"),
+    errors.Unauthenticated: (401, "Not authenticated"),
+    errors.Forbidden: (403, "Not allowed"),
+    errors.NotFound: (404, "Not found"),
+    errors.Conflict: (409, "Conflict"),
+    errors.Stale: (412, "Changed meanwhile"),
+    errors.UnsupportedMediaType: (415, "Unsupported media type"),
+    errors.TooManyRequests: (429, "Too many requests"),
+    errors.Unavailable: (503, "Temporarily unavailable"),
+}
+
+_FRAMEWORK: Final = {
+    404: "there is no such path",
+    405: "the path does not have this method",
+    413: "the body is larger than this server accepts",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """A status with what the body and the headers say about it."""
+
+    status: int
+    title: str
+    detail: str
+    headers: dict[str, str] = field(default_factory=dict)
+
+
+def refusal(error: Exception, *, invalid_token_status: int) -> Refusal | None:
+    """What an exception means to the caller; None if it is not one of ours, nor of the framework."""
+    if isinstance(error, web.HTTPException):
+        return _of_framework(error)
+    for class_ in type(error).__mro__:
+        if class_ in _TABLE:
+            status, title = _TABLE[class_]
+            break
+    else:
+        return None
+    headers: dict[str, str] = {}
+    match error:
+        case errors.Unauthenticated():
+            status = invalid_token_status if error.unverifiable else status
+            headers["WWW-Authenticate"] = REALM + (f', error="{error.reason}"' if error.reason else "")
+        case errors.Forbidden():
+            headers["WWW-Authenticate"] = f'{REALM}, error="insufficient_scope"'
+        case errors.TooManyRequests():
+            headers["Retry-After"] = str(error.retry_after_s)
+        case errors.Unavailable():
+            headers["Retry-After"] = "2"
+    return Refusal(status, title, str(error), headers)
+
+
+UNEXPECTED: Final = Refusal(500, "Internal error", "something went wrong here; the reference is in the server's log")
+
+
+def response(refusal: Refusal, *, accept: str, reference: str) -> web.Response:
+    """The answer. ``reference`` is a UUID that the log line has too (PROBLEM-003)."""
+    problem = Problem(
+        title=refusal.title, status=refusal.status, detail=refusal.detail, instance=f"urn:uuid:{reference}"
+    )
+    media_type = "application/problem+json" if "application/problem+json" in accept.lower() else "application/json"
+    return web.Response(body=encode(problem), status=refusal.status, content_type=media_type, headers=refusal.headers)
+
+
+def _of_framework(error: web.HTTPException) -> Refusal:
+    headers = {"Allow": error.headers["Allow"]} if "Allow" in error.headers else {}
+    title = HTTPStatus(error.status).phrase
+    return Refusal(error.status, title, _FRAMEWORK.get(error.status, title), headers)

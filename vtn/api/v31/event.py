@@ -1,0 +1,23 @@
+"""Events: /events (M06 … M10)."""
+
+from openadr_profiles.v31 import EventRequest
+from vtn.access import READ_TARGETED, WRITE_EVENTS
+from vtn.api.door import Collection, Route, body_of
+from vtn.api.query import Query
+from vtn.store.event import EventStore
+from vtn.store.query import EventQuery
+
+
+def routes(store: EventStore) -> tuple[Route, ...]:
+    """The routes of events."""
+    events = Collection("events", store, query=_query, body=body_of(EventRequest))
+    return events.routes(read=READ_TARGETED, create=WRITE_EVENTS, replace=WRITE_EVENTS, delete=WRITE_EVENTS)
+
+
+def _query(query: Query) -> EventQuery:
+    return EventQuery(
+        page=query.page(),
+        targets=query.texts("targets"),
+        program_id=query.object_id("programID"),
+        active=query.flag("active"),
+    )

@@ -1,0 +1,20 @@
+"""Programs: /programs (M01 … M05)."""
+
+from openadr_profiles.v31 import ProgramRequest
+from vtn.access import READ_TARGETED, WRITE_PROGRAMS
+from vtn.api.door import Collection, Route, body_of
+from vtn.api.query import Query
+from vtn.store.program import ProgramStore
+from vtn.store.query import ProgramQuery
+
+
+def routes(store: ProgramStore) -> tuple[Route, ...]:
+    """The routes of programs."""
+    programs = Collection("programs", store, query=_query, body=body_of(ProgramRequest))
+    return programs.routes(read=READ_TARGETED, create=WRITE_PROGRAMS, replace=WRITE_PROGRAMS, delete=WRITE_PROGRAMS)
+
+
+def _query(query: Query) -> ProgramQuery:
+    return ProgramQuery(
+        page=query.page(), targets=query.texts("targets"), names=query.names("programName", "PROGRAM_NAME")
+    )

@@ -1,0 +1,29 @@
+"""Reports: /reports (M11 … M15)."""
+
+from openadr_profiles.v31 import ReportRequest
+from vtn.access import DELETE_REPORTS_AS_BL_TOO, READ_OWNED, WRITE_REPORTS
+from vtn.api.door import Collection, Route, body_of
+from vtn.api.query import Query
+from vtn.settings import Reports
+from vtn.store.query import ReportQuery
+from vtn.store.report import ReportStore
+
+
+def routes(store: ReportStore, settings: Reports) -> tuple[Route, ...]:
+    """The routes of reports."""
+    reports = Collection("reports", store, query=_query, body=body_of(ReportRequest))
+    return reports.routes(
+        read=READ_OWNED,
+        create=WRITE_REPORTS,
+        replace=WRITE_REPORTS,
+        delete=DELETE_REPORTS_AS_BL_TOO if settings.bl_may_delete else WRITE_REPORTS,
+    )
+
+
+def _query(query: Query) -> ReportQuery:
+    return ReportQuery(
+        page=query.page(),
+        program_id=query.object_id("programID"),
+        event_id=query.object_id("eventID"),
+        client_name=query.text("clientName"),
+    )

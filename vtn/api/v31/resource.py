@@ -1,0 +1,25 @@
+"""Resources: /resources (M26 … M30)."""
+
+from openadr_profiles.v31 import BlResourceRequest, VenResourceRequest
+from vtn.access import READ_OWNED, WRITE_VENS
+from vtn.api.door import Collection, Route
+from vtn.api.query import Query
+from vtn.api.v31.variant import by_role
+from vtn.store.query import ResourceQuery
+from vtn.store.resource import ResourceStore
+
+
+def routes(store: ResourceStore) -> tuple[Route, ...]:
+    """The routes of resources."""
+    body = by_role(bl=BlResourceRequest, ven=VenResourceRequest)
+    resources = Collection("resources", store, query=_query, body=body)
+    return resources.routes(read=READ_OWNED, create=WRITE_VENS, replace=WRITE_VENS, delete=WRITE_VENS)
+
+
+def _query(query: Query) -> ResourceQuery:
+    return ResourceQuery(
+        page=query.page(),
+        targets=query.texts("targets"),
+        names=query.names("resourceName", "RESOURCE_NAME"),
+        ven_id=query.object_id("venID"),
+    )

@@ -1,0 +1,54 @@
+"""vens and resources come in two forms of request, one for each role; ``objectType`` says which (R-19)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeVar
+
+import msgspec
+from msgspec import Raw, Struct, field
+
+from openadr_profiles.v31 import Invalid, decode
+from vtn.access import Reader
+from vtn.errors import Forbidden
+
+B = TypeVar("B", bound=Struct)
+V = TypeVar("V", bound=Struct)
+
+_TYPE = "objectType"
+
+
+class _Head(Struct):
+    object_type: str | None = field(name=_TYPE, default=None)
+
+
+def by_role(*, bl: type[B], ven: type[V]) -> Callable[[bytes, Reader], B | V]:
+    """The form its writer may use; without ``objectType`` that of the writer's role is meant (COMPAT-029).
+
+    Raises Invalid for an unknown form or that of the other role, Forbidden when a VEN takes that of business logic.
+    """
+    forms: dict[str, type[B | V]] = {str(bl.__struct_config__.tag): bl, str(ven.__struct_config__.tag): ven}
+
+    def read(raw: bytes, reader: Reader) -> B | V:
+        own: type[B | V] = bl if reader.sees_everything else ven
+        named = decode(raw, _Head).object_type
+        if named is None:
+            return decode(_without_type(raw), own)
+        if named not in forms:
+            raise Invalid(_TYPE, f"expected {' or '.join(forms)}, not {named[:40]!r}")
+        if forms[named] is own:
+            return decode(raw, own)
+        if own is ven:
+            raise Forbidden(f"{_TYPE}: only business logic may send a {named}")
+        raise Invalid(_TYPE, f"expected {own.__struct_config__.tag}; a {named} comes from the VEN itself")
+
+    return read
+
+
+def _without_type(raw: bytes) -> bytes:
+    """The document without an ``objectType`` of null, which means the same as none at all (GEN-014)."""
+    members = msgspec.json.decode(raw, type=dict[str, Raw])
+    if _TYPE not in members:
+        return raw
+    del members[_TYPE]
+    return msgspec.json.encode(members)

@@ -1,0 +1,19 @@
+"""vens: /vens (M21 … M25)."""
+
+from openadr_profiles.v31 import BlVenRequest, VenVenRequest
+from vtn.access import READ_OWNED, WRITE_VENS
+from vtn.api.door import Collection, Route
+from vtn.api.query import Query
+from vtn.api.v31.variant import by_role
+from vtn.store.query import VenQuery
+from vtn.store.ven import VenStore
+
+
+def routes(store: VenStore) -> tuple[Route, ...]:
+    """The routes of vens."""
+    vens = Collection("vens", store, query=_query, body=by_role(bl=BlVenRequest, ven=VenVenRequest))
+    return vens.routes(read=READ_OWNED, create=WRITE_VENS, replace=WRITE_VENS, delete=WRITE_VENS)
+
+
+def _query(query: Query) -> VenQuery:
+    return VenQuery(page=query.page(), targets=query.texts("targets"), names=query.names("venName", "VEN_NAME"))

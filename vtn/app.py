@@ -1,0 +1,242 @@
+"""Builds the VTN from its settings: the only place where parts are wired together."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import socket
+import ssl
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
+from datetime import UTC, datetime
+
+import structlog
+from aiohttp import web
+from sqlalchemy import text
+
+from openadr_profiles.v31 import encode
+from vtn.api.application import application
+from vtn.api.door import OpenRoute
+from vtn.api.v31 import event, program, report, resource, ven
+from vtn.auth.bearer import reader_of
+from vtn.auth.clients import Clients
+from vtn.auth.endpoint import TokenEndpoint
+from vtn.auth.secrets import Secrets
+from vtn.auth.tokens import Tokens
+from vtn.errors import AddressUnusable, BadCertificate, PortTaken, Unavailable
+from vtn.settings import Settings, Tls
+from vtn.store.database import Database
+from vtn.store.event import EventStore
+from vtn.store.migrate import check_migrated, migrate
+from vtn.store.program import ProgramStore
+from vtn.store.report import ReportStore
+from vtn.store.resource import ResourceStore
+from vtn.store.stamps import Stamps
+from vtn.store.ven import VenStore
+from vtn.store.visibility import Visibility
+
+_log = structlog.get_logger(__name__)
+
+_BACKLOG = 1024
+_GRACE_S = 5.0
+
+
+def system_now() -> datetime:
+    """The time of this machine."""
+    return datetime.now(UTC)
+
+
+class VtnServer:
+    """A VTN that can be started and stopped once. ``clients`` adds and lists who may get tokens."""
+
+    def __init__(self, settings: Settings, *, now: Callable[[], datetime]) -> None:
+        self.settings = settings
+        self._database = Database(settings.database)
+        self._stamps = Stamps(now)
+        self._secrets = Secrets(settings.auth)
+        self.clients = Clients(self._database, self._stamps, self._secrets)
+        self._tokens = Tokens(settings.auth, now, self.clients)
+        self._endpoint = TokenEndpoint(
+            settings.auth,
+            self.clients,
+            self._tokens,
+            now=now,
+            token_url=self._token_url,
+            limit_addresses=not settings.behind_proxy,
+        )
+        self._runner: web.AppRunner | None = None
+        self._revocations: asyncio.Task[None] | None = None
+        self._port = settings.port
+
+    @property
+    def origin(self) -> str:
+        """Scheme, host and port, as clients reach the server; the port is real once it is started."""
+        if self.settings.public_url is not None:
+            return self.settings.public_url
+        host = f"[{self.settings.host}]" if ":" in self.settings.host else self.settings.host
+        return f"{'https' if self.settings.tls else 'http'}://{host}:{self._port}"
+
+    @property
+    def base_url(self) -> str:
+        """The address of the API, as clients are told it."""
+        return self.origin + self.settings.prefixes[0]
+
+    async def start(self) -> None:
+        """Bring the database up to date and listen; raises a StartFailed and leaves nothing running when it cannot."""
+        try:
+            await self._start()
+        except BaseException:
+            await self.stop()
+            raise
+        _log.info("VTN started", base_url=self.base_url, database=self._database.name)
+
+    async def run(self) -> None:
+        """Serve until cancelled."""
+        await self.start()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            await self.stop()
+
+    async def stop(self) -> None:
+        """Finish the requests that are under way, then close everything."""
+        if self._revocations is not None:
+            self._revocations.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._revocations
+            self._revocations = None
+        if self._runner is not None:
+            await self._runner.cleanup()
+            self._runner = None
+        self._secrets.close()
+        await self._database.close()
+
+    async def _start(self) -> None:
+        tls = None if self.settings.tls is None else _tls_context(self.settings.tls)
+        listener = _listen(self.settings.host, self.settings.port)
+        try:
+            self._port = listener.getsockname()[1]
+            await (migrate if self.settings.database.migrate else check_migrated)(self._database)
+            await self._tokens.load_keys(self._database, self._stamps)
+            await self.clients.read_revocations()
+            self._runner = web.AppRunner(self._application(), access_log=None, shutdown_timeout=_GRACE_S)
+            await self._runner.setup()
+            await web.SockSite(self._runner, listener, ssl_context=tls, backlog=_BACKLOG).start()
+        except BaseException:
+            listener.close()
+            raise
+        self._revocations = asyncio.create_task(self._follow_revocations(), name="revocations")
+
+    def _application(self) -> web.Application:
+        database, stamps = self._database, self._stamps
+        visibility = Visibility(database, self.settings.privacy)
+        return application(
+            self.settings,
+            routes=(
+                *program.routes(ProgramStore(database, stamps, visibility)),
+                *event.routes(EventStore(database, stamps, visibility)),
+                *report.routes(ReportStore(database, stamps, visibility), self.settings.reports),
+                *ven.routes(VenStore(database, stamps)),
+                *resource.routes(ResourceStore(database, stamps)),
+            ),
+            open_routes=(
+                OpenRoute("GET", "/auth/server", self._endpoint.server),
+                OpenRoute("POST", "/auth/token", self._endpoint.token),
+            ),
+            origin_routes=(
+                OpenRoute("POST", "/auth/token", self._endpoint.token),
+                OpenRoute("GET", "/health", _alive),
+                OpenRoute("GET", "/ready", self._ready),
+            ),
+            reader_of=lambda request: reader_of(request, self._tokens),
+        )
+
+    def _token_url(self, request: web.Request) -> str:
+        """Below the same prefix, at the address the client used unless there is a public one."""
+        origin = self.settings.public_url or str(request.url.origin())
+        return origin + request.path.removesuffix("/server") + "/token"
+
+    async def _ready(self, _: web.Request) -> web.Response:
+        """Whether the database answers and has our tables; 503 otherwise."""
+        if await self._database.row(text("SELECT version_num FROM alembic_version")) is None:
+            raise Unavailable("the database has no tables yet")
+        return _status("ready")
+
+    async def _follow_revocations(self) -> None:
+        while True:
+            await asyncio.sleep(self.settings.auth.revocation_poll_s)
+            try:
+                await self.clients.read_revocations()
+            except Unavailable:
+                _log.warning("the database does not answer; revocations of other processes are not known")
+
+
+def build(settings: Settings, *, now: Callable[[], datetime] = system_now) -> VtnServer:
+    """A VTN that is ready to be started. ``now`` gives aware instants; all of its times come from there."""
+    return VtnServer(settings, now=now)
+
+
+@asynccontextmanager
+async def client_registry(settings: Settings, *, now: Callable[[], datetime] = system_now) -> AsyncIterator[Clients]:
+    """Clients without a server, for administration: the same database, brought up to date first."""
+    database, secrets = Database(settings.database), Secrets(settings.auth)
+    try:
+        await (migrate if settings.database.migrate else check_migrated)(database)
+        yield Clients(database, Stamps(now), secrets)
+    finally:
+        secrets.close()
+        await database.close()
+
+
+async def migrate_database(settings: Settings) -> str:
+    """Bring the tables up to date and name the database."""
+    database = Database(settings.database)
+    try:
+        await migrate(database)
+        return database.name
+    finally:
+        await database.close()
+
+
+async def _alive(_: web.Request) -> web.Response:
+    return _status("alive")
+
+
+def _status(word: str) -> web.Response:
+    headers = {"Cache-Control": "no-store"}
+    return web.Response(body=encode({"status": word}), content_type="application/json", headers=headers)
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(
+            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+        listener = socket.socket(family, kind, protocol)
+        try:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            listener.bind(address)
+            listener.setblocking(False)
+        except BaseException:
+            listener.close()
+            raise
+    except OSError as error:
+        if error.errno == errno.EADDRINUSE:
+            raise PortTaken(f"port {port} on {host} is taken; stop the other program or choose another port") from error
+        raise AddressUnusable(f"cannot listen on {host} port {port}: {error.strerror or error}") from error
+    return listener
+
+
+def _tls_context(tls: Tls) -> ssl.SSLContext:
+    """TLS 1.2 and newer (TLS-002)."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    try:
+        context.load_cert_chain(tls.cert, tls.key)
+    except ssl.SSLError as error:
+        raise BadCertificate(f"{tls.cert} and {tls.key} are not a certificate with its key: {error.reason}") from error
+    except OSError as error:
+        raise BadCertificate(
+            f"cannot read the certificate {tls.cert} or its key {tls.key}: {error.strerror}"
+        ) from error
+    return context

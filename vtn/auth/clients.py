@@ -1,0 +1,161 @@
+"""Who may get tokens: clients, their role and scopes, and their secrets."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Final
+
+import structlog
+from sqlalchemy import RowMapping, insert, select, update
+from sqlalchemy.exc import IntegrityError
+
+from openadr_profiles.v31 import Invalid
+from vtn.access import DEFAULT_SCOPES, ONLY_BL, Role, Scope, scope_named
+from vtn.auth.secrets import Secrets
+from vtn.errors import Conflict, NotFound
+from vtn.store.database import Database
+from vtn.store.stamps import Stamps
+from vtn.store.tables import clients
+
+_log = structlog.get_logger(__name__)
+
+_LONGEST_ID: Final = 128
+_SHORTEST_SECRET: Final = 12
+
+
+@dataclass(frozen=True, slots=True)
+class Client:
+    """A client as it is shown: never with its secret."""
+
+    client_id: str
+    role: Role
+    scopes: frozenset[Scope]
+    token_lifetime_s: int | None
+    created_at: datetime
+    suspended: bool
+    tokens_valid_from: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """A client id and its secret, which nobody can see again."""
+
+    client_id: str
+    secret: str = field(repr=False)
+
+
+class Clients:
+    """Adds, lists, suspends and checks clients; remembers whose tokens were taken back."""
+
+    def __init__(self, database: Database, stamps: Stamps, secrets: Secrets) -> None:
+        self._database = database
+        self._stamps = stamps
+        self._secrets = secrets
+        self._valid_from: dict[str, datetime] = {}
+
+    async def add(
+        self,
+        client_id: str,
+        role: Role,
+        *,
+        scopes: Iterable[Scope] | None = None,
+        secret: str | None = None,
+        token_lifetime_s: int | None = None,
+    ) -> Credentials:
+        """Register a client; without ``secret`` one is made. The secret is in the answer and nowhere else.
+
+        Raises Conflict if the client exists, Invalid for an id, secret, scope or lifetime that cannot be.
+        """
+        chosen = DEFAULT_SCOPES[role] if scopes is None else frozenset(scopes)
+        secret = self._secrets.make() if secret is None else secret
+        _check(client_id, role, chosen, secret, token_lifetime_s)
+        row = {
+            "client_id": client_id,
+            "role": role,
+            "scopes": " ".join(sorted(chosen)),
+            "secret_hash": await self._secrets.hash(secret),
+            "token_lifetime_s": token_lifetime_s,
+            "created_at": self._stamps.next(),
+            "suspended": False,
+        }
+        try:
+            async with self._database.write() as connection:
+                await connection.execute(insert(clients).values(row))
+        except IntegrityError as error:
+            raise Conflict(f"client_id: there already is a client {client_id}") from error
+        return Credentials(client_id, secret)
+
+    async def list(self) -> Sequence[Client]:
+        """All clients by id."""
+        rows = await self._database.rows(select(clients).order_by(clients.c.client_id))
+        return [_client(row) for row in rows]
+
+    async def suspend(self, client_id: str) -> None:
+        """Refuse new tokens and take back those that are out (AUTH-034); raises NotFound."""
+        await self._change(client_id, suspended=True, tokens_valid_from=self._stamps.next())
+
+    async def resume(self, client_id: str) -> None:
+        """Give tokens again; those from before stay taken back. Raises NotFound."""
+        await self._change(client_id, suspended=False)
+
+    async def rotate(self, client_id: str) -> Credentials:
+        """A new secret instead of the old one, and all tokens taken back; raises NotFound."""
+        secret = self._secrets.make()
+        hashed = await self._secrets.hash(secret)
+        await self._change(client_id, secret_hash=hashed, tokens_valid_from=self._stamps.next())
+        return Credentials(client_id, secret)
+
+    async def authenticated(self, client_id: str, secret: str) -> Client | None:
+        """The client, if that is its secret; takes as long for a client that does not exist."""
+        row = await self._database.row(select(clients).where(clients.c.client_id == client_id))
+        matches = await self._secrets.matches(secret, None if row is None else row["secret_hash"])
+        return _client(row) if row is not None and matches else None
+
+    def still_holds(self, client_id: str, issued_at: datetime) -> bool:
+        """Whether a token of that moment has not been taken back, as far as this process knows."""
+        valid_from = self._valid_from.get(client_id)
+        return valid_from is None or issued_at >= valid_from
+
+    async def read_revocations(self) -> None:
+        """Learn what other processes have taken back."""
+        statement = select(clients.c.client_id, clients.c.tokens_valid_from).where(
+            clients.c.tokens_valid_from.is_not(None)
+        )
+        for row in await self._database.rows(statement):
+            self._valid_from[row["client_id"]] = datetime.fromisoformat(row["tokens_valid_from"])
+
+    async def _change(self, client_id: str, **columns: Any) -> None:
+        async with self._database.write() as connection:
+            changed = update(clients).where(clients.c.client_id == client_id).values(columns).returning(clients.c.role)
+            if (await connection.execute(changed)).first() is None:
+                raise NotFound(f"there is no client {client_id}")
+        if "tokens_valid_from" in columns:
+            self._valid_from[client_id] = datetime.fromisoformat(columns["tokens_valid_from"])
+            _log.info("tokens taken back", client_id=client_id)
+
+
+def _check(client_id: str, role: Role, scopes: frozenset[Scope], secret: str, lifetime_s: int | None) -> None:
+    if not 1 <= len(client_id) <= _LONGEST_ID or not client_id.isprintable():
+        raise Invalid("client_id", f"expected 1 to {_LONGEST_ID} printable characters")
+    if role is Role.VEN and (too_much := scopes & ONLY_BL):
+        raise Invalid("scopes", f"a VEN cannot have {', '.join(sorted(too_much))}")
+    if len(secret) < _SHORTEST_SECRET:
+        raise Invalid("secret", f"expected at least {_SHORTEST_SECRET} characters")
+    if lifetime_s is not None and lifetime_s < 120:
+        raise Invalid("token_lifetime_s", "expected at least 120")
+
+
+def _client(row: RowMapping) -> Client:
+    valid_from = row["tokens_valid_from"]
+    role = Role(row["role"])
+    return Client(
+        client_id=row["client_id"],
+        role=role,
+        scopes=frozenset(scope for word in row["scopes"].split() if (scope := scope_named(word, role))),
+        token_lifetime_s=row["token_lifetime_s"],
+        created_at=datetime.fromisoformat(row["created_at"]),
+        suspended=row["suspended"],
+        tokens_valid_from=None if valid_from is None else datetime.fromisoformat(valid_from),
+    )

@@ -1,0 +1,185 @@
+"""/auth/server and /auth/token: client credentials for an access token (M31, M32; RFC 6749)."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+from urllib.parse import parse_qsl, unquote_plus
+
+from aiohttp import hdrs, web
+
+from openadr_profiles.v31 import encode
+from vtn.access import Scope, scope_named
+from vtn.auth.clients import Client, Clients
+from vtn.auth.limiter import Limiter
+from vtn.auth.tokens import Tokens
+from vtn.errors import TooManyRequests
+from vtn.settings import Auth
+
+_FORM: Final = "application/x-www-form-urlencoded"
+_LONGEST: Final = 4096
+_NO_STORE: Final = {"Cache-Control": "no-store", "Pragma": "no-cache"}
+
+
+class _Declined(Exception):
+    """An error of RFC 6749 5.2."""
+
+    def __init__(self, error: str, description: str, *, status: int = 400, basic: bool = False) -> None:
+        super().__init__(description)
+        self.error = error
+        self.status = status
+        self.basic = basic
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """``credentials`` are the readings of what was sent, in the order in which they are tried."""
+
+    credentials: tuple[tuple[str, str], ...]
+    scope: str
+    basic: bool
+
+
+class TokenEndpoint:
+    """Gives tokens to clients that prove who they are, at a limited rate (AUTH-018 … AUTH-035)."""
+
+    def __init__(
+        self,
+        settings: Auth,
+        clients: Clients,
+        tokens: Tokens,
+        *,
+        now: Callable[[], datetime],
+        token_url: Callable[[web.Request], str],
+        limit_addresses: bool,
+    ) -> None:
+        self._settings = settings
+        self._clients = clients
+        self._tokens = tokens
+        self._token_url = token_url
+        self._limit_addresses = limit_addresses
+        self._per_client = Limiter(burst=settings.client_burst, per_s=settings.client_per_s, now=now)
+        self._per_address = Limiter(burst=settings.address_burst, per_s=settings.address_per_s, now=now)
+
+    async def server(self, request: web.Request) -> web.Response:
+        """Where tokens are to be had (AUTH-018)."""
+        return _json({"tokenURL": self._token_url(request)})
+
+    async def token(self, request: web.Request) -> web.Response:
+        """A token, or why not: the body satisfies RFC 6749 and the standard's problem at once (AUTH-029)."""
+        address = request.remote or ""
+        try:
+            if self._limit_addresses:
+                self._per_address.take(address)
+            asked = _asked(request, await request.read())
+            self._per_client.take(f"{address} {asked.credentials[0][0]}")
+            return await self._granted(asked)
+        except _Declined as declined:
+            headers = {"WWW-Authenticate": 'Basic realm="VTN"'} if declined.basic else {}
+            return _error(declined.error, str(declined), declined.status, headers)
+        except TooManyRequests as error:
+            return _error("temporarily_unavailable", str(error), 429, {"Retry-After": str(error.retry_after_s)})
+
+    async def _granted(self, asked: _Asked) -> web.Response:
+        client = await self._authenticated(asked)
+        if client.suspended:
+            raise _Declined("unauthorized_client", "this client may not have tokens at present")
+        scopes = _scopes(asked.scope, client)
+        lifetime_s = client.token_lifetime_s or self._settings.token_lifetime_s
+        return _json(
+            {
+                "access_token": self._tokens.issue(client.client_id, client.role, scopes, lifetime_s),
+                "token_type": "Bearer",
+                "expires_in": lifetime_s,
+                "scope": asked.scope or " ".join(sorted(scopes)),
+            }
+        )
+
+    async def _authenticated(self, asked: _Asked) -> Client:
+        for client_id, secret in asked.credentials:
+            client = await self._clients.authenticated(client_id, secret)
+            if client is not None:
+                return client
+        raise _Declined("invalid_client", "unknown client or wrong secret", status=401, basic=asked.basic)
+
+
+def _asked(request: web.Request, raw: bytes) -> _Asked:
+    """Read the form and the credentials, from one place only (AUTH-023, AUTH-024, AUTH-030)."""
+    if request.content_type != _FORM:
+        raise _Declined("invalid_request", f"the body is expected to be {_FORM}")
+    form = _form(raw)
+    if "grant_type" not in form:
+        raise _Declined("invalid_request", "grant_type is missing")
+    if form["grant_type"] != "client_credentials":
+        raise _Declined("unsupported_grant_type", "grant_type: expected client_credentials")
+    scheme, _, encoded = request.headers.get(hdrs.AUTHORIZATION, "").partition(" ")
+    basic = scheme.lower() == "basic"
+    credentials = _from_header(encoded, form) if basic else _from_form(form)
+    if any(len(text) > _LONGEST for pair in credentials for text in pair):
+        raise _Declined("invalid_request", f"client_id and client_secret have at most {_LONGEST} characters")
+    return _Asked(credentials, " ".join(form.get("scope", "").split()), basic)
+
+
+def _form(raw: bytes) -> dict[str, str]:
+    try:
+        pairs = parse_qsl(raw.decode(), keep_blank_values=True, strict_parsing=True, max_num_fields=50) if raw else []
+    except ValueError:
+        raise _Declined("invalid_request", "the form cannot be read") from None
+    form = dict(pairs)
+    if len(form) != len(pairs):
+        raise _Declined("invalid_request", "a parameter is given more than once")
+    if "\0" in "".join(form.values()):
+        raise _Declined("invalid_request", "the form contains the character NUL")
+    return form
+
+
+def _from_form(form: dict[str, str]) -> tuple[tuple[str, str], ...]:
+    for name in ("client_id", "client_secret"):
+        if not form.get(name):
+            raise _Declined("invalid_request", f"{name} is missing")
+    return ((form["client_id"], form["client_secret"]),)
+
+
+def _from_header(encoded: str, form: dict[str, str]) -> tuple[tuple[str, str], ...]:
+    """Some clients percent-encode in the header as RFC 6749 2.3.1 asks, others do not: both readings (COMPAT-004)."""
+    if "client_id" in form or "client_secret" in form:
+        raise _Declined("invalid_request", "credentials are in the header and in the form; send them once")
+    try:
+        client_id, colon, secret = base64.b64decode(encoded, validate=True).decode().partition(":")
+    except (binascii.Error, UnicodeDecodeError):
+        colon = ""
+    if not colon or not client_id or not secret or "\0" in client_id + secret:
+        raise _Declined("invalid_request", "the Basic header is expected to hold client_id:client_secret in base64")
+    return tuple(dict.fromkeys(((client_id, secret), (unquote_plus(client_id), unquote_plus(secret)))))
+
+
+def _scopes(asked: str, client: Client) -> frozenset[Scope]:
+    """The scopes asked for, which the client must all have; all it has if it did not ask (AUTH-027)."""
+    if not asked:
+        return client.scopes
+    found = frozenset(scope_named(word, client.role) for word in asked.split())
+    scopes = frozenset(scope for scope in found if scope is not None)
+    if len(scopes) != len(found) or not scopes <= client.scopes:
+        raise _Declined("invalid_scope", "the client does not have every scope it asks for")
+    return scopes
+
+
+def _json(value: object) -> web.Response:
+    return web.Response(body=encode(value), content_type="application/json", headers=_NO_STORE)
+
+
+def _error(error: str, description: str, status: int, headers: dict[str, str]) -> web.Response:
+    body = {
+        "error": error,
+        "error_description": description,
+        "type": "about:blank",
+        "title": "No token",
+        "status": status,
+        "detail": description,
+    }
+    headers = {**_NO_STORE, **headers}
+    return web.Response(body=encode(body), status=status, content_type="application/json", headers=headers)

@@ -1,0 +1,112 @@
+"""What can go wrong in the VTN.
+
+VtnError
+├── Refused                  a request that is not carried out; ``vtn/api/problem.py`` gives each its status
+│   ├── Malformed            the request itself is not readable: a query parameter, an id in the path
+│   ├── Unauthenticated      no token, or one that does not hold
+│   ├── Forbidden            the caller's role or scopes do not allow it
+│   ├── NotFound             no such object for this reader, whether hidden or missing
+│   ├── Conflict             another object has that name
+│   ├── Stale                If-Match names a version that is no longer the current one
+│   ├── UnsupportedMediaType a body that is not JSON
+│   ├── TooManyRequests      slow down, and when to come back
+│   └── Unavailable          the database does not answer at the moment
+└── StartFailed              the server cannot start; the text names the thing and the remedy
+    ├── DatabaseUnreachable
+    ├── MigrationTooNew
+    ├── MigrationMissing
+    ├── PortTaken
+    ├── AddressUnusable
+    └── BadCertificate
+
+A document that breaks the schema, or refers to something that does not exist, is ``openadr_profiles.v31.Invalid``.
+"""
+
+from __future__ import annotations
+
+
+class VtnError(Exception):
+    """Base of everything the VTN raises on purpose."""
+
+
+class Refused(VtnError):
+    """A request is not carried out. The text is for the caller and tells nothing about other objects or the inside."""
+
+
+class Malformed(Refused):
+    """A query parameter or path that cannot be read (PAGE-008, PAGE-016, OBJ-009)."""
+
+
+class Unauthenticated(Refused):
+    """No valid token. ``reason`` is the OAuth word, None if no token was sent (AUTH-002, AUTH-003, AUTH-006).
+
+    ``unverifiable`` tells a token that is not ours from one that is over: deployments may answer it otherwise (R-01).
+    """
+
+    def __init__(self, detail: str, *, reason: str | None = None, unverifiable: bool = False) -> None:
+        super().__init__(detail)
+        self.reason = reason
+        self.unverifiable = unverifiable
+
+
+class Forbidden(Refused):
+    """The caller is known, and may not do this (AUTH-004)."""
+
+
+class NotFound(Refused):
+    """No such object for this reader; the same for hidden and missing ones (PRIV-010)."""
+
+    def __init__(self, detail: str = "there is no such object") -> None:
+        super().__init__(detail)
+
+
+class Conflict(Refused):
+    """Another object has that name (OBJ-014); the text names the member, not the other object (PROBLEM-007)."""
+
+
+class Stale(Refused):
+    """The object has changed since the caller read it (If-Match)."""
+
+
+class UnsupportedMediaType(Refused):
+    """The body is declared to be something other than JSON (GEN-004)."""
+
+
+class TooManyRequests(Refused):
+    """The caller exceeds a rate; ``retry_after_s`` says when it may come back (GEN-008, AUTH-035)."""
+
+    def __init__(self, detail: str, *, retry_after_s: int) -> None:
+        super().__init__(detail)
+        self.retry_after_s = retry_after_s
+
+
+class Unavailable(Refused):
+    """The database does not answer at the moment; nothing was stored."""
+
+
+class StartFailed(VtnError):
+    """The server cannot start."""
+
+
+class DatabaseUnreachable(StartFailed):
+    """The database does not answer, or refuses us."""
+
+
+class MigrationTooNew(StartFailed):
+    """The database was written by a newer version of this program."""
+
+
+class MigrationMissing(StartFailed):
+    """The database needs a migration, and this process was told not to do it."""
+
+
+class PortTaken(StartFailed):
+    """Another process listens on the port."""
+
+
+class AddressUnusable(StartFailed):
+    """The host name or address cannot be listened on."""
+
+
+class BadCertificate(StartFailed):
+    """The certificate or its key cannot be used."""

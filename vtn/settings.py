@@ -1,0 +1,175 @@
+"""Settings of the VTN, as one frozen object. Who fills it from flags, environment and files is not known here."""
+
+from __future__ import annotations
+
+import re
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Annotated, Final, Literal
+from urllib.parse import urlsplit
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError
+
+_PREFIX: Final = re.compile(r"(?:/[A-Za-z0-9._~-]+)+")
+_DRIVERS: Final = {"sqlite": "sqlite+aiosqlite", "postgresql": "postgresql+asyncpg", "postgres": "postgresql+asyncpg"}
+
+
+class _Group(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Database(_Group):
+    """Where objects are kept."""
+
+    url: SecretStr = SecretStr("sqlite:///oadr-vtn.sqlite3")
+    """``sqlite:///file`` or ``postgresql://user:password@host/name``."""
+    migrate: bool = True
+    """Bring the tables up to date at start; off: refuse to start when they are not."""
+    pool_size: Annotated[int, Field(ge=1, le=200)] = 10
+    """Connections to PostgreSQL, or readers of SQLite, per process."""
+    timeout_s: Annotated[float, Field(gt=0, le=300)] = 10.0
+    """How long to wait for a connection, for the lock of SQLite, or for a statement of PostgreSQL."""
+
+    @field_validator("url")
+    @classmethod
+    def _known_database(cls, value: SecretStr) -> SecretStr:
+        try:
+            url = make_url(value.get_secret_value())
+        except ArgumentError:
+            raise ValueError("expected sqlite:///FILE or postgresql://USER:PASSWORD@HOST/NAME") from None
+        name = url.drivername
+        if name not in _DRIVERS and name not in _DRIVERS.values():
+            raise ValueError(f"expected a URL of sqlite or postgresql, not of {name}")
+        url = url.set(drivername=_DRIVERS.get(name, name))
+        if url.get_backend_name() == "sqlite" and url.database in {None, "", ":memory:"}:
+            raise ValueError("expected a file, as in sqlite:///vtn.sqlite3; data in memory would be lost")
+        return SecretStr(url.render_as_string(hide_password=False))
+
+
+class Tls(_Group):
+    """The server's certificate chain and its key, as PEM files (TLS-001)."""
+
+    cert: Path
+    key: Path
+
+
+class Argon2(_Group):
+    """Cost of hashing a secret (AUTH-033)."""
+
+    time_cost: Annotated[int, Field(ge=1)] = 2
+    memory_kib: Annotated[int, Field(ge=8)] = 19456
+    parallelism: Annotated[int, Field(ge=1)] = 1
+
+
+class Auth(_Group):
+    """Tokens and who gets them."""
+
+    token_lifetime_s: Annotated[int, Field(ge=120, le=31_536_000)] = 3600
+    """For clients without a lifetime of their own (COMPAT-009)."""
+    invalid_token_status: Literal[401, 403] = 401
+    """What a token that cannot be verified is answered with (AUTH-006)."""
+    signing_key: SecretStr | None = None
+    """Signs tokens (HS256); without it a key is made and kept in the database."""
+    issuer: str = "openadr-fleet"
+    audience: str = "openadr3"
+    revocation_poll_s: Annotated[float, Field(gt=0, le=60)] = 20.0
+    """How often another process's revocations are read (AUTH-034)."""
+    token_cache: Annotated[int, Field(ge=0)] = 20_000
+    """Verified tokens remembered until they expire."""
+    hash_workers: Annotated[int, Field(ge=1, le=16)] = 2
+    hash_queue: Annotated[int, Field(ge=1)] = 256
+    """Secrets checked at the same time, and how many may wait; more are told to come back."""
+    client_burst: Annotated[int, Field(ge=10)] = 30
+    client_per_s: Annotated[float, Field(gt=0)] = 1.0
+    address_burst: Annotated[int, Field(ge=10)] = 2000
+    address_per_s: Annotated[float, Field(gt=0)] = 100.0
+    """Token requests per client and per address: how many at once, and how fast they come back (AUTH-035)."""
+    argon2: Argon2 = Argon2()
+
+    @field_validator("signing_key")
+    @classmethod
+    def _long_enough(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None and len(value.get_secret_value().encode()) < 32:
+            raise ValueError("expected at least 32 bytes, as from `openssl rand -hex 32`")
+        return value
+
+
+class Privacy(_Group):
+    """How far object privacy reaches (requirements 0.2)."""
+
+    implicit_ven_id_target: bool = True
+    """A ven's own id is a target that it holds (R-12)."""
+    events_follow_program: bool = True
+    """An event is hidden from whom its program is hidden from (R-13)."""
+
+
+class Reports(_Group):
+    """What may be done with reports."""
+
+    bl_may_delete: bool = False
+    """Business logic may delete reports (REPORT-004)."""
+
+
+class Settings(_Group):
+    """Everything the VTN can be told."""
+
+    host: str = "127.0.0.1"
+    port: Annotated[int, Field(ge=0, le=65535)] = 8080
+    """0 takes a free port."""
+    public_url: str | None = None
+    """Scheme, host and port under which clients reach the server, if it is not what it listens on."""
+    prefixes: Annotated[tuple[str, ...], Field(min_length=1)] = ("/openadr3/3.1.0", "/openadr3/3.1.1")
+    """Where the API answers; the first is the main one (GEN-001)."""
+    tls: Tls | None = None
+    insecure_http: bool = False
+    """Serve plain HTTP on an address that others can reach. For tests only."""
+    behind_proxy: bool = False
+    """A proxy in front of this server terminates TLS."""
+    body_limit_bytes: Annotated[int, Field(ge=1024)] = 4 * 1024 * 1024
+    log_requests: bool = True
+    database: Database = Database()
+    auth: Auth = Auth()
+    privacy: Privacy = Privacy()
+    reports: Reports = Reports()
+
+    @field_validator("prefixes")
+    @classmethod
+    def _readable_prefixes(cls, prefixes: tuple[str, ...]) -> tuple[str, ...]:
+        for prefix in prefixes:
+            if not _PREFIX.fullmatch(prefix):
+                raise ValueError(f"expected paths such as /openadr3/3.1.0, not {prefix!r}")
+        return prefixes
+
+    @field_validator("public_url")
+    @classmethod
+    def _origin(cls, value: str | None) -> str | None:
+        if value is None:
+            return None
+        parts = urlsplit(value)
+        if parts.scheme not in {"http", "https"} or not parts.netloc or parts.path.strip("/") or parts.query:
+            raise ValueError("expected an origin such as https://vtn.example or https://vtn.example:8443")
+        return value.rstrip("/")
+
+    @model_validator(mode="after")
+    def _protected(self) -> Settings:
+        if self.tls is not None and self.behind_proxy:
+            raise ValueError("tls and behind_proxy exclude each other: either this server or the proxy terminates TLS")
+        if self.behind_proxy and self.public_url is None:
+            raise ValueError("behind_proxy needs public_url, the address that clients use")
+        if self.tls is None and not (self.behind_proxy or self.insecure_http or _is_loopback(self.host)):
+            raise ValueError(
+                f"host {self.host} can be reached by others: give tls.cert and tls.key, or say behind_proxy "
+                "when a proxy terminates TLS"
+            )
+        return self
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False

@@ -1,0 +1,155 @@
+"""Connections to SQLite or PostgreSQL, and what their failures mean.
+
+SQLite has one writer connection, whose queue is the queue of writers, and several readers, which never wait for it.
+PostgreSQL has one pool for both. Reads are single statements outside a transaction.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
+from typing import Any, Final
+
+from sqlalchemy import Executable, ForeignKeyConstraint, RowMapping, UniqueConstraint, event
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import (
+    DBAPIError,
+    DisconnectionError,
+    IntegrityError,
+    InterfaceError,
+    OperationalError,
+)
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+
+from vtn.errors import Unavailable
+from vtn.settings import Database as DatabaseSettings
+
+# Classes of SQLSTATE that say "not now": connection, transaction rollback, resources, object state, operator, system.
+_NOT_NOW: Final = frozenset({"08", "40", "53", "55", "57", "58"})
+
+
+class Database:
+    """The store's door to its database. Every failure to reach it is ``Unavailable``; it recovers by itself."""
+
+    def __init__(self, settings: DatabaseSettings) -> None:
+        self.url: URL = make_url(settings.url.get_secret_value())
+        self.is_sqlite = self.url.get_backend_name() == "sqlite"
+        self._unreachable = _connection_errors(sqlite=self.is_sqlite)
+        if self.is_sqlite:
+            self._writer = _sqlite(self.url, settings, pool_size=1)
+            self._reader = _sqlite(self.url, settings, pool_size=settings.pool_size, read_only=True)
+        else:
+            self._writer = _postgresql(self.url, settings)
+            self._reader = self._writer.execution_options(isolation_level="AUTOCOMMIT")
+
+    @property
+    def name(self) -> str:
+        """The database for messages, without its password."""
+        return self.url.render_as_string(hide_password=True)
+
+    async def rows(self, statement: Executable) -> Sequence[RowMapping]:
+        """Every row of one reading statement."""
+        with self._reachable():
+            async with self._reader.connect() as connection:
+                return (await connection.execute(statement)).mappings().all()
+
+    async def row(self, statement: Executable) -> RowMapping | None:
+        """The first row of one reading statement, if there is one."""
+        rows = await self.rows(statement)
+        return rows[0] if rows else None
+
+    @asynccontextmanager
+    async def write(self) -> AsyncIterator[AsyncConnection]:
+        """A transaction that is committed at the end of the block, and undone when the block raises."""
+        with self._reachable():
+            async with self._writer.begin() as connection:
+                yield connection
+
+    async def close(self) -> None:
+        """Give up all connections."""
+        await self._reader.dispose()
+        await self._writer.dispose()
+
+    @contextmanager
+    def _reachable(self) -> Iterator[None]:
+        try:
+            yield
+        except self._unreachable as error:
+            raise Unavailable("the database does not answer; try again later") from error
+        except DBAPIError as error:
+            if _is_not_now(error):
+                raise Unavailable("the database does not answer; try again later") from error
+            raise
+
+
+def violates(error: IntegrityError, constraint: UniqueConstraint | ForeignKeyConstraint) -> bool:
+    """Whether a refused write broke this constraint."""
+    named = getattr(getattr(error.orig, "__cause__", None), "constraint_name", None)
+    if named is not None:
+        return bool(named == constraint.name)
+    if isinstance(constraint, ForeignKeyConstraint):
+        return str(error.orig) == "FOREIGN KEY constraint failed"
+    columns = ", ".join(f"{column.table.name}.{column.name}" for column in constraint.columns)
+    return str(error.orig) == f"UNIQUE constraint failed: {columns}"
+
+
+def _is_not_now(error: DBAPIError) -> bool:
+    if isinstance(error, IntegrityError):
+        return False
+    state = str(getattr(error.orig, "sqlstate", None) or "")
+    return isinstance(error, OperationalError | InterfaceError) or error.connection_invalidated or state[:2] in _NOT_NOW
+
+
+def _connection_errors(*, sqlite: bool) -> tuple[type[Exception], ...]:
+    """What the driver raises besides the database's own errors when it cannot connect."""
+    if sqlite:
+        return (OSError, PoolTimeout, DisconnectionError)
+    import asyncpg  # type: ignore[import-untyped] # noqa: PLC0415 (untyped; an extra, installed where it is used)
+
+    return (OSError, PoolTimeout, DisconnectionError, asyncpg.PostgresError, asyncpg.InterfaceError)
+
+
+def _sqlite(url: URL, settings: DatabaseSettings, *, pool_size: int, read_only: bool = False) -> AsyncEngine:
+    engine = create_async_engine(
+        url,
+        pool_size=pool_size,
+        max_overflow=0,
+        pool_timeout=settings.timeout_s,
+        connect_args={"timeout": settings.timeout_s},
+        **({"isolation_level": "AUTOCOMMIT"} if read_only else {}),
+    )
+
+    @event.listens_for(engine.sync_engine, "connect")
+    def prepare(connection: Any, _record: object) -> None:
+        connection.isolation_level = None
+        cursor = connection.cursor()
+        for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", f"query_only={int(read_only)}"):
+            cursor.execute(f"PRAGMA {pragma}")
+        cursor.close()
+
+    if not read_only:
+
+        @event.listens_for(engine.sync_engine, "begin")
+        def begin(connection: Any) -> None:
+            connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+    return engine
+
+
+def _postgresql(url: URL, settings: DatabaseSettings) -> AsyncEngine:
+    engine = create_async_engine(
+        url,
+        pool_size=settings.pool_size,
+        max_overflow=0,
+        pool_timeout=settings.timeout_s,
+        connect_args={"timeout": settings.timeout_s, "command_timeout": settings.timeout_s},
+    )
+
+    @event.listens_for(engine.sync_engine, "checkout")
+    def alive(connection: Any, _record: object, _proxy: object) -> None:
+        # The driver notices when the server hangs up; a new connection is made without asking the old one first.
+        if connection.driver_connection.is_closed():
+            raise DisconnectionError
+
+    return engine

@@ -1,0 +1,123 @@
+"""Events in the database."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+import msgspec
+from msgspec.structs import replace
+from sqlalchemy import ColumnElement, RowMapping, or_
+from sqlalchemy.exc import IntegrityError
+
+from openadr_profiles.v31 import Event, EventRequest, Invalid, ObjectType
+from openadr_profiles.v31.timeline import lifespan
+from vtn.access import Reader, Sight, business_logic_only
+from vtn.store.database import Database, violates
+from vtn.store.objects import Created, Objects, Precondition, members_of
+from vtn.store.query import EventQuery
+from vtn.store.stamps import Stamps, stamp
+from vtn.store.tables import constraint, events
+from vtn.store.visibility import Visibility, share_a_target, writable
+
+
+class EventStore(Objects):
+    """Events: seen through their targets and their program, written by business logic (EVT-001 … EVT-020)."""
+
+    table = events
+    kind = ObjectType.EVENT
+
+    def __init__(self, database: Database, stamps: Stamps, visibility: Visibility) -> None:
+        super().__init__(database, stamps)
+        self._visibility = visibility
+
+    async def search(self, query: EventQuery, *, visible_to: Reader) -> list[str]:
+        """One page of the events the reader may see, with the targets it may see."""
+        sight = await self._visibility.sight(visible_to, query.targets)
+        clauses: list[ColumnElement[bool]] = self._visibility.event(sight)
+        if sight is None and query.targets is not None:
+            clauses.append(share_a_target(events.c.targets, query.targets))
+        if query.program_id is not None:
+            clauses.append(events.c.program_id == query.program_id)
+        if query.active:
+            clauses.append(or_(events.c.ends_at.is_(None), events.c.ends_at > self._stamps.now))
+        return [self._seen(row, sight) for row in await self._page(query.page, clauses)]
+
+    async def get(self, object_id: str, *, visible_to: Reader) -> str:
+        """One event; raises NotFound also when it is hidden (PRIV-010)."""
+        sight = await self._visibility.sight(visible_to)
+        return self._seen(await self._one(object_id, self._visibility.event(sight)), sight)
+
+    async def create(self, event: EventRequest, *, by: Reader) -> Created:
+        """Store a new event; raises Invalid if its program does not exist (EVT-003), Forbidden for a VEN."""
+        business_logic_only(by)
+        at = self._stamps.next()
+        try:
+            async with self._database.write() as connection:
+                return await self._insert(connection, _columns(event, at), at)
+        except IntegrityError as error:
+            raise _dangling(error) from error
+
+    async def replace(
+        self, object_id: str, event: EventRequest, *, by: Reader, check: Precondition | None = None
+    ) -> str:
+        """Put an event in the place of another; raises NotFound, Invalid (EVT-010)."""
+        try:
+            async with self._database.write() as connection:
+                present = await self._locked(connection, self._selected(object_id, writable(by)), check)
+                at = self._stamps.next(after=present["modified_at"])
+                return await self._update(connection, present, _columns(event, at), at)
+        except IntegrityError as error:
+            raise _dangling(error) from error
+
+    async def delete(self, object_id: str, *, by: Reader, check: Precondition | None = None) -> str:
+        """Remove an event with its reports (EVT-012); gives what it was."""
+        return self._text(await self._delete(object_id, writable(by), check))
+
+    def _seen(self, row: RowMapping, sight: Sight | None) -> str:
+        if sight is None:
+            return self._text(row)
+        members = _reduced(row["members"], sight) if row["targets_inside"] else row["members"]
+        return self._joined(row, members, sight.shown(row["targets"]))
+
+
+def _columns(event: EventRequest, at: str) -> dict[str, Any]:
+    # An event always has intervals on the way out: several clients cannot read one without (COMPAT-045).
+    stored = replace(event, targets=None, intervals=event.intervals or ())
+    return {
+        "program_id": event.program_id,
+        "targets": event.targets or (),
+        "targets_inside": any(descriptor.targets for descriptor in event.report_descriptors or ()),
+        "ends_at": _ends_at(event, at),
+        "members": members_of(stored),
+    }
+
+
+def _ends_at(event: EventRequest, at: str) -> str | None:
+    """When the event is over for every VEN, if ever (PAGE-028, EVT-018); "now" is the moment of this write."""
+    moment = datetime.fromisoformat(at)
+    members = {name: getattr(event, name) for name in event.__struct_fields__}
+    end = lifespan(Event(**members, id="new", created_date_time=moment, modification_date_time=moment)).end
+    return None if end is None else stamp(end)
+
+
+def _reduced(members: str, sight: Sight) -> str:
+    """The targets of report descriptors reduced like those of the event (EVT-020).
+
+    A descriptor for others only is left out: without targets it would ask everybody.
+    """
+    event: dict[str, Any] = msgspec.json.decode(f"{{{members}}}")
+    descriptors = []
+    for descriptor in event["reportDescriptors"]:
+        if targets := descriptor.get("targets"):
+            descriptor["targets"] = sight.shown(targets)
+            if not descriptor["targets"]:
+                continue
+        descriptors.append(descriptor)
+    return members_of(event | {"reportDescriptors": descriptors})
+
+
+def _dangling(error: IntegrityError) -> Exception:
+    if violates(error, constraint(events, "program_id")):
+        return Invalid("programID", "there is no such program")
+    return error

@@ -1,0 +1,123 @@
+"""What the stores of all objects share: reading texts, putting them together, and looking before a change.
+
+A store speaks ``openadr_profiles.v31`` on the way in and JSON texts on the way out: an object is encoded once, when it
+is written. Who is asking is an argument of every method, and every statement uses it.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from sqlalchemy import ColumnElement, RowMapping, Select, Table, delete, insert, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from openadr_profiles.v31 import ObjectType, encode
+from vtn.errors import NotFound
+from vtn.store.database import Database
+from vtn.store.query import Page
+from vtn.store.stamps import Stamps
+from vtn.store.types import json_array
+
+Precondition = Callable[[str], None]
+"""Looks at an object's present text before it is changed; raises to prevent it (If-Match)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Created:
+    """A new object."""
+
+    id: str
+    text: str
+
+
+class Objects:
+    """The part of a store that does not depend on the object."""
+
+    table: ClassVar[Table]
+    kind: ClassVar[ObjectType]
+
+    def __init__(self, database: Database, stamps: Stamps) -> None:
+        self._database = database
+        self._stamps = stamps
+
+    async def _page(self, page: Page, clauses: Iterable[ColumnElement[bool]]) -> list[RowMapping]:
+        """The newest first (creation, then id: a total order), after every filter (PAGE-009, PAGE-010)."""
+        if page.limit == 0:
+            return []
+        table = self.table
+        statement = (
+            select(table)
+            .where(*clauses)
+            .order_by(table.c.created_at.desc(), table.c.id.desc())
+            .limit(page.limit)
+            .offset(page.skip)
+        )
+        return list(await self._database.rows(statement))
+
+    async def _one(self, object_id: str, clauses: Iterable[ColumnElement[bool]]) -> RowMapping:
+        row = await self._database.row(select(self.table).where(self.table.c.id == object_id, *clauses))
+        if row is None:
+            raise NotFound
+        return row
+
+    async def _locked(
+        self, connection: AsyncConnection, statement: Select[Any], check: Precondition | None
+    ) -> RowMapping:
+        """The row that is about to change, kept from other writers until the transaction ends."""
+        row: RowMapping | None = (await connection.execute(statement.with_for_update(of=self.table))).mappings().first()
+        if row is None:
+            raise NotFound
+        if check is not None:
+            check(self._text(row))
+        return row
+
+    def _selected(self, object_id: str, clauses: Iterable[ColumnElement[bool]]) -> Select[Any]:
+        return select(self.table).where(self.table.c.id == object_id, *clauses)
+
+    async def _insert(self, connection: AsyncConnection, columns: Mapping[str, Any], at: str | None = None) -> Created:
+        """A new row, created ``at`` a stamp, else now."""
+        object_id, at = str(uuid.uuid4()), at or self._stamps.next()
+        row = {"id": object_id, "created_at": at, "modified_at": at, **columns}
+        await connection.execute(insert(self.table).values(row))
+        return Created(object_id, self._text(row))
+
+    async def _update(
+        self, connection: AsyncConnection, present: RowMapping, columns: Mapping[str, Any], at: str | None = None
+    ) -> str:
+        """New columns for a row, modified ``at`` a stamp, else now; gives the new text."""
+        changed = {"modified_at": at or self._stamps.next(after=present["modified_at"]), **columns}
+        await connection.execute(update(self.table).where(self.table.c.id == present["id"]).values(changed))
+        return self._text({**present, **changed})
+
+    async def _delete(
+        self, object_id: str, clauses: Iterable[ColumnElement[bool]], check: Precondition | None
+    ) -> RowMapping:
+        """Remove an object with everything that belongs to it (foreign keys cascade); give what it was."""
+        clauses = tuple(clauses)
+        async with self._database.write() as connection:
+            if check is not None:
+                await self._locked(connection, self._selected(object_id, clauses), check)
+            removed = delete(self.table).where(self.table.c.id == object_id, *clauses).returning(*self.table.c)
+            row = (await connection.execute(removed)).mappings().first()
+            if row is None:
+                raise NotFound
+            return row
+
+    def _text(self, row: Mapping[Any, Any]) -> str:
+        """The whole object, as somebody who may see all of it gets it."""
+        return self._joined(row, row["members"], row.get("targets"))
+
+    def _joined(self, row: Mapping[Any, Any], members: str, targets: Iterable[str] | None) -> str:
+        ending = "" if targets is None else f',"targets":{json_array(targets)}'
+        return (
+            f'{{"id":"{row["id"]}","createdDateTime":"{row["created_at"]}"'
+            f',"modificationDateTime":"{row["modified_at"]}","objectType":"{self.kind}",{members}{ending}}}'
+        )
+
+
+def members_of(value: object) -> str:
+    """An object's JSON without its braces."""
+    return encode(value)[1:-1].decode()

@@ -1,0 +1,88 @@
+"""Programs in the database."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from msgspec.structs import replace
+from sqlalchemy import ColumnElement, RowMapping
+from sqlalchemy.exc import IntegrityError
+
+from openadr_profiles.v31 import ObjectType, ProgramRequest
+from vtn.access import Reader, Sight, business_logic_only
+from vtn.errors import Conflict
+from vtn.store.database import Database, violates
+from vtn.store.objects import Created, Objects, Precondition, members_of
+from vtn.store.query import ProgramQuery
+from vtn.store.stamps import Stamps
+from vtn.store.tables import constraint, programs
+from vtn.store.visibility import Visibility, share_a_target, writable
+
+
+class ProgramStore(Objects):
+    """Programs: seen through their targets, written by business logic, named once (PROG-001 … PROG-016)."""
+
+    table = programs
+    kind = ObjectType.PROGRAM
+
+    def __init__(self, database: Database, stamps: Stamps, visibility: Visibility) -> None:
+        super().__init__(database, stamps)
+        self._visibility = visibility
+
+    async def search(self, query: ProgramQuery, *, visible_to: Reader) -> list[str]:
+        """One page of the programs the reader may see, with the targets it may see."""
+        sight = await self._visibility.sight(visible_to, query.targets)
+        clauses: list[ColumnElement[bool]] = self._visibility.program(sight)
+        if sight is None and query.targets is not None:
+            clauses.append(share_a_target(programs.c.targets, query.targets))
+        if query.names is not None:
+            clauses.append(programs.c.name.in_(query.names))
+        return [self._seen(row, sight) for row in await self._page(query.page, clauses)]
+
+    async def get(self, object_id: str, *, visible_to: Reader) -> str:
+        """One program; raises NotFound also when it is hidden (PRIV-010)."""
+        sight = await self._visibility.sight(visible_to)
+        return self._seen(await self._one(object_id, self._visibility.program(sight)), sight)
+
+    async def create(self, program: ProgramRequest, *, by: Reader) -> Created:
+        """Store a new program; raises Conflict if its name is taken (PROG-002), Forbidden for a VEN."""
+        business_logic_only(by)
+        try:
+            async with self._database.write() as connection:
+                return await self._insert(connection, _columns(program))
+        except IntegrityError as error:
+            raise _conflict(error) from error
+
+    async def replace(
+        self, object_id: str, program: ProgramRequest, *, by: Reader, check: Precondition | None = None
+    ) -> str:
+        """Put a program in the place of another; raises NotFound, Conflict (PROG-003)."""
+        try:
+            async with self._database.write() as connection:
+                present = await self._locked(connection, self._selected(object_id, writable(by)), check)
+                return await self._update(connection, present, _columns(program))
+        except IntegrityError as error:
+            raise _conflict(error) from error
+
+    async def delete(self, object_id: str, *, by: Reader, check: Precondition | None = None) -> str:
+        """Remove a program with its events and their reports (PROG-012); gives what it was."""
+        return self._text(await self._delete(object_id, writable(by), check))
+
+    def _seen(self, row: RowMapping, sight: Sight | None) -> str:
+        if sight is None:
+            return self._text(row)
+        return self._joined(row, row["members"], sight.shown(row["targets"]))
+
+
+def _columns(program: ProgramRequest) -> dict[str, Any]:
+    return {
+        "name": program.program_name,
+        "targets": program.targets or (),
+        "members": members_of(replace(program, targets=None)),
+    }
+
+
+def _conflict(error: IntegrityError) -> Exception:
+    if violates(error, constraint(programs, "name")):
+        return Conflict("programName: another program has this name")
+    return error

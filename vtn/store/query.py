@@ -1,0 +1,61 @@
+"""What a search asks for, per object. Names of members are the filters of the standard (PAGE-019 … PAGE-024)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Which part of all that matches."""
+
+    skip: int = 0
+    limit: int = 50
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProgramQuery:
+    """``targets`` is None without the parameter; several names are alternatives."""
+
+    page: Page = Page()
+    targets: tuple[str, ...] | None = None
+    names: tuple[str, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EventQuery:
+    """``active`` leaves out events that are over (PAGE-027)."""
+
+    page: Page = Page()
+    targets: tuple[str, ...] | None = None
+    program_id: str | None = None
+    active: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReportQuery:
+    """``program_id`` is that of the report's event."""
+
+    page: Page = Page()
+    program_id: str | None = None
+    event_id: str | None = None
+    client_name: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VenQuery:
+    """Several names are alternatives."""
+
+    page: Page = Page()
+    targets: tuple[str, ...] | None = None
+    names: tuple[str, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResourceQuery:
+    """Several names are alternatives."""
+
+    page: Page = Page()
+    targets: tuple[str, ...] | None = None
+    names: tuple[str, ...] | None = None
+    ven_id: str | None = None

@@ -1,0 +1,123 @@
+"""Reports in the database."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import ColumnElement, FromClause, RowMapping, select, true
+from sqlalchemy.exc import IntegrityError
+
+from openadr_profiles.v31 import Invalid, ObjectType, ReportRequest, encode
+from vtn.access import Reader, Sight
+from vtn.errors import NotFound
+from vtn.store.database import Database, violates
+from vtn.store.objects import Created, Objects, Precondition, members_of
+from vtn.store.query import ReportQuery
+from vtn.store.stamps import Stamps
+from vtn.store.tables import constraint, events, programs, reports
+from vtn.store.visibility import Visibility, grants, owned
+
+_EVENT = events.join(programs, programs.c.id == events.c.program_id)
+_EVENT_COLUMNS = (
+    events.c.id.label("found_event_id"),
+    events.c.targets.label("event_targets"),
+    programs.c.targets.label("program_targets"),
+)
+
+
+class ReportStore(Objects):
+    """Reports: a VEN's own, or all of them for business logic (REPORT-001 … REPORT-015)."""
+
+    table = reports
+    kind = ObjectType.REPORT
+
+    def __init__(self, database: Database, stamps: Stamps, visibility: Visibility) -> None:
+        super().__init__(database, stamps)
+        self._visibility = visibility
+
+    async def search(self, query: ReportQuery, *, visible_to: Reader) -> list[str]:
+        """One page of reports."""
+        clauses: list[ColumnElement[bool]] = owned(reports.c.client_id, visible_to)
+        if query.event_id is not None:
+            clauses.append(reports.c.event_id == query.event_id)
+        if query.program_id is not None:
+            clauses.append(reports.c.event_id.in_(select(events.c.id).where(events.c.program_id == query.program_id)))
+        if query.client_name is not None:
+            clauses.append(reports.c.client_name == query.client_name)
+        return [self._text(row) for row in await self._page(query.page, clauses)]
+
+    async def get(self, object_id: str, *, visible_to: Reader) -> str:
+        """One report; raises NotFound also when it is another client's (REPORT-008)."""
+        return self._text(await self._one(object_id, owned(reports.c.client_id, visible_to)))
+
+    async def create(self, report: ReportRequest, *, by: Reader) -> Created:
+        """Store a new report of the caller's; raises Invalid unless the caller sees its event (REPORT-005)."""
+        columns, from_ = _with_grants(_EVENT, by)
+        statement = select(*columns).select_from(from_).where(events.c.id == report.event_id)
+        self._check_event(await self._database.rows(statement), by)
+        try:
+            async with self._database.write() as connection:
+                return await self._insert(connection, _columns(report, by.client_id))
+        except IntegrityError as error:
+            raise _dangling(error) from error
+
+    async def replace(
+        self, object_id: str, report: ReportRequest, *, by: Reader, check: Precondition | None = None
+    ) -> str:
+        """Put a report in the place of another; it stays its client's (REPORT-009, REPORT-013)."""
+        columns, from_ = _with_grants(reports.outerjoin(_EVENT, events.c.id == report.event_id), by)
+        statement = (
+            select(reports, *columns)
+            .select_from(from_)
+            .where(reports.c.id == object_id, *owned(reports.c.client_id, by))
+            .with_for_update(of=reports)
+        )
+        try:
+            async with self._database.write() as connection:
+                rows = (await connection.execute(statement)).mappings().all()
+                if not rows:
+                    raise NotFound
+                if check is not None:
+                    check(self._text(rows[0]))
+                self._check_event(rows, by)
+                return await self._update(connection, rows[0], _columns(report, rows[0]["client_id"]))
+        except IntegrityError as error:
+            raise _dangling(error) from error
+
+    async def delete(self, object_id: str, *, by: Reader, check: Precondition | None = None) -> str:
+        """Remove a report; gives what it was."""
+        return self._text(await self._delete(object_id, owned(reports.c.client_id, by), check))
+
+    def _check_event(self, rows: Sequence[RowMapping], by: Reader) -> None:
+        """Raise Invalid unless the event in these rows, one for each grant of the caller, is there and visible."""
+        if not rows or rows[0]["found_event_id"] is None:
+            raise _no_event()
+        sight = None if by.sees_everything else Sight(self._visibility.held(rows))
+        if not self._visibility.admits_event(sight, rows[0]["event_targets"], rows[0]["program_targets"]):
+            raise _no_event()
+
+
+def _no_event() -> Invalid:
+    return Invalid("eventID", "there is no such event")
+
+
+def _with_grants(from_: FromClause, by: Reader) -> tuple[tuple[ColumnElement[Any], ...], FromClause]:
+    """The columns that tell whether the caller sees the event, and where they come from."""
+    if by.sees_everything:
+        return _EVENT_COLUMNS, from_
+    held = grants(by.client_id).subquery("held_by_caller")
+    return (*_EVENT_COLUMNS, held.c.ven_id, held.c.held), from_.outerjoin(held, true())
+
+
+def _columns(report: ReportRequest, client_id: str) -> dict[str, Any]:
+    return {
+        "event_id": report.event_id,
+        "client_id": client_id,
+        "client_name": report.client_name,
+        "members": f'"clientID":{encode(client_id).decode()},{members_of(report)}',
+    }
+
+
+def _dangling(error: IntegrityError) -> Exception:
+    return _no_event() if violates(error, constraint(reports, "event_id")) else error

@@ -1,0 +1,125 @@
+"""The tables. Objects keep their serialised members beside the columns that are searched or must be unique.
+
+``members`` is the JSON of an object without its braces, its metadata and its ``targets``: an answer is put together by
+joining texts, whatever part of the targets its reader may see. Instants are RFC 3339 texts of one width (``Stamps``):
+they sort and go out as they are.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import (
+    Boolean,
+    Column,
+    ForeignKey,
+    ForeignKeyConstraint,
+    Index,
+    Integer,
+    MetaData,
+    Table,
+    Text,
+    UniqueConstraint,
+)
+
+from vtn.store.types import KEY, Targets
+
+metadata = MetaData(
+    naming_convention={
+        "pk": "pk_%(table_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+    }
+)
+
+
+def _object(name: str, *columns: Column[Any] | UniqueConstraint) -> Table:
+    table = Table(
+        name,
+        metadata,
+        Column("id", KEY, primary_key=True),
+        Column("created_at", KEY, nullable=False),
+        Column("modified_at", KEY, nullable=False),
+        *columns,
+        Column("members", Text, nullable=False),
+    )
+    Index(None, table.c.created_at, table.c.id)
+    return table
+
+
+programs = _object(
+    "programs",
+    Column("name", Text, nullable=False, unique=True),
+    Column("targets", Targets, nullable=False),
+)
+
+events = _object(
+    "events",
+    Column("program_id", KEY, ForeignKey("programs.id", ondelete="CASCADE"), nullable=False),
+    Column("targets", Targets, nullable=False),
+    Column("targets_inside", Boolean, nullable=False),  # report descriptors that have targets of their own
+    Column("ends_at", KEY),  # null: open
+)
+Index(None, events.c.program_id, events.c.created_at, events.c.id)
+Index(None, events.c.ends_at)
+
+reports = _object(
+    "reports",
+    Column("event_id", KEY, ForeignKey("events.id", ondelete="CASCADE"), nullable=False),
+    Column("client_id", Text, nullable=False),
+    Column("client_name", Text, nullable=False),
+)
+for _column in (reports.c.event_id, reports.c.client_id, reports.c.client_name):
+    Index(None, _column, reports.c.created_at, reports.c.id)
+
+vens = _object(
+    "vens",
+    Column("client_id", Text, nullable=False, unique=True),
+    Column("name", Text, nullable=False, unique=True),
+    Column("targets", Targets, nullable=False),
+)
+
+resources = _object(
+    "resources",
+    Column("ven_id", KEY, ForeignKey("vens.id", ondelete="CASCADE"), nullable=False),
+    Column("client_id", Text, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("targets", Targets, nullable=False),
+    UniqueConstraint("ven_id", "name"),
+)
+Index(None, resources.c.client_id, resources.c.created_at, resources.c.id)
+Index(None, resources.c.name)
+
+for _table in (programs, events):
+    Index(f"ix_{_table.name}_targets", _table.c.targets, postgresql_using="gin").ddl_if(dialect="postgresql")
+
+clients = Table(
+    "clients",
+    metadata,
+    Column("client_id", Text, primary_key=True),
+    Column("role", Text, nullable=False),
+    Column("scopes", Text, nullable=False),  # words with blanks between them
+    Column("secret_hash", Text, nullable=False),
+    Column("token_lifetime_s", Integer),  # null: as the settings say
+    Column("created_at", KEY, nullable=False),
+    Column("suspended", Boolean, nullable=False),
+    Column("tokens_valid_from", KEY),  # tokens issued earlier do not hold; null: none was ever revoked
+)
+
+signing_keys = Table(
+    "signing_keys",
+    metadata,
+    Column("kid", Text, primary_key=True),
+    Column("secret", Text, nullable=False),
+    Column("created_at", KEY, nullable=False),
+)
+
+
+def constraint(table: Table, *columns: str) -> UniqueConstraint | ForeignKeyConstraint:
+    """The unique constraint or foreign key over exactly these columns."""
+    return next(
+        found
+        for found in table.constraints
+        if isinstance(found, UniqueConstraint | ForeignKeyConstraint) and tuple(found.columns.keys()) == columns
+    )

@@ -1,0 +1,67 @@
+"""Column types that look the same on both databases."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+from sqlalchemy import Dialect, Text
+from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.compiler import SQLCompiler
+from sqlalchemy.sql.elements import ColumnElement
+from sqlalchemy.sql.functions import GenericFunction
+from sqlalchemy.types import Boolean, TypeDecorator, TypeEngine
+
+KEY = Text().with_variant(Text(collation="C"), "postgresql")
+"""Ids and instants: compared byte by byte, whatever the database's language."""
+
+
+class Targets(TypeDecorator[tuple[str, ...]]):
+    """Target strings in their order: ``text[]`` on PostgreSQL, a JSON array on SQLite."""
+
+    impl = Text
+    cache_ok = True
+
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
+        """The type of the database at hand."""
+        return dialect.type_descriptor(ARRAY(Text()) if dialect.name == "postgresql" else Text())
+
+    def process_bind_param(self, value: Any, dialect: Dialect) -> Any:
+        """From Python to the driver."""
+        if value is None:
+            return None
+        return list(value) if dialect.name == "postgresql" else json_array(value)
+
+    def process_result_value(self, value: Any, dialect: Dialect) -> tuple[str, ...] | None:
+        """From the driver to Python."""
+        if value is None:
+            return None
+        return tuple(value) if dialect.name == "postgresql" else msgspec.json.decode(value, type=tuple[str, ...])
+
+
+def json_array(texts: Any) -> str:
+    """Texts as a JSON array."""
+    return msgspec.json.encode(tuple(texts)).decode()
+
+
+class overlaps(GenericFunction[bool]):  # noqa: N801 (it reads as the SQL operator it becomes)
+    """True when two lists of targets have one in common."""
+
+    type = Boolean()
+    inherit_cache = True
+
+    def __init__(self, left: ColumnElement[Any], right: ColumnElement[Any]) -> None:
+        super().__init__(left, right)
+
+
+@compiles(overlaps, "postgresql")
+def _overlaps_postgresql(element: overlaps, compiler: SQLCompiler, **kw: Any) -> str:
+    left, right = (compiler.process(clause, **kw) for clause in element.clauses)
+    return f"({left} && {right})"
+
+
+@compiles(overlaps, "sqlite")
+def _overlaps_sqlite(element: overlaps, compiler: SQLCompiler, **kw: Any) -> str:
+    left, right = (compiler.process(clause, **kw) for clause in element.clauses)
+    return f"EXISTS (SELECT 1 FROM json_each({left}) WHERE value IN (SELECT value FROM json_each({right})))"  # noqa: S608 (made of compiled SQL only)

@@ -1,0 +1,82 @@
+"""vens in the database."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import ColumnElement
+from sqlalchemy.exc import IntegrityError
+
+from openadr_profiles.v31 import BlVenRequest, ObjectType, VenVenRequest
+from vtn.access import Reader, business_logic_only
+from vtn.errors import Conflict
+from vtn.store.database import violates
+from vtn.store.objects import Created, Objects, Precondition, members_of
+from vtn.store.query import VenQuery
+from vtn.store.tables import constraint, vens
+from vtn.store.visibility import owned, share_a_target
+
+
+class VenStore(Objects):
+    """vens: a VEN's own, or all of them for business logic (VEN-001 … VEN-019)."""
+
+    table = vens
+    kind = ObjectType.VEN
+
+    async def search(self, query: VenQuery, *, visible_to: Reader) -> list[str]:
+        """One page of vens, with all their targets (PRIV-015)."""
+        clauses: list[ColumnElement[bool]] = owned(vens.c.client_id, visible_to)
+        if query.targets is not None:
+            clauses.append(share_a_target(vens.c.targets, query.targets))
+        if query.names is not None:
+            clauses.append(vens.c.name.in_(query.names))
+        return [self._text(row) for row in await self._page(query.page, clauses)]
+
+    async def get(self, object_id: str, *, visible_to: Reader) -> str:
+        """One ven; raises NotFound also when it is another client's."""
+        return self._text(await self._one(object_id, owned(vens.c.client_id, visible_to)))
+
+    async def create(self, ven: BlVenRequest | VenVenRequest, *, by: Reader) -> Created:
+        """Store a new ven; raises Conflict if its client has one or its name is taken (VEN-003, VEN-004)."""
+        try:
+            async with self._database.write() as connection:
+                return await self._insert(connection, _columns(ven, by, client_id=by.client_id, targets=()))
+        except IntegrityError as error:
+            raise _conflict(error) from error
+
+    async def replace(
+        self, object_id: str, ven: BlVenRequest | VenVenRequest, *, by: Reader, check: Precondition | None = None
+    ) -> str:
+        """Put a ven in the place of another; what a VEN writes keeps client and targets (VEN-010, VEN-011)."""
+        try:
+            async with self._database.write() as connection:
+                statement = self._selected(object_id, owned(vens.c.client_id, by))
+                present = await self._locked(connection, statement, check)
+                columns = _columns(ven, by, client_id=present["client_id"], targets=present["targets"])
+                return await self._update(connection, present, columns)
+        except IntegrityError as error:
+            raise _conflict(error) from error
+
+    async def delete(self, object_id: str, *, by: Reader, check: Precondition | None = None) -> str:
+        """Remove a ven with its resources (VEN-013); gives what it was."""
+        return self._text(await self._delete(object_id, owned(vens.c.client_id, by), check))
+
+
+def _columns(
+    ven: BlVenRequest | VenVenRequest, by: Reader, *, client_id: str, targets: tuple[str, ...]
+) -> dict[str, Any]:
+    if isinstance(ven, BlVenRequest):
+        business_logic_only(by)
+        client_id, targets = ven.client_id, ven.targets or ()
+    members: dict[str, Any] = {"clientID": client_id, "venName": ven.ven_name}
+    if ven.attributes is not None:
+        members["attributes"] = ven.attributes
+    return {"client_id": client_id, "name": ven.ven_name, "targets": targets, "members": members_of(members)}
+
+
+def _conflict(error: IntegrityError) -> Exception:
+    if violates(error, constraint(vens, "client_id")):
+        return Conflict("clientID: this client already has a ven")
+    if violates(error, constraint(vens, "name")):
+        return Conflict("venName: another ven has this name")
+    return error

@@ -1,0 +1,88 @@
+"""The rule of ``vtn/access.py`` as SQL: targets are data of the statement, its text is the same for every reader."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from sqlalchemy import ColumnElement, CompoundSelect, RowMapping, and_, exists, false, literal, or_, select, union_all
+
+from vtn.access import Reader, Sight
+from vtn.settings import Privacy
+from vtn.store.database import Database
+from vtn.store.tables import events, programs, resources, vens
+from vtn.store.types import Targets, overlaps
+
+
+def grants(client_id: str) -> CompoundSelect[Any]:
+    """Rows of (ven id, targets): of the client's ven, and of the ven's resources with the same client (PRIV-003)."""
+    return union_all(
+        select(vens.c.id.label("ven_id"), vens.c.targets.label("held")).where(vens.c.client_id == client_id),
+        select(vens.c.id, resources.c.targets)
+        .join(resources, and_(resources.c.ven_id == vens.c.id, resources.c.client_id == vens.c.client_id))
+        .where(vens.c.client_id == client_id),
+    )
+
+
+class Visibility:
+    """What readers may see of programs and events."""
+
+    def __init__(self, database: Database, privacy: Privacy) -> None:
+        self._database = database
+        self._privacy = privacy
+
+    async def sight(self, reader: Reader, asked: tuple[str, ...] | None = None) -> Sight | None:
+        """What the reader may see in one request; None: everything."""
+        if reader.sees_everything:
+            return None
+        held = self.held(await self._database.rows(grants(reader.client_id)))
+        return Sight(held, None if asked is None else frozenset(asked))
+
+    def held(self, rows: Iterable[RowMapping]) -> frozenset[str]:
+        """The targets in rows of ``grants``; rows of null (an outer join without a ven) hold nothing."""
+        found: set[str] = set()
+        for row in rows:
+            found.update(row["held"] or ())
+            if row["ven_id"] is not None and self._privacy.implicit_ven_id_target:
+                found.add(row["ven_id"])
+        return frozenset(found)
+
+    def program(self, sight: Sight | None) -> list[ColumnElement[bool]]:
+        """The programs that are visible (PRIV-005 … PRIV-008)."""
+        return [] if sight is None else [_admits(programs.c.targets, sight)]
+
+    def event(self, sight: Sight | None) -> list[ColumnElement[bool]]:
+        """The events that are visible, themselves and through their program (PRIV-016)."""
+        if sight is None:
+            return []
+        clauses = [_admits(events.c.targets, sight)]
+        if self._privacy.events_follow_program:
+            entitled = _admits(programs.c.targets, Sight(sight.granted))
+            clauses.append(exists().where(programs.c.id == events.c.program_id, entitled))
+        return clauses
+
+    def admits_event(self, sight: Sight | None, targets: tuple[str, ...], program_targets: tuple[str, ...]) -> bool:
+        """The same for an event at hand."""
+        if sight is None:
+            return True
+        return sight.admits(targets, program_targets=program_targets if self._privacy.events_follow_program else ())
+
+
+def owned(column: ColumnElement[Any], reader: Reader) -> list[ColumnElement[bool]]:
+    """The objects whose client is the reader (PRIV-017); all of them for business logic."""
+    return [] if reader.sees_everything else [column == reader.client_id]
+
+
+def writable(reader: Reader) -> list[ColumnElement[bool]]:
+    """The programs and events that the reader may change: all of them for business logic, none for a VEN."""
+    return [] if reader.sees_everything else [false()]
+
+
+def share_a_target(column: ColumnElement[Any], targets: Iterable[str]) -> ColumnElement[bool]:
+    """The objects that have one of these targets (PAGE-025)."""
+    return overlaps(column, literal(tuple(targets), Targets))
+
+
+def _admits(column: ColumnElement[Any], sight: Sight) -> ColumnElement[bool]:
+    shared = share_a_target(column, sorted(sight.effective))
+    return or_(column == (), shared) if sight.asked is None else shared
