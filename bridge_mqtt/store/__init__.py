@@ -1,0 +1,51 @@
+"""The bridge's memory: one database, one module of statements per thing that is kept.
+
+Every statement runs in a connection of ``Store.transaction()``, so that what belongs together is stored together.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from bridge_mqtt.store import acks, commands, events, panels, quarantine, reports, telemetry
+from bridge_mqtt.store.engine import driver_errors, migrate, open_engine, transaction
+
+__all__ = ["Store", "acks", "commands", "events", "panels", "quarantine", "reports", "telemetry"]
+
+
+class Store:
+    """An open database with the schema of this version."""
+
+    def __init__(self, engine: AsyncEngine) -> None:
+        self._engine = engine
+
+    @staticmethod
+    async def open(url: str) -> Store:
+        """Connect and migrate; raises StoreUnavailable or StoreTooNew."""
+        engine = open_engine(url)
+        try:
+            await migrate(engine)
+        except BaseException:
+            await engine.dispose()
+            raise
+        return Store(engine)
+
+    async def close(self) -> None:
+        """Give back all connections."""
+        await self._engine.dispose()
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[AsyncConnection]:
+        """All or nothing; raises StoreUnavailable if the database cannot do it."""
+        async with transaction(self._engine) as connection:
+            yield connection
+
+    @asynccontextmanager
+    async def reading(self) -> AsyncIterator[AsyncConnection]:
+        """A connection that only reads; raises StoreUnavailable."""
+        with driver_errors(self._engine):
+            async with self._engine.connect() as connection:
+                yield connection

@@ -13,6 +13,7 @@ from openadr_profiles.panel.identity import panel_of_topic
 from openadr_profiles.panel.reading import Unreadable
 from openadr_profiles.panel.vocabulary import Dialect
 
+_EVENT_ID = ("event_id", "eventId", "data.event_id", "data.eventId", "active_event")
 _LOCAL_EVENT = "ui-evt-"
 _MAX_ID = 255
 _MAX_ERROR = 1000
@@ -32,7 +33,10 @@ class Load(Struct, frozen=True, kw_only=True):
 
 
 class Telemetry(Struct, frozen=True, kw_only=True):
-    """One sample of a panel. ``shed_power_kw`` is what the panel claims, not what anybody measured."""
+    """One sample of a panel. ``shed_power_kw`` is what the panel claims, not what anybody measured.
+
+    ``tells_event`` is False for programs that never say which event they follow, so that their silence means nothing.
+    """
 
     ven_id: str = field(name="venId")
     panel_timestamp: datetime | None = field(name="panelTimestamp")
@@ -44,6 +48,7 @@ class Telemetry(Struct, frozen=True, kw_only=True):
     requested_reduction_kw: float | None = field(name="requestedReductionKw")
     baseline_power_kw: float | None = field(name="baselinePowerKw")
     event_id: str | None = field(name="eventId")
+    tells_event: bool = field(name="tellsEvent")
     battery_soc: float | None = field(name="batterySoc")
     loads: tuple[Load, ...]
     error: str | None
@@ -88,9 +93,8 @@ def read_telemetry(topic: str, payload: bytes, received_at: datetime) -> Telemet
         shed_power_kw=reading.number_at(members, ("shedPowerKw", "shed_kw"), warnings),
         requested_reduction_kw=reading.number_at(members, ("requestedReductionKw",), warnings),
         baseline_power_kw=reading.number_at(members, ("baselinePowerKw", "base_power_kw", "baselineKw"), warnings),
-        event_id=reading.text_at(
-            members, ("event_id", "eventId", "data.event_id", "data.eventId", "active_event"), _MAX_ID, warnings
-        ),
+        event_id=reading.text_at(members, _EVENT_ID, _MAX_ID, warnings),
+        tells_event=any(name in members for name in _EVENT_ID),
         battery_soc=_battery_soc(members, warnings),
         loads=_loads(members, warnings),
         error=reading.text_at(members, ("error", "data.error", "message"), _MAX_ERROR, warnings),

@@ -1,0 +1,240 @@
+"""What to do about one panel now: the rules C6 to C9 and 12.4 as one pure function.
+
+A panel is told nothing while a command is on its way to it. A shed is never repeated without a restore before it, and
+whatever is not known for certain is cleared up first: by telemetry, else by a ping.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from decimal import Decimal
+
+from bridge_mqtt.model import Command, Holding, HoldingState, Panel, Want
+from openadr_profiles.panel import CommandState, Dialect, Op, wire_event_id
+
+_A_SECOND = timedelta(seconds=1)
+_SAME_KW = Decimal("0.0005")
+_LOCAL_EVENT = "ui-evt-"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Policy:
+    """Limits of waiting, in the time of the given instants."""
+
+    ack_timeout: timedelta
+    offline_after: timedelta
+    least_remaining: timedelta
+    ping_every: timedelta
+
+
+@dataclass(frozen=True, kw_only=True)
+class Situation:
+    """All that matters for one panel."""
+
+    panel: Panel
+    holding: Holding | None
+    outstanding: Command | None
+    want: Want | None
+    known_events: Collection[str]  # ids on the wire of events this panel was ever told
+    last_ping_at: datetime | None
+    listening_since: datetime | None  # None while there is no connection to the broker
+
+
+@dataclass(frozen=True)
+class Queue:
+    """Write a command row. A shed is for ``want``, a restore for ``event_id``."""
+
+    op: Op
+    reason: str
+    want: Want | None = None
+    event_id: str | None = None
+
+
+@dataclass(frozen=True)
+class Mark:
+    """The holding is in another state now."""
+
+    state: HoldingState
+    reason: str
+
+
+@dataclass(frozen=True)
+class Confirm:
+    """Telemetry shows what the lost ack would have said (12.4-3)."""
+
+
+@dataclass(frozen=True)
+class Drop:
+    """The panel holds nothing of ours any more."""
+
+    reason: str
+
+
+@dataclass(frozen=True)
+class TimeOut:
+    """The outstanding command was not answered in time."""
+
+
+@dataclass(frozen=True)
+class Supersede:
+    """The outstanding command has not been sent and is not wanted any more."""
+
+
+Decision = Queue | Mark | Confirm | Drop | TimeOut | Supersede
+
+
+def is_online(panel: Panel, now: datetime, policy: Policy) -> bool:
+    """Whether the panel was heard of lately."""
+    return panel.last_seen_at is not None and now - panel.last_seen_at <= policy.offline_after
+
+
+def decide(situation: Situation, now: datetime, policy: Policy) -> Iterator[Decision]:
+    """The next steps for this panel, in order; nothing means: wait."""
+    if situation.outstanding is not None:
+        yield from _about_outstanding(situation, situation.outstanding, now, policy)
+    elif situation.panel.dialect is None:
+        yield from _about_stranger(situation, now, policy)
+    elif situation.holding is None:
+        yield from _about_free(situation, now, policy)
+    elif situation.panel.dialect is Dialect.ENVELOPE:
+        yield from _about_envelope(situation, situation.holding, now, policy)
+    else:
+        yield from _about_flat(situation, situation.holding, now, policy)
+
+
+def _about_outstanding(s: Situation, command: Command, now: datetime, policy: Policy) -> Iterator[Decision]:
+    if command.state is CommandState.QUEUED:
+        if command.op is Op.SHED_PANEL and not _is_wanted(command, s.want):
+            yield Supersede()
+        return
+    if s.listening_since is None:
+        return
+    deadline = max(command.deadline_at or now, s.listening_since + policy.ack_timeout)
+    if now < deadline:
+        return
+    yield TimeOut()
+    if s.holding is not None:
+        ping = command.op is Op.PING
+        yield Mark(HoldingState.UNREACHABLE if ping else HoldingState.UNCERTAIN, "no answer")
+
+
+def _is_wanted(command: Command, want: Want | None) -> bool:
+    return (
+        want is not None
+        and command.event_id == want.event_id
+        and command.amount_kw is not None
+        and abs(command.amount_kw - want.amount_kw) < _SAME_KW
+        and (want.until is None or (command.window_end is not None and command.window_end <= want.until + _A_SECOND))
+    )
+
+
+def _about_stranger(s: Situation, now: datetime, policy: Policy) -> Iterator[Decision]:
+    """Rule C9: ask a panel whose dialect is unknown before it is told anything."""
+    asked_lately = s.last_ping_at is not None and now - s.last_ping_at < policy.ping_every
+    if is_online(s.panel, now, policy) and not asked_lately:
+        yield Queue(Op.PING, "which dialect")
+
+
+def _about_free(s: Situation, now: datetime, policy: Policy) -> Iterator[Decision]:
+    shown = s.panel.event_id if s.panel.sample_is_newer_than_answer else None
+    if s.panel.dialect is Dialect.FLAT and shown in s.known_events:
+        yield Queue(Op.RESTORE_PANEL, "shows an event that is over", event_id=shown)
+    elif (
+        shown is None
+        and s.want is not None
+        and is_online(s.panel, now, policy)
+        and not _is_over(s.want, now, _A_SECOND)
+    ):
+        yield Queue(Op.SHED_PANEL, "start", want=s.want)
+
+
+def _about_envelope(s: Situation, holding: Holding, now: datetime, policy: Policy) -> Iterator[Decision]:
+    """An envelope panel cannot restore: each piece runs out by itself, then the next one is told (rule C9)."""
+    if holding.until is None or now >= holding.until:
+        yield Drop("the piece is over")
+        if s.want is not None and is_online(s.panel, now, policy) and not _is_over(s.want, now, _A_SECOND):
+            yield Queue(Op.SHED_PANEL, "next piece", want=s.want)
+
+
+def _about_flat(s: Situation, holding: Holding, now: datetime, policy: Policy) -> Iterator[Decision]:
+    wire_id = wire_event_id(holding.event_id)
+    match holding.state:
+        case HoldingState.UNCERTAIN | HoldingState.SENDING | HoldingState.RELEASING:
+            yield from _clear_up(s, holding, wire_id, now, policy)
+        case HoldingState.UNREACHABLE:
+            if s.panel.last_seen_at is not None and s.panel.last_seen_at > holding.since:
+                yield Mark(HoldingState.SUSPECT, "heard again")
+                yield from _repeat_safely(s, holding, wire_id)
+        case HoldingState.SUSPECT:
+            yield from _repeat_safely(s, holding, wire_id)
+        case HoldingState.HELD:
+            yield from _about_held(s, holding, wire_id, now, policy)
+
+
+def _clear_up(s: Situation, holding: Holding, wire_id: str, now: datetime, policy: Policy) -> Iterator[Decision]:
+    """No answer came: telemetry that is newer than the command says what happened, else the panel is asked (12.4-3)."""
+    panel = s.panel
+    fresh = panel.sample_received_at is not None and panel.sample_received_at > holding.since
+    if fresh and panel.event_id == wire_id and _same(holding, s.want):
+        yield Confirm()
+    elif fresh and panel.tells_event and panel.event_id is None and s.want is None:
+        yield Drop("telemetry shows no event")
+    elif s.last_ping_at is None or s.last_ping_at < holding.since:
+        yield Queue(Op.PING, "no answer", event_id=holding.event_id)
+    else:
+        yield Mark(HoldingState.SUSPECT, "answers a ping")
+        yield from _repeat_safely(s, holding, wire_id)
+
+
+def _repeat_safely(s: Situation, holding: Holding, wire_id: str) -> Iterator[Decision]:
+    """Rule C7: restore whatever it may hold; the shed follows when that is answered."""
+    panel = s.panel
+    fresh = panel.sample_received_at is not None and panel.sample_received_at > holding.since
+    if s.want is None and fresh and panel.tells_event and panel.event_id != wire_id:
+        yield Drop("telemetry shows it does not hold the event")
+    else:
+        yield Queue(Op.RESTORE_PANEL, "repeat safely", event_id=holding.event_id)
+
+
+def _about_held(s: Situation, holding: Holding, wire_id: str, now: datetime, policy: Policy) -> Iterator[Decision]:
+    panel = s.panel
+    over = holding.until is not None and now >= holding.until
+    if panel.tells_event and panel.sample_is_newer_than_answer and panel.event_id != wire_id:
+        if panel.event_id is not None or s.want is None or over:
+            yield Drop("local event" if _is_local(panel) else "telemetry shows it does not hold the event")
+        elif not _is_over(s.want, now, policy.least_remaining):
+            yield Mark(HoldingState.SUSPECT, "restarted" if _restarted(panel, holding) else "lost it")
+            yield Queue(Op.RESTORE_PANEL, "repeat safely", event_id=holding.event_id)
+    elif s.want is None:
+        yield Queue(Op.RESTORE_PANEL, "window over" if over else "not wanted any more", event_id=holding.event_id)
+    elif not _same(holding, s.want):
+        yield Queue(Op.RESTORE_PANEL, "changed", event_id=holding.event_id)
+    elif over:
+        yield Queue(Op.RESTORE_PANEL, "renew", event_id=holding.event_id)
+
+
+def _same(holding: Holding, want: Want | None) -> bool:
+    """Whether the panel already holds what it should: same event and amount, and it will not overrun.
+
+    A later end is no reason to disturb the panel; it is renewed when its own timer runs out.
+    """
+    return (
+        want is not None
+        and holding.event_id == want.event_id
+        and abs(holding.amount_kw - want.amount_kw) < _SAME_KW
+        and (want.until is None or holding.until is None or holding.until <= want.until + _A_SECOND)
+    )
+
+
+def _is_local(panel: Panel) -> bool:
+    return panel.event_id is not None and panel.event_id.startswith(_LOCAL_EVENT)
+
+
+def _restarted(panel: Panel, holding: Holding) -> bool:
+    return panel.restarted_at is not None and panel.restarted_at > holding.since
+
+
+def _is_over(want: Want, now: datetime, least: timedelta) -> bool:
+    return want.until is not None and want.until - now < least

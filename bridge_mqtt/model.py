@@ -1,0 +1,144 @@
+"""What the bridge remembers, as the rules see it: panels, holdings, commands, and what an event wants of a panel."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import Decimal
+from enum import StrEnum
+
+from openadr_profiles.panel import CommandState, Dialect, Load, Op
+
+
+class HoldingState(StrEnum):
+    """What we know of a shed that a panel was told."""
+
+    SENDING = "sending"  # the command is on its way
+    HELD = "held"  # the panel said yes
+    UNCERTAIN = "uncertain"  # no answer came
+    UNREACHABLE = "unreachable"  # no answer came to the ping either
+    SUSPECT = "suspect"  # the panel is there, but may hold it once, twice or not at all: restore before anything else
+    RELEASING = "releasing"  # a restore is on its way
+
+
+class EventState(StrEnum):
+    """How far an event has come at this bridge."""
+
+    SCHEDULED = "scheduled"
+    ACTIVE = "active"
+    COMPLETING = "completing"
+    COMPLETED = "completed"
+    CANCELLED = "cancelled"
+    FAILED = "failed"
+    MISSED = "missed"
+
+    @property
+    def is_final(self) -> bool:
+        """Whether nothing will happen any more."""
+        return self in {EventState.COMPLETED, EventState.CANCELLED, EventState.FAILED, EventState.MISSED}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Panel:
+    """A panel as it is configured and as it was last heard of."""
+
+    ven_id: str
+    name: str | None = None
+    groups: frozenset[str] = frozenset()
+    enabled: bool = True
+    dialect: Dialect | None = None
+    capability_kw: Decimal | None = None
+    last_seen_at: datetime | None = None
+    sample_at: datetime | None = None  # by the panel's own clock
+    sample_received_at: datetime | None = None
+    message_num: int | None = None
+    used_power_kw: float | None = None
+    shed_power_kw: float | None = None
+    baseline_power_kw: float | None = None
+    event_id: str | None = None
+    tells_event: bool = False
+    restarted_at: datetime | None = None
+    answered_at: datetime | None = None  # its last ack, by its own clock
+    loads: tuple[Load, ...] = ()
+    error: str | None = None
+
+    @property
+    def sample_is_newer_than_answer(self) -> bool:
+        """Whether the panel measured after it last answered, so that the sample knows of the command."""
+        return self.sample_at is not None and (self.answered_at is None or self.sample_at > self.answered_at)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Holding:
+    """The one shed that a panel holds, or may hold (rule C6)."""
+
+    ven_id: str
+    event_id: str
+    window_start: datetime
+    window_end: datetime | None
+    amount_kw: Decimal
+    until: datetime | None  # when the panel's own timer ends it; None while it is queued
+    correlation_id: str
+    state: HoldingState
+    since: datetime  # of the last command about it
+
+
+@dataclass(frozen=True, kw_only=True)
+class Command:
+    """A row of the outbox."""
+
+    correlation_id: str
+    ven_id: str
+    op: Op
+    reason: str
+    state: CommandState
+    queued_at: datetime
+    event_id: str | None = None
+    window_start: datetime | None = None
+    window_end: datetime | None = None
+    amount_kw: Decimal | None = None
+    sent_at: datetime | None = None
+    deadline_at: datetime | None = None
+    answered_at: datetime | None = None
+    answered_by: str | None = None
+    status: str | None = None
+    error: str | None = None
+    response_ms: int | None = None
+    actual_kw: float | None = None
+    late: bool = False
+    double_shed: bool = False
+    id: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Want:
+    """What a panel should hold now."""
+
+    event_id: str
+    window_start: datetime
+    until: datetime | None  # None: for as long as the event is there
+    amount_kw: Decimal
+
+
+@dataclass(frozen=True, kw_only=True)
+class Allocation:
+    """One panel's part of a window of an event. ``delivered_kw`` is set if the panel said it does less."""
+
+    ven_id: str
+    requested_kw: Decimal
+    capability_kw: Decimal
+    delivered_kw: Decimal | None = None
+    excluded: str | None = None
+    recoveries: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class WindowPlan:
+    """What a window of an event asks, and how it was split."""
+
+    event_id: str
+    start: datetime
+    end: datetime | None
+    request: str
+    request_kw: Decimal
+    parts: dict[str, Allocation] = field(default_factory=dict)

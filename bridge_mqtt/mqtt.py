@@ -1,0 +1,293 @@
+"""The connection to the broker: persistent session, QoS 1, and nothing acknowledged before it is stored (rule R19).
+
+aiomqtt acknowledges a message as soon as it is queued. paho below it can leave that to the application
+(``manual_ack_set`` and ``ack``), but aiomqtt does not pass it on, so ``_Client`` switches it on; that is all it adds.
+The broker sends only so many unacknowledged messages at a time (Mosquitto: 20), so while nothing is stored the broker
+keeps the rest, and our queue stays short. Each connection is a new client object: what an old one had not sent dies
+with it, and a command can never leave twice.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import ssl
+from collections import deque
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final, Self, cast
+
+import aiomqtt
+import structlog
+from paho.mqtt.client import MQTT_ERR_NO_CONN
+
+from bridge_mqtt.errors import BadCertificateFile, BrokerError, BrokerRefused, BrokerUnreachable, BrokerUntrusted
+from bridge_mqtt.settings import Broker
+
+_log = structlog.get_logger(__name__)
+
+_NODELAY: Final = ((socket.IPPROTO_TCP, socket.TCP_NODELAY, 1),)
+_REFUSED_SUBSCRIPTION: Final = 128
+_BATCH: Final = 500
+
+
+class NotSent(BrokerError):
+    """The message never left this process: it may be sent again."""
+
+
+class Unconfirmed(BrokerError):
+    """The message may have been sent; only its effect can tell."""
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """A message and when it arrived here."""
+
+    topic: str
+    payload: bytes
+    received_at: datetime
+    retained: bool
+
+
+Take = Callable[[Sequence[Received]], Awaitable[None]]
+
+
+class Link:
+    """One client of the broker that comes back whenever the connection is lost.
+
+    ``take`` gets the messages in their order, in batches; when it returns they are stored, and are acknowledged.
+    """
+
+    def __init__(
+        self,
+        settings: Broker,
+        *,
+        filters: Sequence[str],
+        take: Take,
+        now: Callable[[], datetime],
+        on_change: Callable[[], None] = lambda: None,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
+        self._settings = settings
+        self._filters = filters
+        self._take = take
+        self._now = now
+        self._on_change = on_change
+        self._sleep = sleep
+        self._tls = tls_context(settings) if settings.tls else None
+        self._client: _Client | None = None
+        self.connected_since: datetime | None = None
+        self.reconnects = 0
+        self.problem: str | None = None
+
+    async def __aenter__(self) -> Self:
+        """Connect and subscribe; raises BrokerUnreachable, BrokerUntrusted or BrokerRefused."""
+        await self._connect()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._disconnect()
+
+    async def run(self) -> None:
+        """Hand over messages until cancelled; after a lost connection, connect again with back-off."""
+        while True:
+            try:
+                if self._client is None:
+                    await self._reconnect()
+                await self._receive()
+            except aiomqtt.MqttError as error:
+                self.problem = f"connection to {self._settings.url} lost: {error.__cause__ or error}"
+                _log.warning("broker connection lost", broker=self._settings.url, problem=self.problem)
+                await self._disconnect()
+
+    async def publish(self, topic: str, payload: bytes) -> None:
+        """Publish with QoS 1, not retained (rule C1), and wait for the receipt; raises NotSent or Unconfirmed."""
+        client = self._client
+        if client is None:
+            raise NotSent("there is no connection to the broker")
+        try:
+            await client.publish(topic, payload, qos=1, retain=False)
+        except aiomqtt.MqttCodeError as error:
+            if error.rc == MQTT_ERR_NO_CONN:
+                raise NotSent(str(error)) from error
+            raise Unconfirmed(str(error)) from error
+        except aiomqtt.MqttError as error:
+            raise Unconfirmed(str(error)) from error
+
+    async def _reconnect(self) -> None:
+        delay = self._settings.reconnect_least_s
+        while True:
+            try:
+                await self._connect()
+            except BrokerError as error:
+                self.problem = str(error)
+                _log.warning("broker not available", broker=self._settings.url, problem=str(error), retry_in_s=delay)
+                await self._sleep(delay)
+                delay = min(delay * 2, self._settings.reconnect_most_s)
+            else:
+                self.reconnects += 1
+                return
+
+    async def _connect(self) -> None:
+        client = _Client(self._settings, tls=self._tls, now=self._now)
+        with _connection_errors(self._settings):
+            await client.__aenter__()
+        try:
+            with _connection_errors(self._settings):
+                granted = await client.subscribe([(name, 1) for name in self._filters])
+            codes = [code if isinstance(code, int) else code.value for code in granted]
+            refused = [name for name, code in zip(self._filters, codes, strict=True) if code >= _REFUSED_SUBSCRIPTION]
+            if refused:
+                raise BrokerRefused(f"the broker {self._settings.url} refuses the subscription to {', '.join(refused)}")
+        except BaseException:
+            await _leave(client)
+            raise
+        self._client = client
+        self.connected_since = self._now()
+        self.problem = None
+        _log.info("connected to the broker", broker=self._settings.url, client_id=self._settings.client_id)
+        self._on_change()
+
+    async def _disconnect(self) -> None:
+        client, self._client, self.connected_since = self._client, None, None
+        self._on_change()
+        if client is not None:
+            await _leave(client)
+
+    async def _receive(self) -> None:
+        client = self._client
+        if client is None:
+            return
+        while True:
+            batch = [await anext(client.messages)]
+            arrived = [client.arrivals.last_arrival]
+            while len(batch) < _BATCH and not client.arrivals.empty():
+                batch.append(client.arrivals.get_nowait())
+                arrived.append(client.arrivals.last_arrival)
+            await self._take(
+                [
+                    Received(str(message.topic), _bytes(message.payload), at, message.retain)
+                    for message, at in zip(batch, arrived, strict=True)
+                ]
+            )
+            for message in batch:
+                client.acknowledge(message)
+
+
+class _Arrivals(asyncio.Queue[aiomqtt.Message]):
+    """A queue that notes when each message came, and refuses only messages that the broker does not repeat."""
+
+    def __init__(self, now: Callable[[], datetime], unconfirmed: int) -> None:
+        super().__init__()
+        self._now = now
+        self._unconfirmed = unconfirmed
+        self._times: deque[datetime] = deque()
+        self.last_arrival = now()
+        self.dropped = 0
+
+    def put_nowait(self, item: aiomqtt.Message) -> None:
+        """Keep a message; QoS 0 ones only up to the limit."""
+        if item.qos == 0 and self.qsize() >= self._unconfirmed:
+            self.dropped += 1
+            raise asyncio.QueueFull
+        super().put_nowait(item)
+
+    def _put(self, item: aiomqtt.Message) -> None:
+        self._times.append(self._now())
+        super()._put(item)
+
+    def _get(self) -> aiomqtt.Message:
+        self.last_arrival = self._times.popleft()
+        return super()._get()
+
+
+class _Client(aiomqtt.Client):
+    """aiomqtt with acknowledgment by hand."""
+
+    def __init__(self, settings: Broker, *, tls: ssl.SSLContext | None, now: Callable[[], datetime]) -> None:
+        self.arrivals = _Arrivals(now, settings.queue)
+        super().__init__(
+            settings.host,
+            settings.port,
+            username=settings.username,
+            password=settings.password.get_secret_value() if settings.password else None,
+            identifier=settings.client_id,
+            clean_session=False,
+            keepalive=settings.keepalive_s,
+            timeout=settings.timeout_s,
+            max_inflight_messages=settings.inflight,
+            queue_type=cast(Any, lambda maxsize: self.arrivals),
+            tls_context=tls,
+            socket_options=_NODELAY,
+        )
+        self.pending_calls_threshold = 10 * settings.inflight
+        self._client.manual_ack_set(True)
+
+    def acknowledge(self, message: aiomqtt.Message) -> None:
+        """Tell the broker that it need not send the message again."""
+        self._client.ack(message.mid, message.qos)
+
+
+class _NamedContext(ssl.SSLContext):
+    """A client context that asks for a given name instead of the host it connects to (SNI)."""
+
+    server_name: str | None = None
+
+    def wrap_socket(self, *args: Any, **options: Any) -> ssl.SSLSocket:
+        """As in the parent, with our name."""
+        if self.server_name is not None:
+            options["server_hostname"] = self.server_name
+        return super().wrap_socket(*args, **options)
+
+
+def tls_context(settings: Broker) -> ssl.SSLContext:
+    """TLS 1.2 or newer, server verified, our certificate if we have one; raises BadCertificateFile."""
+    context = _NamedContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.server_name = settings.server_name
+    try:
+        if settings.ca_file is None:
+            context.load_default_certs()
+        else:
+            context.load_verify_locations(cafile=settings.ca_file)
+    except (OSError, ssl.SSLError) as error:
+        raise BadCertificateFile(f"broker.ca_file {settings.ca_file} cannot be used: {error}") from error
+    if settings.client_certificate is not None:
+        try:
+            context.load_cert_chain(settings.client_certificate, settings.client_key)
+        except (OSError, ssl.SSLError) as error:
+            names = f"{settings.client_certificate} and {settings.client_key}"
+            raise BadCertificateFile(
+                f"broker.client_certificate and client_key {names} cannot be used: {error}"
+            ) from error
+    return context
+
+
+@contextmanager
+def _connection_errors(settings: Broker) -> Iterator[None]:
+    """Turn what aiomqtt raises into the errors of this room."""
+    where = f"the broker {settings.url}"
+    try:
+        yield
+    except aiomqtt.MqttCodeError as error:
+        who = f" as user {settings.username!r}" if settings.username else ""
+        raise BrokerRefused(f"{where} refuses client {settings.client_id!r}{who}: {error}") from error
+    except (aiomqtt.MqttError, ssl.SSLError) as error:
+        cause = error.__context__ if isinstance(error, aiomqtt.MqttError) else error
+        if isinstance(cause, ssl.SSLError):
+            raise BrokerUntrusted(f"no TLS with {where}: {cause}") from error
+        hint = "; does it ask for another client certificate?" if settings.tls else ""
+        raise BrokerUnreachable(f"{where} cannot be reached: {error}{hint}") from error
+
+
+async def _leave(client: _Client) -> None:
+    try:
+        await client.__aexit__(None, None, None)
+    except aiomqtt.MqttError:
+        _log.debug("the connection was gone before it could be closed")
+
+
+def _bytes(payload: object) -> bytes:
+    return payload if isinstance(payload, bytes) else bytes(cast(bytearray, payload))

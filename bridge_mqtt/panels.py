@@ -1,0 +1,133 @@
+"""The panels of this bridge: what the settings say of each, and what was last heard of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import fields, replace
+from datetime import timedelta
+from decimal import Decimal
+
+import structlog
+
+from bridge_mqtt.model import Panel
+from bridge_mqtt.settings import Settings
+from openadr_profiles.panel import Ack, Dialect, Telemetry, UnsafePanelId, check_panel_id
+from openadr_profiles.panel.circuits import envelope_shed_capability_kw, flat_shed_capability_kw
+
+_log = structlog.get_logger(__name__)
+
+_DELAYED = timedelta(hours=1)
+_CONFIGURED = {"ven_id", "name", "groups", "enabled", "capability_kw"}
+
+
+class Registry:
+    """All known panels by id. The settings decide who belongs to it; everybody else is in quarantine (rule R17)."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._accepts_all = settings.unregistered == "accept"
+        self._fixed_dialect = {panel.id: panel.dialect for panel in settings.panels if panel.dialect is not None}
+        self._panels = {
+            panel.id: Panel(
+                ven_id=panel.id,
+                name=panel.name,
+                groups=frozenset(panel.groups),
+                enabled=panel.enabled,
+                dialect=panel.dialect,
+                capability_kw=panel.capability_kw,
+            )
+            for panel in settings.panels
+        }
+
+    def __iter__(self) -> Iterator[Panel]:
+        return iter(self._panels.values())
+
+    def __len__(self) -> int:
+        return len(self._panels)
+
+    def get(self, ven_id: str) -> Panel | None:
+        """A panel of this bridge, or None."""
+        return self._panels.get(ven_id)
+
+    @property
+    def ven_ids(self) -> list[str]:
+        """The ids of all panels."""
+        return list(self._panels)
+
+    def recall(self, heard: Iterable[Panel]) -> None:
+        """Take over what an earlier run has heard."""
+        for old in heard:
+            configured = self._panels.get(old.ven_id)
+            if configured is None and not self._accepts_all:
+                continue
+            configured = configured or Panel(ven_id=old.ven_id)
+            state = {f.name: getattr(old, f.name) for f in fields(Panel) if f.name not in _CONFIGURED}
+            state["dialect"] = self._fixed_dialect.get(old.ven_id, old.dialect)
+            self._panels[old.ven_id] = replace(configured, **state)
+
+    def admit(self, ven_id: str) -> Panel | None:
+        """The panel, registered if everybody is; None if it is not one of ours or its id is unsafe (rule C11)."""
+        panel = self._panels.get(ven_id)
+        if panel is None and self._accepts_all:
+            try:
+                panel = Panel(ven_id=check_panel_id(ven_id))
+            except UnsafePanelId as error:
+                _log.warning("panel refused", problem=str(error))
+                return None
+            self._panels[ven_id] = panel
+        return panel
+
+    def measured(self, sample: Telemetry) -> Panel:
+        """Note a sample of one of our panels and return the panel as it is now."""
+        panel = self._panels[sample.ven_id]
+        fell = (
+            sample.message_num is not None and panel.message_num is not None and sample.message_num < panel.message_num
+        )
+        if panel.sample_at is not None and _DELAYED > panel.sample_at - sample.timestamp > timedelta(0):
+            panel = replace(panel, last_seen_at=sample.received_at)  # an old sample, delivered once more or late
+            self._panels[panel.ven_id] = panel
+            return panel
+        if fell:
+            _log.warning("panel has restarted", ven_id=panel.ven_id, message_num=sample.message_num)
+        dialect = self._fixed_dialect.get(panel.ven_id) or sample.dialect or panel.dialect
+        panel = replace(
+            panel,
+            dialect=dialect,
+            last_seen_at=sample.received_at,
+            sample_at=sample.timestamp,
+            sample_received_at=sample.received_at,
+            message_num=sample.message_num,
+            used_power_kw=sample.used_power_kw,
+            shed_power_kw=sample.shed_power_kw,
+            baseline_power_kw=sample.baseline_power_kw,
+            event_id=sample.event_id,
+            tells_event=sample.tells_event,
+            restarted_at=sample.received_at if fell else panel.restarted_at,
+            loads=sample.loads or panel.loads,
+            error=sample.error,
+        )
+        self._panels[panel.ven_id] = panel
+        return panel
+
+    def answered(self, ack: Ack) -> Panel:
+        """Note an answer of one of our panels and return the panel as it is now."""
+        panel = self._panels[ack.ven_id]
+        dialect = self._fixed_dialect.get(panel.ven_id) or ack.dialect or panel.dialect
+        latest = max(ack.timestamp, panel.answered_at) if panel.answered_at else ack.timestamp
+        panel = replace(panel, dialect=dialect, last_seen_at=ack.received_at, answered_at=latest)
+        self._panels[panel.ven_id] = panel
+        return panel
+
+    def cannot_restore(self, ven_id: str) -> None:
+        """The panel refused a restore: it speaks the envelope dialect, whatever the settings say."""
+        _log.error("panel refuses restore; treated as an envelope panel from now on", ven_id=ven_id)
+        self._fixed_dialect[ven_id] = Dialect.ENVELOPE
+        self._panels[ven_id] = replace(self._panels[ven_id], dialect=Dialect.ENVELOPE)
+
+
+def shed_capability_kw(panel: Panel) -> Decimal:
+    """What the panel can shed now: as configured, else from its circuits; its own claim counts whole loads."""
+    if panel.capability_kw is not None:
+        return panel.capability_kw
+    if panel.dialect is Dialect.ENVELOPE:
+        return envelope_shed_capability_kw(panel.loads)
+    return flat_shed_capability_kw(panel.loads)

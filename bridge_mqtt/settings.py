@@ -1,0 +1,262 @@
+"""Settings of the bridge, as one frozen object. Who fills it from flags, environment and files is not known here."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from pathlib import Path
+from typing import Annotated, Final, Literal, Self
+from urllib.parse import urlsplit
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError
+
+from openadr_profiles.panel import Dialect, UnsafePanelId, check_panel_id
+
+_DRIVERS: Final = {"sqlite": "sqlite+aiosqlite", "postgresql": "postgresql+asyncpg", "postgres": "postgresql+asyncpg"}
+_PORTS: Final = {"mqtt": 1883, "mqtts": 8883}
+
+
+class _Group(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Vtn(_Group):
+    """The VTN whose events are carried out, and who we are to it."""
+
+    url: str
+    """The API's root including the version, such as ``https://vtn.example/openadr3/3.1.0``."""
+    client_id: str | None = None
+    client_secret: SecretStr | None = None
+    token_url: str | None = None
+    ca_file: Path | None = None
+    client_certificate: Path | None = None
+    client_key: Path | None = None
+    ven_name: Annotated[str, Field(min_length=1, max_length=128)] = "mqtt-bridge"
+    """The name of our ven, and the clientName of our reports."""
+    poll_interval_s: Annotated[float, Field(gt=0, le=86_400)] = 10.0
+    """How often events are asked for, in seconds of the event clock."""
+
+    @field_validator("url")
+    @classmethod
+    def _http(cls, value: str) -> str:
+        if urlsplit(value).scheme not in {"http", "https"} or not urlsplit(value).hostname:
+            raise ValueError("expected a URL such as https://vtn.example/openadr3/3.1.0")
+        return value.rstrip("/")
+
+    @model_validator(mode="after")
+    def _pairs(self) -> Self:
+        if (self.client_id is None) != (self.client_secret is None):
+            raise ValueError("client_id and client_secret belong together: give both or neither")
+        if (self.client_certificate is None) != (self.client_key is None):
+            raise ValueError("client_certificate and client_key belong together: give both or neither")
+        return self
+
+
+class Broker(_Group):
+    """The MQTT broker of the panels (MQTT 3.1.1)."""
+
+    url: str = "mqtt://127.0.0.1:1883"
+    """``mqtt://host:port``, or ``mqtts://host:port`` for TLS."""
+    username: str | None = None
+    password: SecretStr | None = None
+    client_id: Annotated[str, Field(min_length=1, max_length=128)] = "openadr-bridge"
+    """Fixed, because the broker keeps acks for it while we are away; two bridges with one id throw each other out."""
+    ca_file: Path | None = None
+    """CA certificates (PEM) to trust instead of those of the system."""
+    client_certificate: Path | None = None
+    client_key: Path | None = None
+    server_name: str | None = None
+    """The name to ask for (SNI) and to verify in the broker's certificate, if it is not the host of the URL."""
+    keepalive_s: Annotated[int, Field(ge=5, le=3600)] = 60
+    timeout_s: Annotated[float, Field(gt=0, le=120)] = 10.0
+    reconnect_least_s: Annotated[float, Field(gt=0)] = 0.5
+    reconnect_most_s: Annotated[float, Field(gt=0)] = 30.0
+    inflight: Annotated[int, Field(ge=1, le=65_535)] = 100
+    """Publishes on their way at the same time."""
+    queue: Annotated[int, Field(ge=1)] = 10_000
+    """QoS 0 messages kept while the database is slow; more are dropped. Unconfirmed QoS 1 the broker limits itself."""
+
+    @field_validator("url")
+    @classmethod
+    def _mqtt(cls, value: str) -> str:
+        try:
+            parts = urlsplit(value)
+            usable = parts.scheme in _PORTS and bool(parts.hostname) and parts.port != 0
+        except ValueError:
+            usable = False
+        if not usable or parts.username or parts.path.strip("/"):
+            raise ValueError("expected mqtt://HOST:PORT, or mqtts://HOST:PORT for TLS")
+        return value
+
+    @model_validator(mode="after")
+    def _fitting(self) -> Self:
+        if (self.client_certificate is None) != (self.client_key is None):
+            raise ValueError("client_certificate and client_key belong together: give both or neither")
+        if self.password is not None and self.username is None:
+            raise ValueError("password is given without username")
+        for name in ("ca_file", "client_certificate", "server_name"):
+            if not self.tls and getattr(self, name) is not None:
+                raise ValueError(f"{name} is for TLS: use an mqtts:// URL")
+        return self
+
+    @property
+    def tls(self) -> bool:
+        """Whether the connection is encrypted."""
+        return urlsplit(self.url).scheme == "mqtts"
+
+    @property
+    def host(self) -> str:
+        """The host of the URL."""
+        return urlsplit(self.url).hostname or ""
+
+    @property
+    def port(self) -> int:
+        """The port of the URL, or the usual one."""
+        parts = urlsplit(self.url)
+        return parts.port or _PORTS[parts.scheme]
+
+
+class Database(_Group):
+    """Where commands, acks and telemetry are kept."""
+
+    url: SecretStr = SecretStr("sqlite:///oadr-bridge.sqlite3")
+    """``sqlite:///file`` or ``postgresql://user:password@host/name``."""
+
+    @field_validator("url")
+    @classmethod
+    def _known_database(cls, value: SecretStr) -> SecretStr:
+        try:
+            url = make_url(value.get_secret_value())
+        except ArgumentError:
+            raise ValueError("expected sqlite:///FILE or postgresql://USER:PASSWORD@HOST/NAME") from None
+        name = url.drivername
+        if name not in _DRIVERS and name not in _DRIVERS.values():
+            raise ValueError(f"expected a URL of sqlite or postgresql, not of {name}")
+        url = url.set(drivername=_DRIVERS.get(name, name))
+        if url.get_backend_name() == "sqlite" and url.database in {None, "", ":memory:"}:
+            raise ValueError("expected a file, as in sqlite:///bridge.sqlite3; data in memory would be lost")
+        return SecretStr(url.render_as_string(hide_password=False))
+
+
+class PanelSettings(_Group):
+    """One panel."""
+
+    id: str
+    """Its id on the broker: the last level of its topics."""
+    name: str | None = None
+    dialect: Dialect | None = None
+    """``flat`` or ``envelope``; without it the panel is asked."""
+    groups: tuple[str, ...] = ()
+    """Targets of events by which it is meant, besides its id."""
+    enabled: bool = True
+    capability_kw: Annotated[Decimal, Field(ge=0)] | None = None
+    """What it can shed; without it, worked out from its metering."""
+
+    @field_validator("id")
+    @classmethod
+    def _safe(cls, value: str) -> str:
+        try:
+            return check_panel_id(value)
+        except UnsafePanelId as error:
+            raise ValueError(str(error)) from None
+
+
+class Dispatch(_Group):
+    """How commands are sent and followed up. Times are seconds."""
+
+    ack_timeout_s: Annotated[float, Field(gt=0, le=600)] = 10.0
+    """How long an answer is awaited, in real time; panels need 2 to 50 ms and the network."""
+    offline_after_s: Annotated[float, Field(gt=0)] = 60.0
+    """Silence after which a panel counts as offline."""
+    first_contact_s: Annotated[float, Field(ge=0)] = 6.0
+    """How long a first split waits after the start for panels that have not been heard yet."""
+    flat_piece_s: Annotated[int, Field(ge=60, le=604_800)] = 86_400
+    """The longest shed a flat panel is told at once; longer ones are renewed."""
+    envelope_piece_s: Annotated[int, Field(ge=5, le=3600)] = 60
+    """The pieces in which an envelope panel is told to shed, since it cannot restore."""
+    least_remaining_s: Annotated[float, Field(ge=1)] = 5.0
+    """A shed that a panel has lost is not sent again for less than this."""
+    most_recoveries: Annotated[int, Field(ge=1)] = 3
+    """How often a lost shed is repeated in one window before the panel's part goes to the others."""
+    redistribute_least_kw: Annotated[Decimal, Field(gt=0)] = Decimal("0.1")
+    """Less missing than this is not spread over other panels."""
+    level_shares: Annotated[tuple[Decimal, ...], Field(min_length=4, max_length=4)] = (
+        Decimal(0),
+        Decimal("0.33"),
+        Decimal("0.66"),
+        Decimal(1),
+    )
+    """The share of its capability a panel sheds at SIMPLE levels 0 to 3."""
+    positive_sheds: frozenset[str] = frozenset()
+    """Programs in which a positive DISPATCH_SETPOINT_RELATIVE means to use less; elsewhere a negative one does."""
+
+    @field_validator("level_shares")
+    @classmethod
+    def _rising(cls, shares: tuple[Decimal, ...]) -> tuple[Decimal, ...]:
+        if shares[0] != 0 or any(not 0 <= share <= 1 for share in shares) or list(shares) != sorted(shares):
+            raise ValueError("expected four shares from 0 to 1 that do not fall, the first 0")
+        return shares
+
+
+class Telemetry(_Group):
+    """What is read and how long it is kept."""
+
+    own_topics: bool = False
+    """Read ``ven/telemetry/+`` too: the same samples again, but the only ones of the minimal panel program."""
+    loads_topics: bool = False
+    """Read ``ven/loads/+`` too, a list of circuits that the metering already has."""
+    keep_days: Annotated[float, Field(gt=0)] = 14.0
+    baseline_s: Annotated[float, Field(ge=10)] = 300.0
+    """The time before an event whose mean power is the baseline."""
+    quarantine_per_hour: Annotated[int, Field(ge=0)] = 100
+    """Messages of unknown panels, and unreadable ones, that are kept for inspection."""
+
+
+class Reporting(_Group):
+    """Reports to the VTN."""
+
+    delay_s: Annotated[float, Field(ge=0)] = 6.0
+    """How long after the end of an interval its report is made, so that the last sample is in it."""
+    retry_least_s: Annotated[float, Field(gt=0)] = 5.0
+    retry_most_s: Annotated[float, Field(gt=0)] = 300.0
+
+
+class Api(_Group):
+    """The HTTP interface."""
+
+    host: str = "127.0.0.1"
+    port: Annotated[int, Field(ge=0, le=65_535)] = 8090
+    """0 takes a free port."""
+    token: SecretStr | None = None
+    """A bearer token that readers must show; needed when the host is not this machine."""
+
+    @model_validator(mode="after")
+    def _guarded(self) -> Self:
+        if self.token is None and self.host not in {"127.0.0.1", "::1", "localhost"}:
+            raise ValueError(f"the API would be open to everybody on {self.host}: set a token")
+        return self
+
+
+class Settings(_Group):
+    """Everything the bridge can be told."""
+
+    vtn: Vtn
+    broker: Broker = Broker()
+    database: Database = Database()
+    panels: tuple[PanelSettings, ...] = ()
+    unregistered: Literal["quarantine", "accept"] = "quarantine"
+    """What is done with panels that are not listed: keep their messages aside, or register them without groups."""
+    dispatch: Dispatch = Dispatch()
+    telemetry: Telemetry = Telemetry()
+    reporting: Reporting = Reporting()
+    api: Api = Api()
+
+    @model_validator(mode="after")
+    def _distinct(self) -> Self:
+        ids = [panel.id for panel in self.panels]
+        if twice := {each for each in ids if ids.count(each) > 1}:
+            raise ValueError(f"panels listed twice: {', '.join(sorted(twice))}")
+        if not self.panels and self.unregistered == "quarantine":
+            raise ValueError("no panels are listed; list them or set unregistered = 'accept'")
+        return self

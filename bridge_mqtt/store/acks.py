@@ -1,0 +1,107 @@
+"""Acknowledgments as they came, one row per message that is different from all others of its panel (rule R13)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+import msgspec
+from sqlalchemy import RowMapping, delete, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from bridge_mqtt.store.schema import ven_acks
+from bridge_mqtt.store.upsert import insert_or_update
+from openadr_profiles.panel import Ack, CircuitCurtailment
+
+
+@dataclass(frozen=True, kw_only=True)
+class StoredAck:
+    """An acknowledgment and what only the store knows of it."""
+
+    id: int
+    duplicates: int
+    ack: Ack
+
+
+@dataclass(frozen=True, kw_only=True)
+class AckQuery:
+    """Which acknowledgments are asked for; newest first."""
+
+    ven_id: str | None = None
+    event_id: str | None = None
+    op: str | None = None
+    status: str | None = None
+    correlation_id: str | None = None
+    start: datetime | None = None
+    end: datetime | None = None
+    before_id: int | None = None
+    limit: int = 100
+
+
+async def add(connection: AsyncConnection, ack: Ack, created_at: datetime) -> bool:
+    """Store an acknowledgment; False if the same message is there already, which then counts one duplicate more."""
+    row = {
+        "ven_id": ack.ven_id,
+        "event_id": ack.event_id,
+        "correlation_id": ack.correlation_id,
+        "op": ack.op,
+        "status": ack.status,
+        "timestamp": ack.timestamp,
+        "panel_timestamp": ack.panel_timestamp,
+        "received_at": ack.received_at,
+        "requested_shed_kw": ack.requested_shed_kw,
+        "actual_shed_kw": ack.actual_shed_kw,
+        "circuits_curtailed": msgspec.to_builtins(ack.circuits_curtailed),
+        "raw_payload": ack.raw_payload,
+        "payload_hash": ack.payload_hash,
+        "dialect": ack.dialect,
+        "error": ack.error,
+        "matched": ack.matched,
+        "late": ack.late,
+        "duplicates": 0,
+        "response_ms": ack.response_ms,
+        "warnings": list(ack.warnings),
+        "created_at": created_at,
+    }
+    statement = insert_or_update(
+        connection, ven_acks, ["ven_id", "payload_hash"], [], duplicates=ven_acks.c.duplicates + 1
+    )
+    duplicates = (await connection.execute(statement.returning(ven_acks.c.duplicates), row)).scalar_one()
+    return bool(duplicates == 0)
+
+
+async def search(connection: AsyncConnection, query: AckQuery) -> list[StoredAck]:
+    """One page of acknowledgments, newest first; the next page begins before the id of the last."""
+    statement = select(ven_acks).order_by(ven_acks.c.id.desc()).limit(query.limit)
+    for name in ("ven_id", "event_id", "op", "status", "correlation_id"):
+        value = getattr(query, name)
+        if value is not None:
+            statement = statement.where(ven_acks.c[name] == value)
+    if query.start is not None:
+        statement = statement.where(ven_acks.c.timestamp >= query.start)
+    if query.end is not None:
+        statement = statement.where(ven_acks.c.timestamp < query.end)
+    if query.before_id is not None:
+        statement = statement.where(ven_acks.c.id < query.before_id)
+    return [_stored(row) for row in (await connection.execute(statement)).mappings()]
+
+
+async def answers(connection: AsyncConnection, correlation_id: str) -> int:
+    """How many different answers there are to one command."""
+    statement = select(ven_acks.c.id).where(ven_acks.c.correlation_id == correlation_id, ven_acks.c.matched.is_(True))
+    return len((await connection.execute(statement)).all())
+
+
+async def forget(connection: AsyncConnection, before: datetime) -> None:
+    """Delete acknowledgments older than the retention time."""
+    await connection.execute(delete(ven_acks).where(ven_acks.c.received_at < before))
+
+
+def _stored(row: RowMapping) -> StoredAck:
+    circuits = row["circuits_curtailed"]
+    values = {name: row[name] for name in row if name not in {"id", "duplicates", "created_at", "timestamp"}}
+    values |= {
+        "circuits_curtailed": None if circuits is None else msgspec.convert(circuits, tuple[CircuitCurtailment, ...]),
+        "warnings": tuple(row["warnings"]),
+    }
+    return StoredAck(id=row["id"], duplicates=row["duplicates"], ack=Ack(**values))

@@ -1,0 +1,115 @@
+"""Opening the database: engine, migrations under a lock, and the mapping of driver errors."""
+
+from __future__ import annotations
+
+import importlib.resources
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
+from typing import Any
+
+from alembic import command
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from alembic.util import CommandError
+from sqlalchemy import Connection, event, make_url, text
+from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+
+from bridge_mqtt.errors import StoreTooNew, StoreUnavailable
+
+VERSION_TABLE = "bridge_alembic_version"
+_LOCK_KEY = 0x6F616472_62726467  # "oadrbrdg": one migration at a time per database
+_BUSY_TIMEOUT_MS = 5_000
+
+
+def open_engine(url: str) -> AsyncEngine:
+    """An engine for ``sqlite+aiosqlite:///…`` or ``postgresql+asyncpg://…``; raises StoreUnavailable for other URLs."""
+    try:
+        parsed = make_url(url)
+        if parsed.get_backend_name() == "sqlite":
+            if parsed.database and parsed.database != ":memory:":
+                Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
+            engine = create_async_engine(parsed)
+            event.listen(engine.sync_engine, "connect", _prepare_sqlite)
+        else:
+            engine = create_async_engine(parsed, pool_pre_ping=True, pool_size=5, max_overflow=5)
+    except (ArgumentError, NoSuchModuleError, ModuleNotFoundError, OSError) as error:
+        raise StoreUnavailable(f"the database {_safe(url)} cannot be used: {error}") from error
+    return engine
+
+
+def _prepare_sqlite(connection: Any, _record: object) -> None:
+    cursor = connection.cursor()
+    for pragma in ("journal_mode=WAL", "synchronous=FULL", f"busy_timeout={_BUSY_TIMEOUT_MS}"):
+        cursor.execute(f"PRAGMA {pragma}")
+    cursor.close()
+
+
+async def migrate(engine: AsyncEngine) -> None:
+    """Bring the schema to this version, one process at a time; raises StoreTooNew or StoreUnavailable."""
+    with driver_errors(engine):
+        async with engine.connect() as connection:
+            if engine.dialect.name == "postgresql":
+                await connection.execute(text(f"SELECT pg_advisory_lock({_LOCK_KEY})"))
+                await connection.commit()
+            else:
+                await connection.execute(text("BEGIN IMMEDIATE"))
+            try:
+                await connection.run_sync(_upgrade)
+                await connection.commit()
+            finally:
+                if engine.dialect.name == "postgresql":
+                    await connection.execute(text(f"SELECT pg_advisory_unlock({_LOCK_KEY})"))
+                    await connection.commit()
+
+
+def _upgrade(connection: Connection) -> None:
+    configuration = Config()
+    configuration.set_main_option("script_location", str(importlib.resources.files("bridge_mqtt.store") / "migrations"))
+    configuration.attributes["connection"] = connection
+    scripts = ScriptDirectory.from_config(configuration)
+    current = MigrationContext.configure(connection, opts={"version_table": VERSION_TABLE}).get_current_revision()
+    if current is not None:
+        try:
+            scripts.get_revision(current)
+        except CommandError:
+            raise StoreTooNew(
+                f"the database has schema {current}, which this version does not know; install the newer version"
+            ) from None
+    command.upgrade(configuration, "head")
+
+
+@asynccontextmanager
+async def transaction(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
+    """A transaction; whatever the driver raises becomes StoreUnavailable, and nothing is stored."""
+    with driver_errors(engine):
+        async with engine.begin() as connection:
+            yield connection
+
+
+@contextmanager
+def driver_errors(engine: AsyncEngine) -> Iterator[None]:
+    """Turn errors of the driver and the network into StoreUnavailable; faults of our own statements pass."""
+    try:
+        yield
+    except DBAPIError as error:
+        if _is_ours(error):
+            raise
+        raise StoreUnavailable(f"the database {_safe(str(engine.url))} cannot be used: {error.orig}") from error
+    except (OSError, SQLAlchemyError) as error:
+        raise StoreUnavailable(f"the database {_safe(str(engine.url))} cannot be used: {error}") from error
+
+
+def _is_ours(error: DBAPIError) -> bool:
+    return (
+        type(error).__name__ in {"IntegrityError", "ProgrammingError", "DataError"} and not error.connection_invalidated
+    )
+
+
+def _safe(url: str) -> str:
+    try:
+        return make_url(url).render_as_string(hide_password=True)
+    except ArgumentError:
+        return "of the given URL"

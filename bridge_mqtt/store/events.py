@@ -1,0 +1,262 @@
+"""Events as last read from the VTN, how far they are, how they were split, and the baselines frozen at their start."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+from sqlalchemy import RowMapping, delete, insert, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from bridge_mqtt.model import Allocation, EventState, WindowPlan
+from bridge_mqtt.store.schema import allocations, baselines, events, transitions, windows
+from bridge_mqtt.store.upsert import insert_or_skip, insert_or_update
+from openadr_profiles.v31 import Event, decode, encode
+
+_FINAL = tuple(state for state in EventState if state.is_final)
+
+
+@dataclass(frozen=True, kw_only=True)
+class StoredEvent:
+    """An event with what this bridge adds to it. ``received_at`` is when this version of it was first read."""
+
+    event: Event
+    received_at: datetime
+    state: EventState
+    reason: str | None
+    withdrawn_at: datetime | None
+    ended_at: datetime | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Transition:
+    """One step of an event from state to state."""
+
+    to_state: EventState
+    reason: str | None
+    at: datetime
+
+
+@dataclass(frozen=True, kw_only=True)
+class Baseline:
+    """What a panel used before an event, as a mean over ``samples`` samples; frozen when the event began."""
+
+    ven_id: str
+    frozen_at: datetime
+    power_kw: float | None
+    circuits_kw: dict[str, float]
+    samples: int
+
+
+async def save(connection: AsyncConnection, event: Event, received_at: datetime) -> None:
+    """Store a new or changed event; a withdrawn one that is back is not withdrawn any more."""
+    row = {
+        "event_id": event.id,
+        "program_id": event.program_id,
+        "modified_at": event.modification_date_time,
+        "received_at": received_at,
+        "body": encode(event).decode(),
+        "state": EventState.SCHEDULED,
+        "state_at": received_at,
+        "reason": None,
+        "withdrawn_at": None,
+        "reported": False,
+    }
+    columns = ["program_id", "modified_at", "received_at", "body", "withdrawn_at", "reported"]
+    await connection.execute(insert_or_update(connection, events, ["event_id"], columns), row)
+    reopened = update(events).where(events.c.event_id == event.id, events.c.state.in_(_FINAL))
+    await connection.execute(reopened.values(state=EventState.SCHEDULED, reason=None, state_at=received_at))
+
+
+async def withdraw(connection: AsyncConnection, event_id: str, at: datetime) -> None:
+    """The VTN does not have the event any more."""
+    statement = update(events).where(events.c.event_id == event_id, events.c.withdrawn_at.is_(None))
+    await connection.execute(statement.values(withdrawn_at=at))
+
+
+async def advance(
+    connection: AsyncConnection, event_id: str, before: EventState, after: EventState, reason: str | None, at: datetime
+) -> None:
+    """Write the new state and the step that led there."""
+    statement = update(events).where(events.c.event_id == event_id)
+    values = {"state": after, "reason": reason, "state_at": at} | ({"ended_at": at} if after.is_final else {})
+    await connection.execute(statement.values(**values))
+    step = {"event_id": event_id, "from_state": before, "to_state": after, "reason": reason, "at": at}
+    await connection.execute(insert(transitions), step)
+
+
+async def open_(connection: AsyncConnection) -> dict[str, StoredEvent]:
+    """The events with which something may still happen."""
+    statement = select(events).where(events.c.state.not_in(_FINAL))
+    return {row["event_id"]: _stored(row) for row in (await connection.execute(statement)).mappings()}
+
+
+async def to_report(connection: AsyncConnection) -> list[StoredEvent]:
+    """The events that have begun and whose reports are not all written yet."""
+    statement = select(events).where(events.c.reported.is_(False), events.c.state != EventState.SCHEDULED)
+    return [_stored(row) for row in (await connection.execute(statement)).mappings()]
+
+
+async def reported(connection: AsyncConnection, event_id: str) -> None:
+    """All reports of the event are written."""
+    await connection.execute(update(events).where(events.c.event_id == event_id).values(reported=True))
+
+
+async def get(connection: AsyncConnection, event_id: str) -> StoredEvent | None:
+    """One event."""
+    row = (await connection.execute(select(events).where(events.c.event_id == event_id))).mappings().one_or_none()
+    return None if row is None else _stored(row)
+
+
+async def newest(connection: AsyncConnection, limit: int) -> list[StoredEvent]:
+    """The events read last."""
+    statement = select(events).order_by(events.c.received_at.desc(), events.c.event_id).limit(limit)
+    return [_stored(row) for row in (await connection.execute(statement)).mappings()]
+
+
+async def known_versions(connection: AsyncConnection, event_ids: Collection[str]) -> dict[str, datetime]:
+    """By event, the modification time of the version we have, unless it was withdrawn."""
+    statement = select(events.c.event_id, events.c.modified_at).where(
+        events.c.event_id.in_(list(event_ids)), events.c.withdrawn_at.is_(None)
+    )
+    return {row.event_id: row.modified_at for row in await connection.execute(statement)}
+
+
+async def history(connection: AsyncConnection, event_id: str) -> list[Transition]:
+    """The steps of an event, oldest first."""
+    statement = select(transitions).where(transitions.c.event_id == event_id).order_by(transitions.c.id)
+    rows = (await connection.execute(statement)).mappings()
+    return [Transition(to_state=EventState(row["to_state"]), reason=row["reason"], at=row["at"]) for row in rows]
+
+
+async def plans(connection: AsyncConnection, event_ids: Collection[str]) -> dict[tuple[str, datetime], WindowPlan]:
+    """The splits of these events, by event and start of the window."""
+    if not event_ids:
+        return {}
+    ids = list(event_ids)
+    parts: dict[tuple[str, datetime], dict[str, Allocation]] = {}
+    for row in (await connection.execute(select(allocations).where(allocations.c.event_id.in_(ids)))).mappings():
+        parts.setdefault((row["event_id"], row["window_start"]), {})[row["ven_id"]] = Allocation(
+            ven_id=row["ven_id"],
+            requested_kw=Decimal(str(row["requested_kw"])),
+            capability_kw=Decimal(str(row["capability_kw"])),
+            delivered_kw=None if row["delivered_kw"] is None else Decimal(str(row["delivered_kw"])),
+            excluded=row["excluded"],
+            recoveries=row["recoveries"],
+        )
+    found = (await connection.execute(select(windows).where(windows.c.event_id.in_(ids)))).mappings()
+    return {
+        (row["event_id"], row["start"]): WindowPlan(
+            event_id=row["event_id"],
+            start=row["start"],
+            end=row["end"],
+            request=row["request"],
+            request_kw=Decimal(str(row["request_kw"])),
+            parts=parts.get((row["event_id"], row["start"]), {}),
+        )
+        for row in found
+    }
+
+
+async def save_plan(connection: AsyncConnection, plan: WindowPlan, decided_at: datetime) -> None:
+    """Store how a window is split now."""
+    row = {
+        "event_id": plan.event_id,
+        "start": plan.start,
+        "end": plan.end,
+        "request": plan.request,
+        "request_kw": float(plan.request_kw),
+        "decided_at": decided_at,
+    }
+    columns = ["end", "request", "request_kw", "decided_at"]
+    await connection.execute(insert_or_update(connection, windows, ["event_id", "start"], columns), row)
+    keys = ["event_id", "window_start", "ven_id"]
+    columns = ["requested_kw", "capability_kw", "delivered_kw", "excluded", "recoveries"]
+    gone = delete(allocations).where(
+        allocations.c.event_id == plan.event_id,
+        allocations.c.window_start == plan.start,
+        allocations.c.ven_id.not_in(list(plan.parts)),
+    )
+    await connection.execute(gone)
+    if plan.parts:
+        await connection.execute(
+            insert_or_update(connection, allocations, keys, columns),
+            [
+                {
+                    "event_id": plan.event_id,
+                    "window_start": plan.start,
+                    "ven_id": part.ven_id,
+                    "requested_kw": float(part.requested_kw),
+                    "capability_kw": float(part.capability_kw),
+                    "delivered_kw": None if part.delivered_kw is None else float(part.delivered_kw),
+                    "excluded": part.excluded,
+                    "recoveries": part.recoveries,
+                }
+                for part in plan.parts.values()
+            ],
+        )
+
+
+async def change_part(
+    connection: AsyncConnection, event_id: str, window_start: datetime, ven_id: str, **values: Any
+) -> None:
+    """Write members of one panel's part."""
+    statement = update(allocations).where(
+        allocations.c.event_id == event_id,
+        allocations.c.window_start == window_start,
+        allocations.c.ven_id == ven_id,
+    )
+    await connection.execute(statement.values(**values))
+
+
+async def count_recovery(connection: AsyncConnection, event_id: str, window_start: datetime, ven_id: str) -> None:
+    """The panel lost its shed once more."""
+    await change_part(connection, event_id, window_start, ven_id, recoveries=allocations.c.recoveries + 1)
+
+
+async def freeze(connection: AsyncConnection, event_id: str, new: Sequence[Baseline]) -> None:
+    """Store baselines; one that is frozen already stays as it is."""
+    if new:
+        rows = [
+            {
+                "event_id": event_id,
+                "ven_id": baseline.ven_id,
+                "frozen_at": baseline.frozen_at,
+                "power_kw": baseline.power_kw,
+                "circuits_kw": baseline.circuits_kw,
+                "samples": baseline.samples,
+            }
+            for baseline in new
+        ]
+        await connection.execute(insert_or_skip(connection, baselines, ["event_id", "ven_id"]), rows)
+
+
+async def frozen(connection: AsyncConnection, event_ids: Collection[str]) -> dict[str, dict[str, Baseline]]:
+    """By event and panel, the frozen baselines."""
+    if not event_ids:
+        return {}
+    found: dict[str, dict[str, Baseline]] = {}
+    statement = select(baselines).where(baselines.c.event_id.in_(list(event_ids)))
+    for row in (await connection.execute(statement)).mappings():
+        found.setdefault(row["event_id"], {})[row["ven_id"]] = Baseline(
+            ven_id=row["ven_id"],
+            frozen_at=row["frozen_at"],
+            power_kw=row["power_kw"],
+            circuits_kw=dict(row["circuits_kw"]),
+            samples=row["samples"],
+        )
+    return found
+
+
+def _stored(row: RowMapping) -> StoredEvent:
+    return StoredEvent(
+        event=decode(row["body"], Event),
+        received_at=row["received_at"],
+        state=EventState(row["state"]),
+        reason=row["reason"],
+        withdrawn_at=row["withdrawn_at"],
+        ended_at=row["ended_at"],
+    )

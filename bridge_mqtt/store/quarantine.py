@@ -1,0 +1,43 @@
+"""Messages that are kept aside for inspection: of unknown panels (rule R17), and unreadable ones (rule R18)."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import delete, func, insert, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from bridge_mqtt.store.schema import quarantine
+from openadr_profiles.panel import Unreadable
+
+_AN_HOUR = timedelta(hours=1)
+
+
+async def add(connection: AsyncConnection, message: Unreadable, received_at: datetime, per_hour: int) -> bool:
+    """Keep a message unless this hour's limit is reached; whether it was kept."""
+    recent = select(func.count()).select_from(quarantine).where(quarantine.c.received_at > received_at - _AN_HOUR)
+    if (await connection.execute(recent)).scalar_one() >= per_hour:
+        return False
+    await connection.execute(
+        insert(quarantine).values(
+            received_at=received_at,
+            topic=message.topic.encode("utf-8", "replace").decode().replace("\x00", "\ufffd"),
+            ven_id=message.ven_id,
+            reason=message.reason,
+            size=message.size,
+            payload=message.head,
+        )
+    )
+    return True
+
+
+async def newest(connection: AsyncConnection, limit: int) -> list[dict[str, Any]]:
+    """The messages last kept."""
+    statement = select(quarantine).order_by(quarantine.c.id.desc()).limit(limit)
+    return [dict(row) for row in (await connection.execute(statement)).mappings()]
+
+
+async def forget(connection: AsyncConnection, before: datetime) -> None:
+    """Delete what is older than the retention time."""
+    await connection.execute(delete(quarantine).where(quarantine.c.received_at < before))

@@ -1,0 +1,111 @@
+"""Reports to the VTN: written before they are sent, and sent once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from sqlalchemy import RowMapping, func, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from bridge_mqtt.store.schema import reports
+from bridge_mqtt.store.upsert import insert_or_skip, insert_or_update
+from openadr_profiles.v31 import ReportRequest, decode, encode
+
+
+class ReportState(StrEnum):
+    """How far a report has come."""
+
+    QUEUED = "queued"
+    SENT = "sent"
+    REFUSED = "refused"
+
+
+@dataclass(frozen=True, kw_only=True)
+class StoredReport:
+    """A report and whether the VTN has it."""
+
+    event_id: str
+    name: str
+    state: ReportState
+    report: ReportRequest
+    due_at: datetime
+    report_id: str | None
+    problem: str | None
+
+
+async def add(connection: AsyncConnection, report: ReportRequest, due_at: datetime) -> None:
+    """Write a report that is to be sent; a report of this event with this name stays as it is."""
+    row = {
+        "event_id": report.event_id,
+        "name": report.report_name,
+        "state": ReportState.QUEUED,
+        "body": encode(report).decode(),
+        "due_at": due_at,
+    }
+    await connection.execute(insert_or_skip(connection, reports, ["event_id", "name"]), row)
+
+
+async def put(connection: AsyncConnection, report: ReportRequest, due_at: datetime) -> bool:
+    """Write a report that replaces the earlier one of this name; whether it says anything new."""
+    body = encode(report).decode()
+    key = (reports.c.event_id == report.event_id) & (reports.c.name == report.report_name)
+    if (await connection.execute(select(reports.c.body).where(key))).scalar_one_or_none() == body:
+        return False
+    row = {
+        "event_id": report.event_id,
+        "name": report.report_name,
+        "state": ReportState.QUEUED,
+        "body": body,
+        "due_at": due_at,
+    }
+    columns = ["state", "body", "due_at"]
+    await connection.execute(insert_or_update(connection, reports, ["event_id", "name"], columns), row)
+    return True
+
+
+async def unsent(connection: AsyncConnection) -> list[StoredReport]:
+    """The reports the VTN does not have for certain, oldest first."""
+    statement = (
+        select(reports).where(reports.c.state.in_((ReportState.QUEUED,))).order_by(reports.c.due_at, reports.c.name)
+    )
+    return [_stored(row) for row in (await connection.execute(statement)).mappings()]
+
+
+async def of_event(connection: AsyncConnection, event_id: str) -> list[StoredReport]:
+    """The reports of an event, oldest first."""
+    statement = select(reports).where(reports.c.event_id == event_id).order_by(reports.c.due_at, reports.c.name)
+    return [_stored(row) for row in (await connection.execute(statement)).mappings()]
+
+
+async def mark(connection: AsyncConnection, sent: StoredReport, state: ReportState, **values: Any) -> None:
+    """Write how far a report has come, unless it says something new meanwhile."""
+    statement = update(reports).where(
+        reports.c.event_id == sent.event_id,
+        reports.c.name == sent.name,
+        reports.c.body == encode(sent.report).decode(),
+    )
+    await connection.execute(statement.values(state=state))
+    if values:
+        key = (reports.c.event_id == sent.event_id) & (reports.c.name == sent.name)
+        await connection.execute(update(reports).where(key).values(**values))
+
+
+async def count_unsent(connection: AsyncConnection) -> int:
+    """How many reports wait."""
+    statement = select(func.count()).where(reports.c.state.in_((ReportState.QUEUED,)))
+    return int((await connection.execute(statement)).scalar_one())
+
+
+def _stored(row: RowMapping) -> StoredReport:
+    return StoredReport(
+        event_id=row["event_id"],
+        name=row["name"],
+        state=ReportState(row["state"]),
+        report=decode(row["body"], ReportRequest),
+        due_at=row["due_at"],
+        report_id=row["report_id"],
+        problem=row["problem"],
+    )

@@ -1,0 +1,271 @@
+"""The tables of the bridge. Migrations create them; a test compares the two.
+
+``ven_acks`` carries the name that tools of the original system know; all other names begin with ``bridge_`` so that
+the bridge can share a database with a VTN.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Boolean,
+    Column,
+    DateTime,
+    Float,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+    text,
+)
+from sqlalchemy.engine import Dialect
+from sqlalchemy.types import TypeDecorator, TypeEngine
+
+metadata = MetaData()
+
+BigId = BigInteger().with_variant(Integer, "sqlite")  # SQLite numbers rows by itself only in an INTEGER
+
+
+class Instant(TypeDecorator[datetime]):
+    """An aware instant in UTC: ``timestamptz`` in PostgreSQL, sortable text in SQLite, which knows no zones."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
+        """The column type of this database."""
+        if dialect.name == "sqlite":
+            return dialect.type_descriptor(String(32))
+        return dialect.type_descriptor(DateTime(timezone=True))
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> Any:
+        """UTC; refuses an instant without zone."""
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError(f"{value!r} has no time zone")
+        utc = value.astimezone(UTC)
+        return utc.isoformat(timespec="microseconds") if dialect.name == "sqlite" else utc
+
+    def process_result_value(self, value: Any, dialect: Dialect) -> datetime | None:
+        """An aware instant in UTC."""
+        if value is None:
+            return None
+        moment: datetime = datetime.fromisoformat(value) if isinstance(value, str) else value
+        return moment.astimezone(UTC)
+
+
+panels = Table(
+    "bridge_panels",
+    metadata,
+    Column("ven_id", String(255), primary_key=True),
+    Column("dialect", String(16)),
+    Column("last_seen_at", Instant),
+    Column("sample_at", Instant),
+    Column("sample_received_at", Instant),
+    Column("message_num", BigInteger),
+    Column("used_power_kw", Float),
+    Column("shed_power_kw", Float),
+    Column("baseline_power_kw", Float),
+    Column("event_id", String(255)),
+    Column("tells_event", Boolean, nullable=False, default=False),
+    Column("restarted_at", Instant),
+    Column("answered_at", Instant),
+    Column("loads", JSON),
+    Column("error", Text),
+)
+
+telemetry = Table(
+    "bridge_telemetry",
+    metadata,
+    Column("id", BigId, primary_key=True),
+    Column("ven_id", String(255), nullable=False),
+    Column("timestamp", Instant, nullable=False),
+    Column("message_num", BigInteger, nullable=False),
+    Column("received_at", Instant, nullable=False),
+    Column("event_id", String(255)),
+    Column("used_power_kw", Float),
+    Column("shed_power_kw", Float),
+    Column("baseline_power_kw", Float),
+    Column("battery_soc", Float),
+    Column("loads", JSON, nullable=False),
+    UniqueConstraint("ven_id", "timestamp", "message_num", name="uq_bridge_telemetry_sample"),
+    Index("ix_bridge_telemetry_received", "received_at"),
+)
+
+events = Table(
+    "bridge_events",
+    metadata,
+    Column("event_id", String(128), primary_key=True),
+    Column("program_id", String(128), nullable=False),
+    Column("modified_at", Instant, nullable=False),
+    Column("received_at", Instant, nullable=False),
+    Column("body", Text, nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("reason", Text),
+    Column("state_at", Instant, nullable=False),
+    Column("withdrawn_at", Instant),
+    Column("ended_at", Instant),
+    Column("reported", Boolean, nullable=False),
+    Index("ix_bridge_events_state", "state"),
+)
+
+transitions = Table(
+    "bridge_event_transitions",
+    metadata,
+    Column("id", BigId, primary_key=True),
+    Column("event_id", String(128), nullable=False, index=True),
+    Column("from_state", String(16)),
+    Column("to_state", String(16), nullable=False),
+    Column("reason", Text),
+    Column("at", Instant, nullable=False),
+)
+
+windows = Table(
+    "bridge_windows",
+    metadata,
+    Column("event_id", String(128), primary_key=True),
+    Column("start", Instant, primary_key=True),
+    Column("end", Instant),
+    Column("request", String(64), nullable=False),
+    Column("request_kw", Float, nullable=False),
+    Column("decided_at", Instant, nullable=False),
+)
+
+allocations = Table(
+    "bridge_allocations",
+    metadata,
+    Column("event_id", String(128), primary_key=True),
+    Column("window_start", Instant, primary_key=True),
+    Column("ven_id", String(255), primary_key=True),
+    Column("requested_kw", Float, nullable=False),
+    Column("capability_kw", Float, nullable=False),
+    Column("delivered_kw", Float),
+    Column("excluded", String(32)),
+    Column("recoveries", Integer, nullable=False, default=0),
+)
+
+baselines = Table(
+    "bridge_baselines",
+    metadata,
+    Column("event_id", String(128), primary_key=True),
+    Column("ven_id", String(255), primary_key=True),
+    Column("frozen_at", Instant, nullable=False),
+    Column("power_kw", Float),
+    Column("circuits_kw", JSON, nullable=False),
+    Column("samples", Integer, nullable=False),
+)
+
+commands = Table(
+    "bridge_commands",
+    metadata,
+    Column("id", BigId, primary_key=True),
+    Column("correlation_id", String(255), nullable=False, unique=True),
+    Column("ven_id", String(255), nullable=False),
+    Column("event_id", String(128)),
+    Column("window_start", Instant),
+    Column("op", String(16), nullable=False),
+    Column("reason", String(64), nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("amount_kw", Float),
+    Column("window_end", Instant),
+    Column("queued_at", Instant, nullable=False),
+    Column("sent_at", Instant),
+    Column("deadline_at", Instant),
+    Column("answered_at", Instant),
+    Column("answered_by", String(16)),
+    Column("status", String(16)),
+    Column("error", Text),
+    Column("response_ms", Integer),
+    Column("actual_kw", Float),
+    Column("late", Boolean, nullable=False, default=False),
+    Column("double_shed", Boolean, nullable=False, default=False),
+    Column("payload", Text),
+    Index("ix_bridge_commands_event", "event_id", "ven_id"),
+    Index("ix_bridge_commands_panel", "ven_id", text("queued_at DESC")),
+    Index(
+        "uq_bridge_commands_outstanding",
+        "ven_id",
+        unique=True,
+        postgresql_where=text("state IN ('queued', 'sent')"),
+        sqlite_where=text("state IN ('queued', 'sent')"),
+    ),
+)
+
+holdings = Table(
+    "bridge_holdings",
+    metadata,
+    Column("ven_id", String(255), primary_key=True),
+    Column("event_id", String(128), nullable=False),
+    Column("window_start", Instant, nullable=False),
+    Column("window_end", Instant),
+    Column("amount_kw", Float, nullable=False),
+    Column("until", Instant),
+    Column("correlation_id", String(255), nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("since", Instant, nullable=False),
+)
+
+ven_acks = Table(
+    "ven_acks",
+    metadata,
+    Column("id", BigId, primary_key=True),
+    Column("ven_id", String(255), nullable=False),
+    Column("event_id", String(255)),
+    Column("correlation_id", String(255)),
+    Column("op", String(50), nullable=False),
+    Column("status", String(50), nullable=False),
+    Column("timestamp", Instant, nullable=False),
+    Column("panel_timestamp", Instant),
+    Column("received_at", Instant, nullable=False),
+    Column("requested_shed_kw", Float),
+    Column("actual_shed_kw", Float),
+    Column("circuits_curtailed", JSON),
+    Column("raw_payload", Text),
+    Column("payload_hash", String(64), nullable=False),
+    Column("dialect", String(16)),
+    Column("error", Text),
+    Column("matched", Boolean, nullable=False),
+    Column("late", Boolean, nullable=False),
+    Column("duplicates", Integer, nullable=False, default=0),
+    Column("response_ms", Integer),
+    Column("warnings", JSON, nullable=False),
+    Column("created_at", Instant, nullable=False),
+    UniqueConstraint("ven_id", "payload_hash", name="uq_ven_acks_payload"),
+    Index("ix_ven_acks_event_id_ven_id", "event_id", "ven_id"),
+    Index("ix_ven_acks_ven_id_timestamp", "ven_id", text("timestamp DESC")),
+    Index("ix_ven_acks_correlation_id", "correlation_id"),
+)
+
+reports = Table(
+    "bridge_reports",
+    metadata,
+    Column("event_id", String(128), primary_key=True),
+    Column("name", String(255), primary_key=True),
+    Column("state", String(16), nullable=False),
+    Column("body", Text, nullable=False),
+    Column("due_at", Instant, nullable=False),
+    Column("sent_at", Instant),
+    Column("report_id", String(128)),
+    Column("problem", Text),
+)
+
+quarantine = Table(
+    "bridge_quarantine",
+    metadata,
+    Column("id", BigId, primary_key=True),
+    Column("received_at", Instant, nullable=False),
+    Column("topic", Text, nullable=False),
+    Column("ven_id", Text),
+    Column("reason", Text, nullable=False),
+    Column("size", Integer, nullable=False),
+    Column("payload", Text, nullable=False),
+    Index("ix_bridge_quarantine_received", "received_at"),
+)
