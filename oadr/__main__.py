@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from oadr import cert, event, logs, program, report, vens, vtn
+from oadr import cert, event, logs, program, report, vens, vtn, vtn
 
 app = typer.Typer(
     name="oadr",
@@ -17,6 +17,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 for name, module in {
+    "vtn": vtn,
     "vtn": vtn,
     "program": program,
     "event": event,
