@@ -18,7 +18,7 @@ _PORTS: Final = {"mqtt": 1883, "mqtts": 8883}
 
 
 class _Group(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
 
 
 class Vtn(_Group):
