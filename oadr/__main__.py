@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from oadr import cert, event, logs, program, report, vens, vtn, vtn
+from oadr import cert, event, logs, program, report, vens, vtn
 
 app = typer.Typer(
     name="oadr",
@@ -17,7 +17,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 for name, module in {
-    "vtn": vtn,
     "vtn": vtn,
     "program": program,
     "event": event,

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from oadr.business_logic import BusinessLogic, act, with_connection
-from oadr.output import JsonOption, plain, show_json, show_rows, wants_json
+from oadr.output import JsonOption, plain, show_json, show_one, show_rows, wants_json
 from oadr.quantities import length, moment, power_kw
 from openadr_profiles.v31 import (
     NOW,
@@ -102,7 +102,7 @@ def create(
         return await client.events.create(request)
 
     event = act(settings, issue)
-    show_rows([_row(event, datetime.now(UTC))], _COLUMNS, as_json=as_json, title="Issued", empty="")
+    show_one(_row(event, datetime.now(UTC)), _COLUMNS, as_json=as_json, title="Issued")
 
 
 @app.command(name="list")
@@ -145,7 +145,7 @@ def cancel(
         return await client.events.replace(event_id, cancelled(await client.events.get(event_id)))
 
     event = act(settings, call_off)
-    show_rows([_row(event, datetime.now(UTC))], _COLUMNS, as_json=as_json, title="Cancelled", empty="")
+    show_one(_row(event, datetime.now(UTC)), _COLUMNS, as_json=as_json, title="Cancelled")
 
 
 @app.command()
@@ -158,7 +158,7 @@ def delete(
 ) -> None:
     """Remove an event and its reports; VENs and panels return to normal."""
     event = act(settings, lambda client: client.events.delete(event_id))
-    show_rows([_row(event, datetime.now(UTC))], _COLUMNS, as_json=as_json, title="Deleted", empty="")
+    show_one(_row(event, datetime.now(UTC)), _COLUMNS, as_json=as_json, title="Deleted")
 
 
 @app.command()
@@ -263,10 +263,8 @@ _COLUMNS = {
     "eventName": "Name",
     "state": "State",
     "start": "Start",
-    "end": "End",
     "asks": "Asks for",
     "targets": "Targets",
-    "priority": "Priority",
 }
 
 
@@ -279,12 +277,15 @@ def _row(event: Event, now: datetime) -> dict[str, Any]:
         "state": state_of(timeline, now),
         "start": _time(timeline.start),
         "end": _time(timeline.end) if timeline.end else "open",
-        "asks": [
-            f"{payload.type} {', '.join(str(value) for value in payload.values)}"
-            for interval in event.intervals or ()
-            for payload in interval.payloads
-        ],
+        "asks": [_words(payload) for interval in event.intervals or () for payload in interval.payloads],
     }
+
+
+def _words(payload: ValuesMap) -> str:
+    values = ", ".join(str(value) for value in payload.values)
+    if payload.type == EventPayloadType.DISPATCH_SETPOINT_RELATIVE:
+        return f"change by {values}"
+    return f"{payload.type.lower().replace('_', ' ')} {values}"
 
 
 def _time(at: datetime) -> str:

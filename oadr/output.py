@@ -9,6 +9,7 @@ from typing import Annotated, Any, TypeAlias
 
 import msgspec
 import typer
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
@@ -40,12 +41,21 @@ def show_rows(rows: Sequence[Row], columns: Mapping[str, str], *, as_json: bool,
     if not rows:
         console.print(empty)
         return
-    table = Table(title=title, title_justify="left", header_style="bold")
-    for heading in columns.values():
-        table.add_column(heading, overflow="fold")
+    table = Table(title=title, title_justify="left", header_style="bold", box=SIMPLE_HEAD, pad_edge=False)
+    for key, heading in columns.items():
+        # An id is for copying: it stays in one piece.
+        table.add_column(heading, overflow="fold", no_wrap=key == "id")
     for row in rows:
         table.add_row(*(_cell(row.get(key)) for key in columns))
     console.print(table)
+
+
+def show_one(row: Row, columns: Mapping[str, str], *, as_json: bool, title: str) -> None:
+    """One thing: as a list of one on a terminal, as one JSON object."""
+    if wants_json(as_json):
+        show_json(row)
+    else:
+        show_rows([row], columns, as_json=False, title=title, empty="")
 
 
 def plain(wire: msgspec.Struct) -> dict[str, Any]:

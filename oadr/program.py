@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from oadr.business_logic import BusinessLogic, act, with_connection
-from oadr.output import JsonOption, plain, show_rows
+from oadr.output import JsonOption, plain, show_one, show_rows
 from openadr_profiles.v31 import ProgramRequest
 
 app = typer.Typer(help="List and make programs.", no_args_is_help=True)
@@ -35,4 +35,4 @@ def create(
     """Make a program."""
     request = ProgramRequest(program_name=name, targets=tuple(target or ()) or None)
     program = act(settings, lambda client: client.programs.create(request))
-    show_rows([plain(program)], _COLUMNS, as_json=as_json, title="Made", empty="")
+    show_one(plain(program), _COLUMNS, as_json=as_json, title="Made")

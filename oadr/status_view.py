@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from decimal import Decimal
 
+from rich.box import SIMPLE_HEAD
 from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
@@ -22,7 +23,8 @@ def status_tables(status: EventStatus, notes: Mapping[str, str] | None = None) -
     title = Text.assemble(
         ("Event ", "bold"), status.event_name or status.event_id, "  ", _coloured(status.state), f"  {start} to {end}"
     )
-    return [title, _participants(status, notes), _circuits(status)]
+    circuits = [_circuits(status)] if any(one.circuits for one in status.participants) else []
+    return [title, _participants(status, notes), *circuits]
 
 
 def kw(value: Decimal | None) -> str:
@@ -31,7 +33,7 @@ def kw(value: Decimal | None) -> str:
 
 
 def _participants(status: EventStatus, notes: Mapping[str, str] | None) -> Table:
-    table = Table(header_style="bold", pad_edge=False)
+    table = Table(header_style="bold", pad_edge=False, box=SIMPLE_HEAD)
     for heading in ("Participant", "Reached", "In/out", "Reason"):
         table.add_column(heading, overflow="fold")
     for heading in ("Asked kW", "Delivered kW", "Asked kWh", "Delivered kWh", "Reports"):
@@ -57,7 +59,7 @@ def _participants(status: EventStatus, notes: Mapping[str, str] | None) -> Table
 
 
 def _circuits(status: EventStatus) -> Table:
-    table = Table(header_style="bold", pad_edge=False)
+    table = Table(header_style="bold", pad_edge=False, box=SIMPLE_HEAD)
     for heading in ("Participant", "Circuit"):
         table.add_column(heading, overflow="fold")
     for heading in ("Asked kW", "Original kW", "Curtailed kW", "Delivered kW", "Final kW"):

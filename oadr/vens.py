@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from oadr.business_logic import BusinessLogic, act, with_connection
-from oadr.output import JsonOption, plain, show_rows
+from oadr.output import JsonOption, plain, show_one, show_rows
 from openadr_profiles.v31 import BlVenRequest, Ven
 
 if TYPE_CHECKING:
@@ -63,4 +63,4 @@ def add(
         )
         return await client.vens.replace(ven.id, request)
 
-    show_rows([plain(act(settings, enrol))], _COLUMNS, as_json=as_json, title="Enrolled", empty="")
+    show_one(plain(act(settings, enrol)), _COLUMNS, as_json=as_json, title="Enrolled")
