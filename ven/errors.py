@@ -15,6 +15,7 @@ VenError(Exception)
 ├── NotUnderstood                an event asks for something that has no meaning here: opt out and say so
 ├── BadCertificateFile           a CA, certificate or key file cannot be used: correct the setting
 ├── BadStore                     the file of the VEN's memory cannot be used: correct the path or the file
+├── BadDriverOptions             the driver does not understand an option: correct the setting
 ├── UnknownDriver                no driver of that name is installed: correct the setting or install it
 └── DriverFailed                 the driver could not switch or read a circuit: look at the device
 """
@@ -96,6 +97,10 @@ class BadCertificateFile(VenError):
 
 class BadStore(VenError):
     """The database file cannot be opened, is not ours, or is from a newer version."""
+
+
+class BadDriverOptions(VenError):
+    """The driver's own options are wrong; the message names each."""
 
 
 class UnknownDriver(VenError):

@@ -15,7 +15,7 @@ _log = structlog.get_logger(__name__)
 
 
 class Outbox:
-    """Sends what the store holds. A report that was begun before is looked for at the VTN before it is created again."""
+    """Sends what the store holds. A report that was begun before is looked for at the VTN before it is made again."""
 
     def __init__(self, *, store: Store, client: VtnClient, clock: Clock) -> None:
         self._store = store

@@ -10,11 +10,11 @@ import structlog
 from openadr_profiles.v31 import (
     Attribute,
     Resource,
+    Value,
+    ValuesMap,
     Ven,
     VenResourceRequest,
     VenVenRequest,
-    Value,
-    ValuesMap,
 )
 from ven.circuits import Circuit
 from ven.client import VtnClient

@@ -1,7 +1,7 @@
 """The reports that events ask for: which values they hold, and under which names they are kept and sent.
 
-When they are due is the profile's arithmetic (`report_schedule`). What is written here is built once, from readings that
-were kept, and handed to the store.
+When they are due is the profile's arithmetic (`report_schedule`). What is written here is built once, from readings
+that were kept, and handed to the store.
 """
 
 from __future__ import annotations
@@ -33,8 +33,8 @@ from openadr_profiles.v31 import (
     Window,
     asks_about,
     format_instant,
+    interval_periods,
     payload_descriptor,
-    periods,
     with_quality,
 )
 from ven.circuits import Circuit, operating_state
@@ -91,8 +91,8 @@ class Facts:
     """What the reports of one event are made of.
 
     ``targets`` are the targets of our resources at the VTN, by name; ``baseline_kw`` is frozen at the event's start and
-    ``expected_kw`` is what the circuits are expected to draw; ``curtailed`` tells whether a circuit was limited for this
-    event at any time of a span; ``level`` is the SIMPLE level that we followed at a moment.
+    ``expected_kw`` is what the circuits are expected to draw; ``curtailed`` tells whether a circuit was limited for
+    this event at any time of a span; ``level`` is the SIMPLE level that we followed at a moment.
     """
 
     event_id: str
@@ -115,7 +115,7 @@ async def build(group: Sequence[DueReport], facts: Facts) -> list[tuple[str, Rep
     then each descriptor gets a report of its own (RDESC-018, RDESC-020).
     """
     group = tuple(report for report in group if can_report(report.descriptor))
-    if not group:
+    if not group or not _asked_about(group[0].descriptor, facts):
         return []
     built = await _build_one(group, facts)
     if built is not None:
@@ -127,11 +127,11 @@ async def build(group: Sequence[DueReport], facts: Facts) -> list[tuple[str, Rep
 async def _build_one(group: Sequence[DueReport], facts: Facts) -> ReportRequest | None:
     """One report, or None if a value is missing among several."""
     asked = group[0].descriptor
-    circuits = tuple(each for each in facts.circuits if asks_about(asked, facts.targets.get(each.id, ())))
+    circuits = _asked_about(asked, facts)
     entries: list[tuple[str, tuple[Circuit, ...]]] = [(AGGREGATED_REPORT, circuits)]
     if not asked.aggregate:
         entries = [*((circuit.id, (circuit,)) for circuit in circuits), *entries]
-    common, own = periods(group[0].windows)
+    common, own = interval_periods(group[0].windows)
     intervals: dict[str, list[Interval]] = {name: [] for name, _ in entries}
     for interval_id, window, period in zip(group[0].interval_ids, group[0].windows, own, strict=True):
         samples = await facts.samples(window.start, window.end) if window.end else ()
@@ -157,6 +157,10 @@ async def _build_one(group: Sequence[DueReport], facts: Facts) -> ReportRequest 
     )
 
 
+def _asked_about(asked: ReportDescriptor, facts: Facts) -> tuple[Circuit, ...]:
+    return tuple(each for each in facts.circuits if asks_about(asked, facts.targets.get(each.id, ())))
+
+
 @dataclass(frozen=True)
 class _Scene:
     """One resource (a circuit, or several together) in one window."""
@@ -180,25 +184,23 @@ class _Scene:
         return value, DataQuality.ESTIMATED if estimated else None
 
     def _power_kw(self, asked: ReportDescriptor, measured: Measured | None) -> Decimal | None:
-        match asked.payload_type:
-            case ReportPayloadType.BASELINE:
-                return self._sum(self.facts.baseline_kw)
-            case ReportPayloadType.LOAD_SHED_DELTA_AVAILABLE:
-                return sheddable_kw(self.circuits, self.facts.expected_kw)
-            case ReportPayloadType.USAGE_FORECAST:
-                return self._sum(self.facts.expected_kw)
-        if asked.historical is False:
+        if asked.payload_type == ReportPayloadType.BASELINE:
+            return self._sum(self.facts.baseline_kw)
+        if asked.payload_type == ReportPayloadType.LOAD_SHED_DELTA_AVAILABLE:
+            return sheddable_kw(self.circuits, self.facts.expected_kw)
+        if asked.payload_type == ReportPayloadType.USAGE_FORECAST or asked.historical is False:
             return self._sum(self.facts.expected_kw)
-        if measured is None:
-            return None
-        match asked.payload_type, asked.reading_type:
-            case ReportPayloadType.DELTA_USAGE, _:
-                baseline_kw = self._sum(self.facts.baseline_kw)
-                return None if baseline_kw is None else measured.mean_kw - baseline_kw
-            case _, ReadingType.PEAK:
-                return measured.peak_kw
-            case (ReportPayloadType.READING, _) | (ReportPayloadType.DEMAND, ReadingType.DIRECT_READ):
-                return measured.last_kw
+        return None if measured is None else self._measured_kw(asked, measured)
+
+    def _measured_kw(self, asked: ReportDescriptor, measured: Measured) -> Decimal | None:
+        if asked.payload_type == ReportPayloadType.DELTA_USAGE:
+            baseline_kw = self._sum(self.facts.baseline_kw)
+            return None if baseline_kw is None else measured.mean_kw - baseline_kw
+        if asked.reading_type == ReadingType.PEAK:
+            return measured.peak_kw
+        at_the_end = asked.reading_type == ReadingType.DIRECT_READ and asked.payload_type == ReportPayloadType.DEMAND
+        if at_the_end or asked.payload_type == ReportPayloadType.READING:
+            return measured.last_kw
         return measured.mean_kw
 
     def _measured(self) -> Measured | None:

@@ -322,8 +322,8 @@ class Store:
         """
         async with self._transaction() as connection:
             await connection.execute(
-                "insert into outgoing select"
-                " :name, :event, :body, 1, 0, null, :tried, :expires, coalesce(max(place), 0) + 1 from outgoing where true"
+                "insert into outgoing select :name, :event, :body, 1, 0, null, :tried, :expires,"
+                " coalesce(max(place), 0) + 1 from outgoing where true"
                 " on conflict (name) do update set body = excluded.body, revision = revision + 1,"
                 " expires_at = excluded.expires_at",
                 {

@@ -48,7 +48,7 @@ class Driver(Protocol):
 
 
 class Factory(Protocol):
-    """Makes a driver; raises ValueError naming the option that is wrong."""
+    """Makes a driver; raises BadDriverOptions naming the option that is wrong."""
 
     def __call__(self, circuits: Sequence[Circuit], options: Mapping[str, Any], clock: Clock) -> Driver: ...
 

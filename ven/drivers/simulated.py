@@ -17,11 +17,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from ven.circuits import Circuit
 from ven.clock import Clock
-from ven.errors import DriverFailed
+from ven.errors import BadDriverOptions, DriverFailed
 
 _WATT: Final = Decimal("0.001")
 _NOTHING: Final = Decimal(0)
@@ -133,4 +133,8 @@ class SimulatedPanel:
 
 def create(circuits: Sequence[Circuit], options: Mapping[str, Any], clock: Clock) -> SimulatedPanel:
     """The factory that the entry point names."""
-    return SimulatedPanel(circuits, Options.model_validate(dict(options)), clock)
+    try:
+        return SimulatedPanel(circuits, Options.model_validate(dict(options)), clock)
+    except ValidationError as error:
+        mistakes = "; ".join(f"{'.'.join(map(str, item['loc']))}: {item['msg']}" for item in error.errors())
+        raise BadDriverOptions(f"options of the simulated driver: {mistakes}") from error

@@ -1,0 +1,335 @@
+"""Carrying out what events ask: stretches of curtailment begun, kept and ended, and the report that says so.
+
+A stretch is written to the store before anything is switched and keeps the powers it was planned from, so that a
+process that was killed plans the same again and finds the limits in force already: nothing is shed twice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Final
+
+import structlog
+
+from openadr_profiles.v31 import AGGREGATED_REPORT, OperatingState
+from ven.agenda import Agenda
+from ven.asks import ACTED_ON
+from ven.circuits import operating_state
+from ven.curtailment import CircuitPlan, Plan, plan, sheddable_kw
+from ven.errors import NotUnderstood
+from ven.meter import Measured, Sample, measure, power_of
+from ven.panel import Panel
+from ven.records import Outcome, Stretch
+from ven.report_shapes import Shed, ShedInterval, status_report, status_report_name
+from ven.settings import Settings
+from ven.store import Store
+
+_log = structlog.get_logger(__name__)
+
+_NOTHING: Final = Decimal(0)
+_FINAL_WITHIN: Final = timedelta(hours=1)
+"""A circuit that cannot be read so long after its return gets no final power."""
+_LONGEST_STATUS: Final = 96
+"""A status report lists the latest stretches, no more than these."""
+
+
+@dataclass(frozen=True)
+class _Wanted:
+    """A curtailment that should be in force now."""
+
+    event_id: str
+    interval_id: int
+    payload_type: str
+    start: datetime
+    end: datetime | None
+    plan: Plan
+
+    def is_carried_out_by(self, stretch: Stretch) -> bool:
+        """Whether that stretch is this one, under way."""
+        return (
+            (stretch.event_id, stretch.interval_id, stretch.payload_type)
+            == (self.event_id, self.interval_id, self.payload_type)
+            and stretch.end == self.end
+            and stretch.requested_kw == self.plan.requested_kw
+            and stretch.plan == self.plan.circuits
+        )
+
+
+@dataclass
+class _Run:
+    """A stretch and what became of its circuits so far."""
+
+    stretch: Stretch
+    outcomes: dict[str, Outcome]
+
+    @property
+    def is_open(self) -> bool:
+        return self.stretch.ended_at is None
+
+
+class Curtailer:
+    """Keeps the panel at what the events in force ask of it."""
+
+    def __init__(self, settings: Settings, store: Store, panel: Panel, agenda: Agenda, *, hold: timedelta) -> None:
+        self._settings = settings
+        self._store = store
+        self._panel = panel
+        self._agenda = agenda
+        self._hold = hold
+        self._settle = timedelta(seconds=settings.settle_s)
+        self._refresh = timedelta(seconds=settings.status_s)
+        self._runs: list[_Run] = []
+        self._baselines: dict[str, dict[str, Decimal]] = {}
+        self._status_due: dict[str, datetime] = {}
+
+    async def load(self, now: datetime) -> None:
+        """Take up what is remembered; every event that was curtailed for gets a new status report."""
+        self._baselines = await self._store.baselines()
+        self._runs = [_Run(stretch, outcomes) for stretch, outcomes in await self._store.stretches()]
+        self._status_due = {run.stretch.event_id: now for run in self._runs if run.is_open or self._unfinal(run, now)}
+
+    async def step(self, now: datetime) -> None:
+        """Freeze baselines, begin and end stretches, switch circuits, and have the changes reported."""
+        self._forget_removed()
+        await self._freeze_baselines(now)
+        wanted = self._wanted(now)
+        limits = _limits(wanted)
+        switched = await self._panel.lift(limits)
+        under_way = [run.stretch for run in self._runs if run.is_open]
+        for want in wanted:
+            if not any(want.is_carried_out_by(stretch) for stretch in under_way):
+                await self._begin(want, now)
+        switched = await self._panel.lower(limits) or switched
+        for run in self._runs:
+            if run.is_open and not any(want.is_carried_out_by(run.stretch) for want in wanted):
+                await self._end(run, now)
+        if switched:
+            await self.keep(await self._panel.read())
+        await self._take_finals(now)
+        await self._report(now)
+
+    async def keep(self, sample: Sample | None, needed_from: datetime | None = None) -> None:
+        """Keep a reading while stretches are open or, by `needed_from`, something else needs it."""
+        starts = [run.stretch.start for run in self._runs if run.is_open]
+        earliest = min([*starts, *([needed_from] if needed_from else [])], default=None)
+        if sample is not None and earliest is not None:
+            await self._store.put_sample(sample, keep_from=earliest - self._hold)
+
+    def next_wake(self, now: datetime) -> datetime | None:
+        """When something is to be done that is not a change of an event."""
+        settled = [self._settled_at(run, circuit_id) for run in self._runs for circuit_id in self._unfinal(run, now)]
+        return min((at for at in (*self._status_due.values(), *settled) if at > now), default=None)
+
+    def is_done(self, event_id: str, now: datetime) -> bool:
+        """Whether nothing is left to be done for an event that is over."""
+        mine = [run for run in self._runs if run.stretch.event_id == event_id]
+        return not any(run.is_open or self._unfinal(run, now) for run in mine)
+
+    def baseline_kw(self, event_id: str) -> Mapping[str, Decimal]:
+        """The powers that were frozen at the start of an event, by circuit id."""
+        return self._baselines.get(event_id, {})
+
+    def undisturbed_kw(self, now: datetime) -> dict[str, Decimal]:
+        """What the circuits would draw now if nothing were asked of them: while something is, as before that."""
+        for run in reversed(self._runs):
+            if run.is_open:
+                return {each.circuit_id: each.original_kw for each in run.stretch.plan}
+        return self._panel.undisturbed_kw(now)
+
+    def was_curtailed(self, event_id: str, circuit_id: str, start: datetime, end: datetime | None) -> bool:
+        """Whether a circuit was limited for an event at any time of [start, end)."""
+        return any(
+            each.circuit_id == circuit_id and each.shed_kw > 0
+            for run in self._runs
+            if run.stretch.event_id == event_id
+            and (end is None or run.stretch.start < end)
+            and (run.stretch.ended_at is None or run.stretch.ended_at > start)
+            for each in run.stretch.plan
+        )
+
+    def _forget_removed(self) -> None:
+        self._runs = [run for run in self._runs if run.stretch.event_id in self._agenda]
+        self._baselines = {id_: kw for id_, kw in self._baselines.items() if id_ in self._agenda}
+        self._status_due = {id_: at for id_, at in self._status_due.items() if id_ in self._agenda}
+
+    async def _freeze_baselines(self, now: datetime) -> None:
+        """The baseline of an event is what the circuits drew at its start; it does not move with the curtailment."""
+        for event_id, timeline in self._agenda.timelines.items():
+            if event_id in self._baselines or timeline.start > now or timeline.transpired(now):
+                continue
+            if self._agenda.concerns_us(timeline.event) and (kw := self.undisturbed_kw(now)):
+                self._baselines[event_id] = kw
+                await self._store.put_baseline(event_id, kw)
+
+    def _wanted(self, now: datetime) -> list[_Wanted]:
+        wanted: list[_Wanted] = []
+        circuits, rules = self._panel.circuits, self._settings.shedding
+        for payload_type, (event, held) in self._agenda.schedule.in_force(now, self._agenda.opted_in).items():
+            original_kw = self._baselines.get(event.id)
+            if payload_type not in ACTED_ON or original_kw is None:
+                continue
+            try:
+                requested_kw = self._agenda.context(event).requested_kw(
+                    payload_type,
+                    held.values,
+                    used_kw=sum(original_kw.values(), _NOTHING),
+                    sheddable_kw=sheddable_kw(circuits, original_kw),
+                )
+            except NotUnderstood as error:
+                _log.error("value of an event ignored", event_id=event.id, problem=str(error))
+                continue
+            if requested_kw > 0:
+                planned = plan(circuits, original_kw, requested_kw, tolerance_kw=rules.tolerance_kw)
+                interval_id = held.window.interval_id or 0
+                wanted.append(_Wanted(event.id, interval_id, payload_type, held.start, held.end, planned))
+        return wanted
+
+    async def _begin(self, want: _Wanted, now: datetime) -> None:
+        stretch = await self._store.begin_stretch(
+            event_id=want.event_id,
+            interval_id=want.interval_id,
+            payload_type=want.payload_type,
+            start=want.start if now - want.start <= self._hold else now,
+            end=want.end,
+            plan=want.plan,
+        )
+        self._runs.append(_Run(stretch, {each.circuit_id: Outcome() for each in stretch.plan}))
+        self._status_due[want.event_id] = now
+        _log.info(
+            "curtailment begins",
+            event_id=want.event_id,
+            interval=want.interval_id,
+            requested_kw=str(want.plan.requested_kw),
+            shed_kw=str(want.plan.shed_kw),
+            unmet_kw=str(want.plan.unmet_kw),
+        )
+
+    async def _end(self, run: _Run, now: datetime) -> None:
+        stretch = run.stretch
+        ended_at = now if stretch.end is None or now - stretch.end > self._hold else min(stretch.end, now)
+        ended_at = max(ended_at, stretch.start)
+        curtailed = {id_: measured.mean_kw for id_, measured in (await self._measure(stretch, ended_at)).items()}
+        await self._store.end_stretch(stretch.id, ended_at, curtailed)
+        run.stretch = replace(stretch, ended_at=ended_at)
+        run.outcomes = {id_: replace(run.outcomes[id_], curtailed_kw=curtailed.get(id_)) for id_ in run.outcomes}
+        self._status_due[stretch.event_id] = now
+        _log.info("curtailment ends", event_id=stretch.event_id, interval=stretch.interval_id)
+
+    async def _measure(self, stretch: Stretch, until: datetime) -> dict[str, Measured]:
+        samples = await self._store.samples(stretch.start, until, hold=self._hold)
+        found = {
+            each.circuit_id: measure(samples, stretch.start, until, power=power_of(each.circuit_id), hold=self._hold)
+            for each in stretch.plan
+        }
+        return {id_: measured for id_, measured in found.items() if measured is not None}
+
+    def _unfinal(self, run: _Run, now: datetime) -> list[str]:
+        """The circuits of an ended stretch whose power after it is not known yet, but may be."""
+        ended_at = run.stretch.ended_at
+        if ended_at is None:
+            return []
+        unknown = [id_ for id_, outcome in run.outcomes.items() if outcome.final_kw is None]
+        return [id_ for id_ in unknown if id_ in self._panel.limits or now < self._settled_at(run, id_) + _FINAL_WITHIN]
+
+    def _settled_at(self, run: _Run, circuit_id: str) -> datetime:
+        ended_at = run.stretch.ended_at or run.stretch.start
+        return max(ended_at, self._panel.lifted_at.get(circuit_id, ended_at)) + self._settle
+
+    async def _take_finals(self, now: datetime) -> None:
+        latest = self._panel.last
+        for run in self._runs:
+            finals = {
+                id_: latest.kw[id_]
+                for id_ in self._unfinal(run, now)
+                if latest is not None
+                and id_ not in self._panel.limits
+                and id_ in latest.kw
+                and latest.at >= self._settled_at(run, id_)
+            }
+            if finals:
+                await self._store.put_finals(run.stretch.id, finals)
+                run.outcomes |= {id_: replace(run.outcomes[id_], final_kw=kw) for id_, kw in finals.items()}
+                self._status_due[run.stretch.event_id] = now
+
+    async def _report(self, now: datetime) -> None:
+        for event_id, due in list(self._status_due.items()):
+            if due > now:
+                continue
+            mine = [run for run in self._runs if run.stretch.event_id == event_id]
+            intervals = [await self._interval(run, now) for run in mine[-_LONGEST_STATUS:]]
+            report = status_report(event_id=event_id, client_name=self._settings.reported_as, intervals=intervals)
+            await self._agenda.put_report(report, status_report_name(event_id))
+            if any(run.is_open for run in mine):
+                self._status_due[event_id] = now + self._refresh
+            else:
+                del self._status_due[event_id]
+
+    async def _interval(self, run: _Run, now: datetime) -> ShedInterval:
+        stretch = run.stretch
+        power_kw = {id_: outcome.curtailed_kw for id_, outcome in run.outcomes.items()}
+        if run.is_open:
+            measured = await self._measure(stretch, now)
+            latest = self._panel.last.kw if self._panel.last else {}
+            power_kw = {id_: measured[id_].mean_kw if id_ in measured else latest.get(id_) for id_ in power_kw}
+        sheds = [
+            _shed(each, power_kw[each.circuit_id], run.outcomes[each.circuit_id].final_kw, is_open=run.is_open)
+            for each in stretch.plan
+        ]
+        return ShedInterval(
+            id=stretch.interval_id,
+            start=stretch.start,
+            end=stretch.ended_at or stretch.end,
+            sheds=(*sheds, _all_together(sheds, stretch.requested_kw, is_open=run.is_open)),
+        )
+
+
+def _limits(wanted: Iterable[_Wanted]) -> dict[str, Decimal]:
+    """The lowest limit for each circuit; since a larger request takes no less from any, it serves all of them."""
+    limits: dict[str, Decimal] = {}
+    for each in (each for want in wanted for each in want.plan.circuits if each.shed_kw > 0):
+        limits[each.circuit_id] = min(each.limit_kw, limits.get(each.circuit_id, each.limit_kw))
+    return limits
+
+
+def _shed(planned: CircuitPlan, power_kw: Decimal | None, final_kw: Decimal | None, *, is_open: bool) -> Shed:
+    """What a circuit has to say; one that nothing is asked of delivers nothing, however its load moves."""
+    asked = planned.shed_kw > 0
+    delivered_kw = _NOTHING if not asked else None if power_kw is None else planned.original_kw - power_kw
+    return Shed(
+        resource_name=planned.circuit_id,
+        requested_kw=planned.shed_kw,
+        original_kw=planned.original_kw,
+        curtailed_kw=power_kw,
+        delivered_kw=delivered_kw,
+        final_kw=final_kw,
+        state=_state(power_kw, final_kw, curtailed=asked and is_open),
+    )
+
+
+def _all_together(sheds: Iterable[Shed], requested_kw: Decimal, *, is_open: bool) -> Shed:
+    sheds = tuple(sheds)
+    curtailed_kw = _sum(shed.curtailed_kw for shed in sheds)
+    final_kw = _sum(shed.final_kw for shed in sheds)
+    return Shed(
+        resource_name=AGGREGATED_REPORT,
+        requested_kw=requested_kw,
+        original_kw=_sum(shed.original_kw for shed in sheds),
+        curtailed_kw=curtailed_kw,
+        delivered_kw=_sum(shed.delivered_kw for shed in sheds),
+        final_kw=final_kw,
+        state=_state(curtailed_kw, final_kw, curtailed=is_open),
+    )
+
+
+def _state(power_kw: Decimal | None, final_kw: Decimal | None, *, curtailed: bool) -> OperatingState:
+    return operating_state(power_kw if curtailed or final_kw is None else final_kw, curtailed=curtailed)
+
+
+def _sum(each: Iterable[Decimal | None]) -> Decimal | None:
+    """The sum, or None if any part is unknown."""
+    parts = tuple(each)
+    known = [kw for kw in parts if kw is not None]
+    return sum(known, _NOTHING) if len(known) == len(parts) else None
