@@ -23,8 +23,8 @@ class Stamps:
 
     @property
     def now(self) -> str:
-        """The present moment; two calls may give the same."""
-        return stamp(self._now())
+        """The present moment, never before one that was given: what has just been written is not in the future."""
+        return stamp(max(self._last, self._now().astimezone(UTC)))
 
     def next(self, *, after: str | None = None) -> str:
         """A moment later than every one given before, and than ``after`` (COMPAT-044: a PUT moves the date)."""

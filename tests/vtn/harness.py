@@ -1,0 +1,230 @@
+"""A VTN over real sockets, and callers that speak to it."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any, TypeAlias
+
+import aiohttp
+from multidict import CIMultiDictProxy
+from sqlalchemy import delete
+
+from vtn.access import DEFAULT_SCOPES, Role, Scope
+from vtn.app import VtnServer, build
+from vtn.settings import Settings
+from vtn.store import tables
+
+Parameters: TypeAlias = Mapping[str, str] | Sequence[tuple[str, str]]
+
+CHEAP_SECRETS = {"time_cost": 1, "memory_kib": 8, "parallelism": 1}
+START = datetime(2026, 6, 1, 12, 0, tzinfo=UTC)
+
+_numbers = itertools.count(1)
+
+
+class Moment:
+    """A clock that stands still until a test moves it."""
+
+    def __init__(self) -> None:
+        self.at = START
+
+    def __call__(self) -> datetime:
+        return self.at
+
+    def pass_(self, **length: float) -> None:
+        """Let time pass: `pass_(seconds=5)`."""
+        self.at += timedelta(**length)
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What came back."""
+
+    status: int
+    headers: CIMultiDictProxy[str]
+    raw: bytes
+
+    @property
+    def body(self) -> Any:
+        """The body as JSON."""
+        return json.loads(self.raw)
+
+    def ok(self, status: int = 200) -> Any:
+        """The body, after making sure of the status."""
+        assert self.status == status, f"expected {status}, got {self.status}: {self.raw.decode()}"
+        return self.body
+
+    def problem(self, status: int) -> str:
+        """The detail of a problem body, after making sure of everything a problem must have (PROBLEM-001 … 003)."""
+        body = self.ok(status)
+        assert body["status"] == status
+        assert body["title"]
+        assert body["type"] == "about:blank"
+        assert body["instance"].startswith("urn:uuid:")
+        assert "\n" not in body["detail"]
+        detail: str = body["detail"]
+        return detail
+
+
+class Caller:
+    """Somebody with a token (or without)."""
+
+    def __init__(self, vtn: VtnUnderTest, client_id: str, headers: Mapping[str, str]) -> None:
+        self.vtn = vtn
+        self.client_id = client_id
+        self.headers = dict(headers)
+
+    async def ask(
+        self,
+        method: str,
+        path: str,
+        *,
+        params: Parameters | None = None,
+        json: object = None,
+        raw: bytes | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> Answer:
+        """One request; `path` is below the prefix."""
+        return await self.vtn.ask(
+            method, self.vtn.base_url + path, params=params, json=json, raw=raw, headers=self.headers | dict(headers or {})
+        )
+
+    async def get(self, path: str, params: Parameters | None = None, **headers: str) -> Answer:
+        """GET; keyword arguments are headers, `if_none_match=…`."""
+        named = {name.replace("_", "-"): value for name, value in headers.items()}
+        return await self.ask("GET", path, params=params, headers=named)
+
+    async def post(self, path: str, document: object) -> Answer:
+        """POST of a JSON document."""
+        return await self.ask("POST", path, json=document)
+
+    async def put(self, path: str, document: object) -> Answer:
+        """PUT of a JSON document."""
+        return await self.ask("PUT", path, json=document)
+
+    async def delete(self, path: str) -> Answer:
+        """DELETE."""
+        return await self.ask("DELETE", path)
+
+    async def ids(self, path: str, params: Parameters | None = None) -> list[str]:
+        """The ids of a search, in the order of the answer."""
+        return [found["id"] for found in (await self.get(path, params)).ok()]
+
+    async def program(self, **members: Any) -> Any:
+        """A new program; the name is made up unless given."""
+        return (await self.post("/programs", {"programName": unique("program")} | members)).ok(201)
+
+    async def event(self, program: Any, **members: Any) -> Any:
+        """A new event of a program."""
+        return (await self.post("/events", {"programID": program["id"]} | members)).ok(201)
+
+    async def report(self, event: Any, **members: Any) -> Any:
+        """A new report on an event."""
+        return (await self.post("/reports", {"eventID": event["id"], "clientName": "meter", "resources": []} | members)).ok(
+            201
+        )
+
+    async def ven(self, **members: Any) -> Any:
+        """A new ven of the caller's own."""
+        return (await self.post("/vens", {"objectType": "VEN_VEN_REQUEST", "venName": unique("ven")} | members)).ok(201)
+
+    async def ven_for(self, client: Caller, targets: Iterable[str] = (), **members: Any) -> Any:
+        """A new ven that business logic makes for a client."""
+        document = {"objectType": "BL_VEN_REQUEST", "clientID": client.client_id, "venName": unique("ven")}
+        return (await self.post("/vens", document | {"targets": list(targets)} | members)).ok(201)
+
+    async def resource(self, ven: Any, **members: Any) -> Any:
+        """A new resource of a ven, as the caller's role writes it."""
+        document = {"resourceName": unique("resource"), "venID": ven["id"]}
+        return (await self.post("/resources", document | members)).ok(201)
+
+
+class VtnUnderTest:
+    """A running server, a clock that stands still, and callers."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.now = Moment()
+        self.server: VtnServer = build(settings, now=self.now)
+        self._session: aiohttp.ClientSession | None = None
+
+    async def start(self) -> None:
+        """Start the server and the session of all callers."""
+        await self.server.start()
+        self._session = aiohttp.ClientSession(
+            skip_auto_headers=("Accept-Encoding", "Content-Type"), connector=aiohttp.TCPConnector(limit=0)
+        )
+
+    async def stop(self) -> None:
+        """Stop both."""
+        if self._session is not None:
+            await self._session.close()
+        await self.server.stop()
+
+    @property
+    def base_url(self) -> str:
+        """The address of the API."""
+        return self.server.base_url
+
+    @property
+    def origin(self) -> str:
+        """Scheme, host and port."""
+        return self.server.origin
+
+    async def ask(
+        self,
+        method: str,
+        url: str,
+        *,
+        params: Parameters | None = None,
+        json: object = None,
+        raw: bytes | None = None,
+        form: Parameters | None = None,
+        headers: Mapping[str, str] | Sequence[tuple[str, str]] | None = None,
+    ) -> Answer:
+        """One request as it is, to any address of the server."""
+        assert self._session is not None
+        body = {"json": json} if json is not None else {"data": raw if form is None else form}
+        async with self._session.request(
+            method, url, params=params, headers=headers, allow_redirects=False, auto_decompress=False, **body
+        ) as response:
+            return Answer(response.status, response.headers, await response.read())
+
+    def caller(self, role: Role, *, scopes: Iterable[Scope] | None = None, client_id: str | None = None) -> Caller:
+        """Somebody with a token of a role, by default with the scopes the role usually has."""
+        client_id = unique(role.lower()) if client_id is None else client_id
+        chosen = DEFAULT_SCOPES[role] if scopes is None else frozenset(scopes)
+        return self.with_token(self.server._tokens.issue(client_id, role, chosen, 3600), client_id)
+
+    def with_token(self, token: str, client_id: str = "") -> Caller:
+        """Somebody with any token."""
+        return Caller(self, client_id, {"Authorization": f"Bearer {token}"})
+
+    @property
+    def bl(self) -> Caller:
+        """Business logic."""
+        return self.caller(Role.BL)
+
+    def home(self) -> Caller:
+        """A VEN that nobody knows yet."""
+        return self.caller(Role.VEN)
+
+    @property
+    def nobody(self) -> Caller:
+        """Somebody without a token."""
+        return Caller(self, "", {})
+
+    async def wipe(self) -> None:
+        """Forget every object and client; time goes on, as it does for a server."""
+        self.now.pass_(hours=1)
+        async with self.server._database.write() as connection:
+            for table in (tables.programs, tables.vens, tables.clients):
+                await connection.execute(delete(table))
+
+
+def unique(word: str) -> str:
+    """A name that no other test uses."""
+    return f"{word}-{next(_numbers)}"
