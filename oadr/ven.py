@@ -1,0 +1,74 @@
+"""``oadr ven``: be a device that takes part in events."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from oadr.config import load
+from oadr.errors import reporting
+
+if TYPE_CHECKING:
+    from ven.settings import Settings
+
+PREFIX = "OADR_VEN_"
+
+app = typer.Typer(help="A device: takes part in events, switches its circuits, reports.", no_args_is_help=True)
+
+
+@app.callback()
+def _ven() -> None:
+    """Keep `run` a command of its own while it is the only one."""
+
+
+@app.command()
+def run(
+    *,
+    config: Annotated[
+        Path | None, typer.Option("--config", help="TOML file with the settings (docs/ven.md lists them).")
+    ] = None,
+    vtn_url: Annotated[
+        str | None, typer.Option("--vtn", help=f"Base URL of the VTN with the version [{PREFIX}VTN__URL].")
+    ] = None,
+    client_id: Annotated[str | None, typer.Option(help=f"Who we are to the VTN [{PREFIX}VTN__CLIENT_ID].")] = None,
+    ca_file: Annotated[
+        Path | None, typer.Option(help=f"CA certificates to trust as well, PEM [{PREFIX}VTN__CA_FILE].")
+    ] = None,
+    name: Annotated[str | None, typer.Option(help=f"Name of the ven [{PREFIX}VEN_NAME].")] = None,
+    store: Annotated[Path | None, typer.Option(help=f"File of the memory [{PREFIX}STORE; ven.sqlite3].")] = None,
+    poll_s: Annotated[
+        float | None, typer.Option(help=f"Seconds between two looks at the VTN [{PREFIX}POLL_S; 300].")
+    ] = None,
+) -> None:
+    """Take part in events until interrupted; the secret comes from OADR_VEN_VTN__CLIENT_SECRET or a file (_FILE)."""
+    with reporting():
+        from ven.settings import Settings
+
+        flags = {
+            "vtn.url": vtn_url,
+            "vtn.client_id": client_id,
+            "vtn.ca_file": ca_file,
+            "ven_name": name,
+            "store": store,
+            "poll_s": poll_s,
+        }
+        _run(load(Settings, prefix=PREFIX, file=config, flags=flags))
+
+
+def _run(settings: Settings) -> None:
+    from ven.agent import run_ven
+
+    async def until_stopped() -> None:
+        task = asyncio.current_task()
+        if task is not None:
+            asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+        with suppress(asyncio.CancelledError):
+            await run_ven(settings)
+
+    with suppress(KeyboardInterrupt):
+        asyncio.run(until_stopped())
