@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 from functools import lru_cache
 from typing import Any, Final, TypeVar, cast
 
@@ -11,12 +11,30 @@ import msgspec
 
 from openadr_profiles.v31.duration import Duration
 from openadr_profiles.v31.errors import Invalid
+from openadr_profiles.v31.expectation import expected, received
 from openadr_profiles.v31.instant import Start
 
 T = TypeVar("T")
 
-_AT: Final = re.compile(r"^(?P<problem>.*?)(?: - at `(?:key in )?\$(?P<path>[^`]*)`)?$", re.DOTALL)
-_MISSING: Final = re.compile(r"missing required field `([^`]+)`")
+_AT: Final = re.compile(r"(?P<problem>.*?)(?: - at `(?:key in )?\$(?P<path>[^`]*)`)?", re.DOTALL)
+_MISSING: Final = re.compile(r"Object missing required field `([^`]+)`")
+_WRONG_TYPE: Final = re.compile(r"Expected `[^`]+`, got `([^`]+)`")
+_UNKNOWN: Final = re.compile(r"Invalid (?:enum )?value (.*)", re.DOTALL)
+_PROBLEMS: Final = (
+    ("Expected `str` of length >=", "too short"),
+    ("Expected `str` of length <=", "too long"),
+    ("Expected `str` matching regex", "malformed"),
+    ("Expected `str`", "not a string"),
+    ("Expected `int` >=", "too small"),
+    ("Expected `int` <=", "too large"),
+    ("Integer value out of range", "out of range"),
+    ("Number out of range", "out of range"),
+    ("Invalid RFC3339 encoded datetime", "malformed"),
+    ("Expected `datetime` with a timezone component", "without offset"),
+)
+"""What the decoder says, and what it means to whoever wrote the document."""
+_SHOWN: Final = 40
+_PARSERS: Final[dict[type, Callable[[str], object]]] = {Duration: Duration.parse, Start: Start.parse}
 
 
 def decode(data: bytes | str, type_: type[T]) -> T:
@@ -28,9 +46,13 @@ def decode(data: bytes | str, type_: type[T]) -> T:
     try:
         result: T = _decoder(cast(Hashable, type_)).decode(data)
     except msgspec.ValidationError as error:
-        raise _invalid(str(error)) from None
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise Invalid("", f"not readable JSON: {error}") from None
+        raise _invalid(str(error), type_) from None
+    except msgspec.DecodeError as error:
+        raise Invalid("", _unreadable(str(error)) if data.strip() else "empty; expected a JSON document") from None
+    except UnicodeError:
+        raise Invalid("", "not readable JSON: it is not UTF-8") from None
+    except RecursionError:
+        raise Invalid("", "not readable JSON: it is nested too deeply") from None
     return result
 
 
@@ -40,11 +62,12 @@ def encode(value: object) -> bytes:
 
 
 def _decode_extension(type_: type, value: Any) -> Any:
-    if type_ is Duration or type_ is Start:
-        if not isinstance(value, str):
-            raise ValueError(f"Expected `str`, got `{type(value).__name__}`")
-        return type_.parse(value)
-    raise NotImplementedError(type_)
+    parse = _PARSERS.get(type_)
+    if parse is None:
+        raise NotImplementedError(type_)
+    if not isinstance(value, str):
+        raise ValueError(f"Expected `str`, got `{type(value).__name__}`")
+    return parse(value)
 
 
 def _encode_extension(value: object) -> object:
@@ -61,11 +84,27 @@ def _decoder(type_: Any) -> msgspec.json.Decoder[Any]:
 _ENCODER: Final = msgspec.json.Encoder(enc_hook=_encode_extension)
 
 
-def _invalid(message: str) -> Invalid:
-    match = _AT.match(message)
-    if match is None:  # the pattern takes any text
-        return Invalid("", message)
-    member, problem = (match["path"] or "").lstrip("."), match["problem"]
-    if missing := _MISSING.search(problem):
-        return Invalid(f"{member}.{missing[1]}" if member else missing[1], "required, but missing")
-    return Invalid(member, problem[:1].lower() + problem[1:])
+def _invalid(message: str, type_: Any) -> Invalid:
+    match = _AT.fullmatch(message)
+    problem, path = (match["problem"], match["path"] or "") if match else (message, "")
+    if missing := _MISSING.fullmatch(problem):
+        return Invalid(f"{path}.{missing[1]}".lstrip("."), "required, but missing")
+    return Invalid(path.lstrip("."), _in_words(problem, expected(type_, path)))
+
+
+def _in_words(problem: str, expectation: str | None) -> str:
+    if expectation is None:
+        return problem[:1].lower() + problem[1:]
+    if wrong := _WRONG_TYPE.fullmatch(problem):
+        return f"expected {expectation}, got {received(wrong[1])}"
+    if unknown := _UNKNOWN.fullmatch(problem):
+        return f"{unknown[1][:_SHOWN]} is not allowed; expected {expectation}"
+    for said, meant in _PROBLEMS:
+        if problem.startswith(said):
+            return f"{meant}; expected {expectation}"
+    return problem  # a duration or start: its own type says what is wrong
+
+
+def _unreadable(message: str) -> str:
+    reason = message.removeprefix("JSON is malformed: ")
+    return "not readable JSON: " + ("it ends too early" if reason == "Input data was truncated" else reason)

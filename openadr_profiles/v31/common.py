@@ -8,18 +8,22 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import datetime
-from typing import Annotated, Protocol, TypeAlias
+from typing import Annotated, Final, Protocol, TypeAlias
 
 from msgspec import Meta, Struct, field
 
 from openadr_profiles.v31.duration import Duration
 from openadr_profiles.v31.instant import Start
 
-ObjectID: TypeAlias = Annotated[str, Meta(min_length=1, max_length=128, pattern=r"\A[a-zA-Z0-9_-]*\Z")]
+OBJECT_ID: Final = r"\A[a-zA-Z0-9_-]*\Z"
+URI: Final = r"\A[A-Za-z][A-Za-z0-9+.-]*:\S+\Z"
+
+ObjectID: TypeAlias = Annotated[str, Meta(min_length=1, max_length=128, pattern=OBJECT_ID)]
 Name: TypeAlias = Annotated[str, Meta(min_length=1, max_length=128)]
 Target: TypeAlias = Annotated[str, Meta(min_length=1, max_length=128)]
 Text: TypeAlias = Annotated[str, Meta(max_length=4096)]  # OBJ-007: texts the schema leaves unlimited
-Uri: TypeAlias = Annotated[str, Meta(min_length=2, max_length=8000, pattern=r"\A[A-Za-z][A-Za-z0-9+.-]*:\S+\Z")]
+Uri: TypeAlias = Annotated[str, Meta(min_length=2, max_length=8000, pattern=URI)]
+Instant: TypeAlias = Annotated[datetime, Meta(tz=True)]
 Int32: TypeAlias = Annotated[int, Meta(ge=-(2**31), le=2**31 - 1)]
 
 

@@ -32,7 +32,7 @@ class ReportPayloadDescriptor(Wire, frozen=True, kw_only=True):
     payload_type: Name = field(name="payloadType")
     reading_type: Name | None = field(name="readingType", default=None)
     units: Name | None = None
-    accuracy: float | None = None
+    accuracy: int | float | None = None
     confidence: Annotated[int, Meta(ge=0, le=100)] | None = None
 
 
@@ -50,7 +50,7 @@ class ProgramPayloadDescriptor(Wire, frozen=True, kw_only=True):
     units: Name | None = None
     currency: Text | None = None
     reading_type: Name | None = field(name="readingType", default=None)
-    accuracy: float | None = None
+    accuracy: int | float | None = None
     confidence: Annotated[int, Meta(ge=0, le=100)] | None = None
 
     def __post_init__(self) -> None:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Annotated
 
 from msgspec import Meta, field
 from msgspec.structs import force_setattr
 
-from openadr_profiles.v31.common import Interval, IntervalPeriod, ObjectID, Target, Text, Wire, distinct
+from openadr_profiles.v31.common import Instant, Interval, IntervalPeriod, ObjectID, Target, Text, Wire, distinct
 from openadr_profiles.v31.descriptors import EventPayloadDescriptor, ReportDescriptor
 from openadr_profiles.v31.duration import Duration
 
@@ -34,6 +33,6 @@ class Event(EventRequest, frozen=True, kw_only=True):
     """An event as the VTN returns it."""
 
     id: ObjectID
-    created_date_time: datetime = field(name="createdDateTime")
-    modification_date_time: datetime = field(name="modificationDateTime")
+    created_date_time: Instant = field(name="createdDateTime")
+    modification_date_time: Instant = field(name="modificationDateTime")
     object_type: str = field(name="objectType", default="")

@@ -21,7 +21,6 @@ LATEST: Final = datetime.max.replace(tzinfo=UTC)
 _EXPECTED: Final = "an RFC 3339 instant with offset such as 2026-01-31T16:00:00Z"
 
 
-@lru_cache(maxsize=4096)
 def parse_instant(text: str) -> datetime:
     """Read an RFC 3339 instant with offset as an aware UTC datetime; raises Invalid otherwise.
 
@@ -90,9 +89,7 @@ class Start:
     @staticmethod
     def parse(text: str) -> Start:
         """Read an instant or one of the beginning-of-time forms; raises Invalid otherwise (TIME-006, TIME-007)."""
-        if _BEGINNING_OF_TIME.fullmatch(text):
-            return Start(text, None)
-        return Start(text, parse_instant(text))
+        return _parse_start(text)
 
     @staticmethod
     def of(moment: datetime) -> Start:
@@ -115,6 +112,11 @@ class Start:
 
     def __repr__(self) -> str:
         return f"Start({self.text!r})"
+
+
+@lru_cache(maxsize=4096)
+def _parse_start(text: str) -> Start:
+    return Start(text, None if _BEGINNING_OF_TIME.fullmatch(text) else parse_instant(text))
 
 
 NOW: Final = Start.parse("0001-01-01T00:00:00Z")

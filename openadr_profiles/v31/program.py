@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from datetime import datetime
-
 from msgspec import field
 from msgspec.structs import force_setattr
 
-from openadr_profiles.v31.common import IntervalPeriod, Name, ObjectID, Target, Uri, ValuesMap, Wire, distinct
+from openadr_profiles.v31.common import Instant, IntervalPeriod, Name, ObjectID, Target, Uri, ValuesMap, Wire, distinct
 from openadr_profiles.v31.descriptors import ProgramPayloadDescriptor
 
 
@@ -35,6 +33,6 @@ class Program(ProgramRequest, frozen=True, kw_only=True):
     """A program as the VTN returns it."""
 
     id: ObjectID
-    created_date_time: datetime = field(name="createdDateTime")
-    modification_date_time: datetime = field(name="modificationDateTime")
+    created_date_time: Instant = field(name="createdDateTime")
+    modification_date_time: Instant = field(name="modificationDateTime")
     object_type: str = field(name="objectType", default="")

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from datetime import datetime
-
 from msgspec import field
 
-from openadr_profiles.v31.common import Interval, IntervalPeriod, Name, ObjectID, Text, Wire
+from openadr_profiles.v31.common import Instant, Interval, IntervalPeriod, Name, ObjectID, Text, Wire
 from openadr_profiles.v31.descriptors import ReportPayloadDescriptor
 
 
@@ -32,8 +30,8 @@ class Report(ReportRequest, frozen=True, kw_only=True):
     """A report as the VTN returns it; ``client_id`` comes from the sender's token (REPORT-002)."""
 
     id: ObjectID
-    created_date_time: datetime = field(name="createdDateTime")
-    modification_date_time: datetime = field(name="modificationDateTime")
+    created_date_time: Instant = field(name="createdDateTime")
+    modification_date_time: Instant = field(name="modificationDateTime")
     object_type: str = field(name="objectType", default="")
 
     client_id: Name = field(name="clientID")

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from datetime import datetime
-
 from msgspec import field
 from msgspec.structs import force_setattr
 
-from openadr_profiles.v31.common import Name, ObjectID, Target, ValuesMap, Wire, distinct
+from openadr_profiles.v31.common import Instant, Name, ObjectID, Target, ValuesMap, Wire, distinct
 
 
 class VenResourceRequest(Wire, frozen=True, kw_only=True, tag_field="objectType", tag="VEN_RESOURCE_REQUEST"):
@@ -35,8 +33,8 @@ class Resource(Wire, frozen=True, kw_only=True):
     """A resource as the VTN returns it."""
 
     id: ObjectID
-    created_date_time: datetime = field(name="createdDateTime")
-    modification_date_time: datetime = field(name="modificationDateTime")
+    created_date_time: Instant = field(name="createdDateTime")
+    modification_date_time: Instant = field(name="modificationDateTime")
     object_type: str = field(name="objectType", default="")
 
     client_id: Name = field(name="clientID")

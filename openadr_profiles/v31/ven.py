@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from datetime import datetime
-
 from msgspec import field
 from msgspec.structs import force_setattr
 
-from openadr_profiles.v31.common import Name, ObjectID, Target, ValuesMap, Wire, distinct
+from openadr_profiles.v31.common import Instant, Name, ObjectID, Target, ValuesMap, Wire, distinct
 
 
 class VenVenRequest(Wire, frozen=True, kw_only=True, tag_field="objectType", tag="VEN_VEN_REQUEST"):
@@ -33,8 +31,8 @@ class Ven(Wire, frozen=True, kw_only=True):
     """A ven as the VTN returns it; ``object_type`` is VEN (VEN-009), other servers say other words (R-21)."""
 
     id: ObjectID
-    created_date_time: datetime = field(name="createdDateTime")
-    modification_date_time: datetime = field(name="modificationDateTime")
+    created_date_time: Instant = field(name="createdDateTime")
+    modification_date_time: Instant = field(name="modificationDateTime")
     object_type: str = field(name="objectType", default="")
 
     client_id: Name = field(name="clientID")
