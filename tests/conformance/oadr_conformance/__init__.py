@@ -1,0 +1,39 @@
+"""Black-box conformance checks for any OpenADR 3.1 VTN.
+
+Speaks HTTP to a base URL and nothing else; it imports no part of a server. `python -m` users go through the command
+`oadr conformance`; from Python:
+
+    subject = Subject("https://vtn.example/openadr3/3.1.0", bl=..., ven=..., ven2=...)
+    result = await run(subject, ALL)
+    print(result.total)
+"""
+
+from oadr_conformance.checks import ALL
+from oadr_conformance.errors import ConformanceError, Misused, Refused, Unreachable
+from oadr_conformance.profile import PROFILES, SWITCHES, Profile, profile_of
+from oadr_conformance.registry import Check, Level, select
+from oadr_conformance.runner import Outcome, Result, Run, judge, opened, run
+from oadr_conformance.session import Credential, Subject
+
+__all__ = [
+    "ALL",
+    "PROFILES",
+    "SWITCHES",
+    "Check",
+    "ConformanceError",
+    "Credential",
+    "Level",
+    "Misused",
+    "Outcome",
+    "Profile",
+    "Refused",
+    "Result",
+    "Run",
+    "Subject",
+    "Unreachable",
+    "judge",
+    "opened",
+    "profile_of",
+    "run",
+    "select",
+]

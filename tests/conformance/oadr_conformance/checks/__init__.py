@@ -1,0 +1,48 @@
+"""Every check, in the order of the requirement catalogue."""
+
+from typing import Final
+
+from oadr_conformance.checks import (
+    auth,
+    compat,
+    etag,
+    event,
+    gen,
+    matrix,
+    obj,
+    page,
+    priv,
+    problem,
+    program,
+    report,
+    resource,
+    subs,
+    time,
+    token,
+    ven,
+)
+from oadr_conformance.registry import Check
+
+ALL: Final[tuple[Check, ...]] = tuple(
+    check
+    for module in (
+        gen,
+        matrix,
+        auth,
+        token,
+        problem,
+        page,
+        obj,
+        program,
+        event,
+        report,
+        ven,
+        resource,
+        priv,
+        subs,
+        time,
+        etag,
+        compat,
+    )
+    for check in module.area.checks
+)

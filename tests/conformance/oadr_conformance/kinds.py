@@ -1,0 +1,204 @@
+"""The six kinds of objects in one table, so that what holds for all of them is written once."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any, Final, Protocol
+
+from oadr_conformance import bodies
+from oadr_conformance.bodies import ATTRIBUTE, COLLECTIONS, EVENT_DESCRIPTOR, PERIOD, REPORT_DESCRIPTOR, REPORT_REQUEST
+from oadr_conformance.probe import Actor, Probe
+from oadr_conformance.wire import Answer, Obj
+
+Query = dict[str, str]
+
+
+class Make(Protocol):
+    """Seeds one object with these members."""
+
+    def __call__(self, t: Probe, **members: Any) -> Awaitable[Obj]: ...
+
+
+@dataclass(frozen=True)
+class Kind:
+    """One kind of object and how to get specimens of it."""
+
+    name: str
+    """`program`, `event`, ..."""
+    needs: str
+    """What a check that writes this kind needs."""
+    make: Make
+    full: Callable[[Probe], Awaitable[Obj]]
+    """A request body with every member of the standard, what it refers to being seeded."""
+    several: Callable[[Probe, int], Awaitable[tuple[list[Obj], Query]]]
+    """Seeds n objects, in that order, and gives the query that finds these and no others."""
+    text: str
+    """A member that takes a free text of 1..128 characters and may be changed at will."""
+
+    @property
+    def path(self) -> str:
+        """Path of the collection."""
+        return COLLECTIONS[self.name]
+
+    @property
+    def object_type(self) -> str:
+        """The word in `objectType`."""
+        return self.name.upper()
+
+    def writer(self, t: Probe) -> Actor:
+        """Who creates and changes it in these checks: business logic, or the VEN for reports."""
+        return t.ven if self.name == "report" else t.bl
+
+    def at(self, obj: Obj) -> str:
+        """Path of one object."""
+        return f"{self.path}/{obj['id']}"
+
+    def as_request(self, obj: Obj, **changes: Any) -> Obj:
+        """What was read as the body of a PUT that changes these members; members the VTN writes are ignored there."""
+        forms = {"ven": "BL_VEN_REQUEST", "resource": "BL_RESOURCE_REQUEST"}
+        return {**obj, "objectType": forms.get(self.name, self.object_type), **changes}
+
+    async def create(self, t: Probe, body: object) -> Answer:
+        """POST as the writer."""
+        return await self.writer(t).post(self.path, body)
+
+    async def replace(self, t: Probe, obj: Obj, body: object) -> Answer:
+        """PUT as the writer."""
+        return await self.writer(t).put(self.at(obj), body)
+
+    async def seed(self, t: Probe, body: Obj) -> Obj:
+        """Create it because the check needs it."""
+        return await t.seed(self.writer(t), self.path, body)
+
+    async def read(self, t: Probe, obj: Obj) -> Obj:
+        """GET as business logic."""
+        return (await t.bl.get(self.at(obj))).expect(200).object()
+
+
+async def _full_program(t: Probe) -> Obj:
+    return {
+        "programName": t.name("program"),
+        "intervalPeriod": PERIOD,
+        "programDescriptions": [{"URL": "https://example.com/programs/tou"}],
+        "payloadDescriptors": [EVENT_DESCRIPTOR, REPORT_DESCRIPTOR],
+        "attributes": [ATTRIBUTE],
+        "targets": ["group-a", "group-b"],
+    }
+
+
+async def _full_event(t: Probe) -> Obj:
+    return {
+        "programID": (await t.program())["id"],
+        "eventName": "evening peak",
+        "duration": "PT4H",
+        "priority": 2,
+        "targets": ["group-a", "group-b"],
+        "reportDescriptors": [REPORT_REQUEST],
+        "payloadDescriptors": [EVENT_DESCRIPTOR],
+        "intervalPeriod": PERIOD,
+        "intervals": [bodies.interval(0, intervalPeriod=PERIOD), bodies.interval(1, 0.25)],
+    }
+
+
+async def _full_report(t: Probe) -> Obj:
+    measured = bodies.interval(0, 2.5, "USAGE", intervalPeriod=PERIOD)
+    return {
+        "eventID": (await t.event())["id"],
+        "clientName": "conformance",
+        "reportName": "battery",
+        "payloadDescriptors": [REPORT_DESCRIPTOR],
+        "resources": [{"resourceName": "heat pump", "intervalPeriod": PERIOD, "intervals": [measured]}],
+    }
+
+
+async def _full_subscription(t: Probe) -> Obj:
+    entry = bodies.operation(t.callback_url, bearerToken="letmein")
+    return {
+        "clientName": t.name("client"),
+        "programID": (await t.program())["id"],
+        "objectOperations": [entry],
+        "targets": ["group-a"],
+    }
+
+
+async def _full_ven(t: Probe) -> Obj:
+    return bodies.bl_ven(t.name("client"), t.name("ven"), targets=["group-a"], attributes=[ATTRIBUTE])
+
+
+async def _full_resource(t: Probe) -> Obj:
+    ven = await t.some_ven()
+    name = t.name("resource")
+    return bodies.bl_resource(ven["clientID"], ven["id"], name, targets=["group-a"], attributes=[ATTRIBUTE])
+
+
+async def _programs(t: Probe, count: int) -> tuple[list[Obj], Query]:
+    target = t.name("target")
+    return [await t.program(targets=[target]) for _ in range(count)], {"targets": target}
+
+
+async def _events(t: Probe, count: int) -> tuple[list[Obj], Query]:
+    program = await t.program()
+    return [await t.event(program) for _ in range(count)], {"programID": program["id"]}
+
+
+async def _reports(t: Probe, count: int) -> tuple[list[Obj], Query]:
+    event = await t.event()
+    return [await t.report(t.ven, event) for _ in range(count)], {"eventID": event["id"]}
+
+
+async def _subscriptions(t: Probe, count: int) -> tuple[list[Obj], Query]:
+    client = t.name("client")
+    return [await t.subscription(t.bl, clientName=client) for _ in range(count)], {"clientName": client}
+
+
+async def _vens(t: Probe, count: int) -> tuple[list[Obj], Query]:
+    target = t.name("target")
+    return [await t.some_ven(targets=[target]) for _ in range(count)], {"targets": target}
+
+
+async def _resources(t: Probe, count: int) -> tuple[list[Obj], Query]:
+    ven = await t.some_ven()
+    return [await t.resource(ven) for _ in range(count)], {"venID": ven["id"]}
+
+
+async def _make_program(t: Probe, **members: Any) -> Obj:
+    return await t.program(**members)
+
+
+async def _make_event(t: Probe, **members: Any) -> Obj:
+    return await t.event(**members)
+
+
+async def _make_report(t: Probe, **members: Any) -> Obj:
+    return await t.report(t.ven, **members)
+
+
+async def _make_subscription(t: Probe, **members: Any) -> Obj:
+    return await t.subscription(t.bl, **members)
+
+
+async def _make_ven(t: Probe, **members: Any) -> Obj:
+    return await t.some_ven(**members)
+
+
+async def _make_resource(t: Probe, **members: Any) -> Obj:
+    return await t.resource(await t.some_ven(), **members)
+
+
+KINDS: Final[dict[str, Kind]] = {
+    kind.name: kind
+    for kind in (
+        Kind("program", "", _make_program, _full_program, _programs, "programName"),
+        Kind("event", "", _make_event, _full_event, _events, "eventName"),
+        Kind("report", "ven", _make_report, _full_report, _reports, "clientName"),
+        Kind("subscription", "", _make_subscription, _full_subscription, _subscriptions, "clientName"),
+        Kind("ven", "", _make_ven, _full_ven, _vens, "venName"),
+        Kind("resource", "", _make_resource, _full_resource, _resources, "resourceName"),
+    )
+}
+
+
+def needs_of(kind: Kind) -> str:
+    """For `Area.each`: what a check that writes this kind needs."""
+    return kind.needs

@@ -1,0 +1,275 @@
+"""What a check works with: clients in their roles, data of its own, and a clean table afterwards."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import quote, urlencode
+
+from multidict import CIMultiDict
+
+from oadr_conformance import bodies
+from oadr_conformance.errors import Mismatch, SeedFailed, Skipped, Unreachable
+from oadr_conformance.profile import Profile
+from oadr_conformance.session import Credential, Session, is_ours
+from oadr_conformance.wire import Answer, Exchange, Headers, Obj, Query, Step
+
+BAD_TOKEN = "bad_token"
+_PAGES = 40
+
+
+@dataclass(frozen=True)
+class Made:
+    """An object that is to be deleted when the check is over, and by whom."""
+
+    path: str
+    by: Actor
+
+
+class Actor:
+    """One client of the VTN; every request is recorded and every object it creates is deleted after the check."""
+
+    def __init__(self, probe: Probe, name: str, credential: Credential | None, scope: str = "") -> None:
+        self.name = name
+        self._probe = probe
+        self._credential = credential
+        self._scope = scope
+
+    @property
+    def client_id(self) -> str:
+        """The client identifier the VTN knows this client by."""
+        known = self._probe.session.client_ids.get(self.name)
+        if not known:
+            raise Skipped(f"the client identifier of {self.name} is not known: the VTN lets it register no ven")
+        return known
+
+    async def token(self) -> str:
+        """A valid token of this client."""
+        if self._credential is None:
+            raise RuntimeError(f"{self.name} has no token")
+        return await self._probe.session.token(self._credential, self._scope)
+
+    async def get(self, path: str, query: Query = (), headers: Headers | None = None) -> Answer:
+        """GET below the API prefix, or at an absolute URL."""
+        return await self.send("GET", path, query=query, headers=headers)
+
+    async def post(self, path: str, body: object = None, headers: Headers | None = None) -> Answer:
+        """POST; bytes go out as they are, anything else as JSON."""
+        return await self.send("POST", path, body=body, headers=headers)
+
+    async def put(self, path: str, body: object = None, headers: Headers | None = None) -> Answer:
+        """PUT, see `post`."""
+        return await self.send("PUT", path, body=body, headers=headers)
+
+    async def delete(self, path: str, headers: Headers | None = None) -> Answer:
+        """DELETE."""
+        return await self.send("DELETE", path, headers=headers)
+
+    async def send(
+        self,
+        method: str,
+        path: str,
+        *,
+        query: Query = (),
+        body: object = None,
+        headers: Headers | None = None,
+        step: Step | None = None,
+    ) -> Answer:
+        """Any request. A header given here replaces the usual one; an empty value leaves it out."""
+        probe = self._probe
+        raw = body if isinstance(body, bytes) else b"" if body is None else json.dumps(body).encode()
+        sent: CIMultiDict[str] = CIMultiDict({"Accept": "application/json"})
+        if body is not None:
+            sent["Content-Type"] = "application/json"
+        if self._credential is not None:
+            sent["Authorization"] = f"Bearer {await self.token()}"
+        if headers:
+            for name in headers:
+                sent.popall(name, None)
+            sent.extend(headers)
+            for name in [name for name, value in headers.items() if not value]:
+                sent.popall(name, None)
+        url = path if "://" in path else probe.session.base + path
+        pairs = list(query.items()) if isinstance(query, Mapping) else list(query)
+        if pairs:
+            url += "?" + urlencode(pairs, doseq=True)
+        exchange = probe.session.exchange(step or probe.step, self.name, method, url, sent, raw, probe.key)
+        probe.log.append(exchange)
+        answer = await probe.session.wire.send(exchange)
+        self._note(method, path, answer)
+        return answer
+
+    def _note(self, method: str, path: str, answer: Answer) -> None:
+        if method == "POST" and answer.status == 201 and path in bodies.COLLECTIONS.values():
+            try:
+                made = str(answer.object()["id"])
+            except (Mismatch, KeyError):
+                return  # the check will say what is wrong with this answer
+            self._probe.made.append(Made(f"{path}/{quote(made, safe='')}", self._deleter(path)))
+        if method == "DELETE" and answer.status == 200:
+            self._probe.made = [made for made in self._probe.made if made.path != path]
+
+    def _deleter(self, path: str) -> Actor:
+        return self if path == "/reports" else self._probe.bl
+
+
+class Probe:
+    """One check's view of the VTN under test."""
+
+    def __init__(self, session: Session, key: str, needs: frozenset[str]) -> None:
+        self.session = session
+        self.key = key
+        self.step = Step.CHECK
+        self.log: list[Exchange] = []
+        self.made: list[Made] = []
+        self._needs = needs
+        subject = session.subject
+        self.bl = Actor(self, "BL", subject.bl)
+        self._ven = Actor(self, "VEN 1", subject.ven)
+        self._ven2 = Actor(self, "VEN 2", subject.ven2)
+        self._stranger = Actor(self, "VEN 3", subject.stranger) if subject.stranger else self._ven2
+        self.nobody = Actor(self, "nobody", None)
+        self.impostor = Actor(self, "bad token", Credential(token=BAD_TOKEN))
+
+    @property
+    def profile(self) -> Profile:
+        """How the VTN says it is configured."""
+        return self.session.profile
+
+    @property
+    def ven(self) -> Actor:
+        """The first VEN; it has no ven object until `enrol`."""
+        self._need("ven")
+        return self._ven
+
+    @property
+    def ven2(self) -> Actor:
+        """The second VEN."""
+        self._need("ven2")
+        return self._ven2
+
+    @property
+    def stranger(self) -> Actor:
+        """A VEN that gets no ven object; the second VEN, unless credentials of a third were given."""
+        self._need("ven2")
+        return self._stranger
+
+    @property
+    def callback_url(self) -> str:
+        """A URL the VTN accepts for callbacks.
+
+        Raises:
+            Skipped: the VTN verifies URLs and none was given that answers.
+        """
+        if self.session.subject.callback_url:
+            return self.session.subject.callback_url
+        if self.profile.verify_echo:
+            raise Skipped("needs --callback-url (one that answers the echo challenge) or webhook.verify_echo=false")
+        return "https://example.com/callback"
+
+    def same(self, what: str, got: object, expected: object) -> None:
+        """Like `Answer.same`, for a fact put together from several answers."""
+        Answer(self.log[-1]).same(what, got, expected)
+
+    def scoped(self, actor: Actor, scope: str) -> Actor:
+        """The same client with a token that holds only these scopes."""
+        self._need("secret")
+        return Actor(self, actor.name, actor._credential, scope)
+
+    def name(self, kind: str = "x") -> str:
+        """A name nobody else uses."""
+        return self.session.name(kind)
+
+    async def seed(self, actor: Actor, path: str, body: Obj) -> Obj:
+        """Create an object the check needs.
+
+        Raises:
+            SeedFailed: the VTN does not create it.
+        """
+        answer = await actor.send("POST", path, body=body, step=Step.SEED)
+        try:
+            return answer.expect(201).object()
+        except Mismatch as mismatch:
+            raise SeedFailed(f"to create {path} for the check", mismatch.got, mismatch.exchange) from mismatch
+
+    async def program(self, **members: Any) -> Obj:
+        """A program of our own."""
+        return await self.seed(self.bl, "/programs", bodies.program(self.name("program"), **members))
+
+    async def event(self, program: Obj | None = None, **members: Any) -> Obj:
+        """An event, in a program of its own unless one is given."""
+        program = program or await self.program()
+        return await self.seed(self.bl, "/events", bodies.event(program["id"], **members))
+
+    async def report(self, actor: Actor, event: Obj | None = None, **members: Any) -> Obj:
+        """A report by a VEN, for an event of its own unless one is given."""
+        event = event or await self.event()
+        return await self.seed(actor, "/reports", bodies.report(event["id"], **members))
+
+    async def subscription(self, actor: Actor, **members: Any) -> Obj:
+        """A subscription that never fires, unless its objectOperations are given."""
+        return await self.seed(actor, "/subscriptions", bodies.subscription(self.name("client"), **members))
+
+    async def enrol(self, actor: Actor, **members: Any) -> Obj:
+        """The ven object of a VEN, made by business logic so that it can have targets."""
+        body = bodies.bl_ven(actor.client_id, self.name("ven"), **members)
+        try:
+            return await self.seed(self.bl, "/vens", body)
+        except SeedFailed as failure:
+            if failure.exchange is None or failure.exchange.status != 409:
+                raise
+            await self._forget(actor)
+            return await self.seed(self.bl, "/vens", body)
+
+    async def some_ven(self, **members: Any) -> Obj:
+        """A ven object of a client that exists only by name."""
+        return await self.seed(self.bl, "/vens", bodies.bl_ven(self.name("client"), self.name("ven"), **members))
+
+    async def resource(self, ven: Obj, **members: Any) -> Obj:
+        """A resource of a ven, made by business logic."""
+        body = bodies.bl_resource(ven["clientID"], ven["id"], self.name("resource"), **members)
+        return await self.seed(self.bl, "/resources", body)
+
+    async def own_resource(self, actor: Actor, ven: Obj, **members: Any) -> Obj:
+        """A resource that a VEN made itself."""
+        return await self.seed(actor, "/resources", bodies.ven_resource(ven["id"], self.name("resource"), **members))
+
+    async def all(self, actor: Actor, path: str, query: Query = ()) -> list[Obj]:
+        """Every object of a search, page by page."""
+        pairs = list(query.items()) if isinstance(query, Mapping) else list(query)
+        found: list[Obj] = []
+        for page in range(_PAGES):
+            answer = await actor.get(path, [*pairs, ("skip", str(50 * page)), ("limit", "50")])
+            items = answer.expect(200).array()
+            found += items
+            if len(items) < 50:
+                break
+        return found
+
+    async def clean_up(self) -> list[str]:
+        """Delete everything the check created, newest first; what could not be deleted, in words."""
+        self.step = Step.CLEANUP
+        problems = []
+        while self.made:
+            made = self.made.pop()
+            try:
+                answer = await made.by.delete(made.path)
+            except Unreachable as error:
+                problems.append(str(error))
+                continue
+            if answer.status not in {200, 404}:
+                problems.append(f"DELETE {made.path}: {answer.status}")
+        return problems
+
+    async def _forget(self, actor: Actor) -> None:
+        """Delete the ven an interrupted run of ours has left for this client."""
+        found = await actor.send("GET", "/vens", step=Step.SEED)
+        for ven in found.expect(200).array():
+            if is_ours(ven, "venName"):
+                await self.bl.send("DELETE", f"/vens/{ven['id']}", step=Step.SEED)
+
+    def _need(self, need: str) -> None:
+        if need not in self._needs:
+            raise RuntimeError(f"{self.key} uses {need} and does not say so")

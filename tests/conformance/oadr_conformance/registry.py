@@ -1,0 +1,154 @@
+"""A check: one small question to a VTN, tied to the requirement that decides the right answer."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING, Final, TypeVar
+
+from oadr_conformance.errors import Misused
+
+if TYPE_CHECKING:
+    from oadr_conformance.probe import Probe
+
+T = TypeVar("T")
+Body = Callable[["Probe"], Awaitable[None]]
+
+
+class Level(StrEnum):
+    """How binding a requirement is (RFC 2119)."""
+
+    MUST = "MUST"
+    SHOULD = "SHOULD"
+    MAY = "MAY"
+
+
+MUST, SHOULD, MAY = Level
+
+NEEDS: Final[Mapping[str, str]] = {
+    "bl": "business logic",
+    "ven": "a VEN",
+    "ven2": "a second VEN",
+    "secret": "client id and secret (a token alone cannot ask for fewer scopes)",
+    "callback": "a callback URL the VTN accepts",
+    "expired": "an expired token",
+}
+
+
+@dataclass(frozen=True)
+class Check:
+    """One question to a VTN; `requirement` is the line that decides, `also` are lines it covers on the way."""
+
+    requirement: str
+    case: str
+    also: tuple[str, ...]
+    level: Level
+    sentence: str
+    section: str
+    needs: frozenset[str]
+    body: Body
+
+    @property
+    def key(self) -> str:
+        """What names this check and no other: `PAGE-008/bad paging: limit=51`."""
+        return f"{self.requirement}/{self.case}"
+
+    @property
+    def requirements(self) -> tuple[str, ...]:
+        """Every requirement this check speaks for."""
+        return (self.requirement, *self.also)
+
+    @property
+    def area(self) -> str:
+        """The group of the requirement: `PAGE` for `PAGE-008`."""
+        return self.requirement.partition("-")[0]
+
+    def matches(self, patterns: Iterable[str]) -> bool:
+        """Whether one of the patterns (an area, a requirement, a key, with `*` and `?`) names this check."""
+        names = (self.area, *self.requirements, self.key)
+        return any(fnmatchcase(name.upper(), pattern.upper()) for pattern in patterns for name in names)
+
+
+class Area:
+    """The checks of one module. The first sentence of a check's docstring is the sentence the check rests on."""
+
+    def __init__(self, section: str) -> None:
+        self.section = section
+        self.checks: list[Check] = []
+
+    def check(
+        self, requirements: str, level: Level = MUST, *, needs: str = "", section: str = ""
+    ) -> Callable[[Body], Body]:
+        """Register one check; `requirements` are IDs parted by blanks, the first decides the key."""
+
+        def register(body: Body) -> Body:
+            self._add(requirements, _title(body), level, needs, section, _sentence(body), body)
+            return body
+
+        return register
+
+    def each(
+        self,
+        requirements: str,
+        cases: Mapping[str, T],
+        level: Level = MUST,
+        *,
+        needs: str | Callable[[T], str] = "",
+        section: str = "",
+    ) -> Callable[[Callable[[Probe, T], Awaitable[None]]], Callable[[Probe, T], Awaitable[None]]]:
+        """Register one check per case; the case's value is the second argument, its name is part of the key."""
+
+        def register(body: Callable[[Probe, T], Awaitable[None]]) -> Callable[[Probe, T], Awaitable[None]]:
+            sentence = _sentence(body)
+            for name, value in cases.items():
+                wanted = needs if isinstance(needs, str) else needs(value)
+                case = f"{_title(body)}: {name}"
+                self._add(requirements, case, level, wanted, section, sentence, _bound(body, value))
+            return body
+
+        return register
+
+    def _add(
+        self, requirements: str, case: str, level: Level, needs: str, section: str, sentence: str, body: Body
+    ) -> None:
+        first, *also = requirements.split()
+        wanted = frozenset(needs.split()) | {"bl"}
+        if unknown := wanted - NEEDS.keys():
+            raise ValueError(f"{first}: unknown needs {sorted(unknown)}")
+        self.checks.append(Check(first, case, tuple(also), level, sentence, section or self.section, wanted, body))
+
+
+def select(checks: Iterable[Check], patterns: Iterable[str]) -> list[Check]:
+    """The checks that one of the patterns names; all of them without patterns.
+
+    Raises:
+        Misused: a pattern names nothing.
+    """
+    checks, patterns = list(checks), list(patterns)
+    if not patterns:
+        return checks
+    for pattern in patterns:
+        if not any(check.matches([pattern]) for check in checks):
+            raise Misused(f"no check is named {pattern!r}; 'list' shows them")
+    return [check for check in checks if check.matches(patterns)]
+
+
+def _bound(body: Callable[[Probe, T], Awaitable[None]], value: T) -> Body:
+    async def run(probe: Probe) -> None:
+        await body(probe, value)
+
+    return run
+
+
+def _title(body: Callable[..., object]) -> str:
+    return body.__name__.replace("_", " ")
+
+
+def _sentence(body: Callable[..., object]) -> str:
+    text = inspect.getdoc(body)
+    if not text:
+        raise ValueError(f"{body.__qualname__} has no docstring, so nobody knows what it rests on")
+    return " ".join(text.split())

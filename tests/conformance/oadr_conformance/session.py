@@ -1,0 +1,169 @@
+"""What a whole run shares: the VTN's address, who the clients are, their tokens, and the names the run gives."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from itertools import count
+from pathlib import Path
+from urllib.parse import urlencode
+
+from multidict import CIMultiDict
+from yarl import URL
+
+from oadr_conformance.errors import Misused, Refused, Skipped
+from oadr_conformance.profile import DEFAULT, Profile
+from oadr_conformance.wire import Answer, Exchange, Obj, Step, Wire
+
+PREFIX = "conformance-"
+_FORM = "application/x-www-form-urlencoded"
+
+
+@dataclass(frozen=True)
+class Credential:
+    """A bearer token, or a client id and secret that fetch one."""
+
+    token: str = field(default="", repr=False)
+    client_id: str = ""
+    client_secret: str = field(default="", repr=False)
+
+    @classmethod
+    def parse(cls, text: str) -> Credential:
+        """`ID:SECRET`, a bearer token, or `@FILE` with either.
+
+        Raises:
+            Misused: the text is empty or the file cannot be read.
+        """
+        if text.startswith("@"):
+            try:
+                text = Path(text[1:]).read_text(encoding="utf-8").strip()
+            except OSError as error:
+                raise Misused(f"cannot read the credential file {text[1:]}: {error.strerror}") from error
+        client_id, colon, secret = text.strip().partition(":")
+        if not client_id or (colon and not secret):
+            raise Misused("a credential is ID:SECRET, a bearer token, or @FILE with either")
+        return cls(client_id=client_id, client_secret=secret) if colon else cls(token=client_id)
+
+    @property
+    def secrets(self) -> list[str]:
+        """What must not be printed."""
+        return [text for text in (self.token, self.client_secret) if text]
+
+
+@dataclass(frozen=True)
+class Subject:
+    """The VTN under test and the credentials it gave us."""
+
+    url: str
+    bl: Credential
+    ven: Credential
+    ven2: Credential
+    stranger: Credential | None = None
+    expired_token: str = ""
+    callback_url: str = ""
+    profile: Profile = DEFAULT
+    verify_tls: bool = True
+    product: str = ""
+    version: str = ""
+
+    @property
+    def base(self) -> str:
+        """The API prefix; an origin alone stands for the default prefix of 3.1."""
+        url = self.url.rstrip("/")
+        if not url.startswith(("http://", "https://")):
+            raise Misused(f"not an http or https URL: {self.url!r}")
+        return url if URL(url).path.strip("/") else f"{url}/openadr3/3.1.0"
+
+
+class Session:
+    """One run against one VTN."""
+
+    def __init__(self, subject: Subject, wire: Wire) -> None:
+        self.subject = subject
+        self.wire = wire
+        self.base = subject.base
+        self.origin = str(URL(self.base).origin())
+        self.tag = PREFIX + secrets.token_hex(3)
+        self.client_ids: dict[str, str] = {}
+        self.secrets: list[str] = []
+        self.token_url = f"{self.base}/auth/token"
+        self._tokens: dict[tuple[str, str], tuple[str, float]] = {}
+        self._numbers = count(1)
+        self._requests = count(1)
+        for credential in (subject.bl, subject.ven, subject.ven2, subject.stranger):
+            self.secrets += credential.secrets if credential else []
+
+    @property
+    def profile(self) -> Profile:
+        """How the VTN says it is configured."""
+        return self.subject.profile
+
+    def name(self, kind: str = "x") -> str:
+        """A name nobody else uses: recognisable as ours, unique over all runs."""
+        return f"{self.tag}-{kind}-{next(self._numbers)}"
+
+    def exchange(
+        self, step: Step, actor: str, method: str, url: str, headers: Mapping[str, str], body: bytes, check: str = ""
+    ) -> Exchange:
+        """A request ready to be sent, with an id that a server's log can be searched for."""
+        sent = CIMultiDict(headers)
+        sent.setdefault("User-Agent", "oadr-conformance")
+        sent.setdefault("X-Request-Id", request_id(step, check, next(self._requests)))
+        return Exchange(step, actor, method, url, sent, body)
+
+    async def fetch_token(self, credential: Credential, scope: str = "", step: Step = Step.PREPARE) -> Answer:
+        """Ask the token endpoint for a token of this client, with fewer scopes if `scope` names them."""
+        form = {
+            "grant_type": "client_credentials",
+            "client_id": credential.client_id,
+            "client_secret": credential.client_secret,
+        }
+        if scope:
+            form["scope"] = scope
+        exchange = self.exchange(
+            step, credential.client_id, "POST", self.token_url, {"Content-Type": _FORM}, urlencode(form).encode()
+        )
+        answer = await self.wire.send(exchange)
+        if answer.status == 200:
+            self.secrets.append(str(answer.object().get("access_token")))
+        return answer
+
+    async def token(self, credential: Credential, scope: str = "") -> str:
+        """A valid token of this client.
+
+        Raises:
+            Refused: the token endpoint does not accept the client.
+            Skipped: the client has no secret to ask for `scope` with, or may not have it.
+        """
+        if credential.token:
+            if scope:
+                raise Skipped("only a client id and secret can ask for a token with other scopes")
+            return credential.token
+        cached, until = self._tokens.get((credential.client_id, scope), ("", 0.0))
+        if until > time.monotonic():
+            return cached
+        answer = await self.fetch_token(credential, scope)
+        if answer.status != 200:
+            if scope:
+                raise Skipped(f"the VTN gives {credential.client_id} no token for scope {scope!r}: {answer.text[:200]}")
+            raise Refused(
+                f"{self.token_url} refuses client {credential.client_id}: {answer.status} {answer.text[:200]}"
+            )
+        body = answer.object()
+        token = str(body["access_token"])
+        lifetime = float(body.get("expires_in", 3600))
+        self._tokens[credential.client_id, scope] = token, time.monotonic() + lifetime * 0.9 - 10
+        return token
+
+
+def request_id(step: Step, check: str, number: int) -> str:
+    """`conformance.check.PAGE-008.17`: the second part is the step."""
+    safe = "".join(character if character.isalnum() or character in "-_" else "_" for character in check)
+    return f"conformance.{step}.{safe or '-'}.{number}"
+
+
+def is_ours(obj: Obj, name: str) -> bool:
+    """Whether an object carries a name this suite gave, in this run or an earlier one."""
+    return str(obj.get(name, "")).startswith(PREFIX)

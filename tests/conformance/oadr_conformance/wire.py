@@ -1,0 +1,255 @@
+"""Requests and answers as they travel, kept for the report."""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+import json
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, Self, TypeAlias
+
+import aiohttp
+from multidict import CIMultiDict, CIMultiDictProxy
+from yarl import URL
+
+from oadr_conformance.errors import Mismatch, Unreachable
+
+Obj: TypeAlias = dict[str, Any]
+Query: TypeAlias = Mapping[str, str | int | Sequence[str]] | Sequence[tuple[str, str]]
+Headers: TypeAlias = Mapping[str, str] | CIMultiDict[str]
+
+_TIMEOUT = aiohttp.ClientTimeout(total=30, sock_connect=5)
+_SHOWN = 20_000
+_PATIENCE = 5
+_LONGEST_PAUSE_S = 30
+_SECRET = "•••"
+
+
+class Step(StrEnum):
+    """What a request is for; travels in `X-Request-Id`, so that a server's log tells them apart too."""
+
+    PREPARE = "prepare"
+    SEED = "seed"
+    CHECK = "check"
+    CLEANUP = "cleanup"
+
+
+@dataclass(slots=True)
+class Exchange:
+    """One request and what came back."""
+
+    step: Step
+    actor: str
+    method: str
+    url: str
+    request_headers: CIMultiDict[str]
+    request_body: bytes
+    status: int = 0
+    headers: CIMultiDictProxy[str] = field(default_factory=lambda: CIMultiDictProxy(CIMultiDict()))
+    body: bytes = b""
+    seconds: float = 0.0
+    problem: str = ""
+
+    def lines(self) -> tuple[str, str]:
+        """The request and the answer as text, both as they went over the wire."""
+        asked = [f"{self.method} {self.url}", *_header_lines(self.request_headers)]
+        if self.request_body:
+            asked += ["", _text(self.request_body)]
+        if self.problem:
+            return "\n".join(asked), self.problem
+        told = [f"HTTP {self.status}", *_header_lines(self.headers)]
+        if self.body:
+            told += ["", _text(decoded(self.headers, self.body))]
+        return "\n".join(asked), "\n".join(told)
+
+    def summary(self) -> str:
+        """One line: who asked what, and the status."""
+        return f"{self.actor}: {self.method} {URL(self.url).path_qs} -> {self.problem or self.status}"
+
+
+class Answer:
+    """What the VTN said, with the expectations every check shares; each raises `Mismatch` when it does not hold."""
+
+    def __init__(self, exchange: Exchange) -> None:
+        self.exchange = exchange
+
+    @property
+    def status(self) -> int:
+        """HTTP status."""
+        return self.exchange.status
+
+    @property
+    def headers(self) -> CIMultiDictProxy[str]:
+        """Headers as they arrived."""
+        return self.exchange.headers
+
+    @property
+    def text(self) -> str:
+        """The body, inflated, as text."""
+        return decoded(self.headers, self.exchange.body).decode("utf-8", "replace")
+
+    def fail(self, expected: str, got: object) -> Mismatch:
+        """The mismatch to raise for this answer."""
+        return Mismatch(expected, got if isinstance(got, str) else shown(got), self.exchange)
+
+    def expect(self, *statuses: int) -> Answer:
+        """The status is one of these."""
+        if self.status not in statuses:
+            raise self.fail("status " + " or ".join(map(str, statuses)), f"status {self.status}")
+        return self
+
+    def json(self) -> Any:
+        """The body as JSON."""
+        try:
+            return json.loads(self.text)
+        except ValueError:
+            raise self.fail("a JSON body", self.text[:200] or "an empty body") from None
+
+    def object(self) -> Obj:
+        """The body is one JSON object."""
+        value = self.json()
+        if not isinstance(value, dict):
+            raise self.fail("one JSON object", value)
+        return value
+
+    def array(self) -> list[Obj]:
+        """The body is a JSON array of objects."""
+        value = self.json()
+        if not isinstance(value, list) or not all(isinstance(item, dict) for item in value):
+            raise self.fail("a JSON array of objects", value)
+        return value
+
+    def ids(self) -> list[str]:
+        """The ids of the objects in an array, in order."""
+        return [str(item.get("id")) for item in self.array()]
+
+    def same(self, what: str, got: Any, expected: Any) -> None:
+        """`got` is exactly `expected`: kinds of numbers count, order of members does not."""
+        if not identical(got, expected):
+            raise self.fail(f"{what} to be {shown(expected)}", shown(got))
+
+    def has(self, **members: Any) -> Obj:
+        """The object has these members with exactly these values."""
+        value = self.object()
+        for name, expected in members.items():
+            if name not in value:
+                raise self.fail(f"a member {name} = {shown(expected)}", f"no such member in {shown(value)}")
+            self.same(name, value[name], expected)
+        return value
+
+    def true(self, holds: Any, expected: str, got: Any) -> None:
+        """A fact about this answer holds."""
+        if not holds:
+            raise self.fail(expected, got)
+
+    def header(self, name: str, expected: str = "") -> str:
+        """The header is there, and contains `expected` (case does not count)."""
+        got = ", ".join(self.headers.getall(name, []))
+        if name not in self.headers or expected.lower() not in got.lower():
+            raise self.fail(f"header {name}{f' with {expected}' if expected else ''}", got or "no such header")
+        return got
+
+
+class Wire:
+    """One HTTP client for the whole run. It follows no redirect, inflates nothing and adds no header of its own."""
+
+    def __init__(self, verify_tls: bool = True) -> None:
+        self._connector = aiohttp.TCPConnector(limit=250, ssl=verify_tls)
+        self._session: aiohttp.ClientSession | None = None
+
+    async def __aenter__(self) -> Self:
+        self._session = aiohttp.ClientSession(
+            connector=self._connector,
+            timeout=_TIMEOUT,
+            auto_decompress=False,
+            cookie_jar=aiohttp.DummyCookieJar(),
+            skip_auto_headers=("Accept", "Accept-Encoding", "User-Agent", "Content-Type"),
+        )
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        if self._session is not None:
+            await self._session.close()
+
+    async def send(self, exchange: Exchange) -> Answer:
+        """Send the request of `exchange` and fill in what came back; a VTN that asks for patience (429) gets it.
+
+        Raises:
+            Unreachable: no complete answer arrived.
+        """
+        answer = await self._send(exchange)
+        for _ in range(_PATIENCE):
+            pause = answer.headers.get("Retry-After", "")
+            if answer.status != 429 or not pause.isdecimal() or int(pause) > _LONGEST_PAUSE_S:
+                break
+            await asyncio.sleep(int(pause))
+            answer = await self._send(exchange)
+        return answer
+
+    async def _send(self, exchange: Exchange) -> Answer:
+        if self._session is None:
+            raise RuntimeError("the wire is used outside of its 'async with'")
+        started = time.perf_counter()
+        try:
+            async with self._session.request(
+                exchange.method,
+                URL(exchange.url, encoded=True),
+                headers=exchange.request_headers,
+                data=exchange.request_body or None,
+                allow_redirects=False,
+            ) as response:
+                exchange.body = await response.read()
+                exchange.status = response.status
+                exchange.headers = response.headers
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            exchange.problem = f"no answer: {str(error) or type(error).__name__}"
+            raise Unreachable(f"{exchange.method} {exchange.url}: {exchange.problem}") from error
+        finally:
+            exchange.seconds = time.perf_counter() - started
+        return Answer(exchange)
+
+
+def identical(left: object, right: object) -> bool:
+    """Equality of JSON values in which `1`, `1.0` and `true` differ."""
+    if type(left) is not type(right):
+        return False
+    if isinstance(left, dict) and isinstance(right, dict):
+        return left.keys() == right.keys() and all(identical(left[key], right[key]) for key in left)
+    if isinstance(left, list) and isinstance(right, list):
+        return len(left) == len(right) and all(map(identical, left, right))
+    return left == right
+
+
+def shown(value: object) -> str:
+    """A value in a message: JSON, cut where it gets long."""
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
+    return text if len(text) <= 300 else f"{text[:300]}… ({len(text)} characters)"
+
+
+def decoded(headers: Mapping[str, str], body: bytes) -> bytes:
+    """The body without its gzip coding."""
+    if headers.get("Content-Encoding", "").lower() != "gzip":
+        return body
+    try:
+        return gzip.decompress(body)
+    except (OSError, EOFError):
+        return body
+
+
+def redacted(text: str, secrets: Sequence[str]) -> str:
+    """The text without any of the secrets."""
+    for secret in secrets:
+        text = text.replace(secret, _SECRET)
+    return text
+
+
+def _header_lines(headers: Mapping[str, str]) -> list[str]:
+    return [f"{name}: {value}" for name, value in headers.items()]
+
+
+def _text(body: bytes) -> str:
+    text = body.decode("utf-8", "replace")
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}… ({len(body)} bytes)"
