@@ -6,6 +6,7 @@ import pwd
 import shutil
 import signal
 import subprocess
+from collections.abc import Sequence
 from itertools import count
 from pathlib import Path
 
@@ -22,8 +23,8 @@ _FAST = ("fsync=off", "full_page_writes=off", "max_connections=200", "shared_buf
 class PostgresServer:
     """PostgreSQL on a TCP port of 127.0.0.1 that stays the same over `stop()` and `start()`; no password is asked."""
 
-    def __init__(self, directory: Path) -> None:
-        """Create the cluster in `directory` (must exist); `start()` runs it."""
+    def __init__(self, directory: Path, *, settings: Sequence[str] = _FAST) -> None:
+        """Create the cluster in `directory` (must exist); `start()` runs it, with `settings` such as `fsync=on`."""
         self.host = "127.0.0.1"
         self.port = free_port()
         self._numbers = count(1)
@@ -39,7 +40,7 @@ class PostgresServer:
             [
                 str(self._programs / "postgres"),
                 *("-D", str(data), "-h", self.host, "-p", str(self.port)),
-                *(part for setting in _FAST for part in ("-c", setting)),
+                *(part for setting in settings for part in ("-c", setting)),
             ],
             log=directory / "postgres.log",
             ready=self._is_ready,
@@ -50,6 +51,11 @@ class PostgresServer:
     def running(self) -> bool:
         """Whether the server process is alive."""
         return self._process.running
+
+    @property
+    def pid(self) -> int | None:
+        """The process id of the server, the parent of all its others; nothing while it is down."""
+        return self._process.pid
 
     def url(self, database: str = "postgres") -> str:
         """The SQLAlchemy URL of a database."""

@@ -1,0 +1,100 @@
+"""What the bench does to a VTN besides loading it: a small client, for preparing."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Iterable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import aiohttp
+
+from bench.documents import as_bytes
+from bench.errors import Unusable
+from bench.wire import Address
+
+_AT_ONCE = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """An answer as it came, packed if it was packed."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
+class Api:
+    """Requests with one token."""
+
+    def __init__(self, session: aiohttp.ClientSession, address: Address, token: str) -> None:
+        self._session = session
+        self._address = address
+        self.token = token
+
+    async def get(self, target: str, headers: Mapping[str, str] | None = None) -> Answer:
+        """Whatever a GET gives, as bytes."""
+        return await self._ask("GET", target, headers=headers)
+
+    async def create(self, target: str, document: Mapping[str, Any]) -> dict[str, Any]:
+        """A new object; raises Unusable if the server will not have it."""
+        return self._made(target, await self._ask("POST", target, body=as_bytes(document)))
+
+    async def create_all(self, target: str, documents: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+        """Several, a few at a time."""
+        room = asyncio.Semaphore(_AT_ONCE)
+
+        async def one(document: Mapping[str, Any]) -> dict[str, Any]:
+            async with room:
+                return await self.create(target, document)
+
+        return list(await asyncio.gather(*map(one, documents)))
+
+    async def delete_all(self, targets: Iterable[str]) -> None:
+        """Remove objects that may be gone already."""
+        room = asyncio.Semaphore(_AT_ONCE)
+
+        async def one(target: str) -> None:
+            async with room:
+                await self._ask("DELETE", target)
+
+        await asyncio.gather(*map(one, targets))
+
+    def _made(self, target: str, answer: Answer) -> dict[str, Any]:
+        if answer.status != 201:
+            raise Unusable(f"POST {self._address.url}{target}: {answer.status} {answer.body[:500]!r}")
+        made: dict[str, Any] = json.loads(answer.body)
+        return made
+
+    async def _ask(
+        self, method: str, target: str, *, headers: Mapping[str, str] | None = None, body: bytes | None = None
+    ) -> Answer:
+        kind = {} if body is None else {"Content-Type": "application/json"}
+        async with self._session.request(
+            method,
+            f"{self._address.url}{target}",
+            data=body,
+            headers={"Authorization": f"Bearer {self.token}", **kind, **(headers or {})},
+            skip_auto_headers=("Accept-Encoding",),
+        ) as answer:
+            return Answer(answer.status, answer.headers, await answer.read())
+
+
+@asynccontextmanager
+async def session() -> AsyncIterator[aiohttp.ClientSession]:
+    """Connections for preparing, which leave bodies as they are."""
+    async with aiohttp.ClientSession(auto_decompress=False, timeout=aiohttp.ClientTimeout(total=120)) as opened:
+        yield opened
+
+
+async def token(opened: aiohttp.ClientSession, url: str, client_id: str, secret: str) -> str:
+    """An access token (client credentials); raises Unusable."""
+    form = {"grant_type": "client_credentials", "client_id": client_id, "client_secret": secret}
+    async with opened.post(url, data=form, skip_auto_headers=("Accept-Encoding",)) as answer:
+        body = await answer.read()
+        if answer.status != 200:
+            raise Unusable(f"POST {url}: {answer.status} {body[:500]!r}")
+        return str(json.loads(body)["access_token"])

@@ -1,0 +1,88 @@
+"""What is stored and sent: a program, events of 24 intervals, reports of 96, vens; and who is to see what."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from collections.abc import Iterator
+from typing import Any, Final
+
+SEEN_EVENTS: Final = 50
+"""How many of the stored events the measured VEN sees, however many there are: one page."""
+
+INTERVALS: Final = 24
+READINGS: Final = 96
+
+WATCHED: Final = "feeder-0"
+"""The target that the measured VEN polls with."""
+
+SPARE: Final = tuple(f"zone-{number}" for number in range(40))
+"""Further targets that it holds, and no event has: asking for some of them is another question with the same answer."""
+
+
+def feeder(number: int, stored: int) -> str:
+    """The target of the ``number``-th of ``stored`` events: every feeder has as many events as one page holds."""
+    return f"feeder-{number % max(1, stored // SEEN_EVENTS)}"
+
+
+def questions() -> Iterator[tuple[str, ...]]:
+    """Sets of targets that are all different for the first 91,390, and all have the same answer for the measured VEN."""
+    return ((WATCHED, *some) for some in itertools.cycle(itertools.combinations(SPARE, 4)))
+
+
+def program(name: str) -> dict[str, Any]:
+    """A program that everybody sees."""
+    return {"programName": name}
+
+
+def event(program_id: str, targets: tuple[str, ...], number: int = 0) -> dict[str, Any]:
+    """A day of hourly prices."""
+    return {
+        "programID": program_id,
+        "eventName": f"day-ahead-{number}",
+        "targets": list(targets),
+        "priority": 2,
+        "payloadDescriptors": [{"objectType": "EVENT_PAYLOAD_DESCRIPTOR", "payloadType": "PRICE", "units": "KWH"}],
+        "intervalPeriod": {"start": "2035-06-01T00:00:00Z", "duration": "PT1H", "randomizeStart": "PT0S"},
+        "intervals": [
+            {"id": hour, "payloads": [{"type": "PRICE", "values": [round(0.1 + (hour + number) % 24 / 100, 2)]}]}
+            for hour in range(INTERVALS)
+        ],
+    }
+
+
+def report(event_id: str, number: int = 0) -> dict[str, Any]:
+    """A day of a meter's quarter hours."""
+    return {
+        "eventID": event_id,
+        "clientName": "home-1",
+        "reportName": f"usage-{number}",
+        "payloadDescriptors": [
+            {
+                "objectType": "REPORT_PAYLOAD_DESCRIPTOR",
+                "payloadType": "USAGE",
+                "units": "KWH",
+                "readingType": "DIRECT_READ",
+            }
+        ],
+        "resources": [
+            {
+                "resourceName": "main-meter",
+                "intervalPeriod": {"start": "2035-06-01T00:00:00Z", "duration": "PT15M"},
+                "intervals": [
+                    {"id": slot, "payloads": [{"type": "USAGE", "values": [round((slot * 7 + number) % 100 / 80, 4)]}]}
+                    for slot in range(READINGS)
+                ],
+            }
+        ],
+    }
+
+
+def ven(name: str, client_id: str, targets: tuple[str, ...]) -> dict[str, Any]:
+    """A ven as business logic enrols it."""
+    return {"objectType": "BL_VEN_REQUEST", "clientID": client_id, "venName": name, "targets": list(targets)}
+
+
+def as_bytes(document: dict[str, Any]) -> bytes:
+    """Compact JSON, as clients send it."""
+    return json.dumps(document, separators=(",", ":")).encode()

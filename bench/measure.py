@@ -1,0 +1,91 @@
+"""Rounds: every subject beside its references in turn, so that what the machine does besides happens to all of them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from statistics import median
+
+from bench.load import Sample
+from bench.processes import Meter
+
+WARM_UP = 0.25
+"""Part of a round's time that is spent before the first one, and not counted."""
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """Something that can be put under load for some seconds. ``meter`` watches the process that carries it."""
+
+    name: str
+    run: Callable[[float], Awaitable[Sample]]
+    meter: Meter | None = None
+
+
+@dataclass(slots=True)
+class Series:
+    """What one subject did, round by round. Times in milliseconds, processors in cores, memory in 10**6 bytes."""
+
+    name: str
+    rates: list[float] = field(default_factory=list)
+    p50_ms: list[float] = field(default_factory=list)
+    p99_ms: list[float] = field(default_factory=list)
+    server_cpu: list[float] = field(default_factory=list)
+    generator_cpu: list[float] = field(default_factory=list)
+    rss_mb: float | None = None
+
+    @property
+    def rate(self) -> float:
+        """Requests per second, the median of the rounds."""
+        return median(self.rates)
+
+    @property
+    def noise(self) -> float:
+        """How far the rounds lie apart, as a part of their median."""
+        return (max(self.rates) - min(self.rates)) / self.rate
+
+    def add(self, sample: Sample, *, cpu: float | None, rss_mb: float | None) -> None:
+        """One more round."""
+        self.rates.append(sample.rate)
+        self.p50_ms.append(percentile(sample.latencies_s, 50) * 1000)
+        self.p99_ms.append(percentile(sample.latencies_s, 99) * 1000)
+        self.generator_cpu.append(sample.generator_cpu)
+        if cpu is not None:
+            self.server_cpu.append(cpu)
+        self.rss_mb = rss_mb
+
+
+def percentile(values: Sequence[float], percent: float) -> float:
+    """The smallest value that at least ``percent`` of all are not above; not a number without values."""
+    if not values:
+        return math.nan
+    ordered = sorted(values)
+    return ordered[max(0, math.ceil(len(ordered) * percent / 100) - 1)]
+
+
+def ratio(subject: Series, reference: Series) -> float:
+    """How fast it is beside its reference: the median over the rounds of both rates' quotient in the same round."""
+    return median(own / bare for own, bare in zip(subject.rates, reference.rates, strict=True))
+
+
+async def interleaved(subjects: Sequence[Subject], *, rounds: int, seconds: float) -> list[Series]:
+    """Put the subjects under load in turn, every second round in the opposite order."""
+    series = [Series(subject.name) for subject in subjects]
+    for subject in subjects:
+        await subject.run(max(0.2, seconds * WARM_UP))
+    for number in range(rounds):
+        pairs = list(zip(subjects, series, strict=True))
+        for subject, into in pairs if number % 2 == 0 else reversed(pairs):
+            await _one(subject, into, seconds)
+    return series
+
+
+async def _one(subject: Subject, into: Series, seconds: float) -> None:
+    meter = subject.meter
+    before = meter.cpu_s() if meter else 0.0
+    sample = await subject.run(seconds)
+    if meter is None:
+        into.add(sample, cpu=None, rss_mb=None)
+    else:
+        into.add(sample, cpu=(meter.cpu_s() - before) / seconds, rss_mb=meter.rss_mb())

@@ -1,0 +1,151 @@
+"""What a run found: cases with their references, the goals they are held against, and how they grow."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from statistics import median
+from typing import Any
+
+from bench.measure import Series, ratio
+
+
+@dataclass(frozen=True, slots=True)
+class Goal:
+    """A number that is to be at least, or at most, another one."""
+
+    text: str
+    value: float
+    bound: float
+    at_most: bool = False
+
+    @property
+    def met(self) -> bool:
+        """Whether it is; not a number never is."""
+        return self.value <= self.bound if self.at_most else self.value >= self.bound
+
+    def as_json(self) -> dict[str, Any]:
+        """For the file."""
+        return {
+            "goal": self.text,
+            "value": round(self.value, 4),
+            "bound": self.bound,
+            "kind": "at most" if self.at_most else "at least",
+            "met": self.met,
+        }
+
+
+@dataclass(slots=True)
+class Case:
+    """One line of the table. ``stored`` is what the store holds, in ``unit``s, when the case is one of a growing row."""
+
+    workload: str
+    name: str
+    database: str
+    connections: int
+    series: Series
+    references: tuple[Series, ...] = ()
+    stored: int | None = None
+    unit: str = ""
+    goals: tuple[Goal, ...] = ()
+
+    @property
+    def ratios(self) -> dict[str, float]:
+        """The rate as a part of each reference's."""
+        return {reference.name: ratio(self.series, reference) for reference in self.references}
+
+    def as_json(self) -> dict[str, Any]:
+        """For the file."""
+        return {
+            "workload": self.workload,
+            "case": self.name,
+            "database": self.database,
+            "stored": self.stored,
+            "unit": self.unit or None,
+            "connections": self.connections,
+            "measured": _series(self.series),
+            "references": [
+                {**_series(each), "ratio": round(ratio(self.series, each), 4), "noise": round(each.noise, 4)}
+                for each in self.references
+            ],
+            "goals": [goal.as_json() for goal in self.goals],
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Growth:
+    """One case at several sizes of the store: ``points`` are (stored, value), the value of the first is 1."""
+
+    workload: str
+    name: str
+    database: str
+    unit: str
+    points: tuple[tuple[int, float], ...]
+
+    def as_json(self) -> dict[str, Any]:
+        """For the file."""
+        return {
+            "workload": self.workload,
+            "case": self.name,
+            "database": self.database,
+            "unit": self.unit,
+            "points": [{"stored": stored, "relative": round(value, 4)} for stored, value in self.points],
+        }
+
+
+@dataclass(slots=True)
+class Run:
+    """Everything that one call of the bench found, and where and when."""
+
+    machine: Mapping[str, str]
+    options: Mapping[str, Any]
+    started: str
+    cases: list[Case] = field(default_factory=list)
+    growth: list[Growth] = field(default_factory=list)
+    goals: list[Goal] = field(default_factory=list)
+    """Those that rest on several cases."""
+
+    def as_json(self) -> dict[str, Any]:
+        """For the file."""
+        return {
+            "started": self.started,
+            "machine": dict(self.machine),
+            "options": dict(self.options),
+            "cases": [case.as_json() for case in self.cases],
+            "growth": [growth.as_json() for growth in self.growth],
+            "goals": [goal.as_json() for goal in self.goals],
+        }
+
+
+def growth(cases: Iterable[Case]) -> list[Growth]:
+    """The cases that were measured with stores of several sizes, each size beside the smallest.
+
+    What is compared is the ratio to the first reference where there is one: the sizes are measured one after the other,
+    and the machine may have been slower for one of them.
+    """
+    rows: dict[tuple[str, str, str, str, int], list[tuple[int, float]]] = {}
+    for case in cases:
+        if case.stored is None:
+            continue
+        value = next(iter(case.ratios.values()), case.series.rate)
+        rows.setdefault((case.workload, case.name, case.database, case.unit, case.connections), []).append(
+            (case.stored, value)
+        )
+    return [
+        Growth(workload, name, database, unit, tuple((stored, value / points[0][1]) for stored, value in points))
+        for (workload, name, database, unit, _), points in rows.items()
+        if len(points := sorted(rows[workload, name, database, unit, _])) > 1
+    ]
+
+
+def _series(series: Series) -> dict[str, Any]:
+    return {
+        "name": series.name,
+        "requests_per_s": round(series.rate, 1),
+        "rounds": [round(rate, 1) for rate in series.rates],
+        "p50_ms": round(median(series.p50_ms), 3),
+        "p99_ms": round(median(series.p99_ms), 3),
+        "server_cpu_cores": round(median(series.server_cpu), 3) if series.server_cpu else None,
+        "generator_cpu_cores": round(median(series.generator_cpu), 3),
+        "rss_mb": None if series.rss_mb is None else round(series.rss_mb, 1),
+    }

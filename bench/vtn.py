@@ -1,0 +1,271 @@
+"""The VTN that is measured: ours, started on a database of its own, or any other by its URL and tokens."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, Protocol
+
+import aiohttp
+import jwt
+from pydantic import SecretStr
+
+from bench import documents
+from bench.api import Api, session, token
+from bench.databases import Databases
+from bench.errors import Unusable
+from bench.processes import Cores, Meter, ServerProcess, python
+from bench.seeding import client_name, fill_events, fill_vens
+from bench.wire import Address
+from tests.support.net import free_port
+from vtn.access import Role
+from vtn.app import client_registry
+from vtn.settings import Database, Settings
+
+_BL: Final = "bench-bl"
+_VEN: Final = "bench-ven"
+_PREFIX: Final = "/openadr3/3.1.0"
+
+_NO_RATE_LIMITS: Final = {
+    f"OADR_VTN_AUTH__{name}": "1000000"
+    for name in ("CLIENT_BURST", "CLIENT_PER_S", "ADDRESS_BURST", "ADDRESS_PER_S")
+}
+"""Token requests are measured as fast as they can be answered; in a deployment they are limited."""
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """What a client gets a token for."""
+
+    client_id: str
+    secret: str
+
+
+class Vtn(Protocol):
+    """A server that can be prepared for a workload, and is then loaded at ``address``."""
+
+    @property
+    def database(self) -> str:
+        """The database behind it, as it is shown."""
+
+    @property
+    def address(self) -> Address:
+        """Base URL of the API."""
+
+    @property
+    def bl(self) -> Api:
+        """Business logic."""
+
+    @property
+    def ven(self) -> Api:
+        """The VEN whose requests are measured."""
+
+    @property
+    def program_id(self) -> str:
+        """A program that everybody sees."""
+
+    @property
+    def credentials(self) -> Credentials | None:
+        """The VEN's, if it may ask for tokens."""
+
+    @property
+    def meter(self) -> Meter | None:
+        """Watches the server's processes, if it is known which they are."""
+
+    async def hold_events(self, number: int) -> None:
+        """Store exactly so many events; the VEN sees one page of them."""
+
+    async def hold_vens(self, number: int) -> None:
+        """Store exactly so many vens besides the VEN's own."""
+
+    def fleet(self, number: int) -> list[str] | None:
+        """Tokens of so many of those vens; None if they cannot be made."""
+
+
+class OwnVtn:
+    """``oadr vtn run`` with its default settings, except that it does not limit how often a client asks for tokens."""
+
+    def __init__(self, http: aiohttp.ClientSession, databases: Databases, folder: Path, cores: Cores) -> None:
+        self._http = http
+        self._databases = databases
+        self._url = databases.create()
+        self._cores = cores
+        self._log = folder / f"vtn-{free_port()}.log"
+        self._key = secrets.token_hex(32)
+        self._process: ServerProcess | None = None
+        self._stored_events = 0
+        self._template_event = ""
+        self._template_ven = ""
+        self.database = databases.name
+        self.address = Address("127.0.0.1", free_port(), _PREFIX)
+        self.program_id = ""
+        self.credentials: Credentials | None = None
+        self.bl: Api
+        self.ven: Api
+
+    @property
+    def meter(self) -> Meter:
+        """Watches the present process."""
+        assert self._process is not None
+        return Meter(self._process.pid)
+
+    async def start(self) -> None:
+        """Register clients, start, and store what all workloads share."""
+        database = Database(url=SecretStr(self._url))
+        settings = Settings.model_validate({"database": database, "auth": {"signing_key": self._key}})
+        async with client_registry(settings) as clients:
+            bl = await clients.add(_BL, Role.BL)
+            ven = await clients.add(_VEN, Role.VEN)
+        self.credentials = Credentials(ven.client_id, ven.secret)
+        await self._serve()
+        tokens = f"{self.address.url}/auth/token"
+        self.bl = Api(self._http, self.address, await token(self._http, tokens, bl.client_id, bl.secret))
+        self.ven = Api(self._http, self.address, await token(self._http, tokens, ven.client_id, ven.secret))
+        self.program_id = (await self.bl.create("/programs", documents.program("bench")))["id"]
+        targets = (documents.WATCHED, *documents.SPARE)
+        await self.bl.create("/vens", documents.ven("bench-home", _VEN, targets))
+        self._template_event = (await self.bl.create("/events", documents.event(self.program_id, ("nobody",))))["id"]
+        template = documents.ven("bench-template-name", "bench-template-client", ("nobody",))
+        self._template_ven = (await self.bl.create("/vens", template))["id"]
+
+    async def hold_events(self, number: int) -> None:
+        self.stop()
+        await fill_events(self._url, self._template_event, number)
+        self._stored_events = number
+        await self._settle()
+
+    async def hold_vens(self, number: int) -> None:
+        self.stop()
+        await fill_vens(self._url, self._template_ven, number, self._stored_events)
+        await self._settle()
+
+    def fleet(self, number: int) -> list[str]:
+        claims = jwt.decode(self.ven.token, options={"verify_signature": False})
+        head = jwt.get_unverified_header(self.ven.token)
+        return [
+            jwt.encode(
+                {name: client_name(place) if value == _VEN else value for name, value in claims.items()},
+                self._key,
+                algorithm="HS256",
+                headers={"kid": head["kid"]} if "kid" in head else None,
+            )
+            for place in range(number)
+        ]
+
+    def stop(self) -> None:
+        """End the process."""
+        if self._process is not None:
+            self._process.stop()
+            self._process = None
+
+    async def _settle(self) -> None:
+        self._databases.settle(self._url)
+        await self._serve()
+
+    async def _serve(self) -> None:
+        environment = {
+            **_NO_RATE_LIMITS,
+            "OADR_VTN_DATABASE__URL": self._url,
+            "OADR_VTN_AUTH__SIGNING_KEY": self._key,
+        }
+        self._process = ServerProcess(
+            python("oadr", "vtn", "run", "--port", str(self.address.port)),
+            cores=self._cores.server,
+            log=self._log,
+            environment=environment,
+        )
+        await self._process.start(self.address.host, self.address.port)
+
+
+@dataclass(frozen=True, slots=True)
+class ForeignOptions:
+    """How to reach a VTN that is not ours. ``pid`` is its process on this machine, for its memory and processor."""
+
+    url: str
+    bl_token: str
+    ven_token: str
+    ven_client_id: str
+    client_secret: str | None = None
+    pid: int | None = None
+
+
+class ForeignVtn:
+    """Any OpenADR 3.1 VTN; prepared through its API, and cleaned up afterwards."""
+
+    database = "behind the URL"
+
+    def __init__(self, http: aiohttp.ClientSession, options: ForeignOptions) -> None:
+        self.address = Address.of(options.url)
+        self.bl = Api(http, self.address, options.bl_token)
+        self.ven = Api(http, self.address, options.ven_token)
+        self.meter = None if options.pid is None else Meter(options.pid)
+        self.credentials = (
+            None if options.client_secret is None else Credentials(options.ven_client_id, options.client_secret)
+        )
+        self.program_id = ""
+        self._client_id = options.ven_client_id
+        self._run = secrets.token_hex(4)
+        self._events: list[str] = []
+        self._vens: list[str] = []
+        self._own: list[str] = []
+
+    async def start(self) -> None:
+        """Store what all workloads share."""
+        made = await self.bl.create("/programs", documents.program(f"bench-{self._run}"))
+        self.program_id = made["id"]
+        self._own.append(f"/programs/{self.program_id}")
+        home = documents.ven(f"bench-{self._run}", self._client_id, (documents.WATCHED, *documents.SPARE))
+        try:
+            self._own.append(f"/vens/{(await self.bl.create('/vens', home))['id']}")
+        except Unusable as error:
+            raise Unusable(f"the client {self._client_id} must not have a ven yet ({error})") from error
+
+    async def hold_events(self, number: int) -> None:
+        await self.bl.delete_all(self._events)
+        wanted = (
+            documents.event(self.program_id, (documents.feeder(place, number),), place) for place in range(number)
+        )
+        self._events = _paths("events", await self.bl.create_all("/events", wanted))
+
+    async def hold_vens(self, number: int) -> None:
+        await self.bl.delete_all(self._vens)
+        names = (f"bench-{self._run}-{place}" for place in range(number))
+        wanted = (documents.ven(name, name, (documents.feeder(0, 50),)) for name in names)
+        self._vens = _paths("vens", await self.bl.create_all("/vens", wanted))
+
+    def fleet(self, number: int) -> list[str] | None:
+        return None
+
+    async def clean_up(self) -> None:
+        """Remove everything that was stored, in reverse."""
+        for paths in (self._vens, self._events, *([path] for path in reversed(self._own))):
+            await self.bl.delete_all(paths)
+
+
+@asynccontextmanager
+async def own_vtn(databases: Databases, folder: Path, cores: Cores) -> AsyncIterator[Vtn]:
+    """Ours, for the time of the block."""
+    async with session() as http:
+        vtn = OwnVtn(http, databases, folder, cores)
+        try:
+            await vtn.start()
+            yield vtn
+        finally:
+            vtn.stop()
+
+
+@asynccontextmanager
+async def foreign_vtn(options: ForeignOptions) -> AsyncIterator[Vtn]:
+    """Another one, cleaned up at the end of the block."""
+    async with session() as http, AsyncExitStack() as stack:
+        vtn = ForeignVtn(http, options)
+        stack.push_async_callback(vtn.clean_up)
+        await vtn.start()
+        yield vtn
+
+
+def _paths(collection: str, made: list[dict[str, Any]]) -> list[str]:
+    return [f"/{collection}/{each['id']}" for each in made]
