@@ -21,6 +21,9 @@ _STEP_S: Final = 30.0
 class Clock(ABC):
     """The present, and waiting for the future. Instants are aware and in UTC; seconds are seconds of this clock."""
 
+    speed: float = 1.0
+    """How many seconds of this clock pass in a real one."""
+
     @abstractmethod
     def now(self) -> datetime:
         """The present instant."""

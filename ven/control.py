@@ -57,8 +57,9 @@ class Control:
         now = self._clock.now()
         timelines = self.agenda.timelines
         self._queue.set(timelines, {id_: self.agenda.received(id_).first_received for id_ in timelines})
-        await self.curtailer.keep(await self.panel.read(), self._queue.readings_needed_from(now))
-        await self.curtailer.step(now)
+        needed_from = self._queue.readings_needed_from(now)
+        await self.curtailer.keep(await self.panel.read(), needed_from=needed_from)
+        await self.curtailer.step(now, needed_from=needed_from)
         for event_id, group in list(self._queue.take(now)):
             await self._build(event_id, group, now)
         await self._forget_finished(now)

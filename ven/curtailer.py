@@ -91,8 +91,11 @@ class Curtailer:
         self._runs = [_Run(stretch, outcomes) for stretch, outcomes in await self._store.stretches()]
         self._status_due = {run.stretch.event_id: now for run in self._runs if run.is_open or self._unfinal(run, now)}
 
-    async def step(self, now: datetime) -> None:
-        """Freeze baselines, begin and end stretches, switch circuits, and have the changes reported."""
+    async def step(self, now: datetime, *, needed_from: datetime | None) -> None:
+        """Freeze baselines, begin and end stretches, switch circuits, and have the changes reported.
+
+        Readings since `needed_from` are wanted by others than us.
+        """
         self._forget_removed()
         await self._freeze_baselines(now)
         wanted = self._wanted(now)
@@ -107,11 +110,11 @@ class Curtailer:
             if run.is_open and not any(want.is_carried_out_by(run.stretch) for want in wanted):
                 await self._end(run, now)
         if switched:
-            await self.keep(await self._panel.read())
+            await self.keep(await self._panel.read(), needed_from=needed_from)
         await self._take_finals(now)
         await self._report(now)
 
-    async def keep(self, sample: Sample | None, needed_from: datetime | None = None) -> None:
+    async def keep(self, sample: Sample | None, *, needed_from: datetime | None) -> None:
         """Keep a reading while stretches are open or, by `needed_from`, something else needs it."""
         starts = [run.stretch.start for run in self._runs if run.is_open]
         earliest = min([*starts, *([needed_from] if needed_from else [])], default=None)

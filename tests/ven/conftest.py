@@ -1,0 +1,46 @@
+"""Fixtures of the VEN's room."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.ven.builders import START
+from tests.ven.home import Home, Town
+from tests.ven.home import town as a_town
+from ven.clock import ManualClock
+
+StartHome = Callable[..., Awaitable[Home]]
+
+
+@pytest.fixture
+def clock() -> ManualClock:
+    """A clock that stands an hour before the events of these tests."""
+    return ManualClock(START - timedelta(hours=1))
+
+
+@pytest.fixture
+async def town(tmp_path: Path, clock: ManualClock) -> AsyncIterator[Town]:
+    """A real VTN and its business logic."""
+    async with a_town(tmp_path, clock) as town:
+        yield town
+
+
+@pytest.fixture
+async def start_home(town: Town) -> AsyncIterator[StartHome]:
+    """Starts homes of the town; they are stopped after the test."""
+    homes: list[Home] = []
+
+    async def start(name: str = "home-1", **members: Any) -> Home:
+        home = await town.home(name, **members)
+        homes.append(home)
+        await home.start()
+        return home
+
+    yield start
+    for home in homes:
+        await home.kill()
