@@ -173,7 +173,7 @@ class Dispatch(_Group):
     """How long a first split waits after the start for panels that have not been heard yet."""
     flat_piece_s: Annotated[int, Field(ge=60, le=604_800)] = 86_400
     """The longest shed a flat panel is told at once; longer ones are renewed."""
-    envelope_piece_s: Annotated[int, Field(ge=5, le=3600)] = 60
+    envelope_piece_s: Annotated[int, Field(ge=1, le=3600)] = 60
     """The pieces in which an envelope panel is told to shed, since it cannot restore."""
     least_remaining_s: Annotated[float, Field(ge=1)] = 5.0
     """A shed that a panel has lost is not sent again for less than this."""

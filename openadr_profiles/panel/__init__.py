@@ -10,7 +10,7 @@ from openadr_profiles.panel.acks import (
 )
 from openadr_profiles.panel.commands import ping_message, restore_message, rounded_kw, shed_message
 from openadr_profiles.panel.errors import PanelContractError, UnsafePanelId, UnsendableCommand
-from openadr_profiles.panel.identity import check_panel_id, command_topic, correlation_id, wire_event_id
+from openadr_profiles.panel.identity import ack_topic, check_panel_id, command_topic, correlation_id, wire_event_id
 from openadr_profiles.panel.reading import Unreadable
 from openadr_profiles.panel.telemetry import Load, Telemetry, read_telemetry
 from openadr_profiles.panel.vocabulary import AckStatus, CommandState, Dialect, Op
@@ -30,6 +30,7 @@ __all__ = [
     "Unreadable",
     "UnsafePanelId",
     "UnsendableCommand",
+    "ack_topic",
     "check_panel_id",
     "command_topic",
     "correlation_id",

@@ -1,0 +1,407 @@
+"""What goes up to the VTN about each event: who takes part, what was done per panel and circuit, what was asked for.
+
+Powers are measured here: the baseline frozen when the event began, minus what the panels used (section 12.4-6). What a
+panel claims to have shed stands only for single circuits of which nothing else is known.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from decimal import Decimal
+from itertools import islice
+
+import structlog
+
+from bridge_mqtt.model import Allocation, Command, Panel, WindowPlan
+from bridge_mqtt.panels import Registry
+from bridge_mqtt.planner import Planner
+from bridge_mqtt.settings import Settings
+from bridge_mqtt.store import Store, acks, commands, events, reports, telemetry
+from bridge_mqtt.store.acks import AckQuery
+from bridge_mqtt.store.events import Baseline, StoredEvent
+from bridge_mqtt.store.telemetry import Sample
+from bridge_mqtt.telemetry import merged_samples
+from openadr_profiles.panel import AckStatus, CircuitCurtailment, CommandState, Dialect, Load, Op
+from openadr_profiles.panel.circuits import ENVELOPE_NEVER, FLAT_SHARES, circuit_type, is_critical
+from openadr_profiles.v31 import AGGREGATED_REPORT, OperatingState, ReportRequest
+from openadr_profiles.v31.report_schedule import due_together
+from openadr_profiles.v31.timeline import Timeline, Window
+from ven.circuits import Circuit, operating_state
+from ven.meter import Sample as MeterSample
+from ven.meter import measure, power_of
+from ven.report_shapes import Opt, Shed, ShedInterval, opt_report, status_report
+from ven.reporting import Facts, build, report_name
+
+_log = structlog.get_logger(__name__)
+
+_MOST_WINDOWS = 200
+_MOST_ACKS = 2_000
+_FINAL_WITHIN = timedelta(seconds=60)
+_MAX_RESOURCE_NAME = 128
+_NOTHING = Decimal(0)
+
+
+@dataclass(frozen=True, kw_only=True)
+class EventFacts:
+    """All that is known of an event when its reports are written."""
+
+    stored: StoredEvent
+    timeline: Timeline
+    until: datetime
+    panels: tuple[Panel, ...]
+    plans: Mapping[datetime, WindowPlan]
+    baselines: Mapping[str, Baseline]
+    answers: Mapping[str, Command]
+    circuits: Mapping[str, Mapping[str, CircuitCurtailment]]
+    samples: Mapping[str, list[Sample]]
+
+
+class Reporter:
+    """Writes reports into the store; sending them is another's work."""
+
+    def __init__(self, settings: Settings, *, store: Store, registry: Registry, planner: Planner) -> None:
+        self._settings = settings
+        self._store = store
+        self._registry = registry
+        self._planner = planner
+        self._hold = timedelta(seconds=settings.dispatch.offline_after_s)
+
+    async def write(self, now: datetime) -> datetime | None:
+        """Write all that is due; when the next report is due, if one is known."""
+        async with self._store.reading() as connection:
+            open_events = await events.to_report(connection)
+        return min(filter(None, [await self._write_event(stored, now) for stored in open_events]), default=None)
+
+    async def _write_event(self, stored: StoredEvent, now: datetime) -> datetime | None:
+        facts = await self._facts(stored, now)
+        name = self._settings.vtn.ven_name
+        event_id = stored.event.id
+        due, groups = await self._asked_for(facts, now)
+        opts = _opts(facts)
+        intervals = _intervals(facts, now)
+        async with self._store.transaction() as connection:
+            if opts:
+                began = facts.timeline.start
+                report = opt_report(event_id=event_id, client_name=name, decided_at=began, opts=opts)
+                await reports.put(connection, report, now)
+            if intervals:
+                report = status_report(event_id=event_id, client_name=name, intervals=intervals)
+                await reports.put(connection, report, now)
+            for asked in groups:
+                await reports.add(connection, asked, now)
+            if stored.state.is_final and due is None and _is_final(stored, facts, now):
+                await events.reported(connection, event_id)
+                _log.info("all reports of the event are written", event_id=event_id)
+        return due
+
+    async def _facts(self, stored: StoredEvent, now: datetime) -> EventFacts:
+        event_id = stored.event.id
+        timeline = self._planner.timeline(stored)
+        until = min(filter(None, [now, stored.ended_at, stored.withdrawn_at]))
+        async with self._store.reading() as connection:
+            plans = {start: plan for (_, start), plan in (await events.plans(connection, [event_id])).items()}
+            baselines = (await events.frozen(connection, [event_id])).get(event_id, {})
+            answers = {row.ven_id: row for row in await commands.of_event(connection, event_id) if _said_yes(row)}
+            shed_acks = await acks.search(
+                connection, AckQuery(event_id=event_id, op=Op.SHED_PANEL.value, limit=_MOST_ACKS)
+            )
+            ven_ids = {ven_id for plan in plans.values() for ven_id in plan.parts}
+            first = min(plans, default=now)
+            samples = await telemetry.between(connection, ven_ids, first - self._hold, now) if ven_ids else {}
+        circuits: dict[str, dict[str, CircuitCurtailment]] = {}
+        for each in reversed(shed_acks):
+            if each.ack.matched and each.ack.status is AckStatus.ACCEPTED and each.ack.circuits_curtailed is not None:
+                circuits[each.ack.ven_id] = {circuit.id: circuit for circuit in each.ack.circuits_curtailed}
+        return EventFacts(
+            stored=stored,
+            timeline=timeline,
+            until=until,
+            panels=tuple(panel for panel in self._registry if panel.ven_id in ven_ids),
+            plans=plans,
+            baselines=baselines,
+            answers=answers,
+            circuits=circuits,
+            samples=samples,
+        )
+
+    async def _asked_for(self, facts: EventFacts, now: datetime) -> tuple[datetime | None, list[ReportRequest]]:
+        """The reports that the event's descriptors ask for and that are due now; when the next one is due."""
+        event = facts.stored.event
+        descriptors = event.report_descriptors or ()
+        delay = timedelta(seconds=self._settings.reporting.delay_s)
+        async with self._store.reading() as connection:
+            written = {report.name for report in await reports.of_event(connection, event.id)}
+        built: list[ReportRequest] = []
+        if facts.stored.withdrawn_at is not None:
+            return None, built
+        for group in due_together(facts.timeline, descriptors, joined_at=facts.stored.received_at):
+            due = group[0].due + delay
+            if due > now:
+                return due, built
+            if report_name(group) not in written:
+                built.extend(report for _, report in await build(group, self._asked_facts(facts)))
+        return None, built
+
+    def _asked_facts(self, facts: EventFacts) -> Facts:
+        circuits = tuple(circuit for panel in facts.panels for circuit in panel_circuits(panel))
+        series = merged_samples(facts.samples)
+        baseline_kw = {
+            f"{ven_id}/{circuit}": Decimal(str(kw))
+            for ven_id, each in facts.baselines.items()
+            for circuit, kw in each.circuits_kw.items()
+        }
+        now_kw = dict(series[-1].kw) if series else {}
+
+        async def samples(start: datetime, end: datetime) -> Sequence[MeterSample]:
+            return [sample for sample in series if start - self._hold <= sample.at < end]
+
+        def curtailed(name: str, start: datetime, end: datetime | None) -> bool:
+            ven_id, _, circuit = name.partition("/")
+            return ven_id in facts.answers and _is_curtailed(facts, ven_id, circuit)
+
+        def level(at: datetime) -> int:
+            plan = _plan_at(facts.plans, at)
+            return int(plan.request.split()[1]) if plan is not None and plan.request.startswith("level ") else 0
+
+        return Facts(
+            event_id=facts.stored.event.id,
+            client_name=self._settings.vtn.ven_name,
+            circuits=circuits,
+            targets={},
+            baseline_kw=baseline_kw,
+            expected_kw=now_kw,
+            opted_out=not facts.answers,
+            hold=self._hold,
+            samples=samples,
+            curtailed=curtailed,
+            level=level,
+        )
+
+
+def resource_name(ven_id: str, circuit_id: str | None = None) -> str | None:
+    """The OpenADR resource of a panel or of one of its circuits; None if the standard has no room for the name."""
+    name = ven_id if circuit_id is None else f"{ven_id}/{circuit_id}"
+    return name if len(name) <= _MAX_RESOURCE_NAME else None
+
+
+def panel_circuits(panel: Panel) -> list[Circuit]:
+    """The circuits of a panel as resources. Panels that do not tell their ratings get 0, which no report shows."""
+    found = []
+    for load in panel.loads:
+        name = resource_name(panel.ven_id, load.id)
+        if name is None:
+            continue
+        rated = Decimal(str(load.capacity_kw)) if load.capacity_kw and 0 < load.capacity_kw < 100_000 else _NOTHING
+        critical = is_critical(load)
+        found.append(
+            Circuit(
+                id=name,
+                name=(load.name or load.id)[:128],
+                breaker_amps=float(rated * 1000 / 240) or 1.0,
+                rated_kw=rated,
+                critical=critical,
+                shed_share=_NOTHING if critical else _share(panel, load),
+            )
+        )
+    return found
+
+
+def _share(panel: Panel, load: Load) -> Decimal:
+    if panel.dialect is Dialect.ENVELOPE:
+        return _NOTHING if circuit_type(load) in ENVELOPE_NEVER else Decimal(1)
+    return FLAT_SHARES.get(circuit_type(load), _NOTHING)
+
+
+def _said_yes(command: Command) -> bool:
+    """Whether a shed was applied: by its ack, or by telemetry when the ack was lost."""
+    return command.op is Op.SHED_PANEL and command.state is CommandState.ACKED
+
+
+def _opts(facts: EventFacts) -> list[Opt]:
+    """Each panel that has answered, or that cannot take part, in its last word."""
+    latest: dict[str, Allocation] = {}
+    for _, plan in sorted(facts.plans.items()):
+        latest |= plan.parts
+    opts = []
+    for ven_id, part in sorted(latest.items()):
+        name = resource_name(ven_id)
+        if name is None:
+            continue
+        if ven_id in facts.answers:
+            opts.append(Opt(name, opted_in=True, reason=None, state=OperatingState.RUNNING_CURTAILED))
+        elif part.excluded is not None:
+            state = OperatingState.ERROR if part.excluded in {"offline", "unresponsive"} else OperatingState.NORMAL
+            opts.append(Opt(name, opted_in=False, reason=part.excluded, state=state))
+        elif not part.requested_kw:
+            opts.append(Opt(name, opted_in=True, reason="nothing to shed here", state=OperatingState.RUNNING_NORMAL))
+    return opts
+
+
+def _intervals(facts: EventFacts, now: datetime) -> list[ShedInterval]:
+    windows = facts.timeline.windows(min(facts.plans, default=facts.timeline.start), facts.until)
+    found = []
+    for window in islice(windows, _MOST_WINDOWS):
+        plan = _plan_in(facts.plans, window)
+        if plan is None:
+            continue
+        end = window.end
+        if facts.stored.withdrawn_at is not None and (end is None or facts.stored.withdrawn_at < end):
+            end = facts.stored.withdrawn_at
+        number = window.number if window.interval_id is None else window.interval_id
+        found.append(ShedInterval(number, window.start, end, tuple(_sheds(facts, plan, window.start, end, now))))
+    return found
+
+
+def _sheds(facts: EventFacts, plan: WindowPlan, start: datetime, end: datetime | None, now: datetime) -> list[Shed]:
+    sheds: list[Shed] = []
+    totals: list[Shed] = []
+    for panel in facts.panels:
+        part = plan.parts.get(panel.ven_id)
+        name = resource_name(panel.ven_id)
+        if part is None or name is None:
+            continue
+        series = _series(facts.samples.get(panel.ven_id, []))
+        until = min(end or now, now)
+        returned = _returned(facts, panel)
+        baseline = facts.baselines.get(panel.ven_id)
+        acted = panel.ven_id in facts.answers
+        used_kw = _mean(series, "", start, until)
+        original_kw = None if baseline is None or baseline.power_kw is None else Decimal(str(baseline.power_kw))
+        whole = Shed(
+            resource_name=name,
+            requested_kw=part.requested_kw,
+            original_kw=original_kw,
+            curtailed_kw=used_kw,
+            delivered_kw=_reduction(original_kw, used_kw) if acted else _NOTHING,
+            final_kw=_kw(panel.used_power_kw) if returned else None,
+            state=operating_state(used_kw, curtailed=acted and part.requested_kw > 0),
+        )
+        totals.append(whole)
+        sheds.append(whole)
+        for load in panel.loads:
+            shed = _circuit_shed(facts, panel, load, series, baseline, (start, until), returned=returned)
+            if shed is not None:
+                sheds.append(shed)
+    if totals:
+        sheds.append(_sum(totals))
+    return sheds
+
+
+def _circuit_shed(
+    facts: EventFacts,
+    panel: Panel,
+    load: Load,
+    series: Sequence[MeterSample],
+    baseline: Baseline | None,
+    span: tuple[datetime, datetime],
+    *,
+    returned: bool,
+) -> Shed | None:
+    name = resource_name(panel.ven_id, load.id)
+    if name is None:
+        return None
+    told = facts.circuits.get(panel.ven_id, {}).get(load.id)
+    curtailed = panel.ven_id in facts.answers and _is_curtailed(facts, panel.ven_id, load.id)
+    before = None if baseline is None else _kw(baseline.circuits_kw.get(load.id))
+    original_kw = _kw(told.original_kw) if told is not None and told.original_kw is not None else before
+    used_kw = _mean(series, load.id, *span)
+    delivered_kw = _NOTHING
+    if curtailed:
+        measured = _reduction(original_kw, used_kw)
+        delivered_kw = measured if measured is not None else (_kw(told.curtailed_kw) if told else None) or _NOTHING
+        delivered_kw = max(_NOTHING, delivered_kw)
+    return Shed(
+        resource_name=name,
+        requested_kw=_kw(told.curtailed_kw) if told is not None else (None if curtailed else _NOTHING),
+        original_kw=original_kw,
+        curtailed_kw=used_kw,
+        delivered_kw=delivered_kw,
+        final_kw=_kw(load.current_power_kw) if returned else None,
+        state=operating_state(used_kw, curtailed=curtailed),
+    )
+
+
+def _is_curtailed(facts: EventFacts, ven_id: str, circuit_id: str) -> bool:
+    """Whether the panel limited this circuit: as its ack lists it, or, if acks list none, any that may be limited."""
+    if ven_id in facts.circuits:
+        return circuit_id in facts.circuits[ven_id]
+    panel = next((each for each in facts.panels if each.ven_id == ven_id), None)
+    load = next((each for each in panel.loads if each.id == circuit_id), None) if panel else None
+    return panel is not None and load is not None and not is_critical(load) and _share(panel, load) > 0
+
+
+def _plan_in(plans: Mapping[datetime, WindowPlan], window: Window) -> WindowPlan | None:
+    """The last split made in a window; a payload of several values is split in several."""
+    inside = [start for start in plans if window.start <= start and (window.end is None or start < window.end)]
+    return plans[max(inside)] if inside else None
+
+
+def _plan_at(plans: Mapping[datetime, WindowPlan], at: datetime) -> WindowPlan | None:
+    begun = [start for start in plans if start <= at]
+    return plans[max(begun)] if begun else None
+
+
+def _returned(facts: EventFacts, panel: Panel) -> bool:
+    """Whether the panel has measured since the event ended here."""
+    ended = facts.stored.ended_at
+    return ended is not None and panel.sample_received_at is not None and panel.sample_received_at > ended
+
+
+def _is_final(stored: StoredEvent, facts: EventFacts, now: datetime) -> bool:
+    """Whether nothing can be added to the reports: everybody has returned, or has had the time to."""
+    if stored.ended_at is None or now > stored.ended_at + _FINAL_WITHIN:
+        return True
+    return all(_returned(facts, panel) for panel in facts.panels)
+
+
+def _series(samples: Sequence[Sample]) -> list[MeterSample]:
+    """A panel's samples with its circuits by id, and the whole panel under the empty name."""
+    return [
+        MeterSample(
+            at=sample.received_at,
+            kw={
+                load.id: Decimal(str(load.current_power_kw))
+                for load in sample.loads
+                if load.current_power_kw is not None
+            }
+            | ({} if sample.used_power_kw is None else {"": Decimal(str(sample.used_power_kw))}),
+        )
+        for sample in samples
+    ]
+
+
+def _mean(series: Sequence[MeterSample], name: str, start: datetime, end: datetime) -> Decimal | None:
+    if start >= end:
+        return None
+    measured = measure(series, start, end, power=power_of(name), hold=end - start)
+    return None if measured is None else measured.mean_kw
+
+
+def _reduction(original_kw: Decimal | None, used_kw: Decimal | None) -> Decimal | None:
+    return None if original_kw is None or used_kw is None else original_kw - used_kw
+
+
+def _kw(value: float | None) -> Decimal | None:
+    return None if value is None else Decimal(str(value))
+
+
+def _sum(totals: Sequence[Shed]) -> Shed:
+    def total(quantity: str) -> Decimal | None:
+        known = [kw for shed in totals if (kw := getattr(shed, quantity)) is not None]
+        return sum(known, _NOTHING) if known else None
+
+    used_kw = total("curtailed_kw")
+    complete = all(shed.final_kw is not None for shed in totals)
+    return Shed(
+        resource_name=AGGREGATED_REPORT,
+        requested_kw=total("requested_kw"),
+        original_kw=total("original_kw"),
+        curtailed_kw=used_kw,
+        delivered_kw=total("delivered_kw"),
+        final_kw=total("final_kw") if complete else None,
+        state=operating_state(
+            used_kw, curtailed=any(shed.state is OperatingState.RUNNING_CURTAILED for shed in totals)
+        ),
+    )

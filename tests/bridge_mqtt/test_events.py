@@ -1,0 +1,175 @@
+"""The life of an event at the bridge: split, commanded, acknowledged, restored."""
+
+import json
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from openadr_profiles.v31 import Event
+from tests.bridge_mqtt.conftest import ENVELOPE, World, an_event
+
+
+async def test_an_event_is_split_over_the_panels_and_restored_at_its_end(world: World) -> None:
+    """The main job: both panels shed their parts, which add up; at the end both are told to restore."""
+    one = await world.add_panel("panel-1", interval_s=30, plugged_in=False)
+    two = await world.add_panel("panel-2", interval_s=30, plugged_in=False)
+    await world.start()
+    one.plug_in()
+    two.plug_in()
+    await world.until("/api/panels", lambda panels: all(panel["online"] for panel in panels))
+    await world.post(an_event(shed_kw=6, length_s=2))
+
+    event = await world.until(
+        "/api/events/evt-1", lambda e: all(p["holds"] == "held" for p in e["panels"]) and e["panels"]
+    )
+    assert sum(panel["requestedKw"] for panel in event["panels"]) == 6
+    assert sum(panel["actualShedKw"] for panel in event["panels"]) > 5.9
+    assert (one.model.sheds, two.model.sheds) == (1, 1)
+
+    done = await world.until("/api/events/evt-1", lambda e: e["state"] == "completed")
+    assert [step["state"] for step in done["history"]] == ["active", "completing", "completed"]
+    for panel in done["panels"]:
+        assert [(c["op"], c["state"]) for c in panel["commands"]] == [("shedPanel", "acked"), ("restorePanel", "acked")]
+        assert all(c["responseMs"] is not None for c in panel["commands"])
+    assert (one.model.event_id, two.model.event_id) == (None, None)
+    page = await world.get("/api/events/evt-1/acks")
+    assert {(ack["venId"], ack["op"], ack["status"], ack["matched"]) for ack in page["acks"]} == {
+        ("panel-1", "shedPanel", "accepted", True),
+        ("panel-2", "shedPanel", "accepted", True),
+        ("panel-1", "restorePanel", "success", True),
+        ("panel-2", "restorePanel", "success", True),
+    }
+
+
+async def test_an_envelope_panel_sheds_in_pieces_and_is_never_told_to_restore(sqlite_world: World) -> None:
+    """C9: the window is sent piece by piece, since this program cannot restore."""
+    panel = await sqlite_world.add_panel("panel-a", ENVELOPE)
+    sqlite_world.piece(2)
+    await sqlite_world.start()
+    await sqlite_world.until("/api/panels", lambda panels: panels[0]["online"])
+    await sqlite_world.post(an_event(shed_kw=2, length_s=3.5))
+
+    done = await sqlite_world.until("/api/events/evt-1", lambda e: e["state"] == "completed")
+    assert [(c["op"], c["state"]) for c in done["panels"][0]["commands"]] == [("shedPanel", "acked")] * 2
+    assert panel.model.sheds == 2
+
+
+async def test_a_withdrawn_event_is_restored_at_once(sqlite_world: World) -> None:
+    """12.5: deleted means restore to the holders, and only to them (C8)."""
+    holder = await sqlite_world.add_panel("panel-1")
+    other = await sqlite_world.add_panel("panel-2")
+    await sqlite_world.start()
+    await sqlite_world.until("/api/panels", lambda panels: all(panel["online"] for panel in panels))
+    await sqlite_world.post(an_event(shed_kw=3, targets=("panel-1",)))
+    await sqlite_world.until("/api/events/evt-1", lambda e: e["panels"] and e["panels"][0]["holds"] == "held")
+
+    await sqlite_world.withdraw("evt-1")
+
+    done = await sqlite_world.until("/api/events/evt-1", lambda e: e["isFinal"])
+    assert (done["state"], done["reason"]) == ("cancelled", "withdrawn by the VTN")
+    assert [json.loads(command)["op"] for command in holder.heard] == ["event", "restore"]
+    assert other.heard == []
+
+
+async def test_a_changed_amount_is_a_restore_and_then_a_new_shed(sqlite_world: World) -> None:
+    """C6, 12.5: the panel never holds two; what is unchanged is left alone."""
+    panel = await sqlite_world.add_panel("panel-1")
+    await sqlite_world.start()
+    await sqlite_world.until("/api/panels", lambda panels: panels[0]["online"])
+    began = datetime.now(UTC)
+    await sqlite_world.post(an_event(shed_kw=3, start=began))
+    await sqlite_world.until("/api/events/evt-1", lambda e: e["panels"] and e["panels"][0]["holds"] == "held")
+
+    await sqlite_world.post(an_event(shed_kw=3, start=began, modified=began + timedelta(seconds=1)))
+    await sqlite_world.post(an_event(shed_kw=5, start=began, modified=began + timedelta(seconds=2)))
+
+    event = await sqlite_world.until(
+        "/api/events/evt-1",
+        lambda e: e["panels"][0]["holds"] == "held" and e["panels"][0]["actualShedKw"] == 5,
+    )
+    assert [(c["op"], c["requestedShedKw"]) for c in event["panels"][0]["commands"]] == [
+        ("shedPanel", 3.0),
+        ("restorePanel", None),
+        ("shedPanel", 5.0),
+    ]
+    assert panel.model.sheds == 2
+
+
+async def test_of_two_events_a_panel_follows_the_more_important_one(sqlite_world: World) -> None:
+    """C6: the lower number wins; when it is over, the other one is followed again."""
+    await sqlite_world.add_panel("panel-1")
+    await sqlite_world.start()
+    await sqlite_world.until("/api/panels", lambda panels: panels[0]["online"])
+    await sqlite_world.post(an_event("evt-low", shed_kw=2, priority=5))
+    await sqlite_world.until("/api/events/evt-low", lambda e: e["panels"] and e["panels"][0]["holds"] == "held")
+
+    await sqlite_world.post(an_event("evt-high", shed_kw=4, priority=1))
+    await sqlite_world.until("/api/events/evt-high", lambda e: e["panels"] and e["panels"][0]["holds"] == "held")
+    low = await sqlite_world.get("/api/events/evt-low")
+    assert low["panels"][0]["excluded"] == "follows another event"
+
+    await sqlite_world.withdraw("evt-high")
+    await sqlite_world.until("/api/events/evt-low", lambda e: e["panels"][0]["holds"] == "held")
+
+
+@pytest.mark.parametrize(
+    ("event", "states", "reason"),
+    [
+        (
+            an_event(payload_type="SIMPLE", values=(7,)),
+            ["failed"],
+            "SIMPLE in interval 0: 7 is not a level from 0 to 3",
+        ),
+        (an_event(targets=("nobody",), length_s=1), ["missed"], "no panel took part"),
+    ],
+)
+async def test_an_event_that_cannot_be_carried_out_says_why(
+    sqlite_world: World, event: Event, states: list[str], reason: str
+) -> None:
+    """Section 13: failed and missed are states of their own, with the reason."""
+    await sqlite_world.add_panel("panel-1")
+    await sqlite_world.start()
+    await sqlite_world.post(event)
+
+    done = await sqlite_world.until("/api/events/evt-1", lambda e: e["isFinal"])
+    assert ([step["state"] for step in done["history"]], done["reason"]) == (states, reason)
+
+
+async def test_levels_and_limits_become_kilowatts(sqlite_world: World) -> None:
+    """12.5: SIMPLE takes a share of the capability, IMPORT_CAPACITY_LIMIT what is used above the limit."""
+    await sqlite_world.add_panel("panel-1")
+    await sqlite_world.start()
+    before = (await sqlite_world.until("/api/panels", lambda panels: panels[0]["online"]))[0]
+    await sqlite_world.post(an_event("evt-level", payload_type="SIMPLE", values=(2,)))
+    level = await sqlite_world.until(
+        "/api/events/evt-level", lambda e: e["panels"] and e["panels"][0]["holds"] == "held"
+    )
+    assert level["panels"][0]["requestedKw"] == pytest.approx(level["panels"][0]["capabilityKw"] * 0.66, abs=0.001)
+    await sqlite_world.withdraw("evt-level")
+    await sqlite_world.until("/api/events/evt-level", lambda e: e["isFinal"])
+
+    limit = round(before["usedPowerKw"] - 5, 2)
+    await sqlite_world.post(an_event("evt-limit", payload_type="IMPORT_CAPACITY_LIMIT", values=(limit,)))
+    limited = await sqlite_world.until(
+        "/api/events/evt-limit", lambda e: e["panels"] and e["panels"][0]["holds"] == "held"
+    )
+    panel = limited["panels"][0]
+    assert panel["requestedKw"] == pytest.approx(panel["baselineKw"] - limit, abs=0.001)
+
+
+async def test_a_panel_that_rejects_leaves_its_part_to_the_others(sqlite_world: World) -> None:
+    """Section 13: the remainder is redistributed."""
+    refusing = await sqlite_world.add_panel("panel-1")
+    await sqlite_world.add_panel("panel-2")
+    refusing.faults.reject = 1
+    await sqlite_world.start()
+    await sqlite_world.until("/api/panels", lambda panels: all(panel["online"] for panel in panels))
+    await sqlite_world.post(an_event(shed_kw=6))
+
+    event = await sqlite_world.until(
+        "/api/events/evt-1",
+        lambda e: len(e["panels"]) == 2 and e["panels"][1]["holds"] == "held" and e["panels"][1]["requestedKw"] == 6,
+    )
+    first, second = event["panels"]
+    assert (first["excluded"], first["requestedKw"]) == ("rejected: unknown load", 0)
+    assert [c["op"] for c in second["commands"]] == ["shedPanel", "restorePanel", "shedPanel"]
