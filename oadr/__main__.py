@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from oadr import cert, event, logs, program, report, vens, vtn
+from oadr import cert, conformance, event, logs, program, report, vens, vtn
 
 app = typer.Typer(
     name="oadr",
@@ -23,6 +23,7 @@ for name, module in {
     "report": report,
     "vens": vens,
     "cert": cert,
+    "conformance": conformance,
 }.items():
     app.add_typer(module.app, name=name)
 

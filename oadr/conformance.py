@@ -1,0 +1,201 @@
+"""``oadr conformance``: ask any VTN over HTTP whether it keeps to the standard."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, TypeAlias
+
+import typer
+from oadr_conformance import (
+    ALL,
+    PROFILES,
+    Credential,
+    Misused,
+    Outcome,
+    Refused,
+    Result,
+    Run,
+    Subject,
+    Unreachable,
+    profile_of,
+    select,
+)
+from oadr_conformance import run as examine
+from oadr_conformance.registry import NEEDS
+from oadr_conformance.reports import html_page, json_text, junit_xml, show
+from rich.console import Console
+from rich.progress import Progress, TextColumn
+
+from oadr.errors import Exit, Failure, reporting
+from oadr.output import JsonOption, show_json, show_rows, wants_json
+
+app = typer.Typer(help="Examine any OpenADR 3.1 VTN over HTTP.", no_args_is_help=True)
+
+_CREDENTIAL = "ID:SECRET, a bearer token, or @FILE with either"
+_COLUMNS = {"key": "Check", "level": "Level", "needs": "Needs", "sentence": "Sentence"}
+
+OnlyOption: TypeAlias = Annotated[
+    list[str] | None,
+    typer.Option("--only", help="An area, requirement or check, with * and ?: PAGE, EVT-003, 'TIME-00*'; repeatable."),
+]
+
+
+class ProfileName(StrEnum):
+    """Versions of the standard the suite knows."""
+
+    V31 = "3.1"
+
+
+@app.command(name="run")
+def run_(
+    url: Annotated[str, typer.Argument(help="The VTN: its API prefix, as https://vtn.example/openadr3/3.1.0.")],
+    *,
+    bl: Annotated[
+        str, typer.Option(envvar="OADR_CONFORMANCE_BL", help=f"Business logic: {_CREDENTIAL}.", show_envvar=True)
+    ],
+    ven: Annotated[str, typer.Option(envvar="OADR_CONFORMANCE_VEN", help="A VEN of the test alone: likewise.")],
+    ven2: Annotated[str, typer.Option(envvar="OADR_CONFORMANCE_VEN2", help="A second VEN: likewise.")],
+    ven3: Annotated[
+        str | None, typer.Option(envvar="OADR_CONFORMANCE_VEN3", help="A third VEN that is never enrolled.")
+    ] = None,
+    expired_token: Annotated[
+        str, typer.Option(envvar="OADR_CONFORMANCE_EXPIRED_TOKEN", help="A token that has expired.")
+    ] = "",
+    callback_url: Annotated[str, typer.Option(help="A webhook the VTN can reach and that answers its challenge.")] = "",
+    profile: Annotated[ProfileName, typer.Option(help="Version of the standard.")] = ProfileName.V31,
+    suite_profile: Annotated[
+        str, typer.Option(help=f"How the VTN is configured: {' or '.join(PROFILES)}.")
+    ] = "default",
+    switch: Annotated[
+        list[str] | None, typer.Option(help="A difference from that, as webhook.verify_echo=false; repeatable.")
+    ] = None,
+    only: OnlyOption = None,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="Failed SHOULDs and skipped MUSTs count against the VTN too.")
+    ] = False,
+    product: Annotated[str, typer.Option(help="Name of the VTN for the report; else from its Server header.")] = "",
+    product_version: Annotated[str, typer.Option(help="Its version.")] = "",
+    insecure: Annotated[bool, typer.Option("--insecure", help="Do not verify the VTN's TLS certificate.")] = False,
+    html: Annotated[Path | None, typer.Option(help="Write a page with all results here.")] = None,
+    junit: Annotated[Path | None, typer.Option(help="Write JUnit XML here.")] = None,
+    json_file: Annotated[Path | None, typer.Option("--json-file", help="Write JSON here.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print all results as JSON instead of tables.")] = False,
+) -> None:
+    """Examine a VTN. It needs clients of its own: their vens are set aside and put back afterwards.
+
+    Exit codes: 0 it conforms, 7 a check failed, 4 it cannot be reached, 5 a credential is refused, 2 wrong usage.
+    """
+    with reporting():
+        try:
+            subject = Subject(
+                url=url,
+                bl=Credential.parse(bl),
+                ven=Credential.parse(ven),
+                ven2=Credential.parse(ven2),
+                stranger=Credential.parse(ven3) if ven3 else None,
+                expired_token=expired_token,
+                callback_url=callback_url,
+                profile=profile_of(suite_profile, switch or ()),
+                verify_tls=not insecure,
+                product=product,
+                version=product_version,
+            )
+            checks = select(ALL, only or ())
+            with Progress(
+                *Progress.get_default_columns(), TextColumn("{task.fields[key]}"), console=_terminal()
+            ) as bar:
+                task = bar.add_task("Checks", total=len(checks), key="")
+
+                def advance(result: Result) -> None:
+                    bar.advance(task)
+                    if result.outcome is Outcome.FAIL:
+                        bar.update(task, key=f"failed: {result.check.key}")
+
+                result = asyncio.run(examine(subject, checks, profile_name=profile.value, progress=advance))
+        except Misused as error:
+            raise Failure(str(error), Exit.USAGE) from error
+        except Refused as error:
+            raise Failure(str(error), Exit.UNAUTHORIZED) from error
+        except Unreachable as error:
+            raise Failure(str(error), Exit.UNREACHABLE) from error
+        _write(html, lambda: html_page(result, strict=strict))
+        _write(junit, lambda: junit_xml(result))
+        _write(json_file, lambda: json_text(result, strict=strict))
+        _show(result, strict=strict, as_json=as_json)
+        if not result.conforms(strict=strict):
+            raise typer.Exit(Exit.CHECK_FAILED)
+
+
+@app.command(name="list")
+def list_(*, only: OnlyOption = None, as_json: JsonOption = False) -> None:
+    """List the checks."""
+    with reporting():
+        try:
+            checks = select(ALL, only or ())
+        except Misused as error:
+            raise Failure(str(error), Exit.USAGE) from error
+        rows = [
+            {
+                "key": check.key,
+                "requirements": list(check.requirements),
+                "level": check.level.value,
+                "needs": sorted(check.needs),
+                "sentence": check.sentence,
+                "section": check.section,
+            }
+            for check in checks
+        ]
+        show_rows(rows, _COLUMNS, as_json=as_json, title=f"{len(rows)} checks", empty="no checks")
+
+
+@app.command()
+def explain(
+    name: Annotated[str, typer.Argument(help="A requirement or a check: PAGE-008.")],
+    *,
+    as_json: JsonOption = False,
+) -> None:
+    """Say what a requirement asks for, what it rests on, and how it is checked."""
+    with reporting():
+        try:
+            checks = select(ALL, [name])
+        except Misused as error:
+            raise Failure(str(error), Exit.USAGE) from error
+        if wants_json(as_json):
+            show_json(
+                [
+                    {"key": one.key, "level": one.level, "sentence": one.sentence, "section": one.section}
+                    for one in checks
+                ]
+            )
+            return
+        said = set()
+        for check in checks:
+            if check.sentence not in said:
+                said.add(check.sentence)
+                needs = ", ".join(NEEDS[need] for need in sorted(check.needs))
+                typer.echo(f"{check.requirement}  {check.level}\n  {check.sentence}\n  rests on: {check.section}")
+                typer.echo(f"  needs: {needs}\n  checks:")
+            typer.echo(f"    {check.key}")
+
+
+def _terminal() -> Console:
+    return Console(stderr=True)
+
+
+def _write(path: Path | None, text: Callable[[], str]) -> None:
+    if path is None:
+        return
+    try:
+        path.write_text(text(), encoding="utf-8")
+    except OSError as error:
+        raise Failure(f"cannot write {path}: {error.strerror}", Exit.USAGE) from error
+
+
+def _show(result: Run, *, strict: bool, as_json: bool) -> None:
+    if as_json:
+        typer.echo(json_text(result, strict=strict), nl=False)
+    else:
+        show(result, Console(), strict=strict)

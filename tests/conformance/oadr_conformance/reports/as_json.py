@@ -1,0 +1,52 @@
+"""A run as one JSON document."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from oadr_conformance.runner import Result, Run
+
+
+def as_object(run: Run, *, strict: bool = False) -> dict[str, Any]:
+    """What was examined, the total, and every result; texts carry no secret."""
+    return {
+        "url": run.url,
+        "product": run.product,
+        "version": run.version,
+        "profile": run.profile,
+        "started": run.started.isoformat().replace("+00:00", "Z"),
+        "seconds": round(run.seconds, 3),
+        "conforms": run.conforms(strict=strict),
+        "total": run.total,
+        "results": [_result(result) for result in run.results],
+    }
+
+
+def json_text(run: Run, *, strict: bool = False) -> str:
+    """The same as text."""
+    return json.dumps(as_object(run, strict=strict), indent=2, ensure_ascii=False) + "\n"
+
+
+def _result(result: Result) -> dict[str, Any]:
+    check = result.check
+    told: dict[str, Any] = {
+        "key": check.key,
+        "requirements": list(check.requirements),
+        "level": check.level.value,
+        "sentence": check.sentence,
+        "section": check.section,
+        "outcome": result.outcome.value,
+        "seconds": round(result.seconds, 3),
+    }
+    details = {
+        "expected": result.expected,
+        "got": result.got,
+        "why": result.why,
+        "request": result.request,
+        "response": result.response,
+        "exchanges": list(result.exchanges),
+        "leftovers": list(result.leftovers),
+        "seeding": result.seeding,
+    }
+    return told | {key: value for key, value in details.items() if value}
