@@ -7,7 +7,8 @@ from typing import Annotated, Literal
 
 import typer
 
-from oadr import cert, conformance, event, logs, program, report, vens, vtn
+from oadr import bridge, cert, conformance, event, logs, program, report, ven, vens, vtn
+from oadr.demo.command import demo
 
 app = typer.Typer(
     name="oadr",
@@ -18,6 +19,8 @@ app = typer.Typer(
 )
 for name, module in {
     "vtn": vtn,
+    "ven": ven,
+    "bridge": bridge,
     "program": program,
     "event": event,
     "report": report,
@@ -26,6 +29,7 @@ for name, module in {
     "conformance": conformance,
 }.items():
     app.add_typer(module.app, name=name)
+app.command()(demo)
 
 
 def _version(asked: bool) -> None:

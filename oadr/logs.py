@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import logging
 import sys
+from typing import TextIO
 
 import structlog
 
 
-def configure(*, level: str = "info") -> None:
-    """Set up structlog and the standard library's logging, which libraries use, with the same look."""
-    terminal = sys.stderr.isatty()
+def configure(*, level: str = "info", stream: TextIO | None = None) -> None:
+    """Set up structlog and the standard library's logging, which libraries use, with the same look.
+
+    ``stream`` is where entries go, standard error if it is not given.
+    """
+    stream = stream or sys.stderr
+    terminal = stream.isatty()
     shared: list[structlog.typing.Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,
@@ -26,10 +31,10 @@ def configure(*, level: str = "info") -> None:
     structlog.configure(
         processors=[*shared, *renderer],
         wrapper_class=structlog.make_filtering_bound_logger(threshold),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        logger_factory=structlog.PrintLoggerFactory(stream),
         cache_logger_on_first_use=False,
     )
-    handler = logging.StreamHandler(sys.stderr)
+    handler = logging.StreamHandler(stream)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(processors=[*_FOREIGN, *renderer], foreign_pre_chain=shared)
     )

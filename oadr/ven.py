@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
-import signal
-from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from oadr.config import load
 from oadr.errors import reporting
-
-if TYPE_CHECKING:
-    from ven.settings import Settings
+from oadr.running import run_until_stopped
 
 PREFIX = "OADR_VEN_"
 
@@ -47,6 +42,7 @@ def run(
 ) -> None:
     """Take part in events until interrupted; the secret comes from OADR_VEN_VTN__CLIENT_SECRET or a file (_FILE)."""
     with reporting():
+        from ven.agent import run_ven
         from ven.settings import Settings
 
         flags = {
@@ -57,18 +53,5 @@ def run(
             "store": store,
             "poll_s": poll_s,
         }
-        _run(load(Settings, prefix=PREFIX, file=config, flags=flags))
-
-
-def _run(settings: Settings) -> None:
-    from ven.agent import run_ven
-
-    async def until_stopped() -> None:
-        task = asyncio.current_task()
-        if task is not None:
-            asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
-        with suppress(asyncio.CancelledError):
-            await run_ven(settings)
-
-    with suppress(KeyboardInterrupt):
-        asyncio.run(until_stopped())
+        settings = load(Settings, prefix=PREFIX, file=config, flags=flags)
+        run_until_stopped(lambda: run_ven(settings))

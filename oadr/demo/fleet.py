@@ -1,0 +1,263 @@
+"""Starts and stops every part of the demo: VTN, broker, bridge, panels, homes. Each is the real thing."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any, Self
+
+import bridge_mqtt.settings
+import ven.settings
+import vtn.settings
+from bridge_mqtt.service import Bridge
+from bridge_mqtt.simulator import SimulatedPanel, simulated_panel
+from oadr.demo.broker import broker
+from oadr.demo.homes import HOMES, PANELS, TARGET, Home, LegacyPanel
+from oadr.demo.pace import Pace
+from openadr_profiles.panel import Dialect
+from ven.agent import run_ven
+from ven.client import VtnClient
+from ven.clock import Clock
+from vtn.access import Role
+from vtn.app import VtnServer, build
+from vtn.auth.clients import Credentials
+
+BUSINESS_LOGIC = "utility"
+BRIDGE = "bridge"
+
+
+@dataclass(frozen=True)
+class Certificates:
+    """The files of the demo's own authority; clients show theirs to the broker."""
+
+    ca: Path
+    server: tuple[Path, Path]
+    clients: dict[str, tuple[Path, Path]]
+
+
+class Fleet:
+    """All parts, running while entered. ``failures`` names the parts that have died, and why."""
+
+    def __init__(self, folder: Path, *, clock: Clock, pace: Pace, tls: bool) -> None:
+        self.folder = folder
+        self.clock = clock
+        self.pace = pace
+        self.tls = tls
+        self.failures: dict[str, str] = {}
+        self.credentials: dict[str, Credentials] = {}
+        self.panels: dict[str, SimulatedPanel] = {}
+        self.certificates: Certificates | None = None
+        self._stack = AsyncExitStack()
+        self._tasks: list[asyncio.Task[None]] = []
+        self._stopping = False
+
+    async def __aenter__(self) -> Self:
+        async with AsyncExitStack() as stack:
+            self._stack = stack
+            stack.push_async_callback(self._stop_tasks)
+            await self._start()
+            self._stack = stack.pop_all()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._stack.aclose()
+
+    @property
+    def vtn_url(self) -> str:
+        """Where the VTN answers."""
+        return self.vtn.base_url
+
+    @property
+    def bridge_url(self) -> str:
+        """Where the bridge answers."""
+        return self.bridge.api_url
+
+    def home_state(self, home: Home) -> Path:
+        """The file in which a home's simulated panel keeps what limits are in force."""
+        return self.folder / f"{home.name}-panel.json"
+
+    def client(self, who: str) -> VtnClient:
+        """An OpenADR client with the credentials of one of ours."""
+        credentials = self.credentials[who]
+        return VtnClient(
+            base_url=self.vtn_url,
+            client_id=credentials.client_id,
+            client_secret=credentials.secret,
+            ca_file=self.certificates.ca if self.certificates else None,
+            clock=self.clock,
+        )
+
+    async def _start(self) -> None:
+        if self.tls:
+            self.certificates = await asyncio.to_thread(_issue, self.folder, self.clock.now)
+        self.vtn = await self._start_vtn()
+        for who, role in [(BUSINESS_LOGIC, Role.BL), (BRIDGE, Role.VEN), *((home.name, Role.VEN) for home in HOMES)]:
+            self.credentials[who] = await self.vtn.clients.add(who, role)
+        port = _free_port()
+        certificates = self.certificates
+        tls = (certificates.ca, *certificates.server) if certificates else None
+        await self._stack.enter_async_context(broker(port, tls=tls))
+        for panel in PANELS:
+            self._start_panel(panel, port)
+        await self._start_bridge(port)
+        started = [await self._start_home(home) for home in HOMES]
+        await asyncio.gather(*(self._until(ready, name) for name, ready in started))
+
+    async def _start_vtn(self) -> VtnServer:
+        tls = None
+        if self.certificates:
+            certificate, key = self.certificates.server
+            tls = vtn.settings.Tls(cert=certificate, key=key)
+        server = build(
+            vtn.settings.Settings(
+                host="127.0.0.1",
+                port=0,
+                tls=tls,
+                log_requests=False,
+                database=vtn.settings.Database(url=f"sqlite:///{self.folder / 'vtn.sqlite3'}"),
+                # The demo's clock may run an hour a minute, and tokens with it.
+                auth=vtn.settings.Auth(token_lifetime_s=max(3600, round(3600 * self.pace.speed))),
+            ),
+            now=self.clock.now,
+        )
+        self._stack.push_async_callback(server.stop)
+        await server.start()
+        return server
+
+    def _start_panel(self, panel: LegacyPanel, port: int) -> None:
+        simulated = simulated_panel(
+            panel.id,
+            Dialect(panel.dialect),
+            bridge_mqtt.settings.Broker.model_validate(self._mqtt(port, panel.id)),
+            seed=panel.seed,
+            clock=self.clock,
+            interval_s=self.pace.seconds(0.25, least=5),
+        )
+        self.panels[panel.id] = simulated
+        self._spawn(panel.id, simulated.run)
+
+    def _mqtt(self, port: int, who: str) -> dict[str, Any]:
+        """How one of ours reaches the broker."""
+        if self.certificates is None:
+            return {"url": f"mqtt://127.0.0.1:{port}"}
+        certificate, key = self.certificates.clients[who]
+        return {
+            "url": f"mqtts://localhost:{port}",
+            "ca_file": self.certificates.ca,
+            "client_certificate": certificate,
+            "client_key": key,
+        }
+
+    async def _start_bridge(self, port: int) -> None:
+        pace = self.pace
+        settings = bridge_mqtt.settings.Settings.model_validate(
+            {
+                "vtn": {
+                    "url": self.vtn_url,
+                    "client_id": BRIDGE,
+                    "client_secret": self.credentials[BRIDGE].secret,
+                    "ca_file": self.certificates.ca if self.certificates else None,
+                    "ven_name": BRIDGE,
+                    "poll_interval_s": pace.seconds(0.5),
+                },
+                "broker": self._mqtt(port, BRIDGE),
+                "database": {"url": f"sqlite:///{self.folder / 'bridge.sqlite3'}"},
+                "panels": [{"id": panel.id, "groups": [TARGET]} for panel in PANELS],
+                "dispatch": {
+                    "first_contact_s": pace.seconds(2),
+                    "offline_after_s": pace.seconds(10),
+                    "envelope_piece_s": pace.whole_seconds(5, least=5, most=3600),
+                },
+                "telemetry": {"baseline_s": pace.seconds(2, least=10)},
+                "reporting": {"delay_s": pace.seconds(0.5), "retry_least_s": pace.seconds(0.5)},
+                "api": {"port": 0},
+            }
+        )
+        self.bridge = await self._stack.enter_async_context(Bridge(settings, clock=self.clock))
+        self._spawn(BRIDGE, self.bridge.run)
+
+    async def _start_home(self, home: Home) -> tuple[str, asyncio.Event]:
+        pace = self.pace
+        settings = ven.settings.Settings.model_validate(
+            {
+                "vtn": {
+                    "url": self.vtn_url,
+                    "client_id": home.name,
+                    "client_secret": self.credentials[home.name].secret,
+                    "ca_file": self.certificates.ca if self.certificates else None,
+                },
+                "ven_name": home.name,
+                "store": self.folder / f"{home.name}.sqlite3",
+                "circuits": home.circuits,
+                "driver": {
+                    "kind": "simulated",
+                    "options": {"seed": home.seed, "state_file": self.home_state(home)},
+                },
+                "opt": home.opt,
+                "poll_s": pace.seconds(0.5),
+                "sample_s": pace.seconds(0.25),
+                "status_s": pace.seconds(1),
+                "baseline_s": pace.seconds(2),
+                "settle_s": pace.seconds(0.5),
+            }
+        )
+        ready = asyncio.Event()
+        self._spawn(home.name, lambda: run_ven(settings, clock=self.clock, ready=ready))
+        return home.name, ready
+
+    def _spawn(self, name: str, run: Callable[[], Awaitable[None]]) -> None:
+        async def watched() -> None:
+            try:
+                await run()
+            except Exception as error:
+                self.failures[name] = f"{type(error).__name__}: {error}"
+                raise
+            if not self._stopping:
+                self.failures[name] = "ended by itself"
+
+        self._tasks.append(asyncio.create_task(watched(), name=name))
+
+    async def _until(self, ready: asyncio.Event, name: str) -> None:
+        """Wait for a part's first contact with the VTN, or for its death."""
+        while not ready.is_set() and name not in self.failures:
+            try:
+                await asyncio.wait_for(ready.wait(), timeout=0.1)
+            except TimeoutError:
+                continue
+
+    async def _stop_tasks(self) -> None:
+        self._stopping = True
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+
+def _issue(folder: Path, now: Callable[[], datetime]) -> Certificates:
+    from certs import Authority
+
+    place = folder / "certificates"
+    authority = Authority.create("OpenADR Fleet demo", now=now, lifetime=timedelta(days=3650))
+    ca = authority.save(place)
+    server = authority.issue_server("localhost", alternative_names=("127.0.0.1",), lifetime=timedelta(days=365)).save(
+        place
+    )
+    names = [BRIDGE, *(panel.id for panel in PANELS)]
+    issued = {name: authority.issue_client(name, lifetime=timedelta(days=365)).save(place) for name in names}
+    return Certificates(
+        ca=ca.certificate,
+        server=(server.certificate, server.key),
+        clients={name: (pair.certificate, pair.key) for name, pair in issued.items()},
+    )
+
+
+def _free_port() -> int:
+    import socket
+
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port

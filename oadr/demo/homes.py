@@ -1,0 +1,95 @@
+"""Who lives in the demo: three homes with their circuits and rules, and three legacy panels."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Final, Literal
+
+
+@dataclass(frozen=True)
+class Home:
+    """A simulated home: its circuits as the VEN's settings spell them, and its owner's rules for opting out."""
+
+    name: str
+    seed: int
+    circuits: tuple[dict[str, Any], ...]
+    opt: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class LegacyPanel:
+    """A simulated legacy panel and the dialect it speaks."""
+
+    id: str
+    dialect: Literal["flat", "envelope"]
+    seed: int
+
+
+def _circuit(
+    id_: str, name: str, amps: int, rated_kw: float, priority: int = 5, share: float = 0, *, on_off: bool = False
+) -> dict[str, Any]:
+    essentials = {"id": id_, "name": name, "breaker_amps": amps, "rated_kw": rated_kw}
+    if share == 0:
+        return essentials | {"critical": True, "priority": 1}
+    return essentials | {"priority": priority, "shed_share": share, "on_off": on_off}
+
+
+HOMES: Final = (
+    Home(
+        "home-1",
+        seed=11,
+        circuits=(
+            _circuit("ev", "EV charger", 50, 9.6, priority=9, share=1),
+            _circuit("water-heater", "Water heater", 30, 4.5, priority=8, share=1),
+            _circuit("dryer", "Dryer", 30, 5.0, priority=7, share=1),
+            _circuit("range", "Electric range", 40, 8.0, priority=5, share=0.8),
+            _circuit("outlets", "General outlets", 20, 2.4, priority=4, share=0.5),
+            _circuit("lights", "Lighting", 15, 1.2, priority=3, share=0.5),
+            _circuit("heat-pump", "Heat pump", 30, 5.0),
+            _circuit("fridge", "Refrigerator", 15, 0.8),
+        ),
+    ),
+    Home(
+        "home-2",
+        seed=22,
+        circuits=(
+            _circuit("pool-pump", "Pool pump", 20, 2.2, priority=9, share=1, on_off=True),
+            _circuit("ac", "Air conditioning", 40, 6.0, priority=6, share=0.6),
+            _circuit("water-heater", "Water heater", 30, 4.5, priority=8, share=1),
+            _circuit("washer", "Washing machine", 20, 2.0, priority=7, share=1),
+            _circuit("medical", "Medical device", 15, 0.6),
+            _circuit("freezer", "Freezer", 15, 0.9),
+        ),
+    ),
+    Home(
+        "home-3",
+        seed=33,
+        opt={"max_shed_kw": 1},
+        circuits=(
+            _circuit("ev", "EV charger", 50, 11.0, priority=9, share=1),
+            _circuit("sauna", "Sauna", 40, 8.0, priority=8, share=1),
+            _circuit("water-heater", "Water heater", 30, 4.5, priority=7, share=1),
+            _circuit("dryer", "Dryer", 30, 5.0, priority=6, share=1),
+            _circuit("range", "Electric range", 40, 8.0, priority=5, share=0.8),
+            _circuit("dishwasher", "Dishwasher", 20, 1.8, priority=4, share=1),
+            _circuit("outlets", "General outlets", 20, 2.4, priority=3, share=0.5),
+            _circuit("lights", "Lighting", 15, 1.2, priority=2, share=0.5),
+            _circuit("heating", "Heating", 30, 6.0),
+            _circuit("fridge", "Refrigerator", 15, 0.8),
+        ),
+    ),
+)
+"""Six to ten circuits each; the third opts out of whatever asks for more than 1 kW."""
+
+PANELS: Final = (
+    LegacyPanel("panel-1", "flat", seed=1),
+    LegacyPanel("panel-2", "flat", seed=2),
+    LegacyPanel("panel-3", "envelope", seed=3),
+)
+
+TARGET: Final = "group:north"
+"""The target that homes, bridge and panels are granted, and that the event names."""
+
+PROGRAM: Final = "evening-peak"
+REQUESTED_KW: Final = (3.0, 5.0)
+"""What the event asks of each home, and of all panels of the bridge together, interval by interval."""

@@ -1,0 +1,20 @@
+"""How the demo's settings follow its speed: everything is chosen in seconds that a watcher waits."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Pace:
+    """``speed`` seconds of the demo's clock pass in one real second."""
+
+    speed: float
+
+    def seconds(self, real_s: float, *, least: float = 0.05) -> float:
+        """A real time as the demo's clock counts it."""
+        return max(least, real_s * self.speed)
+
+    def whole_seconds(self, real_s: float, *, least: int, most: int) -> int:
+        """The same in whole seconds, within limits."""
+        return min(max(least, round(real_s * self.speed)), most)

@@ -1,0 +1,164 @@
+"""The main job, told once: a program, targets, an event, and watching until everything has returned and reported."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from datetime import timedelta
+from decimal import Decimal
+from statistics import median
+from typing import Any
+
+import aiohttp
+
+from oadr.demo.fleet import BRIDGE, BUSINESS_LOGIC, Fleet
+from oadr.demo.homes import HOMES, PANELS, PROGRAM, REQUESTED_KW, TARGET
+from oadr.demo.truth import HomeDevice, Ledger, LegacyDevice
+from oadr.demo.verdict import Evidence, Finding, judge
+from oadr.event import program_named, reduction_event
+from oadr.status import EventStatus, event_status
+from openadr_profiles.v31 import AGGREGATED_REPORT, BlVenRequest, Event, EventPayloadType, Report, Resource, Ven
+from openadr_profiles.v31.timeline import Timeline
+from ven.client import VtnClient
+from ven.report_shapes import read_status, status_report_name
+
+_LOOK_EVERY_S = 0.2
+
+
+@dataclass(frozen=True)
+class Scene:
+    """What can be seen at one moment: the event's status, and what is still wrong with it."""
+
+    status: EventStatus
+    evidence: Evidence
+    findings: tuple[Finding, ...]
+    over: bool
+
+    def acknowledgments(self) -> dict[str, str]:
+        """Per panel the newest acknowledgment: operation, response time and correlation id."""
+        newest: dict[str, str] = {}
+        for panel, commands in self.evidence.commands.items():
+            answered = [command for command in commands if command["responseMs"] is not None]
+            if answered:
+                last = answered[-1]
+                newest[panel] = f"{last['op']} {last['responseMs']} ms {last['correlationId']}"
+        return newest
+
+    def response_ms(self) -> dict[str, float] | None:
+        """Least, middle and greatest response time of the panels' acknowledgments."""
+        times = [
+            command["responseMs"]
+            for commands in self.evidence.commands.values()
+            for command in commands
+            if command["responseMs"] is not None
+        ]
+        return {"min": min(times), "median": median(times), "max": max(times), "count": len(times)} if times else None
+
+
+async def tell(fleet: Fleet, *, for_s: float) -> AsyncIterator[Scene]:
+    """Play the story within ``for_s`` real seconds, showing a scene again and again; the last one is the verdict's.
+
+    The event takes half of the time. What comes after it ends as soon as nothing is wrong any more.
+    """
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + for_s
+    async with fleet.client(BUSINESS_LOGIC) as utility, aiohttp.ClientSession() as bridge:
+        await grant(utility)
+        event = await issue(fleet, utility, for_s=for_s)
+        timeline = Timeline.of(event, anchor=event.modification_date_time)
+        ledger = Ledger(
+            [
+                *(HomeDevice(home, fleet.home_state(home)) for home in HOMES),
+                *(LegacyDevice(panel.model) for panel in fleet.panels.values()),
+            ]
+        )
+        while True:
+            now = fleet.clock.now()
+            # The edges of an interval belong to nobody: parts notice them a moment later.
+            margin = timedelta(seconds=fleet.pace.seconds(0.8))
+            window = timeline.current(now)
+            settled = window is not None and window.start + margin <= now
+            ledger.look(now, window.interval_id if window and settled else None)
+            vens, resources = await utility.vens.search(), await utility.resources.search()
+            reports = await utility.reports.search(event_id=event.id)
+            scene = await _scene(fleet, bridge, event, vens, resources, reports, ledger)
+            late = loop.time() >= deadline
+            over = late or (timeline.transpired(now) and not scene.findings) or bool(fleet.failures)
+            yield Scene(scene.status, scene.evidence, scene.findings, over)
+            if over:
+                return
+            await asyncio.sleep(_LOOK_EVERY_S)
+
+
+async def grant(utility: VtnClient) -> None:
+    """Give every ven the target that the event will name."""
+    for ven in await utility.vens.search():
+        request = BlVenRequest(
+            client_id=ven.client_id, ven_name=ven.ven_name, attributes=ven.attributes, targets=(TARGET,)
+        )
+        await utility.vens.replace(ven.id, request)
+
+
+async def issue(fleet: Fleet, utility: VtnClient, *, for_s: float) -> Event:
+    """Create the program and the event; it begins after a tenth of the time and takes half of it."""
+    program = await program_named(utility, PROGRAM)
+    request = reduction_event(
+        program.id,
+        EventPayloadType.DISPATCH_SETPOINT_RELATIVE,
+        [-kw for kw in REQUESTED_KW],
+        start=fleet.clock.now() + timedelta(seconds=fleet.pace.seconds(max(2.5, for_s / 10))),
+        length=timedelta(seconds=fleet.pace.whole_seconds(for_s / 2, least=2, most=86_400)),
+        targets=[TARGET],
+        name=PROGRAM,
+    )
+    return await utility.events.create(request)
+
+
+async def _scene(
+    fleet: Fleet,
+    bridge: aiohttp.ClientSession,
+    event: Event,
+    vens: list[Ven],
+    resources: list[Resource],
+    reports: list[Report],
+    ledger: Ledger,
+) -> Scene:
+    status = event_status(event, vens, resources, reports, at=fleet.clock.now())
+    seen = await _get(bridge, f"{fleet.bridge_url}/api/events/{event.id}")
+    acks = await _get(bridge, f"{fleet.bridge_url}/api/events/{event.id}/acks?limit=1000")
+    evidence = Evidence(
+        status=status,
+        requested=_requested(reports, event),
+        reports=reports,
+        ledger=ledger,
+        commands={panel["venId"]: panel["commands"] for panel in (seen or {}).get("panels", ())},
+        acks=acks["acks"] if acks else (),
+        failures=fleet.failures,
+        homes=[home.name for home in HOMES],
+        panels=[panel.id for panel in PANELS],
+        bridge=BRIDGE,
+        opts_out=[home.name for home in HOMES if home.opt],
+        asked_kw=REQUESTED_KW,
+    )
+    return Scene(status, evidence, tuple(judge(evidence)), over=False)
+
+
+async def _get(session: aiohttp.ClientSession, url: str) -> Any:
+    async with session.get(url) as response:
+        return await response.json() if response.status == 200 else None
+
+
+def _requested(reports: list[Report], event: Event) -> dict[str, dict[int, Decimal]]:
+    """What each home and panel says it was asked for, by interval."""
+    panels = {panel.id for panel in PANELS}
+    found: dict[str, dict[int, Decimal]] = {}
+    for report in reports:
+        if report.report_name != status_report_name(event.id):
+            continue
+        for interval in read_status(report.resources):
+            for shed in interval.sheds:
+                name = report.client_id if shed.resource_name == AGGREGATED_REPORT else shed.resource_name
+                if shed.requested_kw is not None and (name in panels or name == report.client_id):
+                    found.setdefault(name, {})[interval.id] = shed.requested_kw
+    return found

@@ -1,0 +1,112 @@
+"""What really happened on the circuits: read from the simulated devices themselves, not from what anybody reported."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import Protocol
+
+from bridge_mqtt.simulator import PanelModel
+from oadr.demo.homes import Home
+from openadr_profiles.panel.circuits import FLAT_CIRCUITS
+from ven.circuits import Circuit
+from ven.drivers.simulated import Curve, Options
+
+_LEGACY_CRITICAL = frozenset({circuit.id for circuit in FLAT_CIRCUITS if circuit.critical})
+_NOTHING = Decimal(0)
+
+
+@dataclass(frozen=True)
+class Reading:
+    """One circuit at one moment: what it would draw if it were let alone, and what is taken from it."""
+
+    normal_kw: Decimal
+    taken_kw: Decimal
+
+
+class Device(Protocol):
+    """A home's panel or a legacy panel, seen from outside."""
+
+    name: str
+    critical: frozenset[str]
+
+    def read(self, at: datetime) -> Mapping[str, Reading]:
+        """All circuits now."""
+        ...
+
+
+class HomeDevice:
+    """A home's simulated panel: its power curves, and the limits in force as its own file says."""
+
+    def __init__(self, home: Home, state_file: Path) -> None:
+        self.name = home.name
+        circuits = [Circuit.model_validate(circuit) for circuit in home.circuits]
+        self.critical = frozenset(circuit.id for circuit in circuits if circuit.critical)
+        options = Options(seed=home.seed)
+        self._curves = {circuit.id: Curve.of(circuit, options) for circuit in circuits}
+        self._state_file = state_file
+
+    def read(self, at: datetime) -> Mapping[str, Reading]:
+        """All circuits now."""
+        limits: dict[str, str] = {}
+        if self._state_file.exists():
+            limits = json.loads(self._state_file.read_text(encoding="utf-8"))["limits_kw"]
+        readings = {}
+        for id_, curve in self._curves.items():
+            wanted = curve.kw(at)
+            limit = Decimal(limits[id_]) if id_ in limits else wanted
+            readings[id_] = Reading(wanted, max(_NOTHING, wanted - limit))
+        return readings
+
+
+class LegacyDevice:
+    """A simulated legacy panel."""
+
+    def __init__(self, model: PanelModel) -> None:
+        self.name = model.ven_id
+        self.critical = _LEGACY_CRITICAL
+        self._model = model
+
+    def read(self, at: datetime) -> Mapping[str, Reading]:
+        """All circuits now; the panel's own clock decides what "now" is."""
+        taken = {name: Decimal(str(kw)) for name, kw in self._model.taken_kw().items()}
+        return {
+            name: Reading(Decimal(str(kw)) + taken.get(name, _NOTHING), taken.get(name, _NOTHING))
+            for name, kw in self._model.circuits_kw().items()
+        }
+
+
+@dataclass
+class CircuitTruth:
+    """What was seen of one circuit: the most that was taken, what was taken in each interval, and what still is."""
+
+    critical: bool
+    most_taken_kw: Decimal = _NOTHING
+    taken_kw: dict[int, Decimal] = field(default_factory=dict)
+    now: Reading = Reading(_NOTHING, _NOTHING)
+
+
+class Ledger:
+    """Looks at all devices again and again and remembers what matters for the verdict; bounded by circuits."""
+
+    def __init__(self, devices: Iterable[Device]) -> None:
+        self._devices = tuple(devices)
+        self.circuits: dict[str, dict[str, CircuitTruth]] = {device.name: {} for device in self._devices}
+
+    def look(self, at: datetime, interval: int | None) -> None:
+        """Read every device; ``interval`` is the event's interval that holds now."""
+        for device in self._devices:
+            for name, reading in device.read(at).items():
+                circuit = self.circuits[device.name].setdefault(name, CircuitTruth(name in device.critical))
+                circuit.now = reading
+                circuit.most_taken_kw = max(circuit.most_taken_kw, reading.taken_kw)
+                if interval is not None:
+                    circuit.taken_kw[interval] = reading.taken_kw
+
+    def taken_kw(self, device: str, interval: int) -> Decimal:
+        """What was taken from a whole device when it was last seen in an interval."""
+        return sum((circuit.taken_kw.get(interval, _NOTHING) for circuit in self.circuits[device].values()), _NOTHING)
