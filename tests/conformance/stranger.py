@@ -1,0 +1,180 @@
+"""Our VTN, started as a stranger would start it: a process, the command line, HTTP.
+
+`python tests/conformance/stranger.py` (the script `scripts/conformance`) runs the suite against it on SQLite and on
+PostgreSQL with several workers, and prints one total for each.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import shutil
+import subprocess
+import sys
+import tempfile
+import urllib.error
+import urllib.request
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from types import MappingProxyType
+
+import jwt
+from oadr_conformance import ALL, Credential, Outcome, Run, Subject, profile_of, run, select
+from oadr_conformance.reports import html_page, show
+from rich.console import Console
+
+from tests.support.net import free_port
+from tests.support.postgres import PostgresServer
+from tests.support.processes import ServerProcess
+
+_KEY = "a key for conformance runs, long enough for HS256"
+_SETTINGS = f"""
+log_requests = false
+
+[auth]
+signing_key = "{_KEY}"
+client_burst = 10000
+address_burst = 10000
+invalid_token_status = {{invalid_token_status}}
+
+[auth.argon2]
+time_cost = 1
+memory_kib = 64
+
+[database]
+url = "{{database_url}}"
+
+[privacy]
+implicit_ven_id_target = {{implicit_ven_id_target}}
+events_follow_program = {{events_follow_program}}
+
+[reports]
+bl_may_delete = {{bl_may_delete}}
+"""
+_USUAL = {
+    "auth.invalid_token_status": "401",
+    "privacy.implicit_ven_id_target": "true",
+    "privacy.events_follow_program": "true",
+    "reports.bl_may_delete": "false",
+}
+TURNED = {
+    "auth.invalid_token_status": "403",
+    "privacy.implicit_ven_id_target": "false",
+    "privacy.events_follow_program": "false",
+    "reports.bl_may_delete": "true",
+}
+"""Switches of the suite that our VTN has, each the other way round than usual."""
+
+
+def _oadr(*arguments: str) -> list[str]:
+    return [sys.executable, "-m", "oadr", *arguments]
+
+
+def _client(client_id: str, role: str, config: Path) -> Credential:
+    done = subprocess.run(
+        _oadr("vtn", "client", "add", client_id, "--role", role, "--config", str(config), "--json"),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode != 0:
+        raise RuntimeError(f"no client {client_id}: {done.stderr}")
+    made = json.loads(done.stdout)
+    return Credential(client_id=made["client_id"], client_secret=made["client_secret"])
+
+
+@contextmanager
+def vtn(
+    database_url: str, directory: Path, *arguments: str, switches: Mapping[str, str] = MappingProxyType({})
+) -> Iterator[Subject]:
+    """A running VTN and what the suite must know of it; `arguments` go to `oadr vtn run`."""
+    chosen = _USUAL | dict(switches)
+    config = directory / "vtn.toml"
+    values = {switch.partition(".")[2]: value for switch, value in chosen.items()}
+    config.write_text(_SETTINGS.format(database_url=database_url, **values), encoding="utf-8")
+    roles = ("BL", "VEN", "VEN", "VEN")
+    clients = [_client(f"conformance-{number}", role, config) for number, role in enumerate(roles)]
+    port = free_port()
+    origin = f"http://127.0.0.1:{port}"
+    process = ServerProcess(
+        _oadr("vtn", "run", "--config", str(config), "--port", str(port), *arguments),
+        log=directory / "vtn.log",
+        ready=lambda: _answers(f"{origin}/health"),
+    )
+    try:
+        process.start()
+        yield Subject(
+            url=f"{origin}/openadr3/3.1.0",
+            bl=clients[0],
+            ven=clients[1],
+            ven2=clients[2],
+            stranger=clients[3],
+            expired_token=_expired(f"{origin}/openadr3/3.1.0/auth/token", clients[0]),
+            profile=profile_of("default", ["webhook.verify_echo=false", *(f"{k}={v}" for k, v in switches.items())]),
+            product="OpenADR Fleet",
+        )
+    finally:
+        process.stop()
+
+
+def _answers(url: str) -> bool:
+    try:
+        with urllib.request.urlopen(url, timeout=1) as response:
+            return bool(response.status == 200)
+    except (urllib.error.URLError, OSError):
+        return False
+
+
+def _expired(token_url: str, client: Credential) -> str:
+    """A token like those of the VTN, over for an hour; we know the key it signs with."""
+    form = f"grant_type=client_credentials&client_id={client.client_id}&client_secret={client.client_secret}"
+    with urllib.request.urlopen(token_url, data=form.encode(), timeout=10) as response:
+        token = json.load(response)["access_token"]
+    claims = jwt.decode(token, options={"verify_signature": False})
+    claims["exp"], claims["iat"] = claims["exp"] - 7200, claims["iat"] - 7200
+    return jwt.encode(claims, _KEY, algorithm="HS256", headers=jwt.get_unverified_header(token))
+
+
+def _examine(subject: Subject, only: list[str], console: Console) -> Run:
+    result = asyncio.run(run(subject, select(ALL, only)))
+    show(result, console, strict=True)
+    return result
+
+
+def main() -> int:
+    """Run the suite against our VTN on both databases; 0 if no check failed on either."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--only", action="append", default=[], help="an area, requirement or check")
+    parser.add_argument("--database", choices=["sqlite", "postgresql"], help="one database only")
+    parser.add_argument("--html", type=Path, help="write pages NAME-sqlite.html and NAME-postgresql.html")
+    options = parser.parse_args()
+    directory = Path(tempfile.mkdtemp(prefix="oadr-conformance-"))
+    directory.chmod(0o755)
+    console = Console()
+    totals: dict[str, Run] = {}
+    try:
+        if options.database != "postgresql":
+            with vtn(f"sqlite:///{directory / 'vtn.sqlite3'}", directory) as subject:
+                totals["SQLite"] = _examine(subject, options.only, console)
+        if options.database != "sqlite":
+            server = PostgresServer(directory)
+            server.start()
+            try:
+                with vtn(server.url(server.create_database()), directory) as subject:
+                    totals["PostgreSQL"] = _examine(subject, options.only, console)
+            finally:
+                server.stop()
+    finally:
+        shutil.rmtree(directory)
+    for name, result in totals.items():
+        if options.html:
+            path = options.html.with_name(f"{options.html.stem}-{name.lower()}.html")
+            path.write_text(html_page(result, strict=True), encoding="utf-8")
+        console.print(f"{name}: {result.total}", highlight=False)
+    return 1 if any(result.count(Outcome.FAIL) for result in totals.values()) else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
