@@ -16,7 +16,7 @@ from tests.support.waiting import wait_until
 from tests.ven.builders import START, a_circuit
 from ven.agent import Agent
 from ven.client import VtnClient
-from ven.clock import ManualClock
+from ven.clock import Clock, ManualClock
 from ven.errors import DriverFailed
 from ven.report_shapes import Opt, ShedInterval, opt_report_name, read_opts, read_status, status_report_name
 from ven.settings import Settings
@@ -132,11 +132,17 @@ class Home:
 class Town:
     """A real VTN, its business logic, and homes."""
 
-    def __init__(self, folder: Path, clock: ManualClock, vtn: VtnServer, bl: VtnClient) -> None:
+    def __init__(self, folder: Path, clock: Clock, vtn: VtnServer, bl: VtnClient) -> None:
         self.folder = folder
-        self.clock = clock
         self.vtn = vtn
         self.bl = bl
+        self._clock = clock
+
+    @property
+    def clock(self) -> ManualClock:
+        """The clock, for tests that move it."""
+        assert isinstance(self._clock, ManualClock)
+        return self._clock
 
     async def close_vtn(self) -> None:
         """Take the VTN away."""
@@ -145,7 +151,7 @@ class Town:
     async def reopen_vtn(self) -> None:
         """Bring it back at the same address."""
         port = int(self.vtn.origin.rpartition(":")[2])
-        self.vtn = build(self.vtn.settings.model_copy(update={"port": port}), now=self.clock.now)
+        self.vtn = build(self.vtn.settings.model_copy(update={"port": port}), now=self._clock.now)
         await self.vtn.start()
 
     def settings(self, name: str = "home-1", **members: Any) -> Settings:
@@ -202,7 +208,7 @@ def as_request(event: Event, **members: Any) -> EventRequest:
 
 
 @asynccontextmanager
-async def town(folder: Path, clock: ManualClock, **vtn_settings: Any) -> AsyncIterator[Town]:
+async def town(folder: Path, clock: Clock, *, ca_file: Path | None = None, **vtn_settings: Any) -> AsyncIterator[Town]:
     """A town whose VTN runs on the given clock, with a SQLite file in the folder."""
     given = {
         "port": 0,
@@ -213,7 +219,9 @@ async def town(folder: Path, clock: ManualClock, **vtn_settings: Any) -> AsyncIt
     }
     vtn = build(VtnSettings.model_validate(given), now=clock.now)
     await vtn.start()
-    async with VtnClient(base_url=vtn.base_url, client_id="bl", client_secret=SECRET, clock=clock) as bl:
+    async with VtnClient(
+        base_url=vtn.base_url, client_id="bl", client_secret=SECRET, ca_file=ca_file, clock=clock
+    ) as bl:
         there = Town(folder, clock, vtn, bl)
         try:
             await vtn.clients.add("bl", Role.BL, secret=SECRET)

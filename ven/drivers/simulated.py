@@ -87,7 +87,7 @@ class SimulatedPanel:
                 state = json.loads(self._file.read_text(encoding="utf-8"))
                 self._limits = {id_: Decimal(kw) for id_, kw in state["limits_kw"].items()}
                 self.switched = {id_: int(count) for id_, count in state["switched"].items()}
-            except (OSError, ValueError, KeyError, AttributeError, ArithmeticError) as error:
+            except (OSError, ValueError, KeyError, TypeError, AttributeError, ArithmeticError) as error:
                 raise DriverFailed(f"{self._file} does not hold the state of a simulated panel: {error}") from error
         return self
 

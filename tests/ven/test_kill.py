@@ -1,0 +1,95 @@
+"""kill -9 of a real process in the middle of an event."""
+
+import asyncio
+import json
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from tests.support.processes import ServerProcess
+from tests.support.waiting import wait_until
+from tests.ven.builders import shed_event
+from tests.ven.home import SECRET, town
+from ven.clock import SystemClock
+from vtn.access import Role
+
+PROGRAM = """
+import asyncio, json, sys
+from ven.agent import run_ven
+from ven.settings import Settings
+asyncio.run(run_ven(Settings.model_validate(json.load(open(sys.argv[1])))))
+"""
+
+
+@contextmanager
+def process(folder: Path, settings: dict[str, Any]) -> Iterator[ServerProcess]:
+    """A VEN in a process of its own, started and ended by the test."""
+    file = folder / "settings.json"
+    file.write_text(json.dumps(settings))
+    log = folder / "ven.log"
+    ven = ServerProcess(
+        [sys.executable, "-c", PROGRAM, str(file)], log=log, ready=lambda: "registered" in ven.log_text()
+    )
+    try:
+        yield ven
+    finally:
+        ven.stop()
+
+
+async def test_home_killed_in_mid_event_goes_on_without_a_second_shed_and_restores(tmp_path: Path) -> None:
+    clock = SystemClock()
+    state_file = tmp_path / "panel.json"
+    async with town(tmp_path, clock) as there:
+        await there.vtn.clients.add("home", Role.VEN, secret=SECRET)
+        circuits = [
+            {"id": "fridge", "breaker_amps": 10, "rated_kw": 1, "critical": True},
+            {"id": "heater", "breaker_amps": 20, "rated_kw": 4, "shed_share": 0.5},
+            {"id": "ev", "breaker_amps": 32, "rated_kw": 7, "shed_share": 1, "priority": 9},
+        ]
+        settings = {
+            "vtn": {"url": there.vtn.base_url, "client_id": "home", "client_secret": SECRET},
+            "ven_name": "home",
+            "store": str(tmp_path / "ven.sqlite3"),
+            "circuits": circuits,
+            "driver": {"options": {"seed": 5, "state_file": str(state_file)}},
+            "poll_s": 0.2,
+            "sample_s": 0.1,
+            "status_s": 0.5,
+            "settle_s": 0,
+        }
+
+        def panel() -> Any:
+            return json.loads(state_file.read_text()) if state_file.exists() else {"limits_kw": {}, "switched": {}}
+
+        with process(tmp_path, settings) as ven:
+            await asyncio.to_thread(ven.start)
+            event = await there.issue(shed_event(-100, start=clock.now() + timedelta(seconds=0.5), minutes=0.1))
+            await wait_until(lambda: len(panel()["limits_kw"]) == 2, what="circuits limited")
+            before = panel()
+            assert before["switched"] == {"ev": 1, "heater": 1}
+            await wait_until(lambda: there.status(event), what="status reported")
+            ven.stop(signal.SIGKILL)
+            assert panel() == before
+            (tmp_path / "ven.log").write_text("")
+            await asyncio.to_thread(ven.start)
+            assert clock.now() < event_end(event), "the machine is too slow for this test"
+            assert panel() == before
+
+            await wait_until(lambda: panel()["limits_kw"] == {}, what="circuits returned")
+            assert clock.now() >= event_end(event)
+            assert panel()["switched"] == {"ev": 2, "heater": 2}
+
+            async def final_kw() -> object:
+                (interval,) = await there.status(event)
+                return next(shed.final_kw for shed in interval.sheds if shed.resource_name == "AGGREGATED_REPORT")
+
+            await wait_until(final_kw, what="final power reported")
+            assert len(await there.opts(event)) == 1
+
+
+def event_end(event: Any) -> Any:
+    return event.interval_period.start.at + timedelta(seconds=6)
