@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable
 from decimal import Decimal
 
 from rich.box import SIMPLE_HEAD
@@ -10,21 +10,25 @@ from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from oadr.status import EventStatus, Participant
+from oadr.status import Circuit, EventStatus, Participant
+
+_WORTH_SHOWING_KW = Decimal("0.05")
 
 
-def status_tables(status: EventStatus, notes: Mapping[str, str] | None = None) -> list[RenderableType]:
+def status_tables(status: EventStatus, *, all_circuits: bool = True) -> list[RenderableType]:
     """A line about the event, a table of participants and one of circuits.
 
-    ``notes`` adds a column to the participants, by participant name (the demo shows acknowledgments there).
+    Without ``all_circuits`` only those are listed that something was taken from or asked of.
     """
     end = status.end.isoformat(timespec="seconds").replace("+00:00", "Z") if status.end else "open"
     start = status.start.isoformat(timespec="seconds").replace("+00:00", "Z")
     title = Text.assemble(
         ("Event ", "bold"), status.event_name or status.event_id, "  ", _coloured(status.state), f"  {start} to {end}"
     )
-    circuits = [_circuits(status)] if any(one.circuits for one in status.participants) else []
-    return [title, _participants(status, notes), *circuits]
+    circuits = [
+        (one, circuit) for one in status.participants for circuit in one.circuits if all_circuits or _matters(circuit)
+    ]
+    return [title, _participants(status), *([_circuits(circuits)] if circuits else [])]
 
 
 def kw(value: Decimal | None) -> str:
@@ -32,14 +36,12 @@ def kw(value: Decimal | None) -> str:
     return "-" if value is None else f"{value:.2f}"
 
 
-def _participants(status: EventStatus, notes: Mapping[str, str] | None) -> Table:
+def _participants(status: EventStatus) -> Table:
     table = Table(header_style="bold", pad_edge=False, box=SIMPLE_HEAD)
     for heading in ("Participant", "Reached", "In/out", "Reason"):
         table.add_column(heading, overflow="fold")
     for heading in ("Asked kW", "Delivered kW", "Asked kWh", "Delivered kWh", "Reports"):
         table.add_column(heading, justify="right")
-    if notes is not None:
-        table.add_column("Acknowledgment", overflow="fold")
     for one in status.participants:
         cells: list[RenderableType] = [
             one.name,
@@ -52,31 +54,32 @@ def _participants(status: EventStatus, notes: Mapping[str, str] | None) -> Table
             kw(one.delivered_kwh),
             str(one.reports),
         ]
-        if notes is not None:
-            cells.append(notes.get(one.name, "-"))
         table.add_row(*cells)
     return table
 
 
-def _circuits(status: EventStatus) -> Table:
+def _matters(circuit: Circuit) -> bool:
+    return any((kw or 0) > _WORTH_SHOWING_KW for kw in (circuit.requested_kw, circuit.delivered_kw))
+
+
+def _circuits(circuits: Iterable[tuple[Participant, Circuit]]) -> Table:
     table = Table(header_style="bold", pad_edge=False, box=SIMPLE_HEAD)
     for heading in ("Participant", "Circuit"):
         table.add_column(heading, overflow="fold")
     for heading in ("Asked kW", "Original kW", "Curtailed kW", "Delivered kW", "Final kW"):
         table.add_column(heading, justify="right")
     table.add_column("State", overflow="fold")
-    for one in status.participants:
-        for circuit in one.circuits:
-            table.add_row(
-                one.name,
-                circuit.name,
-                kw(circuit.requested_kw),
-                kw(circuit.original_kw),
-                kw(circuit.curtailed_kw),
-                kw(circuit.delivered_kw),
-                kw(circuit.final_kw),
-                (circuit.state or "-").lower().replace("_", " "),
-            )
+    for one, circuit in circuits:
+        table.add_row(
+            one.name,
+            circuit.name,
+            kw(circuit.requested_kw),
+            kw(circuit.original_kw),
+            kw(circuit.curtailed_kw),
+            kw(circuit.delivered_kw),
+            kw(circuit.final_kw),
+            (circuit.state or "-").lower().replace("_", " "),
+        )
     return table
 
 

@@ -13,8 +13,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from rich.box import SIMPLE_HEAD
 from rich.console import Console, Group
 from rich.live import Live
+from rich.table import Table
 
 from oadr import logs
 from oadr.errors import Exit, Failure, reporting
@@ -98,7 +100,7 @@ async def _play(folder: Path, console: Console, *, speed: float, for_s: float, t
         with Live(console=console, auto_refresh=False, transient=True) if live else _nothing() as screen:
             async for scene in tell(fleet, for_s=for_s - started_s):
                 if screen is not None:
-                    screen.update(_picture(scene), refresh=True)
+                    screen.update(_picture(scene, all_circuits=False), refresh=True)
     if scene is None:
         raise Failure("the demo showed nothing", Exit.UNEXPECTED)
     outcome = _outcome(scene, started_s=started_s, took_s=time.monotonic() - began)
@@ -126,10 +128,28 @@ def _introduce(console: Console, fleet: Fleet, *, speed: float, started_s: float
     console.print(f"  export {exports}", soft_wrap=True, highlight=False)
 
 
-def _picture(scene: Scene) -> Group:
+def _picture(scene: Scene, *, all_circuits: bool) -> Group:
     from oadr.status_view import status_tables
 
-    return Group(*status_tables(scene.status, scene.acknowledgments()))
+    return Group(*status_tables(scene.status, all_circuits=all_circuits), _acknowledgments(scene))
+
+
+def _acknowledgments(scene: Scene) -> Table:
+    table = Table(header_style="bold", pad_edge=False, box=SIMPLE_HEAD)
+    for heading in ("Panel", "Command", "State", "ms", "Shed kW", "correlationId"):
+        table.add_column(heading, justify="right" if heading in {"ms", "Shed kW"} else "left", no_wrap=True)
+    for panel, commands in scene.evidence.commands.items():
+        for command in commands:
+            took, shed = command["responseMs"], command["actualShedKw"]
+            table.add_row(
+                panel,
+                command["op"],
+                command["state"],
+                "-" if took is None else str(took),
+                "-" if shed is None else f"{shed:.2f}",
+                command["correlationId"],
+            )
+    return table
 
 
 def _outcome(scene: Scene, *, started_s: float, took_s: float) -> dict[str, Any]:
@@ -149,7 +169,7 @@ def _outcome(scene: Scene, *, started_s: float, took_s: float) -> dict[str, Any]
 
 
 def _summarise(console: Console, scene: Scene, outcome: dict[str, Any]) -> None:
-    console.print(_picture(scene))
+    console.print(_picture(scene, all_circuits=True))
     console.print(
         f"Delivered {outcome['deliveredKwh']:.2f} kWh of {outcome['requestedKwh']:.2f} kWh asked for; "
         f"{outcome['acks']} acknowledgments and {outcome['reports']} reports stored."

@@ -56,15 +56,15 @@ class Fleet:
         self._stopping = False
 
     async def __aenter__(self) -> Self:
-        async with AsyncExitStack() as stack:
-            self._stack = stack
-            stack.push_async_callback(self._stop_tasks)
+        try:
             await self._start()
-            self._stack = stack.pop_all()
+        except BaseException:
+            await self._stop()
+            raise
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        await self._stack.aclose()
+        await self._stop()
 
     @property
     def vtn_url(self) -> str:
@@ -229,11 +229,13 @@ class Fleet:
             except TimeoutError:
                 continue
 
-    async def _stop_tasks(self) -> None:
+    async def _stop(self) -> None:
+        """Homes, panels and bridge first, so that nobody misses the broker or the VTN."""
         self._stopping = True
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._stack.aclose()
 
 
 def _issue(folder: Path, now: Callable[[], datetime]) -> Certificates:

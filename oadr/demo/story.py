@@ -35,16 +35,6 @@ class Scene:
     findings: tuple[Finding, ...]
     over: bool
 
-    def acknowledgments(self) -> dict[str, str]:
-        """Per panel the newest acknowledgment: operation, response time and correlation id."""
-        newest: dict[str, str] = {}
-        for panel, commands in self.evidence.commands.items():
-            answered = [command for command in commands if command["responseMs"] is not None]
-            if answered:
-                last = answered[-1]
-                newest[panel] = f"{last['op']} {last['responseMs']} ms {last['correlationId']}"
-        return newest
-
     def response_ms(self) -> dict[str, float] | None:
         """Least, middle and greatest response time of the panels' acknowledgments."""
         times = [
