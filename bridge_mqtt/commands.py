@@ -259,6 +259,11 @@ class Outbox:
             _log.warning("command may not have arrived", correlation_id=letter.correlation_id, problem=str(error))
 
 
-def outstanding_deadlines(rows: Mapping[str, Command]) -> list[datetime]:
-    """When the commands on their way have to be answered."""
-    return [row.deadline_at for row in rows.values() if row.deadline_at is not None]
+def outstanding_deadlines(
+    rows: Mapping[str, Command], listening_since: datetime | None, ack_timeout: timedelta
+) -> list[datetime]:
+    """When the commands on their way have to be answered, given that we can hear answers only since then."""
+    if listening_since is None:
+        return []
+    earliest = listening_since + ack_timeout
+    return [max(row.deadline_at, earliest) for row in rows.values() if row.deadline_at is not None]

@@ -132,8 +132,13 @@ class Link:
 
     async def _connect(self) -> None:
         client = _Client(self._settings, tls=self._tls, now=self._now)
-        with _connection_errors(self._settings):
-            await client.__aenter__()
+        try:
+            with _connection_errors(self._settings):
+                await client.__aenter__()
+        except BrokerUntrusted:
+            if self._tls is not None:
+                self._tls.close_last()
+            raise
         try:
             with _connection_errors(self._settings):
                 granted = await client.subscribe([(name, 1) for name in self._filters])
@@ -230,21 +235,28 @@ class _Client(aiomqtt.Client):
         self._client.ack(message.mid, message.qos)
 
 
-class _NamedContext(ssl.SSLContext):
+class NamedContext(ssl.SSLContext):
     """A client context that asks for a given name instead of the host it connects to (SNI)."""
 
     server_name: str | None = None
+    _last: ssl.SSLSocket | None = None
 
     def wrap_socket(self, *args: Any, **options: Any) -> ssl.SSLSocket:
         """As in the parent, with our name."""
         if self.server_name is not None:
             options["server_hostname"] = self.server_name
-        return super().wrap_socket(*args, **options)
+        self._last = super().wrap_socket(*args, **options)
+        return self._last
+
+    def close_last(self) -> None:
+        """Close the socket whose handshake failed; paho forgets it."""
+        if self._last is not None:
+            self._last.close()
 
 
-def tls_context(settings: Broker) -> ssl.SSLContext:
+def tls_context(settings: Broker) -> NamedContext:
     """TLS 1.2 or newer, server verified, our certificate if we have one; raises BadCertificateFile."""
-    context = _NamedContext(ssl.PROTOCOL_TLS_CLIENT)
+    context = NamedContext(ssl.PROTOCOL_TLS_CLIENT)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.server_name = settings.server_name
     try:

@@ -112,7 +112,9 @@ class Registry:
         """Note an answer of one of our panels and return the panel as it is now."""
         panel = self._panels[ack.ven_id]
         dialect = self._fixed_dialect.get(panel.ven_id) or ack.dialect or panel.dialect
-        latest = max(ack.timestamp, panel.answered_at) if panel.answered_at else ack.timestamp
+        latest = panel.answered_at
+        if ack.matched:  # what it says to others tells nothing about our commands
+            latest = ack.timestamp if latest is None else max(ack.timestamp, latest)
         panel = replace(panel, dialect=dialect, last_seen_at=ack.received_at, answered_at=latest)
         self._panels[panel.ven_id] = panel
         return panel

@@ -181,13 +181,13 @@ class Planner:
         """Why the panel cannot take part now, for as long as that lasts."""
         if panel.ven_id in planned.wants:
             return "follows another event"
-        if panel.dialect is None:
-            return "dialect unknown"
         ours = holding is not None and holding.event_id == event_id
         if holding is not None and holding.state is HoldingState.UNREACHABLE:
             return "offline"
         if not ours and not is_online(panel, now, self._policy):
             return "offline"
+        if panel.dialect is None:
+            return "dialect unknown"
         shown = panel.event_id if panel.sample_is_newer_than_answer else None
         if shown is not None and holding is None and shown != wire_event_id(event_id):
             return "follows a local event" if shown.startswith("ui-evt-") else "follows a foreign event"

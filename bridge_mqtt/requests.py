@@ -147,7 +147,7 @@ def precedence(event: Event) -> tuple[bool, int, float, str]:
 
 def next_moment(moments: Iterable[datetime | None], after: datetime, latest: datetime) -> datetime:
     """The first of the moments that is still to come, at most ``latest``."""
-    return min((moment for moment in moments if moment is not None and moment > after), default=latest)
+    return min((moment for moment in (*moments, latest) if moment is not None and moment > after), default=latest)
 
 
 def piece_end(now: datetime, until: datetime | None, longest: timedelta) -> datetime:

@@ -238,7 +238,7 @@ class Bridge:
                 if panel.dialect is None or (panel.ven_id in held and held[panel.ven_id].state is not HoldingState.HELD)
             ]
             pinged = await commands.last_pings(connection, unclear)
-            queued = False
+            queued = again = False
             for panel in self._registry:
                 situation = Situation(
                     panel=panel,
@@ -252,16 +252,19 @@ class Bridge:
                 for decision in decide(situation, now, self._policy):
                     await carry_out(connection, situation, decision, now)
                     queued = queued or isinstance(decision, Queue)
+                    again = again or not isinstance(decision, Queue)
             changed = await self._advance_events(connection, stored, planned, now)
             held = await commands.held(connection)
             waiting = await commands.outstanding(connection)
         self._planner.forget(stored)
         if queued:
             self._outbox.wake()
+        if again:  # what is known has changed, so there may be more to decide
+            self._due.set()
         if changed:
             self._report_due.set()
         moments = [
-            *outstanding_deadlines(waiting),
+            *outstanding_deadlines(waiting, self._link.connected_since, self._policy.ack_timeout),
             *(holding.until for holding in held.values()),
             *(self._planner.timeline(each).next_change(now) for each in stored.values()),
         ]

@@ -93,6 +93,13 @@ class World:
             | changes
         )
 
+    def plain_settings(self) -> dict[str, Any]:
+        """The same as plain values, for a process of its own."""
+        settings = self.settings()
+        plain: dict[str, Any] = settings.model_dump(mode="json")
+        plain["database"]["url"] = settings.database.url.get_secret_value()
+        return plain
+
     async def add_panel(
         self, ven_id: str, dialect: Dialect = FLAT, *, plugged_in: bool = True, interval_s: float = 0.2
     ) -> SimulatedPanel:
