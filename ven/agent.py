@@ -105,8 +105,10 @@ class Agent:
     async def _poll_forever(self) -> None:
         backoff = Backoff(self._chance)
         while True:
+            done = False
             try:
                 await self._poll()
+                done = True
             except VtnError as error:
                 if isinstance(error, _NOT_TO_BE_WAITED_OUT) and not self._ready.is_set() and self._control.is_idle:
                     raise
@@ -119,6 +121,9 @@ class Agent:
                 backoff.succeeded()
                 self._ready.set()
                 wait_s = self._settings.poll_s * (1 - _JITTER * self._chance.random())
+            if not done:  # what the last answers said may not have been acted on: have it said again
+                self._client.programs.forget_polls()
+                self._client.events.forget_polls()
             await self._clock.sleep(wait_s)
 
     async def _poll(self) -> None:

@@ -21,6 +21,9 @@ _STEP_S: Final = 30.0
 class Clock(ABC):
     """The present, and waiting for the future. Instants are aware and in UTC; seconds are seconds of this clock."""
 
+    is_real = False
+    """Whether it shows the time of the world, so that other clocks may be compared with it."""
+
     speed: float = 1.0
     """How many seconds of this clock pass in a real one."""
 
@@ -53,6 +56,8 @@ class Clock(ABC):
 
 class SystemClock(Clock):
     """The time of this machine."""
+
+    is_real = True
 
     def now(self) -> datetime:
         """The present instant."""

@@ -14,9 +14,9 @@ from typing import Final
 
 import structlog
 
-from openadr_profiles.v31 import AGGREGATED_REPORT, OperatingState
+from openadr_profiles.v31 import AGGREGATED_REPORT, Event, Held, OperatingState
 from ven.agenda import Agenda
-from ven.asks import ACTED_ON
+from ven.asks import ACTED_ON, IMPORT_LIMIT
 from ven.circuits import operating_state
 from ven.curtailment import CircuitPlan, Plan, plan, sheddable_kw
 from ven.errors import NotUnderstood
@@ -34,6 +34,8 @@ _FINAL_WITHIN: Final = timedelta(hours=1)
 """A circuit that cannot be read so long after its return gets no final power."""
 _LONGEST_STATUS: Final = 96
 """A status report lists the latest stretches, no more than these."""
+_MOST_STRETCHES: Final = 500
+"""So many stretches of one event are remembered."""
 
 
 @dataclass(frozen=True)
@@ -46,6 +48,7 @@ class _Wanted:
     start: datetime
     end: datetime | None
     plan: Plan
+    unplaced: int
 
     def is_carried_out_by(self, stretch: Stretch) -> bool:
         """Whether that stretch is this one, under way."""
@@ -169,26 +172,52 @@ class Curtailer:
 
     def _wanted(self, now: datetime) -> list[_Wanted]:
         wanted: list[_Wanted] = []
-        circuits, rules = self._panel.circuits, self._settings.shedding
         for payload_type, (event, held) in self._agenda.schedule.in_force(now, self._agenda.opted_in).items():
-            original_kw = self._baselines.get(event.id)
-            if payload_type not in ACTED_ON or original_kw is None:
+            if payload_type not in ACTED_ON or event.id not in self._baselines:
                 continue
             try:
-                requested_kw = self._agenda.context(event).requested_kw(
-                    payload_type,
-                    held.values,
-                    used_kw=sum(original_kw.values(), _NOTHING),
-                    sheddable_kw=sheddable_kw(circuits, original_kw),
-                )
+                planned = self._plan(event, held)
             except NotUnderstood as error:
                 _log.error("value of an event ignored", event_id=event.id, problem=str(error))
                 continue
-            if requested_kw > 0:
-                planned = plan(circuits, original_kw, requested_kw, tolerance_kw=rules.tolerance_kw)
+            if planned.requested_kw > 0:
                 interval_id = held.window.interval_id or 0
-                wanted.append(_Wanted(event.id, interval_id, payload_type, held.start, held.end, planned))
+                wanted.append(
+                    _Wanted(event.id, interval_id, payload_type, held.start, held.end, planned, held.unplaced)
+                )
         return wanted
+
+    def _plan(self, event: Event, held: Held) -> Plan:
+        """What the event asks for now, shared out over the circuits.
+
+        A reduction is counted from the baseline, which does not move. A limit is about what is drawn now: the plan that
+        is being carried out stays as long as it is needed and keeps the panel within the limit.
+        """
+        circuits, rules = self._panel.circuits, self._settings.shedding
+        is_limit = held.payload_type == IMPORT_LIMIT
+        original_kw = self._estimated_kw() if is_limit else self._baselines[event.id]
+        requested_kw = self._agenda.context(event).requested_kw(
+            held.payload_type,
+            held.values,
+            used_kw=sum(original_kw.values(), _NOTHING),
+            sheddable_kw=sheddable_kw(circuits, original_kw),
+        )
+        drawn_kw = self._panel.last.total(self._panel.ids) if self._panel.last else None
+        for run in self._runs if is_limit and requested_kw > 0 else ():
+            stretch = run.stretch
+            if run.is_open and (stretch.event_id, stretch.payload_type) == (event.id, held.payload_type):
+                limit_kw = sum(original_kw.values(), _NOTHING) - requested_kw
+                if drawn_kw is None or drawn_kw <= limit_kw + rules.tolerance_kw:
+                    return Plan(stretch.requested_kw, stretch.plan, stretch.unmet_kw)
+        return plan(circuits, original_kw, requested_kw, tolerance_kw=rules.tolerance_kw)
+
+    def _estimated_kw(self) -> dict[str, Decimal]:
+        """What the circuits would draw now: what was read, and of limited circuits what they drew before."""
+        kw = dict(self._panel.last.kw) if self._panel.last else {}
+        for run in self._runs:
+            if run.is_open:
+                kw |= {each.circuit_id: each.original_kw for each in run.stretch.plan if each.shed_kw > 0}
+        return kw
 
     async def _begin(self, want: _Wanted, now: datetime) -> None:
         stretch = await self._store.begin_stretch(
@@ -200,6 +229,7 @@ class Curtailer:
             plan=want.plan,
         )
         self._runs.append(_Run(stretch, {each.circuit_id: Outcome() for each in stretch.plan}))
+        await self._drop_old(want.event_id, now)
         self._status_due[want.event_id] = now
         _log.info(
             "curtailment begins",
@@ -209,6 +239,16 @@ class Curtailer:
             shed_kw=str(want.plan.shed_kw),
             unmet_kw=str(want.plan.unmet_kw),
         )
+        if want.unplaced:
+            _log.warning("values without a time of their own ignored", event_id=want.event_id, count=want.unplaced)
+
+    async def _drop_old(self, event_id: str, now: datetime) -> None:
+        """Of an event that repeats without end only the latest stretches are remembered."""
+        mine = [run for run in self._runs if run.stretch.event_id == event_id]
+        old = [run for run in mine[:-_MOST_STRETCHES] if not run.is_open and not self._unfinal(run, now)]
+        if old:
+            await self._store.forget_stretches([run.stretch.id for run in old])
+            self._runs = [run for run in self._runs if run not in old]
 
     async def _end(self, run: _Run, now: datetime) -> None:
         stretch = run.stretch

@@ -120,6 +120,10 @@ class Collection(Generic[T, R]):
         """Delete the object and return what it was."""
         return self._read(await self._send("DELETE", self._member(id_)))
 
+    def forget_polls(self) -> None:
+        """Have the next poll give everything, also if nothing has changed."""
+        self._polled.clear()
+
     async def _search(self, filters: Filters) -> Found[T]:
         pages, _ = await self._read_all(filters, known=[])
         return _found(pages)

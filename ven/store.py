@@ -295,6 +295,11 @@ class Store:
                 [(str(kw), stretch_id, circuit_id) for circuit_id, kw in final_kw.items()],
             )
 
+    async def forget_stretches(self, stretch_ids: Iterable[int]) -> None:
+        """Forget these stretches and what became of their circuits."""
+        async with self._transaction() as connection:
+            await connection.executemany("delete from stretch where id = ?", [(id_,) for id_ in stretch_ids])
+
     # readings
 
     async def put_sample(self, sample: Sample, *, keep_from: datetime) -> None:

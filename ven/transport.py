@@ -12,6 +12,7 @@ from typing import Final
 
 import aiohttp
 import msgspec
+import structlog
 from multidict import CIMultiDictProxy
 
 from openadr_profiles.v31 import Problem
@@ -29,6 +30,9 @@ from ven.errors import (
 
 Query = Iterable[tuple[str, str]]
 
+_log = structlog.get_logger(__name__)
+
+_CLOCKS_AGREE_S: Final = 5.0
 _MAX_BODY: Final = 32 * 1024 * 1024
 _ACCEPTED: Final = "application/json, application/problem+json"
 
@@ -87,6 +91,7 @@ class Transport:
         self._user_agent = user_agent
         self._clock = clock
         self._session: aiohttp.ClientSession | None = None
+        self._clocks_differ = False
 
     def open(self) -> None:
         """Make connections possible; call inside the running event loop."""
@@ -146,9 +151,23 @@ class Transport:
             raise Unreachable(f"no answer from {_origin(url)} within {self._timeout.total:g} s") from error
         except (aiohttp.ClientError, OSError) as error:
             raise Unreachable(f"cannot reach {_origin(url)}: {error or type(error).__name__}") from error
+        self._compare_clocks(url, answer)
         if answer.status >= 300 and answer.status != 304:
             raise self._failure(method, url, answer)
         return answer
+
+    def _compare_clocks(self, url: str, answer: Answer) -> None:
+        """Warn once when the server's clock is not ours (TIME-038)."""
+        if not self._clock.is_real or (said := answer.headers.get("Date")) is None:
+            return
+        try:
+            difference_s = (email.utils.parsedate_to_datetime(said) - self._clock.now()).total_seconds()
+        except (ValueError, TypeError):
+            return
+        differ = abs(difference_s) > _CLOCKS_AGREE_S
+        if differ and not self._clocks_differ:
+            _log.warning("clocks differ", server=_origin(url), server_ahead_s=round(difference_s, 1))
+        self._clocks_differ = differ
 
     def _failure(self, method: str, url: str, answer: Answer) -> Exception:
         problem = read_problem(answer)

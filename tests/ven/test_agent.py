@@ -3,10 +3,14 @@
 from datetime import timedelta
 from decimal import Decimal
 
-from openadr_profiles.v31 import AGGREGATED_REPORT, NOW, ZERO, BlVenRequest, IntervalPeriod, OperatingState
+import pytest
+
+from openadr_profiles.v31 import AGGREGATED_REPORT, NOW, ZERO, BlVenRequest, Event, IntervalPeriod, OperatingState
 from tests.ven.builders import START, shed_event
 from tests.ven.conftest import StartHome
 from tests.ven.home import Town, as_request
+from ven.errors import Unreachable
+from ven.objects import Events
 from ven.report_shapes import Shed, ShedInterval
 
 
@@ -312,3 +316,39 @@ async def test_two_homes_share_a_vtn_and_nothing_else(town: Town, start_home: St
     await unwilling.until(START)
     assert {opt.opted_in for opt in await town.opts(event)} == {True, False}
     assert unwilling.relay.diary == []
+
+
+async def test_import_limit_is_kept_as_the_load_moves(town: Town, start_home: StartHome) -> None:
+    """A limit is about what is drawn now, not about what was drawn when the event began."""
+    home = await start_home()
+    await town.issue(shed_event(4, type_="IMPORT_CAPACITY_LIMIT", minutes=120))
+    home.relay.wants["ev"] = Decimal(2)
+    limits = []
+    loads = {0: "1", 10: "2.5", 20: "2.6", 30: "1.9", 40: "0.5", 50: "0"}
+    for minute, heater_kw in loads.items():
+        home.relay.wants["heater"] = Decimal(heater_kw)
+        await home.until(START + timedelta(minutes=minute + 5))
+        limits.append({id_: str(kw) for id_, kw in home.relay.in_force.items()})
+    assert limits == [{}, {"ev": "1.3"}, {"ev": "1.2"}, {"ev": "1.2"}, {}, {}]
+
+
+async def test_deletion_is_noticed_although_asking_for_the_event_failed(
+    town: Town, start_home: StartHome, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home = await start_home()
+    event = await town.issue(shed_event(-3))
+    await home.until(START + timedelta(minutes=10))
+    await town.bl.events.delete(event.id)
+    failures: list[str] = []
+
+    async def fail_once(self: Events, id_: str) -> Event:
+        if not failures:
+            failures.append(id_)
+            raise Unreachable("the connection broke")
+        return await really(self, id_)
+
+    really = Events.get
+    monkeypatch.setattr(Events, "get", fail_once)
+    await home.pass_(minutes=6)
+    assert failures == [event.id]
+    assert home.relay.in_force == {}

@@ -7,13 +7,14 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+import structlog
 from aiohttp import web
 
 from openadr_profiles.v31 import EventRequest
 from tests.support.net import free_port
 from tests.ven.scripted_vtn import ScriptedVtn, an_event, json_list, problem, scripted_vtn
 from ven.client import NOT_MODIFIED, VtnClient
-from ven.clock import ManualClock
+from ven.clock import ManualClock, SystemClock
 from ven.errors import (
     Conflict,
     Forbidden,
@@ -376,3 +377,20 @@ async def test_expired_token_counts_by_the_given_clock(vtn: ScriptedVtn) -> None
         await clock.advance_to(START + timedelta(seconds=9))
         await client.events.search()
     assert vtn.authorizations == ["Bearer token-1", "Bearer token-1", "Bearer token-2"]
+
+
+@pytest.mark.parametrize(("ahead_s", "warned"), [(3, False), (-60, True), (60, True)])
+async def test_clock_that_differs_from_the_servers_is_noticed_once(
+    vtn: ScriptedVtn, ahead_s: int, warned: bool
+) -> None:
+    """TIME-038."""
+
+    class Ours(SystemClock):
+        def now(self) -> datetime:
+            return super().now() + timedelta(seconds=ahead_s)
+
+    with structlog.testing.capture_logs() as logs:
+        async with VtnClient(base_url=vtn.base_url, clock=Ours()) as client:
+            await client.events.search()
+            await client.events.search()
+    assert [log["event"] for log in logs] == ["clocks differ"] * warned
