@@ -67,11 +67,12 @@ def scopes_named(words: Iterable[str], role: Role) -> frozenset[Scope]:
 
 @dataclass(frozen=True, slots=True)
 class Reader:
-    """Who is asking: the client a token was issued to."""
+    """Who is asking: the client a token was issued to. ``granted`` are the targets it holds, once they are known."""
 
     client_id: str
     role: Role
     scopes: frozenset[Scope]
+    granted: frozenset[str] | None = None
 
     @property
     def sees_everything(self) -> bool:
@@ -104,6 +105,7 @@ WRITE_PROGRAMS: Final = Permission(frozenset({Scope.WRITE_PROGRAMS}))
 WRITE_EVENTS: Final = Permission(frozenset({Scope.WRITE_EVENTS}))
 WRITE_REPORTS: Final = Permission(frozenset({Scope.WRITE_REPORTS}))
 DELETE_REPORTS_AS_BL_TOO: Final = Permission(frozenset({Scope.WRITE_REPORTS}), or_role=Role.BL)
+WRITE_SUBSCRIPTIONS: Final = Permission(frozenset({Scope.WRITE_SUBSCRIPTIONS}))
 WRITE_VENS: Final = Permission(frozenset({Scope.WRITE_VENS}))
 
 

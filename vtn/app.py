@@ -15,15 +15,17 @@ from aiohttp import web
 from sqlalchemy import text
 
 from openadr_profiles.v31 import encode
+from vtn.api.answers import Answers
 from vtn.api.application import application
 from vtn.api.door import OpenRoute
-from vtn.api.v31 import event, program, report, resource, ven
+from vtn.api.v31 import event, program, report, resource, subscription, ven
 from vtn.auth.bearer import reader_of
 from vtn.auth.clients import Clients
 from vtn.auth.endpoint import TokenEndpoint
 from vtn.auth.secrets import Secrets
 from vtn.auth.tokens import Tokens
 from vtn.errors import AddressUnusable, BadCertificate, PortTaken, Unavailable
+from vtn.notify.callback import Callbacks, Lookup, system_lookup
 from vtn.settings import Settings, Tls
 from vtn.store.database import Database
 from vtn.store.event import EventStore
@@ -31,7 +33,10 @@ from vtn.store.migrate import check_migrated, migrate
 from vtn.store.program import ProgramStore
 from vtn.store.report import ReportStore
 from vtn.store.resource import ResourceStore
+from vtn.store.revisions import Revisions
+from vtn.store.sharing import board_of, listener_of
 from vtn.store.stamps import Stamps
+from vtn.store.subscription import SubscriptionStore
 from vtn.store.ven import VenStore
 from vtn.store.visibility import Visibility
 
@@ -49,9 +54,10 @@ def system_now() -> datetime:
 class VtnServer:
     """A VTN that can be started and stopped once. ``clients`` adds and lists who may get tokens."""
 
-    def __init__(self, settings: Settings, *, now: Callable[[], datetime]) -> None:
+    def __init__(self, settings: Settings, *, now: Callable[[], datetime], lookup: Lookup = system_lookup) -> None:
         self.settings = settings
-        self._database = Database(settings.database)
+        self._revisions = Revisions()
+        self._database = Database(settings.database, self._revisions)
         self._stamps = Stamps(now)
         self._secrets = Secrets(settings.auth)
         self.clients = Clients(self._database, self._stamps, self._secrets)
@@ -64,6 +70,7 @@ class VtnServer:
             token_url=self._token_url,
             limit_addresses=not settings.behind_proxy,
         )
+        self._callbacks = Callbacks(settings.webhook, lookup=lookup)
         self._runner: web.AppRunner | None = None
         self._revocations: asyncio.Task[None] | None = None
         self._port = settings.port
@@ -110,12 +117,14 @@ class VtnServer:
             self._runner = None
         self._secrets.close()
         await self._database.close()
+        await self._revisions.stop()
 
     async def _start(self) -> None:
         tls = None if self.settings.tls is None else _tls_context(self.settings.tls)
         listener = _listen(self.settings.host, self.settings.port)
         try:
             self._port = listener.getsockname()[1]
+            self._revisions.start(board_of(self._database), listener_of(self._database))
             await (migrate if self.settings.database.migrate else check_migrated)(self._database)
             await self._tokens.load_keys(self._database, self._stamps)
             await self.clients.read_revocations()
@@ -138,6 +147,12 @@ class VtnServer:
                 *report.routes(ReportStore(database, stamps, visibility), self.settings.reports),
                 *ven.routes(VenStore(database, stamps)),
                 *resource.routes(ResourceStore(database, stamps)),
+                *subscription.routes(
+                    SubscriptionStore(
+                        database, stamps, visibility, max_per_client=self.settings.subscriptions.max_per_client
+                    ),
+                    self._callbacks,
+                ),
             ),
             open_routes=(
                 OpenRoute("GET", "/auth/server", self._endpoint.server),
@@ -148,6 +163,7 @@ class VtnServer:
                 OpenRoute("GET", "/health", _alive),
                 OpenRoute("GET", "/ready", self._ready),
             ),
+            answers=Answers(max_bytes=self.settings.answers_bytes, now=lambda: stamps.now),
             reader_of=lambda request: reader_of(request, self._tokens),
         )
 

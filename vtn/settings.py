@@ -112,6 +112,37 @@ class Reports(_Group):
     """Business logic may delete reports (REPORT-004)."""
 
 
+class Subscriptions(_Group):
+    """How many there may be."""
+
+    max_per_client: Annotated[int, Field(ge=0)] = 100
+    """Subscriptions of one client; more are refused (SUBS-016)."""
+
+
+class Webhook(_Group):
+    """Which callback URLs a subscription may name, and how they are verified (requirements 0.2, WEBHOOK)."""
+
+    require_https: bool = True
+    """Refuse http. Off for tests only."""
+    verify_echo: bool = True
+    """Store a subscription only after each of its URLs has sent back a random value."""
+    allow_private_addresses: bool = False
+    """Call loopback, private and link-local addresses too. For tests; ``allowed`` opens single ones."""
+    allowed: tuple[str, ...] = ()
+    """Host names, addresses and networks (``10.1.0.0/16``) that may be called although they are private."""
+    denied_ports: tuple[Annotated[int, Field(ge=1, le=65535)], ...] = (
+        *(21, 22, 23, 25, 53, 110, 143, 389, 445, 465, 587, 636, 1433, 1521, 1883, 2049, 2375, 2376, 2379),
+        *(3306, 3389, 5432, 5672, 5900, 6379, 8883, 9042, 9200, 11211, 27017),
+    )
+    """Ports of services that must not be reached through a callback URL."""
+    max_urls: Annotated[int, Field(ge=1, le=64)] = 20
+    """Different callback URLs in one subscription."""
+    timeout_s: Annotated[float, Field(ge=1, le=30)] = 10.0
+    """How long a callback may take to answer."""
+    ca_file: Path | None = None
+    """More authorities that receivers' certificates may come from, as PEM (WEBHOOK-028)."""
+
+
 class Settings(_Group):
     """Everything the VTN can be told."""
 
@@ -128,11 +159,15 @@ class Settings(_Group):
     behind_proxy: bool = False
     """A proxy in front of this server terminates TLS."""
     body_limit_bytes: Annotated[int, Field(ge=1024)] = 4 * 1024 * 1024
+    answers_bytes: Annotated[int, Field(ge=0)] = 32 * 1024 * 1024
+    """How much memory a process spends on answers it may give again."""
     log_requests: bool = True
     database: Database = Database()
     auth: Auth = Auth()
     privacy: Privacy = Privacy()
     reports: Reports = Reports()
+    subscriptions: Subscriptions = Subscriptions()
+    webhook: Webhook = Webhook()
 
     @field_validator("prefixes")
     @classmethod

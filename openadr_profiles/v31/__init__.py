@@ -27,6 +27,12 @@ from openadr_profiles.v31.report_schedule import (
     with_quality,
 )
 from openadr_profiles.v31.resource import BlResourceRequest, Resource, VenResourceRequest
+from openadr_profiles.v31.subscription import (
+    ObjectOperation,
+    Subscription,
+    SubscriptionRequest,
+    operation_meant,
+)
 from openadr_profiles.v31.timeline import (
     Held,
     InForce,
@@ -74,6 +80,7 @@ __all__ = [
     "Invalid",
     "Lifespan",
     "Metadata",
+    "ObjectOperation",
     "ObjectType",
     "OperatingState",
     "Offset",
@@ -93,6 +100,8 @@ __all__ = [
     "ReportResource",
     "Resource",
     "Start",
+    "Subscription",
+    "SubscriptionRequest",
     "Timeline",
     "Timing",
     "Unit",
@@ -111,6 +120,7 @@ __all__ = [
     "in_force",
     "interval_periods",
     "lifespan",
+    "operation_meant",
     "parse_instant",
     "payload_descriptor",
     "random_offset",

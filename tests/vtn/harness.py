@@ -8,9 +8,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeAlias
+from urllib.parse import urlencode
 
 import aiohttp
-from multidict import CIMultiDictProxy
+from multidict import CIMultiDict, CIMultiDictProxy
 from sqlalchemy import delete
 
 from vtn.access import DEFAULT_SCOPES, Role, Scope
@@ -90,7 +91,12 @@ class Caller:
     ) -> Answer:
         """One request; `path` is below the prefix."""
         return await self.vtn.ask(
-            method, self.vtn.base_url + path, params=params, json=json, raw=raw, headers=self.headers | dict(headers or {})
+            method,
+            self.vtn.base_url + path,
+            params=params,
+            json=json,
+            raw=raw,
+            headers=self.headers | dict(headers or {}),
         )
 
     async def get(self, path: str, params: Parameters | None = None, **headers: str) -> Answer:
@@ -124,9 +130,9 @@ class Caller:
 
     async def report(self, event: Any, **members: Any) -> Any:
         """A new report on an event."""
-        return (await self.post("/reports", {"eventID": event["id"], "clientName": "meter", "resources": []} | members)).ok(
-            201
-        )
+        return (
+            await self.post("/reports", {"eventID": event["id"], "clientName": "meter", "resources": []} | members)
+        ).ok(201)
 
     async def ven(self, **members: Any) -> Any:
         """A new ven of the caller's own."""
@@ -146,8 +152,8 @@ class Caller:
 class VtnUnderTest:
     """A running server, a clock that stands still, and callers."""
 
-    def __init__(self, settings: Settings) -> None:
-        self.now = Moment()
+    def __init__(self, settings: Settings, now: Moment | None = None) -> None:
+        self.now = now or Moment()
         self.server: VtnServer = build(settings, now=self.now)
         self._session: aiohttp.ClientSession | None = None
 
@@ -187,9 +193,16 @@ class VtnUnderTest:
     ) -> Answer:
         """One request as it is, to any address of the server."""
         assert self._session is not None
-        body = {"json": json} if json is not None else {"data": raw if form is None else form}
+        sent = CIMultiDict(headers or ())
+        body: dict[str, Any] = {"data": raw}
+        if json is not None:
+            body = {"json": json}
+            sent.setdefault("Content-Type", "application/json")
+        elif form is not None:
+            body = {"data": urlencode(form)}
+            sent.setdefault("Content-Type", "application/x-www-form-urlencoded")
         async with self._session.request(
-            method, url, params=params, headers=headers, allow_redirects=False, auto_decompress=False, **body
+            method, url, params=params, headers=sent, allow_redirects=False, auto_decompress=False, **body
         ) as response:
             return Answer(response.status, response.headers, await response.read())
 
@@ -221,7 +234,7 @@ class VtnUnderTest:
         """Forget every object and client; time goes on, as it does for a server."""
         self.now.pass_(hours=1)
         async with self.server._database.write() as connection:
-            for table in (tables.programs, tables.vens, tables.clients):
+            for table in (tables.programs, tables.subscriptions, tables.vens, tables.clients):
                 await connection.execute(delete(table))
 
 

@@ -31,8 +31,8 @@ class World:
                 return {"programName": unique("program")}
             case "events":
                 return {"programID": self.ids["programs"]}
-            case "reports":
-                return {"eventID": self.ids["events"], "clientName": "c", "resources": []}
+            case "reports" | "subscriptions":  # members that one of them does not have are ignored there
+                return {"eventID": self.ids["events"], "clientName": "c", "resources": [], "objectOperations": []}
             case "vens" if role is Role.VEN:
                 return {"objectType": "VEN_VEN_REQUEST", "venName": unique("ven")}
             case "vens":
@@ -66,11 +66,12 @@ class Row:
 
 def _rows() -> list[Row]:
     rows = []
-    numbers = iter([*range(1, 16), *range(21, 31)])
+    numbers = iter(range(1, 31))
     for collection, read, write in (
         ("programs", READ_TARGETED, {Scope.WRITE_PROGRAMS}),
         ("events", READ_TARGETED, {Scope.WRITE_EVENTS}),
         ("reports", READ_OWNED, {Scope.WRITE_REPORTS}),
+        ("subscriptions", READ_OWNED, {Scope.WRITE_SUBSCRIPTIONS}),
         ("vens", READ_OWNED, {Scope.WRITE_VENS}),
         ("resources", READ_OWNED, {Scope.WRITE_VENS}),
     ):
@@ -102,12 +103,14 @@ async def a_world(vtn: VtnUnderTest) -> World:
     program = await bl.program()
     event = await bl.event(program)
     report = await home.report(event)
+    subscription = (await home.post("/subscriptions", {"clientName": "c", "objectOperations": []})).ok(201)
     ven = await home.ven()
     resource = await home.resource(ven)
     ids = {
         "programs": program["id"],
         "events": event["id"],
         "reports": report["id"],
+        "subscriptions": subscription["id"],
         "vens": ven["id"],
         "resources": resource["id"],
     }
@@ -146,7 +149,7 @@ async def test_ven(vtn: VtnUnderTest, row: Row) -> None:
         answer.problem(403)
 
 
-@pytest.mark.parametrize("row", [row for row in ROWS if row.collection in {"reports", "vens", "resources"}], ids=str)
+@pytest.mark.parametrize("row", [row for row in ROWS if row.collection not in {"programs", "events"}], ids=str)
 async def test_another_ven(vtn: VtnUnderTest, row: Row) -> None:
     """MATRIX-001, "own": to another VEN the objects do not exist (PRIV-017, REPORT-008, VEN-016, RES-005)."""
     world = await a_world(vtn)
@@ -250,6 +253,6 @@ async def test_the_alias_answers_as_the_main_prefix_does(vtn: VtnUnderTest, row:
 async def test_no_path_of_later_standards_or_older_ones_is_half_there(vtn: VtnUnderTest) -> None:
     """GEN-007, RES-016: what is not offered is not found, whoever asks."""
     ven = await vtn.home().ven()
-    for path in ("/subscriptions", "/notifiers", "/notifiers/mqtt/topics/events", f"/vens/{ven['id']}/resources"):
+    for path in ("/notifiers", "/notifiers/mqtt/topics/events", f"/vens/{ven['id']}/resources"):
         for caller in (vtn.bl, vtn.nobody):
             (await caller.get(path)).problem(404)

@@ -59,3 +59,13 @@ class ResourceQuery:
     targets: tuple[str, ...] | None = None
     names: tuple[str, ...] | None = None
     ven_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SubscriptionQuery:
+    """``objects`` are kinds of objects, any of which an entry names."""
+
+    page: Page = Page()
+    program_id: str | None = None
+    client_name: str | None = None
+    objects: tuple[str, ...] | None = None

@@ -91,6 +91,18 @@ resources = _object(
 Index(None, resources.c.client_id, resources.c.created_at, resources.c.id)
 Index(None, resources.c.name)
 
+subscriptions = _object(
+    "subscriptions",
+    Column("program_id", KEY, ForeignKey("programs.id", ondelete="CASCADE")),  # null: of no program in particular
+    Column("client_id", Text, nullable=False),
+    Column("client_name", Text, nullable=False),
+    Column("objects", Targets, nullable=False),  # every kind of object that any of its entries names
+    Column("targets", Targets, nullable=False),
+    Column("has_tokens", Boolean, nullable=False),  # bearer tokens inside, which are for the owner only
+)
+for _column in (subscriptions.c.program_id, subscriptions.c.client_id):
+    Index(None, _column, subscriptions.c.created_at, subscriptions.c.id)
+
 for _table in (programs, events):
     Index(f"ix_{_table.name}_targets", _table.c.targets, postgresql_using="gin").ddl_if(dialect="postgresql")
 

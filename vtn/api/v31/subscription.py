@@ -1,0 +1,52 @@
+"""Subscriptions: /subscriptions (M16 … M20)."""
+
+from __future__ import annotations
+
+from openadr_profiles.v31 import ObjectType, SubscriptionRequest, decode
+from vtn.access import READ_OWNED, WRITE_SUBSCRIPTIONS, Reader
+from vtn.api.door import Call, Collection, Route
+from vtn.api.query import Query
+from vtn.errors import Malformed
+from vtn.notify.callback import Callbacks
+from vtn.store.query import SubscriptionQuery
+from vtn.store.subscription import SubscriptionStore
+
+
+def routes(store: SubscriptionStore, callbacks: Callbacks) -> tuple[Route, ...]:
+    """The routes of subscriptions."""
+    return _Subscriptions(store, callbacks).routes(
+        read=READ_OWNED, create=WRITE_SUBSCRIPTIONS, replace=WRITE_SUBSCRIPTIONS, delete=WRITE_SUBSCRIPTIONS
+    )
+
+
+class _Subscriptions(Collection[SubscriptionQuery, SubscriptionRequest]):
+    """Nothing is stored before every new callback URL has proved that it wants to be called (WEBHOOK-005)."""
+
+    def __init__(self, store: SubscriptionStore, callbacks: Callbacks) -> None:
+        def body(raw: bytes, _: Reader) -> SubscriptionRequest:
+            subscription = decode(raw, SubscriptionRequest)
+            callbacks.check(subscription.object_operations)
+            return subscription
+
+        super().__init__("subscriptions", store, query=_query, body=body)
+        self._subscriptions = store
+        self._callbacks = callbacks
+
+    async def _admit(self, call: Call, document: SubscriptionRequest, object_id: str | None) -> None:
+        known: frozenset[str] = frozenset()
+        if object_id is not None:
+            known = await self._subscriptions.callback_urls(object_id, visible_to=call.reader)
+        await self._subscriptions.check(document, by=call.reader, new=object_id is None)
+        await self._callbacks.verify(document.object_operations, known=known)
+
+
+def _query(query: Query) -> SubscriptionQuery:
+    kinds = query.texts("objects")
+    if kinds is not None and (unknown := set(kinds) - set(ObjectType)):
+        raise Malformed(f"objects: expected {', '.join(ObjectType)}, not {min(unknown)[:40]}")
+    return SubscriptionQuery(
+        page=query.page(),
+        program_id=query.object_id("programID"),
+        client_name=query.text("clientName"),
+        objects=kinds,
+    )
