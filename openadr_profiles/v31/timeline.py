@@ -168,7 +168,7 @@ class Timeline:
 
     def windows(self, from_: datetime | None = None, until: datetime | None = None) -> Iterator[Window]:
         """The windows that touch [from_, until), by start and then by place in the event; lazy, maybe without end."""
-        since = self.start if from_ is None else max(from_, self.start)
+        since = from_ or self.start
         present = (since - self.start) // self.cycle if self.cycle else 0
         for cycle in itertools.count(max(0, present - 1)):  # the end of a cycle is the start of the next
             over = bisect_left(self._reach, since - cycle * (self.cycle or _NOTHING)) if cycle <= present else 0

@@ -111,6 +111,16 @@ def test_joining_after_the_end_sends_the_last_report_at_once() -> None:
     assert listed(schedule(hourly(6), PERIODIC, joined_at=at("30:00"))) == [(at("30:00"), [4, 5])]
 
 
+def test_joining_long_after_the_last_report_sends_that_one() -> None:
+    """RDESC-014: of a loop that was to be reported twice, and of one that has ended."""
+    assert listed(schedule(hourly(3, duration="P9999Y"), descriptor(repeat=2), joined_at=at("900:00"))) == [
+        (at("900:00"), [3, 4, 5])
+    ]
+    assert listed(schedule(hourly(3, duration="P1D"), descriptor(repeat=-1), joined_at=at("900:00"))) == [
+        (at("900:00"), [21, 22, 23])
+    ]
+
+
 def test_joining_at_the_due_moment_sends_that_report() -> None:
     """RDESC-014: due now is not missed."""
     assert listed(schedule(hourly(6), PERIODIC, joined_at=at("02:00")))[0] == (at("02:00"), [0, 1])
@@ -294,6 +304,7 @@ def test_repeat_counts_reports_through_the_cycles() -> None:
     assert listed(schedule(looping, descriptor())) == [(at("03:00"), [0, 1, 2])]
     assert listed(schedule(looping, descriptor(repeat=2)))[1] == (at("06:00"), [3, 4, 5])
     assert listed(schedule(looping, s_n_f_r(4, 2, 1, 1))) == [(at("05:00"), [3, 4])]
+    assert listed(schedule(looping, descriptor(start_interval=4, historical=False))) == [(at("04:00"), [4])]
 
 
 def test_repeat_zero_asks_for_nothing() -> None:
@@ -318,6 +329,7 @@ def test_equal_reports_are_due_together() -> None:
         ReportDescriptor(payload_type="USAGE"),
         ReportDescriptor(payload_type="DEMAND"),
         ReportDescriptor(payload_type="USAGE", aggregate=True),
+        ReportDescriptor(payload_type="SETPOINT", targets=("heaters",)),
         ReportDescriptor(payload_type="BASELINE", num_intervals=2),
         ReportDescriptor(payload_type="USAGE_FORECAST", historical=False),
     ]
@@ -328,6 +340,7 @@ def test_equal_reports_are_due_together() -> None:
         ["USAGE_FORECAST"],
         ["USAGE", "DEMAND"],
         ["USAGE"],
+        ["SETPOINT"],
         ["BASELINE"],
     ]
 
@@ -374,24 +387,20 @@ def test_even_intervals_are_placed_by_one_period() -> None:
     assert own == (None, None, None)
 
 
-def test_uneven_or_separate_intervals_are_placed_one_by_one() -> None:
+@pytest.mark.parametrize(
+    ("second", "period"),
+    [
+        ({"duration": "P1D"}, b'{"start":"2025-01-01T01:00:00.000Z","duration":"PT24H"}'),
+        ({"start": "2025-01-05T00:00:00Z"}, b'{"start":"2025-01-05T00:00:00.000Z","duration":"PT1H"}'),
+    ],
+)
+def test_uneven_or_separate_intervals_are_placed_one_by_one(second: dict[str, str], period: bytes) -> None:
     """RDESC-013, RDESC-019."""
-    event = hourly(
-        3,
-        intervals=[
-            {"id": 0, "payloads": []},
-            {"id": 1, "intervalPeriod": {"duration": "P1D"}, "payloads": []},
-            {"id": 2, "intervalPeriod": {"start": "2025-01-05T00:00:00Z"}, "payloads": []},
-        ],
-    )
-    default, own = interval_periods(schedule(event, descriptor())[0].windows)
+    intervals = [{"id": 0, "payloads": []}, {"id": 1, "intervalPeriod": second, "payloads": []}]
+    default, own = interval_periods(schedule(hourly(2, intervals=intervals), descriptor())[0].windows)
 
     assert default is None
-    assert [encode(period) for period in own] == [
-        b'{"start":"2025-01-01T00:00:00.000Z","duration":"PT1H"}',
-        b'{"start":"2025-01-01T01:00:00.000Z","duration":"PT24H"}',
-        b'{"start":"2025-01-05T00:00:00.000Z","duration":"PT1H"}',
-    ]
+    assert [encode(one) for one in own] == [b'{"start":"2025-01-01T00:00:00.000Z","duration":"PT1H"}', period]
 
 
 def test_no_interval_has_no_place() -> None:

@@ -114,6 +114,29 @@ def test_interval_after_an_open_one_never_begins() -> None:
     assert spans(placed(event)) == hours(("0:00", None))
 
 
+def test_absolute_start_after_an_interval_that_never_begins_counts() -> None:
+    """TIME-018, RDESC-009: what runs is numbered without what does not."""
+    event = an_event(
+        intervalPeriod={"start": MIDNIGHT},
+        intervals=[interval(0), interval(1), interval(2, start="2025-01-01T04:00:00Z")],
+    )
+    timeline = placed(event)
+
+    assert spans(timeline) == hours(("0:00", "4:00"), ("4:00", None))
+    assert [(window.number, window.interval_index) for window in timeline.windows()] == [(0, 0), (1, 2)]
+    assert timeline.window(1) == timeline.current(at("5:00"))
+
+
+def test_next_absolute_start_is_the_next_in_time() -> None:
+    """TIME-018: whatever its place in the list, and also if it is the event's own."""
+    event = an_event(
+        intervalPeriod={"start": "2025-01-01T02:00:00Z"},
+        intervals=[interval(0), interval(1, start="2025-01-01T01:00:00Z"), interval(2, start=MIDNIGHT)],
+    )
+
+    assert spans(placed(event)) == hours(("0:00", "1:00"), ("1:00", "2:00"), ("2:00", None))
+
+
 def test_explicit_zero_is_an_instant() -> None:
     """TIME-018: it is never current, but it is there to be acted on."""
     event = an_event(intervalPeriod={"start": MIDNIGHT, "duration": "PT0S"}, intervals=[interval(0)])
@@ -177,6 +200,7 @@ def test_later_listed_interval_wins_even_if_it_begins_earlier() -> None:
     timeline = placed(event)
 
     assert [window.interval_index for window in timeline.windows()] == [1, 0]
+    assert timeline.current(at("3:00")) == timeline.values_at(at("3:00"))["PRICE"].window
     assert timeline.values_at(at("3:00"))["PRICE"].values == (1,)
     assert timeline.values_at(at("5:30"))["PRICE"].values == (0,)
     assert (timeline.start, timeline.end) == (at("1:00"), at("6:00"))
@@ -237,6 +261,18 @@ def test_last_cycle_is_cut_at_the_end() -> None:
     event = hourly(2, duration="PT5H30M")
 
     assert spans(placed(event))[-2:] == hours(("4:00", "5:00"), ("5:00", "5:30"))
+
+
+def test_instant_at_the_end_of_a_cycle_is_found_at_the_start_of_the_next() -> None:
+    """TIME-018, TIME-024."""
+    event = an_event(
+        intervalPeriod={"start": MIDNIGHT, "duration": "PT1H"},
+        intervals=[interval(0), interval(1, duration="PT0S")],
+        duration="P9999Y",
+    )
+
+    found = placed(event).windows(at("3:00"), at("3:30"))
+    assert [(window.cycle, window.interval_index) for window in found] == [(2, 1), (3, 0)]
 
 
 def test_cycle_reaches_from_the_first_start_to_the_last_end_with_its_gaps() -> None:
@@ -313,9 +349,13 @@ def test_anchor_and_starts_in_any_zone_are_read_as_utc() -> None:
     event = an_event(intervalPeriod={"start": "0001-01-01", "duration": "P1M"}, intervals=[interval(0)])
     tokyo = datetime(2025, 2, 1, 8, tzinfo=timezone(timedelta(hours=9)))
 
-    assert spans(placed(event, tokyo)) == [
-        (datetime(2025, 1, 31, 23, tzinfo=UTC), datetime(2025, 2, 28, 23, tzinfo=UTC))
-    ]
+    (window,) = placed(event, tokyo).windows()
+
+    assert (window.start, window.end) == (
+        datetime(2025, 1, 31, 23, tzinfo=UTC),
+        datetime(2025, 2, 28, 23, tzinfo=UTC),
+    )
+    assert window.start.tzinfo is UTC
 
 
 # --- transpired, cancelled --------------------------------------------------------------------------------------------
@@ -476,6 +516,8 @@ def test_draws_are_spread_evenly_to_both_sides() -> None:
     assert all(-largest <= draw <= largest for draw in draws)
     quarters = [sum(1 for draw in draws if (draw + largest) * 2 // largest == quarter) for quarter in range(4)]
     assert all(200 < count < 300 for count in quarters)
+    tick = timedelta(microseconds=1)
+    assert {random_offset(event, f"ven-{number}")(0, tick) for number in range(50)} == {-tick, tick * 0, tick}
 
 
 # --- changes ----------------------------------------------------------------------------------------------------------

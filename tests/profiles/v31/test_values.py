@@ -125,10 +125,12 @@ def test_serial_and_compact_schedules_are_the_same(members: dict[str, Any]) -> N
 
 def test_boundaries_do_not_drift() -> None:
     """TIME-033: seven parts of an hour end exactly with the hour."""
-    parts = held(packed(("PRICE", list(range(7))), duration="PT1H"))
+    event = packed(("PRICE", list(range(7))), duration="PT1H")
+    parts = held(event)
 
     assert parts[-1].end == at("1:00")
     assert all(one.end == other.start for one, other in pairwise(parts))
+    assert [placed(event).values_at(part.start)["PRICE"] for part in parts] == parts
 
 
 def test_payload_without_values_holds_nothing_for_its_whole_interval() -> None:
