@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import timedelta
 from pathlib import Path
@@ -13,6 +14,8 @@ from tests.ven.builders import START
 from tests.ven.home import Home, Town
 from tests.ven.home import town as a_town
 from ven.clock import ManualClock
+from vtn.app import migrate_database
+from vtn.settings import Settings
 
 StartHome = Callable[..., Awaitable[Home]]
 
@@ -23,10 +26,19 @@ def clock() -> ManualClock:
     return ManualClock(START - timedelta(hours=1))
 
 
+@pytest.fixture(scope="session")
+def empty_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The file of a VTN's database with tables and nothing in them."""
+    path = tmp_path_factory.mktemp("vtn") / "vtn.sqlite3"
+    settings = Settings.model_validate({"database": {"url": f"sqlite:///{path}"}})
+    asyncio.run(migrate_database(settings))
+    return path
+
+
 @pytest.fixture
-async def town(tmp_path: Path, clock: ManualClock) -> AsyncIterator[Town]:
+async def town(tmp_path: Path, clock: ManualClock, empty_database: Path) -> AsyncIterator[Town]:
     """A real VTN and its business logic."""
-    async with a_town(tmp_path, clock) as town:
+    async with a_town(tmp_path, clock, database=empty_database) as town:
         yield town
 
 

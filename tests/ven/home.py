@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from datetime import datetime, timedelta
@@ -12,7 +13,6 @@ from types import TracebackType
 from typing import Any, Self
 
 from openadr_profiles.v31 import Event, EventRequest, Program, ProgramRequest, Report
-from tests.support.waiting import wait_until
 from tests.ven.builders import START, a_circuit
 from ven.agent import Agent
 from ven.client import VtnClient
@@ -102,7 +102,9 @@ class Home:
 
     async def quiet(self) -> None:
         """Return when it has nothing left to do at this moment."""
-        await wait_until(self._is_quiet, what=f"{self.settings.ven_name} has done its work")
+        async with asyncio.timeout(30):
+            while not await self._is_quiet():  # noqa: ASYNC110 # no single event says it
+                await asyncio.sleep(0.001)
 
     async def _is_quiet(self) -> bool:
         assert self._agent is not None
@@ -208,8 +210,11 @@ def as_request(event: Event, **members: Any) -> EventRequest:
 
 
 @asynccontextmanager
-async def town(folder: Path, clock: Clock, *, ca_file: Path | None = None, **vtn_settings: Any) -> AsyncIterator[Town]:
-    """A town whose VTN runs on the given clock, with a SQLite file in the folder."""
+async def town(
+    folder: Path, clock: Clock, *, database: Path, ca_file: Path | None = None, **vtn_settings: Any
+) -> AsyncIterator[Town]:
+    """A town whose VTN runs on the given clock, with a copy of an empty database in the folder."""
+    shutil.copy(database, folder / "vtn.sqlite3")
     given = {
         "port": 0,
         "log_requests": False,

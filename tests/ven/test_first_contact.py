@@ -81,13 +81,13 @@ async def test_changed_circuit_is_described_anew_and_keeps_its_targets(town: Tow
     assert ("DESCRIPTION", ("Wallbox",)) in {(each.type, each.values) for each in after.attributes or ()}
 
 
-async def test_vtn_with_a_known_authority_is_trusted_and_another_is_not(tmp_path: Path) -> None:
+async def test_vtn_with_a_known_authority_is_trusted_and_another_is_not(tmp_path: Path, empty_database: Path) -> None:
     """TLS-002, TLS-004, TLS-005: chain and name are verified, nothing falls back to plain text."""
     clock = SystemClock()
     pki = Pki(tmp_path / "pki", now=clock.now)
     files = pki.server()
     tls = {"cert": files.certificate, "key": files.key}
-    async with a_town(tmp_path, ManualClock(clock.now()), tls=tls, ca_file=pki.ca) as town:
+    async with a_town(tmp_path, ManualClock(clock.now()), tls=tls, ca_file=pki.ca, database=empty_database) as town:
         base_url = town.vtn.base_url.replace("127.0.0.1", "localhost")
         assert base_url.startswith("https://")
 
@@ -104,13 +104,13 @@ async def test_vtn_with_a_known_authority_is_trusted_and_another_is_not(tmp_path
             await programs(ca_file=stranger.ca)
 
 
-async def test_certificate_for_another_name_is_not_trusted(tmp_path: Path) -> None:
+async def test_certificate_for_another_name_is_not_trusted(tmp_path: Path, empty_database: Path) -> None:
     """TLS-004."""
     clock = SystemClock()
     pki = Pki(tmp_path / "pki", now=clock.now)
     files = pki.server("elsewhere.example", "127.0.0.1")
     tls = {"cert": files.certificate, "key": files.key}
-    async with a_town(tmp_path, ManualClock(clock.now()), tls=tls, ca_file=pki.ca) as town:
+    async with a_town(tmp_path, ManualClock(clock.now()), tls=tls, ca_file=pki.ca, database=empty_database) as town:
         base_url = town.vtn.base_url.replace("127.0.0.1", "localhost")
         async with VtnClient(base_url=base_url, ca_file=pki.ca) as client:
             with pytest.raises(UntrustedServer):

@@ -40,10 +40,12 @@ def process(folder: Path, settings: dict[str, Any]) -> Iterator[ServerProcess]:
         ven.stop()
 
 
-async def test_home_killed_in_mid_event_goes_on_without_a_second_shed_and_restores(tmp_path: Path) -> None:
+async def test_home_killed_in_mid_event_goes_on_without_a_second_shed_and_restores(
+    tmp_path: Path, empty_database: Path
+) -> None:
     clock = SystemClock()
     state_file = tmp_path / "panel.json"
-    async with town(tmp_path, clock) as there:
+    async with town(tmp_path, clock, database=empty_database) as there:
         await there.vtn.clients.add("home", Role.VEN, secret=SECRET)
         circuits = [
             {"id": "fridge", "breaker_amps": 10, "rated_kw": 1, "critical": True},
