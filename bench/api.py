@@ -39,15 +39,22 @@ class Api:
         """Whatever a GET gives, as bytes."""
         return await self._ask("GET", target, headers=headers)
 
-    async def create(self, target: str, document: Mapping[str, Any]) -> dict[str, Any]:
+    async def read(self, target: str, headers: Mapping[str, str] | None = None) -> Answer:
+        """The same if it is a 200; raises Unusable otherwise."""
+        answer = await self.get(target, headers)
+        if answer.status != 200:
+            raise Unusable(f"GET {self._address.url}{target}: {answer.status} {answer.body[:500]!r}")
+        return answer
+
+    async def create(self, target: str, document: dict[str, Any]) -> dict[str, Any]:
         """A new object; raises Unusable if the server will not have it."""
         return self._made(target, await self._ask("POST", target, body=as_bytes(document)))
 
-    async def create_all(self, target: str, documents: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    async def create_all(self, target: str, documents: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
         """Several, a few at a time."""
         room = asyncio.Semaphore(_AT_ONCE)
 
-        async def one(document: Mapping[str, Any]) -> dict[str, Any]:
+        async def one(document: dict[str, Any]) -> dict[str, Any]:
             async with room:
                 return await self.create(target, document)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 from collections.abc import Iterator
+from random import Random
 from typing import Any, Final
 
 SEEN_EVENTS: Final = 50
@@ -20,13 +21,18 @@ SPARE: Final = tuple(f"zone-{number}" for number in range(40))
 """Further targets that it holds, and no event has: asking for some of them is another question with the same answer."""
 
 
+def feeders(stored: int) -> int:
+    """How many feeders ``stored`` events are spread over: each has as many events as one page holds."""
+    return max(1, stored // SEEN_EVENTS)
+
+
 def feeder(number: int, stored: int) -> str:
-    """The target of the ``number``-th of ``stored`` events: every feeder has as many events as one page holds."""
-    return f"feeder-{number % max(1, stored // SEEN_EVENTS)}"
+    """The target of the ``number``-th of ``stored`` events."""
+    return f"feeder-{number % feeders(stored)}"
 
 
 def questions() -> Iterator[tuple[str, ...]]:
-    """Sets of targets that are all different for the first 91,390, and all have the same answer for the measured VEN."""
+    """Sets of targets, different ones 91,390 times, that all have the same answer for the measured VEN."""
     return ((WATCHED, *some) for some in itertools.cycle(itertools.combinations(SPARE, 4)))
 
 
@@ -36,7 +42,8 @@ def program(name: str) -> dict[str, Any]:
 
 
 def event(program_id: str, targets: tuple[str, ...], number: int = 0) -> dict[str, Any]:
-    """A day of hourly prices."""
+    """A day of hourly prices, different ones for every number."""
+    prices = Random(number)  # always the same ones
     return {
         "programID": program_id,
         "eventName": f"day-ahead-{number}",
@@ -45,14 +52,15 @@ def event(program_id: str, targets: tuple[str, ...], number: int = 0) -> dict[st
         "payloadDescriptors": [{"objectType": "EVENT_PAYLOAD_DESCRIPTOR", "payloadType": "PRICE", "units": "KWH"}],
         "intervalPeriod": {"start": "2035-06-01T00:00:00Z", "duration": "PT1H", "randomizeStart": "PT0S"},
         "intervals": [
-            {"id": hour, "payloads": [{"type": "PRICE", "values": [round(0.1 + (hour + number) % 24 / 100, 2)]}]}
+            {"id": hour, "payloads": [{"type": "PRICE", "values": [round(prices.uniform(0.05, 0.6), 5)]}]}
             for hour in range(INTERVALS)
         ],
     }
 
 
 def report(event_id: str, number: int = 0) -> dict[str, Any]:
-    """A day of a meter's quarter hours."""
+    """A day of a meter's quarter hours, different ones for every number."""
+    readings = Random(number)
     return {
         "eventID": event_id,
         "clientName": "home-1",
@@ -70,7 +78,7 @@ def report(event_id: str, number: int = 0) -> dict[str, Any]:
                 "resourceName": "main-meter",
                 "intervalPeriod": {"start": "2035-06-01T00:00:00Z", "duration": "PT15M"},
                 "intervals": [
-                    {"id": slot, "payloads": [{"type": "USAGE", "values": [round((slot * 7 + number) % 100 / 80, 4)]}]}
+                    {"id": slot, "payloads": [{"type": "USAGE", "values": [round(readings.uniform(0, 2), 3)]}]}
                     for slot in range(READINGS)
                 ],
             }

@@ -1,7 +1,7 @@
 """The load generator: keep-alive connections with one request under way each, and every answer looked at.
 
-It must never be what limits a measurement: requests are ready bytes, an answer costs one read of its head, and bodies are
-read into one buffer per connection and dropped. ``Sample.generator_cpu`` tells whether it had room left.
+It must never be what limits a measurement: requests are ready bytes, an answer costs one read of its head, and bodies
+are read into one buffer per connection and dropped. ``Sample.generator_cpu`` tells whether it had room left.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _BUFFER = 512 * 1024
 _PATIENCE_S = 60.0
 
 Requests = Callable[[], bytes]
-"""Gives the next request to send."""
+"""Gives the next request to send; StopIteration when there are no more."""
 
 
 @dataclass(slots=True)
@@ -108,8 +108,13 @@ class _Connection(asyncio.BufferedProtocol):
 
     def _send(self) -> None:
         assert self._transport is not None
+        try:
+            request = self._run.requests()
+        except StopIteration:
+            self._stop()
+            return
         self._sent_at = time.perf_counter()
-        self._transport.write(self._run.requests())
+        self._transport.write(request)
 
     def _read_head(self, nbytes: int) -> None:
         filled = self._filled + nbytes
@@ -182,7 +187,7 @@ async def load(
     expect: int,
     per_second: float | None = None,
 ) -> Sample:
-    """Send requests over ``connections`` for ``seconds``, each as soon as the previous one is answered.
+    """Send requests over ``connections`` for ``seconds`` or until there are no more, each after the previous answer.
 
     With ``per_second`` all connections together send that many, evenly; a slow answer is not made up for.
 
@@ -217,7 +222,7 @@ async def load(
             connection.close()
     if run.failure is not None:
         raise run.failure if isinstance(run.failure, WrongAnswer) else WrongAnswer(str(run.failure))
-    return Sample(seconds, run.latencies, run.received, cpu / elapsed)
+    return Sample(min(seconds, elapsed), run.latencies, run.received, cpu / elapsed)
 
 
 @contextmanager

@@ -21,7 +21,7 @@ _STOP_S = 30.0
 
 @dataclass(frozen=True, slots=True)
 class Cores:
-    """Which core serves and which one generates load; databases share the latter, as if they were on another machine."""
+    """Which core serves, and which ones generate load; databases are on the latter, as if on another machine."""
 
     server: frozenset[int]
     others: frozenset[int]
@@ -67,7 +67,7 @@ class Meter:
 
 
 class ServerProcess:
-    """A program in the foreground on the server's core. Its output goes to ``log``; the text of it helps when it fails."""
+    """A program in the foreground on the server's core. Its output goes to ``log``, and is shown when it fails."""
 
     def __init__(
         self, command: Sequence[str], *, cores: frozenset[int], log: Path, environment: Mapping[str, str] | None = None
@@ -87,6 +87,16 @@ class ServerProcess:
 
     async def start(self, host: str, port: int) -> None:
         """Start it, and return once it accepts connections on a port."""
+        process = self._spawn()
+        for _ in range(round(_START_S / _POLL_S)):
+            if process.poll() is not None:
+                raise NotReady(f"{' '.join(self._command)} ended:\n{self._tail()}")
+            if await _accepts(host, port):
+                return
+            await asyncio.sleep(_POLL_S)
+        raise NotReady(f"{' '.join(self._command)} does not answer:\n{self._tail()}")
+
+    def _spawn(self) -> subprocess.Popen[bytes]:
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(
                 self._command,
@@ -96,13 +106,7 @@ class ServerProcess:
                 env={**os.environ, **(self._environment or {})},
             )
         os.sched_setaffinity(self._process.pid, self._cores)
-        for _ in range(round(_START_S / _POLL_S)):
-            if self._process.poll() is not None:
-                raise NotReady(f"{' '.join(self._command)} ended:\n{self._tail()}")
-            if await _accepts(host, port):
-                return
-            await asyncio.sleep(_POLL_S)
-        raise NotReady(f"{' '.join(self._command)} does not answer:\n{self._tail()}")
+        return self._process
 
     def stop(self) -> None:
         """End it in an orderly way."""

@@ -27,8 +27,8 @@ _POOL = 10
 _TABLES = (
     "DROP TABLE IF EXISTS bench_objects",
     "DROP TABLE IF EXISTS bench_page",
-    "CREATE TABLE bench_objects (id TEXT PRIMARY KEY, created_at TEXT NOT NULL, parent_id TEXT NOT NULL, "
-    "client_id TEXT NOT NULL, members TEXT NOT NULL)",
+    """CREATE TABLE bench_objects (id TEXT PRIMARY KEY, created_at TEXT NOT NULL, parent_id TEXT NOT NULL,
+    client_id TEXT NOT NULL, members TEXT NOT NULL)""",
     "CREATE INDEX bench_objects_parent ON bench_objects (parent_id, created_at, id)",
     "CREATE INDEX bench_objects_client ON bench_objects (client_id, created_at, id)",
     "CREATE TABLE bench_page (id INTEGER PRIMARY KEY, body TEXT NOT NULL)",
@@ -38,17 +38,17 @@ _PAGE = f"SELECT body FROM bench_page ORDER BY id DESC LIMIT {SEEN_EVENTS}"
 
 
 class ReadyAnswer(msgspec.Struct, frozen=True):
-    """A body that is in ``file`` and answered as it is."""
+    """A body that is in ``file`` and answered as it is; None: no body."""
 
     path: str
     status: int
-    file: str
+    file: str | None = None
     content_type: str = "application/json"
     content_encoding: str | None = None
 
 
 class Config(msgspec.Struct, frozen=True):
-    """What the process serves. ``database`` is ``postgresql://…`` or the path of a SQLite file; ``page`` a JSON list."""
+    """What the process serves. ``database``: ``postgresql://…`` or a path of SQLite; ``page``: a file of texts."""
 
     port: int
     answers: tuple[ReadyAnswer, ...] = ()
@@ -123,7 +123,7 @@ def _stamp() -> str:
 
 
 def _ready(answer: ReadyAnswer) -> web.AbstractRouteDef:
-    body = Path(answer.file).read_bytes() if answer.file else None
+    body = None if answer.file is None else Path(answer.file).read_bytes()
     headers = {} if answer.content_encoding is None else {"Content-Encoding": answer.content_encoding}
 
     async def handle(_: web.Request) -> web.Response:
@@ -153,7 +153,8 @@ def _inserting(rows: Rows) -> list[web.AbstractRouteDef]:
 
     async def read(request: web.Request) -> web.Response:
         seconds, tasks = float(request.query["seconds"]), int(request.query["tasks"])
-        return web.json_response(body=msgspec.json.encode(await _read_for(rows, seconds, tasks)))
+        run = await _read_for(rows, seconds, tasks)
+        return web.Response(body=msgspec.json.encode(run), content_type="application/json")
 
     return [
         web.post("/insert/reports", insert_report),
@@ -180,11 +181,10 @@ async def _read_for(rows: Rows, seconds: float, tasks: int) -> ReadRun:
     return ReadRun(seconds, latencies)
 
 
-async def _serve(config: Config) -> None:
+async def _serve(config: Config, texts: list[str]) -> None:
     app = web.Application()
     app.add_routes([*map(_ready, config.answers), web.post("/decode/reports", _decode_report)])
     if config.database is not None:
-        texts = [] if config.page is None else msgspec.json.decode(Path(config.page).read_bytes(), type=list[str])
         kind = PostgresRows if config.database.startswith("postgresql:") else SqliteRows
         app.add_routes(_inserting(await kind.connect(config.database, texts)))
     runner = web.AppRunner(app, access_log=None)
@@ -193,5 +193,11 @@ async def _serve(config: Config) -> None:
     await asyncio.Event().wait()
 
 
+def _main(file: Path) -> None:
+    config = msgspec.json.decode(file.read_bytes(), type=Config)
+    texts = [] if config.page is None else msgspec.json.decode(Path(config.page).read_bytes(), type=list[str])
+    uvloop.run(_serve(config, texts))
+
+
 if __name__ == "__main__":
-    uvloop.run(_serve(msgspec.json.decode(Path(sys.argv[1]).read_bytes(), type=Config)))
+    _main(Path(sys.argv[1]))

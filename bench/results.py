@@ -37,7 +37,7 @@ class Goal:
 
 @dataclass(slots=True)
 class Case:
-    """One line of the table. ``stored`` is what the store holds, in ``unit``s, when the case is one of a growing row."""
+    """One line of the table. ``stored``: what the store held, in ``unit``s, for one of a row of growing sizes."""
 
     workload: str
     name: str
@@ -48,6 +48,12 @@ class Case:
     stored: int | None = None
     unit: str = ""
     goals: tuple[Goal, ...] = ()
+
+    @property
+    def title(self) -> str:
+        """The case in words, for goals."""
+        size = "" if self.stored is None else f", {self.stored:,} {self.unit}"
+        return f"{self.workload} {self.name}{size} ({self.database})"
 
     @property
     def ratios(self) -> dict[str, float]:
@@ -132,9 +138,9 @@ def growth(cases: Iterable[Case]) -> list[Growth]:
             (case.stored, value)
         )
     return [
-        Growth(workload, name, database, unit, tuple((stored, value / points[0][1]) for stored, value in points))
-        for (workload, name, database, unit, _), points in rows.items()
-        if len(points := sorted(rows[workload, name, database, unit, _])) > 1
+        Growth(*key[:4], tuple((stored, value / points[0][1]) for stored, value in sorted(points)))
+        for key, points in rows.items()
+        if len(points) > 1
     ]
 
 

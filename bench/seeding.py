@@ -6,7 +6,7 @@ The server must not run meanwhile: it is not told.
 from __future__ import annotations
 
 import uuid
-from collections.abc import AsyncIterator, Iterable, Iterator
+from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from itertools import islice
@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 from pydantic import SecretStr
 from sqlalchemy import Table, delete, insert, select
 
-from bench.documents import feeder
+from bench.documents import feeder, feeders
 from vtn.settings import Database as DatabaseSettings
 from vtn.store.database import Database
 from vtn.store.stamps import stamp
@@ -27,25 +27,27 @@ _BATCH = 2000
 _TIMEOUT_S = 300.0
 
 
-async def fill_events(url: str, template_id: str, number: int) -> None:
-    """Exactly ``number`` events besides the template, each for its feeder, created a second apart; no reports."""
+async def fill_events(url: str, template_ids: Sequence[str], number: int) -> None:
+    """Exactly ``number`` events besides the templates, each for its feeder, created a second apart; no reports.
+
+    A feeder's events are copies of the templates in turn.
+    """
     async with _database(url) as database:
-        template = await _template(database, events, template_id)
+        templates = [await _template(database, events, template_id) for template_id in template_ids]
         newest = datetime.now(UTC)
         rows = (
             {
-                **template,
+                **templates[place // feeders(number) % len(templates)],
                 "id": str(uuid.uuid4()),
                 "created_at": (at := stamp(newest - timedelta(seconds=number - place))),
                 "modified_at": at,
                 "targets": (feeder(place, number),),
-                "members": template["members"].replace("day-ahead-0", f"day-ahead-{place}"),
             }
             for place in range(number)
         )
         async with database.write() as connection:
             await connection.execute(delete(reports))
-            await connection.execute(delete(events).where(events.c.id != template_id))
+            await connection.execute(delete(events).where(events.c.id.not_in(template_ids)))
             for batch in _batches(rows):
                 await connection.execute(insert(events), batch)
 

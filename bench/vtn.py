@@ -30,8 +30,7 @@ _VEN: Final = "bench-ven"
 _PREFIX: Final = "/openadr3/3.1.0"
 
 _NO_RATE_LIMITS: Final = {
-    f"OADR_VTN_AUTH__{name}": "1000000"
-    for name in ("CLIENT_BURST", "CLIENT_PER_S", "ADDRESS_BURST", "ADDRESS_PER_S")
+    f"OADR_VTN_AUTH__{name}": "1000000" for name in ("CLIENT_BURST", "CLIENT_PER_S", "ADDRESS_BURST", "ADDRESS_PER_S")
 }
 """Token requests are measured as fast as they can be answered; in a deployment they are limited."""
 
@@ -97,7 +96,7 @@ class OwnVtn:
         self._key = secrets.token_hex(32)
         self._process: ServerProcess | None = None
         self._stored_events = 0
-        self._template_event = ""
+        self._template_events: list[str] = []
         self._template_ven = ""
         self.database = databases.name
         self.address = Address("127.0.0.1", free_port(), _PREFIX)
@@ -127,13 +126,14 @@ class OwnVtn:
         self.program_id = (await self.bl.create("/programs", documents.program("bench")))["id"]
         targets = (documents.WATCHED, *documents.SPARE)
         await self.bl.create("/vens", documents.ven("bench-home", _VEN, targets))
-        self._template_event = (await self.bl.create("/events", documents.event(self.program_id, ("nobody",))))["id"]
+        days = (documents.event(self.program_id, ("nobody",), number) for number in range(documents.SEEN_EVENTS))
+        self._template_events = [made["id"] for made in await self.bl.create_all("/events", days)]
         template = documents.ven("bench-template-name", "bench-template-client", ("nobody",))
         self._template_ven = (await self.bl.create("/vens", template))["id"]
 
     async def hold_events(self, number: int) -> None:
         self.stop()
-        await fill_events(self._url, self._template_event, number)
+        await fill_events(self._url, self._template_events, number)
         self._stored_events = number
         await self._settle()
 

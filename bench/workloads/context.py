@@ -1,0 +1,129 @@
+"""What a workload gets: the VTN, references beside it, and how long to measure."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from itertools import count, cycle
+from pathlib import Path
+
+import msgspec
+
+from bench.api import Api
+from bench.databases import Databases
+from bench.load import Requests, Sample, load
+from bench.measure import Series, Subject, interleaved
+from bench.processes import Cores, Meter, ServerProcess, python
+from bench.references import Config, ReadyAnswer
+from bench.results import Case, Goal
+from bench.vtn import Vtn
+from bench.wire import Address
+from tests.support.net import free_port
+
+_HOST = "127.0.0.1"
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """A reference process that runs."""
+
+    address: Address
+    meter: Meter
+
+
+@dataclass(slots=True)
+class Context:
+    """Everything around a workload. ``events`` and ``vens`` are the sizes of the store to go through."""
+
+    vtn: Vtn
+    databases: Databases
+    cores: Cores
+    folder: Path
+    rounds: int
+    seconds: float
+    events: Sequence[int]
+    vens: Sequence[int]
+    report: Callable[[Case], None]
+    """Hears of every case as soon as it is measured."""
+    skipped: Callable[[str, str], None]
+    _numbers: count[int] = field(default_factory=count)
+
+    def file(self, content: bytes) -> str:
+        """A file for a reference process."""
+        path = self.folder / f"{next(self._numbers)}.bin"
+        path.write_bytes(content)
+        return str(path)
+
+    @asynccontextmanager
+    async def reference(
+        self, *, answers: Sequence[ReadyAnswer] = (), page: list[str] | None = None, database: bool = False
+    ) -> AsyncIterator[Reference]:
+        """A reference process for the time of the block, with a database of its own if it asks for one."""
+        config = Config(
+            port=free_port(),
+            answers=tuple(answers),
+            database=self.databases.create().removeprefix("sqlite:///") if database or page is not None else None,
+            page=None if page is None else self.file(msgspec.json.encode(page)),
+        )
+        process = ServerProcess(
+            python("bench.references", self.file(msgspec.json.encode(config))),
+            cores=self.cores.server,
+            log=self.folder / "references.log",
+        )
+        await process.start(_HOST, config.port)
+        try:
+            yield Reference(Address(_HOST, config.port), Meter(process.pid))
+        finally:
+            process.stop()
+
+    async def compare(self, *subjects: Subject) -> list[Series]:
+        """The subjects in turn, round by round."""
+        return await interleaved(subjects, rounds=self.rounds, seconds=self.seconds)
+
+    def keep(
+        self,
+        workload: str,
+        name: str,
+        series: Series,
+        *references: Series,
+        connections: int,
+        stored: tuple[int, str] | None = None,
+        goals: Callable[[Case], tuple[Goal, ...]] | None = None,
+    ) -> None:
+        """Report a case; ``stored`` is how many of what the store held, ``goals`` what the case is held against."""
+        size, unit = stored or (None, "")
+        case = Case(workload, name, self.vtn.database, connections, series, references, size, unit)
+        if goals is not None:
+            case.goals = goals(case)
+        self.report(case)
+
+    def skip(self, workload: str, why: str) -> None:
+        """Say that a workload cannot be measured with this VTN."""
+        self.skipped(workload, why)
+
+
+def http_subject(
+    name: str, address: Address, meter: Meter | None, requests: Requests, *, connections: int, expect: int
+) -> Subject:
+    """A server that is loaded with requests as fast as it answers."""
+
+    async def run(seconds: float) -> Sample:
+        return await load(address, requests, connections=connections, seconds=seconds, expect=expect)
+
+    return Subject(name, run, meter)
+
+
+def bearer(client: Api) -> dict[str, str]:
+    """The header that tells who asks."""
+    return {"Authorization": f"Bearer {client.token}"}
+
+
+def always(request: bytes) -> Requests:
+    """The same request again and again."""
+    return lambda: request
+
+
+def in_turn(requests: Sequence[bytes]) -> Requests:
+    """Each request once, then again from the first."""
+    return cycle(requests).__next__
