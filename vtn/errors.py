@@ -10,14 +10,18 @@ VtnError
 │   ├── Stale                If-Match names a version that is no longer the current one
 │   ├── UnsupportedMediaType a body that is not JSON
 │   ├── TooManyRequests      slow down, and when to come back
+│   ├── NotOffered           a part of the standard that this server was told not to offer
 │   └── Unavailable          the database does not answer at the moment
+│       └── Overloaded       more waits to be written than this process takes
 └── StartFailed              the server cannot start; the text names the thing and the remedy
     ├── DatabaseUnreachable
     ├── MigrationTooNew
     ├── MigrationMissing
     ├── PortTaken
     ├── AddressUnusable
-    └── BadCertificate
+    ├── BadCertificate
+    ├── BoardUnusable
+    └── WorkerFailed
 
 A document that breaks the schema, or refers to something that does not exist, is ``openadr_profiles.v31.Invalid``.
 """
@@ -80,8 +84,16 @@ class TooManyRequests(Refused):
         self.retry_after_s = retry_after_s
 
 
+class NotOffered(Refused):
+    """A part of the standard that this server was told not to offer (AUTH-031)."""
+
+
 class Unavailable(Refused):
     """The database does not answer at the moment; nothing was stored."""
+
+
+class Overloaded(Unavailable):
+    """More waits to be written than this process takes; nothing was stored."""
 
 
 class StartFailed(VtnError):
@@ -110,3 +122,11 @@ class AddressUnusable(StartFailed):
 
 class BadCertificate(StartFailed):
     """The certificate or its key cannot be used."""
+
+
+class BoardUnusable(StartFailed):
+    """The file in which the processes of a host tell each other of changes cannot be used."""
+
+
+class WorkerFailed(StartFailed):
+    """A worker process ends before it serves."""

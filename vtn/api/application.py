@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import time
 import uuid
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import Final
 
 import structlog
@@ -14,6 +14,7 @@ from aiohttp.typedefs import Handler, Middleware
 
 from vtn.access import Reader
 from vtn.api import problem
+from vtn.api.answers import Answers
 from vtn.api.door import Call, OpenRoute, Route
 from vtn.errors import Malformed
 from vtn.settings import Settings
@@ -32,7 +33,8 @@ def application(
     routes: Iterable[Route],
     open_routes: Iterable[OpenRoute],
     origin_routes: Iterable[OpenRoute],
-    reader_of: Callable[[web.Request], Reader],
+    reader_of: Callable[[web.Request], Awaitable[Reader]],
+    answers: Answers,
 ) -> web.Application:
     """Everything the server answers: ``routes`` and ``open_routes`` below the prefixes, ``origin_routes`` as is."""
     app = web.Application(client_max_size=settings.body_limit_bytes, middlewares=[_around(settings)])
@@ -40,7 +42,7 @@ def application(
     for prefix in settings.prefixes:
         base = (settings.public_url or "") + prefix
         for route in routes:
-            _add(app, route.method, prefix + route.path, _guarded(route, base, reader_of))
+            _add(app, route.method, prefix + route.path, _guarded(route, base, reader_of, answers))
         for open_route in open_routes:
             _add(app, open_route.method, prefix + open_route.path, open_route.handler)
     for open_route in origin_routes:
@@ -55,14 +57,14 @@ def _add(app: web.Application, method: str, path: str, handler: Handler) -> None
         app.router.add_route(method, path, handler)
 
 
-def _guarded(route: Route, base: str, reader_of: Callable[[web.Request], Reader]) -> Handler:
+def _guarded(route: Route, base: str, reader_of: Callable[[web.Request], Awaitable[Reader]], answers: Answers) -> Handler:
     """Who is asking and whether they may comes before anything else is looked at (GEN-009, MATRIX-003)."""
 
     async def handle(request: web.Request) -> web.StreamResponse:
-        reader = reader_of(request)
+        reader = await reader_of(request)
         request[_CLIENT] = reader.client_id
         route.permission.check(reader)
-        return await route.handler(Call(request, reader, base))
+        return await route.handler(Call(request, reader, base, answers))
 
     return handle
 

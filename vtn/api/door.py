@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Hashable
 from dataclasses import dataclass
+from functools import partial
 from typing import Final, Generic, Protocol, TypeVar
 
 from aiohttp import hdrs, web
@@ -12,25 +13,34 @@ from aiohttp import hdrs, web
 from openadr_profiles.v31 import Invalid, decode
 from vtn.access import Permission, Reader
 from vtn.api import answer
+from vtn.api.answers import Answers, Made
 from vtn.api.query import OBJECT_ID, Query
 from vtn.errors import Forbidden, Malformed, UnsupportedMediaType
-from vtn.store.objects import Created, Precondition
+from vtn.store.objects import Created, Found, Precondition
+from vtn.store.revisions import Watch
 
 Q = TypeVar("Q")
 Q_contra = TypeVar("Q_contra", contravariant=True)
 D = TypeVar("D")
 D_contra = TypeVar("D_contra", contravariant=True)
 
+_QUESTIONS: Final = 4096
+_LONG_QUESTION: Final = 512
+
 _NUL: Final = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
 
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One request of an authenticated caller; ``base`` is the prefix it came by, as clients write it."""
+    """One request of an authenticated caller.
+
+    ``base`` is the prefix it came by, as clients write it; ``answers`` are those given before.
+    """
 
     request: web.Request
     reader: Reader
     base: str
+    answers: Answers
 
     @property
     def query(self) -> Query:
@@ -68,6 +78,9 @@ class OpenRoute:
 class Store(Protocol[Q_contra, D_contra]):
     """What a collection is kept in."""
 
+    @property
+    def watch(self) -> Watch | None: ...
+    async def standpoint(self, reader: Reader) -> Reader: ...
     async def search(self, query: Q_contra, *, visible_to: Reader) -> list[str]: ...
     async def get(self, object_id: str, *, visible_to: Reader) -> str: ...
     async def create(self, request: D_contra, /, *, by: Reader) -> Created: ...
@@ -86,6 +99,7 @@ class Collection(Generic[Q, D]):
         self._name = name
         self._store = store
         self._query = query
+        self._questions: dict[str, Q] = {}
         self._body = body
 
     def routes(
@@ -103,13 +117,13 @@ class Collection(Generic[Q, D]):
 
     async def search(self, call: Call) -> web.Response:
         """One page of what the reader may see and asked for (MATRIX-006)."""
-        texts = await self._store.search(self._query(call.query), visible_to=call.reader)
-        return answer.read(call.request, f"[{','.join(texts)}]".encode())
+        query = self._asked(call)
+        return answer.read(call.request, await self._ready(call, query, lambda who: self._page(query, who)))
 
     async def get(self, call: Call) -> web.Response:
         """One object."""
-        text = await self._store.get(call.object_id, visible_to=call.reader)
-        return answer.read(call.request, text.encode())
+        object_id = call.object_id
+        return answer.read(call.request, await self._ready(call, object_id, lambda who: self._one(object_id, who)))
 
     async def create(self, call: Call) -> web.Response:
         """A new object; answered once it is stored for good."""
@@ -138,6 +152,37 @@ class Collection(Generic[Q, D]):
 
     async def _admit(self, call: Call, document: D, object_id: str | None) -> None:
         """Where a collection raises what can only be found out elsewhere, before a document is stored."""
+
+    async def _ready(self, call: Call, question: Hashable, make: Callable[[Reader], Awaitable[Made]]) -> answer.Ready:
+        """The answer to a question; what the reader holds is looked at again if the database was asked meanwhile."""
+        standpoint = await self._store.standpoint(call.reader)
+        while True:
+            ready = await call.answers.get(
+                (self._name, standpoint, question), self._store.watch, partial(make, standpoint)
+            )
+            now = await self._store.standpoint(call.reader)
+            if now == standpoint:
+                return ready
+            standpoint = now
+
+    async def _page(self, query: Q, standpoint: Reader) -> Made:
+        texts = await self._store.search(query, visible_to=standpoint)
+        return f"[{','.join(texts)}]".encode(), texts.passing if isinstance(texts, Found) else None
+
+    async def _one(self, object_id: str, standpoint: Reader) -> Made:
+        return (await self._store.get(object_id, visible_to=standpoint)).encode(), None
+
+    def _asked(self, call: Call) -> Q:
+        """The question in a query string, read once for all who ask it in the same words."""
+        words = call.request.rel_url.raw_query_string
+        asked = self._questions.get(words)
+        if asked is None:
+            asked = self._query(call.query)
+            if len(self._questions) >= _QUESTIONS:
+                self._questions.clear()
+            if len(words) <= _LONG_QUESTION:
+                self._questions[words] = asked
+        return asked
 
     def _decoded(self, call: Call, raw: bytes) -> D:
         declared = call.request.headers.get(hdrs.CONTENT_TYPE, "application/json")

@@ -10,7 +10,17 @@ from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any, Final
 
-from sqlalchemy import Executable, ForeignKeyConstraint, RowMapping, UniqueConstraint, event
+from sqlalchemy import (
+    Connection,
+    Delete,
+    Executable,
+    ForeignKeyConstraint,
+    Insert,
+    RowMapping,
+    UniqueConstraint,
+    Update,
+    event,
+)
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import (
     DBAPIError,
@@ -24,6 +34,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 
 from vtn.errors import Unavailable
 from vtn.settings import Database as DatabaseSettings
+from vtn.store.revisions import Changes, Revisions
+
+_CHANGES: Final = "openadr changes"
 
 # Classes of SQLSTATE that say "not now": connection, transaction rollback, resources, object state, operator, system.
 _NOT_NOW: Final = frozenset({"08", "40", "53", "55", "57", "58"})
@@ -32,7 +45,8 @@ _NOT_NOW: Final = frozenset({"08", "40", "53", "55", "57", "58"})
 class Database:
     """The store's door to its database. Every failure to reach it is ``Unavailable``; it recovers by itself."""
 
-    def __init__(self, settings: DatabaseSettings) -> None:
+    def __init__(self, settings: DatabaseSettings, revisions: Revisions | None = None) -> None:
+        self.revisions = Revisions() if revisions is None else revisions
         self.url: URL = make_url(settings.url.get_secret_value())
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
         self._unreachable = _connection_errors(sqlite=self.is_sqlite)
@@ -42,6 +56,7 @@ class Database:
         else:
             self._writer = _postgresql(self.url, settings)
             self._reader = self._writer.execution_options(isolation_level="AUTOCOMMIT")
+        _note_changes(self._writer)
 
     @property
     def name(self) -> str:
@@ -62,8 +77,9 @@ class Database:
     @asynccontextmanager
     async def write(self) -> AsyncIterator[AsyncConnection]:
         """A transaction that is committed at the end of the block, and undone when the block raises."""
-        with self._reachable():
+        with self._reachable(), self.revisions.writing() as changes:
             async with self._writer.begin() as connection:
+                connection.info[_CHANGES] = changes
                 yield connection
 
     async def close(self) -> None:
@@ -81,6 +97,16 @@ class Database:
             if _is_not_now(error):
                 raise Unavailable("the database does not answer; try again later") from error
             raise
+
+
+def _note_changes(engine: AsyncEngine) -> None:
+    """Every statement that changes a table says so before it is sent: no writer can forget."""
+
+    @event.listens_for(engine.sync_engine, "before_execute")
+    def note(connection: Connection, statement: Any, *_: object) -> None:
+        if isinstance(statement, Insert | Update | Delete):
+            changes: Changes = connection.info[_CHANGES]
+            changes.touch(statement.entity_description["name"])
 
 
 def violates(error: IntegrityError, constraint: UniqueConstraint | ForeignKeyConstraint) -> bool:

@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 from msgspec.structs import replace
-from sqlalchemy import ColumnElement, RowMapping, or_
+from sqlalchemy import ColumnElement, RowMapping, func, or_, select, true
 from sqlalchemy.exc import IntegrityError
 
 from openadr_profiles.v31 import Event, EventRequest, Invalid, ObjectType
 from openadr_profiles.v31.timeline import lifespan
 from vtn.access import Reader, Sight, business_logic_only
 from vtn.store.database import Database, violates
-from vtn.store.objects import Created, Objects, Precondition, members_of
-from vtn.store.query import EventQuery
+from vtn.store.objects import Created, Found, Objects, Passing, Precondition, members_of
+from vtn.store.query import EventQuery, Page
 from vtn.store.stamps import Stamps, stamp
 from vtn.store.tables import constraint, events
 from vtn.store.visibility import Visibility, share_a_target, writable
+
+_NEVER: Final = "9999-12-31T23:59:59.999999Z"
 
 
 class EventStore(Objects):
@@ -31,6 +33,10 @@ class EventStore(Objects):
         super().__init__(database, stamps)
         self._visibility = visibility
 
+    async def standpoint(self, reader: Reader) -> Reader:
+        """Whom an answer is made for: what the reader holds decides, not who it is."""
+        return await self._visibility.standpoint(reader)
+
     async def search(self, query: EventQuery, *, visible_to: Reader) -> list[str]:
         """One page of the events the reader may see, with the targets it may see."""
         sight = await self._visibility.sight(visible_to, query.targets)
@@ -39,9 +45,25 @@ class EventStore(Objects):
             clauses.append(share_a_target(events.c.targets, query.targets))
         if query.program_id is not None:
             clauses.append(events.c.program_id == query.program_id)
-        if query.active:
-            clauses.append(or_(events.c.ends_at.is_(None), events.c.ends_at > self._stamps.now))
+        if query.active and query.page.limit:
+            return await self._active(query.page, clauses, sight)
         return [self._seen(row, sight) for row in await self._page(query.page, clauses)]
+
+    async def _active(self, page: Page, clauses: list[ColumnElement[bool]], sight: Sight | None) -> Found:
+        """Those that are not over, in one statement with the next moment at which any event will be."""
+        now = self._stamps.now
+        ongoing = events.c.ends_at > now
+        next_end = select(func.min(events.c.ends_at).label("next_end")).where(ongoing).subquery()
+        found = self._newest(page, [*clauses, or_(events.c.ends_at.is_(None), ongoing)]).subquery()
+        statement = (
+            select(next_end, found)
+            .select_from(next_end.outerjoin(found, true()))
+            .order_by(found.c.created_at.desc(), found.c.id.desc())
+        )
+        rows = await self._database.rows(statement)
+        texts = Found(self._seen(row, sight) for row in rows if row["id"] is not None)
+        texts.passing = Passing(now, rows[0]["next_end"] or _NEVER)
+        return texts
 
     async def get(self, object_id: str, *, visible_to: Reader) -> str:
         """One event; raises NotFound also when it is hidden (PRIV-010)."""

@@ -15,6 +15,7 @@ from sqlalchemy import ColumnElement, RowMapping, Select, Table, delete, insert,
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from openadr_profiles.v31 import ObjectType, encode
+from vtn.access import Reader
 from vtn.errors import NotFound
 from vtn.store.database import Database
 from vtn.store.query import Page
@@ -33,6 +34,20 @@ class Created:
     text: str
 
 
+@dataclass(frozen=True, slots=True)
+class Passing:
+    """From when until when something is so by the clock, as stamps, though nothing is written."""
+
+    since: str
+    until: str
+
+
+class Found(list[str]):
+    """The texts of a search; ``passing`` tells how long they are the answer if not until the next write."""
+
+    passing: Passing | None = None
+
+
 class Objects:
     """The part of a store that does not depend on the object."""
 
@@ -42,20 +57,20 @@ class Objects:
     def __init__(self, database: Database, stamps: Stamps) -> None:
         self._database = database
         self._stamps = stamps
+        self.watch = database.revisions.watch(self.table)
+
+    async def standpoint(self, reader: Reader) -> Reader:
+        """Whom an answer is made for: all that it may depend on, and nothing else. Equal standpoints share answers."""
+        return Reader(reader.client_id, reader.role, frozenset())
 
     async def _page(self, page: Page, clauses: Iterable[ColumnElement[bool]]) -> list[RowMapping]:
         """The newest first (creation, then id: a total order), after every filter (PAGE-009, PAGE-010)."""
-        if page.limit == 0:
-            return []
+        return list(await self._database.rows(self._newest(page, clauses))) if page.limit else []
+
+    def _newest(self, page: Page, clauses: Iterable[ColumnElement[bool]]) -> Select[Any]:
         table = self.table
-        statement = (
-            select(table)
-            .where(*clauses)
-            .order_by(table.c.created_at.desc(), table.c.id.desc())
-            .limit(page.limit)
-            .offset(page.skip)
-        )
-        return list(await self._database.rows(statement))
+        newest_first = select(table).where(*clauses).order_by(table.c.created_at.desc(), table.c.id.desc())
+        return newest_first.limit(page.limit).offset(page.skip)
 
     async def _one(self, object_id: str, clauses: Iterable[ColumnElement[bool]]) -> RowMapping:
         row = await self._database.row(select(self.table).where(self.table.c.id == object_id, *clauses))

@@ -29,6 +29,10 @@ class ProgramStore(Objects):
         super().__init__(database, stamps)
         self._visibility = visibility
 
+    async def standpoint(self, reader: Reader) -> Reader:
+        """Whom an answer is made for: what the reader holds decides, not who it is."""
+        return await self._visibility.standpoint(reader)
+
     async def search(self, query: ProgramQuery, *, visible_to: Reader) -> list[str]:
         """One page of the programs the reader may see, with the targets it may see."""
         sight = await self._visibility.sight(visible_to, query.targets)

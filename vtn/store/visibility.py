@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import ColumnElement, CompoundSelect, RowMapping, and_, exists, false, literal, or_, select, union_all
 
-from vtn.access import Reader, Sight
+from vtn.access import Reader, Role, Sight
 from vtn.settings import Privacy
 from vtn.store.database import Database
+from vtn.store.memory import Memory
 from vtn.store.tables import events, programs, resources, vens
 from vtn.store.types import Targets, overlaps
+
+_EVERYBODY: Final = Reader("", Role.BL, frozenset())
+_REMEMBERED: Final = 20_000
 
 
 def grants(client_id: str) -> CompoundSelect[Any]:
@@ -30,13 +34,26 @@ class Visibility:
     def __init__(self, database: Database, privacy: Privacy) -> None:
         self._database = database
         self._privacy = privacy
+        self._granted: Memory[Reader] = Memory(database.revisions.watch(vens, resources), most=_REMEMBERED)
 
     async def sight(self, reader: Reader, asked: tuple[str, ...] | None = None) -> Sight | None:
         """What the reader may see in one request; None: everything."""
         if reader.sees_everything:
             return None
-        held = self.held(await self._database.rows(grants(reader.client_id)))
-        return Sight(held, None if asked is None else frozenset(asked))
+        granted = reader.granted
+        if granted is None:
+            granted = (await self.standpoint(reader)).granted or frozenset()
+        return Sight(granted, None if asked is None else frozenset(asked))
+
+    async def standpoint(self, reader: Reader) -> Reader:
+        """Anybody who sees the same of programs and events as the reader: what the reader holds, and no more of it."""
+        if reader.sees_everything:
+            return _EVERYBODY
+        return await self._granted.get(reader.client_id, lambda: self._look_up(reader.client_id))
+
+    async def _look_up(self, client_id: str) -> Reader:
+        held = self.held(await self._database.rows(grants(client_id)))
+        return Reader("", Role.VEN, frozenset(), granted=held)
 
     def held(self, rows: Iterable[RowMapping]) -> frozenset[str]:
         """The targets in rows of ``grants``; rows of null (an outer join without a ven) hold nothing."""

@@ -1,0 +1,118 @@
+"""Answers that were given before, as ready bytes, for everybody who would get the same.
+
+An answer is kept under the standpoint it was made from and the question. It is given again only while the revision of
+everything it was made from is what it was before it was read: nobody gets bytes from before a write that was answered
+before they asked (ETAG-003). Equal bodies are kept once, however many readers have them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable, Hashable
+from dataclasses import dataclass
+from typing import Final, TypeAlias
+
+from vtn.api.answer import Ready
+from vtn.store.objects import Passing
+from vtn.store.revisions import Revision, Watch
+
+_ENTRY_COST: Final = 600
+"""About what a key and its entry take, in bytes, beside the body."""
+
+Made: TypeAlias = tuple[bytes, Passing | None]
+"""A body, and for how long it is so by the clock if not for ever."""
+
+
+@dataclass(slots=True)
+class _Kept:
+    ready: Ready
+    revision: Revision
+    expires: float | None
+    passing: Passing | None
+
+
+@dataclass(slots=True)
+class _Reading:
+    revision: Revision
+    expires: float | None
+    result: asyncio.Task[Ready]
+
+
+class Answers:
+    """Keeps as many answers as fit into ``max_bytes``; the one unused for longest goes first."""
+
+    def __init__(self, *, max_bytes: int, now: Callable[[], str]) -> None:
+        self._max_bytes = max_bytes
+        self._now = now
+        self._bytes = 0
+        self._kept: OrderedDict[Hashable, _Kept] = OrderedDict()
+        self._bodies: dict[bytes, tuple[Ready, int]] = {}
+        self._reading: dict[Hashable, _Reading] = {}
+
+    @property
+    def size_bytes(self) -> int:
+        """What is kept at present, about."""
+        return self._bytes
+
+    async def get(self, key: Hashable, watch: Watch | None, make: Callable[[], Awaitable[Made]]) -> Ready:
+        """The answer under a key: a kept one if it still holds, else a new one, made once for all who wait for it."""
+        revision = None if watch is None else watch.revision()
+        if watch is None or revision is None:
+            return Ready((await make())[0])
+        kept = self._kept.get(key)
+        if kept is not None:
+            if kept.revision == revision and not watch.past(kept.expires) and self._is_so(kept.passing):
+                self._kept.move_to_end(key)
+                return kept.ready
+            self._drop(key)
+        # Whoever joins a reading asked after it began, so it must have begun after the last write that was answered.
+        reading = self._reading.get(key)
+        if reading is None or reading.revision != revision or watch.past(reading.expires):
+            expires = watch.until()
+            task = asyncio.ensure_future(self._read(key, revision, expires, make))
+            reading = self._reading[key] = _Reading(revision, expires, task)
+            task.add_done_callback(lambda _: self._done(key, reading))
+        return await asyncio.shield(reading.result)
+
+    async def _read(
+        self, key: Hashable, revision: Revision, expires: float | None, make: Callable[[], Awaitable[Made]]
+    ) -> Ready:
+        body, passing = await make()
+        ready = Ready(body)
+        if len(body) <= self._max_bytes // 8:
+            ready = self._keep(key, ready, revision, expires, passing)
+        return ready
+
+    def _done(self, key: Hashable, reading: _Reading) -> None:
+        if self._reading.get(key) is reading:
+            del self._reading[key]
+        if not reading.result.cancelled():
+            reading.result.exception()  # somebody waited for it, or nobody is left who would
+
+    def _is_so(self, passing: Passing | None) -> bool:
+        return passing is None or passing.since <= self._now() < passing.until
+
+    def _keep(
+        self, key: Hashable, ready: Ready, revision: Revision, expires: float | None, passing: Passing | None
+    ) -> Ready:
+        self._drop(key)
+        ready, uses = self._bodies.get(ready.digest, (ready, 0))
+        self._bodies[ready.digest] = ready, uses + 1
+        self._kept[key] = _Kept(ready, revision, expires, passing)
+        self._bytes += _ENTRY_COST + (0 if uses else ready.cost)
+        while self._bytes > self._max_bytes:
+            self._drop(next(iter(self._kept)))
+        return ready
+
+    def _drop(self, key: Hashable) -> None:
+        kept = self._kept.pop(key, None)
+        if kept is None:
+            return
+        self._bytes -= _ENTRY_COST
+        ready, uses = self._bodies[kept.ready.digest]
+        if uses > 1:
+            self._bodies[ready.digest] = ready, uses - 1
+        else:
+            del self._bodies[ready.digest]
+            self._bytes -= ready.cost

@@ -1,0 +1,108 @@
+"""Hears of changes that other hosts made, through PostgreSQL's notifications (ETAG-003).
+
+It runs in a thread with a loop and a connection of its own: a busy server must not take itself for a deaf one. Every
+answer to its steady questions proves that all it should have heard when it asked has arrived; so it is current for a
+short time after each question, and not at all while the connection is lost.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any, Final
+
+import structlog
+from sqlalchemy.engine import URL
+
+_log = structlog.get_logger(__name__)
+
+CHANNEL: Final = "openadr_changed"
+_ASK_EVERY_S: Final = 0.02
+_CURRENT_FOR_S: Final = 0.08
+_RETRY_S: Final = 0.25
+
+
+class PostgresListener:
+    """Listens to the triggers of migration ``0003``, which name the table that changed."""
+
+    tables = frozenset({"programs", "events", "vens", "resources"})
+
+    def __init__(self, url: URL, *, clock: Callable[[], float] = time.monotonic) -> None:
+        self._url = url.set(drivername="postgresql").render_as_string(hide_password=False)
+        self._clock = clock
+        self._counts = dict.fromkeys(self.tables, 0)
+        self._missed = 0
+        self._current_until = float("-inf")
+        self._thread: threading.Thread | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._task: asyncio.Task[None] | None = None
+        self._begun = threading.Event()
+
+    def is_current(self) -> bool:
+        """Whether everything that other hosts had committed up to a moment ago has been heard."""
+        return self._clock() < self._current_until
+
+    def heard(self, table: str) -> int:
+        """A number that changes with every change of a table that was heard, or may have been missed."""
+        return self._counts.get(table, 0) + self._missed
+
+    def start(self) -> None:
+        """Begin to listen; connecting goes on in the background."""
+        self._thread = threading.Thread(target=lambda: asyncio.run(self._run()), name="changes", daemon=True)
+        self._thread.start()
+        self._begun.wait()
+
+    def stop(self) -> None:
+        """Hang up; blocks until the thread has ended."""
+        if self._thread is None:
+            return
+        if self._loop is not None and self._task is not None:
+            with suppress(RuntimeError):  # the loop has ended by itself
+                self._loop.call_soon_threadsafe(self._task.cancel)
+        self._thread.join()
+        self._thread = None
+
+    async def _run(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._task = asyncio.create_task(self._listen())
+        self._begun.set()
+        with suppress(asyncio.CancelledError):
+            await self._task
+
+    async def _listen(self) -> None:
+        import asyncpg  # type: ignore[import-untyped,unused-ignore] # noqa: PLC0415 (untyped; an extra, installed where it is used)
+
+        lost = False
+        while True:
+            try:
+                connection = await asyncpg.connect(self._url, timeout=5, command_timeout=1)
+                try:
+                    await connection.add_listener(CHANNEL, self._hear)
+                    self._missed += 1
+                    if lost:
+                        _log.info("changes of other hosts are heard again")
+                    lost = False
+                    await self._ask(connection)
+                finally:
+                    connection.terminate()
+            except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+                if not lost:
+                    _log.warning(
+                        "changes of other hosts are not heard; nothing is answered from memory", error=str(error)
+                    )
+                lost = True
+                await asyncio.sleep(_RETRY_S)
+
+    async def _ask(self, connection: Any) -> None:
+        while True:
+            asked_at = self._clock()
+            await connection.execute("SELECT 1")
+            self._current_until = asked_at + _CURRENT_FOR_S
+            await asyncio.sleep(_ASK_EVERY_S)
+
+    def _hear(self, _connection: object, _pid: int, _channel: str, table: object) -> None:
+        if isinstance(table, str) and table in self._counts:
+            self._counts[table] += 1

@@ -1,0 +1,170 @@
+"""What has changed since: tells a kept answer that still holds from one that does not.
+
+On one host the board is exact: a write is on it before it is answered. Changes made from other hosts arrive through a
+listener (PostgreSQL); when that is silent for too long nothing can be said, and nothing kept may be used. Tables that
+announce nothing to other hosts are young or old: what was read from them holds for a moment only.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from typing import Final, Protocol, TypeAlias
+
+import structlog
+from sqlalchemy import Table
+
+from vtn.store.board import Board
+
+_log = structlog.get_logger(__name__)
+
+_SETTLE_EVERY_S: Final = 0.05
+MOMENT_S: Final = 0.09
+"""How long something read may be used while other hosts could have changed it unheard."""
+
+Revision: TypeAlias = tuple[bytes, int]
+
+
+class Listener(Protocol):
+    """Hears of changes made from other hosts."""
+
+    tables: frozenset[str]
+    """The tables it hears of."""
+
+    def is_current(self) -> bool:
+        """Whether it has heard everything up to a moment ago."""
+
+    def heard(self, table: str) -> int:
+        """How many changes of a table it has heard of."""
+
+    def start(self) -> None: ...
+    def stop(self) -> None: ...
+
+
+class Changes:
+    """The tables that one transaction changes. Each is begun when it is first touched."""
+
+    def __init__(self, board: Board | None) -> None:
+        self._board = board
+        self._begun: list[str] = []
+
+    def touch(self, table: str) -> None:
+        """The transaction is about to change a table."""
+        if self._board is not None and table in self._board.tables and table not in self._begun:
+            self._board.begin(table)
+            self._begun.append(table)
+
+    def end(self) -> None:
+        """The transaction has ended, one way or the other."""
+        for table in self._begun:
+            if self._board is not None:
+                self._board.end(table)
+
+
+class Watch:
+    """Some tables, and those whose changes reach them through foreign keys."""
+
+    def __init__(
+        self,
+        board: Board,
+        listener: Listener | None,
+        tables: frozenset[str],
+        *,
+        clock: Callable[[], float],
+        usable: Callable[[], bool],
+    ) -> None:
+        self._board = board
+        self._listener = listener
+        self._clock = clock
+        self._usable = usable
+        self._places = tuple(board.place(table) for table in sorted(tables))
+        self._heard = tuple(sorted(tables)) if listener is not None else ()
+        self._briefly = listener is not None and not tables <= listener.tables
+
+    def revision(self) -> Revision | None:
+        """Where the tables are; None when nobody can say. What was read after it holds while it stays the same."""
+        heard = 0
+        if not self._usable():
+            return None
+        if self._listener is not None:
+            if not self._listener.is_current():
+                return None
+            for table in self._heard:
+                heard += self._listener.heard(table)
+        read = self._board.read
+        return b"".join([read(place) for place in self._places]), heard
+
+    def until(self) -> float | None:
+        """How long something read now holds at most, on the clock of ``past``; None: as long as nothing changes."""
+        return self._clock() + MOMENT_S if self._briefly else None
+
+    def past(self, until: float | None) -> bool:
+        """Whether that is over."""
+        return until is not None and self._clock() > until
+
+
+class Revisions:
+    """The revisions of all tables, as one process sees and makes them. Until started, nothing is shared or kept."""
+
+    def __init__(self, *, clock: Callable[[], float] = time.monotonic) -> None:
+        self._board: Board | None = None
+        self._listener: Listener | None = None
+        self._clock = clock
+        self._in_place = True
+        self._caretaker: asyncio.Task[None] | None = None
+
+    def start(self, board: Board, listener: Listener | None = None) -> None:
+        """Share revisions from now on; begin to listen, and to end the writes of processes that died."""
+        self._board, self._listener = board, listener
+        if listener is not None:
+            listener.start()
+        self._caretaker = asyncio.create_task(self._take_care(board), name="revisions")
+
+    async def stop(self) -> None:
+        """Give everything back. Called after the database is closed."""
+        if self._caretaker is not None:
+            self._caretaker.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._caretaker
+            self._caretaker = None
+        if self._listener is not None:
+            await asyncio.to_thread(self._listener.stop)
+        if self._board is not None:
+            self._board.close()
+            self._board = None
+
+    def watch(self, *tables: Table) -> Watch | None:
+        """What answers made from these tables depend on; None when nothing may be kept."""
+        if self._board is None:
+            return None
+        names = frozenset(name for table in tables for name in _reached_from(table))
+        return Watch(self._board, self._listener, names, clock=self._clock, usable=lambda: self._in_place)
+
+    @contextmanager
+    def writing(self) -> Iterator[Changes]:
+        """Around a transaction. Cancelled, its end is not known: its writes stay begun until this process ends."""
+        changes = Changes(self._board)
+        try:
+            yield changes
+        except asyncio.CancelledError:
+            raise
+        except BaseException:
+            changes.end()
+            raise
+        changes.end()
+
+    async def _take_care(self, board: Board) -> None:
+        while True:
+            board.settle()
+            if not board.in_place and self._in_place:
+                self._in_place = False
+                _log.error("the file in which processes tell each other of changes is gone; restart the VTN")
+            await asyncio.sleep(_SETTLE_EVERY_S)
+
+
+def _reached_from(table: Table) -> frozenset[str]:
+    """The table and those its rows belong to: deleting there deletes here."""
+    parents = {key.column.table for key in table.foreign_keys if key.column.table is not table}
+    return frozenset({table.name}).union(*(_reached_from(parent) for parent in parents))

@@ -1,0 +1,37 @@
+"""Where the processes that use a database tell each other of changes."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from hashlib import blake2b
+from pathlib import Path
+from typing import Final
+
+from vtn.store.board import Board
+from vtn.store.database import Database
+from vtn.store.listener import PostgresListener
+from vtn.store.tables import metadata
+
+_MEMORY: Final = Path("/dev/shm")  # noqa: S108 (the file is made for this user only, and refused if it is not)
+
+
+def board_of(database: Database) -> Board:
+    """The board of this host: beside the file of SQLite, in memory for PostgreSQL; raises BoardUnusable.
+
+    Processes that reach one PostgreSQL under different host names or users have different boards: to each other they
+    are like processes on other hosts.
+    """
+    url = database.url
+    if database.is_sqlite:
+        path = Path(f"{os.path.realpath(url.database or '')}-revisions")
+    else:
+        named = f"{url.host} {url.port or 5432} {url.database}"
+        folder = _MEMORY if _MEMORY.is_dir() else Path(tempfile.gettempdir())
+        path = folder / f"openadr-fleet-{os.geteuid()}-{blake2b(named.encode(), digest_size=12).hexdigest()}"
+    return Board(path, sorted(metadata.tables))
+
+
+def listener_of(database: Database) -> PostgresListener | None:
+    """What hears of other hosts; a file of SQLite has none."""
+    return None if database.is_sqlite else PostgresListener(database.url)
