@@ -154,8 +154,8 @@ def _participant(
         reason=opt.reason if opt else None,
         requested_kw=whole.requested_kw if whole else None,
         delivered_kw=whole.delivered_kw if whole else None,
-        requested_kwh=_energy_kwh(intervals, total, "requested_kw"),
-        delivered_kwh=_energy_kwh(intervals, total, "delivered_kw"),
+        requested_kwh=_energy_kwh(intervals, total, "requested_kw", at),
+        delivered_kwh=_energy_kwh(intervals, total, "delivered_kw", at),
         circuits=circuits,
         reports=reports,
     )
@@ -179,13 +179,12 @@ def _circuit(shed: Shed, prefix: str) -> Circuit:
     )
 
 
-def _energy_kwh(intervals: Iterable[ShedInterval], resource_name: str, quantity: str) -> Decimal:
-    """Power times time over the closed intervals, in Decimal so that parts add up."""
+def _energy_kwh(intervals: Iterable[ShedInterval], resource_name: str, quantity: str, at: datetime) -> Decimal:
+    """Power times the time that has passed, in Decimal so that parts add up."""
     total = Decimal(0)
     for interval in intervals:
-        if interval.end is None:
-            continue
-        hours = Decimal((interval.end - interval.start).total_seconds()) / _SECONDS_PER_HOUR
+        end = at if interval.end is None else min(interval.end, at)
+        hours = Decimal(max(0.0, (end - interval.start).total_seconds())) / _SECONDS_PER_HOUR
         for shed in interval.sheds:
             kw: Decimal | None = getattr(shed, quantity)
             if shed.resource_name == resource_name and kw is not None:

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import logging
+import random
+import socket
 import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from amqtt.broker import Broker
 from amqtt.contexts import BrokerConfig, ListenerConfig
 
 from oadr.errors import Exit, Failure
+
+_LOWEST_PORT: Final = 10_000
+_HIGHEST_PORT: Final = 30_000
 
 
 class _MutualTlsBroker(Broker):  # type: ignore[misc] # amqtt publishes no types
@@ -27,26 +32,43 @@ class _MutualTlsBroker(Broker):  # type: ignore[misc] # amqtt publishes no types
 
 
 @asynccontextmanager
-async def broker(port: int, *, tls: tuple[Path, Path, Path] | None = None) -> AsyncIterator[None]:
-    """A broker on 127.0.0.1; ``tls`` is CA, certificate and key, and makes clients show a certificate of that CA."""
-    logging.getLogger("amqtt").setLevel(logging.CRITICAL)
-    logging.getLogger("transitions").setLevel(logging.CRITICAL)
-    listener: dict[str, Any] = {"type": "tcp", "bind": f"127.0.0.1:{port}", "max_connections": 50}
-    if tls is not None:
-        ca, certificate, key = tls
-        listener |= {"ssl": True, "cafile": str(ca), "certfile": str(certificate), "keyfile": str(key)}
-    config = BrokerConfig.from_dict(
-        {
-            "listeners": {"default": listener},
-            "plugins": {"amqtt.plugins.authentication.AnonymousAuthPlugin": {"allow_anonymous": True}},
-        }
-    )
-    served = _MutualTlsBroker(config)
+async def broker(*, tls: tuple[Path, Path, Path] | None = None) -> AsyncIterator[int]:
+    """A broker on a free port of 127.0.0.1, which it gives.
+
+    ``tls`` is CA, certificate and key, and makes clients show a certificate of that CA.
+    """
+    for name in ("amqtt", "transitions"):
+        logging.getLogger(name).setLevel(logging.CRITICAL)
+    port = _free_port()
+    served = _MutualTlsBroker(BrokerConfig.from_dict(_configuration(port, tls)))
     try:
         await served.start()
     except Exception as error:  # amqtt wraps whatever went wrong in errors of its own, without a common base
         raise Failure(f"the embedded MQTT broker cannot listen on port {port}: {error}", Exit.UNREACHABLE) from error
     try:
-        yield
+        yield port
     finally:
         await served.shutdown()
+
+
+def _configuration(port: int, tls: tuple[Path, Path, Path] | None) -> dict[str, Any]:
+    listener: dict[str, Any] = {"type": "tcp", "bind": f"127.0.0.1:{port}", "max_connections": 50}
+    if tls is not None:
+        ca, certificate, key = tls
+        listener |= {"ssl": True, "cafile": str(ca), "certfile": str(certificate), "keyfile": str(key)}
+    return {
+        "listeners": {"default": listener},
+        "plugins": {"amqtt.plugins.authentication.AnonymousAuthPlugin": {"allow_anonymous": True}},
+    }
+
+
+def _free_port() -> int:
+    """Below the range that the kernel gives to outgoing connections, where somebody could take it any moment."""
+    while True:
+        port = random.randint(_LOWEST_PORT, _HIGHEST_PORT)  # noqa: S311 # no secret
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return port

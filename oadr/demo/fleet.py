@@ -97,10 +97,9 @@ class Fleet:
         self.vtn = await self._start_vtn()
         for who, role in [(BUSINESS_LOGIC, Role.BL), (BRIDGE, Role.VEN), *((home.name, Role.VEN) for home in HOMES)]:
             self.credentials[who] = await self.vtn.clients.add(who, role)
-        port = _free_port()
         certificates = self.certificates
         tls = (certificates.ca, *certificates.server) if certificates else None
-        await self._stack.enter_async_context(broker(port, tls=tls))
+        port = await self._stack.enter_async_context(broker(tls=tls))
         for panel in PANELS:
             self._start_panel(panel, port)
         await self._start_bridge(port)
@@ -254,12 +253,3 @@ def _issue(folder: Path, now: Callable[[], datetime]) -> Certificates:
         server=(server.certificate, server.key),
         clients={name: (pair.certificate, pair.key) for name, pair in issued.items()},
     )
-
-
-def _free_port() -> int:
-    import socket
-
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port

@@ -119,9 +119,11 @@ def test_circuits_and_energy_of_a_home() -> None:
     (one,) = status.participants
     assert status.state == "active"
     assert (one.requested_kw, one.delivered_kw) == (Decimal(1), Decimal(1))
-    assert (one.requested_kwh, one.delivered_kwh) == (Decimal("2.5"), Decimal(2))
+    assert (one.requested_kwh, one.delivered_kwh) == (Decimal(2), Decimal("1.5")), "the second interval just begins"
     (circuit,) = one.circuits
     assert (circuit.name, circuit.final_kw) == ("heater", Decimal("4.2"))
+    (later,) = event_status(event(count=2), [ven("home")], [], [said, done], at=START + 5 * HOUR).participants
+    assert (later.requested_kwh, later.delivered_kwh) == (Decimal("2.5"), Decimal(2))
 
 
 def test_each_panel_behind_a_bridge_is_a_participant_with_its_own_circuits() -> None:
