@@ -57,7 +57,9 @@ def _add(app: web.Application, method: str, path: str, handler: Handler) -> None
         app.router.add_route(method, path, handler)
 
 
-def _guarded(route: Route, base: str, reader_of: Callable[[web.Request], Awaitable[Reader]], answers: Answers) -> Handler:
+def _guarded(
+    route: Route, base: str, reader_of: Callable[[web.Request], Awaitable[Reader]], answers: Answers
+) -> Handler:
     """Who is asking and whether they may comes before anything else is looked at (GEN-009, MATRIX-003)."""
 
     async def handle(request: web.Request) -> web.StreamResponse:

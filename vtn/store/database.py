@@ -6,8 +6,9 @@ PostgreSQL has one pool for both. Reads are single statements outside a transact
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
+from functools import cache
 from typing import Any, Final
 
 from sqlalchemy import (
@@ -17,10 +18,16 @@ from sqlalchemy import (
     ForeignKeyConstraint,
     Insert,
     RowMapping,
+    Table,
     UniqueConstraint,
     Update,
+    bindparam,
     event,
+    func,
+    insert,
+    select,
 )
+from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import (
     DBAPIError,
@@ -82,6 +89,18 @@ class Database:
                 connection.info[_CHANGES] = changes
                 yield connection
 
+    async def append(self, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
+        """New rows of one table, committed together in as few round trips as the database allows."""
+        if self.is_sqlite:
+            async with self.write() as connection:
+                await connection.execute(insert(table), rows)
+            return
+        columns = {column.name: [row[column.name] for row in rows] for column in table.columns}
+        with self._reachable(), self.revisions.writing() as changes:
+            async with self._reader.connect() as connection:  # one statement is a transaction of its own
+                connection.info[_CHANGES] = changes
+                await connection.execute(_appending(table), columns)
+
     async def close(self) -> None:
         """Give up all connections."""
         await self._reader.dispose()
@@ -109,6 +128,13 @@ def _note_changes(engine: AsyncEngine) -> None:
             changes.touch(statement.entity_description["name"])
 
 
+@cache
+def _appending(table: Table) -> Insert:
+    """Rows of a table from one list per column, for PostgreSQL."""
+    lists = [func.unnest(bindparam(column.name, type_=ARRAY(column.type))) for column in table.columns]
+    return insert(table).from_select(list(table.columns), select(*lists))
+
+
 def violates(error: IntegrityError, constraint: UniqueConstraint | ForeignKeyConstraint) -> bool:
     """Whether a refused write broke this constraint."""
     named = getattr(getattr(error.orig, "__cause__", None), "constraint_name", None)
@@ -131,7 +157,7 @@ def _connection_errors(*, sqlite: bool) -> tuple[type[Exception], ...]:
     """What the driver raises besides the database's own errors when it cannot connect."""
     if sqlite:
         return (OSError, PoolTimeout, DisconnectionError)
-    import asyncpg  # type: ignore[import-untyped] # noqa: PLC0415 (untyped; an extra, installed where it is used)
+    import asyncpg  # type: ignore[import-untyped,unused-ignore] # noqa: PLC0415 (untyped; an extra, installed where it is used)
 
     return (OSError, PoolTimeout, DisconnectionError, asyncpg.PostgresError, asyncpg.InterfaceError)
 

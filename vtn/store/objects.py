@@ -94,10 +94,13 @@ class Objects:
 
     async def _insert(self, connection: AsyncConnection, columns: Mapping[str, Any], at: str | None = None) -> Created:
         """A new row, created ``at`` a stamp, else now."""
-        object_id, at = str(uuid.uuid4()), at or self._stamps.next()
-        row = {"id": object_id, "created_at": at, "modified_at": at, **columns}
+        row = self._row(columns, at)
         await connection.execute(insert(self.table).values(row))
-        return Created(object_id, self._text(row))
+        return Created(row["id"], self._text(row))
+
+    def _row(self, columns: Mapping[str, Any], at: str | None = None) -> dict[str, Any]:
+        at = at or self._stamps.next()
+        return {"id": str(uuid.uuid4()), "created_at": at, "modified_at": at, **columns}
 
     async def _update(
         self, connection: AsyncConnection, present: RowMapping, columns: Mapping[str, Any], at: str | None = None

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Final
 
 from sqlalchemy import ColumnElement, FromClause, RowMapping, select, true
 from sqlalchemy.exc import IntegrityError
@@ -11,7 +12,9 @@ from sqlalchemy.exc import IntegrityError
 from openadr_profiles.v31 import Invalid, ObjectType, ReportRequest, encode
 from vtn.access import Reader, Sight
 from vtn.errors import NotFound
+from vtn.store.batch import Batch
 from vtn.store.database import Database, violates
+from vtn.store.memory import Memory
 from vtn.store.objects import Created, Objects, Precondition, members_of
 from vtn.store.query import ReportQuery
 from vtn.store.stamps import Stamps
@@ -26,15 +29,30 @@ _EVENT_COLUMNS = (
 )
 
 
+_REMEMBERED: Final = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class _Event:
+    """What decides who may report on an event."""
+
+    targets: tuple[str, ...]
+    program_targets: tuple[str, ...]
+
+
 class ReportStore(Objects):
     """Reports: a VEN's own, or all of them for business logic (REPORT-001 … REPORT-015)."""
 
     table = reports
     kind = ObjectType.REPORT
 
-    def __init__(self, database: Database, stamps: Stamps, visibility: Visibility) -> None:
+    def __init__(
+        self, database: Database, stamps: Stamps, visibility: Visibility, *, max_waiting_bytes: int = 32 * 1024 * 1024
+    ) -> None:
         super().__init__(database, stamps)
         self._visibility = visibility
+        self._events: Memory[_Event | None] = Memory(database.revisions.watch(events), most=_REMEMBERED)
+        self._batch = Batch(database, reports, max_bytes=max_waiting_bytes)
 
     async def search(self, query: ReportQuery, *, visible_to: Reader) -> list[str]:
         """One page of reports."""
@@ -53,14 +71,33 @@ class ReportStore(Objects):
 
     async def create(self, report: ReportRequest, *, by: Reader) -> Created:
         """Store a new report of the caller's; raises Invalid unless the caller sees its event (REPORT-005)."""
-        columns, from_ = _with_grants(_EVENT, by)
-        statement = select(*columns).select_from(from_).where(events.c.id == report.event_id)
-        self._check_event(await self._database.rows(statement), by)
+        await self._check_visible(report.event_id, by)
+        row = self._row(_columns(report, by.client_id))
         try:
-            async with self._database.write() as connection:
-                return await self._insert(connection, _columns(report, by.client_id))
+            await self._batch.add(row, size=len(row["members"]))
         except IntegrityError as error:
             raise _dangling(error) from error
+        return Created(row["id"], self._text(row))
+
+    async def _check_visible(self, event_id: str, by: Reader) -> None:
+        """Raise Invalid unless the caller sees the event; asks the database once, or not at all."""
+        rows: Sequence[RowMapping] = ()
+
+        async def look_up() -> _Event | None:
+            nonlocal rows
+            columns, from_ = _with_grants(_EVENT, by)
+            rows = await self._database.rows(select(*columns).select_from(from_).where(events.c.id == event_id))
+            return _Event(rows[0]["event_targets"], rows[0]["program_targets"]) if rows else None
+
+        event = await self._events.get(event_id, look_up)
+        if event is None:
+            raise _no_event()
+        sight = self._sight(rows, by) if rows else await self._visibility.sight(by)
+        if not self._visibility.admits_event(sight, event.targets, event.program_targets):
+            raise _no_event()
+
+    def _sight(self, rows: Sequence[RowMapping], by: Reader) -> Sight | None:
+        return None if by.sees_everything else Sight(self._visibility.held(rows))
 
     async def replace(
         self, object_id: str, report: ReportRequest, *, by: Reader, check: Precondition | None = None
@@ -93,8 +130,8 @@ class ReportStore(Objects):
         """Raise Invalid unless the event in these rows, one for each grant of the caller, is there and visible."""
         if not rows or rows[0]["found_event_id"] is None:
             raise _no_event()
-        sight = None if by.sees_everything else Sight(self._visibility.held(rows))
-        if not self._visibility.admits_event(sight, rows[0]["event_targets"], rows[0]["program_targets"]):
+        sight, event = self._sight(rows, by), rows[0]
+        if not self._visibility.admits_event(sight, event["event_targets"], event["program_targets"]):
             raise _no_event()
 
 
