@@ -17,7 +17,7 @@ _LIBRARIES: Final = ("aiohttp", "uvloop", "msgspec", "sqlalchemy", "asyncpg", "a
 def describe() -> dict[str, str]:
     """Processor, memory, versions and the commit that is checked out."""
     return {
-        "processor": f"{_processor()}, {len(os.sched_getaffinity(0))} cores",
+        "processor": f"{_processor()}, {os.cpu_count()} cores",
         "memory": f"{psutil.virtual_memory().total / 1e9:.0f} GB",
         "system": f"{platform.system()} {platform.release()}",
         "python": platform.python_version(),

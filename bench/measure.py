@@ -25,13 +25,17 @@ class Subject:
 
 @dataclass(slots=True)
 class Series:
-    """What one subject did, round by round. Times in milliseconds, processors in cores, memory in 10**6 bytes."""
+    """What one subject did, round by round: ``server_cpu`` and ``generator_cpu`` in cores, ``rss_mb`` in 10**6 bytes.
+
+    ``cpu_us``, the server's processor time per answer, hardly feels what else runs on the machine.
+    """
 
     name: str
     rates: list[float] = field(default_factory=list)
     p50_ms: list[float] = field(default_factory=list)
     p99_ms: list[float] = field(default_factory=list)
     server_cpu: list[float] = field(default_factory=list)
+    cpu_us: list[float] = field(default_factory=list)
     generator_cpu: list[float] = field(default_factory=list)
     rss_mb: float | None = None
 
@@ -45,14 +49,15 @@ class Series:
         """How far the rounds lie apart, as a part of their median."""
         return (max(self.rates) - min(self.rates)) / self.rate
 
-    def add(self, sample: Sample, *, cpu: float | None, rss_mb: float | None) -> None:
-        """One more round."""
+    def add(self, sample: Sample, *, cpu_s: float | None, rss_mb: float | None) -> None:
+        """One more round; ``cpu_s`` is the processor time that the server took for it."""
         self.rates.append(sample.rate)
         self.p50_ms.append(percentile(sample.latencies_s, 50) * 1000)
         self.p99_ms.append(percentile(sample.latencies_s, 99) * 1000)
         self.generator_cpu.append(sample.generator_cpu)
-        if cpu is not None:
-            self.server_cpu.append(cpu)
+        if cpu_s is not None:
+            self.server_cpu.append(cpu_s / sample.seconds)
+            self.cpu_us.append(1e6 * cpu_s / max(1, len(sample.latencies_s)))
         self.rss_mb = rss_mb
 
 
@@ -67,6 +72,12 @@ def percentile(values: Sequence[float], percent: float) -> float:
 def ratio(subject: Series, reference: Series) -> float:
     """How fast it is beside its reference: the median over the rounds of both rates' quotient in the same round."""
     return median(own / bare for own, bare in zip(subject.rates, reference.rates, strict=True))
+
+
+def cpu_ratio(subject: Series, reference: Series) -> float | None:
+    """The same by processor time per answer; None where one of the processes is not known."""
+    pairs = list(zip(subject.cpu_us, reference.cpu_us, strict=False))
+    return median(bare / own for own, bare in pairs) if pairs and all(own for own, _ in pairs) else None
 
 
 async def interleaved(subjects: Sequence[Subject], *, rounds: int, seconds: float) -> list[Series]:
@@ -86,6 +97,6 @@ async def _one(subject: Subject, into: Series, seconds: float) -> None:
     before = meter.cpu_s() if meter else 0.0
     sample = await subject.run(seconds)
     if meter is None:
-        into.add(sample, cpu=None, rss_mb=None)
+        into.add(sample, cpu_s=None, rss_mb=None)
     else:
-        into.add(sample, cpu=(meter.cpu_s() - before) / seconds, rss_mb=meter.rss_mb())
+        into.add(sample, cpu_s=meter.cpu_s() - before, rss_mb=meter.rss_mb())

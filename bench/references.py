@@ -12,7 +12,7 @@ import sys
 import time
 import uuid
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 import aiosqlite
 import asyncpg
@@ -22,6 +22,8 @@ from aiohttp import web
 
 from bench.documents import SEEN_EVENTS
 from openadr_profiles.v31 import EventRequest, ReportRequest, decode
+
+T = TypeVar("T")
 
 _POOL = 10
 _TABLES = (
@@ -67,7 +69,10 @@ class Rows(Protocol):
     """A database driver, used as directly as it allows."""
 
     async def insert(self, parent_id: str, client_id: str, members: str) -> None:
-        """One row, committed before this returns."""
+        """One row in a transaction of its own, committed before this returns."""
+
+    async def insert_at_once(self, parent_id: str, client_id: str, members: str) -> None:
+        """The same with a single statement, which is its own transaction: one round trip instead of three."""
 
     async def page(self) -> list[str]:
         """The texts of one page."""
@@ -89,7 +94,11 @@ class PostgresRows:
         return PostgresRows(pool)
 
     async def insert(self, parent_id: str, client_id: str, members: str) -> None:
-        await self._pool.execute(self._insert, str(uuid.uuid4()), _stamp(), parent_id, client_id, members)
+        async with self._pool.acquire() as connection, connection.transaction():
+            await connection.execute(self._insert, *_row(parent_id, client_id, members))
+
+    async def insert_at_once(self, parent_id: str, client_id: str, members: str) -> None:
+        await self._pool.execute(self._insert, *_row(parent_id, client_id, members))
 
     async def page(self) -> list[str]:
         return [row[0] for row in await self._pool.fetch(_PAGE)]
@@ -100,6 +109,7 @@ class SqliteRows:
 
     def __init__(self, connection: aiosqlite.Connection) -> None:
         self._connection = connection
+        self._turn = asyncio.Lock()
         self._insert = _INSERT.format("?, ?, ?, ?, ?")
 
     @staticmethod
@@ -111,15 +121,20 @@ class SqliteRows:
         return SqliteRows(connection)
 
     async def insert(self, parent_id: str, client_id: str, members: str) -> None:
-        row = (str(uuid.uuid4()), _stamp(), parent_id, client_id, members)
-        await self._connection.execute_insert(self._insert, row)
+        async with self._turn:
+            await self._connection.execute("BEGIN IMMEDIATE")
+            await self._connection.execute(self._insert, _row(parent_id, client_id, members))
+            await self._connection.execute("COMMIT")
+
+    async def insert_at_once(self, parent_id: str, client_id: str, members: str) -> None:
+        await self._connection.execute_insert(self._insert, _row(parent_id, client_id, members))
 
     async def page(self) -> list[str]:
         return [row[0] for row in await self._connection.execute_fetchall(_PAGE)]
 
 
-def _stamp() -> str:
-    return f"{time.time():.6f}"
+def _row(parent_id: str, client_id: str, members: str) -> tuple[str, ...]:
+    return str(uuid.uuid4()), f"{time.time():.6f}", parent_id, client_id, members
 
 
 def _ready(answer: ReadyAnswer) -> web.AbstractRouteDef:
@@ -133,23 +148,34 @@ def _ready(answer: ReadyAnswer) -> web.AbstractRouteDef:
 
 
 async def _decode_report(request: web.Request) -> web.Response:
+    raw, _ = await _decoded(request, ReportRequest)
+    return _created(raw)
+
+
+async def _decoded(request: web.Request, type_: type[T]) -> tuple[bytes, T]:
     raw = await request.read()
-    decode(raw, ReportRequest)
+    return raw, decode(raw, type_)
+
+
+def _created(raw: bytes) -> web.Response:
     return web.Response(body=raw, status=201, content_type="application/json")
 
 
 def _inserting(rows: Rows) -> list[web.AbstractRouteDef]:
     async def insert_report(request: web.Request) -> web.Response:
-        raw = await request.read()
-        report = decode(raw, ReportRequest)
+        raw, report = await _decoded(request, ReportRequest)
         await rows.insert(report.event_id, report.client_name, raw.decode())
-        return web.Response(body=raw, status=201, content_type="application/json")
+        return _created(raw)
+
+    async def insert_report_at_once(request: web.Request) -> web.Response:
+        raw, report = await _decoded(request, ReportRequest)
+        await rows.insert_at_once(report.event_id, report.client_name, raw.decode())
+        return _created(raw)
 
     async def insert_event(request: web.Request) -> web.Response:
-        raw = await request.read()
-        event = decode(raw, EventRequest)
+        raw, event = await _decoded(request, EventRequest)
         await rows.insert(event.program_id, "bl", raw.decode())
-        return web.Response(body=raw, status=201, content_type="application/json")
+        return _created(raw)
 
     async def read(request: web.Request) -> web.Response:
         seconds, tasks = float(request.query["seconds"]), int(request.query["tasks"])
@@ -158,6 +184,7 @@ def _inserting(rows: Rows) -> list[web.AbstractRouteDef]:
 
     return [
         web.post("/insert/reports", insert_report),
+        web.post("/insert-at-once/reports", insert_report_at_once),
         web.post("/insert/events", insert_event),
         web.get("/read", read),
     ]

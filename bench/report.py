@@ -8,7 +8,7 @@ from statistics import median
 from rich.console import Console
 from rich.table import Table
 
-from bench.measure import Series
+from bench.measure import Series, cpu_ratio
 from bench.results import Case, Goal, Growth, Run
 
 _BUSY = 0.95
@@ -38,9 +38,9 @@ def _cases(cases: Iterable[Case]) -> Table:
     table = Table(title="Measured, median of the rounds", title_justify="left")
     table.add_column("Workload")
     table.add_column("Database")
-    for name in ("Store", "Conn.", "Per s", "p50 ms", "p99 ms", "Server CPU", "RSS MB"):
+    for name in ("Store", "Conn.", "Per s", "p50 ms", "p99 ms", "CPU", "CPU µs", "RSS MB"):
         table.add_column(name, justify="right")
-    for name in ("Reference per s", "Noise", "Ratio"):
+    for name in ("Reference per s", "CPU µs", "Noise", "Ratio", "by CPU"):
         table.add_column(name, justify="right")
     for case in cases:
         series = case.series
@@ -52,13 +52,20 @@ def _cases(cases: Iterable[Case]) -> Table:
             f"{series.rate:,.0f}{_limited(series)}",
             f"{median(series.p50_ms):.2f}",
             f"{median(series.p99_ms):.2f}",
-            f"{median(series.server_cpu):.2f}" if series.server_cpu else "",
+            _middle(series.server_cpu, 2),
+            _middle(series.cpu_us, 0),
             "" if series.rss_mb is None else f"{series.rss_mb:.0f}",
             "\n".join(f"{each.name} {each.rate:,.0f}{_limited(each)}" for each in case.references),
+            "\n".join(_middle(each.cpu_us, 0) for each in case.references),
             "\n".join(f"{each.noise:.0%}" for each in case.references),
             "\n".join(f"{value:.2f}" for value in case.ratios.values()),
+            "\n".join(_by_cpu(series, each) for each in case.references),
         )
-    table.caption = "Noise: how far the reference's rounds lie apart. * the generator had no processor time left."
+    table.caption = (
+        "CPU: cores that the server used; CPU µs: its processor time per answer. Noise: how far the reference's rounds "
+        "lie apart.\nRatio: rate beside the reference's, by CPU: the reference's CPU µs beside the server's. "
+        "* the generator had no processor time left."
+    )
     table.caption_justify = "left"
     return table
 
@@ -84,6 +91,15 @@ def _goals(goals: Iterable[Goal]) -> Table:
         wanted = f"{'at most' if goal.at_most else 'at least'} {goal.bound:g}"
         table.add_row(goal.text, f"{goal.value:.2f}", wanted, "[green]met[/green]" if goal.met else "[red]missed[/red]")
     return table
+
+
+def _middle(values: list[float], digits: int) -> str:
+    return f"{median(values):,.{digits}f}" if values else ""
+
+
+def _by_cpu(series: Series, reference: Series) -> str:
+    value = cpu_ratio(series, reference)
+    return "" if value is None else f"{value:.2f}"
 
 
 def _limited(series: Series) -> str:

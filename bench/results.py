@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from statistics import median
 from typing import Any
 
-from bench.measure import Series, ratio
+from bench.measure import Series, cpu_ratio, ratio
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +71,12 @@ class Case:
             "connections": self.connections,
             "measured": _series(self.series),
             "references": [
-                {**_series(each), "ratio": round(ratio(self.series, each), 4), "noise": round(each.noise, 4)}
+                {
+                    **_series(each),
+                    "noise": round(each.noise, 4),
+                    "ratio": round(ratio(self.series, each), 4),
+                    "ratio_by_cpu": _rounded(cpu_ratio(self.series, each), 4),
+                }
                 for each in self.references
             ],
             "goals": [goal.as_json() for goal in self.goals],
@@ -151,7 +156,16 @@ def _series(series: Series) -> dict[str, Any]:
         "rounds": [round(rate, 1) for rate in series.rates],
         "p50_ms": round(median(series.p50_ms), 3),
         "p99_ms": round(median(series.p99_ms), 3),
-        "server_cpu_cores": round(median(series.server_cpu), 3) if series.server_cpu else None,
+        "server_cpu_cores": _rounded(_median(series.server_cpu), 3),
+        "server_cpu_us_per_request": _rounded(_median(series.cpu_us), 1),
         "generator_cpu_cores": round(median(series.generator_cpu), 3),
-        "rss_mb": None if series.rss_mb is None else round(series.rss_mb, 1),
+        "rss_mb": _rounded(series.rss_mb, 1),
     }
+
+
+def _median(values: list[float]) -> float | None:
+    return median(values) if values else None
+
+
+def _rounded(value: float | None, digits: int) -> float | None:
+    return None if value is None else round(value, digits)

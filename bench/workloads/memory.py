@@ -42,7 +42,7 @@ async def of_a_worker(context: Context) -> None:
     cpu = meter.cpu_s()
     sample = await load(address, polls.__next__, connections=CONNECTIONS, seconds=_LONGEST_S, expect=200)
     series = Series("VTN")
-    series.add(sample, cpu=(meter.cpu_s() - cpu) / sample.seconds, rss_mb=meter.rss_mb())
+    series.add(sample, cpu_s=meter.cpu_s() - cpu, rss_mb=meter.rss_mb())
     context.keep(
         "memory",
         f"{events:,} events, {vens:,} VENs polled ({idle:.0f} MB before)",
