@@ -26,7 +26,9 @@ PREFIX = "OADR_VTN_"
 
 app = typer.Typer(help="The OpenADR 3 server: run it, and say who may use it.", no_args_is_help=True)
 client_app = typer.Typer(help="Clients: who may get tokens, and for what.", no_args_is_help=True)
+key_app = typer.Typer(help="The key that signs tokens.", no_args_is_help=True)
 app.add_typer(client_app, name="client")
+app.add_typer(key_app, name="key")
 
 ConfigOption: TypeAlias = Annotated[
     Path | None, typer.Option("--config", help="TOML file with the settings (docs/vtn.md lists them).")
@@ -185,6 +187,37 @@ def rotate(
         show_json({"client_id": made.client_id, "client_secret": made.secret})
     else:
         typer.echo(f"client_id      {made.client_id}\nclient_secret  {made.secret}")
+
+
+@client_app.command()
+def remove(
+    client_id: Annotated[str, typer.Argument(help="Id of the client.")],
+    *,
+    config: ConfigOption = None,
+    database_url: DatabaseOption = None,
+) -> None:
+    """Forget a client and end its tokens within a minute; what it has written stays."""
+    _with_clients(config, database_url, lambda clients: clients.remove(client_id))
+    typer.echo(f"{client_id} is removed")
+
+
+@key_app.command(name="rotate")
+def rotate_key(
+    *,
+    end_tokens: Annotated[
+        bool, typer.Option("--end-tokens", help="End every token now, for a key that others may know.")
+    ] = False,
+    config: ConfigOption = None,
+    database_url: DatabaseOption = None,
+) -> None:
+    """Sign tokens with a new key; what older keys signed holds until it expires."""
+    with reporting():
+        from vtn.administration import rotate_signing_key
+        from vtn.app import system_now
+
+        settings = _settings(config, {"database.url": database_url})
+        kid = asyncio.run(rotate_signing_key(settings, now=system_now, end_tokens=end_tokens))
+        typer.echo(f"tokens are signed with the key {kid} from now on")
 
 
 def _settings(config: Path | None, flags: Mapping[str, object]) -> Settings:

@@ -19,9 +19,11 @@ from vtn.api.answers import Answers
 from vtn.api.application import application
 from vtn.api.door import OpenRoute
 from vtn.api.v31 import event, program, report, resource, subscription, ven
-from vtn.auth.bearer import reader_of
+from vtn.auth.bearer import Bearer
 from vtn.auth.clients import Clients
 from vtn.auth.endpoint import TokenEndpoint
+from vtn.auth.external import ExternalTokens
+from vtn.auth.keys import SigningKeys
 from vtn.auth.secrets import Secrets
 from vtn.auth.tokens import Tokens
 from vtn.errors import AddressUnusable, BadCertificate, PortTaken, Unavailable
@@ -61,7 +63,15 @@ class VtnServer:
         self._stamps = Stamps(now)
         self._secrets = Secrets(settings.auth)
         self.clients = Clients(self._database, self._stamps, self._secrets)
-        self._tokens = Tokens(settings.auth, now, self.clients)
+        keys = SigningKeys(settings.auth, self._database, self._stamps, now)
+        self._tokens = Tokens(settings.auth, now, self.clients, keys)
+        external = settings.auth.external
+        self._bearer = Bearer(
+            self._tokens if settings.auth.gives_tokens else None,
+            None
+            if external is None
+            else ExternalTokens(external, now, self.clients, token_cache=settings.auth.token_cache),
+        )
         self._endpoint = TokenEndpoint(
             settings.auth,
             self.clients,
@@ -126,7 +136,7 @@ class VtnServer:
             self._port = listener.getsockname()[1]
             self._revisions.start(board_of(self._database), listener_of(self._database))
             await (migrate if self.settings.database.migrate else check_migrated)(self._database)
-            await self._tokens.load_keys(self._database, self._stamps)
+            await self._tokens.load_keys()
             await self.clients.read_revocations()
             self._runner = web.AppRunner(self._application(), access_log=None, shutdown_timeout=_GRACE_S)
             await self._runner.setup()
@@ -164,11 +174,14 @@ class VtnServer:
                 OpenRoute("GET", "/ready", self._ready),
             ),
             answers=Answers(max_bytes=self.settings.answers_bytes, now=lambda: stamps.now),
-            reader_of=lambda request: reader_of(request, self._tokens),
+            reader_of=self._bearer.reader_of,
         )
 
     def _token_url(self, request: web.Request) -> str:
         """Below the same prefix, at the address the client used unless there is a public one."""
+        external = self.settings.auth.external
+        if external is not None and not self.settings.auth.gives_tokens:
+            return external.token_url
         origin = self.settings.public_url or str(request.url.origin())
         return origin + request.path.removesuffix("/server") + "/token"
 
@@ -183,6 +196,7 @@ class VtnServer:
             await asyncio.sleep(self.settings.auth.revocation_poll_s)
             try:
                 await self.clients.read_revocations()
+                await self._bearer.refresh_keys()
             except Unavailable:
                 _log.warning("the database does not answer; revocations of other processes are not known")
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 import re
 from ipaddress import ip_address
 from pathlib import Path
-from typing import Annotated, Final, Literal
+from typing import Annotated, Final, Literal, TypeVar
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, field_validator, model_validator
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
+
+T = TypeVar("T")
 
 _PREFIX: Final = re.compile(r"(?:/[A-Za-z0-9._~-]+)+")
 _DRIVERS: Final = {"sqlite": "sqlite+aiosqlite", "postgresql": "postgresql+asyncpg", "postgres": "postgresql+asyncpg"}
@@ -63,15 +65,68 @@ class Argon2(_Group):
     parallelism: Annotated[int, Field(ge=1)] = 1
 
 
+def _as_number(value: object) -> object:
+    """What comes from the environment is a text."""
+    return int(value) if isinstance(value, str) and value.isdecimal() else value
+
+
+class ExternalAuth(_Group):
+    """An authorisation server whose tokens are accepted (AUTH-036, COMPAT-014)."""
+
+    issuer: str
+    """The claim ``iss`` of its tokens."""
+    audience: str
+    """What ``aud`` of its tokens must contain."""
+    jwks_url: str
+    """Where its keys are published."""
+    token_url: str
+    """Where clients get tokens; told by ``/auth/server``."""
+    client_id_claims: Annotated[tuple[str, ...], Field(min_length=1)] = ("client_id", "azp", "sub")
+    """The first of these that a token has is the client's id (AUTH-009)."""
+    scope_claims: Annotated[tuple[str, ...], Field(min_length=1)] = ("scope", "scp", "roles")
+    """Claims that hold scopes, as a text or a list; a dot leads inside, as in ``realm_access.roles`` (AUTH-016)."""
+    role_claim: str = "role"
+    """A claim that may say BL or VEN; without it the scopes decide (AUTH-010)."""
+    read_all_implies_bl: bool = True
+    """A token with read_all and no scope of a VEN is business logic's (R-03). Off if VENs get read_all."""
+    clock_skew_s: Annotated[int, Field(ge=0, le=60)] = 30
+    """How far the two clocks may differ (AUTH-008)."""
+    jwks_refresh_s: Annotated[int, Field(ge=10)] = 3600
+    """How long keys are kept before they are fetched again."""
+    jwks_min_interval_s: Annotated[int, Field(ge=1)] = 30
+    """Keys are not fetched more often, whatever tokens come."""
+    timeout_s: Annotated[float, Field(gt=0, le=60)] = 5.0
+    """How long the key server may take."""
+    ca_file: Path | None = None
+    """More authorities that its certificate may come from, as PEM."""
+
+    @field_validator("jwks_url", "token_url")
+    @classmethod
+    def _protected(cls, value: str) -> str:
+        parts = urlsplit(value)
+        if not parts.hostname or parts.scheme not in {"http", "https"}:
+            raise ValueError("expected an https URL")
+        if parts.scheme == "http" and not _is_loopback(parts.hostname):
+            raise ValueError("expected an https URL; http is for this machine only")
+        return value
+
+
 class Auth(_Group):
     """Tokens and who gets them."""
 
+    own_tokens: bool | None = None
+    """Give and accept tokens of our own; if not said, unless there is an external server (AUTH-031)."""
+    external: ExternalAuth | None = None
+    """Accept tokens of another authorisation server."""
+
     token_lifetime_s: Annotated[int, Field(ge=120, le=31_536_000)] = 3600
     """For clients without a lifetime of their own (COMPAT-009)."""
-    invalid_token_status: Literal[401, 403] = 401
+    invalid_token_status: Annotated[Literal[401, 403], BeforeValidator(_as_number)] = 401
     """What a token that cannot be verified is answered with (AUTH-006)."""
     signing_key: SecretStr | None = None
     """Signs tokens (HS256); without it a key is made and kept in the database."""
+    previous_signing_keys: tuple[SecretStr, ...] = ()
+    """Keys that ``signing_key`` replaced; what they signed holds until it expires."""
     issuer: str = "openadr-fleet"
     audience: str = "openadr3"
     revocation_poll_s: Annotated[float, Field(gt=0, le=60)] = 20.0
@@ -88,12 +143,26 @@ class Auth(_Group):
     """Token requests per client and per address: how many at once, and how fast they come back (AUTH-035)."""
     argon2: Argon2 = Argon2()
 
-    @field_validator("signing_key")
+    @field_validator("signing_key", "previous_signing_keys")
     @classmethod
-    def _long_enough(cls, value: SecretStr | None) -> SecretStr | None:
-        if value is not None and len(value.get_secret_value().encode()) < 32:
+    def _long_enough(cls, value: T) -> T:
+        keys = value if isinstance(value, tuple) else (value,)
+        if any(isinstance(key, SecretStr) and len(key.get_secret_value().encode()) < 32 for key in keys):
             raise ValueError("expected at least 32 bytes, as from `openssl rand -hex 32`")
         return value
+
+    @model_validator(mode="after")
+    def _somebodys_tokens(self) -> Auth:
+        if self.own_tokens is False and self.external is None:
+            raise ValueError("own_tokens is off and external is not given: nobody could get a token")
+        if self.previous_signing_keys and self.signing_key is None:
+            raise ValueError("previous_signing_keys is given without signing_key")
+        return self
+
+    @property
+    def gives_tokens(self) -> bool:
+        """Whether this server gives tokens of its own."""
+        return self.external is None if self.own_tokens is None else self.own_tokens
 
 
 class Privacy(_Group):

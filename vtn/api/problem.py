@@ -23,6 +23,7 @@ _TABLE: Final[dict[type[Exception], tuple[int, str]]] = {
     errors.Stale: (412, "Changed meanwhile"),
     errors.UnsupportedMediaType: (415, "Unsupported media type"),
     errors.TooManyRequests: (429, "Too many requests"),
+    errors.NotOffered: (501, "Not offered"),
     errors.Unavailable: (503, "Temporarily unavailable"),
 }
 

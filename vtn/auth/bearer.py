@@ -5,12 +5,35 @@ from __future__ import annotations
 from aiohttp import hdrs, web
 
 from vtn.access import Reader
+from vtn.auth.external import ExternalTokens
 from vtn.auth.tokens import Tokens
 from vtn.errors import Unauthenticated
 
 
-def reader_of(request: web.Request, tokens: Tokens) -> Reader:
-    """Who is asking; raises Unauthenticated. Only a single header counts, never the address of the request."""
+class Bearer:
+    """Knows whose tokens are accepted: our own, those of an external authorisation server, or both."""
+
+    def __init__(self, own: Tokens | None, external: ExternalTokens | None) -> None:
+        self._own = own
+        self._external = external
+
+    async def refresh_keys(self) -> None:
+        """Learn which keys have come and gone elsewhere."""
+        for tokens in (self._own, self._external):
+            if tokens is not None:
+                await tokens.refresh_keys()
+
+    async def reader_of(self, request: web.Request) -> Reader:
+        """Who is asking; raises Unauthenticated. Only a single header counts, never the address of the request."""
+        token = _token(request)
+        if self._external is not None and (self._own is None or not self._own.claims(token)):
+            return await self._external.reader(token)
+        if self._own is None:
+            raise Unauthenticated("no tokens are accepted", reason="invalid_token", unverifiable=True)
+        return await self._own.reader(token)
+
+
+def _token(request: web.Request) -> str:
     headers = request.headers.getall(hdrs.AUTHORIZATION, [])
     if len(headers) != 1:
         raise Unauthenticated("send one Authorization header with a bearer token" if headers else "a token is needed")
@@ -18,4 +41,4 @@ def reader_of(request: web.Request, tokens: Tokens) -> Reader:
     token = token.strip()
     if scheme.lower() != "bearer" or not token:
         raise Unauthenticated("a bearer token is needed")
-    return tokens.reader(token)
+    return token

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 import structlog
-from sqlalchemy import RowMapping, insert, select, update
+from sqlalchemy import RowMapping, Select, delete, false, insert, or_, select, update
 from sqlalchemy.exc import IntegrityError
 
 from openadr_profiles.v31 import Invalid
@@ -16,13 +16,15 @@ from vtn.access import DEFAULT_SCOPES, ONLY_BL, Role, Scope, scope_named
 from vtn.auth.secrets import Secrets
 from vtn.errors import Conflict, NotFound
 from vtn.store.database import Database
-from vtn.store.stamps import Stamps
-from vtn.store.tables import clients
+from vtn.store.stamps import Stamps, stamp
+from vtn.store.tables import clients, removed_clients
 
 _log = structlog.get_logger(__name__)
 
 _LONGEST_ID: Final = 128
 _SHORTEST_SECRET: Final = 12
+_LONGEST_LIFETIME: Final = timedelta(days=365)
+_NEVER: Final = datetime.max.replace(tzinfo=UTC)  # tokens of a suspended client, whoever issues them
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +109,21 @@ class Clients:
         await self._change(client_id, secret_hash=hashed, tokens_valid_from=self._stamps.next())
         return Credentials(client_id, secret)
 
+    async def remove(self, client_id: str) -> None:
+        """Forget a client and take back its tokens; its objects stay. Raises NotFound."""
+        at = self._stamps.next()
+        async with self._database.write() as connection:
+            gone = delete(clients).where(clients.c.client_id == client_id).returning(clients.c.role)
+            if (await connection.execute(gone)).first() is None:
+                raise _no_client(client_id)
+            # Remembered, so that every process refuses what it was given; the longest token holds for a year.
+            old = stamp(datetime.fromisoformat(at) - _LONGEST_LIFETIME)
+            again = removed_clients.c.client_id == client_id
+            await connection.execute(delete(removed_clients).where(or_(again, removed_clients.c.removed_at < old)))
+            await connection.execute(insert(removed_clients).values(client_id=client_id, removed_at=at))
+        self._valid_from[client_id] = datetime.fromisoformat(at)
+        _log.info("client removed", client_id=client_id)
+
     async def authenticated(self, client_id: str, secret: str) -> Client | None:
         """The client, if that is its secret; takes as long for a client that does not exist."""
         row = await self._database.row(select(clients).where(clients.c.client_id == client_id))
@@ -120,20 +137,32 @@ class Clients:
 
     async def read_revocations(self) -> None:
         """Learn what other processes have taken back."""
-        statement = select(clients.c.client_id, clients.c.tokens_valid_from).where(
+        changed = select(clients.c.client_id, clients.c.tokens_valid_from, clients.c.suspended).where(
             clients.c.tokens_valid_from.is_not(None)
         )
-        for row in await self._database.rows(statement):
-            self._valid_from[row["client_id"]] = datetime.fromisoformat(row["tokens_valid_from"])
+        removed = select(removed_clients.c.client_id, removed_clients.c.removed_at, false())
+        # First who was removed, then who is there, perhaps again.
+        valid_from = {row[0]: datetime.fromisoformat(row[1]) for row in await self._rows(removed)}
+        for client_id, moment, suspended in await self._rows(changed):
+            since = _NEVER if suspended else datetime.fromisoformat(moment)
+            valid_from[client_id] = max(since, valid_from.get(client_id, since))
+        self._valid_from = valid_from
+
+    async def _rows(self, statement: Select[Any]) -> Sequence[tuple[Any, ...]]:
+        return [tuple(row.values()) for row in await self._database.rows(statement)]
 
     async def _change(self, client_id: str, **columns: Any) -> None:
         async with self._database.write() as connection:
             changed = update(clients).where(clients.c.client_id == client_id).values(columns).returning(clients.c.role)
             if (await connection.execute(changed)).first() is None:
-                raise NotFound(f"there is no client {client_id}")
+                raise _no_client(client_id)
+        await self.read_revocations()
         if "tokens_valid_from" in columns:
-            self._valid_from[client_id] = datetime.fromisoformat(columns["tokens_valid_from"])
             _log.info("tokens taken back", client_id=client_id)
+
+
+def _no_client(client_id: str) -> NotFound:
+    return NotFound(f"there is no client {client_id}")
 
 
 def _check(client_id: str, role: Role, scopes: frozenset[Scope], secret: str, lifetime_s: int | None) -> None:
@@ -143,8 +172,8 @@ def _check(client_id: str, role: Role, scopes: frozenset[Scope], secret: str, li
         raise Invalid("scopes", f"a VEN cannot have {', '.join(sorted(too_much))}")
     if len(secret) < _SHORTEST_SECRET:
         raise Invalid("secret", f"expected at least {_SHORTEST_SECRET} characters")
-    if lifetime_s is not None and lifetime_s < 120:
-        raise Invalid("token_lifetime_s", "expected at least 120")
+    if lifetime_s is not None and not 120 <= lifetime_s <= _LONGEST_LIFETIME.total_seconds():
+        raise Invalid("token_lifetime_s", f"expected 120 to {_LONGEST_LIFETIME.total_seconds():.0f}")
 
 
 def _client(row: RowMapping) -> Client:

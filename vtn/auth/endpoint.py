@@ -17,7 +17,7 @@ from vtn.access import Scope, scope_named
 from vtn.auth.clients import Client, Clients
 from vtn.auth.limiter import Limiter
 from vtn.auth.tokens import Tokens
-from vtn.errors import TooManyRequests
+from vtn.errors import NotOffered, TooManyRequests
 from vtn.settings import Auth
 
 _FORM: Final = "application/x-www-form-urlencoded"
@@ -71,6 +71,8 @@ class TokenEndpoint:
 
     async def token(self, request: web.Request) -> web.Response:
         """A token, or why not: the body satisfies RFC 6749 and the standard's problem at once (AUTH-029)."""
+        if not self._settings.gives_tokens:
+            raise NotOffered(f"this server gives no tokens; {self._server_path(request)} says who does")
         address = request.remote or ""
         try:
             if self._limit_addresses:
@@ -83,6 +85,10 @@ class TokenEndpoint:
             return _error(declined.error, str(declined), declined.status, headers)
         except TooManyRequests as error:
             return _error("temporarily_unavailable", str(error), 429, {"Retry-After": str(error.retry_after_s)})
+
+    @staticmethod
+    def _server_path(request: web.Request) -> str:
+        return request.path.removesuffix("/token") + "/server"
 
     async def _granted(self, asked: _Asked) -> web.Response:
         client = await self._authenticated(asked)

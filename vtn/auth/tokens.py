@@ -1,67 +1,44 @@
-"""Tokens: signed by us (JWT, HS256), verified once and then remembered until they expire."""
+"""Our own tokens: signed by us (JWT, HS256)."""
 
 from __future__ import annotations
 
-import secrets
-from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 import jwt
-from sqlalchemy import insert, select
 
 from vtn.access import Reader, Role, Scope, scope_named
 from vtn.auth.clients import Clients
+from vtn.auth.keys import SigningKeys
+from vtn.auth.known import KnownTokens, Verified
 from vtn.errors import Unauthenticated
 from vtn.settings import Auth
-from vtn.store.database import Database
-from vtn.store.stamps import Stamps
-from vtn.store.tables import signing_keys
 
 _ALGORITHM: Final = "HS256"
-_FROM_SETTINGS: Final = "settings"
 _REQUIRED: Final = ["exp", "iat", "iss", "aud", "sub", "role", "scope"]
-
-
-@dataclass(frozen=True, slots=True)
-class Verified:
-    """A token that held when it was looked at."""
-
-    reader: Reader
-    issued_at: datetime
-    expires_at: datetime
 
 
 class Tokens:
     """Issues and verifies access tokens.
 
-    The algorithm is fixed (AUTH-008). A token names its key, so that adding one does not end what older ones signed.
+    The algorithm is fixed (AUTH-008). A token names its key, so that a new one does not end what older ones signed.
     """
 
-    def __init__(self, settings: Auth, now: Callable[[], datetime], clients: Clients) -> None:
+    def __init__(self, settings: Auth, now: Callable[[], datetime], clients: Clients, keys: SigningKeys) -> None:
         self._settings = settings
         self._now = now
-        self._clients = clients
-        self._keys: dict[str, str] = {}
-        self._signing_key_id = ""
-        self._seen: OrderedDict[str, Verified] = OrderedDict()
+        self._keys = keys
+        self.known = KnownTokens(clients, now, most=settings.token_cache)
 
-    async def load_keys(self, database: Database, stamps: Stamps) -> None:
+    async def load_keys(self) -> None:
         """Read the keys, and make one if there is none; processes that start together end up with the same."""
-        given = self._settings.signing_key
-        if given is not None:
-            self._keys, self._signing_key_id = {_FROM_SETTINGS: given.get_secret_value()}, _FROM_SETTINGS
-            return
-        async with database.write() as connection:
-            found = (await connection.execute(select(signing_keys).order_by(signing_keys.c.created_at))).all()
-            if not found:
-                row = {"kid": secrets.token_hex(8), "secret": secrets.token_hex(32), "created_at": stamps.next()}
-                await connection.execute(insert(signing_keys).values(row))
-                found = (await connection.execute(select(signing_keys))).all()
-        self._keys = {row.kid: row.secret for row in found}
-        self._signing_key_id = found[-1].kid
+        await self._keys.load()
+
+    async def refresh_keys(self) -> None:
+        """Learn what other processes have changed."""
+        if await self._keys.refresh():
+            self.known.forget()
 
     def issue(self, client_id: str, role: Role, scopes: frozenset[Scope], lifetime_s: int) -> str:
         """A token for a client; the scopes may be fewer than the client has."""
@@ -76,31 +53,35 @@ class Tokens:
             "iat": issued_at.timestamp(),
             "exp": int((issued_at + timedelta(seconds=lifetime_s)).timestamp()),
         }
-        key_id = self._signing_key_id
-        return jwt.encode(claims, self._keys[key_id], algorithm=_ALGORITHM, headers={"kid": key_id})
+        key_id, secret = self._keys.newest
+        return jwt.encode(claims, secret, algorithm=_ALGORITHM, headers={"kid": key_id})
 
-    def reader(self, token: str) -> Reader:
+    def claims(self, token: str) -> bool:
+        """Whether a token says that it is one of ours; nothing is verified."""
+        return bool(_header(token).get("alg") == _ALGORITHM)
+
+    async def reader(self, token: str) -> Reader:
         """Who a token was issued to; raises Unauthenticated if it does not hold, is over or was taken back."""
-        verified = self._seen.get(token)
-        if verified is None:
-            verified = self._verified(token)
-            if self._now() < verified.expires_at:
-                self._remember(token, verified)
-        if self._now() >= verified.expires_at:
-            self._seen.pop(token, None)
-            raise Unauthenticated("the token has expired", reason="invalid_token")
-        if not self._clients.still_holds(verified.reader.client_id, verified.issued_at):
-            raise Unauthenticated("the token was revoked", reason="invalid_token")
-        return verified.reader
+        reader = self.known.reader(token)
+        if reader is not None:
+            return reader
+        await self._keys.refresh_for(_header(token).get("kid"))
+        return self.known.remember(token, self._verified(token))
 
     def _verified(self, token: str) -> Verified:
+        for secret in self._keys.named(_header(token).get("kid")):
+            verified = self._signed_with(secret, token)
+            if verified is not None:
+                return verified
+        raise Unauthenticated("the token is not valid", reason="invalid_token", unverifiable=True)
+
+    def _signed_with(self, secret: str, token: str) -> Verified | None:
+        # The moments are ours to compare: they come from the server's clock, which need not be the machine's.
+        options: Any = {"require": _REQUIRED, "verify_exp": False, "verify_iat": False, "verify_nbf": False}
         try:
-            key = self._keys[jwt.get_unverified_header(token)["kid"]]
-            # The moments are ours to compare: they come from the server's clock, which need not be the machine's.
-            options: Any = {"require": _REQUIRED, "verify_exp": False, "verify_iat": False, "verify_nbf": False}
             claims = jwt.decode(
                 token,
-                key,
+                secret,
                 algorithms=[_ALGORITHM],
                 audience=self._settings.audience,
                 issuer=self._settings.issuer,
@@ -108,15 +89,16 @@ class Tokens:
             )
             role = Role(claims["role"])
             scopes = frozenset(scope for word in claims["scope"].split() if (scope := scope_named(word, role)))
-            reader = Reader(claims["sub"], role, scopes)
-            return Verified(reader, _moment(claims["iat"]), _moment(claims["exp"]))
-        except (jwt.InvalidTokenError, KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
-            raise Unauthenticated("the token is not valid", reason="invalid_token", unverifiable=True) from error
+            return Verified(Reader(claims["sub"], role, scopes), _moment(claims["iat"]), _moment(claims["exp"]))
+        except (jwt.InvalidTokenError, KeyError, TypeError, ValueError, AttributeError, OverflowError):
+            return None
 
-    def _remember(self, token: str, verified: Verified) -> None:
-        self._seen[token] = verified
-        while len(self._seen) > self._settings.token_cache:
-            self._seen.popitem(last=False)
+
+def _header(token: str) -> dict[str, Any]:
+    try:
+        return dict(jwt.get_unverified_header(token))
+    except (jwt.InvalidTokenError, ValueError):
+        return {}
 
 
 def _moment(seconds: float) -> datetime:

@@ -119,6 +119,13 @@ clients = Table(
     Column("tokens_valid_from", KEY),  # tokens issued earlier do not hold; null: none was ever revoked
 )
 
+removed_clients = Table(
+    "removed_clients",
+    metadata,
+    Column("client_id", Text, primary_key=True),
+    Column("removed_at", KEY, nullable=False),  # tokens issued earlier do not hold
+)
+
 signing_keys = Table(
     "signing_keys",
     metadata,

@@ -1,0 +1,107 @@
+"""The keys that sign our tokens: the newest signs, older ones go on verifying until what they signed is over."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from itertools import pairwise
+from typing import Final
+
+import structlog
+from sqlalchemy import delete, func, insert, select
+
+from vtn.errors import Conflict
+from vtn.settings import Auth
+from vtn.store.database import Database
+from vtn.store.stamps import Stamps, stamp
+from vtn.store.tables import clients, signing_keys
+
+_log = structlog.get_logger(__name__)
+
+_FROM_SETTINGS: Final = "settings"
+_EVERY: Final = timedelta(seconds=1)
+
+
+class SigningKeys:
+    """Keys by their id (``kid``): those in the settings, else those in the database, which all processes share."""
+
+    def __init__(self, settings: Auth, database: Database, stamps: Stamps, now: Callable[[], datetime]) -> None:
+        self._settings = settings
+        self._database = database
+        self._stamps = stamps
+        self._now = now
+        self._keys: dict[str, tuple[str, ...]] = {}
+        self._newest = ""
+        self._read_at: datetime | None = None
+        if settings.signing_key is not None:
+            given = (settings.signing_key, *settings.previous_signing_keys)
+            self._keys = {_FROM_SETTINGS: tuple(key.get_secret_value() for key in given)}
+            self._newest = _FROM_SETTINGS
+
+    @property
+    def newest(self) -> tuple[str, str]:
+        """The id and the secret of the key that signs."""
+        return self._newest, self._keys[self._newest][0]
+
+    def named(self, kid: object) -> tuple[str, ...]:
+        """The secrets that a token of this key id may be signed with."""
+        return self._keys.get(kid, ()) if isinstance(kid, str) else ()
+
+    async def load(self) -> None:
+        """Read the keys, and make one if there is none."""
+        if self._newest == _FROM_SETTINGS:
+            return
+        async with self._database.write() as connection:
+            if (await connection.execute(select(signing_keys.c.kid))).first() is None:
+                await connection.execute(insert(signing_keys).values(self._new()))
+        await self.refresh()
+
+    async def refresh(self) -> bool:
+        """Learn what other processes have changed; true if a key is gone, and what it signed no longer holds."""
+        if self._newest == _FROM_SETTINGS:
+            return False
+        rows = await self._database.rows(select(signing_keys).order_by(signing_keys.c.created_at, signing_keys.c.kid))
+        before, self._keys = self._keys, {row["kid"]: (row["secret"],) for row in rows}
+        self._newest = rows[-1]["kid"]
+        self._read_at = self._now()
+        return not before.keys() <= self._keys.keys()
+
+    async def refresh_for(self, kid: object) -> None:
+        """Look for a key that another process may have made; not more often than once a second."""
+        recently = self._read_at is not None and timedelta() <= self._now() - self._read_at < _EVERY
+        if isinstance(kid, str) and kid not in self._keys and not recently:
+            await self.refresh()
+
+    async def rotate(self, *, end_tokens: bool) -> str:
+        """Make a new key and give its id.
+
+        Older keys stay as long as a token they signed may hold; with ``end_tokens`` they go, and everybody needs a new
+        token. Raises Conflict if the key is in the settings.
+        """
+        if self._newest == _FROM_SETTINGS:
+            raise Conflict(
+                "the signing key is in the settings: put a new one into auth.signing_key and the old one into "
+                "auth.previous_signing_keys"
+            )
+        async with self._database.write() as connection:
+            present = select(signing_keys.c.kid, signing_keys.c.created_at).order_by(signing_keys.c.created_at)
+            keys = (await connection.execute(present)).all()
+            row = self._new(after=keys[-1].created_at)
+            if end_tokens:
+                await connection.execute(delete(signing_keys))
+            else:
+                found = await connection.execute(select(func.max(clients.c.token_lifetime_s)))
+                longest_s = max(self._settings.token_lifetime_s, found.scalar_one() or 0)
+                over = stamp(self._now() - timedelta(seconds=longest_s))
+                # A key has signed nothing since its successor was made.
+                gone = [key.kid for key, successor in pairwise(keys) if successor.created_at < over]
+                await connection.execute(delete(signing_keys).where(signing_keys.c.kid.in_(gone)))
+            await connection.execute(insert(signing_keys).values(row))
+        await self.refresh()
+        _log.info("signing key rotated", kid=row["kid"], tokens_ended=end_tokens)
+        return row["kid"]
+
+    def _new(self, *, after: str | None = None) -> dict[str, str]:
+        at = self._stamps.next(after=after)
+        return {"kid": secrets.token_hex(8), "secret": secrets.token_hex(32), "created_at": at}
