@@ -123,28 +123,22 @@ def due_reports(timeline: Timeline, descriptor: ReportDescriptor, *, joined_at: 
     plan = ReportPlan.of(timeline, descriptor)
     if plan.timing is not Timing.SCHEDULED:
         return
-    missed: DueReport | None = None
-    number = _first_that_matters(timeline, plan, joined_at)
-    while plan.repeat is None or number < plan.repeat:
-        index = plan.start_interval + number * plan.frequency
-        anchor = timeline.window(index)
-        if anchor is None:
-            break
-        intended = anchor.end if plan.historical else anchor.start
-        if intended is None:
-            break
-        windows = _covered(timeline, plan, index)
-        due = DueReport(descriptor, number, max(intended, joined_at), intended, windows)
-        number += 1
+
+    def report(number: int, intended: datetime) -> DueReport:
+        windows = _covered(timeline, plan, plan.start_interval + number * plan.frequency)
+        return DueReport(descriptor, number, max(intended, joined_at), intended, windows)
+
+    missed: tuple[int, datetime] | None = None
+    for number, intended in _moments(timeline, plan, joined_at):
         if intended <= joined_at:
-            missed = due
+            missed = number, intended
             continue
         if missed is not None:
-            yield missed
+            yield report(*missed)
             missed = None
-        yield due
+        yield report(number, intended)
     if missed is not None:
-        yield missed
+        yield report(*missed)
 
 
 def due_together(
@@ -202,6 +196,18 @@ def _timing(timeline: Timeline, descriptor: ReportDescriptor) -> Timing:
     if not timeline.event.intervals and (timeline.cycle is None or descriptor.report_intervals == "OPEN_INTERVALS"):
         return Timing.FREE
     return Timing.AD_HOC if descriptor.frequency == 0 else Timing.SCHEDULED
+
+
+def _moments(timeline: Timeline, plan: ReportPlan, joined_at: datetime) -> Iterator[tuple[int, datetime]]:
+    """Which report was to be sent when, from one that was due before the VEN joined if there is one."""
+    number = _first_that_matters(timeline, plan, joined_at)
+    while plan.repeat is None or number < plan.repeat:
+        window = timeline.window(plan.start_interval + number * plan.frequency)
+        intended = None if window is None else window.end if plan.historical else window.start
+        if intended is None:
+            return
+        yield number, intended
+        number += 1
 
 
 def _first_that_matters(timeline: Timeline, plan: ReportPlan, joined_at: datetime) -> int:

@@ -142,7 +142,10 @@ class Unit(StrEnum):
 
 
 class Attribute(StrEnum):
-    """Attributes of vens and resources (ENUM-010) and of programs (ENUM-016)."""
+    """Attributes of vens and resources (ENUM-010) and of programs (ENUM-016).
+
+    LOCATION is longitude, then latitude (ENUM-011); MAX_POWER_CONSUMPTION and MAX_POWER_EXPORT are in kW.
+    """
 
     LOCATION = "LOCATION"
     AREA = "AREA"

@@ -17,6 +17,7 @@ from openadr_profiles.v31 import (
     Timeline,
     Timing,
     ValuesMap,
+    Window,
     asks_about,
     decode,
     due_reports,
@@ -158,6 +159,22 @@ def test_joining_a_second_by_second_request_years_late_takes_no_counting() -> No
 
     assert first.intended == at("00:00", day="2035-01-01")
     assert second.due - first.due == timedelta(seconds=1)
+
+
+def test_missed_reports_cost_no_more_than_the_one_that_is_sent(monkeypatch: pytest.MonkeyPatch) -> None:
+    """RDESC-014: two thousand long reports were missed; only the windows of the latest are looked up."""
+    looked_up: list[int] = []
+    window = Timeline.window
+
+    def counted(timeline: Timeline, number: int) -> Window | None:
+        looked_up.append(number)
+        return window(timeline, number)
+
+    monkeypatch.setattr(Timeline, "window", counted)
+    (last,) = schedule(hourly(2000), s_n_f_r(0, 2000, 1, -1), joined_at=at("9000:00"))
+
+    assert (last.number, len(last.windows)) == (1999, 2000)
+    assert len(looked_up) < 5000
 
 
 def test_random_start_shifts_due_times() -> None:

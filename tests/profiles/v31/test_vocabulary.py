@@ -16,6 +16,8 @@ from openadr_profiles.v31 import (
     ReadingType,
     ReportPayloadType,
     Unit,
+    VenResourceRequest,
+    decode,
 )
 
 
@@ -67,6 +69,8 @@ def test_strays_of_the_documents_are_not_words(words: type[StrEnum], stray: str)
 def test_name_of_an_aggregated_report_is_reserved() -> None:
     """ENUM-006."""
     assert AGGREGATED_REPORT == "AGGREGATED_REPORT"
+    resource = decode('{"resourceName":"AGGREGATED_REPORT","venID":"v"}', VenResourceRequest)
+    assert resource.resource_name == AGGREGATED_REPORT, "a resource may have it; the server warns"
 
 
 @pytest.mark.parametrize(
