@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import signal
+import sys
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeAlias, TypeVar
 
+import structlog
 import typer
 
 from oadr.config import load
@@ -76,6 +79,7 @@ def run(
         bool | None,
         typer.Option("--insecure-http", help=f"Plain HTTP for others too; tests only [{PREFIX}INSECURE_HTTP]."),
     ] = None,
+    workers: Annotated[int | None, typer.Option(help=f"Processes that serve together [{PREFIX}WORKERS; 1].")] = None,
 ) -> None:
     """Serve until interrupted."""
     with reporting():
@@ -88,6 +92,7 @@ def run(
             "tls.key": tls_key,
             "behind_proxy": behind_proxy,
             "insecure_http": insecure_http,
+            "workers": workers,
         }
         _serve(_settings(config, flags))
 
@@ -230,16 +235,22 @@ def _serve(settings: Settings) -> None:
     import uvloop
 
     from vtn.app import build
+    from vtn.workers import Supervisor
 
     async def serve() -> None:
         task = asyncio.current_task()
         if task is not None:
             asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
         with suppress(asyncio.CancelledError):
-            await build(settings).run()
+            await (Supervisor(settings, command=_worker()) if settings.workers > 1 else build(settings)).run()
 
     with suppress(KeyboardInterrupt):
         uvloop.run(serve())
+
+
+def _worker() -> list[str]:
+    level = logging.getLevelName(structlog.get_logger().get_effective_level())
+    return [sys.executable, "-m", "oadr.vtn_worker", level.lower()]
 
 
 def _with_clients(config: Path | None, database_url: str | None, act: Callable[[Clients], Awaitable[T]]) -> T:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import errno
-import socket
 import ssl
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
@@ -26,9 +24,10 @@ from vtn.auth.external import ExternalTokens
 from vtn.auth.keys import SigningKeys
 from vtn.auth.secrets import Secrets
 from vtn.auth.tokens import Tokens
-from vtn.errors import AddressUnusable, BadCertificate, PortTaken, Unavailable
+from vtn.errors import BadCertificate, Unavailable
 from vtn.notify.callback import Callbacks, Lookup, system_lookup
 from vtn.settings import Settings, Tls
+from vtn.sockets import bound
 from vtn.store.database import Database
 from vtn.store.event import EventStore
 from vtn.store.migrate import check_migrated, migrate
@@ -54,9 +53,20 @@ def system_now() -> datetime:
 
 
 class VtnServer:
-    """A VTN that can be started and stopped once. ``clients`` adds and lists who may get tokens."""
+    """A VTN that can be started and stopped once. ``clients`` adds and lists who may get tokens.
 
-    def __init__(self, settings: Settings, *, now: Callable[[], datetime], lookup: Lookup = system_lookup) -> None:
+    With ``shared_port`` other processes may serve the same port, as workers do.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        now: Callable[[], datetime] = system_now,
+        lookup: Lookup = system_lookup,
+        shared_port: bool = False,
+    ) -> None:
+        self._shared_port = shared_port
         self.settings = settings
         self._revisions = Revisions()
         self._database = Database(settings.database, self._revisions)
@@ -107,6 +117,11 @@ class VtnServer:
             raise
         _log.info("VTN started", base_url=self.base_url, database=self._database.name)
 
+    async def prepare(self) -> None:
+        """Bring the database up to date, with everything in it that a server needs; raises a StartFailed."""
+        await (migrate if self.settings.database.migrate else check_migrated)(self._database)
+        await self._tokens.load_keys()
+
     async def run(self) -> None:
         """Serve until cancelled."""
         await self.start()
@@ -131,12 +146,11 @@ class VtnServer:
 
     async def _start(self) -> None:
         tls = None if self.settings.tls is None else _tls_context(self.settings.tls)
-        listener = _listen(self.settings.host, self.settings.port)
+        listener = bound(self.settings.host, self.settings.port, shared=self._shared_port)
         try:
             self._port = listener.getsockname()[1]
             self._revisions.start(board_of(self._database), listener_of(self._database))
-            await (migrate if self.settings.database.migrate else check_migrated)(self._database)
-            await self._tokens.load_keys()
+            await self.prepare()
             await self.clients.read_revocations()
             self._runner = web.AppRunner(self._application(), access_log=None, shutdown_timeout=_GRACE_S)
             await self._runner.setup()
@@ -235,26 +249,6 @@ async def _alive(_: web.Request) -> web.Response:
 def _status(word: str) -> web.Response:
     headers = {"Cache-Control": "no-store"}
     return web.Response(body=encode({"status": word}), content_type="application/json", headers=headers)
-
-
-def _listen(host: str, port: int) -> socket.socket:
-    try:
-        family, kind, protocol, _, address = socket.getaddrinfo(
-            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-        )[0]
-        listener = socket.socket(family, kind, protocol)
-        try:
-            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            listener.bind(address)
-            listener.setblocking(False)
-        except BaseException:
-            listener.close()
-            raise
-    except OSError as error:
-        if error.errno == errno.EADDRINUSE:
-            raise PortTaken(f"port {port} on {host} is taken; stop the other program or choose another port") from error
-        raise AddressUnusable(f"cannot listen on {host} port {port}: {error.strerror or error}") from error
-    return listener
 
 
 def _tls_context(tls: Tls) -> ssl.SSLContext:

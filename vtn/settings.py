@@ -228,6 +228,8 @@ class Settings(_Group):
     behind_proxy: bool = False
     """A proxy in front of this server terminates TLS."""
     body_limit_bytes: Annotated[int, Field(ge=1024)] = 4 * 1024 * 1024
+    workers: Annotated[int, Field(ge=1, le=16)] = 1
+    """Processes that serve the port together."""
     answers_bytes: Annotated[int, Field(ge=0)] = 32 * 1024 * 1024
     """How much memory a process spends on answers it may give again."""
     log_requests: bool = True

@@ -1,0 +1,23 @@
+"""One worker of ``oadr vtn run --workers N``; only its supervisor starts it: ``python -m oadr.vtn_worker LEVEL``."""
+
+import sys
+from contextlib import suppress
+
+import uvloop
+
+from oadr import logs
+from oadr.errors import reporting
+from vtn.workers import read_settings, serve
+
+
+def main() -> None:
+    """Serve with the settings on standard input."""
+    logs.configure(level=sys.argv[1])
+    with reporting(), suppress(KeyboardInterrupt):
+        # Unbuffered, so that what follows the settings is left for the loop to see the pipe close.
+        pipe = open(sys.stdin.fileno(), "rb", buffering=0, closefd=False)  # noqa: SIM115 (the loop closes it)
+        uvloop.run(serve(pipe, settings=read_settings(pipe)))
+
+
+if __name__ == "__main__":
+    main()

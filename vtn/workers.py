@@ -1,0 +1,189 @@
+"""Several processes that serve one port, and the one that keeps them running.
+
+The kernel gives each new connection to one of them (SO_REUSEPORT). They are started with the settings on their standard
+input, which stays open: when it closes, the supervisor is gone, and so do they.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import pickle  # what is read was written by our own parent process
+import signal
+import socket
+import struct
+import sys
+from collections.abc import Sequence
+from contextlib import suppress
+from typing import BinaryIO, Final
+
+import structlog
+
+from vtn.app import VtnServer, build
+from vtn.errors import WorkerFailed
+from vtn.settings import Settings
+from vtn.sockets import bound
+
+_log = structlog.get_logger(__name__)
+
+_READY: Final = b"ready\n"
+_START_S: Final = 60.0
+_STOP_S: Final = 10.0
+_SHORT_LIFE_S: Final = 10.0
+_LONGEST_PAUSE_S: Final = 10.0
+_LENGTH: Final = struct.Struct("!I")
+
+
+class Supervisor:
+    """A VTN of several processes. ``command`` starts one, which calls ``serve``; one that dies is replaced."""
+
+    def __init__(self, settings: Settings, *, command: Sequence[str]) -> None:
+        self._settings = settings
+        self._command = command
+        self._place: socket.socket | None = None
+        self._processes: dict[int, asyncio.subprocess.Process] = {}
+        self._keepers: list[asyncio.Task[None]] = []
+        self.base_url = ""
+
+    @property
+    def pids(self) -> list[int]:
+        """The processes that serve at present."""
+        return [process.pid for process in self._processes.values() if process.returncode is None]
+
+    async def run(self) -> None:
+        """Serve until cancelled."""
+        await self.start()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            await self.stop()
+
+    async def start(self) -> None:
+        """Prepare the database once, take the port and start all workers; returns when all serve.
+
+        Raises a StartFailed and leaves nothing running when it cannot.
+        """
+        try:
+            await self._start()
+        except BaseException:
+            await self.stop()
+            raise
+        _log.info("VTN started", base_url=self.base_url, workers=self._settings.workers)
+
+    async def stop(self) -> None:
+        """End all workers: they finish the requests under way; those that do not end in time are killed."""
+        for keeper in self._keepers:
+            keeper.cancel()
+        await asyncio.gather(*self._keepers, return_exceptions=True)
+        self._keepers.clear()
+        await asyncio.gather(*(_end(process) for process in self._processes.values()))
+        self._processes.clear()
+        if self._place is not None:
+            self._place.close()
+            self._place = None
+
+    async def _start(self) -> None:
+        settings = self._settings
+        if settings.port:
+            bound(settings.host, settings.port).close()  # sharing a port never fails, so somebody else's is seen here
+        self._place = bound(settings.host, settings.port, shared=True)
+        port = self._place.getsockname()[1]
+        server = build(settings.model_copy(update={"port": port}))
+        try:
+            await server.prepare()
+        finally:
+            await server.stop()
+        self.base_url = server.base_url
+        database = settings.database.model_copy(update={"migrate": False})
+        self._settings = settings.model_copy(update={"port": port, "database": database})
+        await asyncio.gather(*(self._launch(number) for number in range(settings.workers)))
+        self._keepers = [asyncio.create_task(self._keep(number)) for number in range(settings.workers)]
+
+    async def _launch(self, number: int) -> None:
+        process = await asyncio.create_subprocess_exec(
+            *self._command,
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            start_new_session=True,  # an interrupt at the terminal is for us, and we tell them
+        )
+        self._processes[number] = process
+        if process.stdin is None or process.stdout is None:
+            raise WorkerFailed("a worker has no pipes")
+        told = pickle.dumps(self._settings)
+        process.stdin.write(_LENGTH.pack(len(told)) + told)
+        try:
+            async with asyncio.timeout(_START_S):
+                with suppress(ConnectionError):
+                    await process.stdin.drain()
+                line = await process.stdout.readline()
+        except TimeoutError:
+            line = b""
+        if line != _READY:
+            await _end(process)
+            raise WorkerFailed("a worker cannot start; its log says why")
+
+    async def _keep(self, number: int) -> None:
+        loop = asyncio.get_running_loop()
+        pause = 0.0
+        since = loop.time()
+        while True:
+            code = await self._processes[number].wait()
+            pause = 0.0 if loop.time() - since > _SHORT_LIFE_S else min(_LONGEST_PAUSE_S, 2 * pause + 0.1)
+            _log.error("a worker ended and is replaced", worker=number, code=code, pause_s=pause)
+            await asyncio.sleep(pause)
+            since = loop.time()
+            try:
+                await self._launch(number)
+            except WorkerFailed as error:
+                _log.error("a worker cannot be replaced yet", worker=number, error=str(error))
+
+
+async def _end(process: asyncio.subprocess.Process) -> None:
+    if process.returncode is not None:
+        return
+    with suppress(ProcessLookupError):
+        process.terminate()
+    try:
+        async with asyncio.timeout(_STOP_S):
+            await process.wait()
+    except TimeoutError:
+        with suppress(ProcessLookupError):
+            process.kill()
+        await process.wait()
+
+
+async def serve(pipe: BinaryIO, *, settings: Settings) -> None:
+    """What a worker does: serve until it is told to end, or ``pipe`` (from its supervisor) closes."""
+    loop = asyncio.get_running_loop()
+    over = asyncio.Event()
+    loop.add_signal_handler(signal.SIGTERM, over.set)
+    reader = asyncio.StreamReader()
+    transport, _ = await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), pipe)
+    orphaned = asyncio.create_task(reader.read())
+    orphaned.add_done_callback(lambda _: over.set())
+    server = VtnServer(settings, shared_port=True)
+    try:
+        await server.start()
+        sys.stdout.buffer.write(_READY)
+        sys.stdout.buffer.flush()
+        await over.wait()
+    finally:
+        await server.stop()
+        orphaned.cancel()
+        transport.close()
+
+
+def read_settings(pipe: BinaryIO) -> Settings:
+    """The settings that the supervisor sends first."""
+    (length,) = _LENGTH.unpack(_exactly(_LENGTH.size, pipe))
+    settings: Settings = pickle.loads(_exactly(length, pipe))  # noqa: S301 (from our own parent process)
+    return settings
+
+
+def _exactly(count: int, pipe: BinaryIO) -> bytes:
+    found = b""
+    while len(found) < count:
+        part = pipe.read(count - len(found))
+        if not part:
+            raise WorkerFailed("the supervisor is gone")
+        found += part
+    return found
