@@ -17,12 +17,14 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
 
 import jwt
 from oadr_conformance import ALL, Credential, Outcome, Run, Subject, profile_of, run, select
 from oadr_conformance.reports import html_page, show
+from receiver import receiver
 from rich.console import Console
 
 from tests.support.net import free_port
@@ -52,7 +54,12 @@ events_follow_program = {{events_follow_program}}
 
 [reports]
 bl_may_delete = {{bl_may_delete}}
+
+[webhook]
+allowed = ["127.0.0.1"]
+ca_file = "{{ca_file}}"
 """
+_SCOPES = ("read_all", "read_targets", "read_ven_objects", "write_reports", "write_subscriptions", "write_vens")
 _USUAL = {
     "auth.invalid_token_status": "401",
     "privacy.implicit_ven_id_target": "true",
@@ -72,9 +79,9 @@ def _oadr(*arguments: str) -> list[str]:
     return [sys.executable, "-m", "oadr", *arguments]
 
 
-def _client(client_id: str, role: str, config: Path) -> Credential:
+def _client(client_id: str, role: str, config: Path, *options: str) -> Credential:
     done = subprocess.run(
-        _oadr("vtn", "client", "add", client_id, "--role", role, "--config", str(config), "--json"),
+        _oadr("vtn", "client", "add", client_id, "--role", role, "--config", str(config), "--json", *options),
         capture_output=True,
         text=True,
         check=False,
@@ -90,12 +97,23 @@ def vtn(
     database_url: str, directory: Path, *arguments: str, switches: Mapping[str, str] = MappingProxyType({})
 ) -> Iterator[Subject]:
     """A running VTN and what the suite must know of it; `arguments` go to `oadr vtn run`."""
-    chosen = _USUAL | dict(switches)
-    config = directory / "vtn.toml"
-    values = {switch.partition(".")[2]: value for switch, value in chosen.items()}
-    config.write_text(_SETTINGS.format(database_url=database_url, **values), encoding="utf-8")
-    roles = ("BL", "VEN", "VEN", "VEN")
-    clients = [_client(f"conformance-{number}", role, config) for number, role in enumerate(roles)]
+    with receiver(directory) as (callback_url, ca_file):
+        values = {switch.partition(".")[2]: value for switch, value in (_USUAL | dict(switches)).items()}
+        config = directory / "vtn.toml"
+        config.write_text(_SETTINGS.format(database_url=database_url, ca_file=ca_file, **values), encoding="utf-8")
+        with _started(config, directory, arguments) as subject:
+            profile = profile_of("default", [f"{switch}={value}" for switch, value in switches.items()])
+            yield replace(subject, callback_url=callback_url, profile=profile)
+
+
+@contextmanager
+def _started(config: Path, directory: Path, arguments: tuple[str, ...]) -> Iterator[Subject]:
+    clients = [
+        _client("conformance-bl", "BL", config),
+        _client("conformance-ven", "VEN", config),
+        _client("conformance-ven2", "VEN", config),
+        _client("conformance-ven3", "VEN", config, *(f"--scope={scope}" for scope in _SCOPES)),
+    ]
     port = free_port()
     origin = f"http://127.0.0.1:{port}"
     process = ServerProcess(
@@ -112,7 +130,6 @@ def vtn(
             ven2=clients[2],
             stranger=clients[3],
             expired_token=_expired(f"{origin}/openadr3/3.1.0/auth/token", clients[0]),
-            profile=profile_of("default", ["webhook.verify_echo=false", *(f"{k}={v}" for k, v in switches.items())]),
             product="OpenADR Fleet",
         )
     finally:

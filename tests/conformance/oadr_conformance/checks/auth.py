@@ -227,6 +227,18 @@ async def reading_scopes_write_nothing(t: Probe, kind: Kind) -> None:
     (await t.scoped(client, scope).post(kind.path, body)).expect(403)
 
 
+@area.check("AUTH-039 AUTH-010 V301-036", needs="ven2 secret")
+async def scopes_make_no_role(t: Probe) -> None:
+    """Scopes open operations, the role decides what is seen: a VEN with a token for read_all sees as a VEN."""
+    reader = t.scoped(t.stranger, "read_all")
+    hidden, event = await t.event(targets=[t.name("target")]), await t.event()
+    (await reader.get(f"/events/{event['id']}")).expect(200)
+    (await reader.get(f"/events/{hidden['id']}")).expect(404)
+    answer = await reader.get("/events", {"programID": hidden["programID"]})
+    answer.same("the search", answer.expect(200).json(), [])
+    (await reader.get("/notifiers/mqtt/topics/events")).expect(403)
+
+
 @area.check("AUTH-018 AUTH-019 COMPAT-001", section="Definition: Token endpoint discovery")
 async def token_endpoint_discovery(t: Probe) -> None:
     """GET /auth/server names the token endpoint as an absolute URL, https where the API is https."""

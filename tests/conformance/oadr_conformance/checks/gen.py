@@ -368,6 +368,18 @@ async def dates(t: Probe, kind: Kind) -> None:
             answer.true(good, f"{name} like 2030-01-01T00:00:00.000Z", obj.get(name))
 
 
+@area.check("GEN-020", needs="callback", section="Definition: Additional guidelines for webhooks")
+async def writes_do_not_wait(t: Probe) -> None:
+    """A write is answered when it is stored: a webhook that never answers neither fails nor delays it."""
+    program = await t.program()
+    entry = bodies.operation(t.callback_url, operations=["CREATE", "UPDATE", "DELETE"])
+    await t.subscription(t.bl, objectOperations=[entry])
+    for _ in range(5):
+        answer = await t.bl.post("/events", bodies.event(program["id"]))
+        answer.expect(201)
+        answer.true(answer.exchange.seconds < 2, "an answer within 2 s", f"{answer.exchange.seconds:.1f} s")
+
+
 @area.check("GEN-021", section="Definition: API Gateway")
 async def sustained_load(t: Probe) -> None:
     """2000 requests one after another and 200 at once are all answered: no connection is reset."""

@@ -149,10 +149,3 @@ async def of_a_program(t: Probe) -> None:
     await t.report(t.ven)
     answer = await t.bl.get("/reports", {"programID": program["id"]})
     answer.same("the ids", sorted(answer.expect(200).ids()), sorted(report["id"] for report in wanted))
-
-
-@area.check("CONF-005", needs="ven")
-async def owner_deletes(t: Probe) -> None:
-    """A VEN deletes its own report."""
-    report = await t.report(t.ven)
-    (await t.ven.delete(f"/reports/{report['id']}")).expect(200)

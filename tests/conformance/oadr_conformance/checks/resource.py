@@ -209,7 +209,7 @@ async def ven_of_the_caller(t: Probe) -> None:
     answer.has(venID=ven["id"])
 
 
-@area.check("COMPAT-029", needs="ven")
+@area.check("RES-017 COMPAT-029", needs="ven")
 async def form_is_inferred(t: Probe) -> None:
     """Without objectType the role of the caller says which form of a resource is meant."""
     ven = await t.enrol(t.ven)

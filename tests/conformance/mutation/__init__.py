@@ -1,0 +1,1 @@
+"""Proves that every check can fail: the suite runs through a proxy that breaks a VTN in one named way at a time."""

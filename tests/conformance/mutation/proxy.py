@@ -1,0 +1,202 @@
+"""A reverse proxy that is transparent, until it is told to break something."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+from urllib.parse import parse_qsl, urlencode
+
+import aiohttp
+from aiohttp import web
+from multidict import CIMultiDict
+from yarl import URL
+
+_HOP_BY_HOP = {"connection", "transfer-encoding", "content-length", "keep-alive", "date", "upgrade", "te"}
+COLLECTIONS = ("programs", "events", "reports", "subscriptions", "vens", "resources")
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A request on its way to the VTN."""
+
+    method: str
+    path: str
+    query: tuple[tuple[str, str], ...]
+    headers: CIMultiDict[str]
+    body: bytes
+    prefix: str
+
+    @property
+    def below(self) -> str:
+        """The path below the API prefix."""
+        return self.path.removeprefix(self.prefix)
+
+    @property
+    def collection(self) -> str:
+        """`events` for /events and /events/{id}; empty elsewhere."""
+        first = self.below.strip("/").partition("/")[0]
+        return first if first in COLLECTIONS else ""
+
+    @property
+    def single(self) -> bool:
+        """Whether the path names one object."""
+        return bool(self.collection) and self.below.strip("/").count("/") == 1
+
+    def json(self) -> Any:
+        """The body as JSON, None when it is not."""
+        try:
+            return json.loads(self.body)
+        except ValueError:
+            return None
+
+    def given(self, name: str) -> list[str]:
+        """The values of a query parameter."""
+        return [value for key, value in self.query if key == name]
+
+    def without(self, *names: str) -> Asked:
+        """The request without these query parameters."""
+        return replace(self, query=tuple(pair for pair in self.query if pair[0] not in names))
+
+    def with_headers(self, **headers: str | None) -> Asked:
+        """The request with headers replaced, or taken out where None; `_` stands for `-`."""
+        changed = CIMultiDict(self.headers)
+        for name, value in headers.items():
+            changed.popall(name.replace("_", "-"), None)
+            if value is not None:
+                changed[name.replace("_", "-")] = value
+        return replace(self, headers=changed)
+
+    def by(self, token: str) -> Asked:
+        """The request as somebody else sends it."""
+        return self.with_headers(Authorization=f"Bearer {token}")
+
+    @property
+    def client_id(self) -> str:
+        """Whose token it carries; empty when it carries none that can be read."""
+        parts = self.headers.get("Authorization", "").rpartition(" ")[2].split(".")
+        if len(parts) != 3:
+            return ""
+        try:
+            claims = json.loads(base64.urlsafe_b64decode(parts[1] + "=" * (-len(parts[1]) % 4)))
+        except ValueError:
+            return ""
+        return str(claims.get("client_id", ""))
+
+
+@dataclass
+class Told:
+    """An answer on its way back."""
+
+    status: int
+    headers: CIMultiDict[str] = field(default_factory=CIMultiDict)
+    body: bytes = b""
+
+    def json(self) -> Any:
+        """The body as JSON, None when it is not."""
+        try:
+            return json.loads(self.body)
+        except ValueError:
+            return None
+
+    def with_json(self, value: Any, status: int | None = None) -> Told:
+        """The answer with another body."""
+        headers = CIMultiDict(self.headers)
+        headers.popall("Content-Encoding", None)
+        headers["Content-Type"] = "application/json"
+        return Told(status or self.status, headers, json.dumps(value, ensure_ascii=False).encode())
+
+    def with_header(self, name: str, value: str | None) -> Told:
+        """The answer with one header replaced, or taken out where None."""
+        headers = CIMultiDict(self.headers)
+        headers.popall(name, None)
+        if value is not None:
+            headers[name] = value
+        return Told(self.status, headers, self.body)
+
+
+@dataclass(frozen=True)
+class Upstream:
+    """The VTN behind the proxy, and valid tokens for it by client id."""
+
+    send: Callable[[Asked], Awaitable[Told]]
+    tokens: Mapping[str, str]
+    bl: str
+    """Client id of business logic."""
+
+    def as_bl(self, asked: Asked) -> Asked:
+        """The request as business logic sends it."""
+        return asked.by(self.tokens[self.bl])
+
+
+Handler = Callable[[Asked, Upstream], Awaitable[Told]]
+
+
+class Proxy:
+    """Listens on 127.0.0.1 and passes everything on; `handler`, if set, has its way with what checks send."""
+
+    def __init__(self, upstream: str, prefix: str) -> None:
+        self.handler: Handler | None = None
+        self.tokens: dict[str, str] = {}
+        self.bl = ""
+        self._upstream = upstream
+        self._prefix = prefix
+        self._client: aiohttp.ClientSession | None = None
+        self._runner: web.AppRunner | None = None
+
+    async def start(self, port: int) -> None:
+        """Listen."""
+        self._client = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(limit=300),
+            auto_decompress=False,
+            cookie_jar=aiohttp.DummyCookieJar(),
+            skip_auto_headers=("Accept", "Accept-Encoding", "User-Agent", "Content-Type"),
+        )
+        app = web.Application(client_max_size=64 * 1024 * 1024)
+        app.router.add_route("*", "/{path:.*}", self._serve)
+        self._runner = web.AppRunner(app, access_log=None)
+        await self._runner.setup()
+        await web.TCPSite(self._runner, "127.0.0.1", port, backlog=1024).start()
+
+    async def stop(self) -> None:
+        """Close everything."""
+        if self._runner is not None:
+            await self._runner.cleanup()
+        if self._client is not None:
+            await self._client.close()
+
+    async def forward(self, asked: Asked) -> Told:
+        """Pass a request on, as it is."""
+        if self._client is None:
+            raise RuntimeError("the proxy is not started")
+        url = self._upstream + asked.path + (f"?{urlencode(asked.query)}" if asked.query else "")
+        async with self._client.request(
+            asked.method,
+            URL(url, encoded=True),
+            headers=asked.headers,
+            data=asked.body or None,
+            allow_redirects=False,
+        ) as response:
+            headers = CIMultiDict(pair for pair in response.headers.items() if pair[0].lower() not in _HOP_BY_HOP)
+            return Told(response.status, headers, await response.read())
+
+    async def _serve(self, request: web.Request) -> web.StreamResponse:
+        path, _, query = request.raw_path.partition("?")
+        asked = Asked(
+            request.method,
+            path,
+            tuple(parse_qsl(query, keep_blank_values=True)),
+            CIMultiDict(pair for pair in request.headers.items() if pair[0].lower() not in _HOP_BY_HOP),
+            await request.read(),
+            self._prefix,
+        )
+        step = asked.headers.get("X-Request-Id", "").partition(".")[2].partition(".")[0]
+        if self.handler is not None and step == "check":
+            told = await self.handler(asked, Upstream(self.forward, self.tokens, self.bl))
+        else:
+            told = await self.forward(asked)
+        if told.status == 0 and request.transport is not None:
+            request.transport.abort()
+        return web.Response(status=told.status or 500, headers=told.headers, body=told.body)
