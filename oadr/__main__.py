@@ -1,35 +1,56 @@
-"""The ``oadr`` command: parses, loads settings, calls a room, prints. One module per noun."""
+"""The ``oadr`` command: parses, loads settings, calls a room, prints. One module per noun.
+
+A command's module is imported when the command is used: a device need not carry the server's libraries, and a worker
+not the memory of commands that nobody calls.
+"""
 
 from __future__ import annotations
 
-from importlib import metadata
-from typing import Annotated, Literal
+from importlib import import_module, metadata
+from typing import Annotated, Any, Final, Literal
 
 import typer
+from typer.core import TyperGroup
+from typer.main import get_command
 
-from oadr import bridge, cert, conformance, event, logs, program, report, ven, vens, vtn
-from oadr.demo.command import demo
+from oadr import logs
+
+_MODULES: Final = {
+    "demo": "oadr.demo.command",
+    "vtn": "oadr.vtn",
+    "ven": "oadr.ven",
+    "bridge": "oadr.bridge",
+    "program": "oadr.program",
+    "event": "oadr.event",
+    "report": "oadr.report",
+    "vens": "oadr.vens",
+    "cert": "oadr.cert",
+    "conformance": "oadr.conformance",
+}
+
+
+class _Commands(TyperGroup):
+    """Finds commands in the modules above; each has a typer application called ``app``."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        return list(_MODULES)
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        if cmd_name not in _MODULES:
+            return None
+        command = get_command(import_module(_MODULES[cmd_name]).app)
+        command.name = cmd_name
+        return command
+
 
 app = typer.Typer(
     name="oadr",
+    cls=_Commands,
     help="OpenADR 3 server (VTN), devices (VEN) and a bridge for legacy MQTT panels.",
     no_args_is_help=True,
     context_settings={"help_option_names": ["-h", "--help"]},
     pretty_exceptions_enable=False,
 )
-for name, module in {
-    "vtn": vtn,
-    "ven": ven,
-    "bridge": bridge,
-    "program": program,
-    "event": event,
-    "report": report,
-    "vens": vens,
-    "cert": cert,
-    "conformance": conformance,
-}.items():
-    app.add_typer(module.app, name=name)
-app.command()(demo)
 
 
 def _version(asked: bool) -> None:

@@ -17,7 +17,9 @@ if TYPE_CHECKING:
 
 PREFIX = "OADR_BRIDGE_"
 
-app = typer.Typer(help="Bridge between a VTN and legacy panels on an MQTT broker.", no_args_is_help=True)
+app = typer.Typer(
+    add_completion=False, help="Bridge between a VTN and legacy panels on an MQTT broker.", no_args_is_help=True
+)
 
 
 @app.command()

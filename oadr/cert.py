@@ -16,7 +16,9 @@ if TYPE_CHECKING:
     from certs import Description, Pair
 
 app = typer.Typer(
-    help="Make a certificate authority, issue certificates from it, and inspect any.", no_args_is_help=True
+    add_completion=False,
+    help="Make a certificate authority, issue certificates from it, and inspect any.",
+    no_args_is_help=True,
 )
 issue = typer.Typer(help="Issue a certificate for a server or a client.", no_args_is_help=True)
 app.add_typer(issue, name="issue")

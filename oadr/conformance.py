@@ -32,7 +32,7 @@ from rich.progress import Progress, TextColumn
 from oadr.errors import Exit, Failure, reporting
 from oadr.output import JsonOption, show_json, show_rows, wants_json
 
-app = typer.Typer(help="Examine any OpenADR 3.1 VTN over HTTP.", no_args_is_help=True)
+app = typer.Typer(add_completion=False, help="Examine any OpenADR 3.1 VTN over HTTP.", no_args_is_help=True)
 
 _CREDENTIAL = "ID:SECRET, a bearer token, or @FILE with either"
 _COLUMNS = {"key": "Check", "level": "Level", "needs": "Needs", "sentence": "Sentence"}

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from oadr.status import EventStatus
     from ven.client import VtnClient
 
-app = typer.Typer(help="Issue events, list them, see what became of them.", no_args_is_help=True)
+app = typer.Typer(add_completion=False, help="Issue events, list them, see what became of them.", no_args_is_help=True)
 
 _DEFAULT_PROGRAM = "demand-response"
 

@@ -10,7 +10,7 @@ from oadr.business_logic import BusinessLogic, act, with_connection
 from oadr.output import JsonOption, plain, show_one, show_rows
 from openadr_profiles.v31 import ProgramRequest
 
-app = typer.Typer(help="List and make programs.", no_args_is_help=True)
+app = typer.Typer(add_completion=False, help="List and make programs.", no_args_is_help=True)
 
 _COLUMNS = {"id": "Program", "programName": "Name", "targets": "Targets", "createdDateTime": "Created"}
 

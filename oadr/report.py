@@ -10,7 +10,7 @@ from oadr.business_logic import BusinessLogic, act, with_connection
 from oadr.output import JsonOption, plain, show_rows
 from openadr_profiles.v31 import Report
 
-app = typer.Typer(help="List reports.", no_args_is_help=True)
+app = typer.Typer(add_completion=False, help="List reports.", no_args_is_help=True)
 
 _COLUMNS = {
     "id": "Report",
@@ -21,6 +21,11 @@ _COLUMNS = {
     "says": "Says",
     "resourceNames": "Resources",
 }
+
+
+@app.callback()
+def _report() -> None:
+    """Keep `list` a command of its own while it is the only one."""
 
 
 @app.command(name="list")

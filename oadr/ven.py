@@ -13,7 +13,9 @@ from oadr.running import run_until_stopped
 
 PREFIX = "OADR_VEN_"
 
-app = typer.Typer(help="A device: takes part in events, switches its circuits, reports.", no_args_is_help=True)
+app = typer.Typer(
+    add_completion=False, help="A device: takes part in events, switches its circuits, reports.", no_args_is_help=True
+)
 
 
 @app.callback()

@@ -13,7 +13,7 @@ from openadr_profiles.v31 import BlVenRequest, Ven
 if TYPE_CHECKING:
     from ven.client import VtnClient
 
-app = typer.Typer(help="List VENs, and grant them targets.", no_args_is_help=True)
+app = typer.Typer(add_completion=False, help="List VENs, and grant them targets.", no_args_is_help=True)
 
 _COLUMNS = {"id": "ven", "venName": "Name", "clientID": "Client", "targets": "Targets", "resourceNames": "Resources"}
 

@@ -27,7 +27,9 @@ T = TypeVar("T")
 
 PREFIX = "OADR_VTN_"
 
-app = typer.Typer(help="The OpenADR 3 server: run it, and say who may use it.", no_args_is_help=True)
+app = typer.Typer(
+    add_completion=False, help="The OpenADR 3 server: run it, and say who may use it.", no_args_is_help=True
+)
 client_app = typer.Typer(help="Clients: who may get tokens, and for what.", no_args_is_help=True)
 key_app = typer.Typer(help="The key that signs tokens.", no_args_is_help=True)
 app.add_typer(client_app, name="client")

@@ -27,10 +27,13 @@ if TYPE_CHECKING:
     from oadr.demo.fleet import Fleet
     from oadr.demo.story import Scene
 
+app = typer.Typer(add_completion=False)
+
 _LEAST_S = 15
 _LAST_LINES = 20
 
 
+@app.command()
 def demo(
     *,
     speed: Annotated[float, typer.Option(min=1, max=600, help="How many seconds pass in one.")] = 60,
