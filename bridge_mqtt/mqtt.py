@@ -93,6 +93,7 @@ class Link:
     async def run(self) -> None:
         """Hand over messages until cancelled; after a lost connection, connect again with back-off."""
         while True:
+            stop_if_cancelled()
             try:
                 if self._client is None:
                     await self._reconnect()
@@ -119,6 +120,7 @@ class Link:
     async def _reconnect(self) -> None:
         delay = self._settings.reconnect_least_s
         while True:
+            stop_if_cancelled()
             try:
                 await self._connect()
             except BrokerError as error:
@@ -179,6 +181,7 @@ class Link:
             )
             for message in batch:
                 client.acknowledge(message)
+            stop_if_cancelled()
 
 
 class _Arrivals(asyncio.Queue[aiomqtt.Message]):
@@ -252,6 +255,17 @@ class NamedContext(ssl.SSLContext):
         """Close the socket whose handshake failed; paho forgets it."""
         if self._last is not None:
             self._last.close()
+
+
+def stop_if_cancelled() -> None:
+    """Raise CancelledError if this task was cancelled and has not noticed.
+
+    aiomqtt waits with ``asyncio.wait_for``, which in Python 3.11 loses a cancellation that comes together with the
+    awaited result; a loop around it would then never end.
+    """
+    task = asyncio.current_task()
+    if task is not None and task.cancelling():
+        raise asyncio.CancelledError
 
 
 def tls_context(settings: Broker) -> NamedContext:

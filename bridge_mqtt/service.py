@@ -66,7 +66,6 @@ class Bridge:
         self._clock = clock or SystemClock()
         self._sleep = sleep
         self._stack = AsyncExitStack()
-        self._lock = asyncio.Lock()
         self._due = asyncio.Event()
         self._report_due = asyncio.Event()
         self._nudge: asyncio.TimerHandle | None = None
@@ -147,7 +146,7 @@ class Bridge:
 
     @asynccontextmanager
     async def _turn(self) -> AsyncIterator[AsyncConnection]:
-        async with self._lock, self._store.transaction() as connection:
+        async with self._store.transaction() as connection:
             yield connection
         self.health.store = None
 

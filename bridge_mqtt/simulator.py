@@ -20,7 +20,7 @@ from typing import Any, Final
 import aiomqtt
 import structlog
 
-from bridge_mqtt.mqtt import tls_context
+from bridge_mqtt.mqtt import stop_if_cancelled, tls_context
 from bridge_mqtt.settings import Broker
 from openadr_profiles.panel import Dialect, ack_topic, command_topic
 from openadr_profiles.panel.circuits import FLAT_CIRCUITS, FLAT_SHARES, PANEL_VOLTAGE
@@ -419,6 +419,7 @@ class SimulatedPanel:
         least, most = _RECONNECT_S
         delay = least
         while True:
+            stop_if_cancelled()
             await self._may_connect.wait()
             self._cut.clear()
             try:
@@ -462,6 +463,7 @@ class SimulatedPanel:
     async def _measure(self, client: aiomqtt.Client) -> None:
         while True:
             await self.measure_now(client)
+            stop_if_cancelled()
             await self._clock.sleep(self._interval_s)
 
     async def _obey(self, client: aiomqtt.Client) -> None:
@@ -470,6 +472,7 @@ class SimulatedPanel:
             self.heard = [*self.heard[-999:], payload]
             for answer in self._answers(payload):
                 await client.publish(ack_topic(self.model.ven_id), answer, qos=1)
+            stop_if_cancelled()
 
     def _answers(self, payload: bytes) -> list[bytes]:
         """What goes back for a command, spoiled as the faults say."""

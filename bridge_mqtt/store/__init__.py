@@ -5,6 +5,7 @@ Every statement runs in a connection of ``Store.transaction()``, so that what be
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -21,6 +22,7 @@ class Store:
 
     def __init__(self, engine: AsyncEngine) -> None:
         self._engine = engine
+        self._writing = asyncio.Lock()
 
     @staticmethod
     async def open(url: str) -> Store:
@@ -39,8 +41,8 @@ class Store:
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[AsyncConnection]:
-        """All or nothing; raises StoreUnavailable if the database cannot do it."""
-        async with transaction(self._engine) as connection:
+        """All or nothing, one after the other; raises StoreUnavailable if the database cannot do it."""
+        async with self._writing, transaction(self._engine) as connection:
             yield connection
 
     @asynccontextmanager

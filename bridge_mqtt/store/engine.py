@@ -22,6 +22,7 @@ from bridge_mqtt.errors import StoreTooNew, StoreUnavailable
 VERSION_TABLE = "bridge_alembic_version"
 _LOCK_KEY = 0x6F616472_62726467  # "oadrbrdg": one migration at a time per database
 _BUSY_TIMEOUT_MS = 5_000
+_WRITES = "bridge_writes"
 
 
 def open_engine(url: str) -> AsyncEngine:
@@ -33,6 +34,7 @@ def open_engine(url: str) -> AsyncEngine:
                 Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
             engine = create_async_engine(parsed)
             event.listen(engine.sync_engine, "connect", _prepare_sqlite)
+            event.listen(engine.sync_engine, "begin", _begin_sqlite)
         else:
             engine = create_async_engine(parsed, pool_pre_ping=True, pool_size=5, max_overflow=5)
     except (ArgumentError, NoSuchModuleError, ModuleNotFoundError, OSError) as error:
@@ -41,28 +43,26 @@ def open_engine(url: str) -> AsyncEngine:
 
 
 def _prepare_sqlite(connection: Any, _record: object) -> None:
+    connection.isolation_level = None  # the driver would begin transactions at moments of its own
     cursor = connection.cursor()
     for pragma in ("journal_mode=WAL", "synchronous=FULL", f"busy_timeout={_BUSY_TIMEOUT_MS}"):
         cursor.execute(f"PRAGMA {pragma}")
     cursor.close()
 
 
+def _begin_sqlite(connection: Connection) -> None:
+    """A transaction that will write takes the lock at once: to take it later fails if somebody else has written."""
+    writes = connection.get_execution_options().get(_WRITES, False)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+
 async def migrate(engine: AsyncEngine) -> None:
     """Bring the schema to this version, one process at a time; raises StoreTooNew or StoreUnavailable."""
     with driver_errors(engine):
-        async with engine.connect() as connection:
+        async with engine.execution_options(**{_WRITES: True}).begin() as connection:
             if engine.dialect.name == "postgresql":
-                await connection.execute(text(f"SELECT pg_advisory_lock({_LOCK_KEY})"))
-                await connection.commit()
-            else:
-                await connection.execute(text("BEGIN IMMEDIATE"))
-            try:
-                await connection.run_sync(_upgrade)
-                await connection.commit()
-            finally:
-                if engine.dialect.name == "postgresql":
-                    await connection.execute(text(f"SELECT pg_advisory_unlock({_LOCK_KEY})"))
-                    await connection.commit()
+                await connection.execute(text(f"SELECT pg_advisory_xact_lock({_LOCK_KEY})"))
+            await connection.run_sync(_upgrade)
 
 
 def _upgrade(connection: Connection) -> None:
@@ -85,7 +85,7 @@ def _upgrade(connection: Connection) -> None:
 async def transaction(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
     """A transaction; whatever the driver raises becomes StoreUnavailable, and nothing is stored."""
     with driver_errors(engine):
-        async with engine.begin() as connection:
+        async with engine.execution_options(**{_WRITES: True}).begin() as connection:
             yield connection
 
 

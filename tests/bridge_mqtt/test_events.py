@@ -2,10 +2,10 @@
 
 import json
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
-from openadr_profiles.v31 import Event
 from tests.bridge_mqtt.conftest import ENVELOPE, World, an_event
 
 
@@ -113,23 +113,23 @@ async def test_of_two_events_a_panel_follows_the_more_important_one(sqlite_world
 
 
 @pytest.mark.parametrize(
-    ("event", "states", "reason"),
+    ("members", "states", "reason"),
     [
         (
-            an_event(payload_type="SIMPLE", values=(7,)),
+            {"payload_type": "SIMPLE", "values": (7,)},
             ["failed"],
             "SIMPLE in interval 0: 7 is not a level from 0 to 3",
         ),
-        (an_event(targets=("nobody",), length_s=1), ["missed"], "no panel took part"),
+        ({"targets": ("nobody",), "length_s": 1}, ["missed"], "no panel took part"),
     ],
 )
 async def test_an_event_that_cannot_be_carried_out_says_why(
-    sqlite_world: World, event: Event, states: list[str], reason: str
+    sqlite_world: World, members: dict[str, Any], states: list[str], reason: str
 ) -> None:
     """Section 13: failed and missed are states of their own, with the reason."""
     await sqlite_world.add_panel("panel-1")
     await sqlite_world.start()
-    await sqlite_world.post(event)
+    await sqlite_world.post(an_event(**members))
 
     done = await sqlite_world.until("/api/events/evt-1", lambda e: e["isFinal"])
     assert ([step["state"] for step in done["history"]], done["reason"]) == (states, reason)

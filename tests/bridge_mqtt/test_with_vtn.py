@@ -1,0 +1,227 @@
+"""The bridge as a client of a real VTN, on a clock that runs 30 times as fast, as in the demo."""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from datetime import timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bridge_mqtt.service import Bridge
+from bridge_mqtt.settings import Broker, Settings
+from bridge_mqtt.simulator import SimulatedPanel, simulated_panel
+from openadr_profiles.panel import Dialect
+from openadr_profiles.v31 import (
+    AGGREGATED_REPORT,
+    BlVenRequest,
+    Duration,
+    Event,
+    EventPayloadDescriptor,
+    EventRequest,
+    Interval,
+    IntervalPeriod,
+    ProgramRequest,
+    Report,
+    ReportDescriptor,
+    Start,
+    ValuesMap,
+)
+from tests.support.mosquitto import Mosquitto
+from tests.support.waiting import wait_until
+from ven.client import VtnClient
+from ven.clock import ScaledClock
+from ven.errors import Unauthorized
+from ven.report_shapes import read_opts, read_status
+from vtn.access import Role
+from vtn.app import VtnServer, build
+from vtn.settings import Settings as VtnSettings
+
+SECRET = "correct horse battery"
+SPEED = 30
+
+
+@dataclass
+class Town:
+    """A VTN with its business logic, a broker, and one clock for all."""
+
+    clock: ScaledClock
+    vtn: VtnServer
+    operator: VtnClient
+    broker: Mosquitto
+    folder: Path
+    stack: AsyncExitStack
+    program_id: str
+
+    def settings(self, panels: Sequence[dict[str, Any]], **vtn: Any) -> Settings:
+        """A bridge for these panels."""
+        return Settings.model_validate(
+            {
+                "vtn": {"url": self.vtn.base_url, "client_id": "bridge", "client_secret": SECRET, "poll_interval_s": 5}
+                | vtn,
+                "broker": {"url": self.broker.url},
+                "database": {"url": f"sqlite:///{self.folder / 'bridge.sqlite3'}"},
+                "panels": list(panels),
+                "dispatch": {"first_contact_s": 60},
+                "api": {"port": 0},
+            }
+        )
+
+    async def panel(self, ven_id: str, dialect: Dialect, seed: int) -> SimulatedPanel:
+        """A panel on the broker."""
+        panel = simulated_panel(ven_id, dialect, Broker(url=self.broker.url), seed=seed, clock=self.clock)
+        await self._keep(panel.run())
+        return panel
+
+    async def bridge(self, settings: Settings) -> Bridge:
+        """A bridge that works."""
+        bridge = await self.stack.enter_async_context(Bridge(settings, clock=self.clock))
+        await self._keep(bridge.run())
+        return bridge
+
+    async def event(self, *values: float, start_s: float = 30, length_s: float = 60, **members: Any) -> Event:
+        """An event with one interval per value."""
+        now = self.clock.now()
+        return await self.operator.events.create(
+            EventRequest(
+                program_id=self.program_id,
+                interval_period=IntervalPeriod(
+                    start=Start.of(now + timedelta(seconds=start_s)), duration=Duration.of(timedelta(seconds=length_s))
+                ),
+                intervals=tuple(
+                    Interval(id=n, payloads=(ValuesMap(type="DISPATCH_SETPOINT_RELATIVE", values=(value,)),))
+                    for n, value in enumerate(values)
+                ),
+                payload_descriptors=(EventPayloadDescriptor(payload_type="DISPATCH_SETPOINT_RELATIVE", units="KW"),),
+                **members,
+            )
+        )
+
+    async def report(self, event: Event, name: str) -> Report | None:
+        """The bridge's report about an event by the beginning of its name."""
+        found = await self.operator.reports.search(event_id=event.id)
+        return next((each for each in found if (each.report_name or "").startswith(name)), None)
+
+    async def _keep(self, work: Any) -> None:
+        task = asyncio.create_task(work)
+
+        async def stop() -> None:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+
+        self.stack.push_async_callback(stop)
+
+
+@pytest.fixture
+async def town(tmp_path: Path, mosquitto: Mosquitto) -> AsyncIterator[Town]:
+    """A VTN that grants the bridge the group of the north."""
+    async with AsyncExitStack() as stack:
+        clock = ScaledClock(SPEED)
+        settings = VtnSettings.model_validate(
+            {
+                "port": 0,
+                "database": {"url": f"sqlite:///{tmp_path / 'vtn.sqlite3'}"},
+                "auth": {"argon2": {"time_cost": 1, "memory_kib": 8, "parallelism": 1}},
+            }
+        )
+        vtn = build(settings, now=clock.now)
+        await vtn.start()
+        stack.push_async_callback(vtn.stop)
+        await vtn.clients.add("operator", Role.BL, secret=SECRET)
+        await vtn.clients.add("bridge", Role.VEN, secret=SECRET)
+        operator = await stack.enter_async_context(
+            VtnClient(base_url=vtn.base_url, client_id="operator", client_secret=SECRET, clock=clock)
+        )
+        await operator.vens.create(
+            BlVenRequest(client_id="bridge", ven_name="mqtt-bridge", targets=("group:north", "group:south", "panel-1"))
+        )
+        program = await operator.programs.create(ProgramRequest(program_name="relief"))
+        yield Town(clock, vtn, operator, mosquitto, tmp_path, stack, program.id)
+
+
+async def test_an_event_of_the_vtn_reaches_the_panels_and_comes_back_as_reports(town: Town) -> None:
+    """The whole way: event, split, commands, acks, restore, and reports with one resource per circuit."""
+    one = await town.panel("panel-1", Dialect.FLAT, 1)
+    two = await town.panel("panel-2", Dialect.FLAT, 2)
+    older = await town.panel("panel-a", Dialect.ENVELOPE, 3)
+    names = [{"id": name, "groups": ["group:north"]} for name in ("panel-1", "panel-2", "panel-a")]
+    bridge = await town.bridge(town.settings(names))
+    event = await town.event(
+        -12,
+        -12,
+        -6,
+        targets=("group:north",),
+        report_descriptors=(
+            ReportDescriptor(payload_type="DEMAND", reading_type="MEAN", units="KW"),
+            ReportDescriptor(payload_type="DELTA_USAGE", units="KWH"),
+        ),
+    )
+
+    final = await wait_until(lambda: town.report(event, "status-"), timeout_s=20)
+    await wait_until(lambda: _is_final(town, event), timeout_s=30, what="the final status report")
+    final = await town.report(event, "status-")
+    assert final is not None
+    intervals = read_status(final.resources)
+    assert [interval.id for interval in intervals] == [0, 1, 2]
+    for interval, asked in zip(intervals, (12, 12, 6), strict=True):
+        sheds = {shed.resource_name: shed for shed in interval.sheds}
+        assert sheds[AGGREGATED_REPORT].requested_kw == asked
+        delivered = sheds[AGGREGATED_REPORT].delivered_kw
+        assert delivered is not None
+        assert abs(delivered - asked) < Decimal("2.5")
+        assert sheds["panel-1/hvac1"].delivered_kw == 0
+        assert sheds["panel-1/heater1"].final_kw is not None
+    assert (one.model.sheds, two.model.sheds) == (2, 2)  # the first two intervals ask the same: nothing is sent between
+    assert older.model.sheds == 3
+
+    opts = await town.report(event, "opt-")
+    assert opts is not None
+    assert {opt.resource_name: opt.opted_in for opt in read_opts(opts.resources)} == dict.fromkeys(
+        ("panel-1", "panel-2", "panel-a"), True
+    )
+    asked_for = await wait_until(lambda: town.report(event, "report-"), timeout_s=10)
+    assert asked_for is not None
+    assert {d.payload_type for d in asked_for.payload_descriptors or ()} == {"DEMAND", "DELTA_USAGE"}
+    by_name = {resource.resource_name: resource for resource in asked_for.resources}
+    assert len(by_name[AGGREGATED_REPORT].intervals) == 3
+    assert {"panel-1/heater1", "panel-2/heater1", "panel-a/ev1"} <= set(by_name)
+    usage = [i.payloads[1].values[0] for i in by_name[AGGREGATED_REPORT].intervals]
+    assert all(isinstance(kwh, float) and kwh < 0 for kwh in usage)
+
+    resources = {each.resource_name for each in await town.operator.resources.search()}
+    assert {"panel-1", "panel-1/hvac1", "panel-2/ev1", "panel-a/pv1"} <= resources
+    assert bridge.health.as_json()["vtn"] == "ok"
+
+
+async def _is_final(town: Town, event: Event) -> bool:
+    report = await town.report(event, "status-")
+    if report is None:
+        return False
+    last = read_status(report.resources)[-1]
+    return any(shed.resource_name == AGGREGATED_REPORT and shed.final_kw is not None for shed in last.sheds)
+
+
+async def test_an_event_is_for_the_panels_it_names_only(town: Town) -> None:
+    """Targets: a panel's id, one of its groups, or the bridge as a whole."""
+    one = await town.panel("panel-1", Dialect.FLAT, 1)
+    two = await town.panel("panel-2", Dialect.FLAT, 2)
+    await town.bridge(town.settings([{"id": "panel-1"}, {"id": "panel-2", "groups": ["group:south"]}]))
+    await town.event(-3, targets=("panel-1",), start_s=10, length_s=600)
+
+    await wait_until(lambda: one.model.sheds == 1)
+    event = await town.event(-3, targets=("group:north", "group:south"), start_s=10, length_s=600)
+    await wait_until(lambda: two.model.sheds == 1)
+
+    await town.operator.events.delete(event.id)
+    await wait_until(lambda: two.model.event_id is None)
+    assert one.model.event_id is not None
+
+
+async def test_wrong_credentials_end_the_start(town: Town) -> None:
+    """One clear error instead of a bridge that waits for ever."""
+    with pytest.raises(Unauthorized):
+        async with Bridge(town.settings([{"id": "panel-1"}], client_secret="not the secret"), clock=town.clock):
+            pass
