@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime
+from importlib import metadata
+from typing import Any
 
 import structlog
 from aiohttp import web
-from sqlalchemy import text
 
-from openadr_profiles.v31 import encode
+from vtn.api import openapi
+from vtn.api.about import About
 from vtn.api.answers import Answers
 from vtn.api.application import application
-from vtn.api.door import OpenRoute
+from vtn.api.door import OpenRoute, Route
 from vtn.api.v31 import event, program, report, resource, subscription, ven
 from vtn.auth.bearer import Bearer
 from vtn.auth.clients import Clients
@@ -25,6 +27,7 @@ from vtn.auth.keys import SigningKeys
 from vtn.auth.secrets import Secrets
 from vtn.auth.tokens import Tokens
 from vtn.errors import BadCertificate, Unavailable
+from vtn.metrics import Metrics
 from vtn.notify.callback import Callbacks, Lookup, system_lookup
 from vtn.settings import Settings, Tls
 from vtn.sockets import bound
@@ -90,6 +93,7 @@ class VtnServer:
             token_url=self._token_url,
             limit_addresses=not settings.behind_proxy,
         )
+        self._metrics = Metrics(metadata.version("openadr-fleet")) if settings.metrics else None
         self._callbacks = Callbacks(settings.webhook, lookup=lookup)
         self._runner: web.AppRunner | None = None
         self._revocations: asyncio.Task[None] | None = None
@@ -161,34 +165,47 @@ class VtnServer:
         self._revocations = asyncio.create_task(self._follow_revocations(), name="revocations")
 
     def _application(self) -> web.Application:
-        database, stamps = self._database, self._stamps
-        visibility = Visibility(database, self.settings.privacy)
+        routes, open_routes = self._routes()
+        about = About(self._database, self._metrics, self._description(routes, open_routes))
         return application(
             self.settings,
-            routes=(
-                *program.routes(ProgramStore(database, stamps, visibility)),
-                *event.routes(EventStore(database, stamps, visibility)),
-                *report.routes(ReportStore(database, stamps, visibility), self.settings.reports),
-                *ven.routes(VenStore(database, stamps)),
-                *resource.routes(ResourceStore(database, stamps)),
-                *subscription.routes(
-                    SubscriptionStore(
-                        database, stamps, visibility, max_per_client=self.settings.subscriptions.max_per_client
-                    ),
-                    self._callbacks,
-                ),
-            ),
-            open_routes=(
-                OpenRoute("GET", "/auth/server", self._endpoint.server),
-                OpenRoute("POST", "/auth/token", self._endpoint.token),
-            ),
-            origin_routes=(
-                OpenRoute("POST", "/auth/token", self._endpoint.token),
-                OpenRoute("GET", "/health", _alive),
-                OpenRoute("GET", "/ready", self._ready),
-            ),
-            answers=Answers(max_bytes=self.settings.answers_bytes, now=lambda: stamps.now),
+            routes=routes,
+            open_routes=open_routes,
+            origin_routes=(OpenRoute("POST", "/auth/token", self._endpoint.token), *about.routes()),
+            root_routes=[route for route in routes if (route.method, route.path) == ("GET", "/resources")],
+            metrics=self._metrics,
+            answers=Answers(max_bytes=self.settings.answers_bytes, now=lambda: self._stamps.now),
             reader_of=self._bearer.reader_of,
+        )
+
+    def _routes(self) -> tuple[tuple[Route, ...], tuple[OpenRoute, ...]]:
+        """What is served below the prefixes: to callers with a token, and to anybody."""
+        database, stamps, settings = self._database, self._stamps, self.settings
+        visibility = Visibility(database, settings.privacy)
+        subscriptions = SubscriptionStore(
+            database, stamps, visibility, max_per_client=settings.subscriptions.max_per_client
+        )
+        return (
+            *program.routes(ProgramStore(database, stamps, visibility)),
+            *event.routes(EventStore(database, stamps, visibility)),
+            *report.routes(ReportStore(database, stamps, visibility), settings.reports),
+            *ven.routes(VenStore(database, stamps)),
+            *resource.routes(ResourceStore(database, stamps)),
+            *subscription.routes(subscriptions, self._callbacks),
+        ), (
+            OpenRoute("GET", "/auth/server", self._endpoint.server),
+            OpenRoute("POST", "/auth/token", self._endpoint.token),
+        )
+
+    def _description(self, routes: Sequence[Route], open_routes: Sequence[OpenRoute]) -> dict[str, Any]:
+        prefix, external = self.settings.prefixes[0], self.settings.auth.external
+        elsewhere = None if external is None or self.settings.auth.gives_tokens else external.token_url
+        return openapi.description(
+            routes,
+            open_routes,
+            version=metadata.version("openadr-fleet"),
+            prefix=(self.settings.public_url or "") + prefix,
+            token_url=elsewhere or f"{self.settings.public_url or ''}{prefix}/auth/token",
         )
 
     def _token_url(self, request: web.Request) -> str:
@@ -198,12 +215,6 @@ class VtnServer:
             return external.token_url
         origin = self.settings.public_url or str(request.url.origin())
         return origin + request.path.removesuffix("/server") + "/token"
-
-    async def _ready(self, _: web.Request) -> web.Response:
-        """Whether the database answers and has our tables; 503 otherwise."""
-        if await self._database.row(text("SELECT version_num FROM alembic_version")) is None:
-            raise Unavailable("the database has no tables yet")
-        return _status("ready")
 
     async def _follow_revocations(self) -> None:
         while True:
@@ -240,15 +251,6 @@ async def migrate_database(settings: Settings) -> str:
         return database.name
     finally:
         await database.close()
-
-
-async def _alive(_: web.Request) -> web.Response:
-    return _status("alive")
-
-
-def _status(word: str) -> web.Response:
-    headers = {"Cache-Control": "no-store"}
-    return web.Response(body=encode({"status": word}), content_type="application/json", headers=headers)
 
 
 def _tls_context(tls: Tls) -> ssl.SSLContext:

@@ -233,6 +233,8 @@ class Settings(_Group):
     answers_bytes: Annotated[int, Field(ge=0)] = 32 * 1024 * 1024
     """How much memory a process spends on answers it may give again."""
     log_requests: bool = True
+    metrics: bool = True
+    """Serve ``/metrics`` in the format of Prometheus, to anybody who can reach the server."""
     database: Database = Database()
     auth: Auth = Auth()
     privacy: Privacy = Privacy()

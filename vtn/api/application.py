@@ -16,7 +16,8 @@ from vtn.access import Reader
 from vtn.api import problem
 from vtn.api.answers import Answers
 from vtn.api.door import Call, OpenRoute, Route
-from vtn.errors import Malformed
+from vtn.errors import Malformed, Unavailable
+from vtn.metrics import Metrics
 from vtn.settings import Settings
 
 _log = structlog.get_logger(__name__)
@@ -35,9 +36,11 @@ def application(
     origin_routes: Iterable[OpenRoute],
     reader_of: Callable[[web.Request], Awaitable[Reader]],
     answers: Answers,
+    root_routes: Iterable[Route] = (),
+    metrics: Metrics | None = None,
 ) -> web.Application:
-    """Everything the server answers: ``routes`` and ``open_routes`` below the prefixes, ``origin_routes`` as is."""
-    app = web.Application(client_max_size=settings.body_limit_bytes, middlewares=[_around(settings)])
+    """Everything the server answers: ``routes`` and ``open_routes`` below the prefixes, the others as they are."""
+    app = web.Application(client_max_size=settings.body_limit_bytes, middlewares=[_around(settings, metrics)])
     routes, open_routes = tuple(routes), tuple(open_routes)
     for prefix in settings.prefixes:
         base = (settings.public_url or "") + prefix
@@ -47,6 +50,8 @@ def application(
             _add(app, open_route.method, prefix + open_route.path, open_route.handler)
     for open_route in origin_routes:
         _add(app, open_route.method, open_route.path, open_route.handler)
+    for route in root_routes:
+        _add(app, route.method, route.path, _guarded(route, settings.public_url or "", reader_of, answers))
     return app
 
 
@@ -71,7 +76,7 @@ def _guarded(
     return handle
 
 
-def _around(settings: Settings) -> Middleware:
+def _around(settings: Settings, metrics: Metrics | None) -> Middleware:
     @web.middleware
     async def around(request: web.Request, handler: Handler) -> web.StreamResponse:
         started = time.perf_counter()
@@ -79,16 +84,24 @@ def _around(settings: Settings) -> Middleware:
         given = request.headers.get("X-Request-Id", "")
         request_id = given if _GIVEN_ID.fullmatch(given) else reference
         detail: str | None = None
+        if metrics is not None:
+            metrics.begin()
         try:
             response = await _tidily(request, handler)
         except Exception as error:  # the outermost edge: whatever it is, the caller gets a problem body
             refusal = problem.refusal(_readable(error), invalid_token_status=settings.auth.invalid_token_status)
-            if refusal is None or refusal.status >= 500:
-                _log.error("request failed", reference=reference, path=request.path, exc_info=error)
+            if isinstance(error, Unavailable):  # no traceback: while the database is away, every request says so
+                _log.error("no database", reference=reference, path=request.path, cause=str(error.__cause__))
+            elif refusal is None or refusal.status >= 500:
+                _log.error(
+                    "request failed", reference=reference, request_id=request_id, path=request.path, exc_info=error
+                )
             refusal = refusal or problem.UNEXPECTED
             detail = refusal.detail
             accept = request.headers.get(hdrs.ACCEPT, "")
             response = problem.response(refusal, accept=accept, reference=reference)
+        if metrics is not None:
+            metrics.end(request.method, _route(request), response.status, time.perf_counter() - started)
         response.headers["X-Request-Id"] = request_id
         response.headers[hdrs.SERVER] = _SERVER
         if settings.log_requests:
@@ -105,6 +118,12 @@ def _around(settings: Settings) -> Middleware:
         return response
 
     return around
+
+
+def _route(request: web.Request) -> str:
+    """The path with its variables, the same for all objects."""
+    resource = request.match_info.route.resource
+    return "none" if resource is None else resource.canonical
 
 
 async def _tidily(request: web.Request, handler: Handler) -> web.StreamResponse:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
 from typing import Final
 
@@ -41,6 +42,17 @@ async def check_migrated(database: Database) -> None:
         raise _unreachable(database, error) from error
     if present != _scripts().get_current_head():
         raise MigrationMissing(f"{database.name}: the tables are not up to date; run `oadr vtn migrate`")
+
+
+async def is_migrated(database: Database) -> bool:
+    """Whether the tables are what this version needs, asked with one plain statement; raises Unavailable."""
+    row = await database.row(text("SELECT version_num FROM alembic_version"))
+    return row is not None and row["version_num"] == _head()
+
+
+@cache
+def _head() -> str | None:
+    return _scripts().get_current_head()
 
 
 def _upgrade(connection: Connection, name: str) -> None:

@@ -1,6 +1,6 @@
 """Resources: /resources (M26 … M30)."""
 
-from openadr_profiles.v31 import BlResourceRequest, VenResourceRequest
+from openadr_profiles.v31 import BlResourceRequest, ObjectType, VenResourceRequest
 from vtn.access import READ_OWNED, WRITE_VENS
 from vtn.api.door import Collection, Route
 from vtn.api.query import Query
@@ -11,7 +11,7 @@ from vtn.store.resource import ResourceStore
 
 def routes(store: ResourceStore) -> tuple[Route, ...]:
     """The routes of resources."""
-    body = by_role(bl=BlResourceRequest, ven=VenResourceRequest)
+    body = by_role(ObjectType.RESOURCE, bl=BlResourceRequest, ven=VenResourceRequest)
     resources = Collection("resources", store, query=_query, body=body)
     return resources.routes(read=READ_OWNED, create=WRITE_VENS, replace=WRITE_VENS, delete=WRITE_VENS)
 

@@ -8,7 +8,7 @@ from typing import TypeVar
 import msgspec
 from msgspec import Raw, Struct, field
 
-from openadr_profiles.v31 import Invalid, decode
+from openadr_profiles.v31 import Invalid, ObjectType, decode
 from vtn.access import Reader
 from vtn.errors import Forbidden
 
@@ -22,9 +22,10 @@ class _Head(Struct):
     object_type: str | None = field(name=_TYPE, default=None)
 
 
-def by_role(*, bl: type[B], ven: type[V]) -> Callable[[bytes, Reader], B | V]:
+def by_role(kind: ObjectType, *, bl: type[B], ven: type[V]) -> Callable[[bytes, Reader], B | V]:
     """The form its writer may use; without ``objectType`` that of the writer's role is meant (COMPAT-029).
 
+    The word of an answer, ``kind``, says as little: what was read can be put back (OBJ-013).
     Raises Invalid for an unknown form or that of the other role, Forbidden when a VEN takes that of business logic.
     """
     forms: dict[str, type[B | V]] = {str(bl.__struct_config__.tag): bl, str(ven.__struct_config__.tag): ven}
@@ -32,7 +33,7 @@ def by_role(*, bl: type[B], ven: type[V]) -> Callable[[bytes, Reader], B | V]:
     def read(raw: bytes, reader: Reader) -> B | V:
         own: type[B | V] = bl if reader.sees_everything else ven
         named = decode(raw, _Head).object_type
-        if named is None:
+        if named is None or named == kind:
             return decode(_without_type(raw), own)
         if named not in forms:
             raise Invalid(_TYPE, f"expected {' or '.join(forms)}, not {named[:40]!r}")
@@ -46,7 +47,7 @@ def by_role(*, bl: type[B], ven: type[V]) -> Callable[[bytes, Reader], B | V]:
 
 
 def _without_type(raw: bytes) -> bytes:
-    """The document without an ``objectType`` of null, which means the same as none at all (GEN-014)."""
+    """The document without an ``objectType`` that says nothing about the form."""
     members = msgspec.json.decode(raw, type=dict[str, Raw])
     if _TYPE not in members:
         return raw

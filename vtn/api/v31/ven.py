@@ -1,6 +1,6 @@
 """vens: /vens (M21 … M25)."""
 
-from openadr_profiles.v31 import BlVenRequest, VenVenRequest
+from openadr_profiles.v31 import BlVenRequest, ObjectType, VenVenRequest
 from vtn.access import READ_OWNED, WRITE_VENS
 from vtn.api.door import Collection, Route
 from vtn.api.query import Query
@@ -11,7 +11,7 @@ from vtn.store.ven import VenStore
 
 def routes(store: VenStore) -> tuple[Route, ...]:
     """The routes of vens."""
-    vens = Collection("vens", store, query=_query, body=by_role(bl=BlVenRequest, ven=VenVenRequest))
+    vens = Collection("vens", store, query=_query, body=by_role(ObjectType.VEN, bl=BlVenRequest, ven=VenVenRequest))
     return vens.routes(read=READ_OWNED, create=WRITE_VENS, replace=WRITE_VENS, delete=WRITE_VENS)
 
 

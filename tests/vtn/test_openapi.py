@@ -1,0 +1,304 @@
+"""The description of the API: the same as the official document, member by member, but for what is named here."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import pytest
+import yaml
+
+from tests.vtn.harness import VtnUnderTest
+from vtn.api.openapi import description
+from vtn.app import build
+from vtn.settings import Settings
+
+Json: TypeAlias = dict[str, Any]
+
+OFFICIAL: Json = yaml.safe_load(
+    (Path(__file__).parents[1] / "data" / "openapi" / "openadr3-3.1.yaml").read_text(encoding="utf-8")
+)
+
+OBJECTS = (
+    "programRequest",
+    "eventRequest",
+    "reportRequest",
+    "subscriptionRequest",
+    "BlVenRequest",
+    "VenVenRequest",
+    "BlResourceRequest",
+    "VenResourceRequest",
+    "interval",
+    "intervalPeriod",
+    "valuesMap",
+    "point",
+    "eventPayloadDescriptor",
+    "reportPayloadDescriptor",
+    "reportDescriptor",
+    "problem",
+    "authServerInfo",
+    "program",
+    "event",
+    "report",
+    "subscription",
+    "ven",
+    "resource",
+)
+"""Schemas that both documents have under the same name."""
+
+DEVIATIONS = {
+    r"(event|eventRequest)\.(eventName): ": "texts without a limit are capped at 4096 characters (OBJ-007)",
+    r"(report|reportRequest)\.(reportName): ": "texts without a limit are capped at 4096 characters (OBJ-007)",
+    r"(eventPayloadDescriptor|programPayloadDescriptor)\.currency: ": "capped at 4096 characters (OBJ-007)",
+    r"subscription(Request)?\.objectOperations: ": (
+        "operations also in the words of HTTP (SUBS-007 as ruled); bearerToken capped at 4096 characters (OBJ-007)"
+    ),
+    r"(event|report)PayloadDescriptor\.objectType: ": "may be missing and is understood (R-30)",
+    r"valuesMap\.values: ": "an integer is a number",
+    r"BlResourceRequest\.clientID: ": "taken from the ven when missing (COMPAT-030)",
+    r"VenResourceRequest\.venID: ": "the caller's own ven when missing (COMPAT-030)",
+    r"program(Request)?\.payloadDescriptors: ": "one schema for both kinds, the same members (PROG-007)",
+    r"program(Request)?\.programDescriptions: ": "the URI also has a pattern: absolute (OBJ-012)",
+    r"\w+\.start: ": "a pattern instead of a format: also the beginning of time (TIME-005, R-39)",
+    r"intervalPeriod\.(duration|randomizeStart): ": "no default: absent is not PT0S (R-38)",
+    r"(eventRequest|event)\.duration: ": "no default: absent is not PT0S (R-38)",
+    r"(ven|resource)\.objectType: ": "VEN and RESOURCE in answers (R-21)",
+    r"\w+\.objectType: ": "answers say exactly their kind (GEN-018)",
+    r"(program|event|subscription|ven|resource)\.targets: ": "always in answers (COMPAT-045)",
+    r"event\.intervals: ": "always in answers (COMPAT-045)",
+    r"problem\.(type|title|status|detail): ": "always there (PROBLEM-001)",
+    r"problem\.instance: ": "absent or null where there is none",
+}
+"""Where our schemas differ, as patterns of ``object.member``, and why."""
+
+NOT_SERVED = re.compile(r"/notifiers(/|$)")
+"""Paths of the official document that this version does not have: notifications are not delivered yet."""
+
+EXTRA_PARAMETERS = {("/programs", "get", "programName"): "narrow by exact name (ruling 8)"}
+
+
+@pytest.fixture(scope="module")
+def ours() -> Json:
+    """Our description, as it is served."""
+    server = build(Settings())
+    routes, open_routes = server._routes()
+    found = description(routes, open_routes, version="0", prefix="/openadr3/3.1.0", token_url="/auth/token")
+    copy: Json = json.loads(json.dumps(found))
+    return copy
+
+
+def resolved(document: Json, schema: Json) -> Json:
+    """A schema without references but to what is compared on its own, with ``allOf`` joined and one way of writing."""
+    if "$ref" in schema:
+        name = schema["$ref"].rpartition("/")[2]
+        return {"object": name} if name in OBJECTS else resolved(document, document["components"]["schemas"][name])
+    found: Json = {}
+    for key, value in schema.items():
+        if key in {"description", "example", "title", "discriminator", "summary", "additionalProperties"}:
+            continue
+        if key == "allOf":
+            for part in value:
+                inner = whole(document, part["$ref"].rpartition("/")[2]) if "$ref" in part else resolved(document, part)
+                found["properties"] = found.get("properties", {}) | inner.get("properties", {})
+                found["required"] = sorted({*found.get("required", ()), *inner.get("required", ())})
+                found["type"] = "object"
+        elif key == "properties":
+            found[key] = found.get(key, {}) | {name: resolved(document, one) for name, one in value.items()}
+        elif key in {"anyOf", "oneOf"}:
+            found["anyOf"] = [resolved(document, one) for one in value]
+        elif key == "items":
+            found[key] = resolved(document, value)
+        elif key == "required":
+            found[key] = sorted({*found.get("required", ()), *value})
+        else:
+            found[key] = value
+    return plain(found)
+
+
+def whole(document: Json, name: str) -> Json:
+    """A named schema with all its members."""
+    return resolved(document, document["components"]["schemas"][name])
+
+
+def plain(schema: Json) -> Json:
+    """One way of writing what means the same."""
+    nullable = schema.pop("nullable", False)
+    alternatives = schema.get("anyOf")
+    if alternatives is not None:
+        rest = [one for one in alternatives if one != {"type": "null"}]
+        nullable = nullable or len(rest) < len(alternatives)
+        kinds = {json.dumps(one, sort_keys=True) for one in rest}
+        if len(rest) == 1:
+            schema = {key: value for key, value in schema.items() if key != "anyOf"} | rest[0]
+        else:
+            schema["anyOf"] = [json.loads(kind) for kind in sorted(kinds)]
+    if nullable:
+        schema["null"] = True
+    if schema.get("default", 0) is None:
+        del schema["default"]
+    if "const" in schema:
+        schema["enum"] = [schema.pop("const")]
+    if "enum" in schema:
+        schema = {"enum": sorted(one for one in schema["enum"] if one is not None)} | (
+            {"null": True} if "null" in schema else {}
+        )
+    if schema.get("type") == "integer" and schema.get("format") == "int32":
+        schema = {"minimum": -(2**31), "maximum": 2**31 - 1} | schema
+    if schema.get("type") in {"integer", "number"}:
+        schema.pop("format", None)
+    if schema.get("required") == []:
+        del schema["required"]
+    return schema
+
+
+def differences(document: Json, name: str) -> list[str]:
+    """What differs between two objects: members, what they may be, and which are required."""
+    theirs, mine = whole(OFFICIAL, name), whole(document, name)
+    found = []
+    for member in sorted({*theirs["properties"], *mine["properties"]}):
+        expected, got = theirs["properties"].get(member), mine["properties"].get(member)
+        if expected is None or got is None:
+            found.append(f"{name}.{member}: {'missing' if got is None else 'not in the standard'}")
+            continue
+        # null for any optional member is absence (GEN-014), so "nullable" is no difference in a request.
+        if without_null(expected) != without_null(got):
+            found.append(f"{name}.{member}: {json.dumps(expected)} became {json.dumps(got)}")
+        if (member in theirs.get("required", ())) != (member in mine.get("required", ())):
+            found.append(f"{name}.{member}: required {member in mine.get('required', ())}")
+    return found
+
+
+def without_null(schema: Any) -> Any:
+    """The same, whether or not null is allowed."""
+    if isinstance(schema, list):
+        return [without_null(one) for one in schema]
+    if isinstance(schema, dict):
+        return {key: without_null(value) for key, value in schema.items() if key not in {"null", "default"}}
+    return schema
+
+
+@pytest.mark.parametrize("name", OBJECTS)
+def test_objects_have_the_members_of_the_standard(ours: Json, name: str) -> None:
+    """Every difference is named, with its reason."""
+    unnamed = [found for found in differences(ours, name) if not any(re.match(known, found) for known in DEVIATIONS)]
+    assert unnamed == []
+
+
+def test_no_deviation_is_named_that_is_none(ours: Json) -> None:
+    """The list stays as long as it must be."""
+    found = [one for name in OBJECTS for one in differences(ours, name)]
+
+    assert [known for known in DEVIATIONS if not any(re.match(known, one) for one in found)] == []
+
+
+def test_every_schema_of_the_standard_is_compared_or_known_not_to_be_served() -> None:
+    """A member of the official document cannot be forgotten."""
+    elsewhere = {
+        *("venRequest", "resourceRequest", "objectMetadata", "objectID", "clientID", "venName", "clientName", "target"),
+        *("resourceName", "units", "readingType", "objectTypes", "dateTime", "duration"),  # inside the others
+        *("clientCredentialRequest", "clientCredentialResponse", "authError"),  # below
+        *("notification", "notifiersResponse", "mqttNotifierBindingObject", "mqttNotifierAuthenticationAnonymous"),
+        *("mqttNotifierAuthenticationOauth2BearerToken", "mqttNotifierAuthenticationCertificate"),
+        *("notifierOperationsTopics", "notifierTopicsResponse"),  # not served yet
+    }
+    assert set(OFFICIAL["components"]["schemas"]) == set(OBJECTS) | elsewhere
+
+
+def test_paths_and_operations_are_those_of_the_standard(ours: Json) -> None:
+    """With their operationIds; only the notifier is missing."""
+
+    def operations(document: Json) -> dict[tuple[str, str], str]:
+        return {
+            (path, method): operation["operationId"]
+            for path, item in document["paths"].items()
+            for method, operation in item.items()
+            if method in {"get", "post", "put", "delete"}
+        }
+
+    expected = {key: name for key, name in operations(OFFICIAL).items() if not NOT_SERVED.match(key[0])}
+    assert operations(ours) == expected
+
+
+def test_parameters_are_those_of_the_standard(ours: Json) -> None:
+    """Names, places, limits."""
+    for path, item in ours["paths"].items():
+        common = OFFICIAL["paths"][path].get("parameters", [])
+        for method, operation in item.items():
+            theirs = {one["name"]: one for one in [*common, *OFFICIAL["paths"][path][method].get("parameters", [])]}
+            mine = {
+                one["name"]: one
+                for one in operation.get("parameters", [])
+                if (path, method, one["name"]) not in EXTRA_PARAMETERS
+            }
+            assert sorted(mine) == sorted(theirs), (path, method)
+            for name, one in mine.items():
+                assert (one["in"], one["required"]) == (theirs[name]["in"], theirs[name].get("required", False))
+                expected, got = resolved(OFFICIAL, theirs[name]["schema"]), resolved(ours, one["schema"])
+                assert got == expected, (path, method, name)
+
+
+def test_bodies_are_those_of_the_standard(ours: Json) -> None:
+    """Of requests and of answers, by the names of their schemas."""
+    for path, item in ours["paths"].items():
+        for method, operation in item.items():
+            official = OFFICIAL["paths"][path][method]
+            if "requestBody" in official and path != "/auth/token":
+                theirs = official["requestBody"]["content"]["application/json"]["schema"]["$ref"].rpartition("/")[2]
+                mine = operation["requestBody"]["content"]["application/json"]["schema"]
+                names = {one["$ref"].rpartition("/")[2] for one in mine.get("anyOf", [mine])}
+                form = OFFICIAL["components"]["schemas"][theirs]
+                assert names == {one["$ref"].rpartition("/")[2] for one in form.get("oneOf", ())} or names == {theirs}
+            (success,) = (status for status in operation["responses"] if status.startswith("2"))
+            assert success in official["responses"]
+            errors = {status for status in official["responses"] if not status.startswith("2")}
+            # 409 stands on operations that never conflict (R-16), 404 where an unknown filter gives an empty list.
+            assert errors - {"409", "404", "403", "501"} <= set(operation["responses"]), (path, method)
+
+
+def test_scopes_include_those_of_the_standard(ours: Json) -> None:
+    """AUTH-012: and more words for reading, which the standard needs to work."""
+    for path, item in ours["paths"].items():
+        for method, operation in item.items():
+            found = [
+                one["oAuth2ClientCredentials"] for one in operation["security"] if "oAuth2ClientCredentials" in one
+            ]
+            for one in OFFICIAL["paths"][path][method].get("security", []):
+                if "oAuth2ClientCredentials" in one:
+                    assert one["oAuth2ClientCredentials"] in found, (path, method)
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["clientCredentialRequest", "clientCredentialResponse", "authError"],
+)
+def test_tokens_have_the_members_of_the_standard(ours: Json, name: str) -> None:
+    """AUTH-020, AUTH-029: all required ones are there."""
+    theirs, mine = OFFICIAL["components"]["schemas"][name], ours["components"]["schemas"][name]
+
+    assert set(theirs["required"]) <= set(mine["properties"])
+    assert set(theirs["required"]) <= set(mine["required"])
+
+
+async def test_the_description_is_served_to_anybody(vtn: VtnUnderTest) -> None:
+    """On the origin; it says where the API is, and that notifications are not delivered."""
+    document = (await vtn.ask("GET", f"{vtn.origin}/openapi.json")).ok()
+
+    assert document["openapi"] == "3.1.0"
+    assert document["servers"] == [{"url": "/openadr3/3.1.0"}]
+    assert "not" in document["paths"]["/subscriptions"]["post"]["description"]
+
+
+async def test_the_page_loads_nothing_from_anywhere(vtn: VtnUnderTest) -> None:
+    """Offline: no script, no link to another host; every operation is on it."""
+    answer = await vtn.ask("GET", f"{vtn.origin}/docs")
+
+    assert answer.status == 200
+    assert answer.headers["Content-Type"] == "text/html; charset=utf-8"
+    assert answer.headers["Content-Security-Policy"].startswith("default-src 'none'")
+    page = answer.raw.decode()
+    assert not re.search(r"<script|<link|<img|https?://", page)
+    document = (await vtn.ask("GET", f"{vtn.origin}/openapi.json")).ok()
+    for path in document["paths"]:
+        assert f"<code>{path}</code>" in page

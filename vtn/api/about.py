@@ -1,0 +1,70 @@
+"""What the server says about itself, beside the API: whether it lives and is ready, its numbers, its description."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from aiohttp import web
+
+from openadr_profiles.v31 import encode
+from vtn.api import pages
+from vtn.api.door import OpenRoute
+from vtn.errors import Unavailable
+from vtn.metrics import CONTENT_TYPE, Metrics
+from vtn.store.database import Database
+from vtn.store.migrate import is_migrated
+
+_NO_STORE: Final = {"Cache-Control": "no-store"}
+
+
+class About:
+    """Answers to anybody, without a token (GEN-022)."""
+
+    def __init__(self, database: Database, metrics: Metrics | None, description: dict[str, Any]) -> None:
+        self._database = database
+        self._metrics = metrics
+        self._description = encode(description)
+        self._page = pages.page(description)
+
+    def routes(self) -> tuple[OpenRoute, ...]:
+        """The routes, on the origin."""
+        return (
+            OpenRoute("GET", "/health", self._alive),
+            OpenRoute("GET", "/ready", self._ready),
+            OpenRoute("GET", "/openapi.json", self._openapi),
+            OpenRoute("GET", "/docs", self._docs),
+            *(() if self._metrics is None else (_numbers_of(self._metrics),)),
+        )
+
+    async def _alive(self, _: web.Request) -> web.Response:
+        return _status("alive")
+
+    async def _ready(self, _: web.Request) -> web.Response:
+        """Whether the database answers and has our tables; 503 otherwise."""
+        if not await is_migrated(self._database):
+            raise Unavailable("the tables of the database are not those of this version")
+        return _status("ready")
+
+    async def _openapi(self, _: web.Request) -> web.Response:
+        return web.Response(
+            body=self._description, content_type="application/json", headers={"Cache-Control": "no-cache"}
+        )
+
+    async def _docs(self, _: web.Request) -> web.Response:
+        headers = {
+            "Cache-Control": "no-cache",
+            "Content-Security-Policy": pages.POLICY,
+            "X-Content-Type-Options": "nosniff",
+        }
+        return web.Response(text=self._page, content_type="text/html", headers=headers)
+
+
+def _numbers_of(metrics: Metrics) -> OpenRoute:
+    async def numbers(_: web.Request) -> web.Response:
+        return web.Response(body=metrics.text(), headers=_NO_STORE | {"Content-Type": CONTENT_TYPE})
+
+    return OpenRoute("GET", "/metrics", numbers)
+
+
+def _status(word: str) -> web.Response:
+    return web.Response(body=encode({"status": word}), content_type="application/json", headers=_NO_STORE)
