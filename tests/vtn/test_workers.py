@@ -1,0 +1,228 @@
+"""Several worker processes behind one port, as `oadr vtn run --workers N` starts them."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import random
+import signal
+import socket
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from itertools import count
+from typing import Any
+
+import aiohttp
+import pytest
+
+from tests.support.net import free_port
+from tests.support.waiting import wait_until
+from tests.vtn.conftest import settings_for
+from tests.vtn.harness import unique
+from vtn.access import DEFAULT_SCOPES, Role
+from vtn.app import VtnServer
+from vtn.errors import PortTaken, StartFailed, WorkerFailed
+from vtn.settings import Settings
+from vtn.workers import Supervisor
+
+COMMAND = [sys.executable, "-m", "oadr.vtn_worker", "error"]
+KEY = "a key that signs the tokens of these tests"
+
+
+class Fleet:
+    """Workers, and callers that each have a connection of their own."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.supervisor = Supervisor(settings, command=COMMAND)
+        self._server = VtnServer(settings)
+        self._sessions: list[aiohttp.ClientSession] = []
+
+    async def stop(self) -> None:
+        for session in self._sessions:
+            await session.close()
+        await self.supervisor.stop()
+        await self._server.stop()
+
+    def caller(self, role: Role, client_id: str | None = None) -> aiohttp.ClientSession:
+        """A new connection, which the kernel gives to any of the workers."""
+        client_id = client_id or unique("caller")
+        token = self._server._tokens.issue(client_id, role, DEFAULT_SCOPES[role], 3600)
+        session = aiohttp.ClientSession(
+            self.supervisor.base_url + "/",
+            headers={"Authorization": f"Bearer {token}"},
+            connector=aiohttp.TCPConnector(limit=1),
+        )
+        self._sessions.append(session)
+        return session
+
+
+@asynccontextmanager
+async def _fleet(url: str, workers: int, **members: Any) -> AsyncIterator[Fleet]:
+    settings = settings_for(url, workers=workers, **members).model_copy(update={"port": members.get("port", 0)})
+    auth = settings.auth.model_copy(
+        update={"signing_key": settings_for(url, auth={"signing_key": KEY}).auth.signing_key}
+    )
+    fleet = Fleet(settings.model_copy(update={"auth": auth}))
+    try:
+        await fleet.supervisor.start()
+        yield fleet
+    finally:
+        await fleet.stop()
+
+
+async def _json(session: aiohttp.ClientSession, method: str, path: str, document: object = None) -> Any:
+    async with session.request(method, path, json=document) as response:
+        body = await response.json()
+        assert response.status < 300, body
+        return body
+
+
+async def test_no_reader_sees_anything_from_before_a_write_that_was_answered(migrated_url: str) -> None:
+    """ETAG-003: neither bytes nor a 304, whichever worker wrote and whichever answers."""
+    async with _fleet(migrated_url, 3) as fleet:
+        bl = fleet.caller(Role.BL)
+        program = await _json(bl, "POST", "programs", {"programName": unique("p")})
+        event = await _json(bl, "POST", "events", {"programID": program["id"]})
+        answered = {"priority": 0, "reports": 0}
+        over = asyncio.Event()
+        reads = {200: 0, 304: 0}
+
+        async def write() -> None:
+            writer = fleet.caller(Role.BL)
+            while not over.is_set():
+                async with lock:  # so that "the newest" has one meaning
+                    number = answered["priority"] + 1
+                    document = {"programID": program["id"], "priority": number}
+                    await _json(writer, "PUT", f"events/{event['id']}", document)
+                    answered["priority"] = number
+                await asyncio.sleep(0.01)
+
+        async def read(path: str) -> None:
+            reader, tag, seen = fleet.caller(Role.VEN), "", -1
+            while not over.is_set():
+                newest = answered["priority"]
+                async with reader.get(path, headers={"If-None-Match": tag}) as response:
+                    raw = await response.read()
+                if response.status == 200:
+                    found = json.loads(raw)
+                    seen = (found[0] if isinstance(found, list) else found).get("priority", 0)
+                    tag = response.headers["ETag"]
+                reads[response.status] += 1
+                assert seen >= newest, f"{path}: {response.status} shows {seen} after {newest} was answered"
+
+        lock = asyncio.Lock()
+        tasks = [asyncio.create_task(write()) for _ in range(3)]
+        tasks += [
+            asyncio.create_task(read(path)) for path in ("events", f"events/{event['id']}", "events?active=true") * 3
+        ]
+        await wait_until(
+            lambda: (answered["priority"] > 40 and reads[304] > 20) or any(task.done() for task in tasks), timeout_s=60
+        )
+        over.set()
+        await asyncio.gather(*tasks)
+        assert reads[200] > 20
+
+
+async def test_a_grant_that_is_taken_away_ends_on_every_worker(migrated_url: str) -> None:
+    """PRIV-003: what a reader holds is known to all workers before the change is answered."""
+    async with _fleet(migrated_url, 2) as fleet:
+        bl = fleet.caller(Role.BL)
+        homes = [fleet.caller(Role.VEN, "home") for _ in range(4)]
+        program = await _json(bl, "POST", "programs", {"programName": unique("p")})
+        await _json(bl, "POST", "events", {"programID": program["id"], "targets": ["g"]})
+        document = {"objectType": "BL_VEN_REQUEST", "clientID": "home", "venName": unique("v")}
+        ven = await _json(bl, "POST", "vens", document)
+        for targets in [["g"], []] * 10:
+            await _json(bl, "PUT", f"vens/{ven['id']}", document | {"targets": targets})
+            found = await asyncio.gather(*(_json(home, "GET", "events") for home in homes))
+            assert [len(events) for events in found] == [len(targets)] * 4
+
+
+async def test_a_worker_that_is_killed_while_writing_leaves_nothing_stale(migrated_url: str) -> None:
+    """A write whose process died was committed or not; all answers agree on it soon, and for good."""
+    async with _fleet(migrated_url, 2) as fleet:
+        bl = fleet.caller(Role.BL)
+        program = await _json(bl, "POST", "programs", {"programName": unique("p")})
+        for _ in range(3):
+            await _kill_one(fleet, program["id"])
+
+
+async def _kill_one(fleet: Fleet, program_id: str) -> None:
+    pids = fleet.supervisor.pids
+    stop = asyncio.Event()
+
+    async def keep_on(method: str, path: str, document: object = None) -> None:
+        caller = fleet.caller(Role.BL)
+        while not stop.is_set():
+            with suppress(aiohttp.ClientError):
+                await _json(caller, method, path, document)
+
+    tasks = [asyncio.create_task(keep_on("POST", "events", {"programID": program_id})) for _ in range(2)]
+    tasks += [asyncio.create_task(keep_on("GET", "events?limit=5")) for _ in range(3)]
+    await asyncio.sleep(random.uniform(0.1, 0.2))
+    os.kill(pids[0], signal.SIGKILL)
+    await asyncio.sleep(0.02)
+    stop.set()
+    await asyncio.gather(*tasks)
+    limits = count(6)
+
+    async def agreed() -> bool:
+        kept = [await _json(fleet.caller(Role.BL), "GET", "events?limit=5") for _ in range(4)]
+        never_asked_before = await _json(fleet.caller(Role.BL), "GET", f"events?limit={next(limits)}")
+        return all(found == never_asked_before[:5] for found in kept)
+
+    await wait_until(agreed, timeout_s=5)
+    await wait_until(lambda: len(fleet.supervisor.pids) == 2 and pids[0] not in fleet.supervisor.pids, timeout_s=30)
+
+
+async def test_a_worker_that_dies_is_replaced_and_the_port_stays_open(migrated_url: str) -> None:
+    """One process less is not an outage."""
+    async with _fleet(migrated_url, 2) as fleet:
+        before = fleet.supervisor.pids
+        os.kill(before[0], signal.SIGKILL)
+        await wait_until(lambda: len(set(fleet.supervisor.pids) - set(before)) == 1, timeout_s=30)
+        for _ in range(6):
+            assert await _json(fleet.caller(Role.BL), "GET", "programs") == []
+
+
+async def test_a_worker_ends_when_its_supervisor_is_gone(migrated_url: str) -> None:
+    """Nobody is left behind on the port."""
+    async with _fleet(migrated_url, 2) as fleet:
+        (process, other) = fleet.supervisor._processes.values()
+        for keeper in fleet.supervisor._keepers:
+            keeper.cancel()
+        assert process.stdin is not None
+        process.stdin.close()
+        assert await asyncio.wait_for(process.wait(), 30) == 0
+        assert other.returncode is None
+
+
+@pytest.mark.parametrize("taken", ["alone", "shared"])
+async def test_a_port_that_somebody_else_serves_is_refused(migrated_url: str, taken: str) -> None:
+    """Sharing a port is for workers of one server."""
+    with socket.socket() as other:
+        if taken == "shared":
+            other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        other.bind(("127.0.0.1", free_port()))
+        other.listen()
+        with pytest.raises(PortTaken):
+            async with _fleet(migrated_url, 2, port=other.getsockname()[1]):
+                pass
+
+
+async def test_workers_that_cannot_start_are_no_server(migrated_url: str) -> None:
+    """The start fails, instead of going on and on."""
+    supervisor = Supervisor(settings_for(migrated_url, workers=2), command=[sys.executable, "-c", "pass"])
+    with pytest.raises(WorkerFailed):
+        await supervisor.start()
+    assert supervisor.pids == []
+
+
+async def test_a_database_that_is_not_there_is_told_before_any_worker_starts() -> None:
+    """As for a server of one process."""
+    supervisor = Supervisor(settings_for("sqlite:////nowhere/vtn.sqlite3", workers=2), command=COMMAND)
+    with pytest.raises(StartFailed):
+        await supervisor.start()
