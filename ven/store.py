@@ -75,6 +75,10 @@ class Store:
 
     async def __aenter__(self) -> Self:
         try:
+            self._path.open("ab").close()  # a file that cannot be used is found out here, before there is a thread
+        except OSError as error:
+            raise BadStore(f"{self._path} cannot be used: {error.strerror}") from error
+        try:
             self._connection = await aiosqlite.connect(self._path, isolation_level=None, timeout=1.0)
             try:
                 await self._prepare()
