@@ -24,11 +24,14 @@ from vtn.auth.clients import Clients
 from vtn.auth.endpoint import TokenEndpoint
 from vtn.auth.external import ExternalTokens
 from vtn.auth.keys import SigningKeys
+from vtn.auth.limiter import Limiter
 from vtn.auth.secrets import Secrets
 from vtn.auth.tokens import Tokens
+from vtn.connections import Runner
 from vtn.errors import BadCertificate, Unavailable
 from vtn.metrics import Metrics
 from vtn.notify.callback import Callbacks, Lookup, system_lookup
+from vtn.process import spare_the_collector
 from vtn.settings import Settings, Tls
 from vtn.sockets import bound
 from vtn.store.database import Database
@@ -70,6 +73,7 @@ class VtnServer:
         shared_port: bool = False,
     ) -> None:
         self._shared_port = shared_port
+        self._now = now
         self.settings = settings
         self._revisions = Revisions()
         self._database = Database(settings.database, self._revisions)
@@ -129,6 +133,7 @@ class VtnServer:
     async def run(self) -> None:
         """Serve until cancelled."""
         await self.start()
+        spare_the_collector()
         try:
             await asyncio.Event().wait()
         finally:
@@ -156,7 +161,7 @@ class VtnServer:
             self._revisions.start(board_of(self._database), listener_of(self._database))
             await self.prepare()
             await self.clients.read_revocations()
-            self._runner = web.AppRunner(self._application(), access_log=None, shutdown_timeout=_GRACE_S)
+            self._runner = Runner(self._application(), self.settings.limits, shutdown_timeout=_GRACE_S)
             await self._runner.setup()
             await web.SockSite(self._runner, listener, ssl_context=tls, backlog=_BACKLOG).start()
         except BaseException:
@@ -174,6 +179,7 @@ class VtnServer:
             origin_routes=(OpenRoute("POST", "/auth/token", self._endpoint.token), *about.routes()),
             root_routes=[route for route in routes if (route.method, route.path) == ("GET", "/resources")],
             metrics=self._metrics,
+            limiter=self._limiter(),
             answers=Answers(max_bytes=self.settings.answers_bytes, now=lambda: self._stamps.now),
             reader_of=self._bearer.reader_of,
         )
@@ -196,6 +202,12 @@ class VtnServer:
             OpenRoute("GET", "/auth/server", self._endpoint.server),
             OpenRoute("POST", "/auth/token", self._endpoint.token),
         )
+
+    def _limiter(self) -> Limiter | None:
+        limits = self.settings.limits
+        if limits.requests_per_s is None:
+            return None
+        return Limiter(burst=limits.requests_burst, per_s=limits.requests_per_s, now=self._now)
 
     def _description(self, routes: Sequence[Route], open_routes: Sequence[OpenRoute]) -> dict[str, Any]:
         prefix, external = self.settings.prefixes[0], self.settings.auth.external

@@ -20,6 +20,7 @@ import structlog
 
 from vtn.app import VtnServer, build
 from vtn.errors import WorkerFailed
+from vtn.process import spare_the_collector
 from vtn.settings import Settings
 from vtn.sockets import bound
 
@@ -163,6 +164,7 @@ async def serve(pipe: BinaryIO, *, settings: Settings) -> None:
     server = VtnServer(settings, shared_port=True)
     try:
         await server.start()
+        spare_the_collector()
         sys.stdout.buffer.write(_READY)
         sys.stdout.buffer.flush()
         await over.wait()

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
 import time
-import uuid
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Final
 
@@ -13,9 +13,11 @@ from aiohttp import hdrs, web
 from aiohttp.typedefs import Handler, Middleware
 
 from vtn.access import Reader
-from vtn.api import problem
+from vtn.api import body, problem
 from vtn.api.answers import Answers
 from vtn.api.door import Call, OpenRoute, Route
+from vtn.api.request_log import RequestLog
+from vtn.auth.limiter import Limiter
 from vtn.errors import Malformed, Unavailable
 from vtn.metrics import Metrics
 from vtn.settings import Settings
@@ -38,20 +40,28 @@ def application(
     answers: Answers,
     root_routes: Iterable[Route] = (),
     metrics: Metrics | None = None,
+    limiter: Limiter | None = None,
 ) -> web.Application:
     """Everything the server answers: ``routes`` and ``open_routes`` below the prefixes, the others as they are."""
-    app = web.Application(client_max_size=settings.body_limit_bytes, middlewares=[_around(settings, metrics)])
+    log = RequestLog()
+    app = web.Application(client_max_size=settings.body_limit_bytes, middlewares=[_around(settings, metrics, log)])
+
+    async def write_the_rest(_: web.Application) -> None:
+        log.flush()
+
+    app.on_cleanup.append(write_the_rest)
+    app[body.TIMEOUT_S], app[body.NESTING] = settings.limits.body_s, settings.limits.nesting
     routes, open_routes = tuple(routes), tuple(open_routes)
     for prefix in settings.prefixes:
         base = (settings.public_url or "") + prefix
         for route in routes:
-            _add(app, route.method, prefix + route.path, _guarded(route, base, reader_of, answers))
+            _add(app, route.method, prefix + route.path, _guarded(route, base, reader_of, answers, limiter))
         for open_route in open_routes:
             _add(app, open_route.method, prefix + open_route.path, open_route.handler)
     for open_route in origin_routes:
         _add(app, open_route.method, open_route.path, open_route.handler)
     for route in root_routes:
-        _add(app, route.method, route.path, _guarded(route, settings.public_url or "", reader_of, answers))
+        _add(app, route.method, route.path, _guarded(route, settings.public_url or "", reader_of, answers, limiter))
     return app
 
 
@@ -63,24 +73,30 @@ def _add(app: web.Application, method: str, path: str, handler: Handler) -> None
 
 
 def _guarded(
-    route: Route, base: str, reader_of: Callable[[web.Request], Awaitable[Reader]], answers: Answers
+    route: Route,
+    base: str,
+    reader_of: Callable[[web.Request], Awaitable[Reader]],
+    answers: Answers,
+    limiter: Limiter | None,
 ) -> Handler:
     """Who is asking and whether they may comes before anything else is looked at (GEN-009, MATRIX-003)."""
 
     async def handle(request: web.Request) -> web.StreamResponse:
         reader = await reader_of(request)
         request[_CLIENT] = reader.client_id
+        if limiter is not None:
+            limiter.take(reader.client_id)
         route.permission.check(reader)
         return await route.handler(Call(request, reader, base, answers))
 
     return handle
 
 
-def _around(settings: Settings, metrics: Metrics | None) -> Middleware:
+def _around(settings: Settings, metrics: Metrics | None, log: RequestLog) -> Middleware:
     @web.middleware
     async def around(request: web.Request, handler: Handler) -> web.StreamResponse:
         started = time.perf_counter()
-        reference = str(uuid.uuid4())
+        reference = _uuid()
         given = request.headers.get("X-Request-Id", "")
         request_id = given if _GIVEN_ID.fullmatch(given) else reference
         detail: str | None = None
@@ -105,8 +121,7 @@ def _around(settings: Settings, metrics: Metrics | None) -> Middleware:
         response.headers["X-Request-Id"] = request_id
         response.headers[hdrs.SERVER] = _SERVER
         if settings.log_requests:
-            _log.info(
-                "request",
+            log.add(
                 method=request.method,
                 path=request.path,
                 status=response.status,
@@ -118,6 +133,12 @@ def _around(settings: Settings, metrics: Metrics | None) -> Middleware:
         return response
 
     return around
+
+
+def _uuid() -> str:
+    """A random UUID (version 4), in a third of the time the library takes."""
+    digits = os.urandom(16).hex()
+    return f"{digits[:8]}-{digits[8:12]}-4{digits[13:16]}-a{digits[17:20]}-{digits[20:]}"
 
 
 def _route(request: web.Request) -> str:

@@ -12,7 +12,7 @@ from aiohttp import hdrs, web
 
 from openadr_profiles.v31 import Invalid, decode
 from vtn.access import Permission, Reader
-from vtn.api import answer
+from vtn.api import answer, body
 from vtn.api.answers import Answers, Made
 from vtn.api.query import OBJECT_ID, Query
 from vtn.errors import Forbidden, Malformed, UnsupportedMediaType
@@ -127,7 +127,7 @@ class Collection(Generic[Q, D]):
 
     async def create(self, call: Call) -> web.Response:
         """A new object; answered once it is stored for good."""
-        document = self._decoded(call, await call.request.read())
+        document = self._decoded(call, await body.read(call.request))
         await self._admit(call, document, None)
         created = await self._store.create(document, by=call.reader)
         location = f"{call.base}/{self._name}/{created.id}"
@@ -135,7 +135,7 @@ class Collection(Generic[Q, D]):
 
     async def replace(self, call: Call) -> web.Response:
         """An object in the place of another. That there is one is settled before the document is judged (GEN-009)."""
-        object_id, raw = call.object_id, await call.request.read()
+        object_id, raw = call.object_id, await body.read(call.request)
         try:
             document = self._decoded(call, raw)
         except (Invalid, Forbidden, UnsupportedMediaType):
@@ -188,7 +188,10 @@ class Collection(Generic[Q, D]):
         declared = call.request.headers.get(hdrs.CONTENT_TYPE, "application/json")
         if declared.partition(";")[0].strip().lower() != "application/json":
             raise UnsupportedMediaType("the body is expected to be application/json")
-        if _NUL.search(raw):
+        nesting = call.request.app[body.NESTING]
+        if body.too_deep(raw, nesting):
+            raise Invalid("", f"nested deeper than {nesting} lists and objects")
+        if b"\\u0000" in raw and _NUL.search(raw):
             raise Invalid("", "texts cannot contain the character NUL")
         return self._body(raw, call.reader)
 
