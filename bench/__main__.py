@@ -67,6 +67,8 @@ def main(
         run = uvloop.run(measure(options, lambda line: progress.print(line, markup=False, highlight=False)))
     except BenchError as error:
         progress.print(f"bench: {error}", style="red", markup=False)
+        for note in getattr(error, "__notes__", ()):
+            progress.print(note, markup=False, highlight=False)
         raise typer.Exit(1) from error
     show(run, Console(width=None if Console().is_terminal else _FILE_WIDTH))
     if out is not None:

@@ -35,6 +35,10 @@ class Api:
         self._address = address
         self.token = token
 
+    def having(self, token: str) -> Api:
+        """The same for the owner of another token."""
+        return Api(self._session, self._address, token)
+
     async def get(self, target: str, headers: Mapping[str, str] | None = None) -> Answer:
         """Whatever a GET gives, as bytes."""
         return await self._ask("GET", target, headers=headers)

@@ -90,11 +90,11 @@ class ServerProcess:
         process = self._spawn()
         for _ in range(round(_START_S / _POLL_S)):
             if process.poll() is not None:
-                raise NotReady(f"{' '.join(self._command)} ended:\n{self._tail()}")
+                raise NotReady(f"{' '.join(self._command)} ended:\n{self.log_end()}")
             if await _accepts(host, port):
                 return
             await asyncio.sleep(_POLL_S)
-        raise NotReady(f"{' '.join(self._command)} does not answer:\n{self._tail()}")
+        raise NotReady(f"{' '.join(self._command)} does not answer:\n{self.log_end()}")
 
     def _spawn(self) -> subprocess.Popen[bytes]:
         with self._log.open("ab") as log:
@@ -120,7 +120,8 @@ class ServerProcess:
             self._process.wait()
         self._process = None
 
-    def _tail(self) -> str:
+    def log_end(self) -> str:
+        """The last it said."""
         return self._log.read_text(errors="replace")[-3000:]
 
 

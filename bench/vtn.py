@@ -16,7 +16,7 @@ from pydantic import SecretStr
 from bench import documents
 from bench.api import Api, session, token
 from bench.databases import Databases
-from bench.errors import Unusable
+from bench.errors import BenchError, Unusable
 from bench.processes import Cores, Meter, ServerProcess, python
 from bench.seeding import client_name, fill_events, fill_vens
 from bench.wire import Address
@@ -155,6 +155,10 @@ class OwnVtn:
             for place in range(number)
         ]
 
+    def log_end(self) -> str:
+        """The last lines of the server, to explain a failure."""
+        return "" if self._process is None else self._process.log_end()
+
     def stop(self) -> None:
         """End the process."""
         if self._process is not None:
@@ -253,6 +257,9 @@ async def own_vtn(databases: Databases, folder: Path, cores: Cores) -> AsyncIter
         try:
             await vtn.start()
             yield vtn
+        except BenchError as error:
+            error.add_note(vtn.log_end())
+            raise
         finally:
             vtn.stop()
 
