@@ -9,6 +9,7 @@ VtnError
 │   ├── Conflict             another object has that name
 │   ├── Stale                If-Match names a version that is no longer the current one
 │   ├── UnsupportedMediaType a body that is not JSON
+│   ├── TooSlow              a body that does not arrive in time
 │   ├── TooManyRequests      slow down, and when to come back
 │   ├── NotOffered           a part of the standard that this server was told not to offer
 │   └── Unavailable          the database does not answer at the moment
@@ -74,6 +75,10 @@ class Stale(Refused):
 
 class UnsupportedMediaType(Refused):
     """The body is declared to be something other than JSON (GEN-004)."""
+
+
+class TooSlow(Refused):
+    """The body does not arrive in time (GEN-008)."""
 
 
 class TooManyRequests(Refused):

@@ -181,6 +181,27 @@ class Reports(_Group):
     """Business logic may delete reports (REPORT-004)."""
 
 
+class Limits(_Group):
+    """What a client may send, how much of it, and how slowly."""
+
+    nesting: Annotated[int, Field(ge=16, le=512)] = 32
+    """How deep lists and objects may be nested in a body; documents of the standard need 10."""
+    header_line_bytes: Annotated[int, Field(ge=1024, le=65536)] = 8190
+    """The longest line of a header, the address included."""
+    headers: Annotated[int, Field(ge=16, le=1024)] = 128
+    """How many headers a request may have."""
+    header_s: Annotated[float, Field(gt=0, le=600)] = 20.0
+    """How long a header may take from its first byte."""
+    body_s: Annotated[float, Field(gt=0, le=3600)] = 30.0
+    """How long a body may take after its header."""
+    idle_s: Annotated[float, Field(gt=0, le=3600)] = 75.0
+    """How long a connection may rest between requests."""
+    requests_per_s: Annotated[float, Field(gt=0)] | None = None
+    """Requests per second of one client in each process; without it there is no limit (GEN-008)."""
+    requests_burst: Annotated[int, Field(ge=1)] = 100
+    """How many of them may come at once."""
+
+
 class Subscriptions(_Group):
     """How many there may be."""
 
@@ -241,6 +262,7 @@ class Settings(_Group):
     reports: Reports = Reports()
     subscriptions: Subscriptions = Subscriptions()
     webhook: Webhook = Webhook()
+    limits: Limits = Limits()
 
     @field_validator("prefixes")
     @classmethod

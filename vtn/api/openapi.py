@@ -55,6 +55,7 @@ _ERRORS: Final = {
     401: "No token, or one that does not hold.",
     403: "The caller's role or scopes do not allow it.",
     404: "There is no such object for this caller.",
+    408: "The body does not arrive in time.",
     409: "Another object has that name, or the client has a ven.",
     412: "If-Match names a version that is no longer the current one.",
     413: "The body is larger than this server accepts.",
@@ -264,7 +265,7 @@ def _operation(route: Route, schemas: _Schemas) -> tuple[str, Json]:
     if parameters:
         operation["parameters"] = parameters
     if route.method in {"POST", "PUT"}:
-        errors |= {413, 415} | ({409} if collection.conflicts else set())
+        errors |= {408, 413, 415} | ({409} if collection.conflicts else set())
         errors |= {404} if name == "resources" else set()
         operation["requestBody"] = {"required": True, "content": _json(schemas.of(collection.request))}
     if route.method in {"PUT", "DELETE"}:
@@ -313,7 +314,7 @@ def _open_operation(route: OpenRoute, schemas: _Schemas) -> Json:
         "requestBody": {"required": True, "content": {form: {"schema": schemas.of(_ClientCredentialRequest)}}},
         "responses": {"200": {"description": "A token.", "content": _json(schemas.of(_ClientCredentialResponse))}}
         | declined
-        | _problems({413, 500, 501, 503}, schemas),
+        | _problems({408, 413, 500, 501, 503}, schemas),
     }
 
 

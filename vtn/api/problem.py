@@ -19,6 +19,7 @@ _TABLE: Final[dict[type[Exception], tuple[int, str]]] = {
     errors.Unauthenticated: (401, "Not authenticated"),
     errors.Forbidden: (403, "Not allowed"),
     errors.NotFound: (404, "Not found"),
+    errors.TooSlow: (408, "Too slow"),
     errors.Conflict: (409, "Conflict"),
     errors.Stale: (412, "Changed meanwhile"),
     errors.UnsupportedMediaType: (415, "Unsupported media type"),

@@ -14,6 +14,7 @@ from aiohttp import hdrs, web
 
 from openadr_profiles.v31 import encode
 from vtn.access import Scope, scope_named
+from vtn.api import body
 from vtn.auth.clients import Client, Clients
 from vtn.auth.limiter import Limiter
 from vtn.auth.tokens import Tokens
@@ -77,7 +78,7 @@ class TokenEndpoint:
         try:
             if self._limit_addresses:
                 self._per_address.take(address)
-            asked = _asked(request, await request.read())
+            asked = _asked(request, await body.read(request))
             self._per_client.take(f"{address} {asked.credentials[0][0]}")
             return await self._granted(asked)
         except _Declined as declined:
