@@ -18,7 +18,6 @@ from vtn.api.answers import Answers
 from vtn.api.door import Call, OpenRoute, Route
 from vtn.api.request_log import RequestLog
 from vtn.auth.limiter import Limiter
-from vtn.auth.limiter import Limiter
 from vtn.errors import Malformed, Unavailable
 from vtn.metrics import Metrics
 from vtn.settings import Settings
@@ -51,7 +50,6 @@ def application(
         log.flush()
 
     app.on_cleanup.append(write_the_rest)
-    app[body.TIMEOUT_S], app[body.NESTING] = settings.limits.body_s, settings.limits.nesting
     app[body.TIMEOUT_S], app[body.NESTING] = settings.limits.body_s, settings.limits.nesting
     routes, open_routes = tuple(routes), tuple(open_routes)
     for prefix in settings.prefixes:
@@ -86,8 +84,6 @@ def _guarded(
     async def handle(request: web.Request) -> web.StreamResponse:
         reader = await reader_of(request)
         request[_CLIENT] = reader.client_id
-        if limiter is not None:
-            limiter.take(reader.client_id)
         if limiter is not None:
             limiter.take(reader.client_id)
         route.permission.check(reader)
