@@ -130,12 +130,11 @@ def _report(verdicts: Sequence[Verdict], console: Console) -> None:
     table = Table(title="Faults", title_justify="left", header_style="bold")
     table.add_column("A VTN where ...")
     table.add_column("is seen by", justify="right")
-    for fault, _ in TABLE:
+    for fault in TABLE:
         if killed[fault.name]:
             table.add_row(fault.name, f"{killed[fault.name]} checks")
     console.print(table)
-    coverage = requirements.coverage([verdict.check for verdict in verdicts])
-    console.print(coverage.text(), highlight=False, markup=False)
+    console.print(requirements.coverage(ALL).text(), highlight=False, markup=False)
 
 
 async def _run(only: list[str], share: tuple[int, int], *, turned: bool, console: Console) -> list[Verdict]:

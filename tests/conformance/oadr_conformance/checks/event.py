@@ -124,12 +124,11 @@ async def move(t: Probe) -> None:
     """PUT may move an event to another program, but not to an unknown one (400)."""
     event, program = await t.event(), await t.program()
     answer = await t.bl.put(f"/events/{event['id']}", bodies.event(program["id"]))
-    answer.expect(200)
+    moved = answer.expect(200).object()
     answer.has(programID=program["id"])
     (await t.bl.put(f"/events/{event['id']}", bodies.event(NOBODYS_ID))).expect(400)
     answer = await t.bl.get(f"/events/{event['id']}")
-    answer.expect(200)
-    answer.has(programID=program["id"])
+    answer.same("the event after the refused PUT", answer.expect(200).object(), moved)
 
 
 @area.check("EVT-011")

@@ -174,7 +174,7 @@ PROVOCATIONS: dict[str, tuple[str, str, Any]] = {
     "a lone surrogate": ("POST", "/programs", b'{"programName": "\\ud800"}'),
     "a quote in the path": ("GET", "/programs/x'%20OR%201=1", None),
     "a NUL in the path": ("GET", "/programs/x%00y", None),
-    "a quote in a filter": ("GET", "/vens?venName='%3B--", None),
+    "SQL in a filter": ("GET", "/vens?venName='%3B--", None),
     "a huge number": ("POST", "/events", {"programID": NOBODYS_ID, "priority": 10**40}),
     "an unknown path": ("GET", "/nonsense", None),
 }

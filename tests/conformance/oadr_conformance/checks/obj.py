@@ -172,8 +172,9 @@ async def values_are_the_clients_business(t: Probe, payload: Obj) -> None:
 @area.each("OBJ-008 MATRIX-002 COMPAT-032 COMPAT-043", KINDS, needs=needs_of_kind)
 async def ids(t: Probe, kind: Kind) -> None:
     """Ids are unique texts of letters, digits, _ and -; a possible id that no object has is 404."""
-    first, second = await kind.make(t), await kind.make(t)
-    answer = await t.bl.get(kind.at(first))
+    made = [await kind.make(t) for _ in range(2)]
+    answer = await t.bl.get(kind.at(made[0]))
+    first, second = answer.expect(200).object(), await kind.read(t, made[1])
     for obj in (first, second):
         good = isinstance(obj["id"], str) and 0 < len(obj["id"]) <= 128 and obj["id"] != "null"
         clean = good and all(
@@ -266,6 +267,8 @@ async def never_a_conflict(t: Probe, kind: Kind) -> None:
 async def deleted_is_gone(t: Probe, kind: Kind) -> None:
     """A deleted object is 404 to GET and to a second DELETE, and no search finds it from then on."""
     objects, query = await kind.several(t, 2)
+    await kind.read(t, objects[0])
+    (await t.bl.get(kind.path, query)).expect(200)
     (await kind.writer(t).delete(kind.at(objects[0]))).expect(200)
     (await t.bl.get(kind.at(objects[0]))).expect(404)
     answer = await t.bl.get(kind.path, query)

@@ -195,6 +195,7 @@ async def resource_gone(t: Probe, path: str) -> None:
 async def program_hidden(t: Probe) -> None:
     """When a program gets targets a VEN does not hold, its events are hidden too (unless configured otherwise)."""
     scene = await _scene(t, "/events")
+    await _seen(t, scene, t.ven)
     body = bodies.program(scene.program["programName"], targets=[scene.targets["g9"]])
     (await t.bl.put(f"/programs/{scene.program['id']}", body)).expect(200)
     follows = t.profile.events_follow_program

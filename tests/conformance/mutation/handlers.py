@@ -1,4 +1,4 @@
-"""Ways in which a VTN can be wrong. Each factory gives a handler with a memory of its own."""
+"""What makes a VTN wrong: each function here gives a handler for the proxy, with a memory of its own."""
 
 from __future__ import annotations
 
@@ -6,9 +6,11 @@ import asyncio
 import copy
 import gzip
 import json
+import random
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from multidict import CIMultiDict
@@ -16,6 +18,9 @@ from multidict import CIMultiDict
 from mutation.proxy import Asked, Handler, Told, Upstream
 
 Obj = dict[str, Any]
+
+READS = ("GET",)
+WRITES = ("POST", "PUT")
 Changing = Callable[[Obj], Obj]
 
 _DATE = "2001-01-01T00:00:00.000000Z"
@@ -31,10 +36,19 @@ _TEXTS = {
 
 @dataclass(frozen=True)
 class Fault:
-    """One way of being wrong, in words and as a handler."""
+    """One way of being wrong: its name, what makes it so, and the checks that have to see it.
+
+    Checks are named by their keys with `*`, `?` and `[...]`, parted by semicolons.
+    """
 
     name: str
     make: Callable[[], Handler]
+    seen_by: str
+
+    @property
+    def patterns(self) -> list[str]:
+        """The keys of these checks, with wildcards."""
+        return [" ".join(pattern.split()) for pattern in self.seen_by.split(";")]
 
 
 def problem(told: Told, status: int) -> Told:
@@ -325,6 +339,19 @@ def page_of_html() -> Handler:
     return handle
 
 
+def shows_what_clashes() -> Handler:
+    """Shows in a 409 the objects that are there."""
+
+    async def handle(asked: Asked, upstream: Upstream) -> Told:
+        told = await upstream.send(asked)
+        if told.status != 409:
+            return told
+        found = await upstream.send(upstream.as_bl(replace(asked, method="GET", body=b"")))
+        return told.with_json(told.json() | {"detail": found.body.decode()})
+
+    return handle
+
+
 # Who is asking
 
 
@@ -459,11 +486,11 @@ def hangs_up_after(number: int) -> Handler:
     return handle
 
 
-def slow(seconds: float) -> Handler:
-    """Takes its time with every read."""
+def slow(seconds: float, method: str) -> Handler:
+    """Takes its time with every such request."""
 
     async def handle(asked: Asked, upstream: Upstream) -> Told:
-        if asked.method == "GET":
+        if asked.method == method:
             await asyncio.sleep(seconds)
         return await upstream.send(asked)
 
@@ -512,3 +539,36 @@ def numbers_as_floats(value: Any) -> Any:
     if isinstance(value, list):
         return [numbers_as_floats(item) for item in value]
     return float(value) if type(value) is int else value
+
+
+def by_modification(found: list[Obj]) -> list[Obj]:
+    """The latest change first."""
+    return sorted(found, key=lambda obj: str(obj["modificationDateTime"]), reverse=True)
+
+
+def later(obj: Obj) -> Obj:
+    """The start moved by a random time, as only a client may do."""
+
+    def move(start: str) -> str:
+        moment = datetime.fromisoformat(start) + timedelta(seconds=random.randint(1, 900))
+        return moment.astimezone(UTC).isoformat()
+
+    return renames("start", move)(obj)
+
+
+def as_requested(obj: Obj) -> Obj:
+    """objectType is the word of the request."""
+    return obj | {"objectType": f"BL_{obj['objectType']}_REQUEST"} if "objectType" in obj else obj
+
+
+_numbers = iter(range(10**9))
+
+
+def another_number() -> int:
+    """A number that was not given before."""
+    return next(_numbers)
+
+
+def another_client(obj: Obj) -> Obj:
+    """Each answer names another client."""
+    return obj | {"clientID": f"somebody-{another_number()}"}
