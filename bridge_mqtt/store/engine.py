@@ -23,6 +23,8 @@ VERSION_TABLE = "bridge_alembic_version"
 _LOCK_KEY = 0x6F616472_62726467  # "oadrbrdg": one migration at a time per database
 _BUSY_TIMEOUT_MS = 5_000
 _WRITES = "bridge_writes"
+_CONNECT_TIMEOUT_S = 5.0
+_COMMAND_TIMEOUT_S = 20.0
 
 
 def open_engine(url: str) -> AsyncEngine:
@@ -36,7 +38,14 @@ def open_engine(url: str) -> AsyncEngine:
             event.listen(engine.sync_engine, "connect", _prepare_sqlite)
             event.listen(engine.sync_engine, "begin", _begin_sqlite)
         else:
-            engine = create_async_engine(parsed, pool_pre_ping=True, pool_size=5, max_overflow=5)
+            engine = create_async_engine(
+                parsed,
+                pool_pre_ping=True,
+                pool_size=5,
+                max_overflow=5,
+                pool_timeout=_CONNECT_TIMEOUT_S,
+                connect_args={"timeout": _CONNECT_TIMEOUT_S, "command_timeout": _COMMAND_TIMEOUT_S},
+            )
     except (ArgumentError, NoSuchModuleError, ModuleNotFoundError, OSError) as error:
         raise StoreUnavailable(f"the database {_safe(url)} cannot be used: {error}") from error
     return engine
@@ -98,7 +107,7 @@ def driver_errors(engine: AsyncEngine) -> Iterator[None]:
         if _is_ours(error):
             raise
         raise StoreUnavailable(f"the database {_safe(str(engine.url))} cannot be used: {error.orig}") from error
-    except (OSError, SQLAlchemyError) as error:
+    except (OSError, TimeoutError, SQLAlchemyError) as error:
         raise StoreUnavailable(f"the database {_safe(str(engine.url))} cannot be used: {error}") from error
 
 
