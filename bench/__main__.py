@@ -11,6 +11,7 @@ import uvloop
 from rich.console import Console
 
 from bench.errors import BenchError, Unusable
+from bench.page import write
 from bench.report import show
 from bench.runner import DatabaseKind, Options, measure
 from bench.vtn import ForeignOptions
@@ -42,6 +43,9 @@ def main(
         str | None, typer.Option(help=f"vens in the store, one size after the other [{_OWN_VENS}].")
     ] = None,
     out: Annotated[Path | None, typer.Option(help="Write everything to this JSON file too.")] = None,
+    page: Annotated[
+        Path | None, typer.Option(help="Put the tables into this Markdown page, between its marks for figures.")
+    ] = None,
     url: Annotated[str | None, typer.Option(help="Another VTN's base URL, instead of starting ours.")] = None,
     bl_token: Annotated[str | None, typer.Option(envvar="BENCH_BL_TOKEN", help="For --url: of business logic.")] = None,
     ven_token: Annotated[str | None, typer.Option(envvar="BENCH_VEN_TOKEN", help="For --url: of a VEN.")] = None,
@@ -65,14 +69,16 @@ def main(
             foreign=foreign,
         )
         run = uvloop.run(measure(options, lambda line: progress.print(line, markup=False, highlight=False)))
+        if out is not None:
+            out.write_text(json.dumps(run.as_json(), indent=2) + "\n")
+        if page is not None:
+            write(run, page)
     except BenchError as error:
         progress.print(f"bench: {error}", style="red", markup=False)
         for note in getattr(error, "__notes__", ()):
             progress.print(note, markup=False, highlight=False)
         raise typer.Exit(1) from error
     show(run, Console(width=None if Console().is_terminal else _FILE_WIDTH))
-    if out is not None:
-        out.write_text(json.dumps(run.as_json(), indent=2) + "\n")
 
 
 def _known(names: list[str]) -> list[str]:

@@ -7,7 +7,7 @@ import platform
 import subprocess
 from importlib.metadata import version
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import psutil
 
@@ -24,6 +24,26 @@ def describe() -> dict[str, str]:
         **{name: version(name) for name in _LIBRARIES},
         "openadr-fleet": f"{version('openadr-fleet')}, commit {_commit()}",
     }
+
+
+class Bystanders:
+    """What other programs, and other guests of the same host, take of the processors while the bench runs."""
+
+    def __init__(self) -> None:
+        self._system = psutil.cpu_times()
+        self._ours = os.times()
+
+    def describe(self) -> str:
+        """Since the beginning, in cores. Counts as ours what the processes took that we started and that have ended."""
+        now, ours = psutil.cpu_times(), os.times()
+        elapsed = ours.elapsed - self._ours.elapsed
+        busy = _busy(now) - _busy(self._system) - (sum(ours[:4]) - sum(self._ours[:4]))
+        stolen = now.steal - self._system.steal
+        return f"others {max(0.0, busy) / elapsed:.2f} cores, stolen {stolen / elapsed:.2f} cores"
+
+
+def _busy(times: Any) -> float:
+    return float(times.user + times.nice + times.system + times.irq + times.softirq)
 
 
 def _processor() -> str:

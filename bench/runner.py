@@ -67,6 +67,7 @@ async def measure(options: Options, tell: Callable[[str], None]) -> Run:
     """Run everything that was asked for; ``tell`` hears one line about each step. Raises BenchError."""
     cores = Cores.of_this_machine()
     os.sched_setaffinity(0, cores.others)
+    bystanders = machine.Bystanders()
     run = Run(machine.describe(), options.shown(), datetime.now(UTC).isoformat(timespec="seconds"))
 
     def keep(case: Case) -> None:
@@ -94,6 +95,7 @@ async def measure(options: Options, tell: Callable[[str], None]) -> Run:
                         await WORKLOADS[name](context)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+    run.machine = {**run.machine, "meanwhile": bystanders.describe()}
     run.growth = growth(run.cases)
     run.goals = [goal for row in run.growth if (goal := _growth_goal(row)) is not None]
     return run
