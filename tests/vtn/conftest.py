@@ -1,7 +1,7 @@
 """Servers for the tests of this room.
 
-One VTN per kind of database serves all tests, which each find it empty; a test that needs other settings or breaks things
-starts its own. All of them share one event loop.
+One VTN per kind of database serves all tests, which each find it empty; a test that needs other settings or breaks
+things starts its own. All of them share one event loop.
 """
 
 from __future__ import annotations
@@ -90,12 +90,12 @@ async def vtn(shared_vtn: VtnUnderTest) -> VtnUnderTest:
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def start_vtn(vtn: VtnUnderTest) -> AsyncIterator[StartVtn]:
-    """Starts another server on the database of `vtn`, with the settings given."""
+    """Starts another server on the database and the clock of `vtn`, with the settings given."""
     started: list[VtnUnderTest] = []
 
     async def start(**members: Any) -> VtnUnderTest:
         url = vtn.server.settings.database.url.get_secret_value()
-        other = VtnUnderTest(settings_for(url, **members))
+        other = VtnUnderTest(settings_for(url, **members), vtn.now)
         started.append(other)
         await other.start()
         return other

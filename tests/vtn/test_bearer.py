@@ -76,7 +76,7 @@ async def test_a_token_signed_otherwise_is_refused(vtn: VtnUnderTest, start_vtn:
     """AUTH-006, AUTH-008: another key, another algorithm, none at all, or a kid of nothing."""
     other = await start_vtn(auth={"signing_key": KEY})
     good = claims(other)
-    unsigned = jwt.encode(good, None, algorithm="none", headers={"kid": "settings"})
+    unsigned = jwt.encode(good, "", algorithm="none", headers={"kid": "settings"})
 
     for token in (
         signed(good, key="another key that is long enough for it"),

@@ -26,26 +26,18 @@ class World:
 
     def document(self, collection: str, role: Role) -> dict[str, Any]:
         """Something that may be written."""
-        match collection:
-            case "programs":
-                return {"programName": unique("program")}
-            case "events":
-                return {"programID": self.ids["programs"]}
-            case "reports" | "subscriptions":  # members that one of them does not have are ignored there
-                return {"eventID": self.ids["events"], "clientName": "c", "resources": [], "objectOperations": []}
-            case "vens" if role is Role.VEN:
-                return {"objectType": "VEN_VEN_REQUEST", "venName": unique("ven")}
-            case "vens":
-                return {"objectType": "BL_VEN_REQUEST", "clientID": unique("client"), "venName": unique("ven")}
-            case "resources" if role is Role.VEN:
-                return {"objectType": "VEN_RESOURCE_REQUEST", "venID": self.ids["vens"], "resourceName": unique("r")}
-            case _:
-                return {
-                    "objectType": "BL_RESOURCE_REQUEST",
-                    "clientID": self.home.client_id,
-                    "venID": self.ids["vens"],
-                    "resourceName": unique("r"),
-                }
+        report = {"eventID": self.ids["events"], "clientName": "c", "resources": []}
+        ven = {"objectType": f"{role}_VEN_REQUEST", "clientID": unique("client"), "venName": unique("ven")}
+        resource = {"objectType": f"{role}_RESOURCE_REQUEST", "venID": self.ids["vens"], "resourceName": unique("r")}
+        documents: dict[str, dict[str, Any]] = {
+            "programs": {"programName": unique("program")},
+            "events": {"programID": self.ids["programs"]},
+            "reports": report,
+            "subscriptions": {"clientName": "c", "objectOperations": []},
+            "vens": ven,
+            "resources": resource | {"clientID": self.home.client_id},
+        }
+        return documents[collection]
 
 
 @dataclass(frozen=True)

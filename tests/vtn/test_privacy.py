@@ -1,4 +1,4 @@
-"""Object privacy over HTTP: the worked example of requirements section 6, for events and for programs, and what is around it."""
+"""Object privacy over HTTP: the worked example of requirements section 6, for events and for programs, and more."""
 
 from __future__ import annotations
 
@@ -156,9 +156,7 @@ async def test_an_event_need_not_follow_its_program(vtn: VtnUnderTest, start_vtn
     await example.c1.report({"id": example.names["E1"]})
 
 
-async def test_the_id_of_a_ven_need_not_be_a_target(
-    vtn: VtnUnderTest, start_vtn: StartVtn, collection: str
-) -> None:
+async def test_the_id_of_a_ven_need_not_be_a_target(vtn: VtnUnderTest, start_vtn: StartVtn, collection: str) -> None:
     """PRIV-EX-17, the switch `privacy.implicit_ven_id_target`."""
     example = await the_example(await start_vtn(privacy={"implicit_ven_id_target": False}), collection)
 
@@ -193,9 +191,7 @@ async def test_hidden_objects_do_not_shorten_pages(vtn: VtnUnderTest, collection
     """PAGE-009: privacy comes before skip and limit."""
     example = await the_example(vtn, collection)
 
-    pages = [
-        await example.c1.ids(f"/{collection}", {"skip": str(skip), "limit": "2"}) for skip in range(0, 8, 2)
-    ]
+    pages = [await example.c1.ids(f"/{collection}", {"skip": str(skip), "limit": "2"}) for skip in range(0, 8, 2)]
 
     assert [len(page) for page in pages[:2]] == [2, 2]
     seen = [one for page in pages for one in page if one in example.names.values()]

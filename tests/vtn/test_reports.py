@@ -11,7 +11,13 @@ async def test_a_ven_reports(vtn: VtnUnderTest) -> None:
     home = vtn.home()
     event = await vtn.bl.event(await vtn.bl.program())
 
-    document = {"eventID": event["id"], "clientName": "c", "resources": [], "clientID": "somebody else", "programID": "x"}
+    document = {
+        "eventID": event["id"],
+        "clientName": "c",
+        "resources": [],
+        "clientID": "somebody else",
+        "programID": "x",
+    }
     report = (await home.post("/reports", document)).ok(201)
 
     assert report["objectType"] == "REPORT"
@@ -39,7 +45,7 @@ async def test_an_event_that_is_hidden_or_missing_cannot_be_reported_on(vtn: Vtn
     report = await home.report(shown)
 
     for event_id in (hidden["id"], "missing"):
-        document = {"eventID": event_id, "clientName": "c", "resources": []}
+        document: dict[str, object] = {"eventID": event_id, "clientName": "c", "resources": []}
         for answer in (await home.post("/reports", document), await home.put(f"/reports/{report['id']}", document)):
             assert answer.problem(400) == "eventID: there is no such event"
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from tests.vtn.harness import VtnUnderTest, unique
@@ -11,8 +13,8 @@ from tests.vtn.harness import VtnUnderTest, unique
 async def test_a_ven_registers_itself(vtn: VtnUnderTest, form: object) -> None:
     """VEN-001, VEN-007, VEN-009, VEN-018, COMPAT-029, COMPAT-075: what is not a VEN's to say is ignored."""
     home = vtn.home()
-    document = {"venName": "v", "targets": ["all"], "clientID": "other", "resources": [{"resourceName": "r"}]}
-    document |= {} if form is ... else {"objectType": form}
+    document: dict[str, Any] = {} if form is ... else {"objectType": form}
+    document |= {"venName": "v", "targets": ["all"], "clientID": "other", "resources": [{"resourceName": "r"}]}
 
     ven = (await home.post("/vens", document)).ok(201)
 

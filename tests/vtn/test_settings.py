@@ -1,0 +1,79 @@
+"""Settings: what is accepted, and in which words the rest is refused."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from vtn.settings import Database, Settings
+
+
+@pytest.mark.parametrize(
+    ("members", "message"),
+    [
+        ({"host": "0.0.0.0"}, "can be reached by others"),
+        ({"host": "vtn.example"}, "can be reached by others"),
+        ({"behind_proxy": True}, "public_url"),
+        ({"tls": {"cert": "c", "key": "k"}, "behind_proxy": True, "public_url": "https://x"}, "exclude each other"),
+        ({"tls": {"cert": "c"}}, "Field required"),
+        ({"public_url": "vtn.example"}, "expected an origin"),
+        ({"public_url": "https://vtn.example/path"}, "expected an origin"),
+        ({"prefixes": ["openadr3"]}, "expected paths"),
+        ({"prefixes": ["/openadr3/"]}, "expected paths"),
+        ({"prefixes": []}, "at least 1 item"),
+        ({"port": 70000}, "less than or equal to 65535"),
+        ({"unknown": 1}, "Extra inputs"),
+        ({"auth": {"token_lifetime_s": 60}}, "greater than or equal to 120"),
+        ({"auth": {"signing_key": "short"}}, "at least 32 bytes"),
+        ({"auth": {"invalid_token_status": 404}}, "Input should be 401 or 403"),
+        ({"auth": {"revocation_poll_s": 61}}, "less than or equal to 60"),
+        ({"database": {"url": "mysql://x/y"}}, "sqlite or postgresql, not of mysql"),
+        ({"database": {"url": "nonsense"}}, "expected sqlite:///FILE"),
+        ({"database": {"url": "sqlite://"}}, "in memory would be lost"),
+        ({"database": {"url": "sqlite:///:memory:"}}, "in memory would be lost"),
+    ],
+)
+def test_a_mistake_is_explained(members: dict[str, Any], message: str) -> None:
+    """TLS-001, AUTH-034, COMPAT-009: plain HTTP only where others cannot reach it, or a proxy stands in front."""
+    with pytest.raises(ValidationError, match=message):
+        Settings.model_validate(members)
+
+
+@pytest.mark.parametrize(
+    "members",
+    [
+        {},
+        {"host": "::1"},
+        {"host": "localhost"},
+        {"host": "127.8.8.8"},
+        {"host": "0.0.0.0", "insecure_http": True},
+        {"host": "0.0.0.0", "tls": {"cert": "c", "key": "k"}},
+        {"host": "0.0.0.0", "behind_proxy": True, "public_url": "https://vtn.example:8443/"},
+    ],
+)
+def test_settings_that_are_good(members: dict[str, Any]) -> None:
+    """TLS-001."""
+    assert Settings.model_validate(members)
+
+
+@pytest.mark.parametrize(
+    ("given", "driver"),
+    [
+        ("sqlite:///file", "sqlite+aiosqlite:///file"),
+        ("sqlite+aiosqlite:////abs/file", "sqlite+aiosqlite:////abs/file"),
+        ("postgres://u:p@h/n", "postgresql+asyncpg://u:p@h/n"),
+        ("postgresql://u:p%40@h:1/n", "postgresql+asyncpg://u:p%40@h:1/n"),
+    ],
+)
+def test_the_usual_spellings_of_databases_are_understood(given: str, driver: str) -> None:
+    """And nobody needs to know the names of drivers."""
+    assert Database.model_validate({"url": given}).url.get_secret_value() == driver
+
+
+def test_secrets_are_not_shown() -> None:
+    """In logs or error messages."""
+    settings = Settings.model_validate({"database": {"url": "postgresql://u:geheim@h/n"}})
+
+    assert "geheim" not in repr(settings)

@@ -1,0 +1,89 @@
+"""How much is asked of the database: never more than two statements for one request, whatever it is."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any, Self
+
+import pytest
+from sqlalchemy import event
+
+from tests.vtn.harness import VtnUnderTest, unique
+
+
+class Statements:
+    """Counts what both pools of a server send."""
+
+    def __init__(self, vtn: VtnUnderTest) -> None:
+        self.sent: list[str] = []
+        database = vtn.server._database
+        self._engines = {database._writer.sync_engine}  # on PostgreSQL it hears of what the reader sends, too
+        if database.is_sqlite:
+            self._engines.add(database._reader.sync_engine)
+
+    def __enter__(self) -> Self:
+        for engine in self._engines:
+            event.listen(engine, "before_cursor_execute", self._count)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for engine in self._engines:
+            event.remove(engine, "before_cursor_execute", self._count)
+
+    def _count(self, _connection: Any, _cursor: Any, statement: str, *_: object) -> None:
+        if not statement.startswith("BEGIN"):
+            self.sent.append(statement)
+
+
+async def test_no_request_needs_more_than_two_statements(vtn: VtnUnderTest) -> None:
+    """The most are changes: one statement looks and locks, one writes; a VEN's read asks for its grants first."""
+    bl, home = vtn.bl, vtn.home()
+    program = await bl.program(targets=["t"])
+    ven = await bl.ven_for(home, ["t"])
+    one = await bl.event(program, targets=["t"])
+    other = await bl.event(program, targets=["t"])
+    report, resource = await home.report(one), await home.resource(ven)
+    for _ in range(5):
+        await home.resource(ven)
+    anything = {"If-Match": "*"}
+    requests: list[Callable[[], Awaitable[Any]]] = [
+        *(lambda who=who, path=path: who.get(path) for who in (bl, home) for path in
+          ("/programs", "/events?targets=t&active=true", "/reports", "/vens", "/resources")),
+        *(lambda who=who, path=path: who.get(path) for who in (bl, home) for path in
+          (f"/programs/{program['id']}", f"/events/{one['id']}", f"/reports/{report['id']}", f"/vens/{ven['id']}",
+           f"/resources/{resource['id']}")),
+        lambda: bl.post("/programs", {"programName": unique("p")}),
+        lambda: bl.post("/events", {"programID": program["id"], "targets": ["x", "y", "z"]}),
+        lambda: home.post("/reports", {"eventID": one["id"], "clientName": "c", "resources": []}),
+        lambda: vtn.home().post("/vens", {"venName": unique("v")}),
+        lambda: home.post("/resources", {"resourceName": unique("r")}),
+        lambda: bl.put(f"/programs/{program['id']}", {"programName": unique("p"), "targets": ["t"]}),
+        lambda: bl.put(f"/events/{one['id']}", {"programID": program["id"], "targets": ["t", "u"]}),
+        lambda: home.put(f"/reports/{report['id']}", {"eventID": other["id"], "clientName": "c", "resources": []}),
+        lambda: home.put(f"/vens/{ven['id']}", {"venName": unique("v")}),
+        lambda: home.put(f"/resources/{resource['id']}", {"resourceName": unique("r"), "venID": ven["id"]}),
+        lambda: home.ask("DELETE", f"/reports/{report['id']}", headers=anything),
+        lambda: home.delete(f"/resources/{resource['id']}"),
+        lambda: home.ask("DELETE", f"/vens/{ven['id']}", headers=anything),
+        lambda: bl.delete(f"/programs/{program['id']}"),
+    ]  # fmt: skip
+
+    for request in requests:
+        with Statements(vtn) as statements:
+            answer = await request()
+        assert answer.status in {200, 201}, answer.raw
+        assert 1 <= len(statements.sent) <= 2, statements.sent
+
+
+@pytest.mark.parametrize("count", [1, 40])
+async def test_what_a_write_costs_does_not_depend_on_how_many_vens_there_are(vtn: VtnUnderTest, count: int) -> None:
+    """No work per VEN on a write path."""
+    bl = vtn.bl
+    for _ in range(count):
+        await bl.ven_for(vtn.home(), ["t"])
+    program = await bl.program()
+
+    with Statements(vtn) as statements:
+        await bl.event(program, targets=["t"])
+
+    assert len(statements.sent) == 1

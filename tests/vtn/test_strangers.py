@@ -1,0 +1,192 @@
+"""Every method of every store, called by somebody who may see nothing: who asks is an argument that counts."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import pytest
+
+from openadr_profiles.v31 import (
+    BlResourceRequest,
+    BlVenRequest,
+    EventRequest,
+    Invalid,
+    ProgramRequest,
+    ReportRequest,
+    SubscriptionRequest,
+    VenResourceRequest,
+    VenVenRequest,
+)
+from tests.vtn.harness import VtnUnderTest
+from vtn.access import DEFAULT_SCOPES, Reader, Role
+from vtn.errors import Forbidden, NotFound
+from vtn.settings import Privacy
+from vtn.store.event import EventStore
+from vtn.store.objects import Objects
+from vtn.store.program import ProgramStore
+from vtn.store.query import EventQuery, ProgramQuery, ReportQuery, ResourceQuery, SubscriptionQuery, VenQuery
+from vtn.store.report import ReportStore
+from vtn.store.resource import ResourceStore
+from vtn.store.subscription import SubscriptionStore
+from vtn.store.ven import VenStore
+from vtn.store.visibility import Visibility
+
+STRANGER = Reader("stranger", Role.VEN, DEFAULT_SCOPES[Role.VEN])
+
+Attempt = Callable[[Any, dict[str, str]], Awaitable[object]]
+
+REFUSED: dict[type[Objects], dict[str, Attempt]] = {
+    ProgramStore: {
+        "get": lambda store, ids: store.get(ids["program"], visible_to=STRANGER),
+        "create": lambda store, _: store.create(ProgramRequest(program_name="n"), by=STRANGER),
+        "replace": lambda store, ids: store.replace(ids["program"], ProgramRequest(program_name="n"), by=STRANGER),
+        "delete": lambda store, ids: store.delete(ids["program"], by=STRANGER),
+    },
+    EventStore: {
+        "get": lambda store, ids: store.get(ids["event"], visible_to=STRANGER),
+        "create": lambda store, ids: store.create(EventRequest(program_id=ids["program"]), by=STRANGER),
+        "replace": lambda store, ids: store.replace(ids["event"], EventRequest(program_id=ids["program"]), by=STRANGER),
+        "delete": lambda store, ids: store.delete(ids["event"], by=STRANGER),
+    },
+    ReportStore: {
+        "get": lambda store, ids: store.get(ids["report"], visible_to=STRANGER),
+        "create": lambda store, ids: store.create(
+            ReportRequest(event_id=ids["event"], client_name="n", resources=()), by=STRANGER
+        ),
+        "replace": lambda store, ids: store.replace(
+            ids["report"], ReportRequest(event_id=ids["event"], client_name="n", resources=()), by=STRANGER
+        ),
+        "delete": lambda store, ids: store.delete(ids["report"], by=STRANGER),
+    },
+    SubscriptionStore: {
+        "get": lambda store, ids: store.get(ids["subscription"], visible_to=STRANGER),
+        "callback_urls": lambda store, ids: store.callback_urls(ids["subscription"], visible_to=STRANGER),
+        "check": lambda store, ids: store.check(a_subscription(ids), by=STRANGER, new=True),
+        "create": lambda store, ids: store.create(a_subscription(ids), by=STRANGER),
+        "replace": lambda store, ids: store.replace(ids["subscription"], a_subscription(ids), by=STRANGER),
+        "delete": lambda store, ids: store.delete(ids["subscription"], by=STRANGER),
+    },
+    VenStore: {
+        "get": lambda store, ids: store.get(ids["ven"], visible_to=STRANGER),
+        "create": lambda store, _: store.create(BlVenRequest(client_id="c", ven_name="n"), by=STRANGER),
+        "replace": lambda store, ids: store.replace(ids["ven"], VenVenRequest(ven_name="n"), by=STRANGER),
+        "delete": lambda store, ids: store.delete(ids["ven"], by=STRANGER),
+    },
+    ResourceStore: {
+        "get": lambda store, ids: store.get(ids["resource"], visible_to=STRANGER),
+        "create": lambda store, ids: store.create(
+            VenResourceRequest(resource_name="n", ven_id=ids["ven"]), by=STRANGER
+        ),
+        "replace": lambda store, ids: store.replace(
+            ids["resource"], VenResourceRequest(resource_name="n"), by=STRANGER
+        ),
+        "delete": lambda store, ids: store.delete(ids["resource"], by=STRANGER),
+    },
+}
+
+
+def a_subscription(ids: dict[str, str]) -> SubscriptionRequest:
+    """To a program that a stranger does not see."""
+    return SubscriptionRequest(client_name="n", program_id=ids["program"], object_operations=())
+
+
+SEARCHES: dict[type[Objects], Any] = {
+    ProgramStore: ProgramQuery(),
+    EventStore: EventQuery(),
+    ReportStore: ReportQuery(),
+    SubscriptionStore: SubscriptionQuery(),
+    VenStore: VenQuery(),
+    ResourceStore: ResourceQuery(),
+}
+
+ATTEMPTS = [(store, method) for store, attempts in REFUSED.items() for method in attempts]
+
+
+def a_store(vtn: VtnUnderTest, store: type[Objects]) -> Any:
+    """A store on the database of a server."""
+    database, stamps = vtn.server._database, vtn.server._stamps
+    needs: tuple[Any, ...] = (database, stamps)
+    if "visibility" in inspect.signature(store).parameters:
+        needs = (*needs, Visibility(database, Privacy()))
+    return store(*needs, **({"max_per_client": 1} if store is SubscriptionStore else {}))
+
+
+async def some_objects(vtn: VtnUnderTest) -> dict[str, str]:
+    """One object of every kind, none of them for a stranger."""
+    bl, home = vtn.bl, vtn.home()
+    program = await bl.program(targets=["t"])
+    ven = await bl.ven_for(home, ["t"])
+    event = await bl.event(program, targets=["t"])
+    report, resource = await home.report(event), await home.resource(ven)
+    subscription = (await home.post("/subscriptions", {"clientName": "c", "objectOperations": []})).ok(201)
+    return {
+        "subscription": subscription["id"],
+        "program": program["id"],
+        "event": event["id"],
+        "report": report["id"],
+        "ven": ven["id"],
+        "resource": resource["id"],
+    }
+
+
+async def everything(vtn: VtnUnderTest) -> list[bytes]:
+    """All objects as business logic reads them."""
+    return [
+        (await vtn.bl.get(f"/{name}")).raw
+        for name in ("programs", "events", "reports", "subscriptions", "vens", "resources")
+    ]
+
+
+@pytest.mark.parametrize(("store", "method"), ATTEMPTS, ids=lambda value: getattr(value, "__name__", value))
+async def test_a_stranger_is_refused(vtn: VtnUnderTest, store: type[Objects], method: str) -> None:
+    """PRIV-010, PRIV-017, PRIV-018, REPORT-005: and everything stays as it was."""
+    ids = await some_objects(vtn)
+    before = await everything(vtn)
+
+    with pytest.raises((NotFound, Forbidden, Invalid)) as refusal:
+        await REFUSED[store][method](a_store(vtn, store), ids)
+
+    assert refusal.type is NotFound or method in {"create", "check"}
+    assert await everything(vtn) == before
+
+
+@pytest.mark.parametrize("store", SEARCHES, ids=lambda store: store.__name__)
+async def test_a_stranger_finds_nothing(vtn: VtnUnderTest, store: type[Objects]) -> None:
+    """PRIV-005 … PRIV-009, PRIV-017."""
+    await some_objects(vtn)
+
+    assert await a_store(vtn, store).search(SEARCHES[store], visible_to=STRANGER) == []
+
+
+@pytest.mark.parametrize("store", REFUSED, ids=lambda store: store.__name__)
+def test_no_method_is_forgotten(store: type[Objects]) -> None:
+    """A method that is added needs a row here, and asks who is calling; so does every store that is added."""
+    public = {
+        name: method
+        for name, method in inspect.getmembers(store, inspect.iscoroutinefunction)
+        if not name.startswith("_") and name != "standpoint"  # it says whom an answer is made for, and gives none
+    }
+
+    assert set(REFUSED) == set(SEARCHES) == set(Objects.__subclasses__())
+    assert set(public) == {*REFUSED[store], "search"}
+    for method in public.values():
+        assert {"by", "visible_to"} & set(inspect.signature(method).parameters)
+
+
+async def test_a_stranger_may_not_take_the_form_of_business_logic(vtn: VtnUnderTest) -> None:
+    """VEN-006, RES-008: also where the object is its own."""
+    home = vtn.home()
+    ven = await home.ven()
+    resource = await home.resource(ven)
+    reader = Reader(home.client_id, Role.VEN, DEFAULT_SCOPES[Role.VEN])
+    bl_ven = BlVenRequest(client_id=home.client_id, ven_name="n", targets=("all",))
+    bl_resource = BlResourceRequest(resource_name="n", ven_id=ven["id"], targets=("all",))
+
+    with pytest.raises(Forbidden):
+        await a_store(vtn, VenStore).replace(ven["id"], bl_ven, by=reader)
+    with pytest.raises(Forbidden):
+        await a_store(vtn, ResourceStore).replace(resource["id"], bl_resource, by=reader)
+    with pytest.raises(Forbidden):
+        await a_store(vtn, ResourceStore).create(bl_resource, by=reader)
