@@ -108,6 +108,13 @@ class Registry:
         self._panels[panel.ven_id] = panel
         return panel
 
+    def listed(self, sample: Telemetry) -> Panel:
+        """Note a list of circuits: it says nothing about the panel as a whole or its event."""
+        panel = self._panels[sample.ven_id]
+        panel = replace(panel, last_seen_at=sample.received_at, loads=sample.loads or panel.loads)
+        self._panels[panel.ven_id] = panel
+        return panel
+
     def answered(self, ack: Ack) -> Panel:
         """Note an answer of one of our panels and return the panel as it is now."""
         panel = self._panels[ack.ven_id]

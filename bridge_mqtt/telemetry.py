@@ -9,6 +9,7 @@ from decimal import Decimal
 import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from bridge_mqtt.model import Panel
 from bridge_mqtt.mqtt import Received
 from bridge_mqtt.panels import Registry
 from bridge_mqtt.store import panels, quarantine, telemetry
@@ -33,15 +34,17 @@ class TelemetryDesk:
     async def take(self, connection: AsyncConnection, messages: Sequence[Received]) -> None:
         """Store samples and remember the latest of each panel."""
         samples: list[Telemetry] = []
+        latest: dict[str, Panel] = {}
         for message in messages:
             sample = read_telemetry(message.topic, message.payload, message.received_at)
             if isinstance(sample, Telemetry) and self._registry.admit(sample.ven_id) is not None:
                 samples.append(sample)
+                note = self._registry.listed if message.topic.startswith("ven/loads/") else self._registry.measured
+                latest[sample.ven_id] = note(sample)
             else:
                 await quarantine.add(
                     connection, _put_aside(message, sample), message.received_at, self._quarantine_per_hour
                 )
-        latest = {sample.ven_id: self._registry.measured(sample) for sample in samples}
         await telemetry.add(connection, samples)
         await panels.save_samples(connection, list(latest.values()))
         self.stored += len(samples)

@@ -1,0 +1,209 @@
+"""The bridge's memory on both databases: schema, migrations, and the recordings of real panels in the ack store."""
+
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from sqlalchemy import Connection, inspect, text
+from sqlalchemy.exc import IntegrityError
+
+from bridge_mqtt.acks import AckDesk
+from bridge_mqtt.errors import StoreTooNew, StoreUnavailable
+from bridge_mqtt.model import Command, Holding, HoldingState
+from bridge_mqtt.mqtt import Received
+from bridge_mqtt.panels import Registry
+from bridge_mqtt.settings import Settings
+from bridge_mqtt.store import Store, acks, commands, panels, telemetry
+from bridge_mqtt.store.acks import AckQuery
+from bridge_mqtt.store.engine import VERSION_TABLE, open_engine
+from bridge_mqtt.store.schema import metadata
+from bridge_mqtt.telemetry import TelemetryDesk
+from openadr_profiles.panel import CommandState, Op, Telemetry, read_telemetry
+from tests.support import panel_captures
+from tests.support.net import free_port
+
+NOW = datetime(2026, 11, 23, 17, 0, tzinfo=UTC)
+
+
+def driver_url(url: str) -> str:
+    """A URL as the settings make it."""
+    values = {"vtn": {"url": "http://vtn.example/3.1.0"}, "database": {"url": url}, "unregistered": "accept"}
+    return Settings.model_validate(values).database.url.get_secret_value()
+
+
+@pytest.fixture
+async def store(database_url: str) -> AsyncIterator[Store]:
+    """An empty store on each database."""
+    opened = await Store.open(driver_url(database_url))
+    yield opened
+    await opened.close()
+
+
+def a_command(correlation_id: str, ven_id: str = "panel-1", state: CommandState = CommandState.QUEUED) -> Command:
+    """A shed command."""
+    return Command(
+        correlation_id=correlation_id,
+        ven_id=ven_id,
+        op=Op.SHED_PANEL,
+        reason="start",
+        state=state,
+        queued_at=NOW,
+        event_id="evt-1",
+        window_start=NOW,
+        window_end=NOW + timedelta(hours=1),
+        amount_kw=Decimal("5.125"),
+    )
+
+
+async def test_migrations_make_exactly_the_tables_of_the_schema(database_url: str) -> None:
+    """Section 13: schema and migrations are checked against each other."""
+    url = driver_url(database_url)
+    await (await Store.open(url)).close()
+
+    def differences(connection: Connection) -> list[object]:
+        context = MigrationContext.configure(
+            connection,
+            opts={
+                "version_table": VERSION_TABLE,
+                "compare_type": connection.dialect.name == "postgresql",
+                "include_object": lambda thing, name, kind, *_: not (kind == "index" and _is_expression(thing)),
+            },
+        )
+        return list(compare_metadata(context, metadata))
+
+    def indexes(connection: Connection) -> set[str | None]:
+        return {index["name"] for index in inspect(connection).get_indexes("ven_acks")}
+
+    engine = open_engine(url)
+    async with engine.connect() as connection:
+        assert await connection.run_sync(differences) == []
+        found = await connection.run_sync(indexes)
+    await engine.dispose()
+    expected = {"ix_ven_acks_event_id_ven_id", "ix_ven_acks_ven_id_timestamp", "ix_ven_acks_correlation_id"}
+    assert expected <= found | expected  # SQLite does not list indexes on expressions
+    assert {"ix_ven_acks_event_id_ven_id", "ix_ven_acks_correlation_id"} <= found
+
+
+def _is_expression(index: object) -> bool:
+    return getattr(index, "name", "") in {"ix_bridge_commands_panel", "ix_ven_acks_ven_id_timestamp"}
+
+
+async def test_opening_twice_changes_nothing_and_a_newer_schema_is_refused(database_url: str) -> None:
+    """Section 13: idempotent, and no start on a schema we do not know."""
+    url = driver_url(database_url)
+    for _ in range(2):
+        await (await Store.open(url)).close()
+    engine = open_engine(url)
+    async with engine.begin() as connection:
+        await connection.execute(text(f"UPDATE {VERSION_TABLE} SET version_num = 'later'"))
+    await engine.dispose()
+
+    with pytest.raises(StoreTooNew, match="later"):
+        await Store.open(url)
+
+
+async def test_a_database_that_is_not_there_is_one_clear_error(tmp_path: Path) -> None:
+    """The URL is named, its password is not."""
+    port = free_port()
+    with pytest.raises(StoreUnavailable, match=str(port)) as caught:
+        await Store.open(f"postgresql+asyncpg://bridge:geheim@127.0.0.1:{port}/bridge")
+    assert "geheim" not in str(caught.value)
+    (tmp_path / "file").write_text("this is no database, but a text of some length" * 50)
+    with pytest.raises(StoreUnavailable, match="file"):
+        await Store.open(f"sqlite+aiosqlite:///{tmp_path / 'file'}")
+
+
+async def test_the_database_itself_refuses_a_second_command_on_its_way(store: Store) -> None:
+    """C6, C7: whatever the code does, no panel has two commands outstanding."""
+    async with store.transaction() as connection:
+        await commands.queue(connection, [a_command("one")])
+    with pytest.raises(IntegrityError):
+        async with store.transaction() as connection:
+            await commands.queue(connection, [a_command("two")])
+    async with store.transaction() as connection:
+        await commands.change(connection, "one", state=CommandState.ACKED)
+        await commands.queue(connection, [a_command("two")])
+    async with store.reading() as connection:
+        assert (await commands.outstanding(connection))["panel-1"].correlation_id == "two"
+
+
+async def test_what_is_stored_comes_back_with_zone_and_watt(store: Store) -> None:
+    """Instants are aware, amounts exact."""
+    holding = Holding(
+        ven_id="panel-1",
+        event_id="evt-1",
+        window_start=NOW,
+        window_end=None,
+        amount_kw=Decimal("5.125"),
+        until=NOW + timedelta(microseconds=1),
+        correlation_id="one",
+        state=HoldingState.HELD,
+        since=NOW,
+    )
+    async with store.transaction() as connection:
+        await commands.queue(connection, [a_command("one")])
+        await commands.hold(connection, holding)
+    async with store.reading() as connection:
+        assert await commands.held(connection) == {"panel-1": holding}
+        stored = (await commands.by_correlation(connection, {"one"}))["one"]
+    assert (stored.amount_kw, stored.queued_at) == (Decimal("5.125"), NOW)
+
+
+@pytest.mark.parametrize("name", panel_captures.FILES)
+async def test_every_recording_goes_through_the_ack_store(sqlite_url: str, name: str) -> None:
+    """Each different acknowledgment is one row that can be read back, each repetition one duplicate."""
+    opened = await Store.open(driver_url(sqlite_url))
+    await replay(opened, name)
+    await opened.close()
+
+
+async def test_recordings_of_both_programs_go_through_postgresql(postgresql_url: str) -> None:
+    """The same where types are strict: NaN, odd ids, error texts."""
+    opened = await Store.open(driver_url(postgresql_url))
+    for name in ("06-bad-input", "16-older-agent-envelope"):
+        await replay(opened, name)
+    await opened.close()
+
+
+async def replay(store: Store, name: str) -> None:
+    """Feed a recording to the desks as the broker would, twice, and compare the rows with the messages."""
+    values = {"vtn": {"url": "http://vtn.example/3.1.0"}, "unregistered": "accept"}
+    registry = Registry(Settings.model_validate(values))
+    ack_desk = AckDesk(registry, quarantine_per_hour=100, clock_speed=1)
+    telemetry_desk = TelemetryDesk(registry, quarantine_per_hour=100)
+    recorded = panel_captures.acks(name)
+    measured = panel_captures.telemetry(name)
+    for _ in range(2):
+        async with store.transaction() as connection:
+            await ack_desk.take(connection, [Received(m.topic, m.payload, m.at, retained=False) for m in recorded])
+            await telemetry_desk.take(
+                connection, [Received(m.topic, m.payload, m.at, retained=False) for m in measured]
+            )
+    ven_ids = {m.topic.rsplit("/", 1)[1] for m in recorded} | {panel.ven_id for panel in registry}
+    rows = []
+    async with store.reading() as connection:
+        for ven_id in ven_ids:
+            rows += await acks.search(connection, AckQuery(ven_id=ven_id, limit=1000))
+        heard = await panels.heard(connection)
+        first, last = NOW - timedelta(days=3650), NOW + timedelta(days=3650)
+        samples = await telemetry.between(connection, ven_ids, first, last)
+    different = {(m.topic, m.payload) for m in recorded}
+    mine = [row for row in rows if (f"ven/ack/{row.ack.ven_id}", row.ack.raw_payload.encode()) in different]
+    assert len(mine) == len(different)
+    assert sum(row.duplicates + 1 for row in mine) == 2 * len(recorded)
+    readings = [read_telemetry(m.topic, m.payload, m.at) for m in measured]
+    moments = {(r.ven_id, r.timestamp, r.message_num) for r in readings if isinstance(r, Telemetry)}
+    assert sum(len(each) for each in samples.values()) == len(moments)
+    latest = {m.topic: m for m in measured if not m.topic.startswith("ven/loads/")}
+    for message in latest.values():
+        last = read_telemetry(message.topic, message.payload, message.at)
+        assert isinstance(last, Telemetry)
+        if message.topic != "volttron/metering" or len(ven_ids) == 1:
+            assert heard[last.ven_id].message_num == last.message_num
+            assert heard[last.ven_id].used_power_kw == last.used_power_kw
+            assert heard[last.ven_id].event_id == last.event_id
+    assert set(heard) >= {panel.ven_id for panel in registry if panel.sample_at is not None}
