@@ -244,7 +244,14 @@ def _serve(settings: Settings) -> None:
         if task is not None:
             asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
         with suppress(asyncio.CancelledError):
-            await (Supervisor(settings, command=_worker()) if settings.workers > 1 else build(settings)).run()
+            if settings.workers > 1:
+                # Each worker looks at the certificate's files by itself.
+                asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, lambda: None)
+                await Supervisor(settings, command=_worker()).run()
+            else:
+                server = build(settings)
+                asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, server.renew_certificate)
+                await server.run()
 
     with suppress(KeyboardInterrupt):
         uvloop.run(serve())

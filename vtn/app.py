@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import ssl
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime
@@ -28,11 +27,11 @@ from vtn.auth.limiter import Limiter
 from vtn.auth.secrets import Secrets
 from vtn.auth.tokens import Tokens
 from vtn.connections import Runner
-from vtn.errors import BadCertificate, Unavailable
+from vtn.errors import Unavailable
 from vtn.metrics import Metrics
 from vtn.notify.callback import Callbacks, Lookup, system_lookup
 from vtn.process import spare_the_collector
-from vtn.settings import Settings, Tls
+from vtn.settings import Settings
 from vtn.sockets import bound
 from vtn.store.database import Database
 from vtn.store.event import EventStore
@@ -46,6 +45,7 @@ from vtn.store.stamps import Stamps
 from vtn.store.subscription import SubscriptionStore
 from vtn.store.ven import VenStore
 from vtn.store.visibility import Visibility
+from vtn.tls import ClientCertificates, ServerTls
 
 _log = structlog.get_logger(__name__)
 
@@ -101,6 +101,8 @@ class VtnServer:
         self._callbacks = Callbacks(settings.webhook, lookup=lookup)
         self._runner: web.AppRunner | None = None
         self._revocations: asyncio.Task[None] | None = None
+        self._tls: ServerTls | None = None
+        self._certificates: asyncio.Task[None] | None = None
         self._port = settings.port
 
     @property
@@ -130,6 +132,11 @@ class VtnServer:
         await (migrate if self.settings.database.migrate else check_migrated)(self._database)
         await self._tokens.load_keys()
 
+    def renew_certificate(self) -> None:
+        """Read the certificate again now, for connections from now on (TLS-006)."""
+        if self._tls is not None:
+            self._tls.reload()
+
     async def run(self) -> None:
         """Serve until cancelled."""
         await self.start()
@@ -141,11 +148,12 @@ class VtnServer:
 
     async def stop(self) -> None:
         """Finish the requests that are under way, then close everything."""
-        if self._revocations is not None:
-            self._revocations.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._revocations
-            self._revocations = None
+        for task in (self._revocations, self._certificates):
+            if task is not None:
+                task.cancel()
+                with suppress(asyncio.CancelledError):
+                    await task
+        self._revocations = self._certificates = None
         if self._runner is not None:
             await self._runner.cleanup()
             self._runner = None
@@ -154,7 +162,7 @@ class VtnServer:
         await self._revisions.stop()
 
     async def _start(self) -> None:
-        tls = None if self.settings.tls is None else _tls_context(self.settings.tls)
+        tls = self._tls = None if self.settings.tls is None else ServerTls(self.settings.tls)
         listener = bound(self.settings.host, self.settings.port, shared=self._shared_port)
         try:
             self._port = listener.getsockname()[1]
@@ -163,14 +171,19 @@ class VtnServer:
             await self.clients.read_revocations()
             self._runner = Runner(self._application(), self.settings.limits, shutdown_timeout=_GRACE_S)
             await self._runner.setup()
-            await web.SockSite(self._runner, listener, ssl_context=tls, backlog=_BACKLOG).start()
+            await web.SockSite(
+                self._runner, listener, ssl_context=None if tls is None else tls.context, backlog=_BACKLOG
+            ).start()
         except BaseException:
             listener.close()
             raise
         self._revocations = asyncio.create_task(self._follow_revocations(), name="revocations")
+        if tls is not None:
+            self._certificates = asyncio.create_task(tls.follow(), name="certificates")
 
     def _application(self) -> web.Application:
         routes, open_routes = self._routes()
+        tls = self.settings.tls
         about = About(self._database, self._metrics, self._description(routes, open_routes))
         return application(
             self.settings,
@@ -180,6 +193,7 @@ class VtnServer:
             root_routes=[route for route in routes if (route.method, route.path) == ("GET", "/resources")],
             metrics=self._metrics,
             limiter=self._limiter(),
+            certificates=ClientCertificates(tls.clients) if tls is not None and tls.clients else None,
             answers=Answers(max_bytes=self.settings.answers_bytes, now=lambda: self._stamps.now),
             reader_of=self._bearer.reader_of,
         )
@@ -263,18 +277,3 @@ async def migrate_database(settings: Settings) -> str:
         return database.name
     finally:
         await database.close()
-
-
-def _tls_context(tls: Tls) -> ssl.SSLContext:
-    """TLS 1.2 and newer (TLS-002)."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    try:
-        context.load_cert_chain(tls.cert, tls.key)
-    except ssl.SSLError as error:
-        raise BadCertificate(f"{tls.cert} and {tls.key} are not a certificate with its key: {error.reason}") from error
-    except OSError as error:
-        raise BadCertificate(
-            f"cannot read the certificate {tls.cert} or its key {tls.key}: {error.strerror}"
-        ) from error
-    return context

@@ -14,6 +14,7 @@ from sqlalchemy.exc import ArgumentError
 
 T = TypeVar("T")
 
+_CERTIFICATE: Final = re.compile(r"CN=.{1,64}|(?i:sha256):(?:[0-9A-Fa-f]{2}:?){31}[0-9A-Fa-f]{2}")
 _PREFIX: Final = re.compile(r"(?:/[A-Za-z0-9._~-]+)+")
 _DRIVERS: Final = {"sqlite": "sqlite+aiosqlite", "postgresql": "postgresql+asyncpg", "postgres": "postgresql+asyncpg"}
 
@@ -51,10 +52,27 @@ class Database(_Group):
 
 
 class Tls(_Group):
-    """The server's certificate chain and its key, as PEM files (TLS-001)."""
+    """TLS that this server terminates itself (TLS-001)."""
 
     cert: Path
+    """The certificate chain, PEM."""
     key: Path
+    """Its private key, PEM."""
+    watch_s: Annotated[float, Field(gt=0, le=3600)] = 10.0
+    """How often the files are looked at; changed ones are used for new connections (TLS-006)."""
+    client_ca: Path | None = None
+    """Authorities of clients, PEM: only who has a certificate from one of them can connect."""
+    clients: dict[str, str] = {}
+    """Certificates of clients, as ``CN=name`` or ``sha256:fingerprint``, and the client id each belongs to: tokens of
+    that client are good on its own connections only, and no others are good there."""
+
+    @model_validator(mode="after")
+    def _certificates_are_asked_for(self) -> Tls:
+        if self.clients and self.client_ca is None:
+            raise ValueError("clients needs client_ca: without it no certificate is asked for")
+        if wrong := [name for name in self.clients if not _CERTIFICATE.fullmatch(name)]:
+            raise ValueError(f"clients: expected CN=name or sha256:fingerprint, not {wrong[0]!r}")
+        return self
 
 
 class Argon2(_Group):

@@ -21,6 +21,7 @@ from vtn.auth.limiter import Limiter
 from vtn.errors import Malformed, Unavailable
 from vtn.metrics import Metrics
 from vtn.settings import Settings
+from vtn.tls import ClientCertificates
 
 _log = structlog.get_logger(__name__)
 
@@ -41,6 +42,7 @@ def application(
     root_routes: Iterable[Route] = (),
     metrics: Metrics | None = None,
     limiter: Limiter | None = None,
+    certificates: ClientCertificates | None = None,
 ) -> web.Application:
     """Everything the server answers: ``routes`` and ``open_routes`` below the prefixes, the others as they are."""
     log = RequestLog()
@@ -55,13 +57,20 @@ def application(
     for prefix in settings.prefixes:
         base = (settings.public_url or "") + prefix
         for route in routes:
-            _add(app, route.method, prefix + route.path, _guarded(route, base, reader_of, answers, limiter))
+            _add(
+                app, route.method, prefix + route.path, _guarded(route, base, reader_of, answers, limiter, certificates)
+            )
         for open_route in open_routes:
             _add(app, open_route.method, prefix + open_route.path, open_route.handler)
     for open_route in origin_routes:
         _add(app, open_route.method, open_route.path, open_route.handler)
     for route in root_routes:
-        _add(app, route.method, route.path, _guarded(route, settings.public_url or "", reader_of, answers, limiter))
+        _add(
+            app,
+            route.method,
+            route.path,
+            _guarded(route, settings.public_url or "", reader_of, answers, limiter, certificates),
+        )
     return app
 
 
@@ -78,12 +87,15 @@ def _guarded(
     reader_of: Callable[[web.Request], Awaitable[Reader]],
     answers: Answers,
     limiter: Limiter | None,
+    certificates: ClientCertificates | None,
 ) -> Handler:
     """Who is asking and whether they may comes before anything else is looked at (GEN-009, MATRIX-003)."""
 
     async def handle(request: web.Request) -> web.StreamResponse:
         reader = await reader_of(request)
         request[_CLIENT] = reader.client_id
+        if certificates is not None:
+            certificates.check(request, reader.client_id)
         if limiter is not None:
             limiter.take(reader.client_id)
         route.permission.check(reader)
