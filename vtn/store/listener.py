@@ -88,7 +88,7 @@ class PostgresListener:
                     await self._ask(connection)
                 finally:
                     connection.terminate()
-            except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+            except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError) as error:
                 if not lost:
                     _log.warning(
                         "changes of other hosts are not heard; nothing is answered from memory", error=str(error)
