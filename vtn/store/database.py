@@ -175,7 +175,14 @@ def _connection_errors(*, sqlite: bool) -> tuple[type[Exception], ...]:
         return (OSError, PoolTimeout, DisconnectionError)
     import asyncpg  # type: ignore[import-untyped,unused-ignore] # noqa: PLC0415 (untyped; an extra, installed where it is used)
 
-    return (OSError, PoolTimeout, DisconnectionError, asyncpg.PostgresError, asyncpg.InterfaceError)
+    return (
+        OSError,
+        PoolTimeout,
+        DisconnectionError,
+        asyncpg.PostgresError,
+        asyncpg.InterfaceError,
+        asyncpg.InternalClientError,
+    )
 
 
 def _sqlite(url: URL, settings: DatabaseSettings, *, pool_size: int, read_only: bool = False) -> AsyncEngine:
