@@ -26,7 +26,8 @@ Made: TypeAlias = tuple[bytes, Passing | None]
 
 @dataclass(slots=True)
 class _Kept:
-    ready: Ready
+    ready: Ready | None
+    """None once it is dropped."""
     revision: Revision
     expires: float | None
     passing: Passing | None
@@ -40,7 +41,10 @@ class _Reading:
 
 
 class Answers:
-    """Keeps as many answers as fit into ``max_bytes``; the one unused for longest goes first."""
+    """Keeps as many answers as fit into ``max_bytes``; the one unused for longest goes first.
+
+    Beside them it remembers what those who ask again and again got last, so that their words need not even be read.
+    """
 
     def __init__(self, *, max_bytes: int, now: Callable[[], str]) -> None:
         self._max_bytes = max_bytes
@@ -49,11 +53,33 @@ class Answers:
         self._kept: OrderedDict[Hashable, _Kept] = OrderedDict()
         self._bodies: dict[bytes, tuple[Ready, int]] = {}
         self._reading: dict[Hashable, _Reading] = {}
+        self._last: OrderedDict[Hashable, tuple[_Kept, Revision]] = OrderedDict()
+        self._most_last = max_bytes // 4096
 
     @property
     def size_bytes(self) -> int:
         """What is kept at present, about."""
         return self._bytes
+
+    def last(self, words: Hashable, watch: Watch, revision: Revision) -> Ready | None:
+        """What somebody got for the same words before, if nothing has changed that could make a difference to them."""
+        found = self._last.get(words)
+        if found is None:
+            return None
+        kept, known = found
+        if kept.ready is None or known != revision or watch.past(kept.expires) or not self._is_so(kept.passing):
+            del self._last[words]
+            return None
+        self._last.move_to_end(words)
+        return kept.ready
+
+    def remember(self, words: Hashable, key: Hashable, revision: Revision) -> None:
+        """The answer under a key is what the words got; ``revision`` is from before anything was looked at for it."""
+        kept = self._kept.get(key)
+        if kept is not None:
+            self._last[words] = kept, revision
+            while len(self._last) > self._most_last:
+                self._last.popitem(last=False)
 
     async def get(self, key: Hashable, watch: Watch | None, make: Callable[[], Awaitable[Made]]) -> Ready:
         """The answer under a key: a kept one if it still holds, else a new one, made once for all who wait for it."""
@@ -62,7 +88,12 @@ class Answers:
             return Ready((await make())[0])
         kept = self._kept.get(key)
         if kept is not None:
-            if kept.revision == revision and not watch.past(kept.expires) and self._is_so(kept.passing):
+            if (
+                kept.ready is not None
+                and kept.revision == revision
+                and not watch.past(kept.expires)
+                and self._is_so(kept.passing)
+            ):
                 self._kept.move_to_end(key)
                 return kept.ready
             self._drop(key)
@@ -110,7 +141,10 @@ class Answers:
         if kept is None:
             return
         self._bytes -= _ENTRY_COST
-        ready, uses = self._bodies[kept.ready.digest]
+        dropped, kept.ready = kept.ready, None
+        if dropped is None:
+            return
+        ready, uses = self._bodies[dropped.digest]
         if uses > 1:
             self._bodies[ready.digest] = ready, uses - 1
         else:

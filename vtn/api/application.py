@@ -134,13 +134,13 @@ def _around(settings: Settings, metrics: Metrics | None, log: RequestLog) -> Mid
         response.headers[hdrs.SERVER] = _SERVER
         if settings.log_requests:
             log.add(
-                method=request.method,
-                path=request.path,
+                request.method,
+                request.path,
                 status=response.status,
-                duration_ms=round((time.perf_counter() - started) * 1000, 2),
+                duration_s=time.perf_counter() - started,
                 client_id=request.get(_CLIENT),
                 request_id=request_id,
-                **({"reference": reference, "detail": detail} if detail is not None else {}),
+                refusal=None if detail is None else (reference, detail),
             )
         return response
 

@@ -24,7 +24,6 @@ Q_contra = TypeVar("Q_contra", contravariant=True)
 D = TypeVar("D")
 D_contra = TypeVar("D_contra", contravariant=True)
 
-_QUESTIONS: Final = 4096
 _LONG_QUESTION: Final = 512
 
 _NUL: Final = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
@@ -80,6 +79,8 @@ class Store(Protocol[Q_contra, D_contra]):
 
     @property
     def watch(self) -> Watch | None: ...
+    @property
+    def watch_with_grants(self) -> Watch | None: ...
     async def standpoint(self, reader: Reader) -> Reader: ...
     async def search(self, query: Q_contra, *, visible_to: Reader) -> list[str]: ...
     async def get(self, object_id: str, *, visible_to: Reader) -> str: ...
@@ -99,7 +100,6 @@ class Collection(Generic[Q, D]):
         self._name = name
         self._store = store
         self._query = query
-        self._questions: dict[str, Q] = {}
         self._body = body
 
     def routes(
@@ -117,13 +117,26 @@ class Collection(Generic[Q, D]):
 
     async def search(self, call: Call) -> web.Response:
         """One page of what the reader may see and asked for (MATRIX-006)."""
-        query = self._asked(call)
-        return answer.read(call.request, await self._ready(call, query, lambda who: self._page(query, who)))
+        words = call.request.rel_url.raw_query_string
+
+        async def page(standpoint: Reader) -> Made:
+            texts = await self._store.search(query, visible_to=standpoint)
+            return f"[{','.join(texts)}]".encode(), texts.passing if isinstance(texts, Found) else None
+
+        if (known := self._last(call, words)) is not None:
+            return answer.read(call.request, known)
+        query = self._query(call.query)
+        return answer.read(call.request, await self._ready(call, words, query, page))
 
     async def get(self, call: Call) -> web.Response:
         """One object."""
         object_id = call.object_id
-        return answer.read(call.request, await self._ready(call, object_id, lambda who: self._one(object_id, who)))
+
+        async def one(standpoint: Reader) -> Made:
+            return (await self._store.get(object_id, visible_to=standpoint)).encode(), None
+
+        words = f"/{object_id}"
+        return answer.read(call.request, self._last(call, words) or await self._ready(call, words, object_id, one))
 
     async def create(self, call: Call) -> web.Response:
         """A new object; answered once it is stored for good."""
@@ -153,36 +166,31 @@ class Collection(Generic[Q, D]):
     async def _admit(self, call: Call, document: D, object_id: str | None) -> None:
         """Where a collection raises what can only be found out elsewhere, before a document is stored."""
 
-    async def _ready(self, call: Call, question: Hashable, make: Callable[[Reader], Awaitable[Made]]) -> answer.Ready:
+    def _last(self, call: Call, words: str) -> answer.Ready | None:
+        """What the reader got for these words before, unless something has changed."""
+        watch = self._store.watch_with_grants
+        revision = None if watch is None else watch.revision()
+        if watch is None or revision is None:
+            return None
+        return call.answers.last((self._name, call.reader.client_id, call.reader.role, words), watch, revision)
+
+    async def _ready(
+        self, call: Call, words: str, question: Hashable, make: Callable[[Reader], Awaitable[Made]]
+    ) -> answer.Ready:
         """The answer to a question; what the reader holds is looked at again if the database was asked meanwhile."""
+        watch = self._store.watch_with_grants
+        before = None if watch is None else watch.revision()
         standpoint = await self._store.standpoint(call.reader)
         while True:
-            ready = await call.answers.get(
-                (self._name, standpoint, question), self._store.watch, partial(make, standpoint)
-            )
+            key = self._name, standpoint, question
+            ready = await call.answers.get(key, self._store.watch, partial(make, standpoint))
             now = await self._store.standpoint(call.reader)
             if now == standpoint:
-                return ready
+                break
             standpoint = now
-
-    async def _page(self, query: Q, standpoint: Reader) -> Made:
-        texts = await self._store.search(query, visible_to=standpoint)
-        return f"[{','.join(texts)}]".encode(), texts.passing if isinstance(texts, Found) else None
-
-    async def _one(self, object_id: str, standpoint: Reader) -> Made:
-        return (await self._store.get(object_id, visible_to=standpoint)).encode(), None
-
-    def _asked(self, call: Call) -> Q:
-        """The question in a query string, read once for all who ask it in the same words."""
-        words = call.request.rel_url.raw_query_string
-        asked = self._questions.get(words)
-        if asked is None:
-            asked = self._query(call.query)
-            if len(self._questions) >= _QUESTIONS:
-                self._questions.clear()
-            if len(words) <= _LONG_QUESTION:
-                self._questions[words] = asked
-        return asked
+        if before is not None and len(words) <= _LONG_QUESTION:
+            call.answers.remember((self._name, call.reader.client_id, call.reader.role, words), key, before)
+        return ready
 
     def _decoded(self, call: Call, raw: bytes) -> D:
         declared = call.request.headers.get(hdrs.CONTENT_TYPE, "application/json")

@@ -1,17 +1,31 @@
-"""One line for each request, at a cost that does not show: rendered directly and written many at a time."""
+"""One line for each request, at a cost that does not show: rendered and written many at a time."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 import structlog
 
 _FLUSH_S: Final = 0.25
 _LINES: Final = 500
+
+
+class _Entry(msgspec.Struct, omit_defaults=True, gc=False):
+    method: str
+    path: str
+    status: int
+    duration_ms: float
+    client_id: str | None
+    request_id: str
+    event: str
+    level: str
+    timestamp: datetime
+    reference: str | None = None
+    detail: str | None = None
 
 
 class RequestLog:
@@ -22,21 +36,36 @@ class RequestLog:
 
     def __init__(self) -> None:
         self._log = structlog.get_logger("vtn.requests")
-        self._lines: list[str] = []
+        self._encoder = msgspec.json.Encoder()
+        self._entries: list[_Entry] = []
         self._direct = False
         self._later: asyncio.TimerHandle | None = None
 
-    def add(self, **members: Any) -> None:
-        """Note one request."""
-        if not self._lines:
+    def add(
+        self,
+        method: str,
+        path: str,
+        *,
+        status: int,
+        duration_s: float,
+        client_id: str | None,
+        request_id: str,
+        refusal: tuple[str, str] | None,
+    ) -> None:
+        """Note one request; ``refusal`` are the reference and the detail of the problem it was answered with."""
+        if not self._entries:
             self._direct = _is_json()
+        ms, at = round(duration_s * 1000, 2), datetime.now(UTC)
+        reference, detail = refusal or (None, None)
+        entry = _Entry(method, path, status, ms, client_id, request_id, "request", "info", at, reference, detail)
         if not self._direct:
+            members = msgspec.structs.asdict(entry)
+            for name in ("event", "level", "timestamp", *(() if refusal else ("reference", "detail"))):
+                del members[name]
             self._log.info("request", **members)
             return
-        at = datetime.now(UTC).isoformat().replace("+00:00", "Z")
-        entry = members | {"event": "request", "level": "info", "timestamp": at}
-        self._lines.append(msgspec.json.encode(entry).decode())
-        if len(self._lines) >= _LINES:
+        self._entries.append(entry)
+        if len(self._entries) >= _LINES:
             self.flush()
         elif self._later is None:
             self._later = asyncio.get_running_loop().call_later(_FLUSH_S, self.flush)
@@ -46,9 +75,10 @@ class RequestLog:
         if self._later is not None:
             self._later.cancel()
             self._later = None
-        if self._lines:
-            lines, self._lines = self._lines, []
-            structlog.get_config()["logger_factory"]().msg("\n".join(lines))
+        if self._entries:
+            entries, self._entries = self._entries, []
+            text = self._encoder.encode_lines(entries).decode()
+            structlog.get_config()["logger_factory"]().msg(text.rstrip("\n"))
 
 
 def _is_json() -> bool:

@@ -17,7 +17,7 @@ from vtn.store.database import Database, violates
 from vtn.store.objects import Created, Found, Objects, Passing, Precondition, members_of
 from vtn.store.query import EventQuery, Page
 from vtn.store.stamps import Stamps, stamp
-from vtn.store.tables import constraint, events
+from vtn.store.tables import constraint, events, resources, vens
 from vtn.store.visibility import Visibility, share_a_target, writable
 
 _NEVER: Final = "9999-12-31T23:59:59.999999Z"
@@ -32,6 +32,7 @@ class EventStore(Objects):
     def __init__(self, database: Database, stamps: Stamps, visibility: Visibility) -> None:
         super().__init__(database, stamps)
         self._visibility = visibility
+        self.watch_with_grants = database.revisions.watch(self.table, vens, resources)
 
     async def standpoint(self, reader: Reader) -> Reader:
         """Whom an answer is made for: what the reader holds decides, not who it is."""

@@ -58,6 +58,7 @@ class Objects:
         self._database = database
         self._stamps = stamps
         self.watch = database.revisions.watch(self.table)
+        self.watch_with_grants = self.watch
 
     async def standpoint(self, reader: Reader) -> Reader:
         """Whom an answer is made for: all that it may depend on, and nothing else. Equal standpoints share answers."""

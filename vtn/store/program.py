@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from msgspec.structs import replace
-from sqlalchemy import ColumnElement, RowMapping
+from sqlalchemy import ColumnElement, RowMapping, select
 from sqlalchemy.exc import IntegrityError
 
 from openadr_profiles.v31 import ObjectType, ProgramRequest
@@ -15,7 +15,7 @@ from vtn.store.database import Database, violates
 from vtn.store.objects import Created, Objects, Precondition, members_of
 from vtn.store.query import ProgramQuery
 from vtn.store.stamps import Stamps
-from vtn.store.tables import constraint, programs
+from vtn.store.tables import constraint, programs, resources, vens
 from vtn.store.visibility import Visibility, share_a_target, writable
 
 
@@ -28,6 +28,7 @@ class ProgramStore(Objects):
     def __init__(self, database: Database, stamps: Stamps, visibility: Visibility) -> None:
         super().__init__(database, stamps)
         self._visibility = visibility
+        self.watch_with_grants = database.revisions.watch(self.table, vens, resources)
 
     async def standpoint(self, reader: Reader) -> Reader:
         """Whom an answer is made for: what the reader holds decides, not who it is."""
@@ -42,6 +43,13 @@ class ProgramStore(Objects):
         if query.names is not None:
             clauses.append(programs.c.name.in_(query.names))
         return [self._seen(row, sight) for row in await self._page(query.page, clauses)]
+
+    async def public_names(self) -> list[str]:
+        """Names of programs that everybody may see, the newest first (MDNS-005)."""
+        statement = (
+            select(programs.c.name).where(programs.c.targets == ()).order_by(programs.c.created_at.desc()).limit(50)
+        )
+        return [row["name"] for row in await self._database.rows(statement)]
 
     async def get(self, object_id: str, *, visible_to: Reader) -> str:
         """One program; raises NotFound also when it is hidden (PRIV-010)."""
