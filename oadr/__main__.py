@@ -25,6 +25,7 @@ _MODULES: Final = {
     "report": "oadr.report",
     "vens": "oadr.vens",
     "cert": "oadr.cert",
+    "discover": "oadr.discover",
     "conformance": "oadr.conformance",
 }
 

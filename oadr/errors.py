@@ -55,6 +55,7 @@ _CODES: Final[dict[str, Exit]] = {
     "vtn.errors.BadCertificate": Exit.CONFIGURATION,
     "vtn.errors.MigrationTooNew": Exit.CONFIGURATION,
     "vtn.errors.MigrationMissing": Exit.CONFIGURATION,
+    "vtn.errors.LibraryMissing": Exit.CONFIGURATION,
     "vtn.errors.Unavailable": Exit.UNREACHABLE,
     "vtn.errors.Refused": Exit.REFUSED,
     "bridge_mqtt.errors.BrokerError": Exit.UNREACHABLE,
@@ -116,6 +117,9 @@ _EXTRAS: Final = {
     "paho": "bridge",
     "cryptography": "certs",
     "amqtt": "demo",
+    "zeroconf": "mdns",
+    "ifaddr": "mdns",
+    "prometheus_client": "vtn",
 }
 
 

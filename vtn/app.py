@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime
 from importlib import metadata
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import structlog
 from aiohttp import web
@@ -27,7 +27,7 @@ from vtn.auth.limiter import Limiter
 from vtn.auth.secrets import Secrets
 from vtn.auth.tokens import Tokens
 from vtn.connections import Runner
-from vtn.errors import Unavailable
+from vtn.errors import LibraryMissing, Unavailable
 from vtn.metrics import Metrics
 from vtn.notify.callback import Callbacks, Lookup, system_lookup
 from vtn.process import spare_the_collector
@@ -46,6 +46,9 @@ from vtn.store.subscription import SubscriptionStore
 from vtn.store.ven import VenStore
 from vtn.store.visibility import Visibility
 from vtn.tls import ClientCertificates, ServerTls
+
+if TYPE_CHECKING:
+    from vtn.mdns import Announcement
 
 _log = structlog.get_logger(__name__)
 
@@ -102,6 +105,7 @@ class VtnServer:
         self._runner: web.AppRunner | None = None
         self._revocations: asyncio.Task[None] | None = None
         self._tls: ServerTls | None = None
+        self._announcement: Announcement | None = None
         self._certificates: asyncio.Task[None] | None = None
         self._port = settings.port
 
@@ -148,6 +152,9 @@ class VtnServer:
 
     async def stop(self) -> None:
         """Finish the requests that are under way, then close everything."""
+        if self._announcement is not None:
+            await self._announcement.stop()
+            self._announcement = None
         for task in (self._revocations, self._certificates):
             if task is not None:
                 task.cancel()
@@ -178,6 +185,13 @@ class VtnServer:
             listener.close()
             raise
         self._revocations = asyncio.create_task(self._follow_revocations(), name="revocations")
+        if self.settings.mdns.enabled:
+            self._announcement = _announcement(
+                self.settings,
+                self._port,
+                ProgramStore(self._database, self._stamps, Visibility(self._database, self.settings.privacy)),
+            )
+            await self._announcement.start()
         if tls is not None:
             self._certificates = asyncio.create_task(tls.follow(), name="certificates")
 
@@ -277,3 +291,11 @@ async def migrate_database(settings: Settings) -> str:
         return database.name
     finally:
         await database.close()
+
+
+def _announcement(settings: Settings, port: int, programs: ProgramStore) -> Announcement:
+    try:
+        from vtn.mdns import Announcement  # noqa: PLC0415 (an extra, installed where it is used)
+    except ModuleNotFoundError as error:
+        raise LibraryMissing("mdns.enabled needs more libraries: pip install 'openadr-fleet[mdns]'") from error
+    return Announcement(settings, port=port, program_names=programs.public_names)

@@ -22,6 +22,7 @@ VtnError
     ├── AddressUnusable
     ├── BadCertificate
     ├── BoardUnusable
+    ├── LibraryMissing
     └── WorkerFailed
 
 A document that breaks the schema, or refers to something that does not exist, is ``openadr_profiles.v31.Invalid``.
@@ -123,6 +124,10 @@ class PortTaken(StartFailed):
 
 class AddressUnusable(StartFailed):
     """The host name or address cannot be listened on."""
+
+
+class LibraryMissing(StartFailed):
+    """A library that the settings need is not installed."""
 
 
 class BadCertificate(StartFailed):

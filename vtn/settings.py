@@ -251,6 +251,19 @@ class Webhook(_Group):
     """More authorities that receivers' certificates may come from, as PEM (WEBHOOK-028)."""
 
 
+class Mdns(_Group):
+    """Announcing this server on the local network (MDNS-001)."""
+
+    enabled: bool = False
+    """Announce it. Needs the extra ``mdns``, a network with multicast, and one worker."""
+    name: Annotated[str, Field(min_length=1, max_length=40)] = "OpenADR VTN"
+    """How it is called; the version is added."""
+    host_name: Annotated[str, Field(pattern=r"^[A-Za-z0-9-]{1,63}$")] | None = None
+    """The name before ``.local``; by default that of this machine."""
+    refresh_s: Annotated[float, Field(gt=0, le=3600)] = 30.0
+    """How often programs and addresses are looked at; changes are announced."""
+
+
 class Settings(_Group):
     """Everything the VTN can be told."""
 
@@ -281,6 +294,7 @@ class Settings(_Group):
     subscriptions: Subscriptions = Subscriptions()
     webhook: Webhook = Webhook()
     limits: Limits = Limits()
+    mdns: Mdns = Mdns()
 
     @field_validator("prefixes")
     @classmethod
@@ -302,6 +316,8 @@ class Settings(_Group):
 
     @model_validator(mode="after")
     def _protected(self) -> Settings:
+        if self.mdns.enabled and self.workers > 1:
+            raise ValueError("mdns.enabled and several workers exclude each other: each would announce itself")
         if self.tls is not None and self.behind_proxy:
             raise ValueError("tls and behind_proxy exclude each other: either this server or the proxy terminates TLS")
         if self.behind_proxy and self.public_url is None:
