@@ -20,6 +20,9 @@ from sqlalchemy.engine import URL
 _log = structlog.get_logger(__name__)
 
 CHANNEL: Final = "openadr_changed"
+APPLICATION: Final = "openadr-fleet listener"
+"""How its connection is called in the list of the server."""
+
 _ASK_EVERY_S: Final = 0.02
 _CURRENT_FOR_S: Final = 0.08
 _RETRY_S: Final = 0.25
@@ -78,7 +81,9 @@ class PostgresListener:
         lost = False
         while True:
             try:
-                connection = await asyncpg.connect(self._url, timeout=5, command_timeout=1)
+                connection = await asyncpg.connect(
+                    self._url, timeout=5, command_timeout=1, server_settings={"application_name": APPLICATION}
+                )
                 try:
                     await connection.add_listener(CHANNEL, self._hear)
                     self._missed += 1

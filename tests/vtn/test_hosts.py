@@ -1,0 +1,125 @@
+"""Servers on several hosts with one PostgreSQL: what one writes the others hear of, or nothing comes from memory."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+
+from tests.support.postgres import PostgresServer
+from tests.support.waiting import wait_until
+from tests.vtn.conftest import settings_for
+from tests.vtn.harness import Caller, VtnUnderTest
+from tests.vtn.test_answers import Sent
+from vtn.access import Role
+from vtn.store.board import Board
+from vtn.store.database import Database
+from vtn.store.listener import APPLICATION
+from vtn.store.tables import metadata
+
+WITHIN_S = 0.1
+
+
+class Hosts:
+    """Two servers that share a database and nothing else."""
+
+    def __init__(self, postgres: PostgresServer, database: str, here: VtnUnderTest, there: VtnUnderTest) -> None:
+        self.postgres = postgres
+        self.database = database
+        self.here = here
+        self.there = there
+
+    def twin(self, caller: Caller, role: Role) -> Caller:
+        """The same client at the other host."""
+        return self.there.caller(role, client_id=caller.client_id)
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def hosts(
+    postgres_server: PostgresServer, postgresql_template: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[Hosts]:
+    """Two hosts: boards that do not know each other."""
+    boards = iter(("here", "there"))
+
+    def board_of(_: Database) -> Board:
+        return Board(tmp_path / next(boards), sorted(metadata.tables))
+
+    monkeypatch.setattr("vtn.app.board_of", board_of)
+    name = postgres_server.create_database(template=postgresql_template)
+    servers = [VtnUnderTest(settings_for(postgres_server.url(name), database={"pool_size": 3})) for _ in range(2)]
+    for server in servers:
+        await server.start()
+    yield Hosts(postgres_server, name, *servers)
+    for server in servers:
+        await server.stop()
+
+
+async def _from_memory(caller: Caller, path: str) -> bool:
+    with Sent(caller.vtn) as statements:
+        await caller.get(path)
+    return not statements
+
+
+async def test_what_another_host_writes_shows_within_a_tenth_of_a_second(hosts: Hosts) -> None:
+    """ETAG-003: changes of objects and of grants, however often; in between answers come from memory."""
+    bl = hosts.there.bl
+    home = hosts.here.home()
+    program = await bl.program()
+    event = await bl.event(program, targets=["g"])
+    ven = await bl.ven_for(home, [])
+    granted = {"objectType": "BL_VEN_REQUEST", "clientID": home.client_id, "venName": ven["venName"]}
+    for number in range(1, 6):
+        await wait_until(lambda: _from_memory(home, "/events"))
+        (await bl.put(f"/vens/{ven['id']}", granted | {"targets": ["g"]})).ok()
+        document = {"programID": program["id"], "targets": ["g"], "priority": number}
+        (await bl.put(f"/events/{event['id']}", document)).ok()
+        await asyncio.sleep(WITHIN_S)
+        assert [found["priority"] for found in (await home.get("/events")).ok()] == [number]
+        await wait_until(lambda: _from_memory(home, "/events"))
+        (await bl.put(f"/vens/{ven['id']}", granted | {"targets": []})).ok()
+        await asyncio.sleep(WITHIN_S)
+        assert (await home.get("/events")).ok() == []
+
+
+async def test_reports_of_another_host_show_within_a_tenth_of_a_second(hosts: Hosts) -> None:
+    """They are not announced, so an answer about them is young or made anew."""
+    bl, home = hosts.here.bl, hosts.there.home()
+    program = await bl.program()
+    event = await bl.event(program)
+    for number in range(1, 4):
+        await home.report(event)
+        await asyncio.sleep(WITHIN_S)
+        assert len(await bl.ids("/reports")) == number
+
+
+async def test_nothing_is_answered_from_memory_while_other_hosts_are_not_heard(hosts: Hosts) -> None:
+    """The listener's connection is lost and cannot be made again; afterwards all is as before."""
+    bl, there = hosts.here.bl, hosts.there.bl
+    program = await bl.program()
+    for server in (bl, there):
+        await asyncio.gather(*(server.get("/programs") for _ in range(8)))  # the pools are full
+    await wait_until(lambda: _from_memory(bl, "/programs"))
+
+    def deaf(allowed: str) -> None:
+        hosts.postgres.query(f"ALTER DATABASE {hosts.database} WITH ALLOW_CONNECTIONS {allowed}")
+        hosts.postgres.query(
+            f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = '{APPLICATION}' "
+            f"AND datname = '{hosts.database}'"
+        )
+
+    await asyncio.to_thread(deaf, "false")
+    await asyncio.sleep(WITHIN_S)
+    for number in range(3):
+        assert not await _from_memory(bl, "/programs")
+        name = f"changed {number}"
+        (await there.put(f"/programs/{program['id']}", {"programName": name})).ok()
+        assert [found["programName"] for found in (await bl.get("/programs")).ok()] == [name]
+
+    await asyncio.to_thread(hosts.postgres.query, f"ALTER DATABASE {hosts.database} WITH ALLOW_CONNECTIONS true")
+    await wait_until(lambda: _from_memory(bl, "/programs"))
+    (await there.delete(f"/programs/{program['id']}")).ok()
+    await asyncio.sleep(WITHIN_S)
+    assert (await bl.get("/programs")).ok() == []
