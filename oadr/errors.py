@@ -51,6 +51,7 @@ _CODES: Final[dict[str, Exit]] = {
     "ven.errors.UnknownDriver": Exit.CONFIGURATION,
     "ven.errors.BadDriverOptions": Exit.CONFIGURATION,
     "ven.errors.DriverFailed": Exit.UNREACHABLE,
+    "openadr_profiles.v31.errors.Invalid": Exit.REFUSED,
     "vtn.errors.StartFailed": Exit.UNREACHABLE,
     "vtn.errors.BadCertificate": Exit.CONFIGURATION,
     "vtn.errors.MigrationTooNew": Exit.CONFIGURATION,
