@@ -17,6 +17,7 @@ from openadr_profiles.panel import (
     Ack,
     AckStatus,
     CommandState,
+    Dialect,
     KnownCommand,
     Op,
     Unreadable,
@@ -138,7 +139,13 @@ class AckDesk:
             await commands.drop(connection, ack.ven_id)
             await events.change_part(connection, *part, excluded=f"rejected: {ack.error or ack.status}"[:32])
             return
-        await commands.hold(connection, replace(holding, state=HoldingState.HELD))
+        until = holding.until
+        panel = self._registry.get(ack.ven_id)
+        if until is not None and panel is not None and panel.dialect is Dialect.ENVELOPE:
+            # it counts from the receipt, which was before its answer, however long the answer lay at the broker
+            longest = (command.deadline_at or ack.received_at) - holding.since
+            until += min(ack.received_at - holding.since, longest)
+        await commands.hold(connection, replace(holding, state=HoldingState.HELD, until=until))
         if ack.actual_shed_kw is not None and Decimal(str(ack.actual_shed_kw)) < holding.amount_kw - _LESS_KW:
             await events.change_part(connection, *part, delivered_kw=max(0.0, ack.actual_shed_kw))
 

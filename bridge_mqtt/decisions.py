@@ -151,8 +151,12 @@ def _about_free(s: Situation, now: datetime, policy: Policy) -> Iterator[Decisio
 
 
 def _about_envelope(s: Situation, holding: Holding, now: datetime, policy: Policy) -> Iterator[Decision]:
-    """An envelope panel cannot restore: each piece runs out by itself, then the next one is told (rule C9)."""
-    if holding.until is None or now >= holding.until:
+    """An envelope panel cannot restore: each piece runs out by itself, then the next one is told (rule C9).
+
+    A piece that is told before the last one is over would add up, and an unanswered one may have begun late.
+    """
+    slack = timedelta(0) if holding.state is HoldingState.HELD else policy.ack_timeout
+    if holding.until is None or now >= holding.until + slack:
         yield Drop("the piece is over")
         if s.want is not None and is_online(s.panel, now, policy) and not _is_over(s.want, now, _A_SECOND):
             yield Queue(Op.SHED_PANEL, "next piece", want=s.want)

@@ -317,22 +317,27 @@ class Bridge:
             await self._persist(poll)
 
     async def _report(self) -> None:
-        """Write and send reports whenever something has happened or is due."""
+        """Write reports whenever something has happened or is due, and send them; after a failure with back-off."""
         wait_s = self.settings.reporting.retry_least_s
+        retry_at = self._clock.now()
         while True:
             self._report_due.clear()
             wake_at = self._clock.now() + _STATUS_EVERY
 
             async def write_and_send() -> None:
-                nonlocal wake_at, wait_s
+                nonlocal wake_at, wait_s, retry_at
                 due = await self._reporter.write(self._clock.now())
                 wake_at = min(wake_at, due) if due is not None else wake_at
+                if self._clock.now() < retry_at:
+                    wake_at = min(wake_at, retry_at)
+                    return
                 try:
                     await self._vtn.send_reports()
                     wait_s = self.settings.reporting.retry_least_s
                 except VenError as error:
                     _log.warning("reports not sent", problem=str(error), retry_in_s=wait_s)
-                    wake_at = min(wake_at, self._clock.now() + timedelta(seconds=wait_s))
+                    retry_at = self._clock.now() + timedelta(seconds=wait_s)
+                    wake_at = min(wake_at, retry_at)
                     wait_s = min(wait_s * 2, self.settings.reporting.retry_most_s)
 
             await self._persist(write_and_send)

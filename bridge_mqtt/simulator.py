@@ -353,6 +353,7 @@ class EnvelopePanel(PanelModel):
         }
 
     def _shed(self, data: dict[str, Any], now: datetime) -> dict[str, Any]:
+        """Limit circuits from what they draw now, so that a shed within a shed adds up."""
         try:
             wanted, length = float(data.get("requestedReductionKw", 0)), int(data.get("durationS", 0))
         except (TypeError, ValueError) as error:

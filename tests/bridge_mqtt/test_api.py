@@ -1,15 +1,17 @@
 """The HTTP interface: acknowledgments by event and panel, paged and filtered; health that tells the truth."""
 
 import json
+from pathlib import Path
 from typing import Any
 
 import aiohttp
 import aiomqtt
 import pytest
+from pydantic import BaseModel
 
 from bridge_mqtt.errors import ApiUnavailable
 from bridge_mqtt.service import Bridge
-from bridge_mqtt.settings import Settings
+from bridge_mqtt.settings import PanelSettings, Settings
 from tests.bridge_mqtt.conftest import World, an_event
 
 
@@ -189,3 +191,20 @@ def test_settings_that_cannot_work_say_why(values: dict[str, Any], problem: str)
     least = {"vtn": {"url": "http://vtn.example/3.1.0"}, "panels": [{"id": "panel-1"}]}
     with pytest.raises(ValueError, match=problem):
         Settings.model_validate(least | values)
+
+
+def test_every_setting_is_in_the_documentation() -> None:
+    """A setting that nobody can find might as well not be there."""
+    text = (Path(__file__).parents[2] / "docs" / "bridge.md").read_text()
+
+    def names(model: type[BaseModel], prefix: str = "") -> list[str]:
+        found = []
+        for name, field in model.model_fields.items():
+            inner = field.annotation
+            if isinstance(inner, type) and issubclass(inner, BaseModel):
+                found += names(inner, f"{prefix}{name}.")
+            else:
+                found.append(prefix + name)
+        return found
+
+    assert [name for name in [*names(Settings), *names(PanelSettings)] if f"`{name}`" not in text] == []

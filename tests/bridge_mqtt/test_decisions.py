@@ -290,3 +290,12 @@ def test_an_envelope_panel_waits_for_the_end_of_its_piece() -> None:
         Drop("the piece is over"),
         Queue(Op.SHED_PANEL, "next piece", want=WANT),
     ]
+
+
+def test_an_unanswered_piece_may_have_begun_late() -> None:
+    """C9: two pieces at once would add up."""
+    older = a_panel(dialect=Dialect.ENVELOPE, tells_event=False)
+    unanswered = a_holding(HoldingState.UNCERTAIN, until=ago(9))
+
+    assert decided(panel=older, holding=unanswered) == []
+    assert decided(panel=older, holding=replace(unanswered, until=ago(10)))[0] == Drop("the piece is over")

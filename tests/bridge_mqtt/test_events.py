@@ -2,11 +2,12 @@
 
 import json
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from typing import Any
 
 import pytest
 
-from tests.bridge_mqtt.conftest import ENVELOPE, World, an_event
+from tests.bridge_mqtt.conftest import ENVELOPE, FLAT, World, an_event
 
 
 async def test_an_event_is_split_over_the_panels_and_restored_at_its_end(world: World) -> None:
@@ -47,11 +48,13 @@ async def test_an_envelope_panel_sheds_in_pieces_and_is_never_told_to_restore(sq
     sqlite_world.piece(2)
     await sqlite_world.start()
     await sqlite_world.until("/api/panels", lambda panels: panels[0]["online"])
-    await sqlite_world.post(an_event(shed_kw=2, length_s=3.5))
+    await sqlite_world.post(an_event(shed_kw=2, length_s=4.5))
 
     done = await sqlite_world.until("/api/events/evt-1", lambda e: e["state"] == "completed")
     assert [(c["op"], c["state"]) for c in done["panels"][0]["commands"]] == [("shedPanel", "acked")] * 2
     assert panel.model.sheds == 2
+    first, second = (json.loads(command) for command in panel.heard)
+    assert second["ts"] >= first["ts"] + first["duration_sec"]
 
 
 async def test_a_withdrawn_event_is_restored_at_once(sqlite_world: World) -> None:
@@ -173,3 +176,22 @@ async def test_a_panel_that_rejects_leaves_its_part_to_the_others(sqlite_world: 
     first, second = event["panels"]
     assert (first["excluded"], first["requestedKw"]) == ("rejected: unknown load", 0)
     assert [c["op"] for c in second["commands"]] == ["shedPanel", "restorePanel", "shedPanel"]
+
+
+async def test_fifty_panels_of_both_dialects_answer_and_every_ack_is_joined_to_its_command(sqlite_world: World) -> None:
+    """Section 13: each correlationId is one command, one panel, one answer, and the parts add up to the request."""
+    for number in range(50):
+        await sqlite_world.add_panel(f"panel-{number:02}", ENVELOPE if number % 5 == 0 else FLAT, interval_s=2)
+    await sqlite_world.start(dispatch={"ack_timeout_s": 10})
+    await sqlite_world.until("/api/panels", lambda panels: all(panel["online"] for panel in panels))
+    await sqlite_world.post(an_event(shed_kw=100))
+
+    event = await sqlite_world.until(
+        "/api/events/evt-1", lambda e: len(e["panels"]) == 50 and all(p["holds"] == "held" for p in e["panels"])
+    )
+
+    assert sum(Decimal(str(panel["requestedKw"])) for panel in event["panels"]) == 100
+    sent = {c["correlationId"]: panel["venId"] for panel in event["panels"] for c in panel["commands"]}
+    acks = (await sqlite_world.get("/api/events/evt-1/acks?limit=1000"))["acks"]
+    assert {ack["correlationId"]: ack["venId"] for ack in acks if ack["op"] == "shedPanel"} == sent
+    assert all(panel.model.sheds == 1 for panel in sqlite_world.panels.values())

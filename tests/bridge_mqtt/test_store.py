@@ -200,10 +200,10 @@ async def replay(store: Store, name: str) -> None:
     assert sum(len(each) for each in samples.values()) == len(moments)
     latest = {m.topic: m for m in measured if not m.topic.startswith("ven/loads/")}
     for message in latest.values():
-        last = read_telemetry(message.topic, message.payload, message.at)
-        assert isinstance(last, Telemetry)
+        newest = read_telemetry(message.topic, message.payload, message.at)
+        assert isinstance(newest, Telemetry)
         if message.topic != "volttron/metering" or len(ven_ids) == 1:
-            assert heard[last.ven_id].message_num == last.message_num
-            assert heard[last.ven_id].used_power_kw == last.used_power_kw
-            assert heard[last.ven_id].event_id == last.event_id
+            assert heard[newest.ven_id].message_num == newest.message_num
+            assert heard[newest.ven_id].used_power_kw == newest.used_power_kw
+            assert heard[newest.ven_id].event_id == newest.event_id
     assert set(heard) >= {panel.ven_id for panel in registry if panel.sample_at is not None}
