@@ -83,11 +83,12 @@ def _ratio(case: Case, reference: Series) -> str:
 
 def _growth(rows: Iterable[Growth]) -> str:
     return _table(
-        ("Workload", "Database", "Relative rate"),
+        ("Workload", "Database", "Conn.", "Relative rate"),
         (
             (
                 f"{row.workload} {row.name}",
                 row.database,
+                str(row.connections),
                 ", ".join(f"{size:,} {row.unit}: {value:.2f}" for size, value in row.points),
             )
             for row in rows

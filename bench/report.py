@@ -74,10 +74,11 @@ def _growth(rows: Iterable[Growth]) -> Table:
     table = Table(title="Growth, beside the smallest store", title_justify="left")
     table.add_column("Workload")
     table.add_column("Database")
+    table.add_column("Conn.", justify="right")
     table.add_column("Relative rate", justify="right")
     for row in rows:
         points = ", ".join(f"{stored:,}: {value:.2f}" for stored, value in row.points)
-        table.add_row(f"{row.workload} {row.name}", row.database, f"{points} ({row.unit})")
+        table.add_row(f"{row.workload} {row.name}", row.database, str(row.connections), f"{points} ({row.unit})")
     return table
 
 

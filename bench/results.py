@@ -53,7 +53,7 @@ class Case:
     def title(self) -> str:
         """The case in words, for goals."""
         size = "" if self.stored is None else f", {self.stored:,} {self.unit}"
-        return f"{self.workload} {self.name}{size} ({self.database})"
+        return f"{self.workload} {self.name} on {self.connections}{size} ({self.database})"
 
     @property
     def ratios(self) -> dict[str, float]:
@@ -90,6 +90,7 @@ class Growth:
     workload: str
     name: str
     database: str
+    connections: int
     unit: str
     points: tuple[tuple[int, float], ...]
 
@@ -99,6 +100,7 @@ class Growth:
             "workload": self.workload,
             "case": self.name,
             "database": self.database,
+            "connections": self.connections,
             "unit": self.unit,
             "points": [{"stored": stored, "relative": round(value, 4)} for stored, value in self.points],
         }
@@ -134,16 +136,16 @@ def growth(cases: Iterable[Case]) -> list[Growth]:
     What is compared is the ratio to the first reference where there is one: the sizes are measured one after the other,
     and the machine may have been slower for one of them.
     """
-    rows: dict[tuple[str, str, str, str, int], list[tuple[int, float]]] = {}
+    rows: dict[tuple[str, str, str, int, str], list[tuple[int, float]]] = {}
     for case in cases:
         if case.stored is None:
             continue
         value = next(iter(case.ratios.values()), case.series.rate)
-        rows.setdefault((case.workload, case.name, case.database, case.unit, case.connections), []).append(
+        rows.setdefault((case.workload, case.name, case.database, case.connections, case.unit), []).append(
             (case.stored, value)
         )
     return [
-        Growth(*key[:4], tuple((stored, value / points[0][1]) for stored, value in sorted(points)))
+        Growth(*key, tuple((stored, value / points[0][1]) for stored, value in sorted(points)))
         for key, points in rows.items()
         if len(points) > 1
     ]

@@ -69,9 +69,13 @@ async def _poll(context: Context, reader: Api, workload: str) -> None:
             for name, headers, expect in cases:
                 case = await _ready(context, reader, bare, name, headers, expect)
                 context.keep(workload, name, *case, connections=CONNECTIONS, stored=(stored, UNIT), goals=_of_bare)
-            for name, headers in (("missed", {}), ("missed, packed", _GZIP)):
-                case = await _missed(context, reader, bare, asked, headers)
-                context.keep(workload, name, *case, connections=CONNECTIONS, stored=(stored, UNIT), goals=_of_read)
+            for name, headers, at_once in (
+                ("missed", {}, 1),
+                ("missed", {}, CONNECTIONS),
+                ("missed, packed", _GZIP, 1),
+            ):
+                case = await _missed(context, reader, bare, asked, headers, at_once)
+                context.keep(workload, name, *case, connections=at_once, stored=(stored, UNIT), goals=_of_read)
 
 
 async def _ready(
@@ -101,7 +105,12 @@ async def _ready(
 
 
 async def _missed(
-    context: Context, reader: Api, bare: Reference, asked: Iterator[tuple[str, ...]], headers: Mapping[str, str]
+    context: Context,
+    reader: Api,
+    bare: Reference,
+    asked: Iterator[tuple[str, ...]],
+    headers: Mapping[str, str],
+    at_once: int,
 ) -> tuple[Series, Series]:
     """What must come from the database, beside a bare read of as much from a database."""
     headers = {**bearer(reader), **headers}
@@ -111,14 +120,14 @@ async def _missed(
         return request(context.vtn.address, "GET", f"/events?{query}", headers=headers)
 
     reference, series = await context.compare(
-        Subject("bare read", lambda seconds: _read(bare, seconds), bare.meter),
-        http_subject("VTN", context.vtn.address, context.vtn.meter, next_question, connections=CONNECTIONS, expect=200),
+        Subject("bare read", lambda seconds: _read(bare, seconds, at_once), bare.meter),
+        http_subject("VTN", context.vtn.address, context.vtn.meter, next_question, connections=at_once, expect=200),
     )
     return series, reference
 
 
-async def _read(bare: Reference, seconds: float) -> Sample:
-    url = f"{bare.address.url}/read?seconds={seconds}&tasks={CONNECTIONS}"
+async def _read(bare: Reference, seconds: float, at_once: int) -> Sample:
+    url = f"{bare.address.url}/read?seconds={seconds}&tasks={at_once}"
     timeout = aiohttp.ClientTimeout(total=seconds + _PATIENCE_S)
     async with aiohttp.ClientSession(timeout=timeout) as session, session.get(url) as answer:
         run = msgspec.json.decode(await answer.read(), type=ReadRun)

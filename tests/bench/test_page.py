@@ -18,7 +18,7 @@ def a_run() -> Run:
     own.add(Sample(1.0, array("d", [0.002] * 1000)), cpu_s=0.5, rss_mb=81.6)
     bare.add(Sample(1.0, array("d", [0.001] * 4000)), cpu_s=1.0, rss_mb=40.0)
     case = Case("poll", "hit", "SQLite", 16, own, (bare,), 50, "events", (Goal("fast enough", 0.25, 0.6),))
-    grown = Growth("poll", "cached", "SQLite", "events", ((50, 1.0), (1000, 0.9)))
+    grown = Growth("poll", "cached", "SQLite", 16, "events", ((50, 1.0), (1000, 0.9)))
     return Run({"processor": "any"}, {"rounds": 1}, "2026-01-01T00:00:00+00:00", [case], [grown])
 
 
@@ -29,7 +29,7 @@ def test_page_shows_the_case_its_ratio_its_growth_and_the_missed_goal() -> None:
         "| poll hit | SQLite | 50 events | 16 | 1,000 | 2.00 | 2.00 | 500 | 82 | bare: 4,000, 250 (0%) | 0.25 (0.50) |"
         in lines
     )
-    assert "| poll cached | SQLite | 50 events: 1.00, 1,000 events: 0.90 |" in lines
+    assert "| poll cached | SQLite | 16 | 50 events: 1.00, 1,000 events: 0.90 |" in lines
     assert "| fast enough | at least 0.6 | 0.25 | **missed** |" in lines
 
 
