@@ -57,6 +57,8 @@ _CODES: Final[dict[str, Exit]] = {
     "vtn.errors.MigrationTooNew": Exit.CONFIGURATION,
     "vtn.errors.MigrationMissing": Exit.CONFIGURATION,
     "vtn.errors.LibraryMissing": Exit.CONFIGURATION,
+    "vtn.errors.ArchiveUnusable": Exit.CONFIGURATION,
+    "vtn.errors.DatabaseNotEmpty": Exit.CONFIGURATION,
     "vtn.errors.Unavailable": Exit.UNREACHABLE,
     "vtn.errors.Refused": Exit.REFUSED,
     "bridge_mqtt.errors.BrokerError": Exit.UNREACHABLE,

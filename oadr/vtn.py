@@ -109,6 +109,58 @@ def migrate(*, config: ConfigOption = None, database_url: DatabaseOption = None)
         typer.echo(f"{name} is up to date")
 
 
+@app.command()
+def init(
+    file: Annotated[Path, typer.Argument(help="The configuration to write.")] = Path("vtn.toml"),
+    *,
+    client_id: Annotated[str, typer.Option(help="Id of the first client, which is business logic.")] = "operator",
+    database_url: DatabaseOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Write a configuration, make the database and the first client. Its secret is shown now and never again."""
+    with reporting():
+        from vtn.access import Role
+        from vtn.administration import write_example
+
+        write_example(file, database_url=database_url or "sqlite:///oadr-vtn.sqlite3")
+        made = _with_clients(file, database_url, lambda clients: clients.add(client_id, Role.BL))
+        if wants_json(as_json):
+            show_json({"config": str(file), "client_id": made.client_id, "client_secret": made.secret})
+        else:
+            typer.echo(f"client_id      {made.client_id}\nclient_secret  {made.secret}")
+            typer.echo(f"Keep the secret now; it is not shown again. Next: oadr vtn run --config {file}", err=True)
+
+
+@app.command()
+def backup(
+    file: Annotated[Path, typer.Argument(help="The file to write; packed if its name ends in .gz.")],
+    *,
+    config: ConfigOption = None,
+    database_url: DatabaseOption = None,
+) -> None:
+    """Write everything in the database into a new file, while the server may go on running."""
+    with reporting():
+        from vtn.administration import back_up
+
+        count = asyncio.run(back_up(_settings(config, {"database.url": database_url}), file))
+        typer.echo(f"{count} rows are in {file}")
+
+
+@app.command()
+def restore(
+    file: Annotated[Path, typer.Argument(help="What `oadr vtn backup` has written.")],
+    *,
+    config: ConfigOption = None,
+    database_url: DatabaseOption = None,
+) -> None:
+    """Put a backup into an empty database, of the same kind or the other."""
+    with reporting():
+        from vtn.administration import restore as put_back
+
+        count = asyncio.run(put_back(_settings(config, {"database.url": database_url}), file))
+        typer.echo(f"{count} rows are restored")
+
+
 @client_app.command()
 def add(
     client_id: Annotated[str, typer.Argument(help="Id of the client, as its tokens carry it.")],

@@ -31,6 +31,7 @@ from vtn.errors import LibraryMissing, Unavailable
 from vtn.metrics import Metrics
 from vtn.notify.callback import Callbacks, Lookup, system_lookup
 from vtn.process import spare_the_collector
+from vtn.retention import Retention
 from vtn.settings import Settings
 from vtn.sockets import bound
 from vtn.store.database import Database
@@ -107,6 +108,7 @@ class VtnServer:
         self._tls: ServerTls | None = None
         self._announcement: Announcement | None = None
         self._certificates: asyncio.Task[None] | None = None
+        self._removing: asyncio.Task[None] | None = None
         self._port = settings.port
 
     @property
@@ -155,12 +157,12 @@ class VtnServer:
         if self._announcement is not None:
             await self._announcement.stop()
             self._announcement = None
-        for task in (self._revocations, self._certificates):
+        for task in (self._revocations, self._certificates, self._removing):
             if task is not None:
                 task.cancel()
                 with suppress(asyncio.CancelledError):
                     await task
-        self._revocations = self._certificates = None
+        self._revocations = self._certificates = self._removing = None
         if self._runner is not None:
             await self._runner.cleanup()
             self._runner = None
@@ -185,6 +187,8 @@ class VtnServer:
             listener.close()
             raise
         self._revocations = asyncio.create_task(self._follow_revocations(), name="revocations")
+        if self.settings.reports.retention_days is not None:
+            self._removing = asyncio.create_task(self._retention().run(), name="retention")
         if self.settings.mdns.enabled:
             self._announcement = _announcement(
                 self.settings,
@@ -230,6 +234,10 @@ class VtnServer:
             OpenRoute("GET", "/auth/server", self._endpoint.server),
             OpenRoute("POST", "/auth/token", self._endpoint.token),
         )
+
+    def _retention(self) -> Retention:
+        visibility = Visibility(self._database, self.settings.privacy)
+        return Retention(self.settings.reports, ReportStore(self._database, self._stamps, visibility), self._now)
 
     def _limiter(self) -> Limiter | None:
         limits = self.settings.limits

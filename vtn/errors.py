@@ -14,6 +14,8 @@ VtnError
 │   ├── NotOffered           a part of the standard that this server was told not to offer
 │   └── Unavailable          the database does not answer at the moment
 │       └── Overloaded       more waits to be written than this process takes
+├── ArchiveUnusable          a backup or example that cannot be written or read, or would overwrite something
+├── DatabaseNotEmpty         a backup would be mixed with what is there
 └── StartFailed              the server cannot start; the text names the thing and the remedy
     ├── DatabaseUnreachable
     ├── MigrationTooNew
@@ -100,6 +102,14 @@ class Unavailable(Refused):
 
 class Overloaded(Unavailable):
     """More waits to be written than this process takes; nothing was stored."""
+
+
+class ArchiveUnusable(VtnError):
+    """A backup or example file cannot be written or read, or would overwrite something."""
+
+
+class DatabaseNotEmpty(VtnError):
+    """A backup would be mixed with what the database holds already."""
 
 
 class StartFailed(VtnError):

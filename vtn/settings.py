@@ -197,6 +197,10 @@ class Reports(_Group):
 
     bl_may_delete: bool = False
     """Business logic may delete reports (REPORT-004)."""
+    retention_days: Annotated[float, Field(gt=0)] | None = None
+    """Reports older than this are removed, without notification; without it they are kept (REPORT-014)."""
+    retention_poll_s: Annotated[float, Field(gt=0, le=86400)] = 600.0
+    """How often old reports are looked for."""
 
 
 class Limits(_Group):

@@ -102,6 +102,22 @@ class Database:
                 except _integrity_error() as error:
                     raise IntegrityError(None, None, error) from error
 
+    @asynccontextmanager
+    async def snapshot(self) -> AsyncIterator[AsyncConnection]:
+        """A connection that sees one moment of the whole database, while others go on writing."""
+        with self._reachable():
+            async with self._reader.connect() as connection:
+                if self.is_sqlite:
+                    await connection.exec_driver_sql("BEGIN")  # the driver is told to leave transactions to us
+                    try:
+                        yield connection
+                    finally:
+                        await connection.exec_driver_sql("ROLLBACK")
+                else:
+                    await connection.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
+                    async with connection.begin():
+                        yield connection
+
     async def close(self) -> None:
         """Give up all connections."""
         await self._reader.dispose()

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, FromClause, RowMapping, select, true
+from sqlalchemy import ColumnElement, FromClause, RowMapping, delete, select, true
 from sqlalchemy.exc import IntegrityError
 
 from openadr_profiles.v31 import Invalid, ObjectType, ReportRequest, encode
@@ -125,6 +125,18 @@ class ReportStore(Objects):
     async def delete(self, object_id: str, *, by: Reader, check: Precondition | None = None) -> str:
         """Remove a report; gives what it was."""
         return self._text(await self._delete(object_id, owned(reports.c.client_id, by), check))
+
+    async def remove_before(self, created_before: str, *, most: int) -> int:
+        """Remove the oldest reports that were created before a stamp, at most so many; gives how many there were."""
+        oldest = (
+            select(reports.c.id)
+            .where(reports.c.created_at < created_before)
+            .order_by(reports.c.created_at, reports.c.id)
+            .limit(most)
+        )
+        async with self._database.write() as connection:
+            removed = await connection.execute(delete(reports).where(reports.c.id.in_(oldest)).returning(reports.c.id))
+            return len(removed.all())
 
     def _check_event(self, rows: Sequence[RowMapping], by: Reader) -> None:
         """Raise Invalid unless the event in these rows, one for each grant of the caller, is there and visible."""
