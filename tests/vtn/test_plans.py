@@ -1,0 +1,168 @@
+"""How the database finds what is asked for most, with many rows in it: by an index, never row by row."""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import Any, Self
+
+from sqlalchemy import event as sqlalchemy_event
+from sqlalchemy import insert, text
+
+from tests.vtn.harness import Caller, VtnUnderTest
+from vtn.store import tables
+
+EVENTS = 6_000
+REPORTS = 6_000
+
+
+async def _many(vtn: VtnUnderTest) -> tuple[Caller, str, str]:
+    """A VEN that sees sixty of many events and has sent sixty of many reports; the ids of its program and an event."""
+    bl, home = vtn.bl, vtn.home()
+    programs = [await bl.program() for _ in range(20)]
+    event = await bl.event(programs[0], targets=["mine"])
+    await bl.ven_for(home, ["mine"])
+    database = vtn.server._database
+    async with database.write() as connection:
+        rows: list[dict[str, Any]] = []
+        for number in range(EVENTS):
+            at = f"2026-05-01T{number // 3600:02}:{number // 60 % 60:02}:{number % 60:02}.000000Z"
+            rows.append({
+                "id": f"e{number}", "created_at": at, "modified_at": at, "program_id": programs[number % 20]["id"],
+                "targets": ("mine",) if number % 100 == 0 else (f"other-{number % 1000}", "others"),
+                "targets_inside": False, "ends_at": None, "members": '"filler":"' + "x" * 500 + '"',
+            })  # fmt: skip
+        await connection.execute(insert(tables.events), rows)
+        rows = [
+            {"id": f"r{number}", "created_at": row["created_at"], "modified_at": row["created_at"],
+             "event_id": row["id"], "client_id": home.client_id if number % 100 == 0 else f"c{number % 500}",
+             "client_name": f"n{number % 500}", "members": '"filler":"' + "x" * 500 + '"'}
+            for number, row in enumerate(rows)
+        ]  # fmt: skip
+        await connection.execute(insert(tables.reports), rows)
+    async with database.write() as connection:
+        await connection.execute(text("ANALYZE"))
+    return home, programs[0]["id"], event["id"]
+
+
+class Plans:
+    """The statements that a server sends with their values, to be explained."""
+
+    def __init__(self, vtn: VtnUnderTest) -> None:
+        self._database = vtn.server._database
+        engine = self._database._reader if self._database.is_sqlite else self._database._writer
+        self._engine = engine.sync_engine
+        self._sent: list[tuple[str, Any]] = []
+
+    def __enter__(self) -> Self:
+        sqlalchemy_event.listen(self._engine, "before_cursor_execute", self._note)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        sqlalchemy_event.remove(self._engine, "before_cursor_execute", self._note)
+
+    def _note(self, _connection: Any, _cursor: Any, statement: str, parameters: Any, *_: object) -> None:
+        self._sent.append((statement, parameters))
+
+    async def rows_read(self) -> int:
+        """The most rows that any step of any plan goes through; on SQLite, which only names its steps, all or none."""
+        assert self._sent
+        most = 0
+        for statement, parameters in self._sent:
+            if self._database.is_sqlite:
+                steps = await self._named(statement, parameters)
+                most = max(
+                    most, EVENTS if any(step.startswith(("SCAN events", "SCAN reports")) for step in steps) else 0
+                )
+            else:
+                most = max(most, _most_rows(await self._measured(statement, parameters)))
+        return most
+
+    async def sorts(self) -> bool:
+        """Whether any plan puts rows into an order."""
+        found = [
+            await (self._named if self._database.is_sqlite else self._measured)(statement, parameters)
+            for statement, parameters in self._sent
+        ]
+        return any("TEMP B-TREE" in str(plan) or "'Sort'" in str(plan) for plan in found)
+
+    async def _named(self, statement: str, parameters: Any) -> list[str]:
+        async with self._database._reader.connect() as connection:
+            found = await connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", tuple(parameters))
+            return [str(row.detail) for row in found]
+
+    async def _measured(self, statement: str, parameters: Any) -> dict[str, Any]:
+        async with self._database._reader.connect() as connection:
+            driver = (await connection.get_raw_connection()).driver_connection
+            assert driver is not None
+            explained = await driver.fetchval(f"EXPLAIN (ANALYZE, FORMAT JSON) {statement}", *parameters)
+            plan: dict[str, Any] = (json.loads(explained) if isinstance(explained, str) else explained)[0]["Plan"]
+            return plan
+
+
+def _most_rows(plan: dict[str, Any]) -> int:
+    removed = plan.get("Rows Removed by Filter", 0) + plan.get("Rows Removed by Index Recheck", 0)
+    own = int((plan["Actual Rows"] + removed) * plan["Actual Loops"])
+    return max([own, *(_most_rows(part) for part in plan.get("Plans", ()))])
+
+
+async def test_what_is_asked_for_most_is_found_by_an_index(vtn: VtnUnderTest) -> None:
+    """A tenth of the rows at most, of which every answer shows fewer."""
+    home, program, event = await _many(vtn)
+    bl = vtn.bl
+    read = {}
+    for caller, path in (
+        (home, "/events"),
+        (home, "/events?active=true"),
+        (home, "/events?targets=mine"),
+        (home, "/events?targets=unknown"),
+        (home, f"/events/{event}"),
+        (bl, "/events?targets=other-7"),
+        (bl, f"/events?programID={program}"),
+        (home, "/reports"),
+        (home, f"/reports?eventID={event}"),
+        (bl, f"/reports?eventID={event}"),
+        (bl, "/reports?clientName=n7"),
+    ):
+        with Plans(vtn) as plans:
+            (await caller.get(path)).ok()
+        read[path] = await plans.rows_read()
+
+    assert {path: rows for path, rows in read.items() if rows > EVENTS // 10} == {}
+
+
+async def test_the_newest_of_everything_are_read_in_their_order(vtn: VtnUnderTest) -> None:
+    """Business logic without a filter gets a page from the beginning of an index, and nothing is sorted."""
+    await _many(vtn)
+    for path in ("/events", "/reports"):
+        with Plans(vtn) as plans:
+            (await vtn.bl.get(path)).ok()
+        assert not await plans.sorts()
+
+
+async def test_sqlite_finds_events_by_target_through_every_change(vtn: VtnUnderTest) -> None:
+    """Triggers keep the table of targets; deleting reaches it through the event and the program."""
+    bl, home = vtn.bl, vtn.home()
+    program = await bl.program()
+    ven = await bl.ven_for(home, ["a"])
+    event = await bl.event(program, targets=["a", "b", "a"])
+    other = await bl.event(program, targets=["b"])
+    assert await home.ids("/events") == [event["id"]]
+    (await bl.put(f"/events/{event['id']}", {"programID": program["id"], "targets": ["b"]})).ok()
+    (await bl.put(f"/events/{other['id']}", {"programID": program["id"], "targets": ["c", ven["id"]]})).ok()
+    assert await home.ids("/events") == [other["id"]]
+    assert set(await bl.ids("/events?targets=b&targets=c")) == {event["id"], other["id"]}
+    (await bl.delete(f"/events/{other['id']}")).ok()
+    assert await home.ids("/events") == []
+    (await bl.delete(f"/programs/{program['id']}")).ok()
+    if vtn.server._database.is_sqlite:
+        assert await vtn.server._database.rows(text("SELECT * FROM event_targets")) == []
+
+
+async def test_a_page_of_few_among_many_is_quick(vtn: VtnUnderTest) -> None:
+    """A miss is bounded by what the reader sees."""
+    home, *_ = await _many(vtn)
+    started = time.perf_counter()
+    for skip in range(10):
+        assert len(await home.ids(f"/events?skip={skip}")) == 50
+    assert time.perf_counter() - started < 3
