@@ -101,16 +101,23 @@ SEARCHES: dict[type[Objects], Any] = {
     ResourceStore: ResourceQuery(),
 }
 
+WITHOUT_READER = {
+    "standpoint": "says whom an answer is made for, and gives none",
+    "public_names": "gives what everybody may see",
+    "remove_before": "the server's own housekeeping, on nobody's behalf",
+}
+
 ATTEMPTS = [(store, method) for store, attempts in REFUSED.items() for method in attempts]
 
 
 def a_store(vtn: VtnUnderTest, store: type[Objects]) -> Any:
     """A store on the database of a server."""
     database, stamps = vtn.server._database, vtn.server._stamps
-    needs: tuple[Any, ...] = (database, stamps)
-    if "visibility" in inspect.signature(store).parameters:
-        needs = (*needs, Visibility(database, Privacy()))
-    return store(*needs, **({"max_per_client": 1} if store is SubscriptionStore else {}))
+    might_need = {"visibility": Visibility(database, Privacy()), "max_per_client": 1}
+    needs: dict[str, Any] = {
+        name: value for name, value in might_need.items() if name in inspect.signature(store).parameters
+    }
+    return store(database, stamps, **needs)
 
 
 async def some_objects(vtn: VtnUnderTest) -> dict[str, str]:
@@ -166,13 +173,21 @@ def test_no_method_is_forgotten(store: type[Objects]) -> None:
     public = {
         name: method
         for name, method in inspect.getmembers(store, inspect.iscoroutinefunction)
-        if not name.startswith("_") and name != "standpoint"  # it says whom an answer is made for, and gives none
+        if not name.startswith("_") and name not in WITHOUT_READER
     }
 
     assert set(REFUSED) == set(SEARCHES) == set(Objects.__subclasses__())
     assert set(public) == {*REFUSED[store], "search"}
     for method in public.values():
         assert {"by", "visible_to"} & set(inspect.signature(method).parameters)
+
+
+async def test_what_is_public_is_what_everybody_sees(vtn: VtnUnderTest) -> None:
+    """MDNS-005: names of programs without targets only."""
+    await some_objects(vtn)
+    shown = await vtn.bl.program()
+
+    assert list(await a_store(vtn, ProgramStore).public_names()) == [shown["programName"]]
 
 
 async def test_a_stranger_may_not_take_the_form_of_business_logic(vtn: VtnUnderTest) -> None:
