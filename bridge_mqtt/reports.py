@@ -240,18 +240,26 @@ def _opts(facts: EventFacts) -> list[Opt]:
 
 
 def _intervals(facts: EventFacts, now: datetime) -> list[ShedInterval]:
+    """What was carried out, window by window: of the event as it is now, and of what it was before it was changed."""
     windows = facts.timeline.windows(min(facts.plans, default=facts.timeline.start), facts.until)
     found = []
+    unclaimed = dict(facts.plans)
     for window in islice(windows, _MOST_WINDOWS):
         plan = _plan_in(facts.plans, window)
         if plan is None:
             continue
+        unclaimed = {start: each for start, each in unclaimed.items() if not _lies_in(start, window)}
         end = window.end
         if facts.stored.withdrawn_at is not None and (end is None or facts.stored.withdrawn_at < end):
             end = facts.stored.withdrawn_at
         number = window.number if window.interval_id is None else window.interval_id
         found.append(ShedInterval(number, window.start, end, tuple(_sheds(facts, plan, window.start, end, now))))
-    return found
+    order = sorted(facts.plans)
+    for start, plan in unclaimed.items():
+        later = [each for each in order if each > start]
+        end = min(filter(None, [plan.end, facts.until, *later[:1]]))
+        found.append(ShedInterval(order.index(start), start, end, tuple(_sheds(facts, plan, start, end, now))))
+    return sorted(found, key=lambda interval: interval.start)
 
 
 def _sheds(facts: EventFacts, plan: WindowPlan, start: datetime, end: datetime | None, now: datetime) -> list[Shed]:
@@ -334,8 +342,12 @@ def _is_curtailed(facts: EventFacts, ven_id: str, circuit_id: str) -> bool:
 
 def _plan_in(plans: Mapping[datetime, WindowPlan], window: Window) -> WindowPlan | None:
     """The last split made in a window; a payload of several values is split in several."""
-    inside = [start for start in plans if window.start <= start and (window.end is None or start < window.end)]
+    inside = [start for start in plans if _lies_in(start, window)]
     return plans[max(inside)] if inside else None
+
+
+def _lies_in(start: datetime, window: Window) -> bool:
+    return window.start <= start and (window.end is None or start < window.end)
 
 
 def _plan_at(plans: Mapping[datetime, WindowPlan], at: datetime) -> WindowPlan | None:

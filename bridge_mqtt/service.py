@@ -137,12 +137,21 @@ class Bridge:
 
     async def run(self) -> None:
         """Work until cancelled. A loop that fails for a reason nobody foresaw ends the bridge, with its traceback."""
-        async with asyncio.TaskGroup() as group:
-            for loop in (self._link.run, self._decide, self._send, self._poll, self._report, self._keep_house):
-                group.create_task(loop(), name=loop.__name__)
-            self.health.running = True
-            self._due.set()
-            self._outbox.wake()
+        work = (self._link.run, self._decide, self._send, self._poll, self._report, self._keep_house)
+        loops = [asyncio.create_task(loop(), name=loop.__name__) for loop in work]
+        self.health.running = True
+        self._due.set()
+        self._outbox.wake()
+        try:
+            ended, _ = await asyncio.wait(loops, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            self.health.running = False
+            async with self._store.between_writes():
+                for loop in loops:
+                    loop.cancel()
+            await asyncio.gather(*loops, return_exceptions=True)
+        for loop in ended:
+            loop.result()
 
     @asynccontextmanager
     async def _turn(self) -> AsyncIterator[AsyncConnection]:

@@ -71,8 +71,17 @@ class PanelModel(ABC):
     def __init__(self, ven_id: str, *, seed: int) -> None:
         self.ven_id = ven_id
         self.sheds = 0
-        """How many times it has shed since it was made: more than commanded is a double shed."""
+        """How many times it has shed since it was made."""
+        self.stacked = 0
+        """Sheds that it holds now, one on top of the other."""
+        self.most_stacked = 0
+        """The most it ever held at once; more than one is a double shed."""
         self._chance = random.Random(seed)  # noqa: S311 - wandering loads, not secrets
+
+    def _stack(self) -> None:
+        self.sheds += 1
+        self.stacked += 1
+        self.most_stacked = max(self.most_stacked, self.stacked)
 
     @abstractmethod
     def command(self, payload: bytes, now: datetime) -> dict[str, Any] | None:
@@ -142,8 +151,8 @@ class FlatPanel(PanelModel):
 
     def restart(self) -> None:
         """The event is forgotten and the counter begins anew."""
-        self._event, self._claimed_kw, self._messages, self._before = None, 0.0, 0, []
-        self._wander()
+        self._messages, self._before = 0, []
+        self._release()
 
     def command(self, payload: bytes, now: datetime) -> dict[str, Any] | None:
         """Act; silence for everything it cannot read or does not know."""
@@ -251,7 +260,7 @@ class FlatPanel(PanelModel):
             )
         self._claimed_kw = round(total, 2)
         self._event = (event_id, requested, until)
-        self.sheds += 1
+        self._stack()
         return {
             "op": "event",
             "status": "accepted",
@@ -262,7 +271,7 @@ class FlatPanel(PanelModel):
         }
 
     def _release(self) -> None:
-        self._event, self._claimed_kw = None, 0.0
+        self._event, self._claimed_kw, self.stacked = None, 0.0, 0
         self._wander()
 
     def _wander(self) -> None:
@@ -304,7 +313,7 @@ class EnvelopePanel(PanelModel):
 
     def restart(self) -> None:
         """The limits are forgotten."""
-        self._limits, self._until = {}, None
+        self._limits, self._until, self.stacked = {}, None, 0
 
     def command(self, payload: bytes, now: datetime) -> dict[str, Any] | None:
         """Act and answer; this program answers everything."""
@@ -367,7 +376,7 @@ class EnvelopePanel(PanelModel):
                 self._limits[name] = round(power[name] - taken, 3)
                 left -= taken
         self._until = now + timedelta(seconds=length)
-        self.sheds += 1
+        self._stack()
         until = math.floor(self._until.timestamp())
         return {"data": {"targetKw": wanted, "acceptedReduceKw": round(wanted - left, 3), "until": until}}
 

@@ -46,6 +46,15 @@ class Store:
             yield connection
 
     @asynccontextmanager
+    async def between_writes(self) -> AsyncIterator[None]:
+        """Nobody is writing meanwhile: the time to cancel tasks, whose statements would otherwise be torn apart.
+
+        SQLite keeps the lock of a transaction whose statement was cancelled until the connection is collected.
+        """
+        async with self._writing:
+            yield
+
+    @asynccontextmanager
     async def reading(self) -> AsyncIterator[AsyncConnection]:
         """A connection that only reads; raises StoreUnavailable."""
         with driver_errors(self._engine):

@@ -2,8 +2,8 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
-from datetime import UTC, datetime, timedelta
+from contextlib import AsyncExitStack
+from datetime import UTC, datetime
 from typing import Any
 
 import aiohttp
@@ -18,6 +18,7 @@ from openadr_profiles.v31 import Event, decode
 from tests.support.mosquitto import Mosquitto
 from tests.support.net import free_port
 from tests.support.waiting import wait_until
+from ven.clock import Clock, ScaledClock, SystemClock
 
 FLAT, ENVELOPE = Dialect.FLAT, Dialect.ENVELOPE
 
@@ -77,6 +78,7 @@ class World:
         self._stack = stack
         self._tasks = asyncio.TaskGroup()
         self._dispatch = {"ack_timeout_s": 0.6, "first_contact_s": 3.0, "least_remaining_s": 1.0} | dispatch
+        self.clock: Clock = SystemClock()
         self._running: list[tuple[Bridge, asyncio.Task[None]]] = []
 
     def settings(self, **changes: Any) -> Settings:
@@ -105,7 +107,9 @@ class World:
     ) -> SimulatedPanel:
         """A panel that measures five times a second, unless told otherwise."""
         broker = self.settings_broker()
-        panel = simulated_panel(ven_id, dialect, broker, seed=len(self.panels) + 1, interval_s=interval_s)
+        panel = simulated_panel(
+            ven_id, dialect, broker, seed=len(self.panels) + 1, clock=self.clock, interval_s=interval_s
+        )
         if not plugged_in:
             panel.unplug()
         self.panels[ven_id] = panel
@@ -114,6 +118,11 @@ class World:
         if plugged_in:
             await asyncio.wait_for(panel.connected.wait(), 5)
         return panel
+
+    def hurry(self, speed: float, **dispatch: Any) -> None:
+        """Let time run faster for everybody, with other limits of waiting."""
+        self.clock = ScaledClock(speed)
+        self._dispatch |= dispatch
 
     def piece(self, seconds: int) -> None:
         """How long an envelope panel is told to shed at once."""
@@ -127,7 +136,7 @@ class World:
 
     async def start(self, **changes: Any) -> Bridge:
         """Start the bridge and let it work."""
-        bridge = await self._stack.enter_async_context(Bridge(self.settings(**changes)))
+        bridge = await self._stack.enter_async_context(Bridge(self.settings(**changes), clock=self.clock))
         task = asyncio.create_task(bridge.run())
         self._stack.push_async_callback(_stop, task)
         self._running.append((bridge, task))
@@ -144,7 +153,7 @@ class World:
         """Put an event into the store as a poll would, and let the bridge look."""
         store = await Store.open(self.settings().database.url.get_secret_value())
         async with store.transaction() as connection:
-            await events.save(connection, event, datetime.now(UTC))
+            await events.save(connection, event, self.clock.now())
         await store.close()
         self._look()
 
@@ -152,7 +161,7 @@ class World:
         """The VTN does not have the event any more."""
         store = await Store.open(self.settings().database.url.get_secret_value())
         async with store.transaction() as connection:
-            await events.withdraw(connection, event_id, datetime.now(UTC))
+            await events.withdraw(connection, event_id, self.clock.now())
         await store.close()
         self._look()
 
@@ -194,20 +203,3 @@ async def sqlite_world(mosquitto: Mosquitto, sqlite_url: str) -> AsyncIterator[W
     """The same on SQLite only, for what has nothing to do with the database."""
     async with AsyncExitStack() as stack:
         yield World(mosquitto, sqlite_url, stack)
-
-
-@asynccontextmanager
-async def opened(url: str) -> AsyncIterator[Store]:
-    """A store at a plain URL."""
-    store = await Store.open(Settings.model_validate(_least(url)).database.url.get_secret_value())
-    try:
-        yield store
-    finally:
-        await store.close()
-
-
-def _least(url: str) -> dict[str, Any]:
-    return {"vtn": {"url": "http://vtn.example/openadr3/3.1.0"}, "database": {"url": url}, "unregistered": "accept"}
-
-
-LONG = timedelta(minutes=5)
