@@ -113,5 +113,6 @@ def _growth_goal(row: Growth) -> Goal | None:
     if not row.workload.startswith("poll"):
         return None
     (smallest, _), *_, (largest, value) = row.points
-    text = f"{row.workload} {row.name} on {row.connections} ({row.database}): rate with {largest:,} events beside {smallest:,}"
+    case = f"{row.workload} {row.name} on {row.connections} ({row.database})"
+    text = f"{case}: rate with {largest:,} events beside {smallest:,}"
     return Goal(text, value, _NO_SLOWER)
