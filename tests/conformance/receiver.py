@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -49,7 +50,7 @@ class _Receiver(BaseHTTPRequestHandler):
 @contextmanager
 def receiver(directory: Path) -> Iterator[tuple[str, Path]]:
     """A running webhook: its URL, and the file with the authority that vouches for it."""
-    pki = Pki(directory, now=lambda: datetime.now(UTC))
+    pki = Pki(Path(tempfile.mkdtemp(prefix="receiver-", dir=directory)), now=lambda: datetime.now(UTC))
     server = _Server(("127.0.0.1", 0), _Receiver)
     server.stopping = threading.Event()
     server.socket = server_context(pki.server()).wrap_socket(server.socket, server_side=True)

@@ -1,7 +1,7 @@
 """Which requirement is proved by what. `python tests/conformance/requirements.py` is the script `scripts/requirements`.
 
-The catalogue is `docs/requirements/`. A test proves a line by naming its ID in its docstring, or that of its class or
-module; a conformance check carries the IDs it speaks for.
+The catalogue is `docs/requirements/`. A test proves a line by naming its ID in its docstring or in that of its class, a
+test module by naming it in that of the module; a conformance check carries the IDs it speaks for.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import ast
 import re
+import signal
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -98,13 +99,15 @@ def named_in(text: str) -> Iterator[str]:
 
 
 def tests() -> dict[str, list[str]]:
-    """ID -> the tests that name it."""
+    """ID -> the tests, and modules of tests, that name it."""
     found: dict[str, list[str]] = {}
     for path in sorted((ROOT / "tests").rglob("test_*.py")):
         tree = ast.parse(path.read_text(encoding="utf-8"))
-        for name, text in _tests_of(tree, ast.get_docstring(tree) or ""):
+        texts = [(str(path.relative_to(ROOT)), ast.get_docstring(tree) or "")]
+        texts += [(f"{texts[0][0]}::{name}", text) for name, text in _tests_of(tree, "")]
+        for name, text in texts:
             for requirement in set(named_in(text)):
-                found.setdefault(requirement, []).append(f"{path.relative_to(ROOT)}::{name}")
+                found.setdefault(requirement, []).append(name)
     return found
 
 
@@ -118,12 +121,12 @@ def _tests_of(node: ast.AST, above: str) -> Iterator[tuple[str, str]]:
 
 
 def checks_of(checks: Iterable[Check]) -> dict[str, list[str]]:
-    """ID -> the conformance checks that speak for it."""
-    found: dict[str, list[str]] = {}
+    """ID -> the conformance checks that speak for it; cases of one question count as one."""
+    found: dict[str, dict[str, None]] = {}
     for check in checks:
         for requirement in check.requirements:
-            found.setdefault(requirement, []).append(f"oadr conformance: {check.key}")
-    return found
+            found.setdefault(requirement, {})[f"check {check.key.partition(': ')[0]}"] = None
+    return {requirement: list(names) for requirement, names in found.items()}
 
 
 @dataclass(frozen=True)
@@ -163,7 +166,8 @@ def coverage(checks: Iterable[Check]) -> Coverage:
 
 def main() -> int:
     """Print the table; 1 if a MUST of the named areas has neither test nor reason."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # `| head` is no reason for a traceback
+    parser = argparse.ArgumentParser(prog="scripts/requirements", description=__doc__)
     parser.add_argument("--area", action="append", help="these areas only; repeatable")
     parser.add_argument("--missing", action="store_true", help="print only lines that nothing proves")
     options = parser.parse_args()
@@ -196,7 +200,7 @@ def main() -> int:
 
 
 def _print(line: Requirement, names: list[str], why: str) -> None:
-    shown = names[:4] + ([f"and {len(names) - 4} more"] if len(names) > 4 else [])
+    shown = [*names[:3], *([f"and {len(names) - 3} more"] if len(names) > 3 else [])]
     sys.stdout.write(f"{line.id:14} {line.level:6} {'; '.join(shown) or (f'- ({why})' if why else '-')}\n")
 
 

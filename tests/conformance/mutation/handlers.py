@@ -110,6 +110,15 @@ def refuses_if(code: int, condition: Callable[[Asked], Any]) -> Handler:
     return handle
 
 
+def at(path: str, handler: Handler) -> Handler:
+    """The fault where the path below the prefix begins so, nowhere else."""
+
+    async def handle(asked: Asked, upstream: Upstream) -> Told:
+        return await (handler(asked, upstream) if asked.below.startswith(path) else upstream.send(asked))
+
+    return handle
+
+
 # Writes
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import io
 import json
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field, replace
@@ -176,7 +177,7 @@ class Proxy:
             asked.method,
             URL(url, encoded=True),
             headers=asked.headers,
-            data=asked.body or None,
+            data=io.BytesIO(asked.body) if asked.body else None,
             allow_redirects=False,
         ) as response:
             headers = CIMultiDict(pair for pair in response.headers.items() if pair[0].lower() not in _HOP_BY_HOP)

@@ -13,17 +13,32 @@ from mutation.wrong_decisions import DECISIONS
 TABLE: Final = (*DECISIONS, *ANSWERS)
 
 
+def _by_requirement() -> dict[str, list[tuple[str, Fault]]]:
+    """The patterns under the requirement they begin with; under an empty text where that has a wildcard itself."""
+    found: dict[str, list[tuple[str, Fault]]] = {}
+    for fault in TABLE:
+        for pattern in fault.patterns:
+            requirement = pattern.partition("/")[0]
+            found.setdefault("" if set(requirement) & set("*?[") else requirement, []).append((pattern, fault))
+    return found
+
+
+_PATTERNS: Final = _by_requirement()
+
+
+def _matches(key: str) -> list[tuple[str, Fault]]:
+    candidates = _PATTERNS.get(key.partition("/")[0], []) + _PATTERNS.get("", [])
+    return [(pattern, fault) for pattern, fault in candidates if fnmatchcase(key, pattern)]
+
+
 def faults_of(key: str) -> list[Fault]:
     """The faults this check has to fail on."""
-    return [fault for fault in TABLE if any(fnmatchcase(key, pattern) for pattern in fault.patterns)]
+    return list(dict.fromkeys(fault for _, fault in _matches(key)))
 
 
 def unused_patterns(keys: Iterable[str]) -> list[str]:
     """Patterns that name no check: the table has to follow the suite."""
-    known = list(keys)
+    used = {(fault.name, pattern) for key in keys for pattern, fault in _matches(key)}
     return [
-        f"{fault.name}: {pattern}"
-        for fault in TABLE
-        for pattern in fault.patterns
-        if not any(fnmatchcase(key, pattern) for key in known)
+        f"{fault.name}: {pattern}" for fault in TABLE for pattern in fault.patterns if (fault.name, pattern) not in used
     ]

@@ -190,8 +190,8 @@ DECISIONS: Final = (
         """,
     ),
     Fault(
-        "without a broker topics are 200",
-        partial(f.status, 404, 200),
+        "asking for topics breaks the server",
+        lambda: f.at("/notifiers/mqtt", f.status((200, 404), 500)),
         """
         MATRIX-001/topics for business logic: M3[4-9]*; MATRIX-001/topics for business logic: M4*;
         MATRIX-001/topics for a ven: M3[456]*; MATRIX-001/topics for a ven: M4[2-5]*
@@ -207,7 +207,8 @@ DECISIONS: Final = (
         EVT-020/*; REPORT-008/*GET; REPORT-012/*; VEN-015/*; VEN-016/*; RES-006/*; RES-013/*; RES-015/*;
         PRIV-EX-03/*; PRIV-EX-04/*; PRIV-EX-05/*; PRIV-EX-06/*; PRIV-EX-09/*; PRIV-EX-1*; PRIV-004/*; PRIV-009/*;
         PRIV-011/*; PRIV-013/*; PRIV-016/reports*; PRIV-018/*; PRIV-019/*; PRIV-003/*; SUBS-003/*;
-        SUBS-004/unknown*; ETAG-001/readers*; PROG-014/*; EVT-014/*; RES-005/*; VEN-006/a ven*; RES-008/a ven*;
+        SUBS-004/unknown*; ETAG-001/readers*; AUTH-039/*; PROG-014/*; EVT-014/*; RES-005/*; VEN-006/a ven*;
+        RES-008/a ven*;
         TOKEN-001/refusal*; MATRIX-001/another ven: M03*; MATRIX-001/another ven: M08*;
         MATRIX-001/another ven searches*; PAGE-027/active for*
         """,

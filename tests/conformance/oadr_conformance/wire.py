@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gzip
+import io
 import json
 import time
 from collections.abc import Mapping, Sequence
@@ -198,7 +199,7 @@ class Wire:
                 exchange.method,
                 URL(exchange.url, encoded=True),
                 headers=exchange.request_headers,
-                data=exchange.request_body or None,
+                data=io.BytesIO(exchange.request_body) if exchange.request_body else None,
                 allow_redirects=False,
             ) as response:
                 exchange.body = await response.read()

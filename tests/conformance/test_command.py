@@ -1,0 +1,99 @@
+"""`oadr conformance` as a user types it."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from oadr_conformance import Credential, Subject
+from typer.testing import CliRunner, Result
+
+from oadr.__main__ import app
+from tests.support.net import free_port
+
+
+def _credential(credential: Credential) -> str:
+    return f"{credential.client_id}:{credential.client_secret}"
+
+
+def _run(subject: Subject, *arguments: str) -> Result:
+    credentials = (
+        *("--bl", _credential(subject.bl)),
+        *("--ven", _credential(subject.ven)),
+        *("--ven2", _credential(subject.ven2)),
+    )
+    return CliRunner().invoke(app, ["conformance", "run", subject.url, *credentials, *arguments])
+
+
+def test_a_vtn_that_passes_exits_with_0_and_writes_the_reports(vtn_on_sqlite: Subject, tmp_path: Path) -> None:
+    """Table on standard output, and a file for each other form."""
+    files = {name: tmp_path / name for name in ("page.html", "junit.xml", "results.json")}
+    arguments = [
+        *("--html", str(files["page.html"])),
+        *("--junit", str(files["junit.xml"])),
+        *("--json-file", str(files["results.json"])),
+    ]
+    done = _run(vtn_on_sqlite, "--only", "PAGE-007", *arguments)
+    assert done.exit_code == 0, done.output
+    assert "6 passed, 0 failed, 0 skipped: conforms" in done.output
+    assert all(path.stat().st_size > 200 for path in files.values())
+
+
+def test_a_failed_check_exits_with_7(vtn_on_sqlite: Subject) -> None:
+    """Here because the suite is told that the VTN answers 403 to bad tokens."""
+    done = _run(vtn_on_sqlite, "--only", "AUTH-006/garbage", "--suite-profile", "suite")
+    assert done.exit_code == 7
+    assert "0 passed, 1 failed, 0 skipped: does not conform" in done.output
+
+
+def test_a_skipped_must_spoils_only_a_strict_verdict(vtn_on_sqlite: Subject) -> None:
+    """A skip is never a pass."""
+    assert _run(vtn_on_sqlite, "--only", "AUTH-003").exit_code == 0
+    done = _run(vtn_on_sqlite, "--only", "AUTH-003", "--strict")
+    assert done.exit_code == 7
+    assert "needs --expired-token" in done.output
+
+
+def test_json_has_the_results(vtn_on_sqlite: Subject) -> None:
+    """For programs."""
+    done = _run(vtn_on_sqlite, "--only", "PAGE-007/*event", "--json")
+    assert json.loads(done.stdout)["total"] == "1 passed, 0 failed, 0 skipped"
+
+
+def test_nobody_at_the_url_exits_with_4(vtn_on_sqlite: Subject) -> None:
+    """One line says which URL."""
+    url = f"http://127.0.0.1:{free_port()}"
+    done = _run(replace(vtn_on_sqlite, url=url))
+    assert done.exit_code == 4
+    assert url in done.stderr
+
+
+def test_refused_credentials_exit_with_5(vtn_on_sqlite: Subject) -> None:
+    """One line says whose."""
+    done = _run(replace(vtn_on_sqlite, bl=Credential(client_id="nobody", client_secret="x")))
+    assert done.exit_code == 5
+    assert "nobody" in done.stderr
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["--only", "NONSENSE"], ["--switch", "nonsense=1"], ["--suite-profile", "nonsense"], ["--profile", "9.9"]],
+)
+def test_wrong_usage_exits_with_2(vtn_on_sqlite: Subject, arguments: list[str]) -> None:
+    """Before a request is sent."""
+    assert _run(vtn_on_sqlite, *arguments).exit_code == 2
+
+
+def test_list_names_the_checks_with_their_requirements() -> None:
+    """JSON, for standard output is no terminal."""
+    done = CliRunner().invoke(app, ["conformance", "list", "--only", "PAGE-007", "--json"])
+    rows = json.loads(done.stdout)
+    assert rows[0]["key"] == "PAGE-007/limit zero: program"
+    assert all(row["sentence"] and row["section"] and row["level"] == "MUST" for row in rows)
+
+
+def test_explain_says_what_a_requirement_asks_for() -> None:
+    """The sentence, and what it rests on."""
+    done = CliRunner().invoke(app, ["conformance", "explain", "PAGE-007", "--json"])
+    assert "limit=0 is allowed" in json.loads(done.stdout)[0]["sentence"]
+    assert CliRunner().invoke(app, ["conformance", "explain", "PAGE-999"]).exit_code == 2

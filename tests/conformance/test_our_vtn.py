@@ -1,0 +1,58 @@
+"""Our VTN before the suite: the whole of it on each database, and what the switches change with the switches turned."""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+
+import pytest
+from oadr_conformance import ALL, Outcome, Result, Subject, run, select
+
+REQUIREMENTS = tuple(dict.fromkeys(check.requirement for check in ALL))
+_SWITCHED = ("PRIV", "REPORT", "AUTH-00*", "TOKEN-001", "PROBLEM-00*bad token", "MATRIX-001/bad token*")
+SWITCHED_REQUIREMENTS = tuple(dict.fromkeys(check.requirement for check in select(ALL, _SWITCHED)))
+_TURNED_ONLY = frozenset({"PRIV-EX-17"})
+"""What is skipped with the usual switches and has to pass with them turned."""
+
+Results = Mapping[str, Sequence[Result]]
+
+
+def _results(subject: Subject, patterns: Sequence[str] = ()) -> Results:
+    by_requirement: dict[str, list[Result]] = {}
+    for result in asyncio.run(run(subject, select(ALL, patterns))).results:
+        by_requirement.setdefault(result.check.requirement, []).append(result)
+    return by_requirement
+
+
+@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
+def results(request: pytest.FixtureRequest) -> Results:
+    """What came of the whole suite."""
+    return _results(request.getfixturevalue(f"vtn_on_{request.param}"))
+
+
+@pytest.fixture(scope="module")
+def turned_results(turned_vtn: Subject) -> Results:
+    """What came of those checks whose answers hang on a switch."""
+    return _results(turned_vtn, _SWITCHED)
+
+
+@pytest.mark.parametrize("requirement", REQUIREMENTS)
+def test_vtn_keeps_to_the_requirement(results: Results, requirement: str) -> None:
+    """Every check of the requirement passes; none is skipped unless it belongs to other settings."""
+    _judge(results[requirement], may_skip=requirement in _TURNED_ONLY)
+
+
+@pytest.mark.parametrize("requirement", SWITCHED_REQUIREMENTS)
+def test_vtn_keeps_to_the_requirement_with_its_switches_turned(turned_results: Results, requirement: str) -> None:
+    """A switch changes what it says and nothing else."""
+    _judge(turned_results[requirement], may_skip=requirement not in _TURNED_ONLY)
+
+
+def _judge(results: Sequence[Result], *, may_skip: bool) -> None:
+    wrong = [result for result in results if result.outcome is Outcome.FAIL]
+    assert not wrong, "\n".join(
+        f"{result.check.key}: expected {result.expected}, got {result.got}\n{result.request}\n{result.response}"
+        for result in wrong[:3]
+    )
+    skipped = [f"{result.check.key}: {result.why}" for result in results if result.outcome is Outcome.SKIP]
+    assert may_skip or not skipped, skipped
+    left = [text for result in results for text in result.leftovers]
+    assert not left, left
