@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
+from statistics import median
 from typing import Protocol
 
 from bridge_mqtt.simulator import PanelModel
@@ -82,31 +84,37 @@ class LegacyDevice:
 
 @dataclass
 class CircuitTruth:
-    """What was seen of one circuit: the most that was taken, what was taken in each interval, and what still is."""
+    """What was seen of one circuit: the most that was ever taken, and how it is now."""
 
     critical: bool
     most_taken_kw: Decimal = _NOTHING
-    taken_kw: dict[int, Decimal] = field(default_factory=dict)
     now: Reading = Reading(_NOTHING, _NOTHING)
 
 
 class Ledger:
-    """Looks at all devices again and again and remembers what matters for the verdict; bounded by circuits."""
+    """Looks at all devices again and again and remembers what matters for the verdict."""
 
     def __init__(self, devices: Iterable[Device]) -> None:
         self._devices = tuple(devices)
         self.circuits: dict[str, dict[str, CircuitTruth]] = {device.name: {} for device in self._devices}
+        self._taken_kw: dict[tuple[str, int], list[Decimal]] = defaultdict(list)
 
     def look(self, at: datetime, interval: int | None) -> None:
         """Read every device; ``interval`` is the event's interval that holds now."""
         for device in self._devices:
-            for name, reading in device.read(at).items():
+            readings = device.read(at)
+            for name, reading in readings.items():
                 circuit = self.circuits[device.name].setdefault(name, CircuitTruth(name in device.critical))
                 circuit.now = reading
                 circuit.most_taken_kw = max(circuit.most_taken_kw, reading.taken_kw)
-                if interval is not None:
-                    circuit.taken_kw[interval] = reading.taken_kw
+            if interval is not None:
+                total = sum((reading.taken_kw for reading in readings.values()), _NOTHING)
+                self._taken_kw[device.name, interval].append(total)
 
     def taken_kw(self, device: str, interval: int) -> Decimal:
-        """What was taken from a whole device when it was last seen in an interval."""
-        return sum((circuit.taken_kw.get(interval, _NOTHING) for circuit in self.circuits[device].values()), _NOTHING)
+        """What was taken from a whole device in an interval, in the middle of all looks at it.
+
+        An envelope panel is told to shed in pieces and lets go for a moment between two of them; one look tells little.
+        """
+        looks = self._taken_kw.get((device, interval))
+        return median(looks) if looks else _NOTHING
