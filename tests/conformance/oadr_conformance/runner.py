@@ -64,10 +64,17 @@ class Run:
     started: datetime
     seconds: float
     results: Sequence[Result] = field(default_factory=tuple)
+    warnings: Sequence[str] = field(default_factory=tuple)
+    """What the run could not put back as it was."""
 
     def count(self, outcome: Outcome) -> int:
         """How many checks ended so."""
         return Counter(result.outcome for result in self.results)[outcome]
+
+    @property
+    def leftovers(self) -> list[str]:
+        """What checks created and could not delete."""
+        return [text for result in self.results for text in result.leftovers]
 
     @property
     def total(self) -> str:
@@ -101,14 +108,15 @@ async def run(
         Misused: the URL is not one.
     """
     started, clock = now(), time.monotonic()
+    results: list[Result] = []
     async with opened(subject) as session:
-        results = []
+        product, version = await _product(session)
         for check in checks:
             result = await judge(session, check)
             results.append(result)
             progress(result)
-        product, version = await _product(session)
-    return Run(session.base, product, version, profile_name, started, time.monotonic() - clock, tuple(results))
+    seconds = time.monotonic() - clock
+    return Run(session.base, product, version, profile_name, started, seconds, tuple(results), tuple(session.warnings))
 
 
 @contextlib.asynccontextmanager
@@ -125,7 +133,7 @@ async def opened(subject: Subject) -> AsyncIterator[Session]:
             yield session
         finally:
             for body in set_aside:
-                await desk.bl.send("POST", "/vens", body=body, step=Step.CLEANUP)
+                await _put_back(desk, body)
 
 
 async def judge(session: Session, check: Check) -> Result:
@@ -221,6 +229,16 @@ async def _clear_vens(desk: Probe) -> list[Obj]:
                 set_aside.append(body | {key: ven[key] for key in ("targets", "attributes") if ven.get(key)})
             await desk.bl.delete(f"/vens/{ven['id']}")
     return set_aside
+
+
+async def _put_back(desk: Probe, body: Obj) -> None:
+    try:
+        answer = await desk.bl.send("POST", "/vens", body=body, step=Step.CLEANUP)
+        why = "" if answer.status == 201 else f"status {answer.status}"
+    except Unreachable as error:
+        why = str(error)
+    if why:
+        desk.session.warnings.append(f"ven {body['venName']!r} of {body['clientID']} is not put back: {why}")
 
 
 async def _learn_client_ids(session: Session, desk: Probe) -> None:

@@ -88,6 +88,7 @@ class Session:
         self.tag = PREFIX + secrets.token_hex(3)
         self.client_ids: dict[str, str] = {}
         self.secrets: list[str] = []
+        self.warnings: list[str] = []
         self.token_url = f"{self.base}/auth/token"
         self._tokens: dict[tuple[str, str], tuple[str, float]] = {}
         self._numbers = count(1)

@@ -52,6 +52,9 @@ def html_page(run: Run, *, strict: bool = False) -> str:
             _areas(run),
             f"<h2>Failures ({len(failures)})</h2>" if failures else "",
             *map(_failure, failures),
+            f"<h2>Not cleaned up</h2><ul>{_items([*run.leftovers, *run.warnings])}</ul>"
+            if run.leftovers or run.warnings
+            else "",
             f"<h2>Skipped ({len(skips)})</h2>{_skips(skips)}" if skips else "",
             f"<h2>All checks ({len(run.results)})</h2>{_all(run.results)}",
             "</html>\n",
@@ -73,16 +76,20 @@ def _areas(run: Run) -> str:
 
 def _failure(result: Result) -> str:
     check = result.check
-    others = "".join(f"<li>{escape(line)}" for line in result.exchanges)
     return (
         f"<article><h3>{escape(check.key)} ({check.level})</h3><p>{escape(check.sentence)}<br>"
         f"<small>{escape(check.section)}</small></p>"
         f"<p><b>expected</b> {escape(result.expected)}<br><b>got</b> {escape(result.got)}"
         f"{' <i>(while seeding data)</i>' if result.seeding else ''}</p>"
         f'<div class="exchange"><pre>{escape(result.request)}</pre><pre>{escape(result.response)}</pre></div>'
-        f"<details><summary>{len(result.exchanges)} requests of this check</summary><ol>{others}</ol></details>"
+        f"<details><summary>{len(result.exchanges)} requests of this check</summary>"
+        f"<ol>{_items(result.exchanges)}</ol></details>"
         "</article>"
     )
+
+
+def _items(texts: Iterable[str]) -> str:
+    return "".join(f"<li>{escape(text)}" for text in texts)
 
 
 def _skips(results: Iterable[Result]) -> str:

@@ -19,6 +19,7 @@ def as_object(run: Run, *, strict: bool = False) -> dict[str, Any]:
         "seconds": round(run.seconds, 3),
         "conforms": run.conforms(strict=strict),
         "total": run.total,
+        "warnings": list(run.warnings),
         "results": [_result(result) for result in run.results],
     }
 

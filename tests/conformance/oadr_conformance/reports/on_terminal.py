@@ -27,9 +27,8 @@ def show(run: Run, console: Console, *, strict: bool = False) -> None:
     skipped = [result for result in run.results if result.outcome is Outcome.SKIP]
     if skipped:
         console.print(_skipped(skipped))
-    leftovers = [text for result in run.results for text in result.leftovers]
-    if leftovers:
-        console.print(f"[yellow]not cleaned up:[/yellow] {escape('; '.join(leftovers[:10]))}")
+    for text in [*run.leftovers, *run.warnings]:
+        console.print(f"[yellow]not cleaned up:[/yellow] {escape(text)}")
     product = f"{run.product} {run.version}".strip()
     console.print(
         f"{escape(product)} at {escape(run.url)}, OpenADR {run.profile}, {run.seconds:.1f} s", highlight=False
