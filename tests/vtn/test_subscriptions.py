@@ -150,6 +150,17 @@ async def test_bearer_tokens_are_for_the_owner_only(local: VtnUnderTest, receive
     assert (await bl.delete(path)).ok()["objectOperations"] == hidden
 
 
+async def test_business_logic_shares_no_tokens_either(local: VtnUnderTest, receiver: Receiver) -> None:
+    """SUBS-011: two clients that see the same objects do not get the same answer, in whatever order they ask."""
+    owner, other = local.bl, local.bl
+    made = await subscribed(owner, entry(receiver.url, bearerToken="secret"))
+
+    for path in ("/subscriptions", f"/subscriptions/{made['id']}"):
+        for caller in (owner, other, owner, other):
+            answer = await caller.get(path)
+            assert (b"secret" in answer.raw) == (caller is owner)
+
+
 async def test_who_cannot_see_a_token_does_not_lose_it(local: VtnUnderTest, receiver: Receiver) -> None:
     """SUBS-010, OBJ-013: business logic puts back what it read; the token goes to no other URL."""
     home, bl = local.home(), local.bl
