@@ -219,6 +219,33 @@ async def test_who_joins_a_reading_gets_nothing_from_before_a_write(tmp_path: An
     board.close()
 
 
+async def test_a_write_that_was_cancelled_leaves_nothing_kept_while_it_may_still_end(tmp_path: Any) -> None:
+    """A commit that is under way goes on when nobody waits for it any more."""
+    board = Board(tmp_path / "board", sorted(tables.metadata.tables))
+    revisions = Revisions()
+    revisions.start(board)
+    watch = revisions.watch(tables.events)
+    assert watch is not None
+    seen = [watch.revision()]
+
+    async def write() -> None:
+        with revisions.writing() as changes:
+            changes.touch("events")
+            await asyncio.Event().wait()
+
+    task = asyncio.create_task(write())
+    await asyncio.sleep(0)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+    for _ in range(3):
+        assert watch.revision() != seen[-1]
+        seen.append(watch.revision())
+        await wait_until(lambda: watch.revision() != seen[-1])
+    await revisions.stop()
+
+
 async def test_what_belongs_to_a_deleted_object_goes_with_it(tmp_path: Any) -> None:
     """A delete reaches further tables through foreign keys; who reads those is told, too."""
     revisions, board = _store(tmp_path)

@@ -21,6 +21,7 @@ from vtn.store.board import Board
 _log = structlog.get_logger(__name__)
 
 _SETTLE_EVERY_S: Final = 0.05
+_DOUBT_S: Final = 10.0
 MOMENT_S: Final = 0.09
 """How long something read may be used while other hosts could have changed it unheard."""
 
@@ -55,6 +56,13 @@ class Changes:
         if self._board is not None and table in self._board.tables and table not in self._begun:
             self._board.begin(table)
             self._begun.append(table)
+
+    def may_have_ended(self) -> None:
+        """Nobody knows whether the transaction has ended just now: what was read before counts no more."""
+        for table in self._begun:
+            if self._board is not None:
+                self._board.begin(table)
+                self._board.end(table)
 
     def end(self) -> None:
         """The transaction has ended, one way or the other."""
@@ -113,6 +121,7 @@ class Revisions:
         self._listener: Listener | None = None
         self._clock = clock
         self._in_place = True
+        self._cancelled: list[tuple[Changes, float]] = []
         self._caretaker: asyncio.Task[None] | None = None
 
     def start(self, board: Board, listener: Listener | None = None) -> None:
@@ -144,11 +153,13 @@ class Revisions:
 
     @contextmanager
     def writing(self) -> Iterator[Changes]:
-        """Around a transaction. Cancelled, its end is not known: its writes stay begun until this process ends."""
+        """Around a transaction. Cancelled, it may end a little later: until then nothing of its tables is kept."""
         changes = Changes(self._board)
         try:
             yield changes
         except asyncio.CancelledError:
+            changes.may_have_ended()
+            self._cancelled.append((changes, self._clock() + _DOUBT_S))
             raise
         except BaseException:
             changes.end()
@@ -158,6 +169,12 @@ class Revisions:
     async def _take_care(self, board: Board) -> None:
         while True:
             board.settle()
+            for doubtful in list(self._cancelled):
+                changes, until = doubtful
+                changes.may_have_ended()
+                if self._clock() > until:
+                    changes.end()
+                    self._cancelled.remove(doubtful)
             if not board.in_place and self._in_place:
                 self._in_place = False
                 _log.error("the file in which processes tell each other of changes is gone; restart the VTN")
