@@ -147,6 +147,7 @@ class Outbox:
         registry: Registry,
         settings: Dispatch,
         inflight: int,
+        on_sent: Callable[[], None],
         now: Callable[[], datetime],
         clock_speed: float,
     ) -> None:
@@ -155,6 +156,7 @@ class Outbox:
         self._registry = registry
         self._settings = settings
         self._inflight = inflight
+        self._on_sent = on_sent
         self._now = now
         self._ack_timeout = timedelta(seconds=settings.ack_timeout_s * clock_speed)
         self._wake = asyncio.Event()
@@ -187,6 +189,8 @@ class Outbox:
                 task = asyncio.create_task(self._send(letter))
                 self._flying.add(task)
                 task.add_done_callback(self._flying.discard)
+            if letters:
+                self._on_sent()  # from now on there is a deadline to watch
             if len(letters) < free:
                 return
 

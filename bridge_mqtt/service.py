@@ -124,6 +124,7 @@ class Bridge:
             registry=self._registry,
             settings=settings.dispatch,
             inflight=settings.broker.inflight,
+            on_sent=self._due.set,
             now=clock.now,
             clock_speed=speed,
         )
