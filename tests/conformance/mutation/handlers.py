@@ -377,7 +377,7 @@ def scopes_do_not_count() -> Handler:
     """Gives every client all it may have, whatever scopes its token holds."""
 
     async def handle(asked: Asked, upstream: Upstream) -> Told:
-        token = upstream.tokens.get(asked.client_id)
+        token = upstream.tokens.get(asked.claims.get("client_id", ""))
         return await upstream.send(asked.by(token) if token else asked)
 
     return handle

@@ -32,6 +32,7 @@ from stranger import TURNED, vtn
 from yarl import URL
 
 from mutation.handlers import Fault
+from mutation.notifiers import notifiers
 from mutation.proxy import Asked, Proxy
 from mutation.table import TABLE, faults_of, unused_patterns
 from tests.support.net import free_port
@@ -68,7 +69,10 @@ async def rig(directory: Path, switches: Mapping[str, str]) -> AsyncIterator[tup
         proxy = Proxy(str(URL(subject.base).origin()), URL(subject.base).path)
         await proxy.start(port)
         try:
-            through = replace(subject, url=str(URL(subject.base).with_port(port)))
+            if not subject.profile.notifiers:
+                proxy.stand_in = notifiers
+            profile = replace(subject.profile, notifiers=True)
+            through = replace(subject, url=str(URL(subject.base).with_port(port)), profile=profile)
             async with opened(through) as session:
                 await _learn_tokens(session, through, proxy)
                 yield session, proxy

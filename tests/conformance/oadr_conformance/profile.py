@@ -24,6 +24,7 @@ class Profile:
     implicit_ven_id_target: bool = True
     events_follow_program: bool = True
     infer_object_type: bool = True
+    notifiers: bool = True
 
 
 DEFAULT: Final = Profile()
@@ -40,6 +41,7 @@ SWITCHES: Final[Mapping[str, str]] = {
     "privacy.implicit_ven_id_target": "implicit_ven_id_target",
     "privacy.events_follow_program": "events_follow_program",
     "descriptors.infer_object_type": "infer_object_type",
+    "notifiers.offered": "notifiers",
 }
 _WORDS: Final = {"true": True, "on": True, "yes": True, "false": False, "off": False, "no": False}
 

@@ -236,7 +236,14 @@ async def scopes_make_no_role(t: Probe) -> None:
     (await reader.get(f"/events/{hidden['id']}")).expect(404)
     answer = await reader.get("/events", {"programID": hidden["programID"]})
     answer.same("the search", answer.expect(200).json(), [])
-    (await reader.get("/notifiers/mqtt/topics/events")).expect(403)
+
+
+@area.check("AUTH-039", needs="ven2 secret")
+async def scopes_open_no_collections(t: Probe) -> None:
+    """A VEN whose token holds read_all is still refused the topics of whole collections."""
+    if not t.profile.notifiers:
+        raise Skipped("applies where notifiers.offered is on")
+    (await t.scoped(t.stranger, "read_all").get("/notifiers/mqtt/topics/events")).expect(403)
 
 
 @area.check("AUTH-018 AUTH-019 COMPAT-001", section="Definition: Token endpoint discovery")

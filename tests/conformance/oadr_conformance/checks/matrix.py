@@ -8,6 +8,7 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from oadr_conformance import bodies
+from oadr_conformance.errors import Skipped
 from oadr_conformance.kinds import KINDS, Kind, needs_of
 from oadr_conformance.probe import Actor, Probe
 from oadr_conformance.registry import SHOULD, Area
@@ -259,6 +260,8 @@ TOPICS: Final = {
 
 
 async def _topic_path(t: Probe, topic: Topic) -> str:
+    if not t.profile.notifiers:
+        raise Skipped("applies where notifiers.offered is on")
     if "{program}" in topic.path:
         target = t.name("target")
         await t.enrol(t.ven, targets=[target])
