@@ -1,5 +1,6 @@
 """Fixtures every room may use; what they give is described in `docs/development.md`."""
 
+import logging
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -7,6 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+import structlog
 from hypothesis import settings
 
 from tests.support.mosquitto import Mosquitto
@@ -15,6 +17,17 @@ from tests.support.postgres import PostgresServer
 
 settings.register_profile("oadr", deadline=None)  # a busy machine is not a failure
 settings.load_profile("oadr")
+
+
+@pytest.fixture(autouse=True)
+def _same_logs() -> Iterator[None]:
+    """A command that a test runs in this process sets up logs for itself only: its streams are closed afterwards."""
+    structured, root = structlog.get_config(), logging.getLogger()
+    handlers, level = list(root.handlers), root.level
+    yield
+    structlog.configure(**structured)
+    root.handlers[:] = handlers
+    root.setLevel(level)
 
 
 @pytest.fixture(scope="session")
