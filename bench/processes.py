@@ -121,8 +121,10 @@ class ServerProcess:
         self._process = None
 
     def log_end(self) -> str:
-        """The last it said."""
-        return self._log.read_text(errors="replace")[-3000:]
+        """The last it said, and how it ended if it has."""
+        ended = None if self._process is None else self._process.poll()
+        said = self._log.read_text(errors="replace")[-3000:]
+        return said if ended is None else f"{said}\nended with exit code {ended}"
 
 
 def python(module: str, *arguments: str) -> list[str]:
