@@ -90,12 +90,20 @@ class Row:
     who: str
     query: tuple[str, ...]
     expected: Shown | None
-    """None: everything the first VEN was granted."""
+    """None: `GRANTED`, everything the first VEN holds a target of."""
 
     @property
     def requirement(self) -> str:
         """`PRIV-EX-04`."""
         return f"PRIV-EX-{self.number:02}"
+
+    @property
+    def words(self) -> str:
+        """The row as a sentence about the worked example."""
+        query = f"asking for {' and '.join(self.query)}" if self.query else "asking for no targets"
+        shown = GRANTED if self.expected is None else self.expected
+        gets = ", ".join(f"{label}[{' '.join(words)}]" for label, words in shown.items()) or "nothing"
+        return f"{self.who}, {query}, gets {gets}"
 
 
 ROWS: Final = (
@@ -128,7 +136,6 @@ _ALSO: Final = {
 
 def _search(row: Row) -> None:
     async def search(t: Probe, path: str) -> None:
-        """A search gives exactly the objects the caller is granted, and shows a VEN only targets that it holds."""
         scene = await _scene(t, path)
         if row.who == "c2":
             await t.enrol(t.ven2)
@@ -138,6 +145,10 @@ def _search(row: Row) -> None:
         t.same("what is seen, with targets", seen, dict(expected))
 
     search.__name__ = f"{row.who}_searches"
+    search.__doc__ = f"""
+        A search gives exactly the objects the caller is granted, and shows a VEN only targets that it holds:
+        {row.words}.
+    """
     area.each(f"{row.requirement} {_ALSO[row.number]} PRIV-022", KINDS, needs="ven ven2")(search)
 
 

@@ -294,12 +294,34 @@ async def _is_active(t: Probe, members: Obj, *, active: bool) -> None:
         answer.same("the ids without", answer.expect(200).ids(), [event["id"]])
 
 
+_SENTENCES: Final = {
+    "PAGE-027": "an event that lies in the past is over, one that runs or lies ahead is not",
+    "PAGE-028": "an event is over when its lifespan and the length of its random start have passed",
+    "PAGE-029": "an event without end is never over: P9999Y, no time at all, or no duration on the last interval",
+    "PAGE-030": "no length at the beginning of time cancels an event, unless it asks for reports",
+    "TIME-009": "months and years are those of the calendar",
+    "TIME-010": "start and duration are inherited separately, each from the event where the interval has none",
+    "TIME-011": "the first interval begins at its own start, else at the event's",
+    "TIME-012": "a later interval without a start of its own begins where the one before it ends",
+    "TIME-013": "the event's start is that of the first interval, not of every interval",
+    "TIME-014": "a later interval with a start of its own begins there, and the next one follows it",
+    "TIME-015": "one hour, two hours and one hour make four hours",
+    "TIME-017": "the beginning of time with P9999Y is active from now on, without end",
+    "TIME-018": "without a duration an interval lasts until the next start; PT0S is an instant",
+    "TIME-019": "a negative duration is no length",
+    "TIME-021": "the interval that ends last decides, or the event's own duration",
+    "TIME-022": "an event's duration shorter than its intervals cuts them",
+    "TIME-023": "an event's duration longer than its intervals repeats them",
+    "TIME-035": "an event without any time is active from its creation, without end",
+}
+
+
 def _lifespans(requirement: str, cases: dict[str, tuple[Event, bool]]) -> None:
     async def active(t: Probe, case: tuple[Event, bool]) -> None:
-        """active=true leaves out the events that are over and no others; without it nothing is left out."""
         body, expected = case
         await _is_active(t, body(), active=expected)
 
+    active.__doc__ = f"active=true leaves out the events that are over and no others: {_SENTENCES[requirement]}."
     area.each(f"{requirement} PAGE-031 COMPAT-026" if requirement == "PAGE-027" else requirement, cases)(active)
 
 
