@@ -40,6 +40,7 @@ class Failure(Exception):
 
 _CODES: Final[dict[str, Exit]] = {
     "oadr.config.ConfigError": Exit.CONFIGURATION,
+    "oadr.running.Interrupted": Exit.INTERRUPTED,
     "ven.errors.Unreachable": Exit.UNREACHABLE,
     "ven.errors.TemporarilyUnavailable": Exit.UNREACHABLE,
     "ven.errors.UnexpectedAnswer": Exit.UNREACHABLE,
@@ -102,7 +103,8 @@ def reporting() -> Iterator[None]:
         # The outermost edge of the program: what the table knows is a user's to mend, anything else is our fault.
         code = exit_code_of(error)
         if code is not None:
-            _say(str(error))
+            if code is not Exit.INTERRUPTED:
+                _say(str(error))
             raise typer.Exit(code) from None
         structlog.get_logger(__name__).exception("unexpected failure")
         _say(f"unexpected failure: {type(error).__name__}: {error}")

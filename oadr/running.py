@@ -4,27 +4,55 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
+from typing import Any, Final, TypeVar
+
+T = TypeVar("T")
+
+_PATIENCE_S: Final = 5.0
+
+
+class Interrupted(Exception):
+    """SIGINT or SIGTERM asked the work to end, and it has."""
 
 
 def run_until_stopped(work: Callable[[], Awaitable[None]]) -> None:
     """Run ``work`` until it ends, fails, or SIGINT or SIGTERM asks it to; asked to, it is cancelled and cleans up."""
-    asyncio.run(_until_stopped(work))
+    try:
+        run_interruptibly(work)
+    except Interrupted:
+        return
 
 
-async def _until_stopped(work: Callable[[], Awaitable[None]]) -> None:
-    task = asyncio.ensure_future(work())
+def run_interruptibly(work: Callable[[], Awaitable[T]]) -> T:
+    """The result of ``work``; raises Interrupted once it has ended because SIGINT or SIGTERM asked it to."""
+    return asyncio.run(_interruptibly(work))
+
+
+async def cancel(tasks: Collection[asyncio.Task[Any]]) -> None:
+    """Cancel tasks and wait for their end, asking again when one has lost the request on its way."""
+    while pending := [task for task in tasks if not task.done()]:
+        for task in pending:
+            task.cancel()
+        await asyncio.wait(pending, timeout=_PATIENCE_S)
+
+
+async def _interruptibly(work: Callable[[], Awaitable[T]]) -> T:
     asked = asyncio.Event()
     loop = asyncio.get_running_loop()
-
-    def ask() -> None:
-        asked.set()
-        task.cancel()
-
     for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, ask)
+        loop.add_signal_handler(number, asked.set)
+
+    async def done() -> T:
+        return await work()
+
+    task, waiter = asyncio.create_task(done()), asyncio.create_task(asked.wait())
     try:
-        await task
-    except asyncio.CancelledError:
-        if not asked.is_set():
-            raise
+        await asyncio.wait((task, waiter), return_when=asyncio.FIRST_COMPLETED)
+        if not task.done():
+            await cancel([task])
+        if task.cancelled():
+            raise Interrupted
+        return task.result()
+    finally:
+        waiter.cancel()

@@ -14,8 +14,6 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from bridge_mqtt.store import acks, commands, events, panels, quarantine, reports, telemetry
 from bridge_mqtt.store.engine import driver_errors, migrate, open_engine, transaction
 
-__all__ = ["Store", "acks", "commands", "events", "panels", "quarantine", "reports", "telemetry"]
-
 
 class Store:
     """An open database with the schema of this version."""

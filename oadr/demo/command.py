@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import signal
 import tempfile
 import time
 from collections.abc import Iterator
@@ -22,6 +20,7 @@ from oadr import logs
 from oadr.errors import Exit, Failure, reporting
 from oadr.output import JsonOption, show_json, wants_json
 from oadr.quantities import length
+from oadr.running import Interrupted, run_interruptibly
 
 if TYPE_CHECKING:
     from oadr.demo.fleet import Fleet
@@ -57,7 +56,9 @@ def demo(
         as_json = wants_json(as_json)
         console = Console(stderr=as_json)
         with _place(console) as folder:
-            outcome = asyncio.run(_play(folder, console, speed=speed, for_s=seconds, tls=tls, live=not as_json))
+            outcome = run_interruptibly(
+                lambda: _play(folder, console, speed=speed, for_s=seconds, tls=tls, live=not as_json)
+            )
         if as_json:
             show_json(outcome)
         if check and outcome["findings"]:
@@ -74,6 +75,8 @@ def _place(console: Console) -> Iterator[Path]:
             logs.configure(level="info", stream=log)
             try:
                 yield folder
+            except Interrupted:
+                raise
             except Exception:
                 log.flush()
                 console.print("The last entries of the log:", *_tail(folder / "demo.log"), sep="\n", markup=False)
@@ -93,9 +96,6 @@ async def _play(folder: Path, console: Console, *, speed: float, for_s: float, t
     from ven.clock import ScaledClock
 
     began = time.monotonic()
-    task = asyncio.current_task()
-    if task is not None:
-        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
     scene: Scene | None = None
     async with Fleet(folder, clock=ScaledClock(speed), pace=Pace(speed), tls=tls) as fleet:
         started_s = time.monotonic() - began

@@ -18,6 +18,7 @@ from bridge_mqtt.simulator import SimulatedPanel, simulated_panel
 from oadr.demo.broker import broker
 from oadr.demo.homes import HOMES, PANELS, TARGET, Home, LegacyPanel
 from oadr.demo.pace import Pace
+from oadr.running import cancel
 from openadr_profiles.panel import Dialect
 from ven.agent import run_ven
 from ven.client import VtnClient
@@ -231,9 +232,7 @@ class Fleet:
     async def _stop(self) -> None:
         """Homes, panels and bridge first, so that nobody misses the broker or the VTN."""
         self._stopping = True
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await cancel(self._tasks)
         await self._stack.aclose()
 
 

@@ -81,7 +81,7 @@ def test_a_terminal_gets_a_table(ca: Path) -> None:
 
     assert done.returncode == 0
     assert "OpenADR 2.0b fingerprint" in printed
-    assert "│" in printed
+    assert "─" in printed
 
 
 def test_an_existing_authority_is_not_replaced_by_accident(ca: Path) -> None:

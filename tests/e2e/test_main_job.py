@@ -90,7 +90,8 @@ class Site:
         self.folder = folder
         self._stack = stack
         vtn_database, bridge_database = databases
-        in_database = {"OADR_VTN_DATABASE__URL": vtn_database}
+        # A command asks for a token each time it runs, and the test looks again and again.
+        in_database = {"OADR_VTN_DATABASE__URL": vtn_database, "OADR_VTN_AUTH__CLIENT_PER_S": "100"}
         secrets = {
             who: oadr("vtn", "client", "add", who, "--role", role, environment=in_database)["client_secret"]
             for who, role in (("utility", "bl"), ("home-1", "ven"), ("bridge", "ven"))

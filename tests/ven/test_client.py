@@ -394,3 +394,22 @@ async def test_clock_that_differs_from_the_servers_is_noticed_once(
             await client.events.search()
             await client.events.search()
     assert [log["event"] for log in logs] == ["clocks differ"] * warned
+
+
+@pytest.mark.parametrize("packed", [True, False], ids=["gzip", "plain"])
+async def test_packed_answers_are_welcome_and_plain_ones_read_too(
+    vtn: ScriptedVtn, client: VtnClient, packed: bool
+) -> None:
+    """COMP-006."""
+    welcome: list[str] = []
+
+    async def answer(request: web.Request) -> web.StreamResponse:
+        welcome.append(request.headers.get("Accept-Encoding", ""))
+        response = json_list([an_event("e1")])
+        if packed:
+            response.enable_compression(web.ContentCoding.gzip)
+        return response
+
+    vtn.answer = answer
+    assert [event.id for event in await client.events.search()] == ["e1"]
+    assert all("gzip" in each for each in welcome)

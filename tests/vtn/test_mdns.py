@@ -96,6 +96,29 @@ async def test_what_others_announce_is_read_tolerantly(name: str) -> None:
     assert one.url == "https://other.local:8081/openadr3/3.1.0"
 
 
+async def test_what_was_found_is_not_spoken_to(name: str) -> None:
+    """MDNS-009: discovery lists what there is; nobody connects to it, so no credentials can reach it."""
+    zeroconf = AsyncZeroconf(interfaces=["127.0.0.1"])
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        listener.setblocking(False)
+        service = AsyncServiceInfo(
+            SERVICE_TYPE,
+            f"{name}.{SERVICE_TYPE}",
+            parsed_addresses=["127.0.0.1"],
+            port=listener.getsockname()[1],
+            properties={"version": "3.1.0", "base_path": "openadr3/3.1.0"},
+            server="stranger.local.",
+        )
+        try:
+            await (await zeroconf.async_register_service(service))
+            await wait_until(lambda: found(name))
+        finally:
+            await zeroconf.async_unregister_all_services()
+            await zeroconf.async_close()
+        with pytest.raises(BlockingIOError):
+            listener.accept()
+
+
 def test_a_long_list_of_programs_is_cut_between_names() -> None:
     """MDNS-004: in bytes; a name with a comma is left out."""
     assert _fitting(["a", "b,c", "d"], 241) == "a,d"
