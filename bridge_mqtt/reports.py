@@ -284,7 +284,7 @@ def _sheds(facts: EventFacts, plan: WindowPlan, start: datetime, end: datetime |
             curtailed_kw=used_kw,
             delivered_kw=_reduction(original_kw, used_kw) if acted else _NOTHING,
             final_kw=_kw(panel.used_power_kw) if returned else None,
-            state=operating_state(used_kw, curtailed=acted and part.requested_kw > 0),
+            state=_state(used_kw, panel.used_power_kw, curtailed=acted and part.requested_kw > 0),
         )
         totals.append(whole)
         sheds.append(whole)
@@ -327,8 +327,13 @@ def _circuit_shed(
         curtailed_kw=used_kw,
         delivered_kw=delivered_kw,
         final_kw=_kw(load.current_power_kw) if returned else None,
-        state=operating_state(used_kw, curtailed=curtailed),
+        state=_state(used_kw, load.current_power_kw, curtailed=curtailed),
     )
+
+
+def _state(mean_kw: Decimal | None, last_kw: float | None, *, curtailed: bool) -> OperatingState:
+    """The state by the mean power of the window, or, before anything was measured in it, by the last sample."""
+    return operating_state(mean_kw if mean_kw is not None else _kw(last_kw), curtailed=curtailed)
 
 
 def _is_curtailed(facts: EventFacts, ven_id: str, circuit_id: str) -> bool:

@@ -260,7 +260,6 @@ _REPORTS = (
 
 _COLUMNS = {
     "id": "Event",
-    "eventName": "Name",
     "state": "State",
     "start": "Start",
     "asks": "Asks for",

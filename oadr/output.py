@@ -43,8 +43,8 @@ def show_rows(rows: Sequence[Row], columns: Mapping[str, str], *, as_json: bool,
         return
     table = Table(title=title, title_justify="left", header_style="bold", box=SIMPLE_HEAD, pad_edge=False)
     for key, heading in columns.items():
-        # An id is for copying: it stays in one piece.
-        table.add_column(heading, overflow="fold", no_wrap=key == "id")
+        # An id is for copying, and an instant for reading: they stay in one piece.
+        table.add_column(heading, overflow="fold", no_wrap=key in {"id", "start"})
     for row in rows:
         table.add_row(*(_cell(row.get(key)) for key in columns))
     console.print(table)

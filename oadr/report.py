@@ -9,18 +9,11 @@ import typer
 from oadr.business_logic import BusinessLogic, act, with_connection
 from oadr.output import JsonOption, plain, show_rows
 from openadr_profiles.v31 import Report
+from ven.report_shapes import opt_report_name, status_report_name
 
 app = typer.Typer(add_completion=False, help="List reports.", no_args_is_help=True)
 
-_COLUMNS = {
-    "id": "Report",
-    "createdDateTime": "Received",
-    "clientName": "From",
-    "reportName": "Name",
-    "eventID": "Event",
-    "says": "Says",
-    "resourceNames": "Resources",
-}
+_COLUMNS = {"id": "Report", "clientName": "From", "about": "About", "resourceCount": "Resources"}
 
 
 @app.callback()
@@ -49,8 +42,6 @@ def _row(report: Report) -> dict[str, Any]:
         for interval in resource.intervals
         for payload in interval.payloads
     }
-    return {
-        **plain(report),
-        "says": sorted(types),
-        "resourceNames": [resource.resource_name for resource in report.resources],
-    }
+    kinds = {opt_report_name(report.event_id): "who takes part", status_report_name(report.event_id): "what was done"}
+    about = kinds.get(report.report_name or "", ", ".join(sorted(types)))
+    return {**plain(report), "about": about, "resourceCount": len(report.resources)}

@@ -11,7 +11,6 @@ from contextlib import asynccontextmanager
 
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from bridge_mqtt.store import acks, commands, events, panels, quarantine, reports, telemetry
 from bridge_mqtt.store.engine import driver_errors, migrate, open_engine, transaction
 
 
