@@ -17,6 +17,7 @@ from vtn.api.about import About
 from vtn.api.answers import Answers
 from vtn.api.application import application
 from vtn.api.door import OpenRoute, Route
+from vtn.api.entrance import Entrance
 from vtn.api.v31 import event, program, report, resource, subscription, ven
 from vtn.auth.bearer import Bearer
 from vtn.auth.clients import Clients
@@ -178,7 +179,7 @@ class VtnServer:
             self._revisions.start(board_of(self._database), listener_of(self._database))
             await self.prepare()
             await self.clients.read_revocations()
-            self._runner = Runner(self._application(), self.settings.limits, shutdown_timeout=_GRACE_S)
+            self._runner = Runner(*self._application(), self.settings.limits, shutdown_timeout=_GRACE_S)
             await self._runner.setup()
             await web.SockSite(
                 self._runner, listener, ssl_context=None if tls is None else tls.context, backlog=_BACKLOG
@@ -199,7 +200,7 @@ class VtnServer:
         if tls is not None:
             self._certificates = asyncio.create_task(tls.follow(), name="certificates")
 
-    def _application(self) -> web.Application:
+    def _application(self) -> tuple[web.Application, Entrance]:
         routes, open_routes = self._routes()
         tls = self.settings.tls
         about = About(self._database, self._metrics, self._description(routes, open_routes))

@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import uuid
 from http import HTTPStatus
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import structlog
 from aiohttp import web
 from aiohttp.http_exceptions import LineTooLong
 
 from vtn.api import problem
+from vtn.api.entrance import Handle
 from vtn.settings import Limits
 
 _log = structlog.get_logger(__name__)
@@ -84,9 +85,9 @@ class _Connection(web.RequestHandler):
 class _Server(web.Server):
     """Makes connections of our kind."""
 
-    def __init__(self, plain: web.Server, *, header_timeout_s: float) -> None:
+    def __init__(self, plain: web.Server, handler: Handle, *, header_timeout_s: float) -> None:
         named = plain._kwargs  # noqa: SLF001 (the framework offers no other way to make connections of an own kind)
-        super().__init__(plain.request_handler, request_factory=plain.request_factory, **named)
+        super().__init__(cast(Any, handler), request_factory=plain.request_factory, **named)
         self._header_timeout_s = header_timeout_s
 
     def __call__(self) -> web.RequestHandler:
@@ -94,9 +95,9 @@ class _Server(web.Server):
 
 
 class Runner(web.AppRunner):
-    """Runs an application with limits on what a connection may send, and how slowly."""
+    """Runs an application behind its entrance, with limits on what a connection may send, and how slowly."""
 
-    def __init__(self, app: web.Application, limits: Limits, *, shutdown_timeout: float) -> None:
+    def __init__(self, app: web.Application, entrance: Handle, limits: Limits, *, shutdown_timeout: float) -> None:
         super().__init__(
             app,
             access_log=None,
@@ -107,7 +108,8 @@ class Runner(web.AppRunner):
             keepalive_timeout=limits.idle_s,
             lingering_time=1.0,
         )
+        self._entrance = entrance
         self._limits = limits
 
     async def _make_server(self) -> web.Server:
-        return _Server(await super()._make_server(), header_timeout_s=self._limits.header_s)
+        return _Server(await super()._make_server(), self._entrance, header_timeout_s=self._limits.header_s)

@@ -174,7 +174,7 @@ async def test_memory_is_bounded_and_equal_bodies_are_kept_once(tmp_path: Any) -
             made.append(number)
             return body, None
 
-        return (await answers.get(number, revisions.watch(tables.events), make)).body
+        return (await answers.get(number, revisions.watch(tables.events), make)).plain.body
 
     for number in range(100):
         await ask(number, b"the same" * 1000)
@@ -213,9 +213,9 @@ async def test_who_joins_a_reading_gets_nothing_from_before_a_write(tmp_path: An
     await wait_until(lambda: readings == 2)
     gate.set()
 
-    assert [(await one).body for one in early] == [b"old"] * 3
-    assert [(await one).body for one in late] == [b"new"] * 3
-    assert (await answers.get("q", watch, make)).body == b"new"
+    assert [(await one).plain.body for one in early] == [b"old"] * 3
+    assert [(await one).plain.body for one in late] == [b"new"] * 3
+    assert (await answers.get("q", watch, make)).plain.body == b"new"
     assert readings == 2
     board.close()
 

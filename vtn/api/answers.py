@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Callable, Hashable
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
-from vtn.api.answer import Ready
+from vtn.api.ready import Ready
 from vtn.store.objects import Passing
 from vtn.store.revisions import Revision, Watch
 

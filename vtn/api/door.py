@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Final, Generic, Protocol, TypeVar
 
+import msgspec
 from aiohttp import hdrs, web
 
 from openadr_profiles.v31 import Invalid, decode
@@ -15,6 +16,7 @@ from vtn.access import Permission, Reader
 from vtn.api import answer, body
 from vtn.api.answers import Answers, Made
 from vtn.api.query import OBJECT_ID, Query
+from vtn.api.ready import Ready
 from vtn.errors import Forbidden, Malformed, UnsupportedMediaType
 from vtn.store.objects import Created, Found, Precondition
 from vtn.store.revisions import Watch
@@ -29,8 +31,7 @@ _LONG_QUESTION: Final = 512
 _NUL: Final = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
+class Call(msgspec.Struct, frozen=True, gc=False):
     """One request of an authenticated caller.
 
     ``base`` is the prefix it came by, as clients write it; ``answers`` are those given before.
@@ -61,7 +62,7 @@ class Route:
 
     method: str
     path: str
-    handler: Callable[[Call], Awaitable[web.Response]]
+    handler: Callable[[Call], Awaitable[web.StreamResponse]]
     permission: Permission
 
 
@@ -115,20 +116,20 @@ class Collection(Generic[Q, D]):
             Route("DELETE", one, self.delete, delete),
         )
 
-    async def search(self, call: Call) -> web.Response:
+    async def search(self, call: Call) -> web.StreamResponse:
         """One page of what the reader may see and asked for (MATRIX-006)."""
         words = call.request.rel_url.raw_query_string
+        if (known := self._last(call, words)) is not None:
+            return answer.read(call.request, known)
+        query = self._query(call.query)
 
         async def page(standpoint: Reader) -> Made:
             texts = await self._store.search(query, visible_to=standpoint)
             return f"[{','.join(texts)}]".encode(), texts.passing if isinstance(texts, Found) else None
 
-        if (known := self._last(call, words)) is not None:
-            return answer.read(call.request, known)
-        query = self._query(call.query)
         return answer.read(call.request, await self._ready(call, words, query, page))
 
-    async def get(self, call: Call) -> web.Response:
+    async def get(self, call: Call) -> web.StreamResponse:
         """One object."""
         object_id = call.object_id
 
@@ -166,17 +167,17 @@ class Collection(Generic[Q, D]):
     async def _admit(self, call: Call, document: D, object_id: str | None) -> None:
         """Where a collection raises what can only be found out elsewhere, before a document is stored."""
 
-    def _last(self, call: Call, words: str) -> answer.Ready | None:
+    def _last(self, call: Call, words: str) -> Ready | None:
         """What the reader got for these words before, unless something has changed."""
         watch = self._store.watch_with_grants
         revision = None if watch is None else watch.revision()
         if watch is None or revision is None:
             return None
-        return call.answers.last((self._name, call.reader.client_id, call.reader.role, words), watch, revision)
+        return call.answers.last(self._asked(call, words), watch, revision)
 
     async def _ready(
         self, call: Call, words: str, question: Hashable, make: Callable[[Reader], Awaitable[Made]]
-    ) -> answer.Ready:
+    ) -> Ready:
         """The answer to a question; what the reader holds is looked at again if the database was asked meanwhile."""
         watch = self._store.watch_with_grants
         before = None if watch is None else watch.revision()
@@ -189,8 +190,12 @@ class Collection(Generic[Q, D]):
                 break
             standpoint = now
         if before is not None and len(words) <= _LONG_QUESTION:
-            call.answers.remember((self._name, call.reader.client_id, call.reader.role, words), key, before)
+            call.answers.remember(self._asked(call, words), key, before)
         return ready
+
+    def _asked(self, call: Call, words: str) -> Hashable:
+        """Who asks for what, in the words of the request."""
+        return self._name, call.reader.client_id, call.reader.sees_everything, words
 
     def _decoded(self, call: Call, raw: bytes) -> D:
         declared = call.request.headers.get(hdrs.CONTENT_TYPE, "application/json")

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from datetime import UTC, datetime
-from typing import Final
+from typing import Final, TypeAlias
 
 import msgspec
 import structlog
 
 _FLUSH_S: Final = 0.25
 _LINES: Final = 500
+
+_Seen: TypeAlias = tuple[str, str, int, float, str | None, str, tuple[str, str] | None, float]
+"""What is noted while serving; it is put into words later."""
 
 
 class _Entry(msgspec.Struct, omit_defaults=True, gc=False):
@@ -37,7 +41,7 @@ class RequestLog:
     def __init__(self) -> None:
         self._log = structlog.get_logger("vtn.requests")
         self._encoder = msgspec.json.Encoder()
-        self._entries: list[_Entry] = []
+        self._seen: list[_Seen] = []
         self._direct = False
         self._later: asyncio.TimerHandle | None = None
 
@@ -53,19 +57,14 @@ class RequestLog:
         refusal: tuple[str, str] | None,
     ) -> None:
         """Note one request; ``refusal`` are the reference and the detail of the problem it was answered with."""
-        if not self._entries:
+        if not self._seen:
             self._direct = _is_json()
-        ms, at = round(duration_s * 1000, 2), datetime.now(UTC)
-        reference, detail = refusal or (None, None)
-        entry = _Entry(method, path, status, ms, client_id, request_id, "request", "info", at, reference, detail)
+        seen = (method, path, status, duration_s, client_id, request_id, refusal, time.time())
         if not self._direct:
-            members = msgspec.structs.asdict(entry)
-            for name in ("event", "level", "timestamp", *(() if refusal else ("reference", "detail"))):
-                del members[name]
-            self._log.info("request", **members)
+            self._tell(_entry(seen))
             return
-        self._entries.append(entry)
-        if len(self._entries) >= _LINES:
+        self._seen.append(seen)
+        if len(self._seen) >= _LINES:
             self.flush()
         elif self._later is None:
             self._later = asyncio.get_running_loop().call_later(_FLUSH_S, self.flush)
@@ -75,10 +74,27 @@ class RequestLog:
         if self._later is not None:
             self._later.cancel()
             self._later = None
-        if self._entries:
-            entries, self._entries = self._entries, []
-            text = self._encoder.encode_lines(entries).decode()
+        if self._seen:
+            seen, self._seen = self._seen, []
+            text = self._encoder.encode_lines(map(_entry, seen)).decode()
             structlog.get_config()["logger_factory"]().msg(text.rstrip("\n"))
+
+    async def write_the_rest(self, _: object) -> None:
+        """Write what was collected, at the end."""
+        self.flush()
+
+    def _tell(self, entry: _Entry) -> None:
+        members = msgspec.structs.asdict(entry)
+        for name in ("event", "level", "timestamp", *(() if entry.reference else ("reference", "detail"))):
+            del members[name]
+        self._log.info("request", **members)
+
+
+def _entry(seen: _Seen) -> _Entry:
+    method, path, status, duration_s, client_id, request_id, refusal, at = seen
+    ms, moment = round(duration_s * 1000, 2), datetime.fromtimestamp(at, UTC)
+    reference, detail = refusal or (None, None)
+    return _Entry(method, path, status, ms, client_id, request_id, "request", "info", moment, reference, detail)
 
 
 def _is_json() -> bool:

@@ -1,0 +1,137 @@
+"""The entrance: around every request its id, its errors, its log line and its numbers."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import re
+import time
+import uuid
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Final, TypeAlias
+
+import structlog
+from aiohttp import hdrs, web
+
+from vtn.api import problem
+from vtn.api.request_log import RequestLog
+from vtn.errors import Malformed, Unavailable
+from vtn.metrics import Metrics
+
+_log = structlog.get_logger(__name__)
+
+_GIVEN_ID: Final = re.compile(r"[A-Za-z0-9._:-]{1,64}")
+_UNTIDY: Final = re.compile(r"/{2,}|(?<=.)/$")
+_ID: Final = "X-Request-Id"
+_SERVER: Final = "openadr-fleet"
+_TWELVE_DIGITS: Final = (1 << 48) - 1
+
+CLIENT: Final = web.RequestKey("client_id", str)
+"""Who asks, once that is known."""
+
+Handle: TypeAlias = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+class Entrance:
+    """Where every request comes in. ``often`` are handlers of GET by path, found without asking the router."""
+
+    def __init__(
+        self,
+        handle: Handle,
+        often: Mapping[str, Handle],
+        *,
+        invalid_token_status: int,
+        metrics: Metrics | None,
+        log: RequestLog | None,
+    ) -> None:
+        self._handle = handle
+        self._often = often
+        self._invalid_token_status = invalid_token_status
+        self._metrics = metrics
+        self._log = log
+        self._ids = _Ids()
+
+    async def __call__(self, request: web.Request) -> web.StreamResponse:
+        """Answer one request, whatever happens."""
+        started = time.perf_counter()
+        metrics, log = self._metrics, self._log
+        given = request.headers.get(_ID)
+        request_id = given if given is not None and _GIVEN_ID.fullmatch(given) else self._ids.next()
+        refused: tuple[str, str] | None = None
+        path = request.rel_url.raw_path
+        often = self._often.get(path) if request.method == hdrs.METH_GET else None
+        if metrics is not None:
+            metrics.begin()
+        try:
+            response = await (self._tidily(request) if often is None else often(request))
+        except Exception as error:  # the outermost edge: whatever it is, the caller gets a problem body
+            response, refused = self._refused(request, error, request_id)
+        headers = response.headers
+        headers[_ID] = request_id
+        headers[hdrs.SERVER] = _SERVER
+        duration_s = time.perf_counter() - started
+        if metrics is not None:
+            metrics.end(request.method, _route(request) if often is None else path, response.status, duration_s)
+        if log is not None:
+            log.add(
+                request.method,
+                request.path,
+                status=response.status,
+                duration_s=duration_s,
+                client_id=request.get(CLIENT),
+                request_id=request_id,
+                refusal=refused,
+            )
+        return response
+
+    def _refused(
+        self, request: web.Request, error: Exception, request_id: str
+    ) -> tuple[web.StreamResponse, tuple[str, str]]:
+        """The problem, and its reference and detail for the log."""
+        reference = str(uuid.uuid4())
+        refusal = problem.refusal(_readable(error), invalid_token_status=self._invalid_token_status)
+        if isinstance(error, Unavailable):  # no traceback: while the database is away, every request says so
+            _log.error("no database", reference=reference, path=request.path, cause=str(error.__cause__))
+        elif refusal is None or refusal.status >= 500:
+            _log.error("request failed", reference=reference, request_id=request_id, path=request.path, exc_info=error)
+        refusal = refusal or problem.UNEXPECTED
+        accept = request.headers.get(hdrs.ACCEPT, "")
+        return problem.response(refusal, accept=accept, reference=reference), (reference, refusal.detail)
+
+    async def _tidily(self, request: web.Request) -> web.StreamResponse:
+        """Handle the request; a path with doubled or trailing slashes means the one without (COMPAT-022)."""
+        try:
+            return await self._handle(request)
+        except web.HTTPNotFound:
+            tidy = _UNTIDY.sub(lambda match: "/" if match.end() < len(request.path) else "", request.path)
+            if tidy == request.path:
+                raise
+        return await self._handle(
+            request.clone(rel_url=request.rel_url.with_path(tidy).with_query(request.rel_url.query))
+        )
+
+
+class _Ids:
+    """Ids for requests that bring none: UUIDs (version 8) of the process's own beginning and a number."""
+
+    def __init__(self) -> None:
+        digits = os.urandom(14).hex()
+        self._beginning = f"{digits[:8]}-{digits[8:12]}-8{digits[13:16]}-a{digits[17:20]}"
+        self._numbers = itertools.count(int(digits[20:], 16) >> 1)
+
+    def next(self) -> str:
+        """One that was not given before."""
+        return f"{self._beginning}-{next(self._numbers) & _TWELVE_DIGITS:012x}"
+
+
+def _route(request: web.Request) -> str:
+    """The path with its variables, the same for all objects."""
+    resource = request.match_info.route.resource
+    return "none" if resource is None else resource.canonical
+
+
+def _readable(error: Exception) -> Exception:
+    """A body that breaks off or is badly packed is the caller's mistake."""
+    if isinstance(error, web.RequestPayloadError):
+        return Malformed("the body cannot be read")
+    return error
