@@ -27,8 +27,8 @@ Instant: TypeAlias = Annotated[datetime, Meta(tz=True)]
 Int32: TypeAlias = Annotated[int, Meta(ge=-(2**31), le=2**31 - 1)]
 
 
-class Wire(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Base of every wire struct."""
+class Wire(Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
+    """Base of every wire struct. Frozen documents have no cycles, so the garbage collector need not look at them."""
 
 
 class Point(Wire, frozen=True, kw_only=True):

@@ -8,7 +8,7 @@ from typing import Final
 
 from aiohttp import ETag, hdrs, web
 
-from vtn.api.ready import HEADERS, MEDIA_TYPE, PACK_LEVEL, PACKED, Ready, digest_of
+from vtn.api.ready import HEADERS, MEDIA_TYPE, PACK_LEVEL, PACKED, Ready, digest_of, sent
 from vtn.errors import Stale
 from vtn.store.objects import Precondition
 
@@ -27,19 +27,18 @@ def read(request: web.Request, ready: Ready) -> web.StreamResponse:
     return form.found(request)
 
 
-def written(request: web.Request, text: str, *, status: int = 200, location: str | None = None) -> web.Response:
+def written(request: web.Request, text: str, *, status: int = 200, location: str | None = None) -> web.StreamResponse:
     """What a POST or PUT gives: the whole object, with the tag that a GET of it would carry now."""
     body = text.encode()
     headers = HEADERS | {"ETag": f'"{_tag(body)}"'}
     if location is not None:
         headers["Location"] = location
-    return _response(body, status, headers, packed=_packs(request, body))
+    return _response(request, body, headers, status=status)
 
 
-def removed(request: web.Request, text: str) -> web.Response:
+def removed(request: web.Request, text: str) -> web.StreamResponse:
     """What a DELETE gives: the object as it was (MATRIX-004)."""
-    body = text.encode()
-    return _response(body, 200, HEADERS, packed=_packs(request, body))
+    return _response(request, text.encode(), dict(HEADERS))
 
 
 def precondition(request: web.Request) -> Precondition | None:
@@ -67,11 +66,12 @@ def accepts_gzip(header: str) -> bool:
     return allowed.get("gzip", allowed.get("*", False))
 
 
-def _response(body: bytes, status: int, headers: dict[str, str], *, packed: bool) -> web.Response:
-    if packed:
-        headers = headers | {"Content-Encoding": "gzip"}
+def _response(request: web.Request, body: bytes, headers: dict[str, str], *, status: int = 200) -> web.StreamResponse:
+    if _packs(request, body):
+        headers["Content-Encoding"] = "gzip"
         body = gzip.compress(body, PACK_LEVEL, mtime=0)
-    return web.Response(body=body, status=status, content_type=MEDIA_TYPE, headers=headers)
+    headers["Content-Type"] = MEDIA_TYPE
+    return sent(request, status, headers, body)
 
 
 def _packs(request: web.Request, body: bytes) -> bool:

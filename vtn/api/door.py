@@ -139,15 +139,17 @@ class Collection(Generic[Q, D]):
         words = f"/{object_id}"
         return answer.read(call.request, self._last(call, words) or await self._ready(call, words, object_id, one))
 
-    async def create(self, call: Call) -> web.Response:
+    async def create(self, call: Call) -> web.StreamResponse:
         """A new object; answered once it is stored for good."""
         document = self._decoded(call, await body.read(call.request))
         await self._admit(call, document, None)
-        created = await self._store.create(document, by=call.reader)
+        creating = self._store.create(document, by=call.reader)
+        del document  # large ones would fill the caches of the processor while they wait for a commit
+        created = await creating
         location = f"{call.base}/{self._name}/{created.id}"
         return answer.written(call.request, created.text, status=201, location=location)
 
-    async def replace(self, call: Call) -> web.Response:
+    async def replace(self, call: Call) -> web.StreamResponse:
         """An object in the place of another. That there is one is settled before the document is judged (GEN-009)."""
         object_id, raw = call.object_id, await body.read(call.request)
         try:
@@ -159,7 +161,7 @@ class Collection(Generic[Q, D]):
         check = answer.precondition(call.request)
         return answer.written(call.request, await self._store.replace(object_id, document, by=call.reader, check=check))
 
-    async def delete(self, call: Call) -> web.Response:
+    async def delete(self, call: Call) -> web.StreamResponse:
         """Remove an object; the answer is what it was."""
         check = answer.precondition(call.request)
         return answer.removed(call.request, await self._store.delete(call.object_id, by=call.reader, check=check))

@@ -15,6 +15,7 @@ from aiohttp.abc import AbstractStreamWriter
 PACK_LEVEL: Final = 1  # three times as fast as the default, and JSON shrinks nearly as much
 PACKED: Final = "-gzip"
 """What the tag of a packed form ends with."""
+_STATUS: Final = {200: "200 OK", 201: "201 Created", 304: "304 Not Modified"}
 MEDIA_TYPE: Final = "application/json"
 HEADERS: Final = {"Cache-Control": "private, no-cache", "Vary": "Authorization, Accept-Encoding"}
 """Answers depend on the reader: nobody else may keep them, and nobody may use one without asking again (ETAG-001)."""
@@ -34,9 +35,9 @@ class Form:
         self.body = body
         self.tag = f'"{tag}"'
         self.headers = HEADERS | {"ETag": self.tag}
-        self._same = _head("304 Not Modified", self.headers)
+        self._same = _head(_STATUS[304], self.headers)
         self._found = _head(
-            "200 OK",
+            _STATUS[200],
             {**self.headers, **packed, hdrs.CONTENT_TYPE: MEDIA_TYPE, hdrs.CONTENT_LENGTH: str(len(body))},
         )
         self._packed = packed
@@ -99,6 +100,13 @@ class _Sent(web.StreamResponse):
         own = "".join([f"{name}: {value}\r\n" for name, value in self.headers.items()])
         await writer.write_eof(b"%bDate: %b\r\n%b\r\n%b" % (head, _date(), own.encode(), body))
         self._eof_sent = True
+
+
+def sent(request: web.Request, status: int, headers: Mapping[str, str], body: bytes) -> web.StreamResponse:
+    """An answer that is given once."""
+    if request.version != HttpVersion11 or not request.keep_alive:
+        return web.Response(status=status, body=body, headers=headers)
+    return _Sent(status, _head(_STATUS[status], {**headers, hdrs.CONTENT_LENGTH: str(len(body))}), body)
 
 
 def _is_usual(request: web.Request) -> bool:

@@ -6,7 +6,6 @@ is written. Who is asking is an argument of every method, and every statement us
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -18,6 +17,7 @@ from openadr_profiles.v31 import ObjectType, encode
 from vtn.access import Reader
 from vtn.errors import NotFound
 from vtn.store.database import Database
+from vtn.store.ids import new_id
 from vtn.store.query import Page
 from vtn.store.stamps import Stamps
 from vtn.store.types import json_array
@@ -101,7 +101,7 @@ class Objects:
 
     def _row(self, columns: Mapping[str, Any], at: str | None = None) -> dict[str, Any]:
         at = at or self._stamps.next()
-        return {"id": str(uuid.uuid4()), "created_at": at, "modified_at": at, **columns}
+        return {"id": new_id(), "created_at": at, "modified_at": at, **columns}
 
     async def _update(
         self, connection: AsyncConnection, present: RowMapping, columns: Mapping[str, Any], at: str | None = None

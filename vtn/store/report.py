@@ -73,6 +73,7 @@ class ReportStore(Objects):
         """Store a new report of the caller's; raises Invalid unless the caller sees its event (REPORT-005)."""
         await self._check_visible(report.event_id, by)
         row = self._row(_columns(report, by.client_id))
+        del report  # only its text is needed from here on
         try:
             await self._batch.add(row, size=len(row["members"]))
         except IntegrityError as error:
