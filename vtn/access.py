@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import lru_cache
 from typing import Final
 
 from openadr_profiles.v31 import Invalid
@@ -63,6 +64,12 @@ def scopes_named(words: Iterable[str], role: Role) -> frozenset[Scope]:
     if unknown := [word for word, scope in found.items() if scope is None]:
         raise Invalid("scope", f"unknown: {' '.join(unknown)}; known are {' '.join(sorted(_WORDS))}")
     return frozenset(scope for scope in found.values() if scope is not None)
+
+
+@lru_cache(maxsize=1024)
+def known_scopes(words: frozenset[str], role: Role) -> frozenset[Scope]:
+    """The scopes that words mean, without the words that mean none. Clients who hold the same share one set."""
+    return frozenset(scope for word in words if (scope := scope_named(word, role)) is not None)
 
 
 @dataclass(frozen=True, slots=True)

@@ -286,7 +286,7 @@ class Settings(_Group):
     body_limit_bytes: Annotated[int, Field(ge=1024)] = 4 * 1024 * 1024
     workers: Annotated[int, Field(ge=1, le=16)] = 1
     """Processes that serve the port together."""
-    answers_bytes: Annotated[int, Field(ge=0)] = 32 * 1024 * 1024
+    answers_bytes: Annotated[int, Field(ge=0)] = 16 * 1024 * 1024
     """How much memory a process spends on answers it may give again."""
     log_requests: bool = True
     metrics: bool = True

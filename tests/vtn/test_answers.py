@@ -16,6 +16,7 @@ from tests.vtn.conftest import StartVtn
 from tests.vtn.harness import Caller, VtnUnderTest, unique
 from vtn.access import Reader, Role
 from vtn.api.answers import Answers
+from vtn.api.ready import Ready
 from vtn.store import tables
 from vtn.store.board import Board
 from vtn.store.objects import Passing
@@ -353,3 +354,21 @@ async def test_every_answer_is_that_of_a_server_without_memory(
         for reader in readers:
             await compare(reader)
             await compare(reader)
+
+
+def test_an_answer_is_kept_in_the_form_that_is_asked_for() -> None:
+    """Packed, nearly always: then the plain form goes; who wants both makes it keep both, at a cost that is counted."""
+    body = b'{"id":"the same again and again"}' * 500
+    ready = Ready(body)
+    told: list[int] = []
+    ready.resized = told.append
+    plain = ready.cost
+
+    packed = ready.packed.body
+    assert gzip.decompress(packed) == body
+    assert ready.cost == plain + told[0] < plain / 5
+
+    assert ready.plain.body == body
+    assert ready.packed.body is packed
+    assert ready.cost == plain + sum(told) > plain
+    assert len(told) == 2

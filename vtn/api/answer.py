@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import gzip
 from functools import lru_cache
 from typing import Final
 
 from aiohttp import ETag, hdrs, web
 
-from vtn.api.ready import HEADERS, MEDIA_TYPE, PACK_LEVEL, PACKED, Ready, digest_of, sent
+from vtn.api.ready import HEADERS, MEDIA_TYPE, PACKED, Ready, digest_of, pack, sent
 from vtn.errors import Stale
 from vtn.store.objects import Precondition
 
@@ -18,13 +17,13 @@ _ANY: Final = "*"
 
 def read(request: web.Request, ready: Ready) -> web.StreamResponse:
     """What a GET gives: the bytes, or 304 if the reader named their tag (ETAG-001, ETAG-002)."""
-    form = ready.packed if _packs(request, ready.plain.body) else ready.plain
+    packed = _packs(request, ready.size)
     known = request.headers.get(hdrs.IF_NONE_MATCH)
     if known is not None and (
-        known in {ready.plain.tag, form.tag} or any(_names(each, ready.tag) for each in request.if_none_match or ())
+        ready.names(known) or any(_names(each, ready.tag) for each in request.if_none_match or ())
     ):
-        return form.same(request)
-    return form.found(request)
+        return ready.same(request, packed=packed)
+    return (ready.packed if packed else ready.plain).found(request)
 
 
 def written(request: web.Request, text: str, *, status: int = 200, location: str | None = None) -> web.StreamResponse:
@@ -67,15 +66,15 @@ def accepts_gzip(header: str) -> bool:
 
 
 def _response(request: web.Request, body: bytes, headers: dict[str, str], *, status: int = 200) -> web.StreamResponse:
-    if _packs(request, body):
+    if _packs(request, len(body)):
         headers["Content-Encoding"] = "gzip"
-        body = gzip.compress(body, PACK_LEVEL, mtime=0)
+        body = pack(body)
     headers["Content-Type"] = MEDIA_TYPE
     return sent(request, status, headers, body)
 
 
-def _packs(request: web.Request, body: bytes) -> bool:
-    return len(body) > _WORTH_PACKING and accepts_gzip(request.headers.get(hdrs.ACCEPT_ENCODING, ""))
+def _packs(request: web.Request, size: int) -> bool:
+    return size > _WORTH_PACKING and accepts_gzip(request.headers.get(hdrs.ACCEPT_ENCODING, ""))
 
 
 def _tag(body: bytes) -> str:

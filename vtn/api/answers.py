@@ -129,12 +129,20 @@ class Answers:
     ) -> Ready:
         self._drop(key)
         ready, uses = self._bodies.get(ready.digest, (ready, 0))
+        ready.resized = self._resized
         self._bodies[ready.digest] = ready, uses + 1
         self._kept[key] = _Kept(ready, revision, expires, passing)
         self._bytes += _ENTRY_COST + (0 if uses else ready.cost)
+        self._make_room()
+        return ready
+
+    def _resized(self, by: int) -> None:
+        self._bytes += by
+        self._make_room()
+
+    def _make_room(self) -> None:
         while self._bytes > self._max_bytes:
             self._drop(next(iter(self._kept)))
-        return ready
 
     def _drop(self, key: Hashable) -> None:
         kept = self._kept.pop(key, None)
@@ -150,3 +158,4 @@ class Answers:
         else:
             del self._bodies[ready.digest]
             self._bytes -= ready.cost
+            ready.resized = None

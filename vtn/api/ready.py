@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
-import gzip
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from email.utils import formatdate
 from hashlib import sha256
-from typing import Final
+from typing import Any, Final
 
 from aiohttp import HttpVersion11, hdrs, web
 from aiohttp.abc import AbstractStreamWriter
 
-PACK_LEVEL: Final = 1  # three times as fast as the default, and JSON shrinks nearly as much
+_gzip: Any
+try:
+    from isal import igzip as _gzip
+except ModuleNotFoundError:  # there is none for this processor
+    import gzip as _gzip
+
+_PACK_LEVEL: Final = 1  # three times as fast as the default, and JSON shrinks nearly as much
 PACKED: Final = "-gzip"
 """What the tag of a packed form ends with."""
 _STATUS: Final = {200: "200 OK", 201: "201 Created", 304: "304 Not Modified"}
+_FORM_COST: Final = 1200
+"""About what a form takes beside its body."""
 MEDIA_TYPE: Final = "application/json"
 HEADERS: Final = {"Cache-Control": "private, no-cache", "Vary": "Authorization, Accept-Encoding"}
 """Answers depend on the reader: nobody else may keep them, and nobody may use one without asking again (ETAG-001)."""
@@ -26,56 +33,85 @@ def digest_of(body: bytes) -> bytes:
     return sha256(body).digest()[:16]
 
 
+def pack(body: bytes) -> bytes:
+    """The body in the form of gzip."""
+    packed: bytes = _gzip.compress(body, _PACK_LEVEL, mtime=0)
+    return packed
+
+
 class Form:
     """One form of an answer, plain or packed."""
 
-    __slots__ = ("_found", "_packed", "_same", "body", "headers", "tag")
+    __slots__ = ("_head", "_headers", "body")
 
     def __init__(self, body: bytes, tag: str, packed: Mapping[str, str]) -> None:
         self.body = body
-        self.tag = f'"{tag}"'
-        self.headers = HEADERS | {"ETag": self.tag}
-        self._same = _head(_STATUS[304], self.headers)
-        self._found = _head(
-            _STATUS[200],
-            {**self.headers, **packed, hdrs.CONTENT_TYPE: MEDIA_TYPE, hdrs.CONTENT_LENGTH: str(len(body))},
-        )
-        self._packed = packed
+        self._headers = HEADERS | {"ETag": tag, **packed, hdrs.CONTENT_TYPE: MEDIA_TYPE}
+        self._head = _head(_STATUS[200], {**self._headers, hdrs.CONTENT_LENGTH: str(len(body))})
 
     def found(self, request: web.Request) -> web.StreamResponse:
         """200 with the bytes."""
         if _is_usual(request):
-            return _Sent(200, self._found, self.body)
-        return web.Response(body=self.body, headers={**self.headers, **self._packed, hdrs.CONTENT_TYPE: MEDIA_TYPE})
-
-    def same(self, request: web.Request) -> web.StreamResponse:
-        """304: the reader has these bytes."""
-        return _Sent(304, self._same, b"") if _is_usual(request) else web.Response(status=304, headers=self.headers)
+            return _Sent(200, self._head, self.body)
+        return web.Response(body=self.body, headers=self._headers)
 
 
 class Ready:
-    """The answer to a GET: as it is, and packed when that is first wanted."""
+    """The answer to a GET, as it is or packed, whichever is wanted: nearly every client takes it packed.
 
-    __slots__ = ("_packed", "digest", "plain", "tag")
+    Once it is packed only that is kept; who wants it plain after that makes it keep both.
+    """
+
+    __slots__ = ("_packed", "_plain", "_tags", "digest", "resized", "size", "tag")
 
     def __init__(self, body: bytes) -> None:
+        self.size = len(body)
         self.digest = digest_of(body)
         self.tag = self.digest.hex()
-        self.plain = Form(body, self.tag, {})
+        self._tags = f'"{self.tag}"', f'"{self.tag}{PACKED}"'
+        self._plain: Form | None = Form(body, self._tags[False], {})
         self._packed: Form | None = None
+        self.resized: Callable[[int], None] | None = None
+        """Told by how much ``cost`` has changed."""
 
     @property
     def cost(self) -> int:
-        """About the memory it takes, in bytes, with its packed form."""
-        return len(self.plain.body) * 5 // 4 + 2500
+        """About the memory it takes, in bytes."""
+        return sum(len(form.body) + _FORM_COST for form in (self._plain, self._packed) if form is not None)
+
+    @property
+    def plain(self) -> Form:
+        """As it is."""
+        if self._plain is None:
+            before = self.cost
+            self._plain = Form(_gzip.decompress(self.packed.body), self._tags[False], {})
+            self._changed(before)
+        return self._plain
 
     @property
     def packed(self) -> Form:
         """The same, packed."""
         if self._packed is None:
-            body = gzip.compress(self.plain.body, PACK_LEVEL, mtime=0)
-            self._packed = Form(body, self.tag + PACKED, {hdrs.CONTENT_ENCODING: "gzip"})
+            before = self.cost
+            self._packed = Form(pack(self.plain.body), self._tags[True], {hdrs.CONTENT_ENCODING: "gzip"})
+            self._plain = None
+            self._changed(before)
         return self._packed
+
+    def names(self, tag: str) -> bool:
+        """Whether a tag, as a header writes it, is this answer's in either form."""
+        return tag in self._tags
+
+    def same(self, request: web.Request, *, packed: bool) -> web.StreamResponse:
+        """304: the reader has these bytes. Nothing is packed for it."""
+        headers = HEADERS | {"ETag": self._tags[packed]}
+        if _is_usual(request):
+            return _Sent(304, _head(_STATUS[304], headers), b"")
+        return web.Response(status=304, headers=headers)
+
+    def _changed(self, before: int) -> None:
+        if self.resized is not None:
+            self.resized(self.cost - before)
 
 
 class _Sent(web.StreamResponse):

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import jwt
 
-from vtn.access import Reader, Role, scope_named
+from vtn.access import Reader, Role, known_scopes
 from vtn.auth.clients import Clients
 from vtn.auth.jwks import Jwks
 from vtn.auth.known import KnownTokens, Verified
@@ -81,8 +81,7 @@ class ExternalTokens:
             _words(_claim(claims, self._settings.role_claim)),
             read_all_implies_bl=self._settings.read_all_implies_bl,
         )
-        scopes = frozenset(scope for word in words if (scope := scope_named(word, role)))
-        reader = Reader(self._client_id(claims), role, scopes)
+        reader = Reader(self._client_id(claims), role, known_scopes(words, role))
         return Verified(reader, moments.get("iat", _BEGINNING), moments["exp"] + self._skew)
 
     def _client_id(self, claims: dict[str, Any]) -> str:

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import jwt
 
-from vtn.access import Reader, Role, Scope, scope_named
+from vtn.access import Reader, Role, Scope, known_scopes
 from vtn.auth.clients import Clients
 from vtn.auth.keys import SigningKeys
 from vtn.auth.known import KnownTokens, Verified
@@ -88,7 +88,7 @@ class Tokens:
                 options=options,
             )
             role = Role(claims["role"])
-            scopes = frozenset(scope for word in claims["scope"].split() if (scope := scope_named(word, role)))
+            scopes = known_scopes(frozenset(claims["scope"].split()), role)
             return Verified(Reader(claims["sub"], role, scopes), _moment(claims["iat"]), _moment(claims["exp"]))
         except (jwt.InvalidTokenError, KeyError, TypeError, ValueError, AttributeError, OverflowError):
             return None

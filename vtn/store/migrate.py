@@ -6,17 +6,14 @@ from functools import cache
 from pathlib import Path
 from typing import Final
 
-from alembic import command
-from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, inspect, text
 
 from vtn.errors import DatabaseUnreachable, MigrationMissing, MigrationTooNew, Unavailable
 from vtn.store.database import Database
 
 _FOLDER: Final = Path(__file__).parent / "migrations"
 _LOCK: Final = 0x0ADF_1EE7  # any number that no other program takes in the same database
+_TABLE: Final = "alembic_version"
 
 
 async def migrate(database: Database) -> None:
@@ -40,47 +37,45 @@ async def check_migrated(database: Database) -> None:
             present = await connection.run_sync(_present, database.name)
     except Unavailable as error:
         raise _unreachable(database, error) from error
-    if present != _scripts().get_current_head():
+    if present != revisions()[-1]:
         raise MigrationMissing(f"{database.name}: the tables are not up to date; run `oadr vtn migrate`")
 
 
 async def is_migrated(database: Database) -> bool:
     """Whether the tables are what this version needs, asked with one plain statement; raises Unavailable."""
-    row = await database.row(text("SELECT version_num FROM alembic_version"))
-    return row is not None and row["version_num"] == _head()
+    row = await database.row(text(f"SELECT version_num FROM {_TABLE}"))  # noqa: S608 (a name of ours)
+    return row is not None and row["version_num"] == revisions()[-1]
 
 
 @cache
-def _head() -> str | None:
-    return _scripts().get_current_head()
+def revisions() -> list[str]:
+    """The migrations that there are, oldest first: each file's name begins with its revision."""
+    return sorted(file.stem.partition("_")[0] for file in (_FOLDER / "versions").glob("[0-9]*.py"))
 
 
 def _upgrade(connection: Connection, name: str) -> None:
-    if _present(connection, name) != _scripts().get_current_head():
-        config = _config()
-        config.attributes["connection"] = connection
-        command.upgrade(config, "head")
+    if _present(connection, name) == revisions()[-1]:
+        return
+    # Only who has something to do pays for the library: it would stay in the memory of every server.
+    from alembic import command  # noqa: PLC0415
+    from alembic.config import Config  # noqa: PLC0415
+
+    config = Config()
+    config.set_main_option("script_location", str(_FOLDER).replace("%", "%%"))
+    config.attributes["connection"] = connection
+    command.upgrade(config, "head")
 
 
 def _present(connection: Connection, name: str) -> str | None:
     """The revision the tables are at; None for an empty database."""
-    present = MigrationContext.configure(connection).get_current_revision()
-    known = {script.revision for script in _scripts().walk_revisions()}
-    if present is not None and present not in known:
+    if not inspect(connection).has_table(_TABLE):
+        return None
+    present: str | None = connection.execute(text(f"SELECT version_num FROM {_TABLE}")).scalar()  # noqa: S608 (a name of ours)
+    if present is not None and present not in revisions():
         raise MigrationTooNew(
             f"{name}: written by a newer version (revision {present}); start that version, or restore a backup"
         )
     return present
-
-
-def _scripts() -> ScriptDirectory:
-    return ScriptDirectory.from_config(_config())
-
-
-def _config() -> Config:
-    config = Config()
-    config.set_main_option("script_location", str(_FOLDER).replace("%", "%%"))
-    return config
 
 
 def _unreachable(database: Database, error: Unavailable) -> DatabaseUnreachable:

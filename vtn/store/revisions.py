@@ -90,6 +90,7 @@ class Watch:
         self._places = tuple(board.place(table) for table in sorted(tables))
         self._heard = tuple(sorted(tables)) if listener is not None else ()
         self._briefly = listener is not None and not tables <= listener.tables
+        self._latest: Revision = (b"", 0)
 
     def revision(self) -> Revision | None:
         """Where the tables are; None when nobody can say. What was read after it holds while it stays the same."""
@@ -102,7 +103,10 @@ class Watch:
             for table in self._heard:
                 heard += self._listener.heard(table)
         read = self._board.read
-        return b"".join([read(place) for place in self._places]), heard
+        revision = b"".join([read(place) for place in self._places]), heard
+        if revision != self._latest:
+            self._latest = revision
+        return self._latest  # the same object while nothing changes: it is kept beside every answer
 
     def until(self) -> float | None:
         """How long something read now holds at most, on the clock of ``past``; None: as long as nothing changes."""
