@@ -8,12 +8,12 @@ import random
 from typing import Any
 
 import pytest
-from sqlalchemy import event as sqlalchemy_event
 from sqlalchemy import update
 
 from tests.support.waiting import wait_until
 from tests.vtn.conftest import StartVtn
 from tests.vtn.harness import Caller, VtnUnderTest, unique
+from tests.vtn.statements import Statements
 from vtn.access import Reader, Role
 from vtn.api.answers import Answers
 from vtn.api.ready import Ready
@@ -23,38 +23,14 @@ from vtn.store.objects import Passing
 from vtn.store.revisions import Revisions
 
 
-class Sent:
-    """The statements that reach the database of a server while it is open."""
-
-    def __init__(self, vtn: VtnUnderTest) -> None:
-        database = vtn.server._database
-        self._engines = {database._writer.sync_engine}  # on PostgreSQL it hears of what the reader sends, too
-        if database.is_sqlite:
-            self._engines.add(database._reader.sync_engine)
-        self.statements: list[str] = []
-
-    def __enter__(self) -> list[str]:
-        for engine in self._engines:
-            sqlalchemy_event.listen(engine, "before_cursor_execute", self._note)
-        return self.statements
-
-    def __exit__(self, *_: object) -> None:
-        for engine in self._engines:
-            sqlalchemy_event.remove(engine, "before_cursor_execute", self._note)
-
-    def _note(self, _connection: object, _cursor: object, statement: str, *_: object) -> None:
-        if "removed_clients" not in statement and "signing_keys" not in statement:  # revocations, now and then
-            self.statements.append(statement)
-
-
 async def _known(answer_from: Caller, path: str) -> bytes:
     """Ask until it is known; a server that has just started may not hear other hosts yet."""
     for _ in range(200):
         first = await answer_from.get(path)
-        with Sent(answer_from.vtn) as statements:
+        with Statements(answer_from.vtn) as statements:
             again = await answer_from.get(path)
         assert again.raw == first.raw
-        if not statements:
+        if not statements.sent:
             return again.raw
         await asyncio.sleep(0.01)
     raise AssertionError(f"{path} is read anew every time")
@@ -71,10 +47,10 @@ async def test_a_poll_asks_the_database_nothing_when_nothing_changed(vtn: VtnUnd
     await bl.ven_for(home, ["g"])
     raw = await _known(home, path)
 
-    with Sent(vtn) as statements:
+    with Statements(vtn) as statements:
         answers = [await home.get(path) for _ in range(3)]
         unchanged = await home.get(path, if_none_match=answers[0].headers["ETag"])
-    assert statements == []
+    assert statements.sent == []
     assert {answer.raw for answer in answers} == {raw}
     assert unchanged.status == 304
 
@@ -94,9 +70,9 @@ async def test_readers_who_hold_the_same_share_an_answer(vtn: VtnUnderTest) -> N
     await _known(first, "/events")
     await _known(second, "/programs")
 
-    with Sent(vtn) as statements:
+    with Statements(vtn) as statements:
         assert len((await second.get("/events")).ok()) == 1
-    assert [text for text in statements if "FROM events" in text] == []
+    assert [text for text in statements.texts if "FROM events" in text] == []
 
 
 async def test_the_packed_form_is_the_same_answer(vtn: VtnUnderTest) -> None:
@@ -286,10 +262,10 @@ async def test_every_answer_is_that_of_a_server_without_memory(
     chance = random.Random(seed)
     plain = await start_vtn(answers_bytes=0)
     plain.server._revisions._in_place = False  # nothing is known, so everything is read
-    with Sent(plain) as statements:
+    with Statements(plain) as statements:
         await plain.bl.get("/programs")
         await plain.bl.get("/programs")
-    assert len(statements) == 2
+    assert len(statements.sent) == 2
 
     bl, homes = vtn.bl, [vtn.home() for _ in range(3)]
     readers = [bl, *homes]

@@ -13,7 +13,7 @@ from tests.support.postgres import PostgresServer
 from tests.support.waiting import wait_until
 from tests.vtn.conftest import settings_for
 from tests.vtn.harness import Caller, VtnUnderTest
-from tests.vtn.test_answers import Sent
+from tests.vtn.statements import Statements
 from vtn.access import Role
 from vtn.store.board import Board
 from vtn.store.database import Database
@@ -58,9 +58,9 @@ async def hosts(
 
 
 async def _from_memory(caller: Caller, path: str) -> bool:
-    with Sent(caller.vtn) as statements:
+    with Statements(caller.vtn) as statements:
         await caller.get(path)
-    return not statements
+    return not statements.sent
 
 
 async def test_what_another_host_writes_shows_within_a_tenth_of_a_second(hosts: Hosts) -> None:

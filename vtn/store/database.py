@@ -1,7 +1,7 @@
 """Connections to SQLite or PostgreSQL, and what their failures mean.
 
 SQLite has one writer connection, whose queue is the queue of writers, and several readers, which never wait for it.
-PostgreSQL has one pool for both. Reads are single statements outside a transaction.
+PostgreSQL has a pool for transactions and one for single statements. Reads are single statements outside a transaction.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import sqlite3
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from functools import cache
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from sqlalchemy import (
     Connection,
@@ -19,6 +19,7 @@ from sqlalchemy import (
     ForeignKeyConstraint,
     Insert,
     RowMapping,
+    Select,
     Table,
     UniqueConstraint,
     Update,
@@ -38,12 +39,15 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 
 from vtn.errors import Unavailable
 from vtn.settings import Database as DatabaseSettings
+from vtn.store.reads import Reads
 from vtn.store.revisions import Changes, Revisions
 
 _CHANGES: Final = "openadr changes"
 
 # Classes of SQLSTATE that say "not now": connection, transaction rollback, resources, object state, operator, system.
 _NOT_NOW: Final = frozenset({"08", "40", "53", "55", "57", "58"})
+# And those that refuse a connection: authorization, no such database.
+_NO_WAY_IN: Final = frozenset({"28", "3D"})
 
 
 class Database:
@@ -54,12 +58,15 @@ class Database:
         self.url: URL = make_url(settings.url.get_secret_value())
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
         self._unreachable = _connection_errors(sqlite=self.is_sqlite)
+        self._reads: Reads | None = None
         if self.is_sqlite:
             self._writer = _sqlite(self.url, settings, pool_size=1)
             self._reader = _sqlite(self.url, settings, pool_size=settings.pool_size, read_only=True)
         else:
-            self._writer = _postgresql(self.url, settings)
+            transactions = max(1, settings.pool_size // 3)
+            self._writer = _postgresql(self.url, settings, pool_size=transactions)
             self._reader = self._writer.execution_options(isolation_level="AUTOCOMMIT")
+            self._reads = Reads(self.url, settings, connections=max(1, settings.pool_size - transactions))
         _note_changes(self._writer)
 
     @property
@@ -78,6 +85,15 @@ class Database:
         rows = await self.rows(statement)
         return rows[0] if rows else None
 
+    async def found(self, statement: Select[Any], values: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
+        """Every row of a reading statement that is made once for the process and asked again and again."""
+        if self._reads is not None:
+            with self._reachable():
+                return await self._reads.rows(statement, values)
+        with self._reachable():
+            async with self._reader.connect() as connection:
+                return cast(Sequence[Mapping[str, Any]], (await connection.execute(statement, values)).mappings().all())
+
     @asynccontextmanager
     async def write(self) -> AsyncIterator[AsyncConnection]:
         """A transaction that is committed at the end of the block, and undone when the block raises."""
@@ -88,19 +104,17 @@ class Database:
 
     async def append(self, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
         """New rows of one table of texts, committed together in as few round trips as the database allows."""
-        if self.is_sqlite:
+        if self._reads is None:
             async with self.write() as connection:
                 await connection.execute(insert(table), rows)
             return
         with self._reachable(), self.revisions.writing() as changes:
             changes.touch(table.name)
-            async with self._reader.connect() as connection:
-                driver = (await connection.get_raw_connection()).driver_connection
-                lists = [[row[column.name] for row in rows] for column in table.columns]
-                try:  # by the driver itself, at a tenth of the cost; one statement is a transaction of its own
-                    await driver.execute(_appending(table), *lists)  # type: ignore[union-attr] # the driver is untyped
-                except _integrity_error() as error:
-                    raise IntegrityError(None, None, error) from error
+            lists = [[row[column.name] for row in rows] for column in table.columns]
+            try:
+                await self._reads.execute(_appending(table), *lists)
+            except _integrity_error() as error:
+                raise IntegrityError(None, None, error) from error
 
     @asynccontextmanager
     async def snapshot(self) -> AsyncIterator[AsyncConnection]:
@@ -120,6 +134,8 @@ class Database:
 
     async def close(self) -> None:
         """Give up all connections."""
+        if self._reads is not None:
+            await self._reads.close()
         await self._reader.dispose()
         await self._writer.dispose()
 
@@ -128,6 +144,9 @@ class Database:
         try:
             yield
         except self._unreachable as error:
+            state = getattr(error, "sqlstate", None)
+            if state is not None and state[:2] not in _NO_WAY_IN | _NOT_NOW:
+                raise
             raise Unavailable("the database does not answer; try again later") from error
         except DBAPIError as error:
             if _is_not_now(error):
@@ -228,10 +247,10 @@ def _sqlite(url: URL, settings: DatabaseSettings, *, pool_size: int, read_only: 
     return engine
 
 
-def _postgresql(url: URL, settings: DatabaseSettings) -> AsyncEngine:
+def _postgresql(url: URL, settings: DatabaseSettings, *, pool_size: int) -> AsyncEngine:
     engine = create_async_engine(
         url,
-        pool_size=settings.pool_size,
+        pool_size=pool_size,
         max_overflow=0,
         pool_timeout=settings.timeout_s,
         connect_args={"timeout": settings.timeout_s, "command_timeout": settings.timeout_s},

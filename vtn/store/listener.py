@@ -17,6 +17,8 @@ from typing import Any, Final
 import structlog
 from sqlalchemy.engine import URL
 
+from vtn.store.reads import connect_arguments
+
 _log = structlog.get_logger(__name__)
 
 CHANNEL: Final = "openadr_changed"
@@ -34,7 +36,7 @@ class PostgresListener:
     tables = frozenset({"programs", "events", "vens", "resources"})
 
     def __init__(self, url: URL, *, clock: Callable[[], float] = time.monotonic) -> None:
-        self._url = url.set(drivername="postgresql").render_as_string(hide_password=False)
+        self._arguments = connect_arguments(url)
         self._clock = clock
         self._counts = dict.fromkeys(self.tables, 0)
         self._missed = 0
@@ -82,7 +84,10 @@ class PostgresListener:
         while True:
             try:
                 connection = await asyncpg.connect(
-                    self._url, timeout=5, command_timeout=1, server_settings={"application_name": APPLICATION}
+                    timeout=5,
+                    command_timeout=1,
+                    server_settings={"application_name": APPLICATION},
+                    **self._arguments,
                 )
                 try:
                     await connection.add_listener(CHANNEL, self._hear)

@@ -1,0 +1,58 @@
+"""Hears what a server asks its database."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any, Self
+
+from sqlalchemy import event
+
+from tests.vtn.harness import VtnUnderTest
+
+
+class Statements:
+    """The statements that reach the database of a server while it is open, with their values.
+
+    Transactions are not statements, nor is what a server asks in the background: revocations, now and then.
+    """
+
+    def __init__(self, vtn: VtnUnderTest) -> None:
+        self.sent: list[tuple[str, Any]] = []
+        database = vtn.server._database
+        self._reads: Any = database._reads
+        self._engines = {database._writer.sync_engine}  # on PostgreSQL it hears of what the reader sends, too
+        if database.is_sqlite:
+            self._engines.add(database._reader.sync_engine)
+
+    @property
+    def texts(self) -> list[str]:
+        """The statements alone."""
+        return [text for text, _ in self.sent]
+
+    def __enter__(self) -> Self:
+        for engine in self._engines:
+            event.listen(engine, "before_cursor_execute", self._hear)
+        if self._reads is not None:
+            self._reads._send = self._passing_on(self._reads._send)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for engine in self._engines:
+            event.remove(engine, "before_cursor_execute", self._hear)
+        if self._reads is not None:
+            del self._reads._send
+
+    def _passing_on(self, send: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
+        async def heard(how: str, sql: str, *values: object) -> Any:
+            self._note(sql, values)
+            return await send(how, sql, *values)
+
+        return heard
+
+    def _hear(self, _connection: Any, _cursor: Any, statement: str, parameters: Any, *_: object) -> None:
+        self._note(statement, parameters)
+
+    def _note(self, statement: str, values: Any) -> None:
+        in_background = "removed_clients" in statement or "signing_keys" in statement
+        if not statement.startswith("BEGIN") and not in_background:
+            self.sent.append((statement, values))
