@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import structlog
 from aiohttp import web
 
-from vtn.api import openapi
+from vtn.api import headers, openapi
 from vtn.api.about import About
 from vtn.api.answers import Answers
 from vtn.api.application import application
@@ -33,7 +33,7 @@ from vtn.notify.callback import Callbacks, Lookup, system_lookup
 from vtn.process import spare_the_collector
 from vtn.retention import Retention
 from vtn.settings import Settings
-from vtn.sockets import bound
+from vtn.sockets import bound, make_room
 from vtn.store.database import Database
 from vtn.store.event import EventStore
 from vtn.store.migrate import check_migrated, migrate
@@ -53,7 +53,6 @@ if TYPE_CHECKING:
 
 _log = structlog.get_logger(__name__)
 
-_BACKLOG = 1024
 _GRACE_S = 5.0
 
 
@@ -103,7 +102,7 @@ class VtnServer:
         )
         self._metrics = Metrics(metadata.version("openadr-fleet")) if settings.metrics else None
         self._callbacks = Callbacks(settings.webhook, lookup=lookup)
-        self._runner: web.AppRunner | None = None
+        self._runner: Runner | None = None
         self._revocations: asyncio.Task[None] | None = None
         self._tls: ServerTls | None = None
         self._announcement: Announcement | None = None
@@ -178,11 +177,15 @@ class VtnServer:
             self._revisions.start(board_of(self._database), listener_of(self._database))
             await self.prepare()
             await self.clients.read_revocations()
-            self._runner = Runner(self._application(), self.settings.limits, shutdown_timeout=_GRACE_S)
+            make_room(self.settings.limits.connections)
+            self._runner = Runner(
+                self._application(),
+                self.settings.limits,
+                headers=headers.fixed(self.settings),
+                shutdown_timeout=_GRACE_S,
+            )
             await self._runner.setup()
-            await web.SockSite(
-                self._runner, listener, ssl_context=None if tls is None else tls.context, backlog=_BACKLOG
-            ).start()
+            await self._runner.listen(listener, None if tls is None else tls.context)
         except BaseException:
             listener.close()
             raise

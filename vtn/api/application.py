@@ -13,7 +13,7 @@ from aiohttp import hdrs, web
 from aiohttp.typedefs import Handler, Middleware
 
 from vtn.access import Reader
-from vtn.api import body, problem
+from vtn.api import body, headers, problem
 from vtn.api.answers import Answers
 from vtn.api.door import Call, OpenRoute, Route
 from vtn.api.request_log import RequestLog
@@ -28,7 +28,6 @@ _log = structlog.get_logger(__name__)
 _GIVEN_ID: Final = re.compile(r"[A-Za-z0-9._:-]{1,64}")
 _UNTIDY: Final = re.compile(r"/{2,}|(?<=.)/$")
 _CLIENT: Final = web.RequestKey("client_id", str)
-_SERVER: Final = "openadr-fleet"
 
 
 def application(
@@ -105,6 +104,8 @@ def _guarded(
 
 
 def _around(settings: Settings, metrics: Metrics | None, log: RequestLog) -> Middleware:
+    fixed = tuple(headers.fixed(settings).items())
+
     @web.middleware
     async def around(request: web.Request, handler: Handler) -> web.StreamResponse:
         started = time.perf_counter()
@@ -131,7 +132,8 @@ def _around(settings: Settings, metrics: Metrics | None, log: RequestLog) -> Mid
         if metrics is not None:
             metrics.end(request.method, _route(request), response.status, time.perf_counter() - started)
         response.headers["X-Request-Id"] = request_id
-        response.headers[hdrs.SERVER] = _SERVER
+        for name, value in fixed:
+            response.headers[name] = value
         if settings.log_requests:
             log.add(
                 request.method,
