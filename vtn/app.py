@@ -28,11 +28,12 @@ from vtn.auth.secrets import Secrets
 from vtn.auth.tokens import Tokens
 from vtn.connections import Runner
 from vtn.errors import LibraryMissing, Unavailable
-from vtn.metrics import Metrics
+from vtn.metrics import ANSWERS_BYTES, ANSWERS_MADE, REPORTS_WAITING, Metrics
 from vtn.notify.callback import Callbacks, Lookup, system_lookup
 from vtn.process import spare_the_collector
 from vtn.retention import Retention
 from vtn.settings import Settings
+from vtn.shared import Shared
 from vtn.sockets import bound, make_room
 from vtn.store.database import Database
 from vtn.store.event import EventStore
@@ -64,7 +65,7 @@ def system_now() -> datetime:
 class VtnServer:
     """A VTN that can be started and stopped once. ``clients`` adds and lists who may get tokens.
 
-    With ``shared_port`` other processes may serve the same port, as workers do.
+    With ``shared`` it is one of several workers, which serve the same port and have this memory in common.
     """
 
     def __init__(
@@ -73,9 +74,10 @@ class VtnServer:
         *,
         now: Callable[[], datetime] = system_now,
         lookup: Lookup = system_lookup,
-        shared_port: bool = False,
+        shared: Shared | None = None,
     ) -> None:
-        self._shared_port = shared_port
+        self._shared_port = shared is not None
+        shared = shared or Shared()
         self._now = now
         self.settings = settings
         self._revisions = Revisions()
@@ -100,7 +102,7 @@ class VtnServer:
             token_url=self._token_url,
             limit_addresses=not settings.behind_proxy,
         )
-        self._metrics = Metrics(metadata.version("openadr-fleet")) if settings.metrics else None
+        self._metrics = Metrics(metadata.version("openadr-fleet"), shared) if settings.metrics else None
         self._callbacks = Callbacks(settings.webhook, lookup=lookup)
         self._runner: Runner | None = None
         self._revocations: asyncio.Task[None] | None = None
@@ -108,6 +110,7 @@ class VtnServer:
         self._announcement: Announcement | None = None
         self._certificates: asyncio.Task[None] | None = None
         self._removing: asyncio.Task[None] | None = None
+        self._sampling: asyncio.Task[None] | None = None
         self._port = settings.port
 
     @property
@@ -156,12 +159,12 @@ class VtnServer:
         if self._announcement is not None:
             await self._announcement.stop()
             self._announcement = None
-        for task in (self._revocations, self._certificates, self._removing):
+        for task in (self._revocations, self._certificates, self._removing, self._sampling):
             if task is not None:
                 task.cancel()
                 with suppress(asyncio.CancelledError):
                     await task
-        self._revocations = self._certificates = self._removing = None
+        self._revocations = self._certificates = self._removing = self._sampling = None
         if self._runner is not None:
             await self._runner.cleanup()
             self._runner = None
@@ -182,6 +185,7 @@ class VtnServer:
                 self._application(),
                 self.settings.limits,
                 headers=headers.fixed(self.settings),
+                metrics=self._metrics,
                 shutdown_timeout=_GRACE_S,
             )
             await self._runner.setup()
@@ -190,6 +194,8 @@ class VtnServer:
             listener.close()
             raise
         self._revocations = asyncio.create_task(self._follow_revocations(), name="revocations")
+        if self._metrics is not None:
+            self._sampling = asyncio.create_task(self._metrics.follow(), name="metrics")
         if self.settings.reports.retention_days is not None:
             self._removing = asyncio.create_task(self._retention().run(), name="retention")
         if self.settings.mdns.enabled:
@@ -205,6 +211,10 @@ class VtnServer:
     def _application(self) -> web.Application:
         routes, open_routes = self._routes()
         tls = self.settings.tls
+        answers = Answers(max_bytes=self.settings.answers_bytes, now=lambda: self._stamps.now)
+        if self._metrics is not None:
+            self._metrics.sample(ANSWERS_BYTES, lambda: answers.size_bytes)
+            self._metrics.sample(ANSWERS_MADE, lambda: answers.made)
         about = About(self._database, self._metrics, self._description(routes, open_routes))
         return application(
             self.settings,
@@ -215,7 +225,7 @@ class VtnServer:
             metrics=self._metrics,
             limiter=self._limiter(),
             certificates=ClientCertificates(tls.clients) if tls is not None and tls.clients else None,
-            answers=Answers(max_bytes=self.settings.answers_bytes, now=lambda: self._stamps.now),
+            answers=answers,
             reader_of=self._bearer.reader_of,
         )
 
@@ -226,10 +236,13 @@ class VtnServer:
         subscriptions = SubscriptionStore(
             database, stamps, visibility, max_per_client=settings.subscriptions.max_per_client
         )
+        reports = ReportStore(database, stamps, visibility)
+        if self._metrics is not None:
+            self._metrics.sample(REPORTS_WAITING, lambda: reports.waiting)
         return (
             *program.routes(ProgramStore(database, stamps, visibility)),
             *event.routes(EventStore(database, stamps, visibility)),
-            *report.routes(ReportStore(database, stamps, visibility), settings.reports),
+            *report.routes(reports, settings.reports),
             *ven.routes(VenStore(database, stamps)),
             *resource.routes(ResourceStore(database, stamps)),
             *subscription.routes(subscriptions, self._callbacks),

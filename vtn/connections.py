@@ -15,6 +15,7 @@ from aiohttp import web
 from aiohttp.http_exceptions import LineTooLong
 
 from vtn.api import problem
+from vtn.metrics import CONNECTIONS, REFUSED, Metrics
 from vtn.settings import Limits
 
 _log = structlog.get_logger(__name__)
@@ -114,23 +115,31 @@ class _Connection(web.RequestHandler):
 class _Server(web.Server):
     """Makes connections of our kind, and counts them."""
 
-    def __init__(self, plain: web.Server, limits: Limits, headers: Mapping[str, str]) -> None:
+    def __init__(self, plain: web.Server, limits: Limits, headers: Mapping[str, str], metrics: Metrics | None) -> None:
         named = plain._kwargs  # noqa: SLF001 (the framework offers no other way to make connections of an own kind)
         super().__init__(plain.request_handler, request_factory=plain.request_factory, **named)
         self.limits = limits
         self.headers = headers
+        self._metrics = metrics
         self._open = 0
 
     def admit(self) -> bool:
         """Count a connection, if there is room for it."""
         if self._open >= self.limits.connections:
+            self._count(REFUSED, 1)
             return False
         self._open += 1
+        self._count(CONNECTIONS, 1)
         return True
 
     def leave(self) -> None:
         """A connection that was counted has ended."""
         self._open -= 1
+        self._count(CONNECTIONS, -1)
+
+    def _count(self, number: int, more: int) -> None:
+        if self._metrics is not None:
+            self._metrics.add(number, more)
 
     def __call__(self) -> web.RequestHandler:
         return _Connection(self, loop=self._loop, **self._kwargs)
@@ -143,7 +152,13 @@ class Runner(web.AppRunner):
     """
 
     def __init__(
-        self, app: web.Application, limits: Limits, *, headers: Mapping[str, str], shutdown_timeout: float
+        self,
+        app: web.Application,
+        limits: Limits,
+        *,
+        headers: Mapping[str, str],
+        metrics: Metrics | None,
+        shutdown_timeout: float,
     ) -> None:
         super().__init__(
             app,
@@ -157,13 +172,14 @@ class Runner(web.AppRunner):
         )
         self._limits = limits
         self._headers = headers
+        self._metrics = metrics
 
     async def listen(self, listener: socket.socket, context: ssl.SSLContext | None) -> None:
         """Take connections from a socket, with TLS if there is a context."""
         await _Site(self, listener, context, self._limits).start()
 
     async def _make_server(self) -> web.Server:
-        return _Server(await super()._make_server(), self._limits, self._headers)
+        return _Server(await super()._make_server(), self._limits, self._headers, self._metrics)
 
 
 class _Site(web.BaseSite):

@@ -50,6 +50,8 @@ class Answers:
         self._max_bytes = max_bytes
         self._now = now
         self._bytes = 0
+        self.made = 0
+        """How many were not kept, or did not hold any more."""
         self._kept: OrderedDict[Hashable, _Kept] = OrderedDict()
         self._bodies: dict[bytes, tuple[Ready, int]] = {}
         self._reading: dict[Hashable, _Reading] = {}
@@ -111,6 +113,7 @@ class Answers:
     ) -> Ready:
         body, passing = await make()
         ready = Ready(body)
+        self.made += 1
         if len(body) <= self._max_bytes // 8:
             ready = self._keep(key, ready, revision, expires, passing)
         return ready
