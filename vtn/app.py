@@ -24,6 +24,7 @@ from vtn.auth.endpoint import TokenEndpoint
 from vtn.auth.external import ExternalTokens
 from vtn.auth.keys import SigningKeys
 from vtn.auth.limiter import Limiter
+from vtn.auth.moments import Moments
 from vtn.auth.secrets import Secrets
 from vtn.auth.tokens import Tokens
 from vtn.connections import Runner
@@ -77,7 +78,7 @@ class VtnServer:
         shared: Shared | None = None,
     ) -> None:
         self._shared_port = shared is not None
-        shared = shared or Shared()
+        self._shared = shared = shared or Shared()
         self._now = now
         self.settings = settings
         self._revisions = Revisions()
@@ -98,9 +99,15 @@ class VtnServer:
             settings.auth,
             self.clients,
             self._tokens,
-            now=now,
             token_url=self._token_url,
-            limit_addresses=not settings.behind_proxy,
+            per_client=self._limiter(
+                "tokens per client", burst=settings.auth.client_burst, per_s=settings.auth.client_per_s
+            ),
+            per_address=None
+            if settings.behind_proxy
+            else self._limiter(
+                "tokens per address", burst=settings.auth.address_burst, per_s=settings.auth.address_per_s
+            ),
         )
         self._metrics = Metrics(metadata.version("openadr-fleet"), shared) if settings.metrics else None
         self._callbacks = Callbacks(settings.webhook, lookup=lookup)
@@ -210,7 +217,7 @@ class VtnServer:
 
     def _application(self) -> web.Application:
         routes, open_routes = self._routes()
-        tls = self.settings.tls
+        tls, limits = self.settings.tls, self.settings.limits
         answers = Answers(max_bytes=self.settings.answers_bytes, now=lambda: self._stamps.now)
         if self._metrics is not None:
             self._metrics.sample(ANSWERS_BYTES, lambda: answers.size_bytes)
@@ -223,7 +230,9 @@ class VtnServer:
             origin_routes=(OpenRoute("POST", "/auth/token", self._endpoint.token), *about.routes()),
             root_routes=[route for route in routes if (route.method, route.path) == ("GET", "/resources")],
             metrics=self._metrics,
-            limiter=self._limiter(),
+            limiter=None
+            if limits.requests_per_s is None
+            else self._limiter("requests per client", burst=limits.requests_burst, per_s=limits.requests_per_s),
             certificates=ClientCertificates(tls.clients) if tls is not None and tls.clients else None,
             answers=answers,
             reader_of=self._bearer.reader_of,
@@ -255,11 +264,11 @@ class VtnServer:
         visibility = Visibility(self._database, self.settings.privacy)
         return Retention(self.settings.reports, ReportStore(self._database, self._stamps, visibility), self._now)
 
-    def _limiter(self) -> Limiter | None:
-        limits = self.settings.limits
-        if limits.requests_per_s is None:
-            return None
-        return Limiter(burst=limits.requests_burst, per_s=limits.requests_per_s, now=self._now)
+    def _limiter(self, name: str, *, burst: int, per_s: float) -> Limiter:
+        """A limit that all workers keep together."""
+        seats = self._shared.part(name)
+        moments = Moments(seats, self._shared.seat) if len(seats) > 1 else None
+        return Limiter(burst=burst, per_s=per_s, now=self._now, moments=moments)
 
     def _description(self, routes: Sequence[Route], open_routes: Sequence[OpenRoute]) -> dict[str, Any]:
         prefix, external = self.settings.prefixes[0], self.settings.auth.external

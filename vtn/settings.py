@@ -240,7 +240,7 @@ class Limits(_Group):
     connections: Annotated[int, Field(ge=1, le=1_000_000)] = 16_000
     """Connections that a process has at once; more are answered 503 and closed."""
     requests_per_s: Annotated[float, Field(gt=0)] | None = None
-    """Requests per second of one client in each process; without it there is no limit (GEN-008)."""
+    """Requests per second of one client, at all workers together; without it there is no limit (GEN-008)."""
     requests_burst: Annotated[int, Field(ge=1)] = 100
     """How many of them may come at once."""
 

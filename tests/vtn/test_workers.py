@@ -26,7 +26,7 @@ from tests.support.net import free_port
 from tests.support.pki import Pki, client_context
 from tests.support.waiting import wait_until
 from tests.vtn.conftest import settings_for
-from tests.vtn.harness import unique
+from tests.vtn.harness import CHEAP_SECRETS, unique
 from vtn.access import DEFAULT_SCOPES, Role
 from vtn.app import VtnServer
 from vtn.errors import PortTaken, StartFailed, WorkerFailed
@@ -182,6 +182,29 @@ async def _kill_one(fleet: Fleet, program_id: str) -> None:
 
     await wait_until(agreed, timeout_s=5)
     await wait_until(lambda: len(fleet.supervisor.pids) == 2 and pids[0] not in fleet.supervisor.pids, timeout_s=30)
+
+
+async def test_a_client_has_one_limit_whichever_worker_it_meets(migrated_url: str) -> None:
+    """GEN-008, AUTH-035: for requests and for tokens, also when a worker was replaced meanwhile."""
+    limits, auth = {"requests_per_s": 0.001, "requests_burst": 10}, {"client_burst": 10, "client_per_s": 0.001}
+    async with _fleet(migrated_url, 3, limits=limits, auth=auth | {"argon2": CHEAP_SECRETS}) as fleet:
+
+        async def ask() -> int:
+            async with fleet.caller(Role.VEN, "busy").get("programs") as response:
+                assert response.status == 200 or int(response.headers["Retry-After"]) > 100
+                return response.status
+
+        async def ask_for_a_token() -> int:
+            form = {"grant_type": "client_credentials", "client_id": "busy", "client_secret": "wrong"}
+            async with fleet.caller(Role.VEN).post("auth/token", data=form, headers={"Authorization": ""}) as response:
+                return response.status
+
+        assert sorted([await ask() for _ in range(7)]) == [200] * 7
+        assert sorted([await ask_for_a_token() for _ in range(20)]) == [401] * 10 + [429] * 10
+        await _lose_one(fleet)
+        assert sorted([await ask() for _ in range(13)]) == [200] * 3 + [429] * 10
+        async with fleet.caller(Role.VEN, "other").get("programs") as response:
+            assert response.status == 200
 
 
 async def _lose_one(fleet: Fleet) -> None:
