@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Sequence
+from functools import lru_cache
 from hashlib import blake2b
 from typing import Final
 
@@ -65,5 +66,6 @@ class Moments:
         return int.from_bytes(digest[:8]) % self._starts * _ROW_BYTES
 
 
+@lru_cache(maxsize=8192)
 def _digest(key: str) -> bytes:
     return blake2b(key.encode(), digest_size=_DIGEST_BYTES).digest()
