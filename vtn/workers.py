@@ -56,6 +56,7 @@ class Supervisor:
         self._command = command
         self._place: socket.socket | None = None
         self._memory = -1
+        self._numbers: Sequence[memoryview] = ()
         self._ready: set[int] = set()
         self._processes: dict[int, asyncio.subprocess.Process] = {}
         self._keepers: list[asyncio.Task[None]] = []
@@ -123,6 +124,7 @@ class Supervisor:
         database = settings.database.model_copy(update={"migrate": False})
         self._settings = settings.model_copy(update={"port": port, "database": database})
         self._memory = made(settings.workers)
+        self._numbers = Shared(seats=settings.workers, fd=self._memory).part("metrics")
         launches = [asyncio.create_task(self._launch(number)) for number in range(settings.workers)]
         try:
             await asyncio.gather(*launches)
@@ -163,21 +165,19 @@ class Supervisor:
 
     async def _keep(self, number: int) -> None:
         loop = asyncio.get_running_loop()
-        seats = Shared(seats=self._settings.workers, seat=number, fd=self._memory)
-        seat = seats.part("metrics")[number]
         pause = 0.0
         since = loop.time()
         while True:
             code = await self._processes[number].wait()
             self._ready.discard(number)
-            clear_gauges(seat)
+            clear_gauges(self._numbers[number])
             pause = 0.0 if loop.time() - since > _SHORT_LIFE_S else min(_LONGEST_PAUSE_S, 2 * pause + 0.1)
             _log.error("a worker ended and is replaced", worker=number, code=code, pause_s=pause)
             await asyncio.sleep(pause)
             since = loop.time()
             try:
                 await self._launch(number)
-                count(seat, REPLACED)
+                count(self._numbers[number], REPLACED)
             except WorkerFailed as error:
                 _log.error("a worker cannot be replaced yet", worker=number, error=str(error))
 

@@ -344,6 +344,7 @@ async def test_a_start_that_fails_leaves_no_worker_behind(migrated_url: str, tmp
     seen, script = tmp_path / "seen", tmp_path / "worker"
     script.write_text(f"#!/bin/sh\nmkdir {tmp_path}/first 2>/dev/null && exit 1\necho $$ >>{seen}\nexec sleep 600\n")
     script.chmod(0o700)
+    seen.touch()
     supervisor = Supervisor(settings_for(migrated_url, workers=4), command=[str(script)])
     with pytest.raises(WorkerFailed):
         async with asyncio.timeout(50):
