@@ -139,7 +139,11 @@ async def test_more_connections_than_the_limit_are_refused(start_vtn: StartVtn, 
 
         async with connected(vtn, context) as (_, reader):
             answer = await asyncio.wait_for(reader.read(), timeout=15)
-        held[0][0].abort()
+        transport, reader = held[0]
+        transport.write(b"GET /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+        told = await asyncio.wait_for(reader.read(), timeout=15)
+        assert b"\noadr_vtn_connections 3.0\n" in told
+        assert b"\noadr_vtn_connections_refused_total 1.0\n" in told
         await wait_until(lambda: open_connections(vtn) == 2)
         async with connected(vtn, context) as (transport, reader):
             transport.write(b"GET /health HTTP/1.1\r\nHost: x\r\n\r\n")

@@ -87,6 +87,7 @@ class Answers:
         """The answer under a key: a kept one if it still holds, else a new one, made once for all who wait for it."""
         revision = None if watch is None else watch.revision()
         if watch is None or revision is None:
+            self.made += 1
             return Ready((await make())[0])
         kept = self._kept.get(key)
         if kept is not None:
