@@ -212,8 +212,8 @@ async def serve(pipe: BinaryIO, told: Told) -> None:
     try:
         await server.start()
         spare_the_collector()
-        sys.stdout.buffer.write(_READY)
-        sys.stdout.buffer.flush()
+        with suppress(BrokenPipeError):  # the supervisor is gone already; the other pipe says so too
+            os.write(sys.stdout.fileno(), _READY)
         os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # nobody reads what else a library may print
         await over.wait()
     finally:

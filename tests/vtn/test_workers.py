@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import pickle
 import random
 import shutil
 import signal
 import socket
+import subprocess
 import sys
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
@@ -31,7 +33,8 @@ from vtn.access import DEFAULT_SCOPES, Role
 from vtn.app import VtnServer
 from vtn.errors import PortTaken, StartFailed, WorkerFailed
 from vtn.settings import Settings
-from vtn.workers import Supervisor
+from vtn.shared import made
+from vtn.workers import Supervisor, Told
 
 COMMAND = [sys.executable, "-m", "oadr.vtn_worker", "error"]
 KEY = "a key that signs the tokens of these tests"
@@ -266,6 +269,26 @@ async def test_a_worker_ends_when_its_supervisor_is_gone(migrated_url: str) -> N
         process.stdin.close()
         assert await asyncio.wait_for(process.wait(), 30) == 0
         assert other.returncode is None
+
+
+@pytest.mark.parametrize("kind", ["sqlite"], scope="session")
+def test_a_worker_whose_supervisor_is_gone_before_it_serves_ends_as_it_should(migrated_url: str) -> None:
+    """Nothing has gone wrong in the worker."""
+    memory = made(1)
+    told = pickle.dumps(Told(settings_for(migrated_url), 0, memory))
+    process = subprocess.Popen(
+        COMMAND, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, pass_fds=(memory,)
+    )
+    assert process.stdin is not None
+    assert process.stdout is not None
+    assert process.stderr is not None
+    process.stdout.close()
+    process.stdin.write(len(told).to_bytes(4) + told)
+    process.stdin.close()
+    os.close(memory)
+    with process.stderr:
+        said = process.stderr.read()
+    assert (process.wait(), said) == (0, b"")
 
 
 @pytest.mark.parametrize("taken", ["alone", "shared"])
