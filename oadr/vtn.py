@@ -297,9 +297,9 @@ def _serve(settings: Settings) -> None:
             asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
         with suppress(asyncio.CancelledError):
             if settings.workers > 1:
-                # Each worker looks at the certificate's files by itself.
-                asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, lambda: None)
-                await Supervisor(settings, command=_worker()).run()
+                supervisor = Supervisor(settings, command=_worker())
+                asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, supervisor.renew_certificate)
+                await supervisor.run()
             else:
                 server = build(settings)
                 asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, server.renew_certificate)

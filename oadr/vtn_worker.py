@@ -7,16 +7,16 @@ import uvloop
 
 from oadr import logs
 from oadr.errors import reporting
-from vtn.workers import read_settings, serve
+from vtn.workers import read_told, serve
 
 
 def main() -> None:
-    """Serve with the settings on standard input."""
+    """Serve with what is told on standard input."""
     logs.configure(level=sys.argv[1])
     with reporting(), suppress(KeyboardInterrupt):
         # Unbuffered, so that what follows the settings is left for the loop to see the pipe close.
         pipe = open(sys.stdin.fileno(), "rb", buffering=0, closefd=False)  # noqa: SIM115 (the loop closes it)
-        uvloop.run(serve(pipe, settings=read_settings(pipe)))
+        uvloop.run(serve(pipe, read_told(pipe)))
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import structlog
 from aiohttp import web
 
-from vtn.api import openapi
+from vtn.api import headers, openapi
 from vtn.api.about import About
 from vtn.api.answers import Answers
 from vtn.api.application import application
@@ -25,16 +25,18 @@ from vtn.auth.endpoint import TokenEndpoint
 from vtn.auth.external import ExternalTokens
 from vtn.auth.keys import SigningKeys
 from vtn.auth.limiter import Limiter
+from vtn.auth.moments import Moments
 from vtn.auth.secrets import Secrets
 from vtn.auth.tokens import Tokens
 from vtn.connections import Runner
 from vtn.errors import LibraryMissing, Unavailable
-from vtn.metrics import Metrics
+from vtn.metrics import ANSWERS_BYTES, ANSWERS_MADE, REPORTS_WAITING, Metrics
 from vtn.notify.callback import Callbacks, Lookup, system_lookup
 from vtn.process import spare_the_collector
 from vtn.retention import Retention
 from vtn.settings import Settings
-from vtn.sockets import bound
+from vtn.shared import Shared
+from vtn.sockets import bound, make_room
 from vtn.store.database import Database
 from vtn.store.event import EventStore
 from vtn.store.migrate import check_migrated, migrate
@@ -54,7 +56,6 @@ if TYPE_CHECKING:
 
 _log = structlog.get_logger(__name__)
 
-_BACKLOG = 1024
 _GRACE_S = 5.0
 
 
@@ -66,7 +67,7 @@ def system_now() -> datetime:
 class VtnServer:
     """A VTN that can be started and stopped once. ``clients`` adds and lists who may get tokens.
 
-    With ``shared_port`` other processes may serve the same port, as workers do.
+    With ``shared`` it is one of several workers, which serve the same port and have this memory in common.
     """
 
     def __init__(
@@ -75,9 +76,10 @@ class VtnServer:
         *,
         now: Callable[[], datetime] = system_now,
         lookup: Lookup = system_lookup,
-        shared_port: bool = False,
+        shared: Shared | None = None,
     ) -> None:
-        self._shared_port = shared_port
+        self._shared_port = shared is not None
+        self._shared = shared = shared or Shared()
         self._now = now
         self.settings = settings
         self._revisions = Revisions()
@@ -98,18 +100,25 @@ class VtnServer:
             settings.auth,
             self.clients,
             self._tokens,
-            now=now,
             token_url=self._token_url,
-            limit_addresses=not settings.behind_proxy,
+            per_client=self._limiter(
+                "tokens per client", burst=settings.auth.client_burst, per_s=settings.auth.client_per_s
+            ),
+            per_address=None
+            if settings.behind_proxy
+            else self._limiter(
+                "tokens per address", burst=settings.auth.address_burst, per_s=settings.auth.address_per_s
+            ),
         )
-        self._metrics = Metrics(metadata.version("openadr-fleet")) if settings.metrics else None
+        self._metrics = Metrics(metadata.version("openadr-fleet"), shared) if settings.metrics else None
         self._callbacks = Callbacks(settings.webhook, lookup=lookup)
-        self._runner: web.AppRunner | None = None
+        self._runner: Runner | None = None
         self._revocations: asyncio.Task[None] | None = None
         self._tls: ServerTls | None = None
         self._announcement: Announcement | None = None
         self._certificates: asyncio.Task[None] | None = None
         self._removing: asyncio.Task[None] | None = None
+        self._sampling: asyncio.Task[None] | None = None
         self._port = settings.port
 
     @property
@@ -158,12 +167,12 @@ class VtnServer:
         if self._announcement is not None:
             await self._announcement.stop()
             self._announcement = None
-        for task in (self._revocations, self._certificates, self._removing):
+        for task in (self._revocations, self._certificates, self._removing, self._sampling):
             if task is not None:
                 task.cancel()
                 with suppress(asyncio.CancelledError):
                     await task
-        self._revocations = self._certificates = self._removing = None
+        self._revocations = self._certificates = self._removing = self._sampling = None
         if self._runner is not None:
             await self._runner.cleanup()
             self._runner = None
@@ -179,15 +188,22 @@ class VtnServer:
             self._revisions.start(board_of(self._database), listener_of(self._database))
             await self.prepare()
             await self.clients.read_revocations()
-            self._runner = Runner(*self._application(), self.settings.limits, shutdown_timeout=_GRACE_S)
+            make_room(self.settings.limits.connections)
+            self._runner = Runner(
+                *self._application(),
+                self.settings.limits,
+                headers=headers.fixed(self.settings),
+                metrics=self._metrics,
+                shutdown_timeout=_GRACE_S,
+            )
             await self._runner.setup()
-            await web.SockSite(
-                self._runner, listener, ssl_context=None if tls is None else tls.context, backlog=_BACKLOG
-            ).start()
+            await self._runner.listen(listener, None if tls is None else tls.context)
         except BaseException:
             listener.close()
             raise
         self._revocations = asyncio.create_task(self._follow_revocations(), name="revocations")
+        if self._metrics is not None:
+            self._sampling = asyncio.create_task(self._metrics.follow(), name="metrics")
         if self.settings.reports.retention_days is not None:
             self._removing = asyncio.create_task(self._retention().run(), name="retention")
         if self.settings.mdns.enabled:
@@ -202,7 +218,11 @@ class VtnServer:
 
     def _application(self) -> tuple[web.Application, Entrance]:
         routes, open_routes = self._routes()
-        tls = self.settings.tls
+        tls, limits = self.settings.tls, self.settings.limits
+        answers = Answers(max_bytes=self.settings.answers_bytes, now=lambda: self._stamps.now)
+        if self._metrics is not None:
+            self._metrics.sample(ANSWERS_BYTES, lambda: answers.size_bytes)
+            self._metrics.sample(ANSWERS_MADE, lambda: answers.made)
         about = About(self._database, self._metrics, self._description(routes, open_routes))
         return application(
             self.settings,
@@ -211,9 +231,11 @@ class VtnServer:
             origin_routes=(OpenRoute("POST", "/auth/token", self._endpoint.token), *about.routes()),
             root_routes=[route for route in routes if (route.method, route.path) == ("GET", "/resources")],
             metrics=self._metrics,
-            limiter=self._limiter(),
+            limiter=None
+            if limits.requests_per_s is None
+            else self._limiter("requests per client", burst=limits.requests_burst, per_s=limits.requests_per_s),
             certificates=ClientCertificates(tls.clients) if tls is not None and tls.clients else None,
-            answers=Answers(max_bytes=self.settings.answers_bytes, now=lambda: self._stamps.now),
+            answers=answers,
             reader_of=self._bearer.reader_of,
         )
 
@@ -224,10 +246,13 @@ class VtnServer:
         subscriptions = SubscriptionStore(
             database, stamps, visibility, max_per_client=settings.subscriptions.max_per_client
         )
+        reports = ReportStore(database, stamps, visibility)
+        if self._metrics is not None:
+            self._metrics.sample(REPORTS_WAITING, lambda: reports.waiting)
         return (
             *program.routes(ProgramStore(database, stamps, visibility)),
             *event.routes(EventStore(database, stamps, visibility)),
-            *report.routes(ReportStore(database, stamps, visibility), settings.reports),
+            *report.routes(reports, settings.reports),
             *ven.routes(VenStore(database, stamps)),
             *resource.routes(ResourceStore(database, stamps)),
             *subscription.routes(subscriptions, self._callbacks),
@@ -240,11 +265,11 @@ class VtnServer:
         visibility = Visibility(self._database, self.settings.privacy)
         return Retention(self.settings.reports, ReportStore(self._database, self._stamps, visibility), self._now)
 
-    def _limiter(self) -> Limiter | None:
-        limits = self.settings.limits
-        if limits.requests_per_s is None:
-            return None
-        return Limiter(burst=limits.requests_burst, per_s=limits.requests_per_s, now=self._now)
+    def _limiter(self, name: str, *, burst: int, per_s: float) -> Limiter:
+        """A limit that all workers keep together."""
+        seats = self._shared.part(name)
+        moments = Moments(seats, self._shared.seat) if len(seats) > 1 else None
+        return Limiter(burst=burst, per_s=per_s, now=self._now, moments=moments)
 
     def _description(self, routes: Sequence[Route], open_routes: Sequence[OpenRoute]) -> dict[str, Any]:
         prefix, external = self.settings.prefixes[0], self.settings.auth.external

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import socket
+import ssl
 import uuid
+from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any, Final, cast
 
@@ -13,31 +16,46 @@ from aiohttp.http_exceptions import LineTooLong
 
 from vtn.api import problem
 from vtn.api.entrance import Handle
+from vtn.metrics import CONNECTIONS, REFUSED, Metrics
 from vtn.settings import Limits
 
 _log = structlog.get_logger(__name__)
 
 _TOO_LARGE: Final = HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE
+_FULL: Final = problem.Refusal(
+    503,
+    "Temporarily unavailable",
+    "this server has as many connections as it takes; try again later",
+    {"Retry-After": "2"},
+)
+_BACKLOG: Final = 1024
 
 
 class _Connection(web.RequestHandler):
     """One connection: the time for a header runs from its first byte, or from the beginning."""
 
-    __slots__ = ("_header_timeout_s", "_header_timer")
+    __slots__ = ("_admitted", "_header_timer", "_server")
 
-    def __init__(self, *arguments: Any, header_timeout_s: float, **named: Any) -> None:
-        super().__init__(*arguments, **named)
-        self._header_timeout_s = header_timeout_s
+    def __init__(self, server: _Server, **named: Any) -> None:
+        super().__init__(server, **named)
+        self._server = server
+        self._admitted = False
         self._header_timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Somebody has connected."""
         super().connection_made(transport)
-        self._expect_header()
+        self._admitted = self._server.admit()
+        if self._admitted:
+            self._expect_header()
+        else:
+            self._turn_away()
 
     def connection_lost(self, exc: BaseException | None) -> None:
         """It is over."""
         self._header_is_here()
+        if self._admitted:
+            self._server.leave()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -69,12 +87,25 @@ class _Connection(web.RequestHandler):
         reference = str(uuid.uuid4())
         _log.log(40 if status >= 500 else 20, "connection refused", reference=reference, status=refusal.status)
         response = problem.response(refusal, accept="", reference=reference)
+        response.headers.update(self._server.headers)
         response.force_close()
         return response
 
+    def _turn_away(self) -> None:
+        """Say that there is no room, without waiting for a request (GEN-008)."""
+        reference = str(uuid.uuid4())
+        _log.info("connection refused", reference=reference, status=_FULL.status)
+        body = problem.document(_FULL, reference=reference)
+        fixed = {"Content-Type": "application/json", "Content-Length": str(len(body)), "Connection": "close"}
+        headers = {**self._server.headers, **_FULL.headers, **fixed}
+        lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
+        if self.transport is not None:
+            self.transport.write(f"HTTP/1.1 {_FULL.status} {_FULL.title}\r\n{lines}\r\n".encode() + body)
+        self.force_close()
+
     def _expect_header(self) -> None:
         loop = asyncio.get_running_loop()
-        self._header_timer = loop.call_later(self._header_timeout_s, self.force_close)
+        self._header_timer = loop.call_later(self._server.limits.header_s, self.force_close)
 
     def _header_is_here(self) -> None:
         if self._header_timer is not None:
@@ -83,21 +114,61 @@ class _Connection(web.RequestHandler):
 
 
 class _Server(web.Server):
-    """Makes connections of our kind."""
+    """Makes connections of our kind, and counts them."""
 
-    def __init__(self, plain: web.Server, handler: Handle, *, header_timeout_s: float) -> None:
+    def __init__(
+        self,
+        plain: web.Server,
+        entrance: Handle,
+        limits: Limits,
+        headers: Mapping[str, str],
+        metrics: Metrics | None,
+    ) -> None:
         named = plain._kwargs  # noqa: SLF001 (the framework offers no other way to make connections of an own kind)
-        super().__init__(cast(Any, handler), request_factory=plain.request_factory, **named)
-        self._header_timeout_s = header_timeout_s
+        super().__init__(cast(Any, entrance), request_factory=plain.request_factory, **named)
+        self.limits = limits
+        self.headers = headers
+        self._metrics = metrics
+        self._open = 0
+
+    def admit(self) -> bool:
+        """Count a connection, if there is room for it."""
+        if self._open >= self.limits.connections:
+            self._count(REFUSED, 1)
+            return False
+        self._open += 1
+        self._count(CONNECTIONS, 1)
+        return True
+
+    def leave(self) -> None:
+        """A connection that was counted has ended."""
+        self._open -= 1
+        self._count(CONNECTIONS, -1)
+
+    def _count(self, number: int, more: int) -> None:
+        if self._metrics is not None:
+            self._metrics.add(number, more)
 
     def __call__(self) -> web.RequestHandler:
-        return _Connection(self, loop=self._loop, header_timeout_s=self._header_timeout_s, **self._kwargs)
+        return _Connection(self, loop=self._loop, **self._kwargs)
 
 
 class Runner(web.AppRunner):
-    """Runs an application behind its entrance, with limits on what a connection may send, and how slowly."""
+    """Runs an application behind its entrance, with limits on what a connection may send, and how slowly.
 
-    def __init__(self, app: web.Application, entrance: Handle, limits: Limits, *, shutdown_timeout: float) -> None:
+    ``headers`` are those of every answer, for the ones that the application does not give.
+    """
+
+    def __init__(
+        self,
+        app: web.Application,
+        entrance: Handle,
+        limits: Limits,
+        *,
+        headers: Mapping[str, str],
+        metrics: Metrics | None,
+        shutdown_timeout: float,
+    ) -> None:
         super().__init__(
             app,
             access_log=None,
@@ -110,6 +181,48 @@ class Runner(web.AppRunner):
         )
         self._entrance = entrance
         self._limits = limits
+        self._headers = headers
+        self._metrics = metrics
+
+    async def listen(self, listener: socket.socket, context: ssl.SSLContext | None) -> None:
+        """Take connections from a socket, with TLS if there is a context."""
+        await _Site(self, listener, context, self._limits).start()
 
     async def _make_server(self) -> web.Server:
-        return _Server(await super()._make_server(), self._entrance, header_timeout_s=self._limits.header_s)
+        return _Server(await super()._make_server(), self._entrance, self._limits, self._headers, self._metrics)
+
+
+class _Site(web.BaseSite):
+    """A listening socket: its handshakes end in time, and its answers do not wait for ever for who does not read."""
+
+    __slots__ = ("_limits", "_listener")
+
+    def __init__(self, runner: Runner, listener: socket.socket, context: ssl.SSLContext | None, limits: Limits) -> None:
+        super().__init__(runner, ssl_context=context, backlog=_BACKLOG)
+        self._listener = listener
+        self._limits = limits
+
+    @property
+    def name(self) -> str:
+        """Where it listens."""
+        return str(self._listener.getsockname())
+
+    async def start(self) -> None:
+        """Begin to listen.
+
+        How long a peer may take nothing is counted by the kernel, which alone knows what has arrived there; whoever
+        connects gets the option from the socket that listens.
+        """
+        await super().start()
+        server = self._runner.server
+        if server is None:
+            raise RuntimeError("the runner is set up before it listens")
+        patience_ms = round(self._limits.answer_s * 1000)
+        self._listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, patience_ms)
+        self._server = await asyncio.get_running_loop().create_server(
+            server,
+            sock=self._listener,
+            ssl=self._ssl_context,
+            backlog=self._backlog,
+            ssl_handshake_timeout=None if self._ssl_context is None else self._limits.handshake_s,
+        )

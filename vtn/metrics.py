@@ -1,51 +1,202 @@
-"""What is counted while serving, in the format of Prometheus: never by client, ven or object."""
+"""What is counted while serving, in the format of Prometheus: never by client, ven or object.
+
+Numbers are counted where all workers can read them, so that whoever is asked tells the sum, and a worker that dies
+takes nothing with it. A seat holds rows: the first for numbers without labels, then one for each method, route and
+status, written once with its key in front of its values and never moved.
+"""
 
 from __future__ import annotations
 
-from typing import Final
+import asyncio
+import struct
+from bisect import bisect_left
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from itertools import accumulate
+from typing import Final, TypeAlias
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from vtn.shared import Shared
 
 CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 _METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS"})
 _BUCKETS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+_BOUNDS: Final = (*(str(bound) for bound in _BUCKETS), "+Inf")
+_SUM: Final = len(_BOUNDS)
+
+_KEY_BYTES: Final = 256
+_ROW_BYTES: Final = 384
+_ROW: Final = _ROW_BYTES // 8
+_FIRST_VALUE: Final = _KEY_BYTES // 8
+_LENGTH: Final = struct.Struct("@H")
+_LONGEST: Final = _KEY_BYTES - _LENGTH.size
+_REST: Final = ("other", "other", 0)
+"""Where requests are counted when there is no row left."""
+
+UNDER_WAY: Final = 0
+CONNECTIONS: Final = 1
+REFUSED: Final = 2
+ANSWERS_BYTES: Final = 3
+ANSWERS_MADE: Final = 4
+REPORTS_WAITING: Final = 5
+REPLACED: Final = 6
+
+_GAUGES: Final = {
+    UNDER_WAY: ("oadr_vtn_requests_under_way", "Requests being answered."),
+    CONNECTIONS: ("oadr_vtn_connections", "Connections open."),
+    ANSWERS_BYTES: ("oadr_vtn_answers_kept_bytes", "Memory for answers that may be given again, about."),
+    REPORTS_WAITING: ("oadr_vtn_reports_waiting", "Reports that wait for the next commit."),
+}
+_COUNTERS: Final = {
+    REFUSED: ("oadr_vtn_connections_refused", "Connections refused because there were too many."),
+    ANSWERS_MADE: ("oadr_vtn_answers_made", "Answers to GET made anew, because none was kept that still held."),
+    REPLACED: ("oadr_vtn_workers_replaced", "Workers that ended and were replaced."),
+}
+
+_SAMPLE_S: Final = 1.0
+
+_Key: TypeAlias = tuple[str, str, int]
 
 
 class Metrics:
-    """The numbers of one process."""
+    """The numbers of all workers, of which this process counts its own."""
 
-    def __init__(self, version: str) -> None:
+    def __init__(self, version: str, shared: Shared) -> None:
+        self._parts = shared.part("metrics")
+        self._own = self._parts[shared.seat].cast("d")
+        self._raw = self._parts[shared.seat]
+        self._places = {key: number * _ROW + _FIRST_VALUE for number, key in _keys(self._raw)}
+        self._next = len(self._places) + 1
+        self._sampled: list[tuple[int, float, Callable[[], float]]] = []
+        clear_gauges(self._raw)
         self._registry = CollectorRegistry()
-        build = Gauge("oadr_vtn_build_info", "The version that runs.", ["version"], registry=self._registry)
-        build.labels(version).set(1)
-        self._requests = Counter(
-            "oadr_vtn_requests", "Requests answered.", ["method", "route", "status"], registry=self._registry
-        )
-        self._durations = Histogram(
-            "oadr_vtn_request_duration_seconds",
-            "Time from the request's header to the answer.",
-            ["method", "route"],
-            buckets=_BUCKETS,
-            registry=self._registry,
-        )
-        self._under_way = Gauge("oadr_vtn_requests_under_way", "Requests being answered.", registry=self._registry)
-        self._known: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
+        self._registry.register(_Sums(version, self._parts))
 
     def begin(self) -> None:
         """A request has come."""
-        self._under_way.inc()
+        self._own[UNDER_WAY] += 1.0
 
     def end(self, method: str, route: str, status: int, duration_s: float) -> None:
         """It was answered. ``route`` is the path with its variables, so that there are only so many."""
-        self._under_way.dec()
+        own = self._own
+        own[UNDER_WAY] -= 1.0
         key = (method if method in _METHODS else "other", route, status)
-        found = self._known.get(key)
-        if found is None:
-            found = self._requests.labels(key[0], route, str(status)), self._durations.labels(key[0], route)
-            self._known[key] = found
-        found[0].inc()
-        found[1].observe(duration_s)
+        at = self._places.get(key)
+        if at is None:
+            at = self._place(key)
+        own[at + bisect_left(_BUCKETS, duration_s)] += 1.0
+        own[at + _SUM] += duration_s
+
+    def add(self, number: int, more: float) -> None:
+        """Change a number without labels."""
+        self._own[number] += more
+
+    def sample(self, number: int, source: Callable[[], float]) -> None:
+        """Take a number from elsewhere, from time to time and when somebody asks this process."""
+        before = self._own[number] if number in _COUNTERS else 0.0
+        self._sampled.append((number, before, source))
+
+    async def follow(self) -> None:
+        """Take the numbers from elsewhere, for those who ask other processes."""
+        while True:
+            self._take_samples()
+            await asyncio.sleep(_SAMPLE_S)
 
     def text(self) -> bytes:
         """All numbers."""
+        self._take_samples()
         return generate_latest(self._registry)
+
+    def _take_samples(self) -> None:
+        for number, before, source in self._sampled:
+            self._own[number] = before + source()
+
+    def _place(self, key: _Key) -> int:
+        """The place of a key's values; a route that is too long counts with those that begin like it."""
+        method, route, status = key
+        text = f"{method} {status} {route}".encode()[:_LONGEST]
+        written = _key(text)
+        if written not in self._places:
+            is_full = self._next >= len(self._raw) // _ROW_BYTES - 1
+            self._places[written] = self._place(_REST) if is_full and key != _REST else self._new_row(text)
+        self._places[key] = self._places[written]
+        return self._places[key]
+
+    def _new_row(self, text: bytes) -> int:
+        """Others see the row once its length is written."""
+        number, self._next = self._next, self._next + 1
+        start = number * _ROW_BYTES
+        self._raw[start + _LENGTH.size : start + _LENGTH.size + len(text)] = text
+        _LENGTH.pack_into(self._raw, start, len(text))
+        return number * _ROW + _FIRST_VALUE
+
+
+def count(part: memoryview, number: int) -> None:
+    """One more, in a number that the process of this seat does not count itself."""
+    part.cast("d")[number] += 1.0
+
+
+def clear_gauges(part: memoryview) -> None:
+    """What a process had at the moment, it has no more."""
+    numbers = part.cast("d")
+    for number in _GAUGES:
+        numbers[number] = 0.0
+
+
+class _Sums(Collector):
+    """The sums over all seats."""
+
+    def __init__(self, version: str, parts: Sequence[memoryview]) -> None:
+        self._version = version
+        self._parts = parts
+
+    def collect(self) -> Iterator[Metric]:
+        """The families."""
+        seats = [part.cast("d") for part in self._parts]
+        counts: defaultdict[_Key, float] = defaultdict(float)
+        durations: dict[tuple[str, str], list[float]] = {}
+        for part, seat in zip(self._parts, seats, strict=True):
+            for number, (method, route, status) in _keys(part):
+                first = number * _ROW + _FIRST_VALUE
+                values = list(seat[first : first + _SUM + 1])
+                counts[method, route, status] += sum(values[:_SUM])
+                before = durations.setdefault((method, route), [0.0] * len(values))
+                durations[method, route] = [one + more for one, more in zip(before, values, strict=True)]
+        build = GaugeMetricFamily("oadr_vtn_build_info", "The version that runs.", labels=["version"])
+        build.add_metric([self._version], 1)
+        yield build
+        requests = CounterMetricFamily("oadr_vtn_requests", "Requests answered.", labels=["method", "route", "status"])
+        for (method, route, status), count in counts.items():
+            requests.add_metric([method, route, str(status)], count)
+        yield requests
+        histogram = HistogramMetricFamily(
+            "oadr_vtn_request_duration_seconds",
+            "Time from the request's header to the answer.",
+            labels=["method", "route"],
+        )
+        for labels, values in durations.items():
+            buckets = list(zip(_BOUNDS, accumulate(values[:_SUM]), strict=True))
+            histogram.add_metric(labels, buckets, values[_SUM])
+        yield histogram
+        for number, (name, meaning) in _GAUGES.items():
+            yield GaugeMetricFamily(name, meaning, sum(seat[number] for seat in seats))
+        for number, (name, meaning) in _COUNTERS.items():
+            yield CounterMetricFamily(name, meaning, sum(seat[number] for seat in seats))
+
+
+def _keys(part: memoryview) -> Iterator[tuple[int, _Key]]:
+    """The rows that have a key, with their numbers."""
+    for number in range(1, len(part) // _ROW_BYTES):
+        start = number * _ROW_BYTES
+        (length,) = _LENGTH.unpack_from(part, start)
+        if not length:
+            return
+        yield number, _key(bytes(part[start + _LENGTH.size : start + _LENGTH.size + length]))
+
+
+def _key(text: bytes) -> _Key:
+    method, status, route = text.decode(errors="replace").split(" ", 2)
+    return method, route, int(status)

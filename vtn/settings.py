@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import ssl
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Final, Literal, TypeVar
@@ -15,6 +16,7 @@ from sqlalchemy.exc import ArgumentError
 T = TypeVar("T")
 
 _CERTIFICATE: Final = re.compile(r"CN=.{1,64}|(?i:sha256):(?:[0-9A-Fa-f]{2}:?){31}[0-9A-Fa-f]{2}")
+_CIPHER_WORDS: Final = re.compile(r"(?:(?<=[:, ])|^)[^-+!@:, ][^:, ]*")
 _PREFIX: Final = re.compile(r"(?:/[A-Za-z0-9._~-]+)+")
 _DRIVERS: Final = {"sqlite": "sqlite+aiosqlite", "postgresql": "postgresql+asyncpg", "postgres": "postgresql+asyncpg"}
 
@@ -65,6 +67,19 @@ class Tls(_Group):
     clients: dict[str, str] = {}
     """Certificates of clients, as ``CN=name`` or ``sha256:fingerprint``, and the client id each belongs to: tokens of
     that client are good on its own connections only, and no others are good there."""
+    ciphers: str | None = None
+    """Ciphers of TLS 1.2 in OpenSSL's words, as ``ECDHE+AESGCM:ECDHE+CHACHA20`` (TLS-008)."""
+
+    @field_validator("ciphers")
+    @classmethod
+    def _known_ciphers(cls, value: str | None) -> str | None:
+        """OpenSSL passes over words it does not know: a slip of the pen would leave other ciphers than were meant."""
+        for words in () if value is None else (*_CIPHER_WORDS.findall(value), value):
+            try:
+                ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).set_ciphers(words)
+            except ssl.SSLError:
+                raise ValueError(f"OpenSSL knows no cipher of TLS 1.2 under {words!r}") from None
+        return value
 
     @model_validator(mode="after")
     def _certificates_are_asked_for(self) -> Tls:
@@ -216,10 +231,16 @@ class Limits(_Group):
     """How long a header may take from its first byte."""
     body_s: Annotated[float, Field(gt=0, le=3600)] = 30.0
     """How long a body may take after its header."""
+    handshake_s: Annotated[float, Field(gt=0, le=600)] = 15.0
+    """How long the handshake of TLS may take."""
+    answer_s: Annotated[float, Field(ge=0.1, le=3600)] = 60.0
+    """How long nothing of an answer may reach its client before the connection ends; a slow reader is left alone."""
     idle_s: Annotated[float, Field(gt=0, le=3600)] = 75.0
     """How long a connection may rest between requests."""
+    connections: Annotated[int, Field(ge=1, le=1_000_000)] = 16_000
+    """Connections that a process has at once; more are answered 503 and closed."""
     requests_per_s: Annotated[float, Field(gt=0)] | None = None
-    """Requests per second of one client in each process; without it there is no limit (GEN-008)."""
+    """Requests per second of one client, at all workers together; without it there is no limit (GEN-008)."""
     requests_burst: Annotated[int, Field(ge=1)] = 100
     """How many of them may come at once."""
 
@@ -283,6 +304,8 @@ class Settings(_Group):
     """Serve plain HTTP on an address that others can reach. For tests only."""
     behind_proxy: bool = False
     """A proxy in front of this server terminates TLS."""
+    hsts_s: Annotated[int, Field(ge=0)] | None = None
+    """Tell browsers to use nothing but https with this host name for so long; 0 makes them forget it (TLS-008)."""
     body_limit_bytes: Annotated[int, Field(ge=1024)] = 4 * 1024 * 1024
     workers: Annotated[int, Field(ge=1, le=16)] = 1
     """Processes that serve the port together."""
@@ -326,6 +349,8 @@ class Settings(_Group):
             raise ValueError("tls and behind_proxy exclude each other: either this server or the proxy terminates TLS")
         if self.behind_proxy and self.public_url is None:
             raise ValueError("behind_proxy needs public_url, the address that clients use")
+        if self.hsts_s is not None and self.tls is None and not (self.public_url or "").startswith("https:"):
+            raise ValueError("hsts_s needs tls, or behind_proxy with a public_url of https")
         if self.tls is None and not (self.behind_proxy or self.insecure_http or _is_loopback(self.host)):
             raise ValueError(
                 f"host {self.host} can be reached by others: give tls.cert and tls.key, or say behind_proxy "

@@ -1,11 +1,19 @@
-"""The address the server listens on."""
+"""The address the server listens on, and room for those who connect."""
 
 from __future__ import annotations
 
 import errno
+import resource
 import socket
+from typing import Final
+
+import structlog
 
 from vtn.errors import AddressUnusable, PortTaken
+
+_log = structlog.get_logger(__name__)
+
+_OTHER_FILES: Final = 500
 
 
 def bound(host: str, port: int, *, shared: bool = False) -> socket.socket:
@@ -32,3 +40,14 @@ def bound(host: str, port: int, *, shared: bool = False) -> socket.socket:
             raise PortTaken(f"port {port} on {host} is taken; stop the other program or choose another port") from error
         raise AddressUnusable(f"cannot listen on {host} port {port}: {error.strerror or error}") from error
     return listener
+
+
+def make_room(connections: int) -> None:
+    """Let this process open enough files for so many connections, or say in the log that it may not."""
+    wanted = connections + _OTHER_FILES
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    allowed = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+    if soft != resource.RLIM_INFINITY and soft < allowed:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, hard))
+    if allowed < wanted:
+        _log.warning("fewer connections are possible than limits.connections", open_files=hard, wanted=wanted)

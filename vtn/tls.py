@@ -94,6 +94,8 @@ def _normal(name: str) -> str:
 def _context(settings: Tls) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
+    if settings.ciphers is not None:
+        context.set_ciphers(settings.ciphers)
     if settings.client_ca is not None:
         context.verify_mode = ssl.CERT_REQUIRED
     _load(context, settings)

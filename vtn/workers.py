@@ -1,12 +1,14 @@
 """Several processes that serve one port, and the one that keeps them running.
 
-The kernel gives each new connection to one of them (SO_REUSEPORT). They are started with the settings on their standard
-input, which stays open: when it closes, the supervisor is gone, and so do they.
+The kernel gives each new connection to one of them (SO_REUSEPORT). They are started with what they need on their
+standard input, which stays open: when it closes, the supervisor is gone, and so do they. Each has a seat in the memory
+that they share; a worker that takes the place of another takes its seat.
 """
 
 from __future__ import annotations
 
 import asyncio
+import os
 import pickle  # what is read was written by our own parent process
 import signal
 import socket
@@ -14,24 +16,36 @@ import struct
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import BinaryIO, Final
 
 import structlog
 
 from vtn.app import VtnServer, build
 from vtn.errors import WorkerFailed
+from vtn.metrics import REPLACED, clear_gauges, count
 from vtn.process import spare_the_collector
 from vtn.settings import Settings
+from vtn.shared import Shared, made
 from vtn.sockets import bound
 
 _log = structlog.get_logger(__name__)
 
 _READY: Final = b"ready\n"
 _START_S: Final = 60.0
-_STOP_S: Final = 10.0
+_STOP_S: Final = 15.0
 _SHORT_LIFE_S: Final = 10.0
 _LONGEST_PAUSE_S: Final = 10.0
 _LENGTH: Final = struct.Struct("!I")
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What a worker is told: the settings, and its seat in the memory behind a descriptor that it inherits."""
+
+    settings: Settings
+    seat: int
+    memory: int
 
 
 class Supervisor:
@@ -41,6 +55,9 @@ class Supervisor:
         self._settings = settings
         self._command = command
         self._place: socket.socket | None = None
+        self._memory = -1
+        self._numbers: Sequence[memoryview] = ()
+        self._ready: set[int] = set()
         self._processes: dict[int, asyncio.subprocess.Process] = {}
         self._keepers: list[asyncio.Task[None]] = []
         self.base_url = ""
@@ -57,6 +74,12 @@ class Supervisor:
             await asyncio.Event().wait()
         finally:
             await self.stop()
+
+    def renew_certificate(self) -> None:
+        """Have all workers read the certificate again now (TLS-006); those that are starting read it anyway."""
+        for number in self._ready:
+            with suppress(ProcessLookupError):
+                self._processes[number].send_signal(signal.SIGHUP)
 
     async def start(self) -> None:
         """Prepare the database once, take the port and start all workers; returns when all serve.
@@ -78,9 +101,13 @@ class Supervisor:
         self._keepers.clear()
         await asyncio.gather(*(_end(process) for process in self._processes.values()))
         self._processes.clear()
+        self._ready.clear()
         if self._place is not None:
             self._place.close()
             self._place = None
+        if self._memory >= 0:
+            os.close(self._memory)
+            self._memory = -1
 
     async def _start(self) -> None:
         settings = self._settings
@@ -96,20 +123,33 @@ class Supervisor:
         self.base_url = server.base_url
         database = settings.database.model_copy(update={"migrate": False})
         self._settings = settings.model_copy(update={"port": port, "database": database})
-        await asyncio.gather(*(self._launch(number) for number in range(settings.workers)))
+        self._memory = made(settings.workers)
+        self._numbers = Shared(seats=settings.workers, fd=self._memory).part("metrics")
+        launches = [asyncio.create_task(self._launch(number)) for number in range(settings.workers)]
+        try:
+            await asyncio.gather(*launches)
+        except BaseException:
+            for launch in launches:  # or one that is still on its way would be left behind
+                launch.cancel()
+            await asyncio.gather(*launches, return_exceptions=True)
+            raise
         self._keepers = [asyncio.create_task(self._keep(number)) for number in range(settings.workers)]
 
     async def _launch(self, number: int) -> None:
-        process = await asyncio.create_subprocess_exec(
-            *self._command,
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-            start_new_session=True,  # an interrupt at the terminal is for us, and we tell them
-        )
+        try:
+            process = await asyncio.create_subprocess_exec(
+                *self._command,
+                stdin=asyncio.subprocess.PIPE,
+                stdout=asyncio.subprocess.PIPE,
+                start_new_session=True,  # an interrupt at the terminal is for us, and we tell them
+                pass_fds=(self._memory,),
+            )
+        except OSError as error:
+            raise WorkerFailed(f"a worker cannot be started: {error.strerror}") from error
         self._processes[number] = process
         if process.stdin is None or process.stdout is None:
             raise WorkerFailed("a worker has no pipes")
-        told = pickle.dumps(self._settings)
+        told = pickle.dumps(Told(self._settings, number, self._memory))
         process.stdin.write(_LENGTH.pack(len(told)) + told)
         try:
             async with asyncio.timeout(_START_S):
@@ -121,6 +161,7 @@ class Supervisor:
         if line != _READY:
             await _end(process)
             raise WorkerFailed("a worker cannot start; its log says why")
+        self._ready.add(number)
 
     async def _keep(self, number: int) -> None:
         loop = asyncio.get_running_loop()
@@ -128,12 +169,15 @@ class Supervisor:
         since = loop.time()
         while True:
             code = await self._processes[number].wait()
+            self._ready.discard(number)
+            clear_gauges(self._numbers[number])
             pause = 0.0 if loop.time() - since > _SHORT_LIFE_S else min(_LONGEST_PAUSE_S, 2 * pause + 0.1)
             _log.error("a worker ended and is replaced", worker=number, code=code, pause_s=pause)
             await asyncio.sleep(pause)
             since = loop.time()
             try:
                 await self._launch(number)
+                count(self._numbers[number], REPLACED)
             except WorkerFailed as error:
                 _log.error("a worker cannot be replaced yet", worker=number, error=str(error))
 
@@ -152,21 +196,25 @@ async def _end(process: asyncio.subprocess.Process) -> None:
         await process.wait()
 
 
-async def serve(pipe: BinaryIO, *, settings: Settings) -> None:
+async def serve(pipe: BinaryIO, told: Told) -> None:
     """What a worker does: serve until it is told to end, or ``pipe`` (from its supervisor) closes."""
     loop = asyncio.get_running_loop()
     over = asyncio.Event()
     loop.add_signal_handler(signal.SIGTERM, over.set)
+    shared = Shared(seats=told.settings.workers, seat=told.seat, fd=told.memory)
+    os.close(told.memory)
+    server = VtnServer(told.settings, shared=shared)
+    loop.add_signal_handler(signal.SIGHUP, server.renew_certificate)
     reader = asyncio.StreamReader()
     transport, _ = await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), pipe)
     orphaned = asyncio.create_task(reader.read())
     orphaned.add_done_callback(lambda _: over.set())
-    server = VtnServer(settings, shared_port=True)
     try:
         await server.start()
         spare_the_collector()
-        sys.stdout.buffer.write(_READY)
-        sys.stdout.buffer.flush()
+        with suppress(BrokenPipeError):  # the supervisor is gone already; the other pipe says so too
+            os.write(sys.stdout.fileno(), _READY)
+        os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # nobody reads what else a library may print
         await over.wait()
     finally:
         await server.stop()
@@ -174,11 +222,11 @@ async def serve(pipe: BinaryIO, *, settings: Settings) -> None:
         transport.close()
 
 
-def read_settings(pipe: BinaryIO) -> Settings:
-    """The settings that the supervisor sends first."""
+def read_told(pipe: BinaryIO) -> Told:
+    """What the supervisor sends first."""
     (length,) = _LENGTH.unpack(_exactly(_LENGTH.size, pipe))
-    settings: Settings = pickle.loads(_exactly(length, pipe))  # noqa: S301 (from our own parent process)
-    return settings
+    told: Told = pickle.loads(_exactly(length, pipe))  # noqa: S301 (from our own parent process)
+    return told
 
 
 def _exactly(count: int, pipe: BinaryIO) -> bytes:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 
 from sqlalchemy import text
 
+from tests.support.waiting import wait_until
 from tests.vtn.conftest import StartVtn, settings_for
 from tests.vtn.harness import VtnUnderTest
+from tests.vtn.test_ingestion import Gate
 
 
 async def numbers(vtn: VtnUnderTest) -> dict[str, float]:
@@ -38,6 +41,31 @@ async def test_requests_are_counted_by_route_and_status(start_vtn: StartVtn) -> 
     assert found['oadr_vtn_request_duration_seconds_count{method="GET",route="/openadr3/3.1.0/vens/{id}"}'] == 3
     assert found["oadr_vtn_requests_under_way"] == 1
     assert not any(ven["id"] in name or home.client_id in name or "at-all" in name for name in found)
+
+
+async def test_what_is_kept_and_what_waits_is_told(start_vtn: StartVtn) -> None:
+    """Whether answers come from memory, whether commits keep up, and how many are connected."""
+    vtn = await start_vtn()
+    home, event = vtn.home(), await vtn.bl.event(await vtn.bl.program())
+    before = await numbers(vtn)
+
+    for _ in range(5):
+        await home.get(f"/events/{event['id']}")
+    gate = Gate(vtn.server._database)
+    sent = [asyncio.create_task(home.report(event)) for _ in range(4)]
+    await wait_until(lambda: gate.batches)
+
+    async def waiting() -> bool:
+        return (await numbers(vtn))["oadr_vtn_reports_waiting"] == 4 - gate.batches[0]
+
+    await wait_until(waiting)
+    found = await numbers(vtn)
+    assert found["oadr_vtn_answers_made_total"] - before["oadr_vtn_answers_made_total"] == 1
+    assert found["oadr_vtn_answers_kept_bytes"] > before["oadr_vtn_answers_kept_bytes"]
+    assert found["oadr_vtn_connections"] == 5
+    gate.open.set()
+    await asyncio.gather(*sent)
+    assert (await numbers(vtn))["oadr_vtn_reports_waiting"] == 0
 
 
 async def test_the_numbers_can_be_kept_private(start_vtn: StartVtn) -> None:

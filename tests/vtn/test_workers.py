@@ -5,27 +5,36 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import pickle
 import random
+import shutil
 import signal
 import socket
+import subprocess
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from itertools import count
+from pathlib import Path
 from typing import Any
 
 import aiohttp
+import psutil
 import pytest
+from structlog.testing import capture_logs
+from yarl import URL
 
 from tests.support.net import free_port
+from tests.support.pki import Pki, client_context
 from tests.support.waiting import wait_until
 from tests.vtn.conftest import settings_for
-from tests.vtn.harness import unique
+from tests.vtn.harness import CHEAP_SECRETS, unique
 from vtn.access import DEFAULT_SCOPES, Role
 from vtn.app import VtnServer
 from vtn.errors import PortTaken, StartFailed, WorkerFailed
 from vtn.settings import Settings
-from vtn.workers import Supervisor
+from vtn.shared import made
+from vtn.workers import Supervisor, Told
 
 COMMAND = [sys.executable, "-m", "oadr.vtn_worker", "error"]
 KEY = "a key that signs the tokens of these tests"
@@ -34,9 +43,9 @@ KEY = "a key that signs the tokens of these tests"
 class Fleet:
     """Workers, and callers that each have a connection of their own."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, command: Sequence[str]) -> None:
         self.settings = settings
-        self.supervisor = Supervisor(settings, command=COMMAND)
+        self.supervisor = Supervisor(settings, command=command)
         self._server = VtnServer(settings)
         self._sessions: list[aiohttp.ClientSession] = []
 
@@ -60,12 +69,12 @@ class Fleet:
 
 
 @asynccontextmanager
-async def _fleet(url: str, workers: int, **members: Any) -> AsyncIterator[Fleet]:
+async def _fleet(url: str, workers: int, command: Sequence[str] = COMMAND, **members: Any) -> AsyncIterator[Fleet]:
     settings = settings_for(url, workers=workers, **members).model_copy(update={"port": members.get("port", 0)})
     auth = settings.auth.model_copy(
         update={"signing_key": settings_for(url, auth={"signing_key": KEY}).auth.signing_key}
     )
-    fleet = Fleet(settings.model_copy(update={"auth": auth}))
+    fleet = Fleet(settings.model_copy(update={"auth": auth}), command)
     try:
         await fleet.supervisor.start()
         yield fleet
@@ -178,6 +187,68 @@ async def _kill_one(fleet: Fleet, program_id: str) -> None:
     await wait_until(lambda: len(fleet.supervisor.pids) == 2 and pids[0] not in fleet.supervisor.pids, timeout_s=30)
 
 
+async def test_a_client_has_one_limit_whichever_worker_it_meets(migrated_url: str) -> None:
+    """GEN-008, AUTH-035: for requests and for tokens, also when a worker was replaced meanwhile."""
+    limits, auth = {"requests_per_s": 0.001, "requests_burst": 10}, {"client_burst": 10, "client_per_s": 0.001}
+    async with _fleet(migrated_url, 3, limits=limits, auth=auth | {"argon2": CHEAP_SECRETS}) as fleet:
+
+        async def ask() -> int:
+            async with fleet.caller(Role.VEN, "busy").get("programs") as response:
+                assert response.status == 200 or int(response.headers["Retry-After"]) > 100
+                return response.status
+
+        async def ask_for_a_token() -> int:
+            form = {"grant_type": "client_credentials", "client_id": "busy", "client_secret": "wrong"}
+            async with fleet.caller(Role.VEN).post("auth/token", data=form, headers={"Authorization": ""}) as response:
+                return response.status
+
+        assert sorted([await ask() for _ in range(7)]) == [200] * 7
+        assert sorted([await ask_for_a_token() for _ in range(20)]) == [401] * 10 + [429] * 10
+        await _lose_one(fleet)
+        assert sorted([await ask() for _ in range(13)]) == [200] * 3 + [429] * 10
+        async with fleet.caller(Role.VEN, "other").get("programs") as response:
+            assert response.status == 200
+
+
+async def _lose_one(fleet: Fleet) -> None:
+    """Kill a worker, and wait until it is known to be dead."""
+    victim = fleet.supervisor.pids[0]
+    os.kill(victim, signal.SIGKILL)
+    await wait_until(lambda: victim not in fleet.supervisor.pids)
+
+
+async def _numbers(fleet: Fleet) -> dict[str, float]:
+    """What /metrics says on a new connection."""
+    session = fleet.caller(Role.BL)
+    async with session.get(fleet.supervisor.base_url.removesuffix("/openadr3/3.1.0") + "/metrics") as response:
+        lines = (await response.text()).splitlines()
+    return {name: float(value) for name, value in (line.rsplit(" ", 1) for line in lines if line[0] != "#")}
+
+
+async def test_the_numbers_are_those_of_all_workers_also_of_those_that_died(migrated_url: str) -> None:
+    """Every answered request is in every scrape from then on, whichever worker answers it."""
+    name = 'oadr_vtn_requests_total{method="GET",route="/openadr3/3.1.0/programs",status="200"}'
+    async with _fleet(migrated_url, 2) as fleet:
+        for asked in range(1, 13):
+            await _json(fleet.caller(Role.BL), "GET", "programs")
+            assert (await _numbers(fleet))[name] == asked
+        for killed in range(1, 3):
+            await _lose_one(fleet)
+
+            async def replaced(killed: int = killed) -> bool:
+                found = await _numbers(fleet)
+                assert found[name] == asked
+                return found["oadr_vtn_workers_replaced_total"] == killed
+
+            await wait_until(replaced, timeout_s=30)
+        for _ in range(6):
+            await _json(fleet.caller(Role.BL), "GET", "programs")
+        found = await _numbers(fleet)
+        assert found[name] == asked + 6
+        assert found["oadr_vtn_requests_under_way"] == 1
+        assert 1 <= found["oadr_vtn_connections"] <= len(fleet._sessions)
+
+
 async def test_a_worker_that_dies_is_replaced_and_the_port_stays_open(migrated_url: str) -> None:
     """One process less is not an outage."""
     async with _fleet(migrated_url, 2) as fleet:
@@ -200,6 +271,26 @@ async def test_a_worker_ends_when_its_supervisor_is_gone(migrated_url: str) -> N
         assert other.returncode is None
 
 
+@pytest.mark.parametrize("kind", ["sqlite"], scope="session")
+def test_a_worker_whose_supervisor_is_gone_before_it_serves_ends_as_it_should(migrated_url: str) -> None:
+    """Nothing has gone wrong in the worker."""
+    memory = made(1)
+    told = pickle.dumps(Told(settings_for(migrated_url), 0, memory))
+    process = subprocess.Popen(
+        COMMAND, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, pass_fds=(memory,)
+    )
+    assert process.stdin is not None
+    assert process.stdout is not None
+    assert process.stderr is not None
+    process.stdout.close()
+    process.stdin.write(len(told).to_bytes(4) + told)
+    process.stdin.close()
+    os.close(memory)
+    with process.stderr:
+        said = process.stderr.read()
+    assert (process.wait(), said) == (0, b"")
+
+
 @pytest.mark.parametrize("taken", ["alone", "shared"])
 async def test_a_port_that_somebody_else_serves_is_refused(migrated_url: str, taken: str) -> None:
     """Sharing a port is for workers of one server."""
@@ -213,12 +304,76 @@ async def test_a_port_that_somebody_else_serves_is_refused(migrated_url: str, ta
                 pass
 
 
+@pytest.mark.parametrize("kind", ["sqlite"], scope="session")
+async def test_a_worker_that_cannot_be_started_for_a_while_comes_back(migrated_url: str, tmp_path: Path) -> None:
+    """Not even the command is there: that ends as soon as it is."""
+    command = tmp_path / "worker"
+    command.write_text(f'#!/bin/sh\nexec {sys.executable} -m oadr.vtn_worker "$@"\n')
+    command.chmod(0o700)
+    async with _fleet(migrated_url, 2, [str(command), "error"]) as fleet:
+        before = fleet.supervisor.pids
+        command.rename(tmp_path / "away")
+        os.kill(before[0], signal.SIGKILL)
+        with capture_logs() as logs:
+            await wait_until(lambda: any("cannot be replaced yet" in line["event"] for line in logs), timeout_s=30)
+        assert await _json(fleet.caller(Role.BL), "GET", "programs") == []
+        (tmp_path / "away").rename(command)
+        await wait_until(lambda: len(set(fleet.supervisor.pids) - set(before)) == 1, timeout_s=30)
+
+
+@pytest.mark.parametrize("kind", ["sqlite"], scope="session")
+async def test_a_renewed_certificate_reaches_all_workers(migrated_url: str, pki: Pki, tmp_path: Path) -> None:
+    """TLS-006: a signal to the one that keeps them, long before they would look by themselves."""
+
+    def put() -> None:
+        files = pki.server()
+        shutil.copy(files.certificate, tmp_path / "cert.pem")
+        shutil.copy(files.key, tmp_path / "key.pem")
+
+    async def served() -> bytes:
+        _, writer = await asyncio.open_connection(
+            "127.0.0.1", port, ssl=client_context(pki.ca), server_hostname="localhost"
+        )
+        certificate: bytes = writer.get_extra_info("ssl_object").getpeercert(binary_form=True)
+        writer.close()
+        await writer.wait_closed()
+        return certificate
+
+    put()
+    tls = {"cert": str(tmp_path / "cert.pem"), "key": str(tmp_path / "key.pem"), "watch_s": 3600}
+    async with _fleet(migrated_url, 2, tls=tls) as fleet:
+        port = URL(fleet.supervisor.base_url).port
+        old = await served()
+        put()
+        fleet.supervisor.renew_certificate()
+
+        async def renewed() -> bool:
+            return old not in [await served() for _ in range(12)]
+
+        await wait_until(renewed, timeout_s=30)
+
+
 async def test_workers_that_cannot_start_are_no_server(migrated_url: str) -> None:
     """The start fails, instead of going on and on."""
-    supervisor = Supervisor(settings_for(migrated_url, workers=2), command=[sys.executable, "-c", "pass"])
+    for command in ([sys.executable, "-c", "pass"], ["/nowhere/worker"]):
+        supervisor = Supervisor(settings_for(migrated_url, workers=2), command=command)
+        with pytest.raises(WorkerFailed):
+            await supervisor.start()
+        assert supervisor.pids == []
+
+
+async def test_a_start_that_fails_leaves_no_worker_behind(migrated_url: str, tmp_path: Path) -> None:
+    """The others may be on their way when one fails."""
+    seen, script = tmp_path / "seen", tmp_path / "worker"
+    script.write_text(f"#!/bin/sh\nmkdir {tmp_path}/first 2>/dev/null && exit 1\necho $$ >>{seen}\nexec sleep 600\n")
+    script.chmod(0o700)
+    seen.touch()
+    supervisor = Supervisor(settings_for(migrated_url, workers=4), command=[str(script)])
     with pytest.raises(WorkerFailed):
-        await supervisor.start()
-    assert supervisor.pids == []
+        async with asyncio.timeout(50):
+            await supervisor.start()
+    for pid in seen.read_text().split():
+        assert not psutil.pid_exists(int(pid))
 
 
 async def test_a_database_that_is_not_there_is_told_before_any_worker_starts() -> None:

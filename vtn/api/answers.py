@@ -50,6 +50,8 @@ class Answers:
         self._max_bytes = max_bytes
         self._now = now
         self._bytes = 0
+        self.made = 0
+        """How many were not kept, or did not hold any more."""
         self._kept: OrderedDict[Hashable, _Kept] = OrderedDict()
         self._bodies: dict[bytes, tuple[Ready, int]] = {}
         self._reading: dict[Hashable, _Reading] = {}
@@ -85,6 +87,7 @@ class Answers:
         """The answer under a key: a kept one if it still holds, else a new one, made once for all who wait for it."""
         revision = None if watch is None else watch.revision()
         if watch is None or revision is None:
+            self.made += 1
             return Ready((await make())[0])
         kept = self._kept.get(key)
         if kept is not None:
@@ -111,6 +114,7 @@ class Answers:
     ) -> Ready:
         body, passing = await make()
         ready = Ready(body)
+        self.made += 1
         if len(body) <= self._max_bytes // 8:
             ready = self._keep(key, ready, revision, expires, passing)
         return ready

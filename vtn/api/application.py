@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Iterable
 from aiohttp import hdrs, web
 
 from vtn.access import Reader
-from vtn.api import body
+from vtn.api import body, headers
 from vtn.api.answers import Answers
 from vtn.api.door import Call, OpenRoute, Route
 from vtn.api.entrance import CLIENT, Entrance, Handle
@@ -61,8 +61,14 @@ def application(
     log = RequestLog() if settings.log_requests else None
     if log is not None:
         app.on_cleanup.append(log.write_the_rest)
-    status = settings.auth.invalid_token_status
-    return app, Entrance(app._handle, often, invalid_token_status=status, metrics=metrics, log=log)  # noqa: SLF001 (what its runner would call)
+    return app, Entrance(
+        app._handle,  # noqa: SLF001 (what its runner would call)
+        often,
+        headers=headers.fixed(settings),
+        invalid_token_status=settings.auth.invalid_token_status,
+        metrics=metrics,
+        log=log,
+    )
 
 
 def _guarded(

@@ -23,7 +23,6 @@ _log = structlog.get_logger(__name__)
 _GIVEN_ID: Final = re.compile(r"[A-Za-z0-9._:-]{1,64}")
 _UNTIDY: Final = re.compile(r"/{2,}|(?<=.)/$")
 _ID: Final = "X-Request-Id"
-_SERVER: Final = "openadr-fleet"
 _TWELVE_DIGITS: Final = (1 << 48) - 1
 
 CLIENT: Final = web.RequestKey("client_id", str)
@@ -33,19 +32,24 @@ Handle: TypeAlias = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 class Entrance:
-    """Where every request comes in. ``often`` are handlers of GET by path, found without asking the router."""
+    """Where every request comes in. ``often`` are handlers of GET by path, found without asking the router.
+
+    ``headers`` are those of every answer.
+    """
 
     def __init__(
         self,
         handle: Handle,
         often: Mapping[str, Handle],
         *,
+        headers: Mapping[str, str],
         invalid_token_status: int,
         metrics: Metrics | None,
         log: RequestLog | None,
     ) -> None:
         self._handle = handle
         self._often = often
+        self._fixed = tuple(headers.items())
         self._invalid_token_status = invalid_token_status
         self._metrics = metrics
         self._log = log
@@ -68,7 +72,8 @@ class Entrance:
             response, refused = self._refused(request, error, request_id)
         headers = response.headers
         headers[_ID] = request_id
-        headers[hdrs.SERVER] = _SERVER
+        for name, value in self._fixed:
+            headers[name] = value
         duration_s = time.perf_counter() - started
         if metrics is not None:
             metrics.end(request.method, _route(request) if often is None else path, response.status, duration_s)

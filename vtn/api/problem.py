@@ -72,13 +72,18 @@ def refusal(error: Exception, *, invalid_token_status: int) -> Refusal | None:
 UNEXPECTED: Final = Refusal(500, "Internal error", "something went wrong here; the reference is in the server's log")
 
 
-def response(refusal: Refusal, *, accept: str, reference: str) -> web.Response:
-    """The answer. ``reference`` is a UUID that the log line has too (PROBLEM-003)."""
-    problem = Problem(
-        title=refusal.title, status=refusal.status, detail=refusal.detail, instance=f"urn:uuid:{reference}"
+def document(refusal: Refusal, *, reference: str) -> bytes:
+    """The body. ``reference`` is a UUID that the log line has too (PROBLEM-003)."""
+    return encode(
+        Problem(title=refusal.title, status=refusal.status, detail=refusal.detail, instance=f"urn:uuid:{reference}")
     )
+
+
+def response(refusal: Refusal, *, accept: str, reference: str) -> web.Response:
+    """The answer to a request."""
     media_type = "application/problem+json" if "application/problem+json" in accept.lower() else "application/json"
-    return web.Response(body=encode(problem), status=refusal.status, content_type=media_type, headers=refusal.headers)
+    body = document(refusal, reference=reference)
+    return web.Response(body=body, status=refusal.status, content_type=media_type, headers=refusal.headers)
 
 
 def _of_framework(error: web.HTTPException) -> Refusal:

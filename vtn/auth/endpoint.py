@@ -6,7 +6,6 @@ import base64
 import binascii
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Final
 from urllib.parse import parse_qsl, unquote_plus
 
@@ -54,17 +53,16 @@ class TokenEndpoint:
         clients: Clients,
         tokens: Tokens,
         *,
-        now: Callable[[], datetime],
         token_url: Callable[[web.Request], str],
-        limit_addresses: bool,
+        per_client: Limiter,
+        per_address: Limiter | None,
     ) -> None:
         self._settings = settings
         self._clients = clients
         self._tokens = tokens
         self._token_url = token_url
-        self._limit_addresses = limit_addresses
-        self._per_client = Limiter(burst=settings.client_burst, per_s=settings.client_per_s, now=now)
-        self._per_address = Limiter(burst=settings.address_burst, per_s=settings.address_per_s, now=now)
+        self._per_client = per_client
+        self._per_address = per_address
 
     async def server(self, request: web.Request) -> web.Response:
         """Where tokens are to be had (AUTH-018)."""
@@ -76,7 +74,7 @@ class TokenEndpoint:
             raise NotOffered(f"this server gives no tokens; {self._server_path(request)} says who does")
         address = request.remote or ""
         try:
-            if self._limit_addresses:
+            if self._per_address is not None:
                 self._per_address.take(address)
             asked = _asked(request, await body.read(request))
             self._per_client.take(f"{address} {asked.credentials[0][0]}")

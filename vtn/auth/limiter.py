@@ -1,4 +1,4 @@
-"""How many requests somebody may make at once, and how fast room comes back (AUTH-035)."""
+"""How many requests somebody may make at once, and how fast room comes back (GEN-008, AUTH-035)."""
 
 from __future__ import annotations
 
@@ -6,31 +6,47 @@ import math
 from collections import OrderedDict
 from collections.abc import Callable
 from datetime import datetime
+from typing import Final
 
+from vtn.auth.moments import Moments
 from vtn.errors import TooManyRequests
 
-_REMEMBERED = 50_000
+_REMEMBERED: Final = 50_000
+_ROUNDING_S: Final = 1e-5
 
 
 class Limiter:
-    """A bucket per key. Only so many keys are remembered; the longest unused is forgotten first, as if it were full."""
+    """A bucket per key, of which is known when it will be full again. ``moments`` tell it to the other workers.
 
-    def __init__(self, *, burst: int, per_s: float, now: Callable[[], datetime]) -> None:
-        self._burst = burst
-        self._per_s = per_s
+    Only so many keys are remembered; the longest unused is forgotten first, as if its bucket were full. Of two requests
+    that reach two workers in the same instant one may go uncounted; nobody is refused for what somebody else did.
+    """
+
+    def __init__(
+        self, *, burst: int, per_s: float, now: Callable[[], datetime], moments: Moments | None = None
+    ) -> None:
+        self._whole_s = burst / per_s
+        self._one_s = 1 / per_s
         self._now = now
-        self._buckets: OrderedDict[str, tuple[float, datetime]] = OrderedDict()
+        self._moments = moments
+        self._full_at: OrderedDict[str, float] = OrderedDict()
 
     def take(self, key: str) -> None:
         """Count one request; raises TooManyRequests when the bucket is empty."""
-        now = self._now()
-        room, since = self._buckets.get(key, (float(self._burst), now))
-        room = min(float(self._burst), room + max(0.0, (now - since).total_seconds()) * self._per_s)
-        if room < 1:
-            raise TooManyRequests(
-                "too many requests; slow down", retry_after_s=max(1, math.ceil((1 - room) / self._per_s))
-            )
-        self._buckets[key] = (room - 1, now)
-        self._buckets.move_to_end(key)
-        while len(self._buckets) > _REMEMBERED:
-            self._buckets.popitem(last=False)
+        now = self._now().timestamp()
+        until = now + self._whole_s + _ROUNDING_S  # no bucket needs longer, unless the clock was set back
+        full_at = self._full_at.get(key, 0.0)
+        if not now < full_at <= until:
+            full_at = now
+        if self._moments is not None:
+            full_at = max(full_at, self._moments.newest(key, until=until))
+        full_at += self._one_s
+        if full_at > until:
+            wait_s = round(full_at - until, 3)
+            raise TooManyRequests("too many requests; slow down", retry_after_s=max(1, math.ceil(wait_s)))
+        if self._moments is not None:
+            self._moments.note(key, full_at, now=now, until=until)
+        self._full_at[key] = full_at
+        self._full_at.move_to_end(key)
+        while len(self._full_at) > _REMEMBERED:
+            self._full_at.popitem(last=False)

@@ -31,6 +31,11 @@ class Batch:
         self._waiting: deque[tuple[Mapping[str, Any], asyncio.Future[None]]] = deque()
         self._writing: asyncio.Task[None] | None = None
 
+    @property
+    def waiting(self) -> int:
+        """How many rows wait for the next commit."""
+        return len(self._waiting)
+
     async def add(self, row: Mapping[str, Any], *, size: int) -> None:
         """Store one row; returns once it is committed. Raises Overloaded, or what the database has against this row."""
         if self._bytes and self._bytes + size > self._max_bytes:

@@ -54,6 +54,11 @@ class ReportStore(Objects):
         self._events: Memory[_Event | None] = Memory(database.revisions.watch(events), most=_REMEMBERED)
         self._batch = Batch(database, reports, max_bytes=max_waiting_bytes)
 
+    @property
+    def waiting(self) -> int:
+        """How many new reports wait for the next commit."""
+        return self._batch.waiting
+
     async def search(self, query: ReportQuery, *, visible_to: Reader) -> list[str]:
         """One page of reports."""
         clauses: list[ColumnElement[bool]] = owned(reports.c.client_id, visible_to)
