@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Callable, Mapping
 from email.utils import formatdate
@@ -121,21 +122,27 @@ class _Sent(web.StreamResponse):
         super().__init__(status=status)
         self._keep_alive = True
         self._parts = head, body
+        self._transport: asyncio.Transport | None = None
 
     async def prepare(self, request: web.BaseRequest) -> AbstractStreamWriter | None:
         """Nothing is sent before the end."""
         self._payload_writer = request.writer
+        self._transport = request.transport
         return self._payload_writer
 
     async def write_eof(self, data: bytes = b"") -> None:
-        """Send everything at once."""
+        """Send everything at once, without putting the two parts together."""
         writer, self._payload_writer = self._payload_writer, None
+        transport, self._transport = self._transport, None
         if writer is None:
             return
+        if transport is None or transport.is_closing():
+            raise ConnectionResetError("the client has hung up")
         head, body = self._parts
         own = "".join([f"{name}: {value}\r\n" for name, value in self.headers.items()])
-        await writer.write_eof(b"%bDate: %b\r\n%b\r\n%b" % (head, _date(), own.encode(), body))
+        transport.writelines((b"%bDate: %b\r\n%b\r\n" % (head, _date(), own.encode()), body))
         self._eof_sent = True
+        await writer.drain()
 
 
 def sent(request: web.Request, status: int, headers: Mapping[str, str], body: bytes) -> web.StreamResponse:

@@ -19,7 +19,6 @@ from sqlalchemy import (
     ForeignKeyConstraint,
     Insert,
     RowMapping,
-    Select,
     Table,
     UniqueConstraint,
     Update,
@@ -39,7 +38,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 
 from vtn.errors import Unavailable
 from vtn.settings import Database as DatabaseSettings
-from vtn.store.reads import Reads
+from vtn.store.reads import Question, Reads
 from vtn.store.revisions import Changes, Revisions
 
 _CHANGES: Final = "openadr changes"
@@ -85,7 +84,7 @@ class Database:
         rows = await self.rows(statement)
         return rows[0] if rows else None
 
-    async def found(self, statement: Select[Any], values: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
+    async def found(self, statement: Question, values: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
         """Every row of a reading statement that is made once for the process and asked again and again."""
         if self._reads is not None:
             with self._reachable():

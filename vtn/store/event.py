@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any, Final
 
 import msgspec
 from msgspec.structs import replace
-from sqlalchemy import ColumnElement, RowMapping, func, or_, select, true
+from sqlalchemy import ColumnElement, Integer, bindparam, func, or_, select, true
 from sqlalchemy.exc import IntegrityError
 
 from openadr_profiles.v31 import Event, EventRequest, Invalid, ObjectType
 from openadr_profiles.v31.timeline import lifespan
 from vtn.access import Reader, Sight, business_logic_only
 from vtn.store.database import Database, violates
-from vtn.store.objects import Created, Found, Objects, Passing, Precondition, members_of
+from vtn.store.objects import Created, Found, Objects, Passing, Precondition, members_of, targets_ending
 from vtn.store.query import EventQuery, Page
+from vtn.store.reads import Question
 from vtn.store.stamps import Stamps, stamp
 from vtn.store.tables import constraint, events, resources, vens
-from vtn.store.visibility import Visibility, share_a_target, writable
+from vtn.store.visibility import Visibility, share_a_target, values, writable
 
 _NEVER: Final = "9999-12-31T23:59:59.999999Z"
 
@@ -32,6 +34,7 @@ class EventStore(Objects):
     def __init__(self, database: Database, stamps: Stamps, visibility: Visibility) -> None:
         super().__init__(database, stamps)
         self._visibility = visibility
+        self._first_pages: dict[tuple[bool, ...], Question] = {}
         self.watch_with_grants = database.revisions.watch(self.table, vens, resources)
 
     async def standpoint(self, reader: Reader) -> Reader:
@@ -41,28 +44,47 @@ class EventStore(Objects):
     async def search(self, query: EventQuery, *, visible_to: Reader) -> list[str]:
         """One page of the events the reader may see, with the targets it may see."""
         sight = await self._visibility.sight(visible_to, query.targets)
-        clauses: list[ColumnElement[bool]] = self._visibility.event(sight)
+        if not query.page.limit:
+            return []
+        if query.active:
+            return await self._active(query, sight)
+        if query.page.skip:
+            rows: Iterable[Mapping[Any, Any]] = await self._page(query.page, self._clauses(query, sight))
+        else:
+            rows = await self._database.found(self._first_page(query, sight), _values(query, sight))
+        return self._all_seen(rows, sight)
+
+    def _clauses(self, query: EventQuery, sight: Sight | None) -> list[ColumnElement[bool]]:
+        clauses = self._visibility.event(sight)
         if sight is None and query.targets is not None:
             clauses.append(share_a_target(events.c.targets, query.targets))
         if query.program_id is not None:
-            clauses.append(events.c.program_id == query.program_id)
-        if query.active and query.page.limit:
-            return await self._active(query.page, clauses, sight)
-        return [self._seen(row, sight) for row in await self._page(query.page, clauses)]
+            clauses.append(events.c.program_id == bindparam("program_id", query.program_id))
+        return clauses
 
-    async def _active(self, page: Page, clauses: list[ColumnElement[bool]], sight: Sight | None) -> Found:
+    def _first_page(self, query: EventQuery, sight: Sight | None) -> Question:
+        """What all VENs ask again and again: made once for each form of the question."""
+        form = sight is None, query.targets is None, query.program_id is None
+        statement = self._first_pages.get(form)
+        if statement is None:
+            limit: Any = bindparam("limit", type_=Integer)
+            statement = self._first_pages[form] = self._newest(Page(limit=limit), self._clauses(query, sight))
+        return statement
+
+    async def _active(self, query: EventQuery, sight: Sight | None) -> Found:
         """Those that are not over, in one statement with the next moment at which any event will be."""
         now = self._stamps.now
         ongoing = events.c.ends_at > now
         next_end = select(func.min(events.c.ends_at).label("next_end")).where(ongoing).subquery()
-        found = self._newest(page, [*clauses, or_(events.c.ends_at.is_(None), ongoing)]).subquery()
+        clauses = [*self._clauses(query, sight), or_(events.c.ends_at.is_(None), ongoing)]
+        found = self._newest(query.page, clauses).subquery()
         statement = (
             select(next_end, found)
             .select_from(next_end.outerjoin(found, true()))
             .order_by(found.c.created_at.desc(), found.c.id.desc())
         )
         rows = await self._database.rows(statement)
-        texts = Found(self._seen(row, sight) for row in rows if row["id"] is not None)
+        texts = Found(self._all_seen((row for row in rows if row["id"] is not None), sight))
         texts.passing = Passing(now, rows[0]["next_end"] or _NEVER)
         return texts
 
@@ -97,11 +119,29 @@ class EventStore(Objects):
         """Remove an event with its reports (EVT-012); gives what it was."""
         return self._text(await self._delete(object_id, writable(by), check))
 
-    def _seen(self, row: RowMapping, sight: Sight | None) -> str:
+    def _all_seen(self, rows: Iterable[Mapping[Any, Any]], sight: Sight | None) -> list[str]:
+        """The events as their reader sees them; most events of a page have the same targets."""
         if sight is None:
-            return self._text(row)
-        members = _reduced(row["members"], sight) if row["targets_inside"] else row["members"]
-        return self._joined(row, members, sight.shown(row["targets"]))
+            return [self._text(row) for row in rows]
+        endings: dict[tuple[str, ...], str] = {}
+        texts = []
+        for row in rows:
+            targets = tuple(row["targets"])
+            ending = endings.get(targets)
+            if ending is None:
+                ending = endings[targets] = targets_ending(sight.shown(targets))
+            members = _reduced(row["members"], sight) if row["targets_inside"] else row["members"]
+            texts.append(self._joined(row, members, ending))
+        return texts
+
+    def _seen(self, row: Mapping[Any, Any], sight: Sight | None) -> str:
+        return self._all_seen((row,), sight)[0]
+
+
+def _values(query: EventQuery, sight: Sight | None) -> dict[str, Any]:
+    """What the clauses of a question leave open, and how many objects are wanted."""
+    asked = {"targets": query.targets, "program_id": query.program_id, "limit": query.page.limit}
+    return {**asked, **values(sight)}
 
 
 def _columns(event: EventRequest, at: str) -> dict[str, Any]:

@@ -57,6 +57,7 @@ class Objects:
     def __init__(self, database: Database, stamps: Stamps) -> None:
         self._database = database
         self._stamps = stamps
+        self._kind = str(self.kind)  # an enumeration is slow to write
         self.watch = database.revisions.watch(self.table)
         self.watch_with_grants = self.watch
 
@@ -127,14 +128,18 @@ class Objects:
 
     def _text(self, row: Mapping[Any, Any]) -> str:
         """The whole object, as somebody who may see all of it gets it."""
-        return self._joined(row, row["members"], row.get("targets"))
+        return self._joined(row, row["members"], targets_ending(row.get("targets")))
 
-    def _joined(self, row: Mapping[Any, Any], members: str, targets: Iterable[str] | None) -> str:
-        ending = "" if targets is None else f',"targets":{json_array(targets)}'
+    def _joined(self, row: Mapping[Any, Any], members: str, ending: str) -> str:
         return (
             f'{{"id":"{row["id"]}","createdDateTime":"{row["created_at"]}"'
-            f',"modificationDateTime":"{row["modified_at"]}","objectType":"{self.kind}",{members}{ending}}}'
+            f',"modificationDateTime":"{row["modified_at"]}","objectType":"{self._kind}",{members}{ending}}}'
         )
+
+
+def targets_ending(targets: Iterable[str] | None) -> str:
+    """What stands behind an object's members: its targets, unless it is of a kind that has none."""
+    return "" if targets is None else f',"targets":{json_array(targets)}'
 
 
 def members_of(value: object) -> str:

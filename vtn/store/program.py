@@ -12,7 +12,7 @@ from openadr_profiles.v31 import ObjectType, ProgramRequest
 from vtn.access import Reader, Sight, business_logic_only
 from vtn.errors import Conflict
 from vtn.store.database import Database, violates
-from vtn.store.objects import Created, Objects, Precondition, members_of
+from vtn.store.objects import Created, Objects, Precondition, members_of, targets_ending
 from vtn.store.query import ProgramQuery
 from vtn.store.stamps import Stamps
 from vtn.store.tables import constraint, programs, resources, vens
@@ -83,7 +83,7 @@ class ProgramStore(Objects):
     def _seen(self, row: RowMapping, sight: Sight | None) -> str:
         if sight is None:
             return self._text(row)
-        return self._joined(row, row["members"], sight.shown(row["targets"]))
+        return self._joined(row, row["members"], targets_ending(sight.shown(row["targets"])))
 
 
 def _columns(program: ProgramRequest) -> dict[str, Any]:

@@ -8,15 +8,17 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
-from sqlalchemy import Select
+from sqlalchemy import CompoundSelect, Select
 from sqlalchemy.dialects.postgresql import asyncpg as postgresql
 from sqlalchemy.engine import URL
 
 from vtn.settings import Database as Settings
 
-_IDLE_S: Final = 300.0
+Question: TypeAlias = Select[Any] | CompoundSelect[Any]
+"""A reading statement that is made once for the process; its values have names."""
+
 _CLOSE_S: Final = 5.0
 
 
@@ -33,13 +35,14 @@ class Reads:
         self._settings = settings
         self._connections = connections
         self._dialect = postgresql.dialect()  # type: ignore[no-untyped-call] # the library's own
-        self._written: dict[Select[Any], tuple[str, Sequence[str]]] = {}
+        self._written: dict[Question, tuple[str, Sequence[tuple[str, Any]]]] = {}
         self._pool: Any = None
 
-    async def rows(self, statement: Select[Any], values: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
+    async def rows(self, statement: Question, values: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
         """What a statement finds with these values. The statement is one of a few that live as long as the process."""
-        sql, names = self._sql(statement)
-        rows: Sequence[Mapping[str, Any]] = await self._send("fetch", sql, *[values[name] for name in names])
+        sql, defaults = self._sql(statement)
+        given = [values.get(name, default) for name, default in defaults]
+        rows: Sequence[Mapping[str, Any]] = await self._send("fetch", sql, *given)
         return rows
 
     async def execute(self, sql: str, *values: object) -> None:
@@ -68,7 +71,7 @@ class Reads:
         pool = asyncpg.create_pool(
             min_size=0,
             max_size=self._connections,
-            max_inactive_connection_lifetime=_IDLE_S,
+            max_inactive_connection_lifetime=0,  # a timer for every statement
             reset=_nothing,
             timeout=self._settings.timeout_s,
             command_timeout=self._settings.timeout_s,
@@ -77,11 +80,14 @@ class Reads:
         self._pool = await pool
         return self._pool
 
-    def _sql(self, statement: Select[Any]) -> tuple[str, Sequence[str]]:
+    def _sql(self, statement: Question) -> tuple[str, Sequence[tuple[str, Any]]]:
+        """The text, and the names of its values in their order, with those that the statement has itself."""
         written = self._written.get(statement)
         if written is None:
             compiled = statement.compile(dialect=self._dialect)
-            written = self._written[statement] = str(compiled), compiled.positiontup or ()
+            own = compiled.params
+            written = str(compiled), [(name, own[name]) for name in compiled.positiontup or ()]
+            self._written[statement] = written
         return written
 
 

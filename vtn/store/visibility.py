@@ -2,10 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, CompoundSelect, RowMapping, and_, exists, false, literal, or_, select, union_all
+from sqlalchemy import (
+    BindParameter,
+    ColumnElement,
+    CompoundSelect,
+    Text,
+    and_,
+    bindparam,
+    exists,
+    false,
+    or_,
+    select,
+    union_all,
+)
 
 from vtn.access import Reader, Role, Sight
 from vtn.settings import Privacy
@@ -18,7 +30,7 @@ _EVERYBODY: Final = Reader("", Role.BL, frozenset())
 _REMEMBERED: Final = 20_000
 
 
-def grants(client_id: str) -> CompoundSelect[Any]:
+def grants(client_id: str | BindParameter[str]) -> CompoundSelect[Any]:
     """Rows of (ven id, targets): of the client's ven, and of the ven's resources with the same client (PRIV-003)."""
     return union_all(
         select(vens.c.id.label("ven_id"), vens.c.targets.label("held")).where(vens.c.client_id == client_id),
@@ -26,6 +38,9 @@ def grants(client_id: str) -> CompoundSelect[Any]:
         .join(resources, and_(resources.c.ven_id == vens.c.id, resources.c.client_id == vens.c.client_id))
         .where(vens.c.client_id == client_id),
     )
+
+
+_GRANTS: Final = grants(bindparam("client_id", type_=Text))
 
 
 class Visibility:
@@ -52,10 +67,10 @@ class Visibility:
         return await self._granted.get(reader.client_id, lambda: self._look_up(reader.client_id))
 
     async def _look_up(self, client_id: str) -> Reader:
-        held = self.held(await self._database.rows(grants(client_id)))
+        held = self.held(await self._database.found(_GRANTS, {"client_id": client_id}))
         return Reader("", Role.VEN, frozenset(), granted=held)
 
-    def held(self, rows: Iterable[RowMapping]) -> frozenset[str]:
+    def held(self, rows: Iterable[Mapping[Any, Any]]) -> frozenset[str]:
         """The targets in rows of ``grants``; rows of null (an outer join without a ven) hold nothing."""
         found: set[str] = set()
         for row in rows:
@@ -66,15 +81,18 @@ class Visibility:
 
     def program(self, sight: Sight | None) -> list[ColumnElement[bool]]:
         """The programs that are visible (PRIV-005 … PRIV-008)."""
-        return [] if sight is None else [_admits(programs.c.targets, sight)]
+        return [] if sight is None else [_admits(programs.c.targets, sight, "effective")]
 
     def event(self, sight: Sight | None) -> list[ColumnElement[bool]]:
-        """The events that are visible, themselves and through their program (PRIV-016)."""
+        """The events that are visible, themselves and through their program (PRIV-016).
+
+        The same clauses are right for another sight, if both or neither has asked, with its ``values``.
+        """
         if sight is None:
             return []
-        clauses = [_admits(events.c.targets, sight)]
+        clauses = [_admits(events.c.targets, sight, "effective")]
         if self._privacy.events_follow_program:
-            entitled = _admits(programs.c.targets, Sight(sight.granted))
+            entitled = _admits(programs.c.targets, Sight(sight.granted), "granted")
             clauses.append(exists().where(programs.c.id == events.c.program_id, entitled))
         return clauses
 
@@ -95,11 +113,18 @@ def writable(reader: Reader) -> list[ColumnElement[bool]]:
     return [] if reader.sees_everything else [false()]
 
 
-def share_a_target(column: ColumnElement[Any], targets: Iterable[str]) -> ColumnElement[bool]:
-    """The objects that have one of these targets (PAGE-025)."""
-    return overlaps(column, literal(tuple(targets), Targets))
+def values(sight: Sight | None) -> dict[str, tuple[str, ...]]:
+    """What clauses that were made for another sight are to be asked with."""
+    if sight is None:
+        return {}
+    return {"effective": tuple(sorted(sight.effective)), "granted": tuple(sorted(sight.granted))}
 
 
-def _admits(column: ColumnElement[Any], sight: Sight) -> ColumnElement[bool]:
-    shared = share_a_target(column, sorted(sight.effective))
+def share_a_target(column: ColumnElement[Any], targets: Iterable[str], name: str = "targets") -> ColumnElement[bool]:
+    """The objects that have one of these targets (PAGE-025), which the statement knows by a name."""
+    return overlaps(column, bindparam(name, tuple(targets), Targets))
+
+
+def _admits(column: ColumnElement[Any], sight: Sight, name: str) -> ColumnElement[bool]:
+    shared = share_a_target(column, sorted(sight.effective), name)
     return or_(column == (), shared) if sight.asked is None else shared
