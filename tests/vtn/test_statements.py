@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from itertools import count
 from typing import Any, Self
 
 import pytest
 from sqlalchemy import event
 
-from tests.vtn.harness import VtnUnderTest, unique
+from tests.vtn.conftest import StartVtn
+from tests.vtn.harness import Answer, VtnUnderTest, unique
+from tests.vtn.receiver import Receiver
 
 
 class Statements:
@@ -74,6 +77,46 @@ async def test_no_request_needs_more_than_two_statements(vtn: VtnUnderTest) -> N
             answer = await request()
         assert answer.status in {200, 201}, answer.raw
         assert 1 <= len(statements.sent) <= 2, statements.sent
+
+
+@pytest.mark.parametrize("verify_echo", [True, False])
+async def test_nor_does_any_request_about_subscriptions(start_vtn: StartVtn, verify_echo: bool) -> None:
+    """Nothing is remembered of what the caller holds, and callbacks are verified between the two statements."""
+    vtn = await start_vtn(webhook={"require_https": False, "allowed": ["127.0.0.1"], "verify_echo": verify_echo})
+    receiver = Receiver()
+    await receiver.start()
+    bl, home = vtn.bl, vtn.home()
+    program = await bl.program(targets=["t"])
+    await bl.ven_for(home, ["t"])
+    urls = count(1)
+
+    def document() -> dict[str, Any]:
+        entry = {"objects": ["EVENT"], "operations": ["CREATE"], "callbackUrl": f"{receiver.url}{next(urls)}"}
+        return {"clientName": "c", "programID": program["id"], "objectOperations": [entry]}
+
+    try:
+        for who in (bl, home):
+            sent = document()
+            made = await _asking(vtn, lambda: who.post("/subscriptions", sent), 201)  # noqa: B023 (asked at once)
+            assert made["programID"] == program["id"]
+            path = f"/subscriptions/{made['id']}"
+            await _asking(vtn, lambda: who.get(path))  # noqa: B023
+            await _asking(vtn, lambda: who.get("/subscriptions?objects=EVENT"))  # noqa: B023
+            for asking in (who, bl):
+                await _asking(vtn, lambda: asking.put(path, document()))  # noqa: B023
+                await _asking(vtn, lambda: asking.ask("PUT", path, json=document(), headers={"If-Match": "*"}))  # noqa: B023
+            await _asking(vtn, lambda: who.ask("DELETE", path, headers={"If-Match": "*"}))  # noqa: B023
+    finally:
+        await receiver.stop()
+    assert len(receiver.requests) == (10 if verify_echo else 0)
+
+
+async def _asking(vtn: VtnUnderTest, request: Callable[[], Awaitable[Answer]], status: int = 200) -> Any:
+    """What is answered to a request that may need one or two statements."""
+    with Statements(vtn) as statements:
+        body = (await request()).ok(status)
+    assert 1 <= len(statements.sent) <= 2, statements.sent
+    return body
 
 
 @pytest.mark.parametrize("count", [1, 40])

@@ -78,3 +78,25 @@ def _overlaps_sqlite(element: overlaps, compiler: SQLCompiler, **kw: Any) -> str
             f"WHERE target IN (SELECT value FROM json_each({right}))))"
         )
     return f"EXISTS (SELECT 1 FROM json_each({left}) WHERE value IN (SELECT value FROM json_each({right})))"  # noqa: S608 (made of compiled SQL only)
+
+
+class includes(GenericFunction[bool]):  # noqa: N801 (it reads as the SQL operator it becomes)
+    """True when a list of targets has this one in it."""
+
+    type = Boolean()
+    inherit_cache = True
+
+    def __init__(self, targets: ColumnElement[Any], one: ColumnElement[Any]) -> None:
+        super().__init__(targets, one)
+
+
+@compiles(includes, "postgresql")
+def _includes_postgresql(element: includes, compiler: SQLCompiler, **kw: Any) -> str:
+    targets, one = (compiler.process(clause, **kw) for clause in element.clauses)
+    return f"({one} = ANY ({targets}))"
+
+
+@compiles(includes, "sqlite")
+def _includes_sqlite(element: includes, compiler: SQLCompiler, **kw: Any) -> str:
+    targets, one = (compiler.process(clause, **kw) for clause in element.clauses)
+    return f"({one} IN (SELECT value FROM json_each({targets})))"  # noqa: S608 (made of compiled SQL only)

@@ -5,14 +5,27 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, CompoundSelect, RowMapping, and_, exists, false, literal, or_, select, union_all
+from sqlalchemy import (
+    ColumnElement,
+    CompoundSelect,
+    FromClause,
+    RowMapping,
+    and_,
+    exists,
+    false,
+    literal,
+    or_,
+    select,
+    true,
+    union_all,
+)
 
 from vtn.access import Reader, Role, Sight
 from vtn.settings import Privacy
 from vtn.store.database import Database
 from vtn.store.memory import Memory
 from vtn.store.tables import events, programs, resources, vens
-from vtn.store.types import Targets, overlaps
+from vtn.store.types import Targets, includes, overlaps
 
 _EVERYBODY: Final = Reader("", Role.BL, frozenset())
 _REMEMBERED: Final = 20_000
@@ -26,6 +39,17 @@ def grants(client_id: str) -> CompoundSelect[Any]:
         .join(resources, and_(resources.c.ven_id == vens.c.id, resources.c.client_id == vens.c.client_id))
         .where(vens.c.client_id == client_id),
     )
+
+
+def with_grants(from_: FromClause, reader: Reader) -> tuple[tuple[ColumnElement[Any], ...], FromClause]:
+    """Every row once for each of the reader's grants, or once without any; first the columns of the grants.
+
+    None for who sees everything.
+    """
+    if reader.sees_everything:
+        return (), from_
+    held = grants(reader.client_id).subquery("held_by_reader")
+    return (held.c.ven_id, held.c.held), from_.outerjoin(held, true())
 
 
 class Visibility:
@@ -64,9 +88,23 @@ class Visibility:
                 found.add(row["ven_id"])
         return frozenset(found)
 
+    def sight_in(self, rows: Iterable[RowMapping], reader: Reader) -> Sight | None:
+        """What the reader may see, from rows that were asked for ``with_grants``."""
+        return None if reader.sees_everything else Sight(self.held(rows))
+
     def program(self, sight: Sight | None) -> list[ColumnElement[bool]]:
         """The programs that are visible (PRIV-005 … PRIV-008)."""
         return [] if sight is None else [_admits(programs.c.targets, sight)]
+
+    def program_for(self, reader: Reader) -> list[ColumnElement[bool]]:
+        """The same by what the reader holds at the moment of the statement, which finds it out itself."""
+        if reader.sees_everything:
+            return []
+        held = grants(reader.client_id).subquery("held_by_reader")
+        shared: list[ColumnElement[bool]] = [overlaps(programs.c.targets, held.c.held)]
+        if self._privacy.implicit_ven_id_target:
+            shared.append(includes(programs.c.targets, held.c.ven_id))
+        return [or_(programs.c.targets == (), exists().select_from(held).where(or_(*shared)))]
 
     def event(self, sight: Sight | None) -> list[ColumnElement[bool]]:
         """The events that are visible, themselves and through their program (PRIV-016)."""
