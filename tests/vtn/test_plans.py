@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from typing import Any, Self
 
 from sqlalchemy import event as sqlalchemy_event
@@ -11,6 +10,7 @@ from sqlalchemy import insert, text
 
 from tests.vtn.harness import Caller, VtnUnderTest
 from vtn.store import tables
+from vtn.store.database import Database
 
 EVENTS = 6_000
 REPORTS = 6_000
@@ -40,9 +40,21 @@ async def _many(vtn: VtnUnderTest) -> tuple[Caller, str, str]:
             for number, row in enumerate(rows)
         ]  # fmt: skip
         await connection.execute(insert(tables.reports), rows)
-    async with database.write() as connection:
-        await connection.execute(text("ANALYZE"))
+    await _tidied(database)
     return home, programs[0]["id"], event["id"]
+
+
+async def _tidied(database: Database) -> None:
+    """What every database does by itself after a while, on PostgreSQL also with rows that earlier tests have removed.
+
+    Indexes find those until then, and they would count as read.
+    """
+    if database.is_sqlite:
+        async with database.write() as connection:
+            await connection.execute(text("ANALYZE"))
+    else:
+        async with database._reader.connect() as connection:
+            await connection.exec_driver_sql("VACUUM ANALYZE")
 
 
 class Plans:
@@ -107,12 +119,13 @@ def _most_rows(plan: dict[str, Any]) -> int:
 
 
 async def test_what_is_asked_for_most_is_found_by_an_index(vtn: VtnUnderTest) -> None:
-    """A fifth of the rows at most, of which every answer shows fewer."""
+    """As many rows as there are to choose a page from, and no others: a fortieth of all."""
     home, program, event = await _many(vtn)
     bl = vtn.bl
     read = {}
     for caller, path in (
         (home, "/events"),
+        (home, "/events?skip=10"),
         (home, "/events?active=true"),
         (home, "/events?targets=mine"),
         (home, "/events?targets=unknown"),
@@ -128,7 +141,7 @@ async def test_what_is_asked_for_most_is_found_by_an_index(vtn: VtnUnderTest) ->
             (await caller.get(path)).ok()
         read[path] = await plans.rows_read()
 
-    assert {path: rows for path, rows in read.items() if rows > EVENTS // 5} == {}
+    assert {path: rows for path, rows in read.items() if rows > EVENTS // 40} == {}
 
 
 async def test_the_newest_of_everything_are_read_in_their_order(vtn: VtnUnderTest) -> None:
@@ -157,12 +170,3 @@ async def test_sqlite_finds_events_by_target_through_every_change(vtn: VtnUnderT
     (await bl.delete(f"/programs/{program['id']}")).ok()
     if vtn.server._database.is_sqlite:
         assert await vtn.server._database.rows(text("SELECT * FROM event_targets")) == []
-
-
-async def test_a_page_of_few_among_many_is_quick(vtn: VtnUnderTest) -> None:
-    """A miss is bounded by what the reader sees."""
-    home, *_ = await _many(vtn)
-    started = time.perf_counter()
-    for skip in range(10):
-        assert len(await home.ids(f"/events?skip={skip}")) == 50
-    assert time.perf_counter() - started < 3
