@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Any, Final
 
 import msgspec
 from msgspec.structs import replace
-from sqlalchemy import ColumnElement, RowMapping, func, or_, select, true
+from sqlalchemy import ColumnElement, CompoundSelect, RowMapping, Select, func, or_, select, true
 from sqlalchemy.exc import IntegrityError
 
 from openadr_profiles.v31 import Event, EventRequest, Invalid, ObjectType
 from openadr_profiles.v31.timeline import lifespan
 from vtn.access import Reader, Sight, business_logic_only
 from vtn.store.database import Database, violates
+from vtn.store.either_way import newest_either_way
 from vtn.store.objects import Created, Found, Objects, Passing, Precondition, members_of
 from vtn.store.query import EventQuery, Page
 from vtn.store.stamps import Stamps, stamp
@@ -49,6 +51,11 @@ class EventStore(Objects):
         if query.active and query.page.limit:
             return await self._active(query.page, clauses, sight)
         return [self._seen(row, sight) for row in await self._page(query.page, clauses)]
+
+    def _newest(self, page: Page, clauses: Iterable[ColumnElement[bool]]) -> Select[Any] | CompoundSelect[Any]:
+        clauses = tuple(clauses)
+        either_way = newest_either_way(page, clauses) if self._database.is_sqlite else None
+        return super()._newest(page, clauses) if either_way is None else either_way
 
     async def _active(self, page: Page, clauses: list[ColumnElement[bool]], sight: Sight | None) -> Found:
         """Those that are not over, in one statement with the next moment at which any event will be."""
