@@ -244,7 +244,11 @@ class VtnServer:
         database, stamps, settings = self._database, self._stamps, self.settings
         visibility = Visibility(database, settings.privacy)
         subscriptions = SubscriptionStore(
-            database, stamps, visibility, max_per_client=settings.subscriptions.max_per_client
+            database,
+            stamps,
+            visibility,
+            verify=self._callbacks.verify,
+            max_per_client=settings.subscriptions.max_per_client,
         )
         reports = ReportStore(database, stamps, visibility)
         if self._metrics is not None:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-import time
-from typing import Any, Self
+from typing import Any
 
-from sqlalchemy import event as sqlalchemy_event
 from sqlalchemy import insert, text
 
 from tests.vtn.harness import Caller, VtnUnderTest
+from tests.vtn.statements import Statements
 from vtn.store import tables
+from vtn.store.database import Database
 
 EVENTS = 6_000
 REPORTS = 6_000
@@ -40,35 +40,35 @@ async def _many(vtn: VtnUnderTest) -> tuple[Caller, str, str]:
             for number, row in enumerate(rows)
         ]  # fmt: skip
         await connection.execute(insert(tables.reports), rows)
-    async with database.write() as connection:
-        await connection.execute(text("ANALYZE"))
+    await _tidied(database)
     return home, programs[0]["id"], event["id"]
 
 
-class Plans:
+async def _tidied(database: Database) -> None:
+    """What every database does by itself after a while, on PostgreSQL also with rows that earlier tests have removed.
+
+    Indexes find those until then, and they would count as read.
+    """
+    if database.is_sqlite:
+        async with database.write() as connection:
+            await connection.execute(text("ANALYZE"))
+    else:
+        async with database._reader.connect() as connection:
+            await connection.exec_driver_sql("VACUUM ANALYZE")
+
+
+class Plans(Statements):
     """The statements that a server sends with their values, to be explained."""
 
     def __init__(self, vtn: VtnUnderTest) -> None:
+        super().__init__(vtn)
         self._database = vtn.server._database
-        engine = self._database._reader if self._database.is_sqlite else self._database._writer
-        self._engine = engine.sync_engine
-        self._sent: list[tuple[str, Any]] = []
-
-    def __enter__(self) -> Self:
-        sqlalchemy_event.listen(self._engine, "before_cursor_execute", self._note)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        sqlalchemy_event.remove(self._engine, "before_cursor_execute", self._note)
-
-    def _note(self, _connection: Any, _cursor: Any, statement: str, parameters: Any, *_: object) -> None:
-        self._sent.append((statement, parameters))
 
     async def rows_read(self) -> int:
         """The most rows that any step of any plan goes through; on SQLite, which only names its steps, all or none."""
-        assert self._sent
+        assert self.sent
         most = 0
-        for statement, parameters in self._sent:
+        for statement, parameters in self.sent:
             if self._database.is_sqlite:
                 steps = await self._named(statement, parameters)
                 most = max(
@@ -78,11 +78,24 @@ class Plans:
                 most = max(most, _most_rows(await self._measured(statement, parameters)))
         return most
 
+    async def instructions(self) -> int:
+        """How many steps the virtual machine of SQLite makes for the last statement, in thousands."""
+        statement, parameters = self.sent[-1]
+        async with self._database._reader.connect() as connection:
+            driver: Any = (await connection.get_raw_connection()).driver_connection
+            made: list[None] = []
+            await driver.set_progress_handler(lambda: made.append(None), 1000)
+            try:
+                await connection.exec_driver_sql(statement, tuple(parameters))
+            finally:
+                await driver.set_progress_handler(None, 0)
+            return len(made)
+
     async def sorts(self) -> bool:
         """Whether any plan puts rows into an order."""
         found = [
             await (self._named if self._database.is_sqlite else self._measured)(statement, parameters)
-            for statement, parameters in self._sent
+            for statement, parameters in self.sent
         ]
         return any("TEMP B-TREE" in str(plan) or "'Sort'" in str(plan) for plan in found)
 
@@ -107,12 +120,13 @@ def _most_rows(plan: dict[str, Any]) -> int:
 
 
 async def test_what_is_asked_for_most_is_found_by_an_index(vtn: VtnUnderTest) -> None:
-    """A fifth of the rows at most, of which every answer shows fewer."""
+    """As many rows as there are to choose a page from, and no others: a fortieth of all."""
     home, program, event = await _many(vtn)
     bl = vtn.bl
     read = {}
     for caller, path in (
         (home, "/events"),
+        (home, "/events?skip=10"),
         (home, "/events?active=true"),
         (home, "/events?targets=mine"),
         (home, "/events?targets=unknown"),
@@ -128,7 +142,7 @@ async def test_what_is_asked_for_most_is_found_by_an_index(vtn: VtnUnderTest) ->
             (await caller.get(path)).ok()
         read[path] = await plans.rows_read()
 
-    assert {path: rows for path, rows in read.items() if rows > EVENTS // 5} == {}
+    assert {path: rows for path, rows in read.items() if rows > EVENTS // 40} == {}
 
 
 async def test_the_newest_of_everything_are_read_in_their_order(vtn: VtnUnderTest) -> None:
@@ -159,10 +173,38 @@ async def test_sqlite_finds_events_by_target_through_every_change(vtn: VtnUnderT
         assert await vtn.server._database.rows(text("SELECT * FROM event_targets")) == []
 
 
-async def test_a_page_of_few_among_many_is_quick(vtn: VtnUnderTest) -> None:
-    """A miss is bounded by what the reader sees."""
-    home, *_ = await _many(vtn)
-    started = time.perf_counter()
-    for skip in range(10):
-        assert len(await home.ids(f"/events?skip={skip}")) == 50
-    assert time.perf_counter() - started < 3
+async def test_a_page_of_very_many_is_read_from_its_beginning(vtn: VtnUnderTest) -> None:
+    """Nearly all events have a target in common: no answer goes through all of them for its fifty."""
+    await _many(vtn)
+    bl, home = vtn.bl, vtn.home()
+    await bl.ven_for(home, ["others"])
+    for caller, path in ((home, "/events"), (home, "/events?active=true"), (bl, "/events?targets=others")):
+        with Plans(vtn) as plans:
+            assert len(await caller.ids(path)) == 50
+        if vtn.server._database.is_sqlite:
+            assert await plans.instructions() < EVENTS // 100  # ten for each event; finding all takes some hundred
+        else:
+            assert await plans.rows_read() < EVENTS // 40
+
+
+async def test_few_and_many_are_found_in_the_same_order(vtn: VtnUnderTest) -> None:
+    """PAGE-009, PAGE-010, PAGE-025: whichever way is taken, all pages together are what was asked for."""
+    home, program, event = await _many(vtn)
+    bl, others = vtn.bl, vtn.home()
+    await bl.ven_for(others, ["others", "unknown"])
+    newest_first = range(EVENTS - 1, -1, -1)
+    few = [event, *(f"e{number}" for number in newest_first if number % 100 == 0)]
+    many = [f"e{number}" for number in newest_first if number % 100]
+
+    for caller, query, expected in (
+        (home, "", few),
+        (others, "", many),
+        (bl, "&targets=mine", few),
+        (bl, "&targets=others", many),
+        (bl, "&targets=others&targets=mine", [event, *(f"e{number}" for number in newest_first)]),
+        (others, f"&programID={program}", [one for one in many if int(one[1:]) % 20 == 0]),
+        (others, "&targets=others&active=true", many),
+    ):
+        for skip in (0, 30, 49, len(expected) - 30, len(expected)):
+            found = await caller.ids(f"/events?skip={skip}{query}")
+            assert found == expected[skip : skip + 50], query

@@ -3,37 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import Any, Self
+from itertools import count
+from typing import Any
 
 import pytest
-from sqlalchemy import event
 
-from tests.vtn.harness import VtnUnderTest, unique
-
-
-class Statements:
-    """Counts what both pools of a server send."""
-
-    def __init__(self, vtn: VtnUnderTest) -> None:
-        self.sent: list[str] = []
-        database = vtn.server._database
-        self._engines = {database._writer.sync_engine}  # on PostgreSQL it hears of what the reader sends, too
-        if database.is_sqlite:
-            self._engines.add(database._reader.sync_engine)
-
-    def __enter__(self) -> Self:
-        for engine in self._engines:
-            event.listen(engine, "before_cursor_execute", self._count)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        for engine in self._engines:
-            event.remove(engine, "before_cursor_execute", self._count)
-
-    def _count(self, _connection: Any, _cursor: Any, statement: str, *_: object) -> None:
-        in_background = "removed_clients" in statement or "signing_keys" in statement  # revocations, now and then
-        if not statement.startswith("BEGIN") and not in_background:
-            self.sent.append(statement)
+from tests.vtn.conftest import StartVtn
+from tests.vtn.harness import Answer, VtnUnderTest, unique
+from tests.vtn.receiver import Receiver
+from tests.vtn.statements import Statements
 
 
 async def test_no_request_needs_more_than_two_statements(vtn: VtnUnderTest) -> None:
@@ -74,6 +52,46 @@ async def test_no_request_needs_more_than_two_statements(vtn: VtnUnderTest) -> N
             answer = await request()
         assert answer.status in {200, 201}, answer.raw
         assert 1 <= len(statements.sent) <= 2, statements.sent
+
+
+@pytest.mark.parametrize("verify_echo", [True, False])
+async def test_nor_does_any_request_about_subscriptions(start_vtn: StartVtn, verify_echo: bool) -> None:
+    """Nothing is remembered of what the caller holds, and callbacks are verified between the two statements."""
+    vtn = await start_vtn(webhook={"require_https": False, "allowed": ["127.0.0.1"], "verify_echo": verify_echo})
+    receiver = Receiver()
+    await receiver.start()
+    bl, home = vtn.bl, vtn.home()
+    program = await bl.program(targets=["t"])
+    await bl.ven_for(home, ["t"])
+    urls = count(1)
+
+    def document() -> dict[str, Any]:
+        entry = {"objects": ["EVENT"], "operations": ["CREATE"], "callbackUrl": f"{receiver.url}{next(urls)}"}
+        return {"clientName": "c", "programID": program["id"], "objectOperations": [entry]}
+
+    try:
+        for who in (bl, home):
+            sent = document()
+            made = await _asking(vtn, lambda: who.post("/subscriptions", sent), 201)  # noqa: B023 (asked at once)
+            assert made["programID"] == program["id"]
+            path = f"/subscriptions/{made['id']}"
+            await _asking(vtn, lambda: who.get(path))  # noqa: B023
+            await _asking(vtn, lambda: who.get("/subscriptions?objects=EVENT"))  # noqa: B023
+            for asking in (who, bl):
+                await _asking(vtn, lambda: asking.put(path, document()))  # noqa: B023
+                await _asking(vtn, lambda: asking.ask("PUT", path, json=document(), headers={"If-Match": "*"}))  # noqa: B023
+            await _asking(vtn, lambda: who.ask("DELETE", path, headers={"If-Match": "*"}))  # noqa: B023
+    finally:
+        await receiver.stop()
+    assert len(receiver.requests) == (10 if verify_echo else 0)
+
+
+async def _asking(vtn: VtnUnderTest, request: Callable[[], Awaitable[Answer]], status: int = 200) -> Any:
+    """What is answered to a request that may need one or two statements."""
+    with Statements(vtn) as statements:
+        body = (await request()).ok(status)
+    assert 1 <= len(statements.sent) <= 2, statements.sent
+    return body
 
 
 @pytest.mark.parametrize("count", [1, 40])

@@ -22,7 +22,8 @@ from openadr_profiles.v31 import (
 from tests.vtn.harness import VtnUnderTest
 from vtn.access import DEFAULT_SCOPES, Reader, Role
 from vtn.errors import Forbidden, NotFound
-from vtn.settings import Privacy
+from vtn.notify.callback import Callbacks
+from vtn.settings import Privacy, Webhook
 from vtn.store.event import EventStore
 from vtn.store.objects import Objects
 from vtn.store.program import ProgramStore
@@ -62,8 +63,6 @@ REFUSED: dict[type[Objects], dict[str, Attempt]] = {
     },
     SubscriptionStore: {
         "get": lambda store, ids: store.get(ids["subscription"], visible_to=STRANGER),
-        "callback_urls": lambda store, ids: store.callback_urls(ids["subscription"], visible_to=STRANGER),
-        "check": lambda store, ids: store.check(a_subscription(ids), by=STRANGER, new=True),
         "create": lambda store, ids: store.create(a_subscription(ids), by=STRANGER),
         "replace": lambda store, ids: store.replace(ids["subscription"], a_subscription(ids), by=STRANGER),
         "delete": lambda store, ids: store.delete(ids["subscription"], by=STRANGER),
@@ -113,7 +112,12 @@ ATTEMPTS = [(store, method) for store, attempts in REFUSED.items() for method in
 def a_store(vtn: VtnUnderTest, store: type[Objects]) -> Any:
     """A store on the database of a server."""
     database, stamps = vtn.server._database, vtn.server._stamps
-    might_need = {"visibility": Visibility(database, Privacy()), "max_per_client": 1}
+    callbacks = Callbacks(Webhook())
+    might_need = {
+        "visibility": Visibility(database, Privacy()),
+        "verify": callbacks.verify,
+        "max_per_client": 1,
+    }
     needs: dict[str, Any] = {
         name: value for name, value in might_need.items() if name in inspect.signature(store).parameters
     }

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncIterator
+from itertools import count
 from typing import Any
 
 import pytest
 import pytest_asyncio
 from aiohttp import web
+from sqlalchemy import func, select
 
 from tests.support.pki import Pki, server_context
 from tests.vtn.conftest import StartVtn
 from tests.vtn.harness import Caller, VtnUnderTest
-from tests.vtn.receiver import Receiver
+from tests.vtn.receiver import Receiver, echoing
+from vtn.store import tables
 
 PUBLIC = "https://a.example/"
 LOCAL = {"require_https": False, "allowed": ["127.0.0.1"]}
@@ -238,6 +242,145 @@ async def test_a_client_has_so_many_subscriptions_and_no_more(start_vtn: StartVt
     await subscribed(vtn.home())
     (await home.delete(f"/subscriptions/{made[0]}")).ok()
     await subscribed(home)
+
+
+async def test_two_servers_together_never_store_one_too_many(start_vtn: StartVtn) -> None:
+    """SUBS-016: while it posts to both and deletes, a client never has more; each free place is given away once."""
+    most = 5
+    one, other = [await start_vtn(subscriptions={"max_per_client": most}) for _ in range(2)]
+    home = one.home()
+    doors = home, other.with_token(home.headers["Authorization"].removeprefix("Bearer "))
+    program = await one.bl.program()
+    mine = select(func.count()).where(tables.subscriptions.c.client_id == home.client_id)
+    statuses = Counter[int]()
+    seen: list[int] = []
+    over = asyncio.Event()
+
+    async def watch() -> None:
+        while not over.is_set():
+            rows = await one.server._database.rows(mine)
+            seen.append(rows[0]["count_1"])
+
+    async def post(door: Caller) -> None:
+        answer = await door.post("/subscriptions", document(programID=program["id"]))
+        statuses[answer.status] += 1
+        if answer.status == 201 and statuses[201] % 2:
+            (await door.delete(f"/subscriptions/{answer.body['id']}")).ok()
+            statuses[200] += 1
+
+    watching = asyncio.create_task(watch())
+    for _ in range(10):
+        await asyncio.gather(*(post(door) for door in doors for _ in range(10)))
+    over.set()
+    await watching
+
+    assert statuses.keys() == {200, 201, 403}
+    assert statuses[201] - statuses[200] == len(await home.ids("/subscriptions")) == most
+    assert max(seen) == most
+    assert (await other.home().post("/subscriptions", document())).status == 201
+
+
+async def test_what_changes_while_a_callback_is_asked_counts(start_vtn: StartVtn, receiver: Receiver) -> None:
+    """SUBS-004, SUBS-016: the program hidden, gone, or the last place taken meanwhile; nothing more is stored."""
+    vtn = await start_vtn(webhook=LOCAL, subscriptions={"max_per_client": 1})
+    bl, home = vtn.bl, vtn.home()
+    program = await bl.program(targets=["t"])
+    ven = await bl.ven_for(home, ["t"])
+    sent = document(entry(receiver.url), programID=program["id"])
+
+    async def hides(request: web.Request) -> web.Response:
+        (await bl.put(f"/vens/{ven['id']}", {"clientID": home.client_id, "venName": "n", "targets": []})).ok()
+        return await echoing(request)
+
+    async def takes_the_place(request: web.Request) -> web.Response:
+        await subscribed(home)
+        return await echoing(request)
+
+    async def deletes(request: web.Request) -> web.Response:
+        (await bl.delete(f"/programs/{program['id']}")).ok()
+        return await echoing(request)
+
+    receiver.answering = hides
+    assert (await home.post("/subscriptions", sent)).problem(400).startswith("programID:")
+    assert await home.ids("/subscriptions") == []
+    (await bl.put(f"/vens/{ven['id']}", {"clientID": home.client_id, "venName": "n", "targets": [ven["id"], "t"]})).ok()
+    receiver.answering = takes_the_place
+    (await home.post("/subscriptions", sent)).problem(403)
+    [taken] = await home.ids("/subscriptions")
+    receiver.answering = hides
+    assert (await home.put(f"/subscriptions/{taken}", sent)).problem(400).startswith("programID:")
+    receiver.answering = deletes
+    assert (await bl.post("/subscriptions", sent)).problem(400).startswith("programID:")
+    assert (await home.get(f"/subscriptions/{taken}")).ok()["objectOperations"] == []
+    assert await bl.ids("/subscriptions") == [taken]
+
+
+async def test_a_program_is_seen_by_every_kind_of_grant(start_vtn: StartVtn) -> None:
+    """SUBS-004, PRIV-003, PRIV-005: no target, the ven's id, targets of the ven or of its resources, and no others."""
+    vtn = await start_vtn()
+    bl, home = vtn.bl, vtn.home()
+    open_to_all = await bl.program()
+    made = await subscribed(home, programID=open_to_all["id"])
+    path = f"/subscriptions/{made['id']}"
+    ven = await bl.ven_for(home, ["of-ven", "more"])
+    stranger = await bl.ven_for(vtn.home(), ["of-other"])
+    resource = {"resourceName": "r", "clientID": home.client_id, "venID": ven["id"], "targets": ["of-resource"]}
+    (await bl.post("/resources", resource)).ok(201)
+
+    for target, seen in ((ven["id"], True), ("of-ven", True), ("of-resource", True), ("of-other", False),
+                         (stranger["id"], False), ("of", False)):  # fmt: skip
+        program = await bl.program(targets=["x", target])
+        for answer in (
+            await home.post("/subscriptions", document(programID=program["id"])),
+            await home.put(path, document(programID=program["id"])),
+        ):
+            assert (answer.status < 300) == seen, target
+
+
+async def test_a_put_meets_what_was_changed_while_a_callback_is_asked(local: VtnUnderTest, receiver: Receiver) -> None:
+    """SUBS-010, ETAG-004, SUBS-003: its condition, the tokens it must not lose, and the object itself are looked at."""
+    home, bl = local.home(), local.bl
+    known = entry(receiver.url, bearerToken="first")
+    made = await subscribed(home, known)
+    path = f"/subscriptions/{made['id']}"
+    numbers = count(2)
+
+    def put(**headers: str) -> Any:
+        sent = document(entry(receiver.url), entry(f"{receiver.url}{next(numbers)}"))
+        return bl.ask("PUT", path, json=sent, headers=headers)
+
+    async def changes(request: web.Request) -> web.Response:
+        (await home.put(path, document(known | {"bearerToken": "second"}))).ok()
+        return await echoing(request)
+
+    async def deletes(request: web.Request) -> web.Response:
+        (await home.delete(path)).ok()
+        return await echoing(request)
+
+    receiver.answering = changes
+    (await put(**{"If-Match": (await bl.get(path)).headers["ETag"]})).problem(412)
+    assert len((await home.get(path)).ok()["objectOperations"]) == 1
+    answer = (await put()).ok()
+    assert [one["bearerToken"] for one in (await home.get(path)).ok()["objectOperations"]] == ["second", None]
+    assert answer["modificationDateTime"] == (await home.get(path)).ok()["modificationDateTime"]
+    receiver.requests.clear()
+    (await put(**{"If-Match": '"another"'})).problem(412)
+    assert receiver.requests == []
+    receiver.answering = deletes
+    (await put()).problem(404)
+
+
+async def test_of_many_changes_of_one_subscription_every_one_is_made(vtn: VtnUnderTest, start_vtn: StartVtn) -> None:
+    """COMPAT-044: each has its own date; one that comes too late looks again."""
+    home = vtn.home()
+    elsewhere = (await start_vtn()).with_token(home.headers["Authorization"].removeprefix("Bearer "))
+    path = f"/subscriptions/{(await subscribed(home))['id']}"
+
+    answers = await asyncio.gather(*(who.put(path, document()) for who in (home, elsewhere) for _ in range(10)))
+
+    dates = {answer.ok()["modificationDateTime"] for answer in answers}
+    assert len(dates) == 20
+    assert (await home.get(path)).ok()["modificationDateTime"] == max(dates)
 
 
 async def test_a_url_is_asked_to_echo_before_anything_is_stored(local: VtnUnderTest, receiver: Receiver) -> None:

@@ -142,7 +142,6 @@ class Collection(Generic[Q, D]):
     async def create(self, call: Call) -> web.StreamResponse:
         """A new object; answered once it is stored for good."""
         document = self._decoded(call, await body.read(call.request))
-        await self._admit(call, document, None)
         creating = self._store.create(document, by=call.reader)
         del document  # large ones would fill the caches of the processor while they wait for a commit
         created = await creating
@@ -157,7 +156,6 @@ class Collection(Generic[Q, D]):
         except (Invalid, Forbidden, UnsupportedMediaType):
             await self._store.get(object_id, visible_to=call.reader)
             raise
-        await self._admit(call, document, object_id)
         check = answer.precondition(call.request)
         return answer.written(call.request, await self._store.replace(object_id, document, by=call.reader, check=check))
 
@@ -165,9 +163,6 @@ class Collection(Generic[Q, D]):
         """Remove an object; the answer is what it was."""
         check = answer.precondition(call.request)
         return answer.removed(call.request, await self._store.delete(call.object_id, by=call.reader, check=check))
-
-    async def _admit(self, call: Call, document: D, object_id: str | None) -> None:
-        """Where a collection raises what can only be found out elsewhere, before a document is stored."""
 
     def _last(self, call: Call, words: str) -> Ready | None:
         """What the reader got for these words before, unless something has changed."""

@@ -61,6 +61,7 @@ _ERRORS: Final = {
     413: "The body is larger than this server accepts.",
     415: "The body is not application/json.",
     429: "Too many requests; Retry-After says when to come back.",
+    431: "The address or a header is longer than this server accepts.",
     500: "Something went wrong here.",
     501: "This server was told not to offer it.",
     503: "The database does not answer; Retry-After says when to come back.",
@@ -247,7 +248,7 @@ def _operation(route: Route, schemas: _Schemas) -> tuple[str, Json]:
     name, _, rest = route.path.lstrip("/").partition("/")
     collection, one = _COLLECTIONS[name], rest == "{id}"
     kind = (route.method, one)
-    errors = {400, 401, 403, 429, 500, 503}
+    errors = {400, 401, 403, 429, 431, 500, 503}
     operation: Json = {
         "tags": [name],
         "operationId": collection.operations[_KINDS.index(kind)],
@@ -297,7 +298,7 @@ def _open_operation(route: OpenRoute, schemas: _Schemas) -> Json:
             "operationId": "getAuthServerInfo",
             "summary": "Where tokens are to be had.",
             "security": [],
-            "responses": success | _problems({429, 500}, schemas),
+            "responses": success | _problems({429, 431, 500}, schemas),
         }
     if (route.method, route.path) != ("POST", "/auth/token"):
         raise KeyError(f"{route.method} {route.path}")
@@ -314,7 +315,7 @@ def _open_operation(route: OpenRoute, schemas: _Schemas) -> Json:
         "requestBody": {"required": True, "content": {form: {"schema": schemas.of(_ClientCredentialRequest)}}},
         "responses": {"200": {"description": "A token.", "content": _json(schemas.of(_ClientCredentialResponse))}}
         | declined
-        | _problems({408, 413, 500, 501, 503}, schemas),
+        | _problems({408, 413, 431, 500, 501, 503}, schemas),
     }
 
 

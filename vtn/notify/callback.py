@@ -63,7 +63,7 @@ class Callbacks:
             if problem := self._problem(entry.callback_url):
                 raise Invalid(_member(number), problem)
 
-    async def verify(self, entries: Sequence[ObjectOperation], *, known: frozenset[str] = frozenset()) -> None:
+    async def verify(self, entries: Sequence[ObjectOperation], known: frozenset[str] = frozenset()) -> None:
         """Ask each distinct URL that is not ``known`` whether it wants to be called; raises Invalid for one that fails.
 
         With ``verify_echo`` off only the addresses are judged, as far as the name can be resolved.

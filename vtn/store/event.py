@@ -15,6 +15,7 @@ from openadr_profiles.v31 import Event, EventRequest, Invalid, ObjectType
 from openadr_profiles.v31.timeline import lifespan
 from vtn.access import Reader, Sight, business_logic_only
 from vtn.store.database import Database, violates
+from vtn.store.either_way import newest_either_way
 from vtn.store.objects import Created, Found, Objects, Passing, Precondition, members_of, targets_ending
 from vtn.store.query import EventQuery, Page
 from vtn.store.reads import Question
@@ -70,6 +71,11 @@ class EventStore(Objects):
             limit: Any = bindparam("limit", type_=Integer)
             statement = self._first_pages[form] = self._newest(Page(limit=limit), self._clauses(query, sight))
         return statement
+
+    def _newest(self, page: Page, clauses: Iterable[ColumnElement[bool]]) -> Question:
+        clauses = tuple(clauses)
+        either_way = newest_either_way(page, clauses) if self._database.is_sqlite else None
+        return super()._newest(page, clauses) if either_way is None else either_way
 
     async def _active(self, query: EventQuery, sight: Sight | None) -> Found:
         """Those that are not over, in one statement with the next moment at which any event will be."""

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from sqlalchemy import ColumnElement, RowMapping, Select, Table, delete, insert, select, update
+from sqlalchemy import ColumnElement, CompoundSelect, RowMapping, Select, Table, delete, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from openadr_profiles.v31 import ObjectType, encode
@@ -69,7 +69,7 @@ class Objects:
         """The newest first (creation, then id: a total order), after every filter (PAGE-009, PAGE-010)."""
         return list(await self._database.rows(self._newest(page, clauses))) if page.limit else []
 
-    def _newest(self, page: Page, clauses: Iterable[ColumnElement[bool]]) -> Select[Any]:
+    def _newest(self, page: Page, clauses: Iterable[ColumnElement[bool]]) -> Select[Any] | CompoundSelect[Any]:
         table = self.table
         newest_first = select(table).where(*clauses).order_by(table.c.created_at.desc(), table.c.id.desc())
         return newest_first.limit(page.limit).offset(page.skip)

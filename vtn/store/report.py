@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, FromClause, RowMapping, delete, select, true
+from sqlalchemy import ColumnElement, RowMapping, delete, select
 from sqlalchemy.exc import IntegrityError
 
 from openadr_profiles.v31 import Invalid, ObjectType, ReportRequest, encode
-from vtn.access import Reader, Sight
+from vtn.access import Reader
 from vtn.errors import NotFound
 from vtn.store.batch import Batch
 from vtn.store.database import Database, violates
@@ -19,7 +19,7 @@ from vtn.store.objects import Created, Objects, Precondition, members_of
 from vtn.store.query import ReportQuery
 from vtn.store.stamps import Stamps
 from vtn.store.tables import constraint, events, programs, reports
-from vtn.store.visibility import Visibility, grants, owned
+from vtn.store.visibility import Visibility, owned, with_grants
 
 _EVENT = events.join(programs, programs.c.id == events.c.program_id)
 _EVENT_COLUMNS = (
@@ -91,27 +91,25 @@ class ReportStore(Objects):
 
         async def look_up() -> _Event | None:
             nonlocal rows
-            columns, from_ = _with_grants(_EVENT, by)
-            rows = await self._database.rows(select(*columns).select_from(from_).where(events.c.id == event_id))
+            held, from_ = with_grants(_EVENT, by)
+            statement = select(*_EVENT_COLUMNS, *held).select_from(from_).where(events.c.id == event_id)
+            rows = await self._database.rows(statement)
             return _Event(rows[0]["event_targets"], rows[0]["program_targets"]) if rows else None
 
         event = await self._events.get(event_id, look_up)
         if event is None:
             raise _no_event()
-        sight = self._sight(rows, by) if rows else await self._visibility.sight(by)
+        sight = self._visibility.sight_in(rows, by) if rows else await self._visibility.sight(by)
         if not self._visibility.admits_event(sight, event.targets, event.program_targets):
             raise _no_event()
-
-    def _sight(self, rows: Sequence[RowMapping], by: Reader) -> Sight | None:
-        return None if by.sees_everything else Sight(self._visibility.held(rows))
 
     async def replace(
         self, object_id: str, report: ReportRequest, *, by: Reader, check: Precondition | None = None
     ) -> str:
         """Put a report in the place of another; it stays its client's (REPORT-009, REPORT-013)."""
-        columns, from_ = _with_grants(reports.outerjoin(_EVENT, events.c.id == report.event_id), by)
+        held, from_ = with_grants(reports.outerjoin(_EVENT, events.c.id == report.event_id), by)
         statement = (
-            select(reports, *columns)
+            select(reports, *_EVENT_COLUMNS, *held)
             .select_from(from_)
             .where(reports.c.id == object_id, *owned(reports.c.client_id, by))
             .with_for_update(of=reports)
@@ -148,21 +146,13 @@ class ReportStore(Objects):
         """Raise Invalid unless the event in these rows, one for each grant of the caller, is there and visible."""
         if not rows or rows[0]["found_event_id"] is None:
             raise _no_event()
-        sight, event = self._sight(rows, by), rows[0]
+        sight, event = self._visibility.sight_in(rows, by), rows[0]
         if not self._visibility.admits_event(sight, event["event_targets"], event["program_targets"]):
             raise _no_event()
 
 
 def _no_event() -> Invalid:
     return Invalid("eventID", "there is no such event")
-
-
-def _with_grants(from_: FromClause, by: Reader) -> tuple[tuple[ColumnElement[Any], ...], FromClause]:
-    """The columns that tell whether the caller sees the event, and where they come from."""
-    if by.sees_everything:
-        return _EVENT_COLUMNS, from_
-    held = grants(by.client_id).subquery("held_by_caller")
-    return (*_EVENT_COLUMNS, held.c.ven_id, held.c.held), from_.outerjoin(held, true())
 
 
 def _columns(report: ReportRequest, client_id: str) -> dict[str, Any]:

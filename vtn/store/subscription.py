@@ -2,35 +2,63 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, TypeAlias
 
 import msgspec
 from msgspec.structs import replace
-from sqlalchemy import ColumnElement, RowMapping, delete, func, select
+from sqlalchemy import (
+    Boolean,
+    ColumnElement,
+    FromClause,
+    Insert,
+    RowMapping,
+    Select,
+    Update,
+    delete,
+    exists,
+    func,
+    insert,
+    literal,
+    select,
+    update,
+)
 from sqlalchemy.exc import IntegrityError
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from openadr_profiles.v31 import Invalid, ObjectOperation, ObjectType, SubscriptionRequest, decode, encode
 from openadr_profiles.v31.common import distinct
-from vtn.access import Reader, Sight
-from vtn.errors import Forbidden
+from vtn.access import Reader
+from vtn.errors import Forbidden, NotFound
 from vtn.store.database import Database, violates
 from vtn.store.objects import Created, Objects, Precondition, members_of
 from vtn.store.query import SubscriptionQuery
 from vtn.store.stamps import Stamps
 from vtn.store.tables import constraint, programs, subscriptions
-from vtn.store.visibility import Visibility, owned, share_a_target
+from vtn.store.visibility import Visibility, owned, share_a_target, with_grants
+
+Verify: TypeAlias = Callable[[Sequence[ObjectOperation], frozenset[str]], Awaitable[None]]
+"""Asks the callbacks of some entries, but for the URLs that are known, whether they want to be called; or raises."""
+
+_PROGRAM = (programs.c.id.label("found_program_id"), programs.c.targets.label("program_targets"))
 
 
 class SubscriptionStore(Objects):
-    """Subscriptions: a VEN's own, all of them for business logic; tokens for the owner only (SUBS-001 … SUBS-016)."""
+    """Subscriptions: a VEN's own, all of them for business logic; tokens for the owner only (SUBS-001 … SUBS-016).
+
+    Callbacks are verified before anything is stored (WEBHOOK-005), and that takes its time: no connection is held
+    meanwhile. One statement finds out whether the subscription could be stored, so that nobody is called for one that
+    cannot be; the one that stores it makes the same conditions.
+    """
 
     table = subscriptions
     kind = ObjectType.SUBSCRIPTION
 
-    def __init__(self, database: Database, stamps: Stamps, visibility: Visibility, *, max_per_client: int) -> None:
+    def __init__(
+        self, database: Database, stamps: Stamps, visibility: Visibility, *, verify: Verify, max_per_client: int
+    ) -> None:
         super().__init__(database, stamps)
         self._visibility = visibility
+        self._verify = verify
         self._max_per_client = max_per_client
 
     async def search(self, query: SubscriptionQuery, *, visible_to: Reader) -> list[str]:
@@ -48,32 +76,17 @@ class SubscriptionStore(Objects):
         """One subscription; raises NotFound also when it is another client's (SUBS-003)."""
         return self._seen(await self._one(object_id, owned(subscriptions.c.client_id, visible_to)), visible_to)
 
-    async def callback_urls(self, object_id: str, *, visible_to: Reader) -> frozenset[str]:
-        """The callback URLs that a stored subscription has; raises NotFound."""
-        row = await self._one(object_id, owned(subscriptions.c.client_id, visible_to))
-        return frozenset(entry.callback_url for entry in _entries(row["members"]))
-
-    async def check(self, subscription: SubscriptionRequest, *, by: Reader, new: bool) -> None:
-        """Raise what storing it would raise, so that nobody is called for a subscription that cannot be."""
-        sight = await self._sight(subscription, by)
-        async with self._database.write() as connection:
-            if new:
-                await self._check_room(connection, by)
-            await self._check_program(connection, subscription, sight)
-
     async def create(self, subscription: SubscriptionRequest, *, by: Reader) -> Created:
         """Store a new subscription of the caller's.
 
         Raises Invalid unless the caller sees its program (SUBS-004), Forbidden for one too many (SUBS-016).
         """
-        sight = await self._sight(subscription, by)
-        try:
-            async with self._database.write() as connection:
-                await self._check_room(connection, by)
-                await self._check_program(connection, subscription, sight)
-                return await self._insert(connection, _columns(subscription, by.client_id))
-        except IntegrityError as error:
-            raise _dangling(error) from error
+        await self._check_new(subscription, by)
+        await self._verify(subscription.object_operations, frozenset())
+        row = self._row(_columns(subscription, by.client_id))
+        while not await self._add(row, by):
+            await self._check_new(subscription, by)  # says why; or nothing is in the way any more
+        return Created(row["id"], self._text(row))
 
     async def replace(
         self, object_id: str, subscription: SubscriptionRequest, *, by: Reader, check: Precondition | None = None
@@ -83,59 +96,107 @@ class SubscriptionStore(Objects):
         Who cannot see the bearer tokens cannot lose them either: where somebody else than the owner gives none, the one
         stored for the same callback URL stays.
         """
-        sight = await self._sight(subscription, by)
-        try:
-            async with self._database.write() as connection:
-                present = await self._present(connection, object_id, by, check)
-                await self._check_program(connection, subscription, sight)
-                if not _owns(present, by):
-                    subscription = _with_tokens_of(subscription, present["members"])
-                text = await self._update(connection, present, _columns(subscription, present["client_id"]))
-                return text if _owns(present, by) else _without_tokens(text)
-        except IntegrityError as error:
-            raise _dangling(error) from error
+        present = await self._replaceable(object_id, subscription, by, check)
+        await self._verify(subscription.object_operations, _urls(present))
+        while (text := await self._change(present, subscription, by)) is None:
+            present = await self._replaceable(object_id, subscription, by, check)  # somebody else has changed it
+        return text if _owns(present, by) else _without_tokens(text)
 
     async def delete(self, object_id: str, *, by: Reader, check: Precondition | None = None) -> str:
         """Remove a subscription; gives what it was."""
         async with self._database.write() as connection:
-            row = await self._present(connection, object_id, by, check)
+            statement = self._selected(object_id, owned(subscriptions.c.client_id, by))
+            row = await self._locked(connection, statement, None)
+            if check is not None:
+                check(self._seen(row, by))
             await connection.execute(delete(subscriptions).where(subscriptions.c.id == object_id))
         return self._seen(row, by)
 
-    async def _present(
-        self, connection: AsyncConnection, object_id: str, by: Reader, check: Precondition | None
-    ) -> RowMapping:
-        """The row that is about to change; ``check`` looks at what the caller may see of it."""
-        statement = self._selected(object_id, owned(subscriptions.c.client_id, by))
-        row = await self._locked(connection, statement, None)
-        if check is not None:
-            check(self._seen(row, by))
-        return row
-
-    async def _check_room(self, connection: AsyncConnection, by: Reader) -> None:
-        if not self._database.is_sqlite:  # SQLite has one writer; here a client's own requests take turns
-            await connection.execute(select(func.pg_advisory_xact_lock(func.hashtext(f"subscriptions {by.client_id}"))))
-        mine = select(func.count()).select_from(subscriptions).where(subscriptions.c.client_id == by.client_id)
-        if (await connection.execute(mine)).scalar_one() >= self._max_per_client:
+    async def _check_new(self, subscription: SubscriptionRequest, by: Reader) -> None:
+        """Raise what stands in the way of a new subscription, in one statement."""
+        rows = await self._database.rows(_with_program(_count(by.client_id).subquery(), subscription, by))
+        if rows[0]["count"] >= self._max_per_client:
             raise Forbidden(f"a client may have {self._max_per_client} subscriptions; delete one first")
+        self._check_program(rows, subscription, by)
 
-    async def _sight(self, subscription: SubscriptionRequest, by: Reader) -> Sight | None:
-        """What the caller sees of programs, asked before a connection is held."""
-        return None if subscription.program_id is None else await self._visibility.sight(by)
+    async def _replaceable(
+        self, object_id: str, subscription: SubscriptionRequest, by: Reader, check: Precondition | None
+    ) -> RowMapping:
+        """The row in whose place a subscription could be put; ``check`` looks at what the caller may see of it."""
+        mine = owned(subscriptions.c.client_id, by)
+        statement = _with_program(subscriptions, subscription, by).where(subscriptions.c.id == object_id, *mine)
+        rows = await self._database.rows(statement)
+        if not rows:
+            raise NotFound
+        if check is not None:
+            check(self._seen(rows[0], by))
+        self._check_program(rows, subscription, by)
+        return rows[0]
 
-    async def _check_program(
-        self, connection: AsyncConnection, subscription: SubscriptionRequest, sight: Sight | None
-    ) -> None:
+    def _check_program(self, rows: Sequence[RowMapping], subscription: SubscriptionRequest, by: Reader) -> None:
+        """Raise Invalid unless the program in these rows, one for each grant of the caller, is there and visible."""
         if subscription.program_id is None:
             return
-        visible = self._visibility.program(sight)
-        found = select(programs.c.id).where(programs.c.id == subscription.program_id, *visible)
-        if (await connection.execute(found)).first() is None:
+        sight, found = self._visibility.sight_in(rows, by), rows[0]
+        if found["found_program_id"] is None or not (sight is None or sight.admits(found["program_targets"])):
             raise _no_program()
+
+    async def _add(self, row: dict[str, Any], by: Reader) -> bool:
+        """Store a new row if there is room and its program is visible; gives whether it did."""
+        clauses = [self._room(by.client_id), *self._program_visible(row["program_id"], by)]
+        values = [literal(value, subscriptions.c[name].type) for name, value in row.items()]
+        statement = insert(subscriptions).from_select(list(row), select(*values).where(*clauses))
+        return await self._write(statement)
+
+    async def _change(self, present: RowMapping, subscription: SubscriptionRequest, by: Reader) -> str | None:
+        """Put a subscription in the place of a row unless that has changed; gives the new text, None if it has."""
+        if not _owns(present, by):
+            subscription = _with_tokens_of(subscription, present["members"])
+        changed = {
+            "modified_at": self._stamps.next(after=present["modified_at"]),
+            **_columns(subscription, present["client_id"]),
+        }
+        as_seen = subscriptions.c.id == present["id"], subscriptions.c.modified_at == present["modified_at"]
+        visible = self._program_visible(subscription.program_id, by)
+        made = await self._write(update(subscriptions).where(*as_seen, *visible).values(changed))
+        return self._text({**present, **changed}) if made else None
+
+    async def _write(self, statement: Insert | Update) -> bool:
+        """Whether the statement has written its row."""
+        try:
+            async with self._database.write() as connection:
+                return (await connection.execute(statement.returning(subscriptions.c.id))).first() is not None
+        except IntegrityError as error:
+            raise _dangling(error) from error
+
+    def _room(self, client_id: str) -> ColumnElement[bool]:
+        """Whether a client may have one more, now and until the transaction ends."""
+        if not self._database.is_sqlite:  # a client's requests take turns (migration 0006)
+            return func.openadr_may_subscribe(client_id, self._max_per_client, type_=Boolean)
+        return _count(client_id).scalar_subquery() < self._max_per_client  # there is one writer
+
+    def _program_visible(self, program_id: str | None, by: Reader) -> list[ColumnElement[bool]]:
+        """What the caller holds is found out by the statement itself: nothing can change in between."""
+        if program_id is None:
+            return []
+        return [exists().where(programs.c.id == program_id, *self._visibility.program_for(by))]
 
     def _seen(self, row: RowMapping, by: Reader) -> str:
         text = self._text(row)
         return _without_tokens(text) if row["has_tokens"] and not _owns(row, by) else text
+
+
+def _count(client_id: str) -> Select[Any]:
+    """How many subscriptions a client has."""
+    return select(func.count().label("count")).where(subscriptions.c.client_id == client_id)
+
+
+def _with_program(from_: FromClause, subscription: SubscriptionRequest, by: Reader) -> Select[Any]:
+    """Rows together with the program that a subscription names and with what the caller holds."""
+    if subscription.program_id is None:
+        return select(from_)
+    held, joined = with_grants(from_.outerjoin(programs, programs.c.id == subscription.program_id), by)
+    return select(from_, *_PROGRAM, *held).select_from(joined)
 
 
 def _owns(row: RowMapping, by: Reader) -> bool:
@@ -157,6 +218,10 @@ def _with_tokens_of(subscription: SubscriptionRequest, members: str) -> Subscrip
         for entry in subscription.object_operations
     )
     return replace(subscription, object_operations=entries)
+
+
+def _urls(row: RowMapping) -> frozenset[str]:
+    return frozenset(entry.callback_url for entry in _entries(row["members"]))
 
 
 def _entries(members: str) -> tuple[ObjectOperation, ...]:

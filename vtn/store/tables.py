@@ -104,7 +104,12 @@ for _column in (subscriptions.c.program_id, subscriptions.c.client_id):
     Index(None, _column, subscriptions.c.created_at, subscriptions.c.id)
 
 for _table in (programs, events):
-    Index(f"ix_{_table.name}_targets", _table.c.targets, postgresql_using="gin").ddl_if(dialect="postgresql")
+    Index(
+        f"ix_{_table.name}_targets",
+        _table.c.targets,
+        postgresql_using="gin",
+        postgresql_with={"fastupdate": "off"},
+    ).ddl_if(dialect="postgresql")
 
 clients = Table(
     "clients",

@@ -78,3 +78,38 @@ def _overlaps_sqlite(element: overlaps, compiler: SQLCompiler, **kw: Any) -> str
             f"WHERE target IN (SELECT value FROM json_each({right}))))"
         )
     return f"EXISTS (SELECT 1 FROM json_each({left}) WHERE value IN (SELECT value FROM json_each({right})))"  # noqa: S608 (made of compiled SQL only)
+
+
+class overlaps_here(overlaps):  # noqa: N801 (it reads as the SQL operator it becomes)
+    """The same for targets of events on SQLite, looking at the event at hand instead of finding all that match."""
+
+    inherit_cache = True
+
+
+@compiles(overlaps_here, "sqlite")
+def _overlaps_here_sqlite(element: overlaps_here, compiler: SQLCompiler, **kw: Any) -> str:
+    _, right = (compiler.process(clause, **kw) for clause in element.clauses)
+    held = f"SELECT value FROM json_each({right})"  # noqa: S608 (made of compiled SQL only)
+    return f"EXISTS (SELECT 1 FROM event_targets WHERE event_id = events.id AND target IN ({held}))"  # noqa: S608 (made of compiled SQL only)
+
+
+class includes(GenericFunction[bool]):  # noqa: N801 (it reads as the SQL operator it becomes)
+    """True when a list of targets has this one in it."""
+
+    type = Boolean()
+    inherit_cache = True
+
+    def __init__(self, targets: ColumnElement[Any], one: ColumnElement[Any]) -> None:
+        super().__init__(targets, one)
+
+
+@compiles(includes, "postgresql")
+def _includes_postgresql(element: includes, compiler: SQLCompiler, **kw: Any) -> str:
+    targets, one = (compiler.process(clause, **kw) for clause in element.clauses)
+    return f"({one} = ANY ({targets}))"
+
+
+@compiles(includes, "sqlite")
+def _includes_sqlite(element: includes, compiler: SQLCompiler, **kw: Any) -> str:
+    targets, one = (compiler.process(clause, **kw) for clause in element.clauses)
+    return f"({one} IN (SELECT value FROM json_each({targets})))"  # noqa: S608 (made of compiled SQL only)

@@ -9,6 +9,7 @@ from sqlalchemy import (
     BindParameter,
     ColumnElement,
     CompoundSelect,
+    FromClause,
     Text,
     and_,
     bindparam,
@@ -16,6 +17,7 @@ from sqlalchemy import (
     false,
     or_,
     select,
+    true,
     union_all,
 )
 
@@ -24,7 +26,7 @@ from vtn.settings import Privacy
 from vtn.store.database import Database
 from vtn.store.memory import Memory
 from vtn.store.tables import events, programs, resources, vens
-from vtn.store.types import Targets, overlaps
+from vtn.store.types import Targets, includes, overlaps
 
 _EVERYBODY: Final = Reader("", Role.BL, frozenset())
 _REMEMBERED: Final = 20_000
@@ -38,6 +40,17 @@ def grants(client_id: str | BindParameter[str]) -> CompoundSelect[Any]:
         .join(resources, and_(resources.c.ven_id == vens.c.id, resources.c.client_id == vens.c.client_id))
         .where(vens.c.client_id == client_id),
     )
+
+
+def with_grants(from_: FromClause, reader: Reader) -> tuple[tuple[ColumnElement[Any], ...], FromClause]:
+    """Every row once for each of the reader's grants, or once without any; first the columns of the grants.
+
+    None for who sees everything.
+    """
+    if reader.sees_everything:
+        return (), from_
+    held = grants(reader.client_id).subquery("held_by_reader")
+    return (held.c.ven_id, held.c.held), from_.outerjoin(held, true())
 
 
 _GRANTS: Final = grants(bindparam("client_id", type_=Text))
@@ -79,9 +92,23 @@ class Visibility:
                 found.add(row["ven_id"])
         return frozenset(found)
 
+    def sight_in(self, rows: Iterable[Mapping[Any, Any]], reader: Reader) -> Sight | None:
+        """What the reader may see, from rows that were asked for ``with_grants``."""
+        return None if reader.sees_everything else Sight(self.held(rows))
+
     def program(self, sight: Sight | None) -> list[ColumnElement[bool]]:
         """The programs that are visible (PRIV-005 … PRIV-008)."""
         return [] if sight is None else [_admits(programs.c.targets, sight, "effective")]
+
+    def program_for(self, reader: Reader) -> list[ColumnElement[bool]]:
+        """The same by what the reader holds at the moment of the statement, which finds it out itself."""
+        if reader.sees_everything:
+            return []
+        held = grants(reader.client_id).subquery("held_by_reader")
+        shared: list[ColumnElement[bool]] = [overlaps(programs.c.targets, held.c.held)]
+        if self._privacy.implicit_ven_id_target:
+            shared.append(includes(programs.c.targets, held.c.ven_id))
+        return [or_(programs.c.targets == (), exists().select_from(held).where(or_(*shared)))]
 
     def event(self, sight: Sight | None) -> list[ColumnElement[bool]]:
         """The events that are visible, themselves and through their program (PRIV-016).

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from openadr_profiles.v31 import ObjectType, SubscriptionRequest, decode
 from vtn.access import READ_OWNED, WRITE_SUBSCRIPTIONS, Reader
-from vtn.api.door import Call, Collection, Route
+from vtn.api.door import Collection, Route
 from vtn.api.query import Query
 from vtn.errors import Malformed
 from vtn.notify.callback import Callbacks
@@ -20,7 +20,7 @@ def routes(store: SubscriptionStore, callbacks: Callbacks) -> tuple[Route, ...]:
 
 
 class _Subscriptions(Collection[SubscriptionQuery, SubscriptionRequest]):
-    """Nothing is stored before every new callback URL has proved that it wants to be called (WEBHOOK-005)."""
+    """Documents name only callback URLs that may be called as they are written; the store has them verified."""
 
     def __init__(self, store: SubscriptionStore, callbacks: Callbacks) -> None:
         def body(raw: bytes, _: Reader) -> SubscriptionRequest:
@@ -29,15 +29,6 @@ class _Subscriptions(Collection[SubscriptionQuery, SubscriptionRequest]):
             return subscription
 
         super().__init__("subscriptions", store, query=_query, body=body)
-        self._subscriptions = store
-        self._callbacks = callbacks
-
-    async def _admit(self, call: Call, document: SubscriptionRequest, object_id: str | None) -> None:
-        known: frozenset[str] = frozenset()
-        if object_id is not None:
-            known = await self._subscriptions.callback_urls(object_id, visible_to=call.reader)
-        await self._subscriptions.check(document, by=call.reader, new=object_id is None)
-        await self._callbacks.verify(document.object_operations, known=known)
 
 
 def _query(query: Query) -> SubscriptionQuery:
