@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
+from difflib import get_close_matches
 from enum import StrEnum
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Final, TypeVar
@@ -132,7 +133,9 @@ def select(checks: Iterable[Check], patterns: Iterable[str]) -> list[Check]:
         return checks
     for pattern in patterns:
         if not any(check.matches([pattern]) for check in checks):
-            raise Misused(f"no check is named {pattern!r}; 'list' shows them")
+            names = dict.fromkeys(name for check in checks for name in (check.area, *check.requirements))
+            near = ", ".join(get_close_matches(pattern.upper(), names))
+            raise Misused(f"no check is named {pattern!r}; {f'near to it: {near}; ' if near else ''}'list' shows all")
     return [check for check in checks if check.matches(patterns)]
 
 

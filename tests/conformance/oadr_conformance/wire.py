@@ -6,17 +6,21 @@ import asyncio
 import gzip
 import io
 import json
+import ssl
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from enum import StrEnum
+from pathlib import Path
 from typing import Any, Self, TypeAlias
 
 import aiohttp
 from multidict import CIMultiDict, CIMultiDictProxy
 from yarl import URL
 
-from oadr_conformance.errors import Mismatch, Unreachable
+from oadr_conformance.errors import Misused, Mismatch, Unreachable
 
 Obj: TypeAlias = dict[str, Any]
 Query: TypeAlias = Mapping[str, str | int | Sequence[str]] | Sequence[tuple[str, str]]
@@ -25,7 +29,7 @@ Headers: TypeAlias = Mapping[str, str] | CIMultiDict[str]
 _TIMEOUT = aiohttp.ClientTimeout(total=30, sock_connect=5)
 _SHOWN = 20_000
 _PATIENCE = 5
-_LONGEST_PAUSE_S = 30
+_LONGEST_PAUSE_S = 60
 _SECRET = "•••"
 
 
@@ -157,9 +161,11 @@ class Answer:
 class Wire:
     """One HTTP client for the whole run. It follows no redirect, inflates nothing and adds no header of its own."""
 
-    def __init__(self, verify_tls: bool = True) -> None:
-        self._connector = aiohttp.TCPConnector(limit=250, ssl=verify_tls)
+    def __init__(self, *, verify_tls: bool = True, ca_file: Path | None = None) -> None:
+        self._connector = aiohttp.TCPConnector(limit=250, ssl=_trusting(ca_file) if ca_file else verify_tls)
         self._session: aiohttp.ClientSession | None = None
+        self.unanswered = 0
+        """Requests that may have created something, for all we know."""
 
     async def __aenter__(self) -> Self:
         self._session = aiohttp.ClientSession(
@@ -176,17 +182,19 @@ class Wire:
             await self._session.close()
 
     async def send(self, exchange: Exchange) -> Answer:
-        """Send the request of `exchange` and fill in what came back; a VTN that asks for patience (429) gets it.
+        """Send the request of `exchange` and fill in what came back.
+
+        A VTN that asks for patience gets it: after 429, or 503 with Retry-After, the request is sent again.
 
         Raises:
             Unreachable: no complete answer arrived.
         """
         answer = await self._send(exchange)
-        for _ in range(_PATIENCE):
-            pause = answer.headers.get("Retry-After", "")
-            if answer.status != 429 or not pause.isdecimal() or int(pause) > _LONGEST_PAUSE_S:
+        for attempt in range(_PATIENCE):
+            pause_s = _pause_s(answer, attempt)
+            if pause_s is None:
                 break
-            await asyncio.sleep(int(pause))
+            await asyncio.sleep(pause_s)
             answer = await self._send(exchange)
         return answer
 
@@ -202,15 +210,49 @@ class Wire:
                 data=io.BytesIO(exchange.request_body) if exchange.request_body else None,
                 allow_redirects=False,
             ) as response:
+                exchange.headers = response.headers
                 exchange.body = await response.read()
                 exchange.status = response.status
-                exchange.headers = response.headers
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            exchange.problem = f"no answer: {str(error) or type(error).__name__}"
+            exchange.problem = f"no answer: {_reason(error)}"
             raise Unreachable(f"{exchange.method} {exchange.url}: {exchange.problem}") from error
         finally:
             exchange.seconds = time.perf_counter() - started
+            self.unanswered += exchange.method == "POST" and not exchange.status
         return Answer(exchange)
+
+
+def _trusting(ca_file: Path) -> ssl.SSLContext:
+    """A context that also trusts the authorities of this file."""
+    context = ssl.create_default_context()
+    try:
+        context.load_verify_locations(ca_file)
+    except OSError as error:  # ssl.SSLError is one
+        raise Misused(f"{ca_file} holds no certificates of authorities: {error.strerror or error}") from error
+    return context
+
+
+def _pause_s(answer: Answer, attempt: int) -> float | None:
+    """How long a VTN that is asked too much wants us to wait; None when it does not, or too long."""
+    told = answer.headers.get("Retry-After", "").strip()
+    if answer.status != 429 and not (answer.status == 503 and told):
+        return None
+    if told.isdecimal():
+        pause_s = float(told)
+    elif told:
+        try:
+            moment = parsedate_to_datetime(told)
+        except ValueError:
+            return None
+        pause_s = max(0.0, (moment - datetime.now(moment.tzinfo or UTC)).total_seconds())
+    else:
+        pause_s = 2.0**attempt
+    return pause_s if pause_s <= _LONGEST_PAUSE_S else None
+
+
+def _reason(error: Exception) -> str:
+    """What the library says, without the words that only its authors need."""
+    return (str(error) or type(error).__name__).replace(" ssl:default", "").replace(" ssl:False", "")
 
 
 def identical(left: object, right: object) -> bool:
