@@ -11,6 +11,7 @@ from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from oadr_conformance.errors import Misused
+from oadr_conformance.rulings import ruling_of
 
 if TYPE_CHECKING:
     from oadr_conformance.probe import Probe
@@ -51,6 +52,16 @@ class Check:
     section: str
     needs: frozenset[str]
     body: Body
+
+    @property
+    def question(self) -> str:
+        """What it shares with the other cases of its table: `bad paging`."""
+        return self.case.partition(": ")[0]
+
+    @property
+    def ruling(self) -> str:
+        """Why the standard does not decide it; empty when it does."""
+        return ruling_of(self.requirement, self.case)
 
     @property
     def key(self) -> str:

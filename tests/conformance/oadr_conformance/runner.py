@@ -99,7 +99,8 @@ class Run:
         if not strict:
             return not any(result.decides for result in self.results)
         return not any(
-            result.outcome is Outcome.FAIL or (result.outcome is Outcome.SKIP and result.check.level is MUST)
+            result.outcome is Outcome.FAIL
+            or (result.outcome is Outcome.SKIP and result.check.level is MUST and not result.check.ruling)
             for result in self.results
         )
 
@@ -230,6 +231,8 @@ async def judge(session: Session, check: Check) -> Result:
     try:
         if "expired" in check.needs and not session.subject.expired_token:
             raise Skipped("needs --expired-token")
+        if check.ruling and not session.profile.rulings:
+            raise Skipped("the standard does not decide it; --switch rulings.binding=true asks for our rulings too")
         async with asyncio.timeout(_LONGEST_S):
             await check.body(probe)
     except Skipped as skipped:

@@ -21,6 +21,7 @@ from multidict import CIMultiDict, CIMultiDictProxy
 from yarl import URL
 
 from oadr_conformance.errors import Misused, Mismatch, Unreachable
+from oadr_conformance.moments import same_instant
 
 Obj: TypeAlias = dict[str, Any]
 Query: TypeAlias = Mapping[str, str | int | Sequence[str]] | Sequence[tuple[str, str]]
@@ -78,8 +79,10 @@ class Exchange:
 class Answer:
     """What the VTN said, with the expectations every check shares; each raises `Mismatch` when it does not hold."""
 
-    def __init__(self, exchange: Exchange) -> None:
+    def __init__(self, exchange: Exchange, *, binding: bool = True) -> None:
         self.exchange = exchange
+        self.binding = binding
+        """Whether the catalogue's choice counts also where the standard leaves one."""
 
     @property
     def status(self) -> int:
@@ -100,8 +103,10 @@ class Answer:
         """The mismatch to raise for this answer."""
         return Mismatch(expected, got if isinstance(got, str) else shown(got), self.exchange)
 
-    def expect(self, *statuses: int) -> Answer:
-        """The status is one of these."""
+    def expect(self, *statuses: int, allowed: tuple[int, ...] = ()) -> Answer:
+        """The status is one of these; `allowed` are others that the standard leaves to the VTN."""
+        if not self.binding:
+            statuses = tuple(dict.fromkeys((*statuses, *allowed)))
         if self.status not in statuses:
             raise self.fail("status " + " or ".join(map(str, statuses)), f"status {self.status}")
         return self
@@ -132,8 +137,8 @@ class Answer:
         return [str(item.get("id")) for item in self.array()]
 
     def same(self, what: str, got: Any, expected: Any) -> None:
-        """`got` is exactly `expected`: kinds of numbers count, order of members does not."""
-        if not identical(got, expected):
+        """`got` is `expected`; where rulings are binding exactly, else in the VTN's own way of writing it."""
+        if not (identical if self.binding else alike)(got, expected):
             raise self.fail(f"{what} to be {shown(expected)}", shown(got))
 
     def has(self, **members: Any) -> Obj:
@@ -264,6 +269,24 @@ def identical(left: object, right: object) -> bool:
     if isinstance(left, list) and isinstance(right, list):
         return len(left) == len(right) and all(map(identical, left, right))
     return left == right
+
+
+def alike(left: object, right: object) -> bool:
+    """Whether `left` says what `right` says, in its own way.
+
+    JSON has one kind of numbers, an instant can be written in several ways, members that have their default may be left
+    out or be there, and there may be members that we do not know.
+    """
+    numbers = (int, float)
+    if isinstance(left, numbers) and isinstance(right, numbers):
+        return isinstance(left, bool) == isinstance(right, bool) and left == right
+    if isinstance(left, str) and isinstance(right, str):
+        return left == right or same_instant(left, right)
+    if isinstance(left, dict) and isinstance(right, dict):
+        return all(alike(left.get(key), value) or (key not in left and value == []) for key, value in right.items())
+    if isinstance(left, list) and isinstance(right, list):
+        return len(left) == len(right) and all(map(alike, left, right))
+    return type(left) is type(right) and left == right
 
 
 def shown(value: object) -> str:

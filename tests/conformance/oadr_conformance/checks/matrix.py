@@ -130,9 +130,14 @@ async def business_logic(t: Probe, row: Operation) -> None:
     """What business logic may do: everything but write reports."""
     scene = await _set_up(t, row)
     answer = await ask(t.bl, row, scene, scene.bl_body)
-    answer.expect(_status_of_success(row, t, row.bl))
+    answer.expect(_status_of_success(row, t, row.bl), allowed=(200,) if row.row == "M15" else ())
     if row.method == "GET" and not row.single:
-        answer.true(scene.obj["id"] in answer.ids(), "the object in the search", answer.ids())
+        await _finds(t, t.bl, row, scene)
+
+
+async def _finds(t: Probe, actor: Actor, row: Operation, scene: Scene) -> None:
+    found = await t.all(actor, bodies.COLLECTIONS[row.kind])
+    t.same("whether the object is found", scene.obj["id"] in [obj["id"] for obj in found], True)
 
 
 @area.each("MATRIX-001 AUTH-004", OPERATIONS, needs="ven ven2")
@@ -143,7 +148,7 @@ async def a_ven(t: Probe, row: Operation) -> None:
     answer = await ask(actor, row, scene, scene.ven_body)
     answer.expect(row.ven)
     if row.method == "GET" and not row.single:
-        answer.true(scene.obj["id"] in answer.ids(), "the object in the search", answer.ids())
+        await _finds(t, actor, row, scene)
 
 
 @area.each(
@@ -154,7 +159,7 @@ async def a_ven(t: Probe, row: Operation) -> None:
 async def another_ven(t: Probe, row: Operation) -> None:
     """What belongs to another VEN, or is hidden, is 404 for a VEN, as if it did not exist; it stays as it was."""
     scene = await _set_up(t, row)
-    (await ask(t.stranger, row, scene, scene.ven_body)).expect(row.foreign)
+    (await ask(t.stranger, row, scene, scene.ven_body)).expect(row.foreign, allowed=(403,))
     answer = await t.bl.get(f"{bodies.COLLECTIONS[row.kind]}/{scene.obj['id']}")
     answer.same("the object afterwards", answer.expect(200).object(), scene.obj)
 
@@ -168,20 +173,19 @@ async def another_ven_searches(t: Probe, row: Operation) -> None:
     """A search by another VEN leaves out what it may not see."""
     scene = await _set_up(t, row)
     found = await t.all(t.stranger, bodies.COLLECTIONS[row.kind])
-    answer = await t.bl.get(bodies.COLLECTIONS[row.kind])
-    answer.true(scene.obj["id"] not in [obj["id"] for obj in found], "no foreign object", "one")
+    t.same("whether the foreign object is found", scene.obj["id"] in [obj["id"] for obj in found], False)
 
 
 async def _refused(t: Probe, row: Operation, actor: Actor, status: int) -> None:
     scene = await _set_up(t, row)
-    (await ask(actor, row, scene, scene.bl_body)).expect(status)
+    (await ask(actor, row, scene, scene.bl_body)).expect(status, allowed=(401, 403))
     answer = await t.bl.get(f"{bodies.COLLECTIONS[row.kind]}/{scene.obj['id']}")
     answer.same("the object afterwards", answer.expect(200).object(), scene.obj)
 
 
 @area.each("MATRIX-001 AUTH-001 AUTH-002", OPERATIONS, needs="ven")
 async def no_token(t: Probe, row: Operation) -> None:
-    """Without a token every operation on objects is 401."""
+    """Without a token every operation on objects is 401 (or 403, where rulings are not binding)."""
     await _refused(t, row, t.nobody, 401)
 
 
@@ -379,4 +383,5 @@ async def searches_are_arrays(t: Probe, kind: Kind) -> None:
     objects, query = await kind.several(t, 2)
     answer = await t.bl.get(kind.path, query)
     answer.same("the number of objects", len(answer.expect(200).array()), len(objects))
-    answer.same("their types", {obj.get("objectType") for obj in answer.array()} == {kind.object_type}, True)
+    for obj in answer.array():
+        kind.check_type(answer, obj)
