@@ -40,7 +40,7 @@ app = typer.Typer(add_completion=False, help="Examine any OpenADR 3.1 VTN over H
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 _CREDENTIAL = "ID:SECRET, a bearer token, or @FILE with either"
-_COLUMNS = {"key": "Check", "level": "Level", "needs": "Needs", "sentence": "Sentence"}
+_COLUMNS = {"question": "Question", "cases": "Cases", "level": "Level", "basis": "Basis", "sentence": "Sentence"}
 
 OnlyOption: TypeAlias = Annotated[
     list[str] | None,
@@ -164,24 +164,30 @@ async def _examine(subject: Subject, checks: Sequence[Check], profile_name: str)
 
 @app.command(name="list")
 def list_(*, only: OnlyOption = None, as_json: JsonOption = False) -> None:
-    """List the checks."""
+    """List the checks: on a terminal cases of one question together, as JSON every one."""
     with reporting():
         try:
             checks = select(ALL, only or ())
         except Misused as error:
             raise Failure(str(error), Exit.USAGE) from error
+        if wants_json(as_json):
+            show_json([_told(check) for check in checks])
+            return
+        questions: dict[str, list[Check]] = {}
+        for check in checks:
+            questions.setdefault(f"{check.requirement}/{check.question}", []).append(check)
         rows = [
             {
-                "key": check.key,
-                "requirements": list(check.requirements),
-                "level": check.level.value,
-                "needs": sorted(check.needs),
-                "sentence": check.sentence,
-                "section": check.section,
+                "question": question,
+                "cases": len(cases),
+                "level": cases[0].level.value,
+                "basis": _basis(cases),
+                "sentence": cases[0].sentence,
             }
-            for check in checks
+            for question, cases in questions.items()
         ]
-        show_rows(rows, _COLUMNS, as_json=as_json, title=f"{len(rows)} checks", empty="no checks")
+        title = f"{len(checks)} checks of {len({check.requirement for check in checks})} requirements"
+        show_rows(rows, _COLUMNS, as_json=False, title=title, empty="no checks")
 
 
 @app.command()
@@ -197,21 +203,35 @@ def explain(
         except Misused as error:
             raise Failure(str(error), Exit.USAGE) from error
         if wants_json(as_json):
-            show_json(
-                [
-                    {"key": one.key, "level": one.level, "sentence": one.sentence, "section": one.section}
-                    for one in checks
-                ]
-            )
+            show_json([_told(check) for check in checks])
             return
         said = set()
         for check in checks:
             if check.sentence not in said:
                 said.add(check.sentence)
                 needs = ", ".join(NEEDS[need] for need in sorted(check.needs))
+                also = f"  also: {', '.join(check.also)}\n" if check.also else ""
                 typer.echo(f"{check.requirement}  {check.level}\n  {check.sentence}\n  rests on: {check.section}")
-                typer.echo(f"  needs: {needs}\n  checks:")
-            typer.echo(f"    {check.key}")
+                typer.echo(f"{also}  needs: {needs}\n  checks:")
+            typer.echo(f"    {check.key}{f'  (our ruling: {check.ruling})' if check.ruling else ''}")
+
+
+def _told(check: Check) -> dict[str, object]:
+    return {
+        "key": check.key,
+        "requirements": list(check.requirements),
+        "level": check.level.value,
+        "needs": sorted(check.needs),
+        "sentence": check.sentence,
+        "section": check.section,
+        "ruling": check.ruling,
+    }
+
+
+def _basis(checks: Sequence[Check]) -> str:
+    """Whether the standard decides all of these, some, or none."""
+    ruled = sum(bool(check.ruling) for check in checks)
+    return "standard" if not ruled else "ruling" if ruled == len(checks) else "both"
 
 
 def _check_place(path: Path | None) -> None:

@@ -1,8 +1,8 @@
 """The switches of a VTN that change what the right answer is.
 
 Defaults are those of the requirement catalogue (section 0.2). `suite` is what a test bench usually needs: a receiver on
-plain HTTP that answers no challenge, and 403 for a token that cannot be verified. `rulings.binding` is off: a VTN is not
-judged by what the catalogue chose where the standard leaves a choice (`rulings.py`).
+plain HTTP that answers no challenge, and 403 for a token that cannot be verified. `rulings.binding` is off: a VTN is
+not judged by what the catalogue chose where the standard leaves a choice (`rulings.py`).
 """
 
 from __future__ import annotations

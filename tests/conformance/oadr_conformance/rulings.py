@@ -1,7 +1,7 @@
 """What the suite asks beyond the standard: where that is silent, optional or at odds with itself, the catalogue chose.
 
-A VTN may choose otherwise and conform. So these checks are made only where a run says `rulings.binding=true`; where only
-one detail of a check rests on a choice, `Answer.binding` and `allowed` statuses say so in its body.
+A VTN may choose otherwise and conform. So these checks are made only where a run says `rulings.binding=true`; where
+only one detail of a check rests on a choice, `Answer.binding` and `allowed` statuses say so in its body.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ _FORM: Final = "R-19, R-47: the standard does not say what happens to a request 
 _NO_QUERY: Final = "R-09: the Definition has a VEN name targets in its query, the User Guide does not"
 _CACHING: Final = "R-50: the standard does not ask for caching"
 _CLIENTS: Final = "known clients rely on it, the standard does not ask for it"
+_OTHERS: Final = "R-24: Definition and API description differ about subscriptions of others"
 _OAUTH: Final = "RFC 6749 leaves it open, or the standard knows the form only"
 
 RULINGS: Final[Mapping[str, str]] = {
@@ -37,6 +38,8 @@ RULINGS: Final[Mapping[str, str]] = {
     "GEN-020": _SILENT,
     "GEN-021": _SILENT,
     "GEN-022": _SILENT,
+    "MATRIX-001/a ven: M03 *": _NO_QUERY,
+    "MATRIX-001/a ven: M08 *": _NO_QUERY,
     "MATRIX-001/topics *": "R-02, R-33: Definition and API description differ about who may ask for topics",
     "MATRIX-005": _SILENT,
     "AUTH-008": "RFC 8725 is good practice, the standard does not ask for it",
@@ -44,6 +47,7 @@ RULINGS: Final[Mapping[str, str]] = {
     "AUTH-012": "R-02: read_bl is nowhere declared",
     "AUTH-023": _OAUTH,
     "AUTH-024/unreadable form": _OAUTH,
+    "AUTH-026/wrong basic credentials": _OAUTH,
     "AUTH-027": _OAUTH,
     "AUTH-029": "R-04, R-52: the API description names two bodies for token errors",
     "AUTH-030": _OAUTH,
@@ -134,9 +138,11 @@ RULINGS: Final[Mapping[str, str]] = {
     "PRIV-011": _NO_QUERY,
     "PRIV-013": _NO_QUERY,
     "PRIV-016": "R-13: the standard does not relate the privacy of events to that of programs",
-    "SUBS-002/business logic may all: PUT": "R-24: Definition and API description differ about subscriptions of others",
-    "SUBS-002/business logic may all: DELETE": "R-24: Definition and API description differ about subscriptions of others",
+    "SUBS-002/business logic may all: PUT": _OTHERS,
+    "SUBS-002/business logic may all: DELETE": _OTHERS,
     "SUBS-004/unknown program": _DANGLING,
+    "SUBS-007/operation words: HTTP words": "R-48: known clients use them, the schema has the others",
+    "SUBS-007/operation words: both": "R-48: known clients use them, the schema has the others",
     "SUBS-007/other operation words: *": _CONTENT,
     "SUBS-009": "R-16: the API description lists 409 for them too",
     "SUBS-011": "R-26: the schema has the token in answers",

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from enum import StrEnum
 
 from oadr_conformance import bodies
-from oadr_conformance.errors import Misused, Mismatch, Refused, SeedFailed, Skipped, Unreachable
+from oadr_conformance.errors import Mismatch, Misused, Refused, SeedFailed, Skipped, Unreachable
 from oadr_conformance.probe import Actor, Probe
 from oadr_conformance.registry import MUST, Check
 from oadr_conformance.session import Credential, Session, Subject, is_ours
@@ -24,6 +24,7 @@ _KEPT = 200
 _GRACE_S = 5
 """How long a VTN may be silent after a check, as while it starts again."""
 INTERRUPTED = "interrupted"
+NOT_DECIDED = "the standard does not decide it; --switch rulings.binding=true asks for our rulings too"
 
 
 class Outcome(StrEnum):
@@ -93,14 +94,14 @@ class Run:
         return f"{passed} passed, {failed} failed, {skipped} skipped"
 
     def conforms(self, *, strict: bool = False) -> bool:
-        """Whether something passed and no MUST failed; `strict` counts every other failure and every skipped MUST too."""
+        """Whether something passed and no MUST failed; `strict` counts any other failure and a skipped MUST too."""
         if self.cut_short or not self.count(Outcome.PASS):
             return False
         if not strict:
             return not any(result.decides for result in self.results)
         return not any(
             result.outcome is Outcome.FAIL
-            or (result.outcome is Outcome.SKIP and result.check.level is MUST and not result.check.ruling)
+            or (result.outcome is Outcome.SKIP and result.check.level is MUST and result.why != NOT_DECIDED)
             for result in self.results
         )
 
@@ -156,9 +157,7 @@ async def run(
     if stop.is_set():
         cut_short = INTERRUPTED
     warnings = tuple(session.warnings)
-    return Run(
-        session.base, product, version, profile_name, started, seconds, tuple(results), warnings, of, cut_short
-    )
+    return Run(session.base, product, version, profile_name, started, seconds, tuple(results), warnings, of, cut_short)
 
 
 async def _judge(session: Session, check: Check, stop: asyncio.Event) -> Result:
@@ -232,7 +231,7 @@ async def judge(session: Session, check: Check) -> Result:
         if "expired" in check.needs and not session.subject.expired_token:
             raise Skipped("needs --expired-token")
         if check.ruling and not session.profile.rulings:
-            raise Skipped("the standard does not decide it; --switch rulings.binding=true asks for our rulings too")
+            raise Skipped(NOT_DECIDED)
         async with asyncio.timeout(_LONGEST_S):
             await check.body(probe)
     except Skipped as skipped:
@@ -404,8 +403,8 @@ async def _learn_client_ids(session: Session, desk: Probe) -> None:
         answer: Answer = await actor.post("/vens", bodies.ven_ven(session.name("ven")))
         with contextlib.suppress(Mismatch, KeyError):
             session.client_ids[actor.name] = str(answer.expect(201).object()["clientID"])
-    await desk.clean_up()
-    desk.step = Step.PREPARE
+        await desk.clean_up()
+        desk.step = Step.PREPARE
     if len(set(session.client_ids.values())) < len(session.client_ids):
         raise Misused("two of the VEN credentials are of the same client; the suite needs different ones")
 

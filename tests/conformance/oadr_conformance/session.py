@@ -157,7 +157,7 @@ class Session:
         answer = await self.fetch_token(credential, scope)
         if answer.status != 200:
             if scope:
-                raise Skipped(f"the VTN gives {credential.client_id} no token for scope {scope!r}: {answer.text[:200]}")
+                raise Skipped(f"the VTN gives {credential.client_id} no token for scope {scope!r}")
             what = f"{self.token_url} gives client {credential.client_id} no token: {answer.status} {answer.text[:200]}"
             # RFC 6749 refuses with one of these; anything else is no token endpoint, or none that works.
             raise Refused(what) if answer.status in {400, 401, 403} else Unreachable(what)

@@ -20,7 +20,7 @@ import aiohttp
 from multidict import CIMultiDict, CIMultiDictProxy
 from yarl import URL
 
-from oadr_conformance.errors import Misused, Mismatch, Unreachable
+from oadr_conformance.errors import Mismatch, Misused, Unreachable
 from oadr_conformance.moments import same_instant
 
 Obj: TypeAlias = dict[str, Any]

@@ -136,7 +136,9 @@ async def business_logic(t: Probe, row: Operation) -> None:
 
 
 async def _finds(t: Probe, actor: Actor, row: Operation, scene: Scene) -> None:
-    found = await t.all(actor, bodies.COLLECTIONS[row.kind])
+    """A search finds the object; what is targeted is asked for by its targets, as the Definition wants it of a VEN."""
+    targets = scene.obj.get("targets") if row.kind in {"program", "event"} else None
+    found = await t.all(actor, bodies.COLLECTIONS[row.kind], {"targets": targets} if targets else {})
     t.same("whether the object is found", scene.obj["id"] in [obj["id"] for obj in found], True)
 
 

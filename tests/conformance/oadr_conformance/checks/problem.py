@@ -61,7 +61,7 @@ async def members(t: Probe, case: tuple[int, Provoke]) -> None:
     present = ("title", "detail") if answer.binding else [name for name in ("title", "detail") if name in body]
     for name in present:
         answer.true(isinstance(body.get(name), str) and body[name], f"a text {name}", body)
-    answer.true("status" in body or present and not answer.binding, "a title, a detail or a status", body)
+    answer.true("status" in body or (present and not answer.binding), "a title, a detail or a status", body)
 
 
 @area.each("PROBLEM-002", ERRORS, needs="ven")

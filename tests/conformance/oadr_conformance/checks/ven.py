@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from oadr_conformance import bodies
 from oadr_conformance.bodies import ATTRIBUTE
+from oadr_conformance.kinds import KINDS
 from oadr_conformance.probe import Probe
 from oadr_conformance.registry import Area
 from oadr_conformance.wire import Obj
@@ -17,7 +18,8 @@ async def register(t: Probe) -> None:
     name = t.name("ven")
     answer = await t.ven.post("/vens", bodies.ven_ven(name))
     answer.expect(201)
-    obj = answer.has(venName=name, clientID=t.ven.client_id, objectType="VEN")
+    obj = answer.has(venName=name, clientID=t.ven.client_id)
+    KINDS["ven"].check_type(answer, obj)
     answer.true(not obj.get("targets"), "no targets", obj.get("targets"))
 
 
@@ -27,7 +29,8 @@ async def enrol(t: Probe) -> None:
     name, client, target = t.name("ven"), t.name("client"), t.name("target")
     answer = await t.bl.post("/vens", bodies.bl_ven(client, name, targets=[target]))
     answer.expect(201)
-    answer.has(venName=name, clientID=client, targets=[target], objectType="VEN")
+    obj = answer.has(venName=name, clientID=client, targets=[target])
+    KINDS["ven"].check_type(answer, obj)
 
 
 @area.check("VEN-003 COMPAT-062", needs="ven")
