@@ -62,7 +62,7 @@ _OPTIONAL: Final = {"COMP-001/gzip when asked"}
 
 
 def test_what_the_standard_does_not_decide_is_marked_as_ours() -> None:
-    """Each check of a line that rests on a ruling, or on no text of the standard, says so; examples rest on PRIV-007."""
+    """Each check of a line that rests on a ruling, or on no text of the standard, says so; examples apart."""
     lines = requirements.catalogue()
     unmarked = {
         check.key
