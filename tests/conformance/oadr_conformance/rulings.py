@@ -145,6 +145,7 @@ RULINGS: Final[Mapping[str, str]] = {
     "SUBS-007/operation words: both": "R-48: known clients use them, the schema has the others",
     "SUBS-007/other operation words: *": _CONTENT,
     "SUBS-009": "R-16: the API description lists 409 for them too",
+    "SUBS-010/change: BL": _OTHERS,
     "SUBS-011": "R-26: the schema has the token in answers",
     "SUBS-014": _CASCADE,
     "SUBS-016": _SILENT,

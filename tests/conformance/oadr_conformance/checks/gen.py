@@ -115,8 +115,10 @@ UNKNOWN_PATHS = ("/nonsense", "/programs/x/y/z", "/program", "/vens/x/resources"
 
 @area.each("GEN-007 PROBLEM-006", {path: path for path in UNKNOWN_PATHS})
 async def unknown_paths(t: Probe, path: str) -> None:
-    """A path that the standard does not have is 404."""
-    (await t.bl.get(path)).expect(404)
+    """A path that the standard does not have is 404, with a body like that of any other error."""
+    answer = await t.bl.get(path)
+    body = answer.expect(404).object()
+    answer.true(body.keys() & {"title", "status", "detail"}, "a problem", body)
 
 
 @area.check("GEN-008", SHOULD, section="Definition: API Gateway")

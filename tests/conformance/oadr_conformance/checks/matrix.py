@@ -185,7 +185,7 @@ async def _refused(t: Probe, row: Operation, actor: Actor, status: int) -> None:
     answer.same("the object afterwards", answer.expect(200).object(), scene.obj)
 
 
-@area.each("MATRIX-001 AUTH-001 AUTH-002", OPERATIONS, needs="ven")
+@area.each("MATRIX-001 MATRIX-007 AUTH-001 AUTH-002", OPERATIONS, needs="ven")
 async def no_token(t: Probe, row: Operation) -> None:
     """Without a token every operation on objects is 401 (or 403, where rulings are not binding)."""
     await _refused(t, row, t.nobody, 401)

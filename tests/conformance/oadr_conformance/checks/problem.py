@@ -53,7 +53,7 @@ async def _provoked(t: Probe, case: tuple[int, Provoke], **headers: str) -> Answ
     )
 
 
-@area.each("PROBLEM-001 COMPAT-060", ERRORS, needs="ven")
+@area.each("PROBLEM-001 PROBLEM-006 COMPAT-060", ERRORS, needs="ven")
 async def members(t: Probe, case: tuple[int, Provoke]) -> None:
     """Every error body is a JSON object with the texts title and detail, and status (no schema requires all three)."""
     answer = await _provoked(t, case)

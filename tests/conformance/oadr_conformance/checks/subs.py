@@ -181,8 +181,10 @@ async def enough_is_enough(t: Probe) -> None:
     "WEBHOOK-001", {"http": "http://example.com/x", "ftp": "ftp://example.com/x"}, section="Definition: Webhooks"
 )
 async def https_only(t: Probe, url: str) -> None:
-    """A callback URL of another scheme than https is 400."""
+    """A callback URL of another scheme than https is 400, on POST and on PUT."""
     if not t.profile.require_https:
         raise Skipped("applies where webhook.require_https is on")
     body = bodies.subscription(t.name("client"), objectOperations=[bodies.operation(url)])
     (await t.bl.post("/subscriptions", body)).expect(400)
+    subscription = await t.subscription(t.bl)
+    (await t.bl.put(f"/subscriptions/{subscription['id']}", body)).expect(400)
