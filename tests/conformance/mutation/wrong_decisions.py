@@ -22,7 +22,7 @@ DECISIONS: Final = (
         REPORT-005/*; REPORT-010/incomplete*; VEN-003/*; VEN-004/*; VEN-006/*; VEN-008/unknown form; RES-003/*;
         RES-004/*; RES-005/*; RES-008/*; RES-015/*; PRIV-016/reports*; SUBS-004/unknown*; SUBS-005/*;
         SUBS-007/other*; SUBS-016/*; WEBHOOK-001/*; TIME-002/*; TIME-006/*; TIME-007/*; AUTH-015/*;
-        MATRIX-001/wrong scope*POST*
+        MATRIX-001/wrong scope*POST*; MATRIX-001/no token: * POST *; MATRIX-001/bad token: * POST *
         """,
     ),
     Fault(

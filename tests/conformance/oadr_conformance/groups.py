@@ -86,6 +86,11 @@ def reasons(results: Iterable[Result]) -> list[tuple[str, list[Result]]]:
     return sorted(found.items(), key=lambda one: -len(one[1]))
 
 
+def counted(groups: Sequence[Group]) -> str:
+    """`1 requirement`, `2 requirements`."""
+    return f"{len(groups)} requirement{'' if len(groups) == 1 else 's'}"
+
+
 def total(groups: Iterable[Group]) -> str:
     """`N passed, N failed, N skipped`, of requirements."""
     counts = Counter(group.outcome for group in groups)

@@ -21,6 +21,7 @@ _NO_QUERY: Final = "R-09: the Definition has a VEN name targets in its query, th
 _CACHING: Final = "R-50: the standard does not ask for caching"
 _CLIENTS: Final = "known clients rely on it, the standard does not ask for it"
 _OTHERS: Final = "R-24: Definition and API description differ about subscriptions of others"
+_REPORTS: Final = "R-06: the API description gives deletion to VENs, the User Guide to business logic"
 _OAUTH: Final = "RFC 6749 leaves it open, or the standard knows the form only"
 
 RULINGS: Final[Mapping[str, str]] = {
@@ -38,6 +39,7 @@ RULINGS: Final[Mapping[str, str]] = {
     "GEN-020": _SILENT,
     "GEN-021": _SILENT,
     "GEN-022": _SILENT,
+    "MATRIX-001/business logic: M15 *": _REPORTS,
     "MATRIX-001/a ven: M03 *": _NO_QUERY,
     "MATRIX-001/a ven: M08 *": _NO_QUERY,
     "MATRIX-001/topics *": "R-02, R-33: Definition and API description differ about who may ask for topics",
@@ -103,7 +105,7 @@ RULINGS: Final[Mapping[str, str]] = {
     "EVT-016": _CONTENT,
     "EVT-019": _GUIDE,
     "EVT-020": "the standard does not say whether targets of report requests are hidden",
-    "REPORT-004": "R-06: the API description gives deletion to VENs, the User Guide to business logic",
+    "REPORT-004": _REPORTS,
     "REPORT-005": _DANGLING,
     "REPORT-006": _GUIDE,
     "REPORT-007": "R-16: the API description lists 409 for them too",

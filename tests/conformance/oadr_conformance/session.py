@@ -71,6 +71,17 @@ class Subject:
     product: str = ""
     version: str = ""
 
+    def __post_init__(self) -> None:
+        """
+        Raises:
+            Misused: options contradict each other, or one is not what it should be.
+        """
+        if self.ca_file and not self.verify_tls:
+            raise Misused("an authority to trust and no verification at all contradict each other")
+        schemes = ("https://",) if self.profile.require_https else ("https://", "http://")
+        if self.callback_url and not self.callback_url.startswith(schemes):
+            raise Misused(f"the callback URL begins with {' or '.join(schemes)}: {self.callback_url!r}")
+
     @property
     def base(self) -> str:
         """The API prefix; an origin alone stands for the default prefix of 3.1."""

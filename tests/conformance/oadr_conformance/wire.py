@@ -6,6 +6,7 @@ import asyncio
 import gzip
 import io
 import json
+import re
 import ssl
 import time
 from collections.abc import Mapping, Sequence
@@ -257,7 +258,9 @@ def _pause_s(answer: Answer, attempt: int) -> float | None:
 
 def _reason(error: Exception) -> str:
     """What the library says, without the words that only its authors need."""
-    return (str(error) or type(error).__name__).replace(" ssl:default", "").replace(" ssl:False", "")
+    if isinstance(error, aiohttp.ClientConnectorCertificateError):
+        return f"its certificate is not trusted ({error.certificate_error}); --ca names a file with its authority"
+    return re.sub(r" ssl:\S+|<ssl\.SSLContext[^>]*>", "", str(error)) or type(error).__name__
 
 
 def identical(left: object, right: object) -> bool:

@@ -11,7 +11,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from oadr_conformance.groups import Cluster, Group, failed, groups_of, reasons, total
+from oadr_conformance.groups import Cluster, Group, counted, failed, groups_of, reasons, total
 from oadr_conformance.runner import Outcome, Result, Run
 
 _SHOWN_REQUIREMENTS = 30
@@ -41,7 +41,7 @@ def show(run: Run, console: Console, *, strict: bool = False) -> None:
     product = f"{run.product} {run.version}".strip()
     what = f"{escape(product)} at {escape(run.url)}, OpenADR {run.profile}, {run.seconds:.1f} s"
     console.print(what, highlight=False, soft_wrap=True)
-    console.print(f"{len(groups)} requirements: {total(groups)}", highlight=False)
+    console.print(f"{counted(groups)}: {total(groups)}", highlight=False)
     colour = "green" if run.conforms(strict=strict) else "red"
     verdict = f"[{colour}]{escape(run.verdict(strict=strict))}[/{colour}]"
     console.print(f"[bold]{run.total}[/bold]: {verdict}", highlight=False, soft_wrap=True)
