@@ -37,6 +37,7 @@ NEEDS: Final[Mapping[str, str]] = {
     "secret": "client id and secret (a token alone cannot ask for fewer scopes)",
     "callback": "a callback URL the VTN accepts",
     "expired": "an expired token",
+    "notifiers": "a VTN that has /notifiers",
 }
 
 

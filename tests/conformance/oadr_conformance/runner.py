@@ -230,6 +230,8 @@ async def judge(session: Session, check: Check) -> Result:
     try:
         if "expired" in check.needs and not session.subject.expired_token:
             raise Skipped("needs --expired-token")
+        if "notifiers" in check.needs and not session.profile.notifiers:
+            raise Skipped("applies where notifiers.offered is on")
         if check.ruling and not session.profile.rulings:
             raise Skipped(NOT_DECIDED)
         async with asyncio.timeout(_LONGEST_S):

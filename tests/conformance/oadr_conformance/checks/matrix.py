@@ -8,7 +8,6 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from oadr_conformance import bodies
-from oadr_conformance.errors import Skipped
 from oadr_conformance.kinds import KINDS, Kind, needs_of
 from oadr_conformance.probe import Actor, Probe
 from oadr_conformance.registry import SHOULD, Area
@@ -266,8 +265,6 @@ TOPICS: Final = {
 
 
 async def _topic_path(t: Probe, topic: Topic) -> str:
-    if not t.profile.notifiers:
-        raise Skipped("applies where notifiers.offered is on")
     if "{program}" in topic.path:
         target = t.name("target")
         await t.enrol(t.ven, targets=[target])
@@ -282,7 +279,7 @@ async def _has_broker(t: Probe) -> bool:
     return "MQTT" in (await t.bl.get("/notifiers")).expect(200).object()
 
 
-@area.each("MATRIX-001 AUTH-014 MQTT-006 MQTT-007", TOPICS, needs="ven")
+@area.each("MATRIX-001 AUTH-014 MQTT-006 MQTT-007", TOPICS, needs="ven notifiers")
 async def topics_for_business_logic(t: Probe, topic: Topic) -> None:
     """Business logic may ask for every topic; without a broker they are 404."""
     path = await _topic_path(t, topic)
@@ -290,7 +287,7 @@ async def topics_for_business_logic(t: Probe, topic: Topic) -> None:
     (await t.bl.get(path)).expect(status)
 
 
-@area.each("MATRIX-001 AUTH-014 MQTT-010 MQTT-011", TOPICS, needs="ven")
+@area.each("MATRIX-001 AUTH-014 MQTT-010 MQTT-011", TOPICS, needs="ven notifiers")
 async def topics_for_a_ven(t: Probe, topic: Topic) -> None:
     """A VEN may ask for the topics of programs and of its own ven, not for those of whole collections."""
     path = await _topic_path(t, topic)
@@ -301,20 +298,20 @@ async def topics_for_a_ven(t: Probe, topic: Topic) -> None:
 @area.each(
     "MATRIX-001 MQTT-009",
     {name: one for name, one in TOPICS.items() if one.foreign},
-    needs="ven ven2",
+    needs="ven ven2 notifiers",
 )
 async def topics_for_another_ven(t: Probe, topic: Topic) -> None:
     """Topics of a hidden program or of another ven are 404."""
     (await t.stranger.get(await _topic_path(t, topic))).expect(404)
 
 
-@area.each("MATRIX-001 MATRIX-007", TOPICS, needs="ven")
+@area.each("MATRIX-001 MATRIX-007", TOPICS, needs="ven notifiers")
 async def topics_without_token(t: Probe, topic: Topic) -> None:
     """Without a token all notifier paths are 401."""
     (await t.nobody.get(await _topic_path(t, topic))).expect(401)
 
 
-@area.each("MATRIX-001 MQTT-012", TOPICS, needs="ven")
+@area.each("MATRIX-001 MQTT-012", TOPICS, needs="ven notifiers")
 async def topics_with_bad_token(t: Probe, topic: Topic) -> None:
     """With a token that cannot be verified all notifier paths are refused."""
     (await t.impostor.get(await _topic_path(t, topic))).expect(t.profile.invalid_token_status)
@@ -323,7 +320,7 @@ async def topics_with_bad_token(t: Probe, topic: Topic) -> None:
 @area.each(
     "MATRIX-001 AUTH-015",
     {name: one for name, one in TOPICS.items() if one.row != "M33"},
-    needs="ven secret",
+    needs="ven secret notifiers",
 )
 async def topics_without_scope(t: Probe, topic: Topic) -> None:
     """A token without any reading scope opens no topic."""
