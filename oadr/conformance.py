@@ -205,15 +205,19 @@ def explain(
         if wants_json(as_json):
             show_json([_told(check) for check in checks])
             return
-        said = set()
+        questions: dict[tuple[str, str], list[Check]] = {}
         for check in checks:
-            if check.sentence not in said:
-                said.add(check.sentence)
-                needs = ", ".join(NEEDS[need] for need in sorted(check.needs))
-                also = f"  also: {', '.join(check.also)}\n" if check.also else ""
-                typer.echo(f"{check.requirement}  {check.level}\n  {check.sentence}\n  rests on: {check.section}")
-                typer.echo(f"{also}  needs: {needs}\n  checks:")
-            typer.echo(f"    {check.key}{f'  (our ruling: {check.ruling})' if check.ruling else ''}")
+            questions.setdefault((check.sentence, check.ruling), []).append(check)
+        for (sentence, ruling), cases in questions.items():
+            first = cases[0]
+            typer.echo(f"{first.requirement}  {first.level}\n  {sentence}\n  rests on: {first.section}")
+            if ruling:
+                typer.echo(f"  our ruling, not the standard's: {ruling}")
+            if first.also:
+                typer.echo(f"  also: {', '.join(first.also)}")
+            typer.echo(f"  needs: {', '.join(NEEDS[need] for need in sorted(first.needs))}\n  checks:")
+            for check in cases:
+                typer.echo(f"    {check.key}")
 
 
 def _told(check: Check) -> dict[str, object]:

@@ -86,9 +86,9 @@ def reasons(results: Iterable[Result]) -> list[tuple[str, list[Result]]]:
     return sorted(found.items(), key=lambda one: -len(one[1]))
 
 
-def counted(groups: Sequence[Group]) -> str:
+def counted(number: int, what: str) -> str:
     """`1 requirement`, `2 requirements`."""
-    return f"{len(groups)} requirement{'' if len(groups) == 1 else 's'}"
+    return f"{number} {what}{'' if number == 1 else 's'}"
 
 
 def total(groups: Iterable[Group]) -> str:

@@ -28,6 +28,12 @@ class Profile:
     notifiers: bool = True
     rulings: bool = False
 
+    @property
+    def changes(self) -> list[str]:
+        """What differs from the defaults, as `switch=value`."""
+        told = ((switch, getattr(self, name), getattr(DEFAULT, name)) for switch, name in SWITCHES.items())
+        return [f"{switch}={str(value).lower()}" for switch, value, usual in told if value != usual]
+
 
 DEFAULT: Final = Profile()
 PROFILES: Final[Mapping[str, Profile]] = {

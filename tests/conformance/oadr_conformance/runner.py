@@ -77,6 +77,8 @@ class Run:
     """How many checks there are; only some of them may have been asked for."""
     cut_short: str = ""
     """Why the last checks were not made."""
+    switches: Sequence[str] = ()
+    """How the VTN is said to be configured, where not as usual."""
 
     def count(self, outcome: Outcome) -> int:
         """How many checks ended so."""
@@ -156,8 +158,19 @@ async def run(
     seconds = time.monotonic() - clock
     if stop.is_set():
         cut_short = INTERRUPTED
-    warnings = tuple(session.warnings)
-    return Run(session.base, product, version, profile_name, started, seconds, tuple(results), warnings, of, cut_short)
+    return Run(
+        session.base,
+        product,
+        version,
+        profile_name,
+        started,
+        seconds,
+        tuple(results),
+        warnings=tuple(session.warnings),
+        of=of,
+        cut_short=cut_short,
+        switches=tuple(subject.profile.changes),
+    )
 
 
 async def _judge(session: Session, check: Check, stop: asyncio.Event) -> Result:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from html import escape
 
-from oadr_conformance.groups import Cluster, Group, failed, groups_of, reasons, total
+from oadr_conformance.groups import Cluster, Group, counted, failed, groups_of, reasons, total
 from oadr_conformance.runner import Outcome, Result, Run
 
 _STYLE = """
@@ -31,6 +31,7 @@ pre { background: color-mix(in srgb, currentColor 6%, transparent); padding: .6r
       white-space: pre-wrap; overflow-wrap: anywhere; font-size: .85rem; margin: .4rem 0 }
 """
 _MANY = 1_000_000
+_OURS = " <small>(our ruling)</small>"
 
 
 def html_page(run: Run, *, strict: bool = False) -> str:
@@ -41,6 +42,7 @@ def html_page(run: Run, *, strict: bool = False) -> str:
         "Product": product,
         "URL": run.url,
         "Profile": f"OpenADR {run.profile}{', strict' if strict else ''}",
+        "Switches": ", ".join(run.switches) or "as usual",
         "Date": f"{run.started:%Y-%m-%d %H:%M} UTC",
         "Duration": f"{run.seconds:.1f} s",
         "Requirements": total(groups),
@@ -97,7 +99,7 @@ def _number(count: int) -> str:
 def _failure(group: Group) -> str:
     return (
         f"<article><h3>{escape(group.requirement)} ({group.level}): "
-        f"{group.count(Outcome.FAIL)} of {len(group.results)} checks failed</h3>"
+        f"{group.count(Outcome.FAIL)} of {counted(len(group.results), 'check')} failed</h3>"
         f"{''.join(_cluster(cluster) for cluster in group.clusters)}</article>"
     )
 
@@ -114,7 +116,8 @@ def _cluster(cluster: Cluster) -> str:
         + (f'<div class="cases">{escape(cluster.question)}: {escape(cases)}</div>' if cases else "")
         + f"<details><summary>exchange{f' of the first of {count} cases' if count > 1 else ''}</summary>"
         f'<div class="exchange"><pre>{escape(result.request)}</pre><pre>{escape(result.response)}</pre></div>'
-        f"{len(result.exchanges)} requests of this check:<ol>{_items(result.exchanges)}</ol></details></section>"
+        f"{counted(len(result.exchanges), 'request')} of this check:<ol>{_items(result.exchanges)}</ol>"
+        "</details></section>"
     )
 
 
@@ -128,7 +131,7 @@ def _skips(found: Sequence[tuple[str, Sequence[Result]]]) -> str:
         names = dict.fromkeys(result.check.requirement for result in results)
         rows += (
             f'<tr><td class="number">{len(results)}<td>{escape(why)}'
-            f"<td><details><summary>{len(names)} requirements</summary>{escape(', '.join(names))}</details>"
+            f"<td><details><summary>{counted(len(names), 'requirement')}</summary>{escape(', '.join(names))}</details>"
         )
     head = '<tr><th class="number">Checks<th>Why<th>Of'
     return f'<div class="wide"><table>{head}{rows}</table></div>'
@@ -138,14 +141,16 @@ def _all(groups: Iterable[Group]) -> str:
     rows = ""
     for group in groups:
         checks = "".join(
-            f'<li><span class="{one.outcome}">{one.outcome}</span> {escape(one.check.case)}' for one in group.results
+            f'<li><span class="{one.outcome}">{one.outcome}</span> {escape(one.check.case)}'
+            f"{_OURS if one.check.ruling else ''}"
+            for one in group.results
         )
         sentences = dict.fromkeys(result.check.sentence for result in group.results)
         rows += (
             f'<tr><td class="name">{escape(group.requirement)}<td>{group.level}'
             f'<td class="{group.outcome}">{group.outcome}'
             f"<td>{'<br>'.join(map(escape, sentences))}"
-            f"<details><summary>{len(group.results)} checks</summary><ul>{checks}</ul></details>"
+            f"<details><summary>{counted(len(group.results), 'check')}</summary><ul>{checks}</ul></details>"
         )
     head = "<tr><th>Requirement<th>Level<th>Result<th>Sentence"
     return f'<div class="wide"><table>{head}{rows}</table></div>'

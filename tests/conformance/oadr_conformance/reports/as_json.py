@@ -16,6 +16,7 @@ def as_object(run: Run, *, strict: bool = False) -> dict[str, Any]:
         "product": run.product,
         "version": run.version,
         "profile": run.profile,
+        "switches": list(run.switches),
         "started": run.started.isoformat().replace("+00:00", "Z"),
         "seconds": round(run.seconds, 3),
         "conforms": run.conforms(strict=strict),

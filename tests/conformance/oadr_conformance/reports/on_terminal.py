@@ -39,9 +39,10 @@ def show(run: Run, console: Console, *, strict: bool = False) -> None:
     if run.cut_short:
         console.print(f"[yellow]cut short:[/yellow] {escape(run.cut_short)}", highlight=False)
     product = f"{run.product} {run.version}".strip()
-    what = f"{escape(product)} at {escape(run.url)}, OpenADR {run.profile}, {run.seconds:.1f} s"
+    switches = f", {', '.join(run.switches)}" if run.switches else ""
+    what = f"{escape(product)} at {escape(run.url)}, OpenADR {run.profile}{escape(switches)}, {run.seconds:.1f} s"
     console.print(what, highlight=False, soft_wrap=True)
-    console.print(f"{counted(groups)}: {total(groups)}", highlight=False)
+    console.print(f"{counted(len(groups), 'requirement')}: {total(groups)}", highlight=False)
     colour = "green" if run.conforms(strict=strict) else "red"
     verdict = f"[{colour}]{escape(run.verdict(strict=strict))}[/{colour}]"
     console.print(f"[bold]{run.total}[/bold]: {verdict}", highlight=False, soft_wrap=True)
@@ -74,7 +75,7 @@ def _show_failures(group: Group, console: Console) -> None:
     head = Text.assemble(
         (group.requirement, "bold red"),
         (f"  {group.level}", "bold"),
-        f"  {group.count(Outcome.FAIL)} of {len(group.results)} checks failed",
+        f"  {group.count(Outcome.FAIL)} of {counted(len(group.results), 'check')} failed",
     )
     console.print(head)
     clusters = group.clusters
