@@ -77,8 +77,12 @@ class Actor:
         body: object = None,
         headers: Headers | None = None,
         step: Step | None = None,
+        patient: bool = True,
     ) -> Answer:
-        """Any request. A header given here replaces the usual one; an empty value leaves it out."""
+        """Any request. A header given here replaces the usual one; an empty value leaves it out.
+
+        Unless it is patient, a 429 is the answer; else the VTN gets the time that it asks for.
+        """
         probe = self._probe
         raw = body if isinstance(body, bytes) else b"" if body is None else json.dumps(body).encode()
         sent: CIMultiDict[str] = CIMultiDict({"Accept": "application/json"})
@@ -98,7 +102,7 @@ class Actor:
             url += "?" + urlencode(pairs, doseq=True)
         exchange = probe.session.exchange(step or probe.step, self.name, method, url, sent, raw, probe.key)
         probe.log.append(exchange)
-        answer = await probe.session.wire.send(exchange)
+        answer = await probe.session.wire.send(exchange, patient=patient)
         answer.binding = probe.profile.rulings
         self._note(method, path, answer)
         return answer

@@ -187,16 +187,17 @@ class Wire:
         if self._session is not None:
             await self._session.close()
 
-    async def send(self, exchange: Exchange) -> Answer:
+    async def send(self, exchange: Exchange, *, patient: bool = True) -> Answer:
         """Send the request of `exchange` and fill in what came back.
 
-        A VTN that asks for patience gets it: after 429, or 503 with Retry-After, the request is sent again.
+        A VTN that asks for patience gets it, unless that is the question: after 429, or 503 with Retry-After, the
+        request is sent again.
 
         Raises:
             Unreachable: no complete answer arrived.
         """
         answer = await self._send(exchange)
-        for attempt in range(_PATIENCE):
+        for attempt in range(_PATIENCE if patient else 0):
             pause_s = _pause_s(answer, attempt)
             if pause_s is None:
                 break

@@ -170,6 +170,8 @@ async def ask_token(
     fields: dict[str, str] | list[tuple[str, str]] | bytes,
     headers: dict[str, str] | None = None,
     url: str = "",
+    *,
+    patient: bool = True,
 ) -> Answer:
     """POST to the token endpoint of the VTN, as a form.
 
@@ -179,7 +181,8 @@ async def ask_token(
     if not t.session.token_url.startswith(t.session.origin):
         raise Skipped("the token endpoint is not the VTN's own")
     raw = fields if isinstance(fields, bytes) else urlencode(fields).encode()
-    answer = await t.nobody.post(url or t.session.token_url, raw, {"Content-Type": _FORM} | (headers or {}))
+    sent = {"Content-Type": _FORM} | (headers or {})
+    answer = await t.nobody.send("POST", url or t.session.token_url, body=raw, headers=sent, patient=patient)
     if answer.status == 200:
         t.session.secrets.append(str(answer.object().get("access_token")))
     return answer

@@ -125,7 +125,8 @@ async def privacy_before_paging(t: Probe, path: str) -> None:
         for targets in ([mine], [hidden]):
             obj = await (t.event(program, targets=targets) if path == "/events" else t.program(targets=targets))
             visible += [obj] if targets == [mine] else []
-    query = {"targets": mine} | ({"programID": program["id"]} if path == "/events" else {})
+    asked: dict[str, str | list[str]] = {"targets": [mine, hidden]}  # of which the VEN holds one
+    query = asked | ({"programID": program["id"]} if path == "/events" else {})
     answer = await t.ven.get(path, query | {"limit": "2"})
     first = answer.expect(200).ids()
     answer.same("the number of items on the first page", len(first), 2)

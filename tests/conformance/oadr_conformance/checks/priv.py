@@ -346,10 +346,11 @@ async def pages_disclose_nothing(t: Probe) -> None:
     await t.enrol(t.ven, targets=[mine])
     program = await t.program()
     visible = await t.event(program, targets=[mine])
+    hidden = t.name("hidden")
     for _ in range(2):
-        await t.event(program, targets=[t.name("hidden")])
-    query = {"programID": program["id"], "targets": mine}
-    answer = await t.ven.get("/events", query | {"limit": 1})
+        await t.event(program, targets=[hidden])
+    query = {"programID": program["id"], "targets": [mine, hidden]}  # of which the VEN holds one
+    answer = await t.ven.get("/events", query | {"limit": "1"})
     answer.same("the first page", answer.expect(200).ids(), [visible["id"]])
-    answer = await t.ven.get("/events", query | {"skip": 1})
+    answer = await t.ven.get("/events", query | {"skip": "1"})
     answer.same("what lies behind it", answer.expect(200).json(), [])
