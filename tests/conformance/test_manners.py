@@ -1,6 +1,7 @@
 """The suite is fair to other VTNs, and polite to the one it examines."""
 
 import asyncio
+import fnmatch
 import re
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
@@ -34,7 +35,7 @@ from oadr_conformance import (
 )
 from oadr_conformance.bodies import COLLECTIONS, bl_resource, bl_ven
 from oadr_conformance.probe import Probe
-from oadr_conformance.rulings import RULINGS, ruling_of
+from oadr_conformance.rulings import RULINGS
 from oadr_conformance.runner import opened
 from oadr_conformance.session import PREFIX, Session
 from oadr_conformance.wire import Obj, Wire, alike
@@ -77,10 +78,8 @@ def test_what_the_standard_does_not_decide_is_marked_as_ours() -> None:
 
 def test_every_ruling_names_a_check() -> None:
     """A pattern that names none is a ruling that got lost."""
-    used = {why for check in ALL if (why := ruling_of(check.requirement, check.case))}
-    assert set(RULINGS.values()) == used
-    for pattern in RULINGS:
-        assert select(ALL, [pattern]), pattern
+    names = {name for check in ALL for name in (check.requirement, check.key)}
+    assert [pattern for pattern in RULINGS if not fnmatch.filter(names, pattern)] == []
 
 
 def test_another_conformant_vtn_has_no_failure(tmp_path: Path) -> None:

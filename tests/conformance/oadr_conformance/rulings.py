@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from fnmatch import fnmatchcase
+from functools import cache
 from typing import Final
 
 _CONTENT: Final = "Definition, Message validation: what is checked besides required members is the VTN's decision"
@@ -166,6 +167,7 @@ RULINGS: Final[Mapping[str, str]] = {
 """Requirement, or key of a check, with `*` and `?` -> why the standard does not decide it."""
 
 
+@cache
 def ruling_of(requirement: str, case: str) -> str:
     """Why the standard does not decide this check; empty when it does."""
     names = (requirement, f"{requirement}/{case}")

@@ -261,6 +261,8 @@ def _reason(error: Exception) -> str:
     """What the library says, without the words that only its authors need."""
     if isinstance(error, aiohttp.ClientConnectorCertificateError):
         return f"its certificate is not trusted ({error.certificate_error}); --ca names a file with its authority"
+    if isinstance(error, TimeoutError):
+        return f"none came in time ({_TIMEOUT.sock_connect:g} s to connect, {_TIMEOUT.total:g} s for the answer)"
     return re.sub(r" ssl:\S+|<ssl\.SSLContext[^>]*>", "", str(error)) or type(error).__name__
 
 
