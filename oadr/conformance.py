@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+import os
+import signal
+from collections.abc import Callable, Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, TypeAlias
@@ -11,7 +13,9 @@ from typing import Annotated, TypeAlias
 import typer
 from oadr_conformance import (
     ALL,
+    INTERRUPTED,
     PROFILES,
+    Check,
     Credential,
     Misused,
     Outcome,
@@ -34,8 +38,9 @@ from oadr.output import JsonOption, show_json, show_rows, wants_json
 
 app = typer.Typer(add_completion=False, help="Examine any OpenADR 3.1 VTN over HTTP.", no_args_is_help=True)
 
+_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 _CREDENTIAL = "ID:SECRET, a bearer token, or @FILE with either"
-_COLUMNS = {"key": "Check", "level": "Level", "needs": "Needs", "sentence": "Sentence"}
+_COLUMNS = {"question": "Question", "cases": "Cases", "level": "Level", "basis": "Basis", "sentence": "Sentence"}
 
 OnlyOption: TypeAlias = Annotated[
     list[str] | None,
@@ -78,6 +83,9 @@ def run_(
     ] = False,
     product: Annotated[str, typer.Option(help="Name of the VTN for the report; else from its Server header.")] = "",
     product_version: Annotated[str, typer.Option(help="Its version.")] = "",
+    ca: Annotated[
+        Path | None, typer.Option("--ca", help="Authorities the VTN's certificate may come from too, PEM.")
+    ] = None,
     insecure: Annotated[bool, typer.Option("--insecure", help="Do not verify the VTN's TLS certificate.")] = False,
     html: Annotated[Path | None, typer.Option(help="Write a page with all results here.")] = None,
     junit: Annotated[Path | None, typer.Option(help="Write JUnit XML here.")] = None,
@@ -86,10 +94,13 @@ def run_(
 ) -> None:
     """Examine a VTN. It needs clients of its own: their vens are set aside and put back afterwards.
 
-    Exit codes: 0 it conforms, 7 a check failed, 4 it cannot be reached, 5 a credential is refused, 2 wrong usage.
+    Exit codes: 0 it conforms, 7 a check failed, 4 it cannot be reached, 5 a credential is refused, 2 wrong usage,
+    130 interrupted.
     """
     with reporting():
         try:
+            for path in (html, junit, json_file):
+                _check_place(path)
             subject = Subject(
                 url=url,
                 bl=Credential.parse(bl),
@@ -100,55 +111,83 @@ def run_(
                 callback_url=callback_url,
                 profile=profile_of(suite_profile, switch or ()),
                 verify_tls=not insecure,
+                ca_file=ca,
                 product=product,
                 version=product_version,
             )
-            checks = select(ALL, only or ())
-            with Progress(
-                *Progress.get_default_columns(), TextColumn("{task.fields[key]}"), console=_terminal()
-            ) as bar:
-                task = bar.add_task("Checks", total=len(checks), key="")
-
-                def advance(result: Result) -> None:
-                    bar.advance(task)
-                    if result.outcome is Outcome.FAIL:
-                        bar.update(task, key=f"failed: {result.check.key}")
-
-                result = asyncio.run(examine(subject, checks, profile_name=profile.value, progress=advance))
+            result = asyncio.run(_examine(subject, select(ALL, only or ()), profile.value))
         except Misused as error:
             raise Failure(str(error), Exit.USAGE) from error
         except Refused as error:
             raise Failure(str(error), Exit.UNAUTHORIZED) from error
         except Unreachable as error:
             raise Failure(str(error), Exit.UNREACHABLE) from error
+        _show(result, strict=strict, as_json=as_json)
         _write(html, lambda: html_page(result, strict=strict))
         _write(junit, lambda: junit_xml(result))
         _write(json_file, lambda: json_text(result, strict=strict))
-        _show(result, strict=strict, as_json=as_json)
+        if result.cut_short:
+            raise typer.Exit(Exit.INTERRUPTED if result.cut_short == INTERRUPTED else Exit.UNREACHABLE)
         if not result.conforms(strict=strict):
             raise typer.Exit(Exit.CHECK_FAILED)
 
 
+async def _examine(subject: Subject, checks: Sequence[Check], profile_name: str) -> Run:
+    """Make the checks, with a bar on a terminal; the first Ctrl-C ends the run after it has cleaned up."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    console = Console(stderr=True)
+
+    def interrupt() -> None:
+        for number in _SIGNALS:
+            loop.remove_signal_handler(number)  # the second one does what it always does
+        stop.set()
+        console.print("stopping: the check at work cleans up")
+
+    for number in _SIGNALS:
+        loop.add_signal_handler(number, interrupt)
+    columns = (*Progress.get_default_columns(), TextColumn("{task.fields[key]}"))
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
+        task = bar.add_task("Checks", total=len(checks), key="")
+
+        def advance(result: Result) -> None:
+            bar.advance(task)
+            if result.outcome is Outcome.FAIL:
+                bar.update(task, key=f"failed: {result.check.key}")
+
+        try:
+            return await examine(subject, checks, profile_name=profile_name, progress=advance, stop=stop, of=len(ALL))
+        finally:
+            for number in _SIGNALS:
+                loop.remove_signal_handler(number)
+
+
 @app.command(name="list")
 def list_(*, only: OnlyOption = None, as_json: JsonOption = False) -> None:
-    """List the checks."""
+    """List the checks: on a terminal cases of one question together, as JSON every one."""
     with reporting():
         try:
             checks = select(ALL, only or ())
         except Misused as error:
             raise Failure(str(error), Exit.USAGE) from error
+        if wants_json(as_json):
+            show_json([_told(check) for check in checks])
+            return
+        questions: dict[str, list[Check]] = {}
+        for check in checks:
+            questions.setdefault(f"{check.requirement}/{check.question}", []).append(check)
         rows = [
             {
-                "key": check.key,
-                "requirements": list(check.requirements),
-                "level": check.level.value,
-                "needs": sorted(check.needs),
-                "sentence": check.sentence,
-                "section": check.section,
+                "question": question,
+                "cases": len(cases),
+                "level": cases[0].level.value,
+                "basis": _basis(cases),
+                "sentence": cases[0].sentence,
             }
-            for check in checks
+            for question, cases in questions.items()
         ]
-        show_rows(rows, _COLUMNS, as_json=as_json, title=f"{len(rows)} checks", empty="no checks")
+        title = f"{len(checks)} checks of {len({check.requirement for check in checks})} requirements"
+        show_rows(rows, _COLUMNS, as_json=False, title=title, empty="no checks")
 
 
 @app.command()
@@ -164,25 +203,49 @@ def explain(
         except Misused as error:
             raise Failure(str(error), Exit.USAGE) from error
         if wants_json(as_json):
-            show_json(
-                [
-                    {"key": one.key, "level": one.level, "sentence": one.sentence, "section": one.section}
-                    for one in checks
-                ]
-            )
+            show_json([_told(check) for check in checks])
             return
-        said = set()
+        questions: dict[tuple[str, str], list[Check]] = {}
         for check in checks:
-            if check.sentence not in said:
-                said.add(check.sentence)
-                needs = ", ".join(NEEDS[need] for need in sorted(check.needs))
-                typer.echo(f"{check.requirement}  {check.level}\n  {check.sentence}\n  rests on: {check.section}")
-                typer.echo(f"  needs: {needs}\n  checks:")
-            typer.echo(f"    {check.key}")
+            questions.setdefault((check.sentence, check.ruling), []).append(check)
+        for (sentence, ruling), cases in questions.items():
+            first = cases[0]
+            typer.echo(f"{first.requirement}  {first.level}\n  {sentence}\n  rests on: {first.section}")
+            if ruling:
+                typer.echo(f"  our ruling, not the standard's: {ruling}")
+            if first.also:
+                typer.echo(f"  also: {', '.join(first.also)}")
+            typer.echo(f"  needs: {', '.join(NEEDS[need] for need in sorted(first.needs))}\n  checks:")
+            for check in cases:
+                typer.echo(f"    {check.key}")
 
 
-def _terminal() -> Console:
-    return Console(stderr=True)
+def _told(check: Check) -> dict[str, object]:
+    return {
+        "key": check.key,
+        "requirements": list(check.requirements),
+        "level": check.level.value,
+        "needs": sorted(check.needs),
+        "sentence": check.sentence,
+        "section": check.section,
+        "ruling": check.ruling,
+    }
+
+
+def _basis(checks: Sequence[Check]) -> str:
+    """Whether the standard decides all of these, some, or none."""
+    ruled = sum(bool(check.ruling) for check in checks)
+    return "standard" if not ruled else "ruling" if ruled == len(checks) else "both"
+
+
+def _check_place(path: Path | None) -> None:
+    """A report that cannot be written is said before the run, which takes a while."""
+    if path is None:
+        return
+    place = path if path.exists() else path.parent
+    if path.is_dir() or not path.parent.is_dir() or not os.access(place, os.W_OK):
+        why = "it is a folder" if path.is_dir() else "no such folder" if not path.parent.is_dir() else "not permitted"
+        raise Failure(f"cannot write {path}: {why}", Exit.USAGE)
 
 
 def _write(path: Path | None, text: Callable[[], str]) -> None:

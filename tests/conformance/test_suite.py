@@ -116,8 +116,8 @@ def test_a_credential_may_come_from_a_file(tmp_path: Path) -> None:
 
 def test_nobody_at_the_url_is_unreachable() -> None:
     """Not a VTN that fails every check."""
-    nobody = Credential(token="x")
-    subject = Subject(f"http://127.0.0.1:{free_port()}", bl=nobody, ven=nobody, ven2=nobody)
+    bl, ven, ven2 = (Credential(token=text) for text in ("x", "y", "z"))
+    subject = Subject(f"http://127.0.0.1:{free_port()}", bl=bl, ven=ven, ven2=ven2)
     with pytest.raises(Unreachable):
         asyncio.run(run(subject, ALL))
 
@@ -185,7 +185,9 @@ def test_the_ven_of_a_test_client_is_put_back(vtn_on_sqlite: Subject) -> None:
     """A client that has a ven already gets it back after the run, with its targets."""
 
     async def enrolled(client_id: str) -> list[Obj]:
-        async with opened(_with(vtn_on_sqlite, ven=vtn_on_sqlite.ven2, ven2=vtn_on_sqlite.stranger)) as session:
+        async with opened(
+            _with(vtn_on_sqlite, ven=vtn_on_sqlite.ven2, ven2=vtn_on_sqlite.stranger, stranger=None)
+        ) as session:
             probe = Probe(session, "-", frozenset({"bl"}))
             found = (await probe.bl.get("/vens")).expect(200).array()
             if not found:
@@ -222,7 +224,8 @@ def test_a_token_instead_of_a_secret_skips_what_needs_the_secret(vtn_on_sqlite: 
 @pytest.fixture(scope="module")
 def mixed_run(vtn_on_sqlite: Subject) -> Run:
     """A run with a pass, a failure and a skip: the suite is told of switches that the VTN does not have."""
-    told = _with(vtn_on_sqlite, profile=profile_of("default", ["auth.invalid_token_status=403"]), version="1.2")
+    switches = ["auth.invalid_token_status=403", "rulings.binding=true"]
+    told = _with(vtn_on_sqlite, profile=profile_of("default", switches), version="1.2")
     moment = datetime(2026, 1, 2, 3, 4, tzinfo=UTC)
     checks = select(ALL, ["PAGE-007", "AUTH-006/garbage", "PRIV-EX-17/*events"])
     return asyncio.run(run(told, checks, now=lambda: moment))
@@ -276,7 +279,10 @@ def test_the_terminal_shows_the_total_last(mixed_run: Run) -> None:
     console.file.close()
     text = console.export_text()
     assert "expected status 403" in text
-    assert text.rstrip().splitlines()[-1] == "6 passed, 1 failed, 1 skipped: does not conform"
+    assert text.rstrip().splitlines()[-2:] == [
+        "3 requirements: 1 passed, 1 failed, 1 skipped",
+        "6 passed, 1 failed, 1 skipped: does not conform",
+    ]
 
 
 def test_no_report_carries_a_token_or_secret(mixed_run: Run, vtn_on_sqlite: Subject) -> None:

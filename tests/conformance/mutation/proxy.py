@@ -137,12 +137,14 @@ Handler = Callable[[Asked, Upstream], Awaitable[Told]]
 class Proxy:
     """Listens on 127.0.0.1 and passes everything on; `handler`, if set, has its way with what checks send."""
 
-    def __init__(self, upstream: str, prefix: str) -> None:
+    def __init__(self, upstream: str, prefix: str, *, plain: bool = True) -> None:
         self.handler: Handler | None = None
         self.stand_in: Callable[[Asked, Callable[[Asked], Awaitable[Told]]], Awaitable[Told]] | None = None
         """Answers what is asked of /notifiers, where the VTN has none."""
         self.tokens: dict[str, str] = {}
         self.bl = ""
+        self._plain = plain
+        """Not plain: the handler has its way with every request, answers are chunked and end their connections."""
         self._upstream = upstream
         self._prefix = prefix
         self._client: aiohttp.ClientSession | None = None
@@ -197,10 +199,14 @@ class Proxy:
             self._prefix,
         )
         step = asked.headers.get("X-Request-Id", "").partition(".")[2].partition(".")[0]
-        if self.handler is not None and step == "check":
+        if self.handler is not None and (step == "check" or not self._plain):
             told = await self.handler(asked, Upstream(self.forward, self.tokens, self.bl))
         else:
             told = await self.forward(asked)
         if told.status == 0 and request.transport is not None:
             request.transport.abort()
-        return web.Response(status=told.status or 500, headers=told.headers, body=told.body)
+        response = web.Response(status=told.status or 500, headers=told.headers, body=told.body)
+        if not self._plain:
+            response.force_close()
+            response.enable_chunked_encoding()
+        return response

@@ -134,7 +134,7 @@ ANSWERS: Final = (
         ),
         "OBJ-004/*",
     ),
-    Fault("texts are cut", partial(f.text, lambda text: re.sub("(x|é|🔌){30,}", "", text)), "OBJ-002/*"),
+    Fault("texts are cut", partial(f.text, lambda text: re.sub("(x|é|🔌){30,}", "", text)), "OBJ-002/*; OBJ-007/long*"),
     Fault(
         "a program's period is inherited",
         partial(f.objects, sets(intervalPeriod={"start": "2030-01-01T00:00:00Z"})),
@@ -231,6 +231,7 @@ ANSWERS: Final = (
     Fault("/auth/server is missing", partial(f.status, 200, 404, "GET"), "AUTH-018/*; MATRIX-001/auth server*"),
     Fault("token_type is missing", lambda: _token(f.objects(drops("token_type"))), "AUTH-020/a token"),
     Fault("expires_in is a text", lambda: _token(f.objects(sets(expires_in="3600"))), "AUTH-020/a token; AUTH-034/*"),
+    Fault("tokens live for a month", lambda: _token(f.objects(sets(expires_in=2_592_000))), "AUTH-034/*"),
     Fault("tokens live for a minute", lambda: _token(f.objects(sets(expires_in=60))), "AUTH-034/*"),
     Fault("a refresh token is given", lambda: _token(f.objects(sets(refresh_token="x"))), "AUTH-020/a token"),
     Fault(

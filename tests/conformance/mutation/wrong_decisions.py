@@ -14,7 +14,7 @@ DECISIONS: Final = (
         "a wrong body is accepted",
         f.accepts,
         """
-        GEN-005/*; GEN-015/required*; OBJ-001/*; OBJ-003/*; OBJ-007/*; OBJ-011/broken*; OBJ-012/*; OBJ-002/*;
+        GEN-005/*; GEN-015/required*; OBJ-001/*; OBJ-003/*; OBJ-007/unl*; OBJ-011/broken*; OBJ-012/*; OBJ-002/*;
         OBJ-014/one of many*; GEN-004/other*; GEN-008/*; GEN-017/no numbers*;
         GEN-009/order of checks: authentication before the body; GEN-009/order of checks: role before the body;
         GEN-009/body before uniqueness; GEN-015/nothing*; PROG-002/*; PROG-005/*; PROG-014/*POST; EVT-003/*;
@@ -22,15 +22,16 @@ DECISIONS: Final = (
         REPORT-005/*; REPORT-010/incomplete*; VEN-003/*; VEN-004/*; VEN-006/*; VEN-008/unknown form; RES-003/*;
         RES-004/*; RES-005/*; RES-008/*; RES-015/*; PRIV-016/reports*; SUBS-004/unknown*; SUBS-005/*;
         SUBS-007/other*; SUBS-016/*; WEBHOOK-001/*; TIME-002/*; TIME-006/*; TIME-007/*; AUTH-015/*;
-        MATRIX-001/wrong scope*POST*
+        MATRIX-001/wrong scope*POST*; MATRIX-001/no token: * POST *; MATRIX-001/bad token: * POST *
         """,
     ),
     Fault(
         "a wrong body is accepted by PUT",
         partial(f.accepts, "PUT"),
         """
-        GEN-005/*; GEN-015/required*; OBJ-001/*; OBJ-003/*; OBJ-007/*; OBJ-011/broken*; OBJ-012/*; PROG-003/rename*;
-        PROG-014/*PUT; EVT-010/move; EVT-011/*; EVT-014/*PUT; REPORT-003/*; REPORT-008/*PUT; REPORT-013/*;
+        GEN-005/*; GEN-015/required*; OBJ-001/*; OBJ-003/*; OBJ-007/unl*; OBJ-011/broken*; OBJ-012/*; PROG-003/rename*;
+        WEBHOOK-001/*; PROG-014/*PUT; EVT-010/move; EVT-011/*; EVT-014/*PUT; REPORT-003/*; REPORT-008/*PUT;
+        REPORT-013/*;
         VEN-005/*; VEN-016/*PUT; RES-003/*; RES-012/*; RES-014/*; SUBS-003/*PUT; PRIV-018/*; MATRIX-002/*PUT*;
         GEN-009/*existence*; GEN-009/*authentication before existence; GEN-009/*role before existence
         """,
@@ -39,7 +40,8 @@ DECISIONS: Final = (
         "a refused PUT or DELETE happens all the same",
         f.does_it_anyway,
         """
-        GEN-005/*; GEN-015/required*; OBJ-001/*; OBJ-003/*; OBJ-007/*; OBJ-011/broken*; OBJ-012/*; PROG-003/rename*;
+        GEN-005/*; GEN-015/required*; OBJ-001/*; OBJ-003/*; OBJ-007/unl*; OBJ-011/broken*; OBJ-012/*; PROG-003/rename*;
+        REPORT-008/*PUT; REPORT-008/*DELETE;
         PROG-014/*PUT; PROG-014/*DELETE; EVT-010/move; EVT-014/*PUT; EVT-014/*DELETE; VEN-005/*; VEN-016/*PUT;
         VEN-016/*DELETE; SUBS-003/*PUT; SUBS-003/*DELETE; PRIV-018/*; ETAG-004/lost update*;
         MATRIX-001/no token: * PUT *; MATRIX-001/no token: * DELETE *; MATRIX-001/bad token: * PUT *;
@@ -53,6 +55,7 @@ DECISIONS: Final = (
         f.refuses,
         """
         GEN-003/*; GEN-004/no*; GEN-011/*; GEN-013/*; GEN-014/*; GEN-016/*; GEN-017/values*; OBJ-002/*; OBJ-004/*;
+        OBJ-007/long*;
         OBJ-005/*; OBJ-010/duplicate*; OBJ-011/points*; OBJ-013/*; OBJ-014/never*; PROG-001/*; PROG-003/keep*;
         PROG-004/*; PROG-006/*; PROG-007/*; PROG-008/*; PROG-009/*; PROG-011/*; PROG-015/*; PROG-016/*; EVT-001/*;
         EVT-002/*; EVT-005/*; EVT-006/good*; EVT-007/empty*; EVT-008/*; EVT-010/*; EVT-016/*; EVT-019/*;

@@ -12,11 +12,12 @@ from oadr_conformance.checks import ALL
 from oadr_conformance.errors import ConformanceError, Misused, Refused, Unreachable
 from oadr_conformance.profile import PROFILES, SWITCHES, Profile, profile_of
 from oadr_conformance.registry import Check, Level, select
-from oadr_conformance.runner import Outcome, Result, Run, judge, opened, run
+from oadr_conformance.runner import INTERRUPTED, Outcome, Result, Run, judge, opened, run
 from oadr_conformance.session import Credential, Subject
 
 __all__ = [
     "ALL",
+    "INTERRUPTED",
     "PROFILES",
     "SWITCHES",
     "Check",

@@ -46,6 +46,12 @@ class Kind:
         """The word in `objectType`."""
         return self.name.upper()
 
+    def check_type(self, answer: Answer, obj: Obj) -> None:
+        """`objectType` is the word of the kind; the schemas of ven and resource also lead to the words of requests."""
+        forms = {f"BL_{self.object_type}_REQUEST", f"VEN_{self.object_type}_REQUEST"}
+        if answer.binding or self.name not in {"ven", "resource"} or obj.get("objectType") not in forms:
+            answer.same("objectType", obj.get("objectType"), self.object_type)
+
     def writer(self, t: Probe) -> Actor:
         """Who creates and changes it in these checks: business logic, or the VEN for reports."""
         return t.ven if self.name == "report" else t.bl

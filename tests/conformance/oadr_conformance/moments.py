@@ -2,13 +2,46 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime, timedelta
 
+_INSTANT = re.compile(
+    r"(?P<day>\d{4}-\d\d-\d\d)[Tt ](?P<time>\d\d:\d\d:\d\d)(?:\.(?P<fraction>\d+))?(?P<offset>[Zz]|[+-]\d\d:\d\d)"
+)
 
-def order(instant: str) -> tuple[str, str]:
-    """A key that puts RFC 3339 instants in UTC into order, whatever their number of decimals."""
-    second, _, fraction = instant.removesuffix("Z").partition(".")
-    return second, fraction.ljust(9, "0")
+
+def instant(text: str) -> tuple[datetime, str] | None:
+    """The second, in UTC, and its fraction; None when the text is no RFC 3339 instant."""
+    match = _INSTANT.fullmatch(text)
+    if match is None:
+        return None
+    offset = "+00:00" if match["offset"] in "Zz" else match["offset"]
+    try:
+        second = datetime.fromisoformat(f"{match['day']}T{match['time']}{offset}").astimezone(UTC)
+    except (ValueError, OverflowError):
+        return None
+    return second, (match["fraction"] or "").rstrip("0")
+
+
+def order(text: str) -> tuple[datetime, str]:
+    """A key that puts RFC 3339 instants into order, whatever their offset and number of decimals.
+
+    Raises:
+        ValueError: the text is none.
+    """
+    found = instant(text)
+    if found is None:
+        raise ValueError(f"no RFC 3339 instant: {text!r}")
+    return found
+
+
+def same_instant(left: str, right: str) -> bool:
+    """Whether two texts are the same instant, as far as the coarser clock of the two can say."""
+    one, other = instant(left), instant(right)
+    if one is None or other is None or one[0] != other[0]:
+        return False
+    digits = min(len(one[1]), len(other[1])) if one[1] and other[1] else 0
+    return digits == 0 or one[1][:digits] == other[1][:digits]
 
 
 def from_now(**offset: float) -> str:

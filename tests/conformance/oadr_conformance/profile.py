@@ -1,7 +1,8 @@
 """The switches of a VTN that change what the right answer is.
 
 Defaults are those of the requirement catalogue (section 0.2). `suite` is what a test bench usually needs: a receiver on
-plain HTTP that answers no challenge, and 403 for a token that cannot be verified.
+plain HTTP that answers no challenge, and 403 for a token that cannot be verified. `rulings.binding` is off: a VTN is
+not judged by what the catalogue chose where the standard leaves a choice (`rulings.py`).
 """
 
 from __future__ import annotations
@@ -25,6 +26,13 @@ class Profile:
     events_follow_program: bool = True
     infer_object_type: bool = True
     notifiers: bool = True
+    rulings: bool = False
+
+    @property
+    def changes(self) -> list[str]:
+        """What differs from the defaults, as `switch=value`."""
+        told = ((switch, getattr(self, name), getattr(DEFAULT, name)) for switch, name in SWITCHES.items())
+        return [f"{switch}={str(value).lower()}" for switch, value, usual in told if value != usual]
 
 
 DEFAULT: Final = Profile()
@@ -42,6 +50,7 @@ SWITCHES: Final[Mapping[str, str]] = {
     "privacy.events_follow_program": "events_follow_program",
     "descriptors.infer_object_type": "infer_object_type",
     "notifiers.offered": "notifiers",
+    "rulings.binding": "rulings",
 }
 _WORDS: Final = {"true": True, "on": True, "yes": True, "false": False, "off": False, "no": False}
 

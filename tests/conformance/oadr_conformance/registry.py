@@ -5,11 +5,13 @@ from __future__ import annotations
 import inspect
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
+from difflib import get_close_matches
 from enum import StrEnum
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from oadr_conformance.errors import Misused
+from oadr_conformance.rulings import ruling_of
 
 if TYPE_CHECKING:
     from oadr_conformance.probe import Probe
@@ -35,6 +37,7 @@ NEEDS: Final[Mapping[str, str]] = {
     "secret": "client id and secret (a token alone cannot ask for fewer scopes)",
     "callback": "a callback URL the VTN accepts",
     "expired": "an expired token",
+    "notifiers": "a VTN that has /notifiers",
 }
 
 
@@ -50,6 +53,16 @@ class Check:
     section: str
     needs: frozenset[str]
     body: Body
+
+    @property
+    def question(self) -> str:
+        """What it shares with the other cases of its table: `bad paging`."""
+        return self.case.partition(": ")[0]
+
+    @property
+    def ruling(self) -> str:
+        """Why the standard does not decide it; empty when it does."""
+        return ruling_of(self.requirement, self.case)
 
     @property
     def key(self) -> str:
@@ -132,7 +145,9 @@ def select(checks: Iterable[Check], patterns: Iterable[str]) -> list[Check]:
         return checks
     for pattern in patterns:
         if not any(check.matches([pattern]) for check in checks):
-            raise Misused(f"no check is named {pattern!r}; 'list' shows them")
+            names = dict.fromkeys(name for check in checks for name in (check.area, *check.requirements))
+            near = ", ".join(get_close_matches(pattern.upper(), names))
+            raise Misused(f"no check is named {pattern!r}; {f'near to it: {near}; ' if near else ''}'list' shows all")
     return [check for check in checks if check.matches(patterns)]
 
 

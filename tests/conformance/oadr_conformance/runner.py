@@ -12,14 +12,19 @@ from datetime import UTC, datetime
 from enum import StrEnum
 
 from oadr_conformance import bodies
-from oadr_conformance.errors import Mismatch, Refused, SeedFailed, Skipped, Unreachable
+from oadr_conformance.errors import Mismatch, Misused, Refused, SeedFailed, Skipped, Unreachable
 from oadr_conformance.probe import Actor, Probe
 from oadr_conformance.registry import MUST, Check
 from oadr_conformance.session import Credential, Session, Subject, is_ours
 from oadr_conformance.wire import Answer, Exchange, Obj, Step, Wire, redacted
 
-_LONGEST_S = 60.0
+_LONGEST_S = 600.0
+"""Only against a check that never ends: how slow a VTN may be is not for us to say."""
 _KEPT = 200
+_GRACE_S = 5
+"""How long a VTN may be silent after a check, as while it starts again."""
+INTERRUPTED = "interrupted"
+NOT_DECIDED = "the standard does not decide it; --switch rulings.binding=true asks for our rulings too"
 
 
 class Outcome(StrEnum):
@@ -46,6 +51,8 @@ class Result:
     seconds: float = 0.0
     seeding: bool = False
     """The failure happened before the check's own question was asked."""
+    in_doubt: bool = False
+    """The VTN was silent or refused a token meanwhile, so that perhaps no check can be made any more."""
 
     @property
     def decides(self) -> bool:
@@ -66,6 +73,12 @@ class Run:
     results: Sequence[Result] = field(default_factory=tuple)
     warnings: Sequence[str] = field(default_factory=tuple)
     """What the run could not put back as it was."""
+    of: int = 0
+    """How many checks there are; only some of them may have been asked for."""
+    cut_short: str = ""
+    """Why the last checks were not made."""
+    switches: Sequence[str] = ()
+    """How the VTN is said to be configured, where not as usual."""
 
     def count(self, outcome: Outcome) -> int:
         """How many checks ended so."""
@@ -83,13 +96,31 @@ class Run:
         return f"{passed} passed, {failed} failed, {skipped} skipped"
 
     def conforms(self, *, strict: bool = False) -> bool:
-        """Whether no MUST failed; `strict` also counts every other failure and every skipped MUST."""
+        """Whether something passed and no MUST failed; `strict` counts any other failure and a skipped MUST too."""
+        if self.cut_short or not self.count(Outcome.PASS):
+            return False
         if not strict:
             return not any(result.decides for result in self.results)
         return not any(
-            result.outcome is Outcome.FAIL or (result.outcome is Outcome.SKIP and result.check.level is MUST)
+            result.outcome is Outcome.FAIL
+            or (result.outcome is Outcome.SKIP and result.check.level is MUST and result.why != NOT_DECIDED)
             for result in self.results
         )
+
+    def verdict(self, *, strict: bool = False) -> str:
+        """The same in words, with what it cannot say."""
+        if self.conforms(strict=strict):
+            word = "conforms"
+        elif any(result.decides or (strict and result.outcome is Outcome.FAIL) for result in self.results):
+            word = "does not conform"
+        elif self.cut_short:
+            word = "incomplete"
+        elif not self.count(Outcome.PASS):
+            word = "nothing passed"
+        else:
+            word = "does not conform: a MUST was skipped"
+        made = len(self.results)
+        return word if made >= self.of else f"{word}, as far as {made} of {self.of} checks tell"
 
 
 async def run(
@@ -99,41 +130,109 @@ async def run(
     profile_name: str = "3.1",
     now: Callable[[], datetime] = lambda: datetime.now(UTC),
     progress: Callable[[Result], None] = lambda _result: None,
+    stop: asyncio.Event | None = None,
+    of: int = 0,
 ) -> Run:
-    """Examine a VTN.
+    """Examine a VTN. When `stop` is set the check at work cleans up, and the others are skipped.
 
     Raises:
         Unreachable: nothing answers at the URL.
         Refused: a credential is not accepted.
-        Misused: the URL is not one.
+        Misused: the URL is not one, or two credentials are of the same client.
     """
     started, clock = now(), time.monotonic()
     results: list[Result] = []
+    cut_short = ""
+    stop = stop or asyncio.Event()
     async with opened(subject) as session:
         product, version = await _product(session)
         for check in checks:
-            result = await judge(session, check)
+            cut_short = cut_short or (INTERRUPTED if stop.is_set() else "")
+            result = Result(check, Outcome.SKIP, why=cut_short) if cut_short else await _judge(session, check, stop)
+            if result.in_doubt:
+                cut_short, silent = await _lost(session)
+                if cut_short and not silent:
+                    result = Result(check, Outcome.SKIP, why=cut_short)
             results.append(result)
             progress(result)
     seconds = time.monotonic() - clock
-    return Run(session.base, product, version, profile_name, started, seconds, tuple(results), tuple(session.warnings))
+    if stop.is_set():
+        cut_short = INTERRUPTED
+    return Run(
+        session.base,
+        product,
+        version,
+        profile_name,
+        started,
+        seconds,
+        tuple(results),
+        warnings=tuple(session.warnings),
+        of=of,
+        cut_short=cut_short,
+        switches=tuple(subject.profile.changes),
+    )
+
+
+async def _judge(session: Session, check: Check, stop: asyncio.Event) -> Result:
+    """The result of a check, unless it is stopped; then it cleans up and is skipped."""
+    work, stopped = asyncio.ensure_future(judge(session, check)), asyncio.ensure_future(stop.wait())
+    try:
+        await asyncio.wait({work, stopped}, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        stopped.cancel()
+        if not work.done():
+            work.cancel()
+            await asyncio.wait({work})
+    return Result(check, Outcome.SKIP, why=INTERRUPTED) if work.cancelled() else work.result()
+
+
+async def _lost(session: Session) -> tuple[str, bool]:
+    """Why no further check can be made, if so, and whether it is because the VTN is silent."""
+    desk = _desk(session)
+    for tries_left in reversed(range(_GRACE_S)):
+        try:
+            for actor in _clients(session, desk):
+                answer = await actor.get("/programs", {"limit": 1})
+                if answer.status in {401, 403}:
+                    return f"the token of {actor.name} is no longer accepted; with ID:SECRET it would be renewed", False
+        except (Unreachable, Refused) as silence:
+            if not tries_left:
+                return f"the VTN no longer answers: {silence}", True
+            await asyncio.sleep(1)
+        else:
+            break
+    return "", False
+
+
+def _desk(session: Session) -> Probe:
+    desk = Probe(session, "-", frozenset({"bl", "ven", "ven2"}))
+    desk.step = Step.PREPARE
+    return desk
 
 
 @contextlib.asynccontextmanager
 async def opened(subject: Subject) -> AsyncIterator[Session]:
     """A session with working credentials and VENs without a ven; what was there before is put back at the end."""
-    async with Wire(verify_tls=subject.verify_tls) as wire:
+    async with Wire(verify_tls=subject.verify_tls, ca_file=subject.ca_file) as wire:
         session = Session(subject, wire)
-        desk = Probe(session, "-", frozenset({"bl", "ven", "ven2"}))
-        desk.step = Step.PREPARE
-        await _check_credentials(session, desk)
-        set_aside = await _clear_vens(desk)
+        desk = _desk(session)
         try:
+            await _check_credentials(session, desk)
+        except Mismatch as mismatch:
+            raise Unreachable(f"no OpenADR 3.1 VTN at {session.base}: {mismatch}") from mismatch
+        set_aside: list[SetAside] = []
+        try:
+            await _clear_vens(desk, set_aside)
             await _learn_client_ids(session, desk)
             yield session
+        except Mismatch as mismatch:
+            raise Unreachable(f"no OpenADR 3.1 VTN at {session.base}: {mismatch}") from mismatch
         finally:
-            for body in set_aside:
-                await _put_back(desk, body)
+            desk.step = Step.CLEANUP
+            if wire.unanswered:
+                await _sweep(desk)
+            for one in set_aside:
+                await _put_back(desk, one)
 
 
 async def judge(session: Session, check: Check) -> Result:
@@ -144,15 +243,22 @@ async def judge(session: Session, check: Check) -> Result:
     try:
         if "expired" in check.needs and not session.subject.expired_token:
             raise Skipped("needs --expired-token")
+        if "notifiers" in check.needs and not session.profile.notifiers:
+            raise Skipped("applies where notifiers.offered is on")
+        if check.ruling and not session.profile.rulings:
+            raise Skipped(NOT_DECIDED)
         async with asyncio.timeout(_LONGEST_S):
             await check.body(probe)
     except Skipped as skipped:
         error = skipped
     except Mismatch as mismatch:
         error = mismatch
-    except (Unreachable, TimeoutError) as silence:
-        what = str(silence) if isinstance(silence, Unreachable) else f"no result within {_LONGEST_S:g} s"
-        error = Mismatch("an answer", what)
+    except asyncio.CancelledError:
+        await probe.clean_up()
+        raise
+    except (Unreachable, Refused, TimeoutError) as silence:
+        what = f"no result within {_LONGEST_S:g} s" if isinstance(silence, TimeoutError) else str(silence)
+        error = Mismatch("a token" if isinstance(silence, Refused) else "an answer", what)
     except (KeyError, TypeError, ValueError, IndexError, AttributeError) as surprise:
         # An answer of a shape that the check did not foresee is the VTN's failure, not the end of the run.
         got = f"an answer in which the check finds no way ({type(surprise).__name__}: {surprise})"
@@ -190,14 +296,16 @@ def _result(
         leftovers=tuple(leftovers),
         seconds=seconds,
         seeding=isinstance(error, SeedFailed),
+        in_doubt=any(one.status in {0, 401, 403} for one in log),
     )
 
 
 async def _check_credentials(session: Session, desk: Probe) -> None:
-    """Find the token endpoint and prove every credential with a read it must be allowed."""
+    """Find the token endpoint and prove that every credential is one, and that of the role it is given for."""
+    _tell_apart(session.subject)
     info = await desk.nobody.get("/auth/server")
     if info.status == 200:
-        with contextlib.suppress(Mismatch, KeyError):
+        with contextlib.suppress(KeyError):
             session.token_url = str(info.object()["tokenURL"])
     for actor in _clients(session, desk):
         answer = await actor.get("/programs", {"limit": 1})
@@ -205,6 +313,23 @@ async def _check_credentials(session: Session, desk: Probe) -> None:
             raise Refused(f"{session.base} refuses {actor.name} to read programs: {answer.status} {answer.text[:200]}")
         if answer.status != 200:
             raise Unreachable(f"no OpenADR 3.1 VTN at {session.base}: GET /programs answers {answer.status}")
+        answer.array()
+    answer = await desk.bl.post("/programs", bodies.program(session.name("program")))
+    await desk.clean_up()
+    desk.step = Step.PREPARE
+    if answer.status in {401, 403}:
+        raise Refused(f"the client given as --bl may create no programs, so it is no business logic: {answer.status}")
+
+
+def _tell_apart(subject: Subject) -> None:
+    given = {"--bl": subject.bl, "--ven": subject.ven, "--ven2": subject.ven2, "--ven3": subject.stranger}
+    seen: dict[tuple[str, str], str] = {}
+    for option, credential in given.items():
+        if credential is None:
+            continue
+        other = seen.setdefault((credential.client_id, credential.token), option)
+        if other != option:
+            raise Misused(f"{other} and {option} are the same client; the suite needs different ones")
 
 
 def _clients(session: Session, desk: Probe) -> list[Actor]:
@@ -216,29 +341,75 @@ def _vens(session: Session, desk: Probe) -> list[Actor]:
     return [desk.ven, desk.ven2, *([desk.stranger] if isinstance(subject.stranger, Credential) else [])]
 
 
-async def _clear_vens(desk: Probe) -> list[Obj]:
-    """Delete the vens of the test clients; request bodies of those that are not ours, to be put back."""
-    set_aside = []
+@dataclass(frozen=True)
+class SetAside:
+    """Request bodies of a ven that was there before, and of its resources."""
+
+    ven: Obj
+    resources: list[Obj]
+
+
+async def _clear_vens(desk: Probe, set_aside: list[SetAside]) -> None:
+    """Delete the vens of the test clients; those that are not ours are noted, to be put back."""
     for actor in _vens(desk.session, desk):
         answer = await actor.get("/vens")
         if answer.status != 200:
             continue
         for ven in answer.array():
+            desk.session.client_ids[actor.name] = ven["clientID"]
+            resources = await desk.all(desk.bl, "/resources", {"venID": ven["id"]})
             if not is_ours(ven, "venName"):
-                body = bodies.bl_ven(ven["clientID"], ven["venName"])
-                set_aside.append(body | {key: ven[key] for key in ("targets", "attributes") if ven.get(key)})
+                body = bodies.bl_ven(ven["clientID"], ven["venName"], **_kept(ven))
+                set_aside.append(
+                    SetAside(
+                        body,
+                        [
+                            bodies.bl_resource(one["clientID"], ven["id"], one["resourceName"], **_kept(one))
+                            for one in resources
+                        ],
+                    )
+                )
+            for one in resources:
+                await desk.bl.delete(f"/resources/{one['id']}")
             await desk.bl.delete(f"/vens/{ven['id']}")
-    return set_aside
 
 
-async def _put_back(desk: Probe, body: Obj) -> None:
+def _kept(obj: Obj) -> Obj:
+    return {key: obj[key] for key in ("targets", "attributes") if obj.get(key)}
+
+
+async def _put_back(desk: Probe, old: SetAside) -> None:
+    ven = await _put_back_one(desk, "/vens", old.ven, f"ven {old.ven['venName']!r} of {old.ven['clientID']}")
+    if ven:
+        for body in old.resources:
+            name = f"resource {body['resourceName']!r} of ven {old.ven['venName']!r}"
+            await _put_back_one(desk, "/resources", body | {"venID": ven["id"]}, name)
+
+
+async def _put_back_one(desk: Probe, path: str, body: Obj, name: str) -> Obj | None:
     try:
-        answer = await desk.bl.send("POST", "/vens", body=body, step=Step.CLEANUP)
-        why = "" if answer.status == 201 else f"status {answer.status}"
-    except Unreachable as error:
-        why = str(error)
-    if why:
-        desk.session.warnings.append(f"ven {body['venName']!r} of {body['clientID']} is not put back: {why}")
+        answer = await desk.bl.send("POST", path, body=body)
+        return answer.expect(201).object()
+    except (Unreachable, Refused, Mismatch) as error:
+        desk.session.warnings.append(f"{name} is not put back: {error}")
+        return None
+
+
+async def _sweep(desk: Probe) -> None:
+    """Delete what carries a name of this run: a request without an answer may have created something."""
+    bl, tag = desk.bl, desk.session.tag
+    try:
+        for program in await desk.all(bl, "/programs"):
+            if str(program.get("programName")).startswith(tag):
+                for event in await desk.all(bl, "/events", {"programID": program["id"]}):
+                    await bl.delete(f"/events/{event['id']}")
+                await bl.delete(f"/programs/{program['id']}")
+        for path, name in (("/vens", "venName"), ("/subscriptions", "clientName")):
+            for obj in await desk.all(bl, path):
+                if str(obj.get(name)).startswith(tag):
+                    await bl.delete(f"{path}/{obj['id']}")
+    except (Unreachable, Refused, Mismatch, KeyError) as error:
+        desk.session.warnings.append(f"something whose name begins with {tag} may be left: {error}")
 
 
 async def _learn_client_ids(session: Session, desk: Probe) -> None:
@@ -247,8 +418,10 @@ async def _learn_client_ids(session: Session, desk: Probe) -> None:
         answer: Answer = await actor.post("/vens", bodies.ven_ven(session.name("ven")))
         with contextlib.suppress(Mismatch, KeyError):
             session.client_ids[actor.name] = str(answer.expect(201).object()["clientID"])
-    await desk.clean_up()
-    desk.step = Step.PREPARE
+        await desk.clean_up()
+        desk.step = Step.PREPARE
+    if len(set(session.client_ids.values())) < len(session.client_ids):
+        raise Misused("two of the VEN credentials are of the same client; the suite needs different ones")
 
 
 async def _product(session: Session) -> tuple[str, str]:

@@ -13,11 +13,13 @@ from urllib.parse import urlencode
 from multidict import CIMultiDict
 from yarl import URL
 
-from oadr_conformance.errors import Misused, Refused, Skipped
+from oadr_conformance.errors import Misused, Refused, Skipped, Unreachable
 from oadr_conformance.profile import DEFAULT, Profile
 from oadr_conformance.wire import Answer, Exchange, Obj, Step, Wire
 
 PREFIX = "conformance-"
+_UNTOLD_S = 60
+"""How long a token is used whose lifetime the VTN does not tell."""
 _FORM = "application/x-www-form-urlencoded"
 
 
@@ -65,15 +67,33 @@ class Subject:
     callback_url: str = ""
     profile: Profile = DEFAULT
     verify_tls: bool = True
+    ca_file: Path | None = None
     product: str = ""
     version: str = ""
+
+    def __post_init__(self) -> None:
+        """
+        Raises:
+            Misused: options contradict each other, or one is not what it should be.
+        """
+        if self.ca_file and not self.verify_tls:
+            raise Misused("an authority to trust and no verification at all contradict each other")
+        schemes = ("https://",) if self.profile.require_https else ("https://", "http://")
+        if self.callback_url and not self.callback_url.startswith(schemes):
+            raise Misused(f"the callback URL begins with {' or '.join(schemes)}: {self.callback_url!r}")
 
     @property
     def base(self) -> str:
         """The API prefix; an origin alone stands for the default prefix of 3.1."""
         url = self.url.rstrip("/")
-        if not url.startswith(("http://", "https://")):
+        try:
+            parsed = URL(url)
+        except ValueError as error:
+            raise Misused(f"not an http or https URL: {self.url!r}") from error
+        if parsed.scheme not in {"http", "https"} or not parsed.host:
             raise Misused(f"not an http or https URL: {self.url!r}")
+        if parsed.query_string or parsed.fragment or parsed.user:
+            raise Misused(f"an API prefix has no query, fragment or user name: {self.url!r}")
         return url if URL(url).path.strip("/") else f"{url}/openadr3/3.1.0"
 
 
@@ -148,14 +168,16 @@ class Session:
         answer = await self.fetch_token(credential, scope)
         if answer.status != 200:
             if scope:
-                raise Skipped(f"the VTN gives {credential.client_id} no token for scope {scope!r}: {answer.text[:200]}")
-            raise Refused(
-                f"{self.token_url} refuses client {credential.client_id}: {answer.status} {answer.text[:200]}"
-            )
+                raise Skipped(f"the VTN gives {credential.client_id} no token for scope {scope!r}")
+            what = f"{self.token_url} gives client {credential.client_id} no token: {answer.status} {answer.text[:200]}"
+            # RFC 6749 refuses with one of these; anything else is no token endpoint, or none that works.
+            raise Refused(what) if answer.status in {400, 401, 403} else Unreachable(what)
         body = answer.object()
-        token = str(body["access_token"])
-        lifetime = float(body.get("expires_in", 3600))
-        self._tokens[credential.client_id, scope] = token, time.monotonic() + lifetime * 0.9 - 10
+        token = str(body.get("access_token", ""))
+        if not token:
+            raise answer.fail("an access_token", body)
+        lifetime_s = float(body.get("expires_in") or _UNTOLD_S)
+        self._tokens[credential.client_id, scope] = token, time.monotonic() + lifetime_s * 0.9 - 1
         return token
 
 

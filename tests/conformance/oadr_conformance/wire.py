@@ -6,17 +6,23 @@ import asyncio
 import gzip
 import io
 import json
+import re
+import ssl
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from enum import StrEnum
+from pathlib import Path
 from typing import Any, Self, TypeAlias
 
 import aiohttp
 from multidict import CIMultiDict, CIMultiDictProxy
 from yarl import URL
 
-from oadr_conformance.errors import Mismatch, Unreachable
+from oadr_conformance.errors import Mismatch, Misused, Unreachable
+from oadr_conformance.moments import same_instant
 
 Obj: TypeAlias = dict[str, Any]
 Query: TypeAlias = Mapping[str, str | int | Sequence[str]] | Sequence[tuple[str, str]]
@@ -25,7 +31,7 @@ Headers: TypeAlias = Mapping[str, str] | CIMultiDict[str]
 _TIMEOUT = aiohttp.ClientTimeout(total=30, sock_connect=5)
 _SHOWN = 20_000
 _PATIENCE = 5
-_LONGEST_PAUSE_S = 30
+_LONGEST_PAUSE_S = 60
 _SECRET = "•••"
 
 
@@ -74,8 +80,10 @@ class Exchange:
 class Answer:
     """What the VTN said, with the expectations every check shares; each raises `Mismatch` when it does not hold."""
 
-    def __init__(self, exchange: Exchange) -> None:
+    def __init__(self, exchange: Exchange, *, binding: bool = True) -> None:
         self.exchange = exchange
+        self.binding = binding
+        """Whether the catalogue's choice counts also where the standard leaves one."""
 
     @property
     def status(self) -> int:
@@ -96,8 +104,10 @@ class Answer:
         """The mismatch to raise for this answer."""
         return Mismatch(expected, got if isinstance(got, str) else shown(got), self.exchange)
 
-    def expect(self, *statuses: int) -> Answer:
-        """The status is one of these."""
+    def expect(self, *statuses: int, allowed: tuple[int, ...] = ()) -> Answer:
+        """The status is one of these; `allowed` are others that the standard leaves to the VTN."""
+        if not self.binding:
+            statuses = tuple(dict.fromkeys((*statuses, *allowed)))
         if self.status not in statuses:
             raise self.fail("status " + " or ".join(map(str, statuses)), f"status {self.status}")
         return self
@@ -128,8 +138,8 @@ class Answer:
         return [str(item.get("id")) for item in self.array()]
 
     def same(self, what: str, got: Any, expected: Any) -> None:
-        """`got` is exactly `expected`: kinds of numbers count, order of members does not."""
-        if not identical(got, expected):
+        """`got` is `expected`; where rulings are binding exactly, else in the VTN's own way of writing it."""
+        if not (identical if self.binding else alike)(got, expected):
             raise self.fail(f"{what} to be {shown(expected)}", shown(got))
 
     def has(self, **members: Any) -> Obj:
@@ -157,9 +167,11 @@ class Answer:
 class Wire:
     """One HTTP client for the whole run. It follows no redirect, inflates nothing and adds no header of its own."""
 
-    def __init__(self, verify_tls: bool = True) -> None:
-        self._connector = aiohttp.TCPConnector(limit=250, ssl=verify_tls)
+    def __init__(self, *, verify_tls: bool = True, ca_file: Path | None = None) -> None:
+        self._connector = aiohttp.TCPConnector(limit=250, ssl=_trusting(ca_file) if ca_file else verify_tls)
         self._session: aiohttp.ClientSession | None = None
+        self.unanswered = 0
+        """Requests that may have created something, for all we know."""
 
     async def __aenter__(self) -> Self:
         self._session = aiohttp.ClientSession(
@@ -175,18 +187,21 @@ class Wire:
         if self._session is not None:
             await self._session.close()
 
-    async def send(self, exchange: Exchange) -> Answer:
-        """Send the request of `exchange` and fill in what came back; a VTN that asks for patience (429) gets it.
+    async def send(self, exchange: Exchange, *, patient: bool = True) -> Answer:
+        """Send the request of `exchange` and fill in what came back.
+
+        A VTN that asks for patience gets it, unless that is the question: after 429, or 503 with Retry-After, the
+        request is sent again.
 
         Raises:
             Unreachable: no complete answer arrived.
         """
         answer = await self._send(exchange)
-        for _ in range(_PATIENCE):
-            pause = answer.headers.get("Retry-After", "")
-            if answer.status != 429 or not pause.isdecimal() or int(pause) > _LONGEST_PAUSE_S:
+        for attempt in range(_PATIENCE if patient else 0):
+            pause_s = _pause_s(answer, attempt)
+            if pause_s is None:
                 break
-            await asyncio.sleep(int(pause))
+            await asyncio.sleep(pause_s)
             answer = await self._send(exchange)
         return answer
 
@@ -202,15 +217,53 @@ class Wire:
                 data=io.BytesIO(exchange.request_body) if exchange.request_body else None,
                 allow_redirects=False,
             ) as response:
+                exchange.headers = response.headers
                 exchange.body = await response.read()
                 exchange.status = response.status
-                exchange.headers = response.headers
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            exchange.problem = f"no answer: {str(error) or type(error).__name__}"
+            exchange.problem = f"no answer: {_reason(error)}"
             raise Unreachable(f"{exchange.method} {exchange.url}: {exchange.problem}") from error
         finally:
             exchange.seconds = time.perf_counter() - started
+            self.unanswered += exchange.method == "POST" and not exchange.status
         return Answer(exchange)
+
+
+def _trusting(ca_file: Path) -> ssl.SSLContext:
+    """A context that also trusts the authorities of this file."""
+    context = ssl.create_default_context()
+    try:
+        context.load_verify_locations(ca_file)
+    except OSError as error:  # ssl.SSLError is one
+        raise Misused(f"{ca_file} holds no certificates of authorities: {error.strerror or error}") from error
+    return context
+
+
+def _pause_s(answer: Answer, attempt: int) -> float | None:
+    """How long a VTN that is asked too much wants us to wait; None when it does not, or too long."""
+    told = answer.headers.get("Retry-After", "").strip()
+    if answer.status != 429 and not (answer.status == 503 and told):
+        return None
+    if told.isdecimal():
+        pause_s = float(told)
+    elif told:
+        try:
+            moment = parsedate_to_datetime(told)
+        except ValueError:
+            return None
+        pause_s = max(0.0, (moment - datetime.now(moment.tzinfo or UTC)).total_seconds())
+    else:
+        pause_s = 2.0**attempt
+    return pause_s if pause_s <= _LONGEST_PAUSE_S else None
+
+
+def _reason(error: Exception) -> str:
+    """What the library says, without the words that only its authors need."""
+    if isinstance(error, aiohttp.ClientConnectorCertificateError):
+        return f"its certificate is not trusted ({error.certificate_error}); --ca names a file with its authority"
+    if isinstance(error, TimeoutError):
+        return f"none came in time ({_TIMEOUT.sock_connect:g} s to connect, {_TIMEOUT.total:g} s for the answer)"
+    return re.sub(r" ssl:\S+|<ssl\.SSLContext[^>]*>", "", str(error)) or type(error).__name__
 
 
 def identical(left: object, right: object) -> bool:
@@ -222,6 +275,24 @@ def identical(left: object, right: object) -> bool:
     if isinstance(left, list) and isinstance(right, list):
         return len(left) == len(right) and all(map(identical, left, right))
     return left == right
+
+
+def alike(left: object, right: object) -> bool:
+    """Whether `left` says what `right` says, in its own way.
+
+    JSON has one kind of numbers, an instant can be written in several ways, members that have their default may be left
+    out or be there, and there may be members that we do not know.
+    """
+    numbers = (int, float)
+    if isinstance(left, numbers) and isinstance(right, numbers):
+        return isinstance(left, bool) == isinstance(right, bool) and left == right
+    if isinstance(left, str) and isinstance(right, str):
+        return left == right or same_instant(left, right)
+    if isinstance(left, dict) and isinstance(right, dict):
+        return all(alike(left.get(key), value) or (key not in left and value == []) for key, value in right.items())
+    if isinstance(left, list) and isinstance(right, list):
+        return len(left) == len(right) and all(map(alike, left, right))
+    return type(left) is type(right) and left == right
 
 
 def shown(value: object) -> str:

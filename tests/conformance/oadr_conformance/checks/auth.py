@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
-from urllib.parse import quote, urlencode, urlsplit
+from urllib.parse import urlencode, urlsplit
 
 from multidict import CIMultiDict
 
@@ -40,8 +40,9 @@ CREDENTIALS_OF_OTHER_KINDS = {
 async def other_schemes(t: Probe, headers: dict[str, str]) -> None:
     """Without a bearer token the answer is 401 and says with WWW-Authenticate that Bearer is wanted."""
     answer = await t.nobody.get("/programs", headers=headers)
-    answer.expect(401).header("WWW-Authenticate", "Bearer")
-    answer.header("WWW-Authenticate", 'realm="')
+    answer.expect(401, allowed=(403,))
+    if answer.status == 401:
+        answer.header("WWW-Authenticate", "Bearer" if not answer.binding else 'Bearer realm="')
 
 
 @area.check("AUTH-003", needs="expired")
@@ -49,7 +50,9 @@ async def expired_token(t: Probe) -> None:
     """An expired token is 401 with error="invalid_token"."""
     headers = {"Authorization": f"Bearer {t.session.subject.expired_token}"}
     answer = await t.nobody.get("/programs", headers=headers)
-    answer.expect(401).header("WWW-Authenticate", 'error="invalid_token"')
+    answer.expect(401, allowed=(403,))
+    if answer.binding:  # RFC 6750 recommends it
+        answer.header("WWW-Authenticate", 'error="invalid_token"')
 
 
 @area.check("AUTH-005", section="RFC 6750 section 2")
@@ -63,13 +66,15 @@ async def two_headers(t: Probe) -> None:
 @area.check("AUTH-005", section="RFC 6750 section 2")
 async def empty_token(t: Probe) -> None:
     """An empty bearer token is refused."""
-    (await t.nobody.get("/programs", headers={"Authorization": "Bearer "})).expect(401, t.profile.invalid_token_status)
+    (await t.nobody.get("/programs", headers={"Authorization": "Bearer "})).expect(
+        401, t.profile.invalid_token_status, allowed=(400, 403)
+    )
 
 
 @area.check("AUTH-005", section="RFC 6750 section 2.3")
 async def token_in_the_query(t: Probe) -> None:
     """A token in the query string is no token: 401."""
-    (await t.nobody.get("/programs", {"access_token": await t.bl.token()})).expect(401)
+    (await t.nobody.get("/programs", {"access_token": await t.bl.token()})).expect(401, allowed=(400, 403))
 
 
 def _jwt(token: str) -> tuple[dict[str, object], str]:
@@ -89,8 +94,8 @@ def _encoded(value: object) -> str:
 async def garbage(t: Probe) -> None:
     """A token that cannot be verified is refused with the configured status, and a 401 says error="invalid_token"."""
     answer = await t.impostor.get("/programs")
-    answer.expect(t.profile.invalid_token_status)
-    if answer.status == 401:
+    answer.expect(t.profile.invalid_token_status, allowed=(401, 403))
+    if answer.status == 401 and answer.binding:
         answer.header("WWW-Authenticate", 'error="invalid_token"')
 
 
@@ -104,7 +109,7 @@ async def tampered(t: Probe, part: int) -> None:
     swapped = "A" if parts[part][middle] != "A" else "B"
     parts[part] = parts[part][:middle] + swapped + parts[part][middle + 1 :]
     answer = await t.nobody.get("/programs", headers={"Authorization": f"Bearer {'.'.join(parts)}"})
-    answer.expect(t.profile.invalid_token_status)
+    answer.expect(t.profile.invalid_token_status, allowed=(401, 403))
 
 
 @area.each("AUTH-008", {"alg none": "none", "alg None": "None", "alg HS512": "HS512"}, section="RFC 8725")
@@ -117,15 +122,14 @@ async def algorithm_confusion(t: Probe, algorithm: str) -> None:
     signature = "" if algorithm.lower() == "none" else token.rpartition(".")[2]
     forged = f"{_encoded(head | {'alg': algorithm})}.{payload}.{signature}"
     answer = await t.nobody.get("/programs", headers={"Authorization": f"Bearer {forged}"})
-    answer.expect(t.profile.invalid_token_status)
+    answer.expect(t.profile.invalid_token_status, allowed=(401, 403))
 
 
 @area.check("AUTH-009 PRIV-002", needs="ven", section="Definition: VEN created object privacy")
 async def one_client_id(t: Probe) -> None:
     """The VTN writes the same client identifier, 1..128 characters, into everything a client creates."""
     ven = (await t.ven.post("/vens", bodies.ven_ven(t.name("ven")))).expect(201).object()
-    await t.ven.post("/reports", bodies.report((await t.event())["id"]))
-    report = (await t.ven.get("/reports")).expect(200).array()[0]
+    report = (await t.ven.post("/reports", bodies.report((await t.event())["id"]))).expect(201).object()
     answer = await t.ven.post("/subscriptions", bodies.subscription(t.name("client")))
     subscription = answer.expect(201).object()
     known = {ven["clientID"], report["clientID"], subscription["clientID"]}
@@ -166,6 +170,8 @@ async def ask_token(
     fields: dict[str, str] | list[tuple[str, str]] | bytes,
     headers: dict[str, str] | None = None,
     url: str = "",
+    *,
+    patient: bool = True,
 ) -> Answer:
     """POST to the token endpoint of the VTN, as a form.
 
@@ -175,7 +181,8 @@ async def ask_token(
     if not t.session.token_url.startswith(t.session.origin):
         raise Skipped("the token endpoint is not the VTN's own")
     raw = fields if isinstance(fields, bytes) else urlencode(fields).encode()
-    answer = await t.nobody.post(url or t.session.token_url, raw, {"Content-Type": _FORM} | (headers or {}))
+    sent = {"Content-Type": _FORM} | (headers or {})
+    answer = await t.nobody.send("POST", url or t.session.token_url, body=raw, headers=sent, patient=patient)
     if answer.status == 200:
         t.session.secrets.append(str(answer.object().get("access_token")))
     return answer
@@ -185,10 +192,15 @@ def _basic(client_id: str, secret: str) -> dict[str, str]:
     return {"Authorization": "Basic " + base64.b64encode(f"{client_id}:{secret}".encode()).decode()}
 
 
-def oauth_error(answer: Answer, status: int, error: str) -> None:
-    """The answer is an OAuth error that is a problem body too."""
-    answer.expect(status)
-    answer.has(error=error)
+def _percent_encoded(text: str) -> str:
+    return "".join(f"%{byte:02X}" for byte in text.encode())
+
+
+def oauth_error(answer: Answer, status: int, error: str, *, allowed: tuple[int, ...] = ()) -> None:
+    """The answer is this OAuth error; where rulings are not binding a problem body without `error` will do (R-04)."""
+    answer.expect(status, allowed=allowed)
+    if answer.binding or "error" in answer.object():
+        answer.has(error=error)
 
 
 DEFAULT_SCOPES = {
@@ -215,7 +227,9 @@ async def reading_scopes_of_business_logic(t: Probe, case: tuple[str, Kind]) -> 
     """Business logic reads every collection with read_all or with read_bl alone."""
     scope, kind = case
     obj = await kind.make(t)
-    (await t.scoped(t.bl, scope).get(kind.at(obj))).expect(200)
+    reader = t.scoped(t.bl, scope)
+    (await reader.get(kind.path)).expect(200)
+    (await reader.get(kind.at(obj))).expect(200)
 
 
 @area.each("AUTH-015", {kind: KINDS[kind] for kind in KINDS}, needs=lambda kind: f"secret {kind.needs}")
@@ -233,16 +247,14 @@ async def scopes_make_no_role(t: Probe) -> None:
     reader = t.scoped(t.stranger, "read_all")
     hidden, event = await t.event(targets=[t.name("target")]), await t.event()
     (await reader.get(f"/events/{event['id']}")).expect(200)
-    (await reader.get(f"/events/{hidden['id']}")).expect(404)
+    (await reader.get(f"/events/{hidden['id']}")).expect(404, allowed=(403,))
     answer = await reader.get("/events", {"programID": hidden["programID"]})
     answer.same("the search", answer.expect(200).json(), [])
 
 
-@area.check("AUTH-039", needs="ven2 secret")
+@area.check("AUTH-039", needs="ven2 secret notifiers")
 async def scopes_open_no_collections(t: Probe) -> None:
     """A VEN whose token holds read_all is still refused the topics of whole collections."""
-    if not t.profile.notifiers:
-        raise Skipped("applies where notifiers.offered is on")
     (await t.scoped(t.stranger, "read_all").get("/notifiers/mqtt/topics/events")).expect(403)
 
 
@@ -264,10 +276,12 @@ async def a_token(t: Probe) -> None:
     body = answer.expect(200).object()
     token = body.get("access_token")
     answer.true(isinstance(token, str) and 1 <= len(token) <= 4096, "an access_token of 1..4096 characters", token)
-    answer.same("token_type", body.get("token_type"), "Bearer")
+    kind = str(body.get("token_type"))
+    answer.same("token_type", kind if answer.binding else kind.title(), "Bearer")
     lifetime = body.get("expires_in")
     answer.true(type(lifetime) is int and lifetime > 0, "a whole positive expires_in", lifetime)
-    answer.true(isinstance(body.get("scope"), str), "a scope", body.get("scope"))
+    told = isinstance(body.get("scope"), str) or not answer.binding  # RFC 6749 5.1: optional when it is what was asked
+    answer.true(told, "a scope", body.get("scope"))
     answer.true("refresh_token" not in body, "no refresh_token", "one")
 
 
@@ -282,7 +296,7 @@ async def the_token_works(t: Probe) -> None:
 async def basic_credentials(t: Probe) -> None:
     """Client id and secret may come in a Basic header instead of the form, percent-encoded or raw."""
     fields = token_fields(t.session.subject.bl)
-    for encode in (str, quote):
+    for encode in (str, _percent_encoded):
         headers = _basic(encode(fields["client_id"]), encode(fields["client_secret"]))
         (await ask_token(t, {"grant_type": "client_credentials"}, headers)).expect(200)
 
@@ -307,7 +321,10 @@ INCOMPLETE = {
 async def incomplete_token_request(t: Probe, left_out: tuple[str, ...]) -> None:
     """A token request without grant_type, client_id or client_secret is 400 invalid_request."""
     fields = {key: value for key, value in token_fields(t.session.subject.bl).items() if key not in left_out}
-    oauth_error(await ask_token(t, fields), 400, "invalid_request")
+    answer = await ask_token(t, fields)
+    if not answer.binding and answer.status == 401:
+        return  # a client that does not prove who it is is also an invalid_client
+    oauth_error(answer, 400, "invalid_request")
 
 
 @area.each(
@@ -346,9 +363,11 @@ async def wrong_credentials(t: Probe) -> None:
     """An unknown client and a wrong secret give the same answer: 401 invalid_client."""
     fields = token_fields(t.session.subject.bl)
     unknown = await ask_token(t, fields | {"client_id": t.name("client")})
-    oauth_error(unknown, 401, "invalid_client")
+    oauth_error(unknown, 401, "invalid_client", allowed=(400,))
     wrong = await ask_token(t, fields | {"client_secret": "wrong"})
-    oauth_error(wrong, 401, "invalid_client")
+    oauth_error(wrong, 401, "invalid_client", allowed=(400,))
+    if not wrong.binding:
+        return
     varying = {"instance"}
     left = {key: value for key, value in unknown.object().items() if key not in varying}
     right = {key: value for key, value in wrong.object().items() if key not in varying}
@@ -417,7 +436,8 @@ async def bearer_on_the_token_endpoint(t: Probe) -> None:
 
 @area.check("AUTH-034 COMPAT-009", SHOULD, needs="secret")
 async def lifetime(t: Probe) -> None:
-    """Tokens live for two minutes at least and are short-lived: the answer says how long."""
+    """Tokens live for two minutes at least and are short-lived (a day at most): the answer says how long."""
     answer = await _token_answer(t, t.bl)
     lifetime = answer.expect(200).object().get("expires_in")
-    answer.true(type(lifetime) is int and lifetime >= 120, "an expires_in of 120 or more", lifetime)
+    good = type(lifetime) is int and 120 <= lifetime <= 86_400
+    answer.true(good, "an expires_in of 120 to 86400", lifetime)

@@ -13,7 +13,7 @@ from oadr_conformance.errors import Skipped, Unreachable
 from oadr_conformance.fields import ABSENT, FIELDS, Field, each_field
 from oadr_conformance.fields import needs_of as needs_of_name
 from oadr_conformance.kinds import KINDS, Kind, needs_of
-from oadr_conformance.moments import order
+from oadr_conformance.moments import instant, order
 from oadr_conformance.probe import Actor, Probe
 from oadr_conformance.registry import SHOULD, Area
 from oadr_conformance.wire import Answer, Obj
@@ -115,8 +115,10 @@ UNKNOWN_PATHS = ("/nonsense", "/programs/x/y/z", "/program", "/vens/x/resources"
 
 @area.each("GEN-007 PROBLEM-006", {path: path for path in UNKNOWN_PATHS})
 async def unknown_paths(t: Probe, path: str) -> None:
-    """A path that the standard does not have is 404."""
-    (await t.bl.get(path)).expect(404)
+    """A path that the standard does not have is 404, with a body like that of any other error."""
+    answer = await t.bl.get(path)
+    body = answer.expect(404).object()
+    answer.true(body.keys() & {"title", "status", "detail"}, "a problem", body)
 
 
 @area.check("GEN-008", SHOULD, section="Definition: API Gateway")
@@ -163,7 +165,6 @@ _INTERNALS = (
     "sqlite",
     "asyncpg",
     ".py",
-    "line ",
     "Exception",
     "at 0x",
 )
@@ -243,7 +244,8 @@ async def members_of_the_vtn(t: Probe, case: tuple[Kind, Obj]) -> None:
         answer.true(isinstance(obj[name], str) and obj[name] != own[name], f"{name} by the VTN", obj[name])
     answer = await kind.replace(t, obj, body)
     answer.expect(200)
-    answer.has(id=obj["id"], createdDateTime=obj["createdDateTime"], objectType=kind.object_type)
+    answer.has(id=obj["id"], createdDateTime=obj["createdDateTime"])
+    kind.check_type(answer, answer.object())
 
 
 OPTIONAL = {f"{kind}.{member.path}": (kind, member) for kind, member in each_field() if member.optional}
@@ -287,6 +289,8 @@ async def put_replaces(t: Probe, kind: Kind) -> None:
 async def put_moves_the_date(t: Probe, kind: Kind) -> None:
     """PUT sets modificationDateTime to the time of the write: later than before, never before createdDateTime."""
     obj = await kind.make(t)
+    if "." not in obj["modificationDateTime"]:
+        await asyncio.sleep(1.1)  # the clock of this VTN shows whole seconds
     answer = await kind.replace(t, obj, kind.as_request(obj))
     after = answer.expect(200).object()
     moved = order(after["modificationDateTime"]) > order(obj["modificationDateTime"])
@@ -356,16 +360,17 @@ async def always_there(t: Probe, kind: Kind) -> None:
     for answer, obj in await _every_view(t, kind):
         for name in ("id", "createdDateTime", "modificationDateTime", *required):
             answer.true(obj.get(name) is not None, f"a member {name}", obj)
-        answer.same("objectType", obj.get("objectType"), kind.object_type)
+        kind.check_type(answer, obj)
 
 
 @area.each("GEN-019 COMPAT-044", KINDS, needs=needs_of)
 async def dates(t: Probe, kind: Kind) -> None:
-    """Dates of the VTN are RFC 3339 in UTC with T and Z, never null."""
+    """Dates of the VTN are RFC 3339, never null; where rulings are binding in UTC with T and Z."""
     for answer, obj in await _every_view(t, kind):
         for name in ("createdDateTime", "modificationDateTime"):
-            good = isinstance(obj.get(name), str) and _INSTANT.fullmatch(obj[name])
-            answer.true(good, f"{name} like 2030-01-01T00:00:00.000Z", obj.get(name))
+            text = obj.get(name)
+            good = isinstance(text, str) and (_INSTANT.fullmatch(text) if answer.binding else instant(text))
+            answer.true(good, f"{name} like 2030-01-01T00:00:00.000Z", text)
 
 
 @area.check("GEN-020", needs="callback", section="Definition: Additional guidelines for webhooks")

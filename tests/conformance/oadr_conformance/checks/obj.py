@@ -79,6 +79,18 @@ async def unlimited_texts(t: Probe, case: Case) -> None:
     await is_refused(t, case)
 
 
+LONG_TEXTS = {f"{kind}.{member.path}": (kind, member) for kind, member in each_field() if member.type.rule == "OBJ-007"}
+
+
+@area.each("OBJ-007", LONG_TEXTS, needs=lambda case: needs_of(case[0]))
+async def longest_of_these(t: Probe, case: tuple[str, Field]) -> None:
+    """Texts for which the standard names no limit take 4096 characters and give them back."""
+    name, member = case
+    kind, text = KINDS[name], "x" * 4096
+    answer = await kind.create(t, member.put(await kind.full(t), text))
+    answer.same(member.path, member.get(answer.expect(201).object()), text)
+
+
 @area.each("OBJ-011", refused("OBJ-011"), needs=needs_of_case)
 async def broken_points(t: Probe, case: Case) -> None:
     """A point needs both x and y as numbers."""
@@ -95,10 +107,10 @@ async def broken_uris(t: Probe, case: Case) -> None:
 async def nothing_is_created(t: Probe, kind: Kind) -> None:
     """After a refused POST a search finds nothing new."""
     await kind.make(t)
-    before = await t.bl.get(kind.path)
+    before = {obj["id"] for obj in await t.all(t.bl, kind.path)}
     (await kind.create(t, {})).expect(400)
-    answer = await t.bl.get(kind.path)
-    answer.same("the search afterwards", answer.expect(200).ids(), before.expect(200).ids())
+    new = {obj["id"] for obj in await t.all(t.bl, kind.path)} - before
+    t.same("what is new in a search afterwards", sorted(new), [])
 
 
 TEXTS = {
@@ -127,7 +139,8 @@ async def longest_texts(t: Probe, case: tuple[str, str, str]) -> None:
     body = await kind.full(t)
     text = t.name("long")
     text += filler * (128 - len(text))
-    (await kind.create(t, member.put(body, text + filler))).expect(400)
+    if t.profile.rulings:  # what is checked besides required members is the VTN's decision
+        (await kind.create(t, member.put(body, text + filler))).expect(400)
     answer = await kind.create(t, member.put(body, text))
     answer.same(path, member.get(answer.expect(201).object()), text)
 
@@ -251,7 +264,9 @@ async def one_of_many(t: Probe, kind: Kind) -> None:
     body = await kind.full(t)
     answers = await asyncio.gather(*(kind.create(t, body) for _ in range(8)))
     statuses = sorted(answer.status for answer in answers)
-    answers[0].same("the statuses", statuses, [201] + [409] * 7)
+    allowed = [409] if t.profile.rulings else [400, 409]
+    right = statuses[0] == 201 and all(status in allowed for status in statuses[1:])
+    answers[0].true(right, "the statuses 201 and seven times 409", statuses)
 
 
 @area.each("OBJ-014", {name: KINDS[name] for name in ("event", "report", "subscription")}, needs=needs_of_kind)

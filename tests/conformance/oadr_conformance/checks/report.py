@@ -72,10 +72,12 @@ async def same_report_twice(t: Probe) -> None:
 
 @area.each("REPORT-008 PRIV-017", {method: method for method in ("GET", "PUT", "DELETE")}, needs="ven ven2")
 async def of_another_client(t: Probe, method: str) -> None:
-    """A report of another client is 404 to a VEN."""
+    """A report of another client is 404 to a VEN, and stays as it was."""
     report = await t.report(t.ven)
     body = bodies.report(report["eventID"]) if method == "PUT" else None
-    (await t.ven2.send(method, f"/reports/{report['id']}", body=body)).expect(404)
+    (await t.ven2.send(method, f"/reports/{report['id']}", body=body)).expect(404, allowed=(403,))
+    answer = await t.bl.get(f"/reports/{report['id']}")
+    answer.same("the report", answer.expect(200).object(), report)
 
 
 @area.check("REPORT-009", needs="ven")

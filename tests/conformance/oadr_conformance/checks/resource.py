@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from oadr_conformance import bodies
 from oadr_conformance.bodies import ATTRIBUTE, NOBODYS_ID
+from oadr_conformance.kinds import KINDS
 from oadr_conformance.probe import Probe
 from oadr_conformance.registry import SHOULD, Area
 from oadr_conformance.wire import Obj
@@ -17,7 +18,8 @@ async def create_by_the_ven(t: Probe) -> None:
     ven, name = await t.enrol(t.ven), t.name("resource")
     answer = await t.ven.post("/resources", bodies.ven_resource(ven["id"], name))
     answer.expect(201)
-    answer.has(resourceName=name, venID=ven["id"], clientID=t.ven.client_id, objectType="RESOURCE")
+    obj = answer.has(resourceName=name, venID=ven["id"], clientID=t.ven.client_id)
+    KINDS["resource"].check_type(answer, obj)
 
 
 @area.check("RES-002 COMPAT-048")

@@ -2,89 +2,122 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from html import escape
 
+from oadr_conformance.groups import Cluster, Group, counted, failed, groups_of, reasons, total
 from oadr_conformance.runner import Outcome, Result, Run
 
 _STYLE = """
-:root { color-scheme: light dark; --line: color-mix(in srgb, currentColor 20%, transparent); }
-body { font: 15px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 70rem; padding: 0 1rem; }
+:root { color-scheme: light dark; --line: color-mix(in srgb, currentColor 20%, transparent);
+        --bad: light-dark(#b42318, #ff8a7a); --good: light-dark(#1a7f37, #57c878) }
+body { font: 15px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 70rem; padding: 0 1rem }
 h1 { font-size: 1.5rem; margin-bottom: .2rem } h2 { font-size: 1.15rem; margin-top: 2rem }
+.wide { overflow-x: auto }
 table { border-collapse: collapse; width: 100% }
 th, td { border-bottom: 1px solid var(--line); padding: .25rem .6rem; text-align: left; vertical-align: top }
 td.number, th.number { text-align: right; font-variant-numeric: tabular-nums }
 dl { display: grid; grid-template-columns: max-content 1fr; gap: .1rem 1rem; margin: 1rem 0 }
-dt { opacity: .7 } dd { margin: 0 }
+dt { opacity: .7 } dd { margin: 0; overflow-wrap: anywhere }
 .verdict { font-size: 1.2rem; font-weight: 600; padding: .5rem .8rem; border-radius: .3rem; color: #fff }
 .yes { background: #1a7f37 } .no { background: #b42318 }
-.fail { color: #b42318; font-weight: 600 } .skip { opacity: .7 } .pass { color: #1a7f37 }
-article { border: 1px solid var(--line); border-left: .3rem solid #b42318; padding: .5rem 1rem; margin: 1rem 0 }
+.fail { color: var(--bad); font-weight: 600 } .skip { opacity: .7 } .pass { color: var(--good) }
+article { border: 1px solid var(--line); border-left: .3rem solid var(--bad); padding: .5rem 1rem; margin: 1rem 0 }
 article h3 { margin: 0; font-size: 1rem } .exchange { display: grid; gap: 1rem; grid-template-columns: 1fr 1fr }
+section { border-top: 1px solid var(--line); margin-top: .6rem; padding-top: .4rem; overflow-wrap: anywhere }
+summary { cursor: pointer } small, .cases { opacity: .8 } .name { white-space: nowrap }
 @media (max-width: 50rem) { .exchange { grid-template-columns: 1fr } }
 pre { background: color-mix(in srgb, currentColor 6%, transparent); padding: .6rem; overflow: auto; max-height: 24rem;
       white-space: pre-wrap; overflow-wrap: anywhere; font-size: .85rem; margin: .4rem 0 }
 """
+_MANY = 1_000_000
+_OURS = " <small>(our ruling)</small>"
 
 
 def html_page(run: Run, *, strict: bool = False) -> str:
-    """Product, version, date and total on top; then failures with their exchange, skips, and all checks."""
-    conforms = run.conforms(strict=strict)
+    """Product, version, date and total on top; then failures by requirement, skips by reason, and all requirements."""
     product = f"{run.product} {run.version}".strip()
+    groups = groups_of(run.results)
     facts = {
         "Product": product,
         "URL": run.url,
         "Profile": f"OpenADR {run.profile}{', strict' if strict else ''}",
+        "Switches": ", ".join(run.switches) or "as usual",
         "Date": f"{run.started:%Y-%m-%d %H:%M} UTC",
         "Duration": f"{run.seconds:.1f} s",
-        "Total": run.total,
+        "Requirements": total(groups),
+        "Checks": run.total,
     }
-    failures = [result for result in run.results if result.outcome is Outcome.FAIL]
-    skips = [result for result in run.results if result.outcome is Outcome.SKIP]
+    if run.cut_short:
+        facts["Cut short"] = run.cut_short
+    wrong = failed(groups)
+    skips = reasons(run.results)
+    left = [*run.leftovers, *run.warnings]
     return "\n".join(
         [
             "<!doctype html>",
             f'<html lang="en"><meta charset="utf-8"><title>Conformance of {escape(product)}</title>',
             f'<meta name="viewport" content="width=device-width"><style>{_STYLE}</style>',
             "<h1>OpenADR conformance</h1>",
-            f'<p class="verdict {"yes" if conforms else "no"}">{"conforms" if conforms else "does not conform"}</p>',
+            _verdict(run, strict=strict),
             "<dl>" + "".join(f"<dt>{key}<dd>{escape(value)}" for key, value in facts.items()) + "</dl>",
-            _areas(run),
-            f"<h2>Failures ({len(failures)})</h2>" if failures else "",
-            *map(_failure, failures),
-            f"<h2>Not cleaned up</h2><ul>{_items([*run.leftovers, *run.warnings])}</ul>"
-            if run.leftovers or run.warnings
-            else "",
-            f"<h2>Skipped ({len(skips)})</h2>{_skips(skips)}" if skips else "",
-            f"<h2>All checks ({len(run.results)})</h2>{_all(run.results)}",
+            f"<h2>Failed requirements ({len(wrong)})</h2>" if wrong else "",
+            *map(_failure, wrong),
+            f"<h2>Not cleaned up</h2><ul>{_items(left)}</ul>" if left else "",
+            f"<h2>Areas</h2>{_areas(groups)}",
+            f"<h2>Skipped ({run.count(Outcome.SKIP)} checks)</h2>{_skips(skips)}" if skips else "",
+            f"<h2>All requirements ({len(groups)})</h2>{_all(groups)}",
             "</html>\n",
         ]
     )
 
 
-def _areas(run: Run) -> str:
-    areas: dict[str, list[Outcome]] = {}
-    for result in run.results:
-        areas.setdefault(result.check.area, []).append(result.outcome)
+def _verdict(run: Run, *, strict: bool) -> str:
+    class_ = "yes" if run.conforms(strict=strict) else "no"
+    return f'<p class="verdict {class_}">{escape(run.verdict(strict=strict))}</p>'
+
+
+def _areas(groups: Iterable[Group]) -> str:
+    areas: dict[str, list[Group]] = {}
+    for group in groups:
+        areas.setdefault(group.requirement.partition("-")[0], []).append(group)
     rows = "".join(
-        f"<tr><td>{escape(area)}" + "".join(f'<td class="number">{outcomes.count(one)}' for one in Outcome)
-        for area, outcomes in areas.items()
+        f"<tr><td>{escape(area)}"
+        + "".join(_number(sum(group.outcome is outcome for group in members)) for outcome in Outcome)
+        + "".join(_number(sum(group.count(outcome) for group in members)) for outcome in Outcome)
+        for area, members in areas.items()
     )
-    headings = "".join(f'<th class="number">{word}' for word in ("passed", "failed", "skipped"))
-    return f"<table><tr><th>Area{headings}{rows}</table>"
+    words = "".join(f'<th class="number">{word}' for word in ("passed", "failed", "skipped"))
+    head = '<tr><th><th class="number" colspan="3">Requirements<th class="number" colspan="3">Checks'
+    return f'<div class="wide"><table>{head}<tr><th>Area{words}{words}{rows}</table></div>'
 
 
-def _failure(result: Result) -> str:
-    check = result.check
+def _number(count: int) -> str:
+    return f'<td class="number">{count or ""}'
+
+
+def _failure(group: Group) -> str:
     return (
-        f"<article><h3>{escape(check.key)} ({check.level})</h3><p>{escape(check.sentence)}<br>"
-        f"<small>{escape(check.section)}</small></p>"
-        f"<p><b>expected</b> {escape(result.expected)}<br><b>got</b> {escape(result.got)}"
-        f"{' <i>(while seeding data)</i>' if result.seeding else ''}</p>"
+        f"<article><h3>{escape(group.requirement)} ({group.level}): "
+        f"{group.count(Outcome.FAIL)} of {counted(len(group.results), 'check')} failed</h3>"
+        f"{''.join(_cluster(cluster) for cluster in group.clusters)}</article>"
+    )
+
+
+def _cluster(cluster: Cluster) -> str:
+    result = cluster.example
+    cases = cluster.cases(_MANY)
+    count = len(cluster.results)
+    return (
+        f"<section>{escape(result.check.sentence)}<br><small>rests on: "
+        f"{escape(result.check.ruling or result.check.section)}</small><br>"
+        f"<b>expected</b> {escape(cluster.expected)}, <b>got</b> {escape(cluster.got)}"
+        f"{' <i>(while seeding data)</i>' if result.seeding else ''}"
+        + (f'<div class="cases">{escape(cluster.question)}: {escape(cases)}</div>' if cases else "")
+        + f"<details><summary>exchange{f' of the first of {count} cases' if count > 1 else ''}</summary>"
         f'<div class="exchange"><pre>{escape(result.request)}</pre><pre>{escape(result.response)}</pre></div>'
-        f"<details><summary>{len(result.exchanges)} requests of this check</summary>"
-        f"<ol>{_items(result.exchanges)}</ol></details>"
-        "</article>"
+        f"{counted(len(result.exchanges), 'request')} of this check:<ol>{_items(result.exchanges)}</ol>"
+        "</details></section>"
     )
 
 
@@ -92,17 +125,32 @@ def _items(texts: Iterable[str]) -> str:
     return "".join(f"<li>{escape(text)}" for text in texts)
 
 
-def _skips(results: Iterable[Result]) -> str:
-    rows = "".join(f"<tr><td>{escape(one.check.key)}<td>{escape(one.why)}" for one in results)
-    return f"<table><tr><th>Check<th>Why{rows}</table>"
+def _skips(found: Sequence[tuple[str, Sequence[Result]]]) -> str:
+    rows = ""
+    for why, results in found:
+        names = dict.fromkeys(result.check.requirement for result in results)
+        rows += (
+            f'<tr><td class="number">{len(results)}<td>{escape(why)}'
+            f"<td><details><summary>{counted(len(names), 'requirement')}</summary>{escape(', '.join(names))}</details>"
+        )
+    head = '<tr><th class="number">Checks<th>Why<th>Of'
+    return f'<div class="wide"><table>{head}{rows}</table></div>'
 
 
-def _all(results: Iterable[Result]) -> str:
-    rows = "".join(
-        f'<tr><td>{escape(one.check.key)}<td>{one.check.level}<td class="{one.outcome}">{one.outcome}'
-        f"<td>{escape(one.check.sentence)}"
-        for one in results
-    )
-    return (
-        f"<details><summary>show</summary><table><tr><th>Check<th>Level<th>Result<th>Sentence{rows}</table></details>"
-    )
+def _all(groups: Iterable[Group]) -> str:
+    rows = ""
+    for group in groups:
+        checks = "".join(
+            f'<li><span class="{one.outcome}">{one.outcome}</span> {escape(one.check.case)}'
+            f"{_OURS if one.check.ruling else ''}"
+            for one in group.results
+        )
+        sentences = dict.fromkeys(result.check.sentence for result in group.results)
+        rows += (
+            f'<tr><td class="name">{escape(group.requirement)}<td>{group.level}'
+            f'<td class="{group.outcome}">{group.outcome}'
+            f"<td>{'<br>'.join(map(escape, sentences))}"
+            f"<details><summary>{counted(len(group.results), 'check')}</summary><ul>{checks}</ul></details>"
+        )
+    head = "<tr><th>Requirement<th>Level<th>Result<th>Sentence"
+    return f'<div class="wide"><table>{head}{rows}</table></div>'

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from oadr_conformance.groups import groups_of, total
 from oadr_conformance.runner import Result, Run
 
 
@@ -15,10 +16,14 @@ def as_object(run: Run, *, strict: bool = False) -> dict[str, Any]:
         "product": run.product,
         "version": run.version,
         "profile": run.profile,
+        "switches": list(run.switches),
         "started": run.started.isoformat().replace("+00:00", "Z"),
         "seconds": round(run.seconds, 3),
         "conforms": run.conforms(strict=strict),
+        "verdict": run.verdict(strict=strict),
+        "cut_short": run.cut_short,
         "total": run.total,
+        "requirements": total(groups_of(run.results)),
         "warnings": list(run.warnings),
         "results": [_result(result) for result in run.results],
     }
@@ -37,6 +42,7 @@ def _result(result: Result) -> dict[str, Any]:
         "level": check.level.value,
         "sentence": check.sentence,
         "section": check.section,
+        "ruling": check.ruling,
         "outcome": result.outcome.value,
         "seconds": round(result.seconds, 3),
     }

@@ -37,7 +37,11 @@ def _suite(root: ET.Element, area: str, results: list[Result], run: Run) -> None
     )
     for result in results:
         case = ET.SubElement(
-            suite, "testcase", classname=area, name=_clean(result.check.key), time=f"{result.seconds:.3f}"
+            suite,
+            "testcase",
+            classname=f"{area}.{result.check.requirement}",
+            name=_clean(result.check.key),
+            time=f"{result.seconds:.3f}",
         )
         if result.outcome is Outcome.FAIL:
             message = f"expected {result.expected}, got {result.got}"

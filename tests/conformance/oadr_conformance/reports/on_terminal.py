@@ -1,94 +1,119 @@
-"""A run on a terminal: a table per area, then every failure with what was asked and answered."""
+"""A run on a terminal: a table of areas, failures by requirement, why checks were skipped, and last the total."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
-from rich.console import Console, Group
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
 from rich.markup import escape
-from rich.panel import Panel
+from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from oadr_conformance.groups import Cluster, Group, counted, failed, groups_of, reasons, total
 from oadr_conformance.runner import Outcome, Result, Run
 
-_SHOWN_FAILURES = 50
-_SHOWN_TEXT = 1500
+_SHOWN_REQUIREMENTS = 30
+_SHOWN_CLUSTERS = 5
+_SHOWN_CASES = 5
+_SHOWN_TEXT = 400
 
 
 def show(run: Run, console: Console, *, strict: bool = False) -> None:
     """Print the summary, the failures and why checks were skipped; the total comes last."""
-    console.print(_areas(run))
-    failures = [result for result in run.results if result.outcome is Outcome.FAIL]
-    for result in failures[:_SHOWN_FAILURES]:
-        console.print(_failure(result))
-    if len(failures) > _SHOWN_FAILURES:
-        console.print(f"... and {len(failures) - _SHOWN_FAILURES} more failures; --json, --junit or --html show all")
-    skipped = [result for result in run.results if result.outcome is Outcome.SKIP]
+    groups = groups_of(run.results)
+    console.print(_areas(groups))
+    wrong = failed(groups)
+    for group in wrong[:_SHOWN_REQUIREMENTS]:
+        _show_failures(group, console)
+    if wrong:
+        more = len(wrong) - _SHOWN_REQUIREMENTS
+        rest = f"... and {more} more requirements failed; " if more > 0 else ""
+        console.print(f"{rest}--html, --json and --junit have every case with its whole exchange\n", highlight=False)
+    skipped = reasons(run.results)
     if skipped:
         console.print(_skipped(skipped))
     for text in [*run.leftovers, *run.warnings]:
         console.print(f"[yellow]not cleaned up:[/yellow] {escape(text)}")
+    if run.cut_short:
+        console.print(f"[yellow]cut short:[/yellow] {escape(run.cut_short)}", highlight=False)
     product = f"{run.product} {run.version}".strip()
-    console.print(
-        f"{escape(product)} at {escape(run.url)}, OpenADR {run.profile}, {run.seconds:.1f} s", highlight=False
-    )
-    verdict = "[green]conforms[/green]" if run.conforms(strict=strict) else "[red]does not conform[/red]"
-    console.print(f"[bold]{run.total}[/bold]: {verdict}", highlight=False)
+    switches = f", {', '.join(run.switches)}" if run.switches else ""
+    what = f"{escape(product)} at {escape(run.url)}, OpenADR {run.profile}{escape(switches)}, {run.seconds:.1f} s"
+    console.print(what, highlight=False, soft_wrap=True)
+    console.print(f"{counted(len(groups), 'requirement')}: {total(groups)}", highlight=False)
+    colour = "green" if run.conforms(strict=strict) else "red"
+    verdict = f"[{colour}]{escape(run.verdict(strict=strict))}[/{colour}]"
+    console.print(f"[bold]{run.total}[/bold]: {verdict}", highlight=False, soft_wrap=True)
 
 
-def _areas(run: Run) -> Table:
-    table = Table(title="Conformance", title_justify="left", header_style="bold")
+def _areas(groups: Iterable[Group]) -> Table:
+    table = Table(title="Conformance", title_justify="left", header_style="bold", box=SIMPLE_HEAD, pad_edge=False)
     table.add_column("Area")
-    for heading in ("Passed", "Failed", "of these SHOULD", "Skipped"):
+    for heading in ("Requirements", "failed", "skipped", "Checks", "failed", "skipped"):
         table.add_column(heading, justify="right")
-    areas: dict[str, list[Result]] = {}
-    for result in run.results:
-        areas.setdefault(result.check.area, []).append(result)
-    for area, results in areas.items():
-        failed = [result for result in results if result.outcome is Outcome.FAIL]
+    areas: dict[str, list[Group]] = {}
+    for group in groups:
+        areas.setdefault(group.requirement.partition("-")[0], []).append(group)
+    for area, members in areas.items():
+        wrong = sum(group.outcome is Outcome.FAIL for group in members)
+        skipped = sum(group.outcome is Outcome.SKIP for group in members)
         table.add_row(
             area,
-            str(_count(results, Outcome.PASS)),
-            Text(str(len(failed)), style="red" if failed else ""),
-            str(sum(not result.decides for result in failed) or ""),
-            str(_count(results, Outcome.SKIP) or ""),
+            str(len(members)),
+            Text(str(wrong or ""), style="red"),
+            str(skipped or ""),
+            str(sum(len(group.results) for group in members)),
+            Text(str(sum(group.count(Outcome.FAIL) for group in members) or ""), style="red"),
+            str(sum(group.count(Outcome.SKIP) for group in members) or ""),
         )
     return table
 
 
-def _count(results: Iterable[Result], outcome: Outcome) -> int:
-    return sum(result.outcome is outcome for result in results)
-
-
-def _failure(result: Result) -> Panel:
-    check = result.check
-    where = "while seeding data" if result.seeding else ""
-    lines = Text.assemble(
-        (f"{check.sentence}\n", ""),
-        (f"{check.level}: {check.section}\n\n", "dim"),
-        ("expected ", "bold"),
-        f"{result.expected}\n",
-        ("got      ", "bold"),
-        f"{result.got}\n",
+def _show_failures(group: Group, console: Console) -> None:
+    head = Text.assemble(
+        (group.requirement, "bold red"),
+        (f"  {group.level}", "bold"),
+        f"  {group.count(Outcome.FAIL)} of {counted(len(group.results), 'check')} failed",
     )
-    request, response = Text(_cut(result.request), style="cyan"), Text(_cut(result.response), style="magenta")
-    return Panel(
-        Group(lines, request, Text(), response), title=Text(f"{check.key} {where}"), title_align="left", style=""
-    )
+    console.print(head)
+    clusters = group.clusters
+    for cluster in clusters[:_SHOWN_CLUSTERS]:
+        console.print(Padding(_told(cluster), (0, 0, 0, 2)))
+    if len(clusters) > _SHOWN_CLUSTERS:
+        console.print(f"  ... and {len(clusters) - _SHOWN_CLUSTERS} more kinds of failures\n", highlight=False)
 
 
-def _skipped(results: list[Result]) -> Table:
-    table = Table(title="Skipped", title_justify="left", header_style="bold")
+def _told(cluster: Cluster) -> Text:
+    result = cluster.example
+    cases = cluster.cases(_SHOWN_CASES)
+    lines = Text(f"{result.check.sentence}\n")
+    lines.append(f"rests on: {result.check.ruling or result.check.section}\n", "dim")
+    if cases:
+        lines.append(f"{cluster.question}: {cases}\n")
+    lines.append("expected ", "bold").append(f"{cluster.expected}")
+    lines.append(", got ", "bold").append(f"{cluster.got}{' (while seeding data)' if result.seeding else ''}\n")
+    lines.append(f"{_brief(result.request)}\n", "cyan")
+    lines.append(f"{_brief(result.response)}\n", "magenta")
+    return lines
+
+
+def _brief(message: str) -> str:
+    """The first line of a request or an answer, and its body; the headers are in the other reports."""
+    first, _, rest = message.partition("\n")
+    _, _, body = rest.partition("\n\n")
+    body = body if len(body) <= _SHOWN_TEXT else f"{body[:_SHOWN_TEXT]}…"
+    return f"{first}  {body}".rstrip()
+
+
+def _skipped(found: list[tuple[str, list[Result]]]) -> Table:
+    table = Table(title="Skipped", title_justify="left", header_style="bold", box=SIMPLE_HEAD, pad_edge=False)
+    table.add_column("Checks", justify="right")
     table.add_column("Why")
-    table.add_column("Checks")
-    reasons: dict[str, list[str]] = {}
-    for result in results:
-        reasons.setdefault(result.why, []).append(result.check.key)
-    for why, keys in reasons.items():
-        table.add_row(Text(why), Text(", ".join(keys[:5]) + (f" and {len(keys) - 5} more" if len(keys) > 5 else "")))
+    table.add_column("Requirements")
+    for why, results in found:
+        names = list(dict.fromkeys(result.check.requirement for result in results))
+        more = f" and {len(names) - _SHOWN_CASES} more" if len(names) > _SHOWN_CASES else ""
+        table.add_row(str(len(results)), Text(why), ", ".join(names[:_SHOWN_CASES]) + more)
     return table
-
-
-def _cut(text: str) -> str:
-    return text if len(text) <= _SHOWN_TEXT else f"{text[:_SHOWN_TEXT]}…"
