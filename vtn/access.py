@@ -7,7 +7,7 @@ Scopes open operations; the role decides what is visible (AUTH-039). Programs an
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import lru_cache
 from typing import Final
@@ -121,15 +121,15 @@ class Sight:
     """What a VEN may see of programs and events in one request: the targets it holds, and those it asked for.
 
     ``asked`` is None without a ``targets`` parameter (PRIV-006); with one it may be nothing the VEN holds (PRIV-007).
+    ``effective`` are the targets that count: what is held, and asked for if anything is.
     """
 
     granted: frozenset[str]
     asked: frozenset[str] | None = None
+    effective: frozenset[str] = field(init=False, compare=False)
 
-    @property
-    def effective(self) -> frozenset[str]:
-        """The targets that count: what is held, and asked for if anything is."""
-        return effective(self.granted, self.asked)
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "effective", effective(self.granted, self.asked))
 
     def admits(self, targets: Iterable[str], *, program_targets: Iterable[str] = ()) -> bool:
         """Whether an object is visible; an event also needs a visible program (PRIV-016)."""
@@ -137,4 +137,4 @@ class Sight:
 
     def shown(self, targets: Iterable[str]) -> tuple[str, ...]:
         """The targets of a visible object that may be shown, in their order (PRIV-013)."""
-        return visible_targets(targets, self.granted, self.asked)
+        return visible_targets(targets, self.effective, None)

@@ -180,7 +180,7 @@ class Collection(Generic[Q, D]):
         before = None if watch is None else watch.revision()
         standpoint = await self._store.standpoint(call.reader)
         while True:
-            key = self._name, standpoint, question
+            key = self._name, standpoint.client_id, standpoint.sees_everything, standpoint.granted, question
             ready = await call.answers.get(key, self._store.watch, partial(make, standpoint))
             now = await self._store.standpoint(call.reader)
             if now == standpoint:

@@ -144,7 +144,7 @@ def values(sight: Sight | None) -> dict[str, tuple[str, ...]]:
     """What clauses that were made for another sight are to be asked with."""
     if sight is None:
         return {}
-    return {"effective": tuple(sorted(sight.effective)), "granted": tuple(sorted(sight.granted))}
+    return {"effective": tuple(sight.effective), "granted": tuple(sight.granted)}
 
 
 def share_a_target(column: ColumnElement[Any], targets: Iterable[str], name: str = "targets") -> ColumnElement[bool]:
