@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import msgspec
 from msgspec.structs import replace
-from sqlalchemy import ColumnElement, Integer, bindparam, func, or_, select, true
+from sqlalchemy import ColumnElement, Integer, Select, bindparam, func, or_, select, true
 from sqlalchemy.exc import IntegrityError
 
 from openadr_profiles.v31 import Event, EventRequest, Invalid, ObjectType
@@ -16,12 +16,18 @@ from openadr_profiles.v31.timeline import lifespan
 from vtn.access import Reader, Sight, business_logic_only
 from vtn.store.database import Database, violates
 from vtn.store.either_way import newest_either_way
-from vtn.store.objects import Created, Found, Objects, Passing, Precondition, members_of, targets_ending
+from vtn.store.objects import Created, Found, Objects, Passing, Precondition, joined, members_of, targets_ending
 from vtn.store.query import EventQuery, Page
 from vtn.store.reads import Question
 from vtn.store.stamps import Stamps, stamp
 from vtn.store.tables import constraint, events, resources, vens
 from vtn.store.visibility import Visibility, share_a_target, values, writable
+
+_SHOWN: Final = (
+    *(events.c.id, events.c.created_at, events.c.modified_at),
+    *(events.c.members, events.c.targets, events.c.targets_inside),
+)
+"""The columns that an event's text is made of."""
 
 _NEVER: Final = "9999-12-31T23:59:59.999999Z"
 
@@ -66,10 +72,13 @@ class EventStore(Objects):
     def _first_page(self, query: EventQuery, sight: Sight | None) -> Question:
         """What all VENs ask again and again: made once for each form of the question."""
         form = sight is None, query.targets is None, query.program_id is None
-        statement = self._first_pages.get(form)
+        statement: Question | None = self._first_pages.get(form)
         if statement is None:
             limit: Any = bindparam("limit", type_=Integer)
-            statement = self._first_pages[form] = self._newest(Page(limit=limit), self._clauses(query, sight))
+            statement = self._newest(Page(limit=limit), self._clauses(query, sight))
+            if isinstance(statement, Select):  # not the one of SQLite, which has two ways
+                statement = cast(Question, statement.with_only_columns(*_SHOWN))
+            self._first_pages[form] = statement
         return statement
 
     def _newest(self, page: Page, clauses: Iterable[ColumnElement[bool]]) -> Question:
@@ -130,14 +139,15 @@ class EventStore(Objects):
         if sight is None:
             return [self._text(row) for row in rows]
         endings: dict[tuple[str, ...], str] = {}
-        texts = []
+        texts, kind = [], self._kind
         for row in rows:
-            targets = tuple(row["targets"])
+            members, targets = row["members"], tuple(row["targets"])
             ending = endings.get(targets)
             if ending is None:
                 ending = endings[targets] = targets_ending(sight.shown(targets))
-            members = _reduced(row["members"], sight) if row["targets_inside"] else row["members"]
-            texts.append(self._joined(row, members, ending))
+            if row["targets_inside"]:
+                members = _reduced(members, sight)
+            texts.append(joined(kind, row["id"], row["created_at"], row["modified_at"], members, ending))
         return texts
 
     def _seen(self, row: Mapping[Any, Any], sight: Sight | None) -> str:

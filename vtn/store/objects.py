@@ -131,10 +131,15 @@ class Objects:
         return self._joined(row, row["members"], targets_ending(row.get("targets")))
 
     def _joined(self, row: Mapping[Any, Any], members: str, ending: str) -> str:
-        return (
-            f'{{"id":"{row["id"]}","createdDateTime":"{row["created_at"]}"'
-            f',"modificationDateTime":"{row["modified_at"]}","objectType":"{self._kind}",{members}{ending}}}'
-        )
+        return joined(self._kind, row["id"], row["created_at"], row["modified_at"], members, ending)
+
+
+def joined(kind: str, object_id: str, created_at: str, modified_at: str, members: str, ending: str) -> str:
+    """An object's text: its metadata, its members, and what stands behind them."""
+    return (
+        f'{{"id":"{object_id}","createdDateTime":"{created_at}","modificationDateTime":"{modified_at}"'
+        f',"objectType":"{kind}",{members}{ending}}}'
+    )
 
 
 def targets_ending(targets: Iterable[str] | None) -> str:
