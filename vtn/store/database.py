@@ -23,7 +23,6 @@ from sqlalchemy import (
     UniqueConstraint,
     Update,
     event,
-    insert,
 )
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import (
@@ -102,18 +101,29 @@ class Database:
                 yield connection
 
     async def append(self, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
-        """New rows of one table of texts, committed together in as few round trips as the database allows."""
-        if self._reads is None:
-            async with self.write() as connection:
-                await connection.execute(insert(table), rows)
-            return
+        """New rows of one table of texts, committed together: one statement, which is a transaction of its own.
+
+        It goes to the driver itself, at a tenth of what an engine adds.
+        """
         with self._reachable(), self.revisions.writing() as changes:
             changes.touch(table.name)
-            lists = [[row[column.name] for row in rows] for column in table.columns]
             try:
-                await self._reads.execute(_appending(table), *lists)
-            except _integrity_error() as error:
+                if self._reads is None:
+                    await self._append_to_file(table, rows)
+                else:
+                    lists = [[row[column.name] for row in rows] for column in table.columns]
+                    await self._reads.execute(_appending(table), *lists)
+            except _integrity_errors(sqlite=self.is_sqlite) as error:
                 raise IntegrityError(None, None, error) from error
+            except sqlite3.Error as error:
+                raise OperationalError(None, None, error) from error
+
+    async def _append_to_file(self, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
+        names = [column.name for column in table.columns]
+        values = [row[name] for row in rows for name in names]
+        async with self._writer.connect() as connection:
+            driver: Any = (await connection.get_raw_connection()).driver_connection
+            await driver.execute_insert(_appending_to_file(table, len(rows)), values)
 
     @asynccontextmanager
     async def snapshot(self) -> AsyncIterator[AsyncConnection]:
@@ -172,7 +182,18 @@ def _appending(table: Table) -> str:
 
 
 @cache
-def _integrity_error() -> type[Exception]:
+def _appending_to_file(table: Table, count: int) -> str:
+    """So many rows, for SQLite."""
+    names = ", ".join(column.name for column in table.columns)
+    row = f"({', '.join('?' for _ in table.columns)})"
+    return f"INSERT INTO {table.name} ({names}) VALUES {', '.join([row] * count)}"  # noqa: S608 (names only)
+
+
+@cache
+def _integrity_errors(*, sqlite: bool) -> type[Exception]:
+    """What the driver raises when a constraint is broken."""
+    if sqlite:
+        return sqlite3.IntegrityError
     from asyncpg import IntegrityConstraintViolationError  # noqa: PLC0415 (an extra, installed where it is used)
 
     refused: type[Exception] = IntegrityConstraintViolationError
