@@ -111,7 +111,7 @@ class Answers:
     ) -> Ready:
         body, passing = await make()
         ready = Ready(body)
-        if len(body) <= self._max_bytes // 8:
+        if len(body) <= self._max_bytes // 8 and self._is_so(passing):
             ready = self._keep(key, ready, revision, expires, passing)
         return ready
 

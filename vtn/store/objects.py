@@ -9,7 +9,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Final
 
 from sqlalchemy import ColumnElement, RowMapping, Select, Table, delete, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -21,6 +21,7 @@ from vtn.store.database import Database
 from vtn.store.query import Page
 from vtn.store.stamps import Stamps
 from vtn.store.types import json_array
+from vtn.store.walks import newest_first
 
 Precondition = Callable[[str], None]
 """Looks at an object's present text before it is changed; raises to prevent it (If-Match)."""
@@ -40,6 +41,10 @@ class Passing:
 
     since: str
     until: str
+
+
+AT_ONCE_OVER: Final = Passing("", "")
+"""For what nobody else may be answered with."""
 
 
 class Found(list[str]):
@@ -69,9 +74,17 @@ class Objects:
         return list(await self._database.rows(self._newest(page, clauses))) if page.limit else []
 
     def _newest(self, page: Page, clauses: Iterable[ColumnElement[bool]]) -> Select[Any]:
+        """One page. What is skipped is counted off by its keys, in an index where there is one; no row is fetched."""
         table = self.table
-        newest_first = select(table).where(*clauses).order_by(table.c.created_at.desc(), table.c.id.desc())
-        return newest_first.limit(page.limit).offset(page.skip)
+        if not page.skip:
+            return select(table).where(*clauses).order_by(*newest_first(table)).limit(page.limit)
+        counted = select(table.c.id).where(*clauses).order_by(*newest_first(table))
+        return self._whole(counted.limit(page.limit).offset(page.skip))
+
+    def _whole(self, ids: Select[Any]) -> Select[Any]:
+        """The objects with these ids."""
+        found = ids.subquery()
+        return select(self.table).join(found, found.c.id == self.table.c.id).order_by(*newest_first(self.table))
 
     async def _one(self, object_id: str, clauses: Iterable[ColumnElement[bool]]) -> RowMapping:
         row = await self._database.row(select(self.table).where(self.table.c.id == object_id, *clauses))
