@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import msgspec
 from msgspec.structs import replace
-from sqlalchemy import ColumnElement, RowMapping, func, or_, select, true
+from sqlalchemy import ColumnElement, RowMapping, Select, func, or_, select, true
 from sqlalchemy.exc import IntegrityError
 
 from openadr_profiles.v31 import Event, EventRequest, Invalid, ObjectType
@@ -17,7 +17,7 @@ from vtn.store.database import Database, violates
 from vtn.store.objects import Created, Found, Objects, Passing, Precondition, members_of
 from vtn.store.query import EventQuery, Page
 from vtn.store.stamps import Stamps, stamp
-from vtn.store.tables import constraint, events, resources, vens
+from vtn.store.tables import constraint, events, reports, resources, vens
 from vtn.store.visibility import Visibility, share_a_target, writable
 
 _NEVER: Final = "9999-12-31T23:59:59.999999Z"
@@ -96,6 +96,9 @@ class EventStore(Objects):
     async def delete(self, object_id: str, *, by: Reader, check: Precondition | None = None) -> str:
         """Remove an event with its reports (EVT-012); gives what it was."""
         return self._text(await self._delete(object_id, writable(by), check))
+
+    def _reports_of(self, object_id: str) -> Select[Any]:
+        return select(reports.c.id).where(reports.c.event_id == object_id)
 
     def _seen(self, row: RowMapping, sight: Sight | None) -> str:
         if sight is None:

@@ -20,8 +20,11 @@ from vtn.errors import NotFound
 from vtn.store.database import Database
 from vtn.store.query import Page
 from vtn.store.stamps import Stamps
+from vtn.store.tables import reports
 from vtn.store.types import json_array
 from vtn.store.walks import newest_first
+
+_AT_ONCE: Final = 5000
 
 Precondition = Callable[[str], None]
 """Looks at an object's present text before it is changed; raises to prevent it (If-Match)."""
@@ -127,16 +130,34 @@ class Objects:
     async def _delete(
         self, object_id: str, clauses: Iterable[ColumnElement[bool]], check: Precondition | None
     ) -> RowMapping:
-        """Remove an object with everything that belongs to it (foreign keys cascade); give what it was."""
+        """Remove an object with everything that belongs to it (foreign keys cascade); give what it was.
+
+        Nobody can report on an event while it is being removed. If there are many reports, they are removed before it,
+        some at a time, so that nobody has to wait for all of them.
+        """
         clauses = tuple(clauses)
-        async with self._database.write() as connection:
-            if check is not None:
-                await self._locked(connection, self._selected(object_id, clauses), check)
-            removed = delete(self.table).where(self.table.c.id == object_id, *clauses).returning(*self.table.c)
-            row = (await connection.execute(removed)).mappings().first()
-            if row is None:
+        its_reports = self._reports_of(object_id)
+        guard = [] if its_reports is None else [~its_reports.limit(1).offset(_AT_ONCE).exists()]
+        while True:
+            async with self._database.write() as connection:
+                if check is not None:
+                    await self._locked(connection, self._selected(object_id, clauses), check)
+                removed = delete(self.table).where(self.table.c.id == object_id, *clauses, *guard)
+                row = (await connection.execute(removed.returning(*self.table.c))).mappings().first()
+            if row is not None:
+                return row
+            if its_reports is None or not await self._remove_some(its_reports, self._selected(object_id, clauses)):
                 raise NotFound
-            return row
+
+    def _reports_of(self, object_id: str) -> Select[Any] | None:
+        """The ids of the reports that go with an object, if any can."""
+        return None
+
+    async def _remove_some(self, its_reports: Select[Any], there: Select[Any]) -> bool:
+        """Remove some of an object's reports if it is still there; whether there were any."""
+        some = reports.c.id.in_(its_reports.limit(_AT_ONCE))
+        async with self._database.write() as connection:
+            return (await connection.execute(delete(reports).where(some, there.exists()))).rowcount > 0
 
     def _text(self, row: Mapping[Any, Any]) -> str:
         """The whole object, as somebody who may see all of it gets it."""

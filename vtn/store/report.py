@@ -150,12 +150,16 @@ class ReportStore(Objects):
         return self._text(await self._delete(object_id, owned(reports.c.client_id, by), check))
 
     async def remove_before(self, created_before: str, *, most: int) -> int:
-        """Remove the oldest reports that were created before a stamp, at most so many; gives how many there were."""
+        """Remove the oldest reports that were created before a stamp, at most so many; gives how many there were.
+
+        It waits for nobody who is removing the same reports, with their event or for the same reason: they are gone soon.
+        """
         oldest = (
             select(reports.c.id)
             .where(reports.c.created_at < created_before)
             .order_by(reports.c.created_at, reports.c.id)
             .limit(most)
+            .with_for_update(skip_locked=True)
         )
         async with self._database.write() as connection:
             removed = await connection.execute(delete(reports).where(reports.c.id.in_(oldest)).returning(reports.c.id))
