@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Final
 
-from sqlalchemy import ColumnElement, RowMapping, Select, Table, delete, insert, select, update
+from sqlalchemy import ColumnElement, RowMapping, Select, Table, delete, insert, select, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from openadr_profiles.v31 import ObjectType, encode
@@ -138,26 +138,36 @@ class Objects:
         clauses = tuple(clauses)
         its_reports = self._reports_of(object_id)
         guard = [] if its_reports is None else [~its_reports.limit(1).offset(_AT_ONCE).exists()]
+        were_many = False
         while True:
             async with self._database.write() as connection:
+                if were_many and not self._database.is_sqlite:
+                    # The statistics still speak of all these reports: the cascade would look for them in every row.
+                    await connection.execute(text("SET LOCAL enable_seqscan TO off"))
                 if check is not None:
                     await self._locked(connection, self._selected(object_id, clauses), check)
                 removed = delete(self.table).where(self.table.c.id == object_id, *clauses, *guard)
                 row = (await connection.execute(removed.returning(*self.table.c))).mappings().first()
             if row is not None:
                 return row
-            if its_reports is None or not await self._remove_some(its_reports, self._selected(object_id, clauses)):
+            if its_reports is None or not await self._remove_most(its_reports, self._selected(object_id, clauses)):
                 raise NotFound
+            were_many = True
 
     def _reports_of(self, object_id: str) -> Select[Any] | None:
         """The ids of the reports that go with an object, if any can."""
         return None
 
-    async def _remove_some(self, its_reports: Select[Any], there: Select[Any]) -> bool:
-        """Remove some of an object's reports if it is still there; whether there were any."""
+    async def _remove_most(self, its_reports: Select[Any], there: Select[Any]) -> bool:
+        """Remove an object's reports while it is there, until few are left; whether there were any."""
         some = reports.c.id.in_(its_reports.limit(_AT_ONCE))
-        async with self._database.write() as connection:
-            return (await connection.execute(delete(reports).where(some, there.exists()))).rowcount > 0
+        count = 0
+        while True:
+            async with self._database.write() as connection:
+                removed = (await connection.execute(delete(reports).where(some, there.exists()))).rowcount
+            count += removed
+            if removed < _AT_ONCE:
+                return count > 0
 
     def _text(self, row: Mapping[Any, Any]) -> str:
         """The whole object, as somebody who may see all of it gets it."""
