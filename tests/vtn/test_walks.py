@@ -30,7 +30,7 @@ class Reports:
         """Who asks, and how."""
         bl = self._vtn.bl
         self._program = await bl.program()
-        several = asker != "ven by event" and asker != "bl by event"
+        several = asker not in {"ven by event", "bl by event"}
         self._events = [await bl.event(self._program) for _ in range(3 if several else 1)]
         by_event, by_program = {"eventID": self._events[0]["id"]}, {"programID": self._program["id"]}
         by_name = {"clientName": self._name}

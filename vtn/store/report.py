@@ -152,7 +152,7 @@ class ReportStore(Objects):
     async def remove_before(self, created_before: str, *, most: int) -> int:
         """Remove the oldest reports that were created before a stamp, at most so many; gives how many there were.
 
-        It waits for nobody who is removing the same reports, with their event or for the same reason: they are gone soon.
+        It waits for nobody who is removing the same ones, with their event or for the same reason: they are gone soon.
         """
         oldest = (
             select(reports.c.id)

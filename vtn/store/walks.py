@@ -77,7 +77,8 @@ class Walks:
         """The page of a question that skips so many; made before it is read. The question tells who asks."""
         watch = self._watch
         revision, until = (None, None) if watch is None else (watch.revision(), watch.until())
-        position = self._known.get(question, {}).get(skip)
+        pages = self._known.get(question)
+        position = None if pages is None else pages.get(skip)
         if position is None or position.read_at < self._stamps.ago(_HELD):
             return Step(None, True, self, question, skip, revision, until)
         unchanged = watch is not None and revision is not None and position.revision == revision
