@@ -150,24 +150,24 @@ class Objects:
                 row = (await connection.execute(removed.returning(*self.table.c))).mappings().first()
             if row is not None:
                 return row
-            if its_reports is None or not await self._remove_most(its_reports, self._selected(object_id, clauses)):
+            if its_reports is None:
                 raise NotFound
+            await self._remove_most(its_reports, self._selected(object_id, clauses))
             were_many = True
 
     def _reports_of(self, object_id: str) -> Select[Any] | None:
         """The ids of the reports that go with an object, if any can."""
         return None
 
-    async def _remove_most(self, its_reports: Select[Any], there: Select[Any]) -> bool:
-        """Remove an object's reports while it is there, until few are left; whether there were any."""
-        some = reports.c.id.in_(its_reports.limit(_AT_ONCE))
-        count = 0
-        while True:
+    async def _remove_most(self, its_reports: Select[Any], there: Select[Any]) -> None:
+        """Remove an object's reports while it is there, until few are left; raises NotFound if it is not there."""
+        if await self._database.row(there) is None:
+            raise NotFound
+        some = delete(reports).where(reports.c.id.in_(its_reports.limit(_AT_ONCE)), there.exists())
+        removed = _AT_ONCE
+        while removed == _AT_ONCE:
             async with self._database.write() as connection:
-                removed = (await connection.execute(delete(reports).where(some, there.exists()))).rowcount
-            count += removed
-            if removed < _AT_ONCE:
-                return count > 0
+                removed = (await connection.execute(some)).rowcount
 
     def _text(self, row: Mapping[Any, Any]) -> str:
         """The whole object, as somebody who may see all of it gets it."""
