@@ -227,7 +227,7 @@ async def test_old_reports_go_in_portions_while_others_write(
         other.server._retention().remove_due(),
         elsewhere.delete(f"/events/{removed['id']}"),
     )
-    young = []
+    young: list[str] = []
     while not done.done() or not young:
         young.append((await home.report(event))["id"])
     by_one, by_other, deleted = await done

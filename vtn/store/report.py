@@ -84,9 +84,9 @@ class ReportStore(Objects):
         if query.program_id is None:
             return self._newest(page, clauses)
         its_events = select(events.c.id).where(events.c.program_id == query.program_id)
-        if narrowed:
+        if narrowed or self._database.is_sqlite:
             return self._newest(page, [*clauses, reports.c.event_id.in_(its_events)])
-        return self._whole(merged(page, its_events, clauses, sqlite=self._database.is_sqlite))
+        return self._whole(merged(page, its_events, clauses))
 
     async def get(self, object_id: str, *, visible_to: Reader) -> str:
         """One report; raises NotFound also when it is another client's (REPORT-008)."""
