@@ -90,7 +90,8 @@ def _counted(first: int, room: int, filters: Mapping[str, str] = MappingProxyTyp
 
 def _walked(first: int, end: int, filters: Mapping[str, str] = MappingProxyType({})) -> Iterator[Question]:
     """From page to page, and again from the first, which is moved a little each time."""
-    return ({**filters, "skip": skip} for start in count(first) for skip in range(start, end, _PAGE))
+    starts = range(first, min(first + _PAGE, end))
+    return ({**filters, "skip": skip} for start in cycle(starts) for skip in range(start, end, _PAGE))
 
 
 def _named() -> Iterator[Question]:
