@@ -58,9 +58,9 @@ def event(program_id: str, targets: tuple[str, ...], number: int = 0) -> dict[st
     }
 
 
-def report(event_id: str, number: int = 0) -> dict[str, Any]:
-    """A day of a meter's quarter hours, different ones for every number."""
-    readings = Random(number)
+def report(event_id: str, number: int = 0, *, readings: int = READINGS) -> dict[str, Any]:
+    """A day of a meter's quarter hours, different ones for every number; or only the first of them."""
+    usage = Random(number)
     return {
         "eventID": event_id,
         "clientName": "home-1",
@@ -78,8 +78,8 @@ def report(event_id: str, number: int = 0) -> dict[str, Any]:
                 "resourceName": "main-meter",
                 "intervalPeriod": {"start": "2035-06-01T00:00:00Z", "duration": "PT15M"},
                 "intervals": [
-                    {"id": slot, "payloads": [{"type": "USAGE", "values": [round(readings.uniform(0, 2), 3)]}]}
-                    for slot in range(READINGS)
+                    {"id": slot, "payloads": [{"type": "USAGE", "values": [round(usage.uniform(0, 2), 3)]}]}
+                    for slot in range(readings)
                 ],
             }
         ],

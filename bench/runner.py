@@ -43,6 +43,7 @@ class Options:
     seconds: float
     events: tuple[int, ...]
     vens: tuple[int, ...]
+    reports: tuple[int, ...] = (10_000, 1_000_000)
     foreign: ForeignOptions | None = None
 
     def kinds(self) -> list[tuple[DatabaseKind, list[str]]]:
@@ -59,6 +60,7 @@ class Options:
             "seconds": self.seconds,
             "events": list(self.events),
             "vens": list(self.vens),
+            "reports": list(self.reports),
         }
         return shown if self.foreign is None else {**shown, "url": self.foreign.url}
 
@@ -89,6 +91,7 @@ async def measure(options: Options, tell: Callable[[str], None]) -> Run:
                             seconds=options.seconds,
                             events=options.events,
                             vens=options.vens,
+                            reports=options.reports,
                             report=keep,
                             skipped=lambda workload, why: tell(f"{workload}: not measured, {why}"),
                         )

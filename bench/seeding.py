@@ -13,7 +13,7 @@ from itertools import islice
 from typing import Any, TypeVar
 
 from pydantic import SecretStr
-from sqlalchemy import Table, delete, insert, select
+from sqlalchemy import Table, delete, insert, select, text
 
 from bench.documents import feeder, feeders
 from vtn.settings import Database as DatabaseSettings
@@ -25,6 +25,10 @@ T = TypeVar("T")
 
 _BATCH = 2000
 _TIMEOUT_S = 300.0
+_AT_ONCE = 500_000
+
+CLIENTS = 10_000
+"""How many clients of the fleet have reports."""
 
 
 async def fill_events(url: str, template_ids: Sequence[str], number: int) -> None:
@@ -77,6 +81,55 @@ async def fill_vens(url: str, template_id: str, number: int, stored_events: int)
             for batch in _batches(rows):
                 await connection.execute(insert(vens), batch)
 
+
+async def fill_reports(url: str, template_id: str, number: int) -> None:
+    """Exactly ``number`` reports, copies of the template, made by the database itself; one every three seconds.
+
+    A tenth is on the first event, the others are on all events in the order of their time; a tenth is the template's
+    client's, the others are of the fleet's clients in turn.
+    """
+    async with _database(url) as database:
+        template = await _template(database, reports, template_id)
+        statement = text(_REPORTS.format(clients=CLIENTS, **(_IN_SQLITE if database.is_sqlite else _IN_POSTGRESQL)))
+        same = {"number": number, **{name: template[name] for name in ("event_id", "client_id", "members")}}
+        async with database.write() as connection:
+            await connection.execute(delete(reports))
+            for index in reports.indexes:
+                await connection.run_sync(index.drop)
+        for start in range(0, number, _AT_ONCE):
+            async with database.write() as connection:
+                await connection.execute(statement, {**same, "first": start, "end": min(start + _AT_ONCE, number)})
+        for index in reports.indexes:
+            async with database.write() as connection:
+                await connection.run_sync(index.create)
+
+
+_REPORTS = """
+INSERT INTO reports (id, created_at, modified_at, event_id, client_id, client_name, members)
+WITH RECURSIVE numbers (n) AS (
+    SELECT CAST(:first AS INTEGER) UNION ALL SELECT n + 1 FROM numbers WHERE n + 1 < :end
+), places AS (
+    SELECT id, row_number() OVER (ORDER BY created_at, id) - 1 AS place, count(*) OVER () AS total FROM events
+), made AS (
+    SELECT n, {at} AS at, places.id AS event_id,
+        CASE WHEN n % 10 = 5 THEN CAST(:client_id AS TEXT) ELSE 'fleet-' || (n % {clients}) END AS client
+    FROM numbers CROSS JOIN (SELECT count(*) AS total FROM events) AS everything
+    JOIN places ON places.place = CASE WHEN n % 10 = 0 THEN 0
+        ELSE CAST(n AS BIGINT) * everything.total / CAST(:number AS BIGINT) END
+)
+SELECT {id}, at, at, event_id, client, 'name-' || client,
+    replace(replace(:members, :event_id, event_id), :client_id, client)
+FROM made
+"""
+
+_IN_POSTGRESQL = {
+    "at": """to_char(timestamp '2025-01-01' + n * interval '3 seconds', 'YYYY-MM-DD"T"HH24\\:MI\\:SS".000000Z"')""",
+    "id": "CAST(gen_random_uuid() AS TEXT)",
+}
+_IN_SQLITE = {
+    "at": "strftime('%Y-%m-%dT%H\\:%M\\:%S.000000Z', '2025-01-01', (3 * n) || ' seconds')",
+    "id": "lower(hex(randomblob(16)))",
+}
 
 _FLEET = "fleet-"
 

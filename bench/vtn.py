@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import secrets
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -18,7 +19,7 @@ from bench.api import Api, session, token
 from bench.databases import Databases
 from bench.errors import BenchError, Unusable
 from bench.processes import Cores, Meter, ServerProcess, python
-from bench.seeding import client_name, fill_events, fill_vens
+from bench.seeding import client_name, fill_events, fill_reports, fill_vens
 from bench.wire import Address
 from tests.support.net import free_port
 from vtn.access import Role
@@ -28,6 +29,7 @@ from vtn.settings import Database, Settings
 _BL: Final = "bench-bl"
 _VEN: Final = "bench-ven"
 _PREFIX: Final = "/openadr3/3.1.0"
+_FEW_READINGS: Final = 4
 
 _NO_RATE_LIMITS: Final = {
     f"OADR_VTN_AUTH__{name}": "1000000" for name in ("CLIENT_BURST", "CLIENT_PER_S", "ADDRESS_BURST", "ADDRESS_PER_S")
@@ -79,6 +81,9 @@ class Vtn(Protocol):
 
     async def hold_vens(self, number: int) -> None:
         """Store exactly so many vens besides the VEN's own."""
+
+    async def hold_reports(self, number: int) -> bool:
+        """Store exactly so many reports on the events that are held, if that can be done in reasonable time."""
 
     def fleet(self, number: int) -> list[str] | None:
         """Tokens of so many of those vens; None if they cannot be made."""
@@ -141,6 +146,14 @@ class OwnVtn:
         self.stop()
         await fill_vens(self._url, self._template_ven, number, self._stored_events)
         await self._settle()
+
+    async def hold_reports(self, number: int) -> bool:
+        seen = json.loads((await self.ven.read("/events?limit=1")).body)
+        template = await self.ven.create("/reports", documents.report(seen[0]["id"], readings=_FEW_READINGS))
+        self.stop()
+        await fill_reports(self._url, template["id"], number)
+        await self._settle()
+        return True
 
     def fleet(self, number: int) -> list[str]:
         claims = jwt.decode(self.ven.token, options={"verify_signature": False})
@@ -239,6 +252,9 @@ class ForeignVtn:
         names = (f"bench-{self._run}-{place}" for place in range(number))
         wanted = (documents.ven(name, name, (documents.feeder(0, 50),)) for name in names)
         self._vens = _paths("vens", await self.bl.create_all("/vens", wanted))
+
+    async def hold_reports(self, number: int) -> bool:
+        return False
 
     def fleet(self, number: int) -> list[str] | None:
         return None

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Final
 
-from bench.workloads import events, memory, poll, reports, token
+from bench.workloads import events, memory, poll, reports, search, token
 from bench.workloads.context import Context
 
 WORKLOADS: Final[Mapping[str, Callable[[Context], Awaitable[None]]]] = {
     "poll-ven": poll.as_ven,
     "poll-bl": poll.as_business_logic,
     "reports": reports.by_ven,
+    "search": search.of_reports,
     "events": events.by_business_logic,
     "token": token.for_clients,
     "memory": memory.of_a_worker,

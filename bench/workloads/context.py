@@ -34,7 +34,7 @@ class Reference:
 
 @dataclass(slots=True)
 class Context:
-    """Everything around a workload. ``events`` and ``vens`` are the sizes of the store to go through."""
+    """Everything around a workload. ``events``, ``vens``, ``reports``: sizes of the store to go through."""
 
     vtn: Vtn
     databases: Databases
@@ -44,6 +44,7 @@ class Context:
     seconds: float
     events: Sequence[int]
     vens: Sequence[int]
+    reports: Sequence[int]
     report: Callable[[Case], None]
     """Hears of every case as soon as it is measured."""
     skipped: Callable[[str, str], None]

@@ -120,13 +120,14 @@ async def _missed(
         return request(context.vtn.address, "GET", f"/events?{query}", headers=headers)
 
     reference, series = await context.compare(
-        Subject("bare read", lambda seconds: _read(bare, seconds, at_once), bare.meter),
+        Subject("bare read", lambda seconds: bare_read(bare, seconds, at_once), bare.meter),
         http_subject("VTN", context.vtn.address, context.vtn.meter, next_question, connections=at_once, expect=200),
     )
     return series, reference
 
 
-async def _read(bare: Reference, seconds: float, at_once: int) -> Sample:
+async def bare_read(bare: Reference, seconds: float, at_once: int) -> Sample:
+    """Pages of a reference's own table, read in so many loops, without HTTP."""
     url = f"{bare.address.url}/read?seconds={seconds}&tasks={at_once}"
     timeout = aiohttp.ClientTimeout(total=seconds + _PATIENCE_S)
     async with aiohttp.ClientSession(timeout=timeout) as session, session.get(url) as answer:

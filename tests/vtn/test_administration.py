@@ -18,10 +18,12 @@ from oadr.errors import Exit
 from tests.support.postgres import PostgresServer
 from tests.vtn.conftest import StartVtn, settings_for
 from tests.vtn.harness import VtnUnderTest
+from vtn import retention
 from vtn.access import Role
 from vtn.administration import back_up, restore
 from vtn.errors import ArchiveUnusable, DatabaseNotEmpty
 from vtn.settings import Settings
+from vtn.store import objects
 from vtn.store.archive import write_archive
 
 PATHS = ("/programs", "/events", "/reports", "/subscriptions", "/vens", "/resources")
@@ -199,6 +201,41 @@ async def test_old_reports_are_removed_when_that_is_wanted(start_vtn: StartVtn) 
     again = vtn.caller(Role.VEN, client_id=home.client_id)
     assert (await again.get("/reports")).ok() == [young]
     assert (await vtn.bl.get("/events")).ok() == [event]
+
+
+async def test_old_reports_go_in_portions_while_others_write(
+    start_vtn: StartVtn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """REPORT-014: nobody is refused meanwhile, no young report goes, two servers that remove do not lock each other.
+
+    Nor do they lock an operator who removes an event with its reports.
+    """
+    monkeypatch.setattr(retention, "_AT_ONCE", 7)
+    monkeypatch.setattr(objects, "_AT_ONCE", 7)
+    vtn = await start_vtn(reports={"retention_days": 30})
+    other = await start_vtn(reports={"retention_days": 30})
+    bl, home = vtn.bl, vtn.home()
+    event, removed = [await bl.event(await bl.program()) for _ in range(2)]
+    for number in range(60):
+        await home.report(removed if number % 3 else event)
+    vtn.now.pass_(days=31)
+    bl, home = vtn.bl, vtn.caller(Role.VEN, client_id=home.client_id)
+    elsewhere = other.caller(Role.BL, client_id=bl.client_id)
+
+    done = asyncio.gather(
+        vtn.server._retention().remove_due(),
+        other.server._retention().remove_due(),
+        elsewhere.delete(f"/events/{removed['id']}"),
+    )
+    young: list[str] = []
+    while not done.done() or not young:
+        young.append((await home.report(event))["id"])
+    by_one, by_other, deleted = await done
+
+    deleted.ok()
+    assert 20 <= by_one + by_other <= 60
+    assert set(await bl.ids("/reports")) == set(young[-50:])
+    assert await bl.ids("/reports", {"skip": str(len(young))}) == []
 
 
 def run(*arguments: str) -> Any:

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
+
+import pytest
+
 from tests.vtn.harness import VtnUnderTest
+from vtn.store import objects
 
 PRICES = [
     {"id": 0, "payloads": [{"type": "PRICE", "values": [0.15]}]},
@@ -115,3 +120,35 @@ async def test_an_event_is_cancelled_by_an_ordinary_change(vtn: VtnUnderTest) ->
 
     assert await bl.ids("/events") == [event["id"]]
     assert await bl.ids("/events", {"active": "true"}) == []
+
+
+@pytest.mark.parametrize("what", ["events", "programs"])
+async def test_many_reports_go_some_at_a_time_before_what_they_belong_to(
+    vtn: VtnUnderTest, what: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """EVT-012, PROG-012: all of them and nobody else's, by whoever may delete, under If-Match, while others come."""
+    monkeypatch.setattr(objects, "_AT_ONCE", 3)
+    bl, home = vtn.bl, vtn.home()
+    program, other = await bl.program(), await bl.event(await bl.program())
+    event = await bl.event(program)
+    for _ in range(10):
+        await home.report(event)
+    kept = await home.report(other)
+    path = f"/events/{event['id']}" if what == "events" else f"/programs/{program['id']}"
+    tag = (await bl.get(path)).headers["ETag"]
+
+    (await home.delete(path)).problem(403)
+    (await bl.delete(f"/{what}/missing")).problem(404)
+    (await bl.ask("DELETE", path, headers={"If-Match": '"another"'})).problem(412)
+    assert len((await bl.get("/reports")).ok()) == 11
+
+    async def report() -> int:
+        document = {"eventID": event["id"], "clientName": "late", "resources": []}
+        return (await home.post("/reports", document)).status
+
+    deleting = asyncio.create_task(bl.ask("DELETE", path, headers={"If-Match": tag}))
+    reported = await asyncio.gather(*(report() for _ in range(10)))
+    (await deleting).ok()
+    assert set(reported) <= {201, 400}
+    assert (await bl.get("/reports")).ok() == [kept]
+    (await bl.get(path)).problem(404)

@@ -136,6 +136,9 @@ async def test_what_is_asked_for_most_is_found_by_an_index(vtn: VtnUnderTest) ->
         (home, "/reports"),
         (home, f"/reports?eventID={event}"),
         (bl, f"/reports?eventID={event}"),
+        (bl, f"/reports?programID={program}"),
+        (bl, f"/reports?programID={program}&skip=100"),
+        (home, f"/reports?programID={program}"),
         (bl, "/reports?clientName=n7"),
     ):
         with Plans(vtn) as plans:
@@ -152,6 +155,34 @@ async def test_the_newest_of_everything_are_read_in_their_order(vtn: VtnUnderTes
         with Plans(vtn) as plans:
             (await vtn.bl.get(path)).ok()
         assert not await plans.sorts()
+
+
+async def test_a_walk_reads_no_more_than_its_page(vtn: VtnUnderTest) -> None:
+    """However deep it is: the page behind another one begins in an index, and what is before it is not counted."""
+    home, program, _ = await _many(vtn)
+    bl = vtn.bl
+    for caller, filters, skip, most in (
+        (bl, "", REPORTS // 2, 50),
+        (bl, "&clientName=n7", 5, 50),
+        (home, "", 5, 50),
+        (bl, f"&programID={program}", 200, EVENTS // 20 + 1),  # one look for every event of the program
+    ):
+        first = await caller.ids(f"/reports?limit=5&skip={skip}{filters}")
+        assert len(first) == 5
+        with Plans(vtn) as plans:
+            await caller.ids(f"/reports?skip={skip + 5}{filters}")
+        assert await plans.rows_read() <= most
+
+
+async def test_whole_rows_are_read_for_the_page_alone(vtn: VtnUnderTest) -> None:
+    """What is skipped is counted off by its keys: of all columns there are never more rows than the page has."""
+    await _many(vtn)
+    with Statements(vtn) as statements:
+        assert len(await vtn.bl.ids(f"/events?skip={EVENTS // 2}")) == 50
+        assert len(await vtn.bl.ids(f"/reports?skip={REPORTS // 2}")) == 50
+    for statement in statements.sent:
+        inner = statement[statement.index("(SELECT") : statement.index("LIMIT")]
+        assert "members" not in inner
 
 
 async def test_sqlite_finds_events_by_target_through_every_change(vtn: VtnUnderTest) -> None:

@@ -115,7 +115,7 @@ class Answers:
         body, passing = await make()
         ready = Ready(body)
         self.made += 1
-        if len(body) <= self._max_bytes // 8:
+        if len(body) <= self._max_bytes // 8 and self._is_so(passing):
             ready = self._keep(key, ready, revision, expires, passing)
         return ready
 

@@ -20,7 +20,7 @@ from vtn.store.objects import Created, Found, Objects, Passing, Precondition, jo
 from vtn.store.query import EventQuery, Page
 from vtn.store.reads import Question
 from vtn.store.stamps import Stamps, stamp
-from vtn.store.tables import constraint, events, resources, vens
+from vtn.store.tables import constraint, events, reports, resources, vens
 from vtn.store.visibility import Visibility, share_a_target, values, writable
 
 _SHOWN: Final = (
@@ -133,6 +133,9 @@ class EventStore(Objects):
     async def delete(self, object_id: str, *, by: Reader, check: Precondition | None = None) -> str:
         """Remove an event with its reports (EVT-012); gives what it was."""
         return self._text(await self._delete(object_id, writable(by), check))
+
+    def _reports_of(self, object_id: str) -> Select[Any]:
+        return select(reports.c.id).where(reports.c.event_id == object_id)
 
     def _all_seen(self, rows: Iterable[Mapping[Any, Any]], sight: Sight | None) -> list[str]:
         """The events as their reader sees them; most events of a page have the same targets."""

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Final
 
-from sqlalchemy import ColumnElement, CompoundSelect, RowMapping, Select, Table, delete, insert, select, update
+from sqlalchemy import ColumnElement, CompoundSelect, RowMapping, Select, Table, delete, insert, select, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from openadr_profiles.v31 import ObjectType, encode
@@ -20,7 +20,11 @@ from vtn.store.database import Database
 from vtn.store.ids import new_id
 from vtn.store.query import Page
 from vtn.store.stamps import Stamps
+from vtn.store.tables import reports
 from vtn.store.types import json_array
+from vtn.store.walks import newest_first
+
+_AT_ONCE: Final = 5000
 
 Precondition = Callable[[str], None]
 """Looks at an object's present text before it is changed; raises to prevent it (If-Match)."""
@@ -40,6 +44,10 @@ class Passing:
 
     since: str
     until: str
+
+
+AT_ONCE_OVER: Final = Passing("", "")
+"""For what nobody else may be answered with."""
 
 
 class Found(list[str]):
@@ -70,9 +78,17 @@ class Objects:
         return list(await self._database.rows(self._newest(page, clauses))) if page.limit else []
 
     def _newest(self, page: Page, clauses: Iterable[ColumnElement[bool]]) -> Select[Any] | CompoundSelect[Any]:
+        """One page. What is skipped is counted off by its keys, in an index where there is one; no row is fetched."""
         table = self.table
-        newest_first = select(table).where(*clauses).order_by(table.c.created_at.desc(), table.c.id.desc())
-        return newest_first.limit(page.limit).offset(page.skip)
+        if not page.skip:
+            return select(table).where(*clauses).order_by(*newest_first(table)).limit(page.limit)
+        counted = select(table.c.id).where(*clauses).order_by(*newest_first(table))
+        return self._whole(counted.limit(page.limit).offset(page.skip))
+
+    def _whole(self, ids: Select[Any]) -> Select[Any]:
+        """The objects with these ids."""
+        found = ids.subquery()
+        return select(self.table).join(found, found.c.id == self.table.c.id).order_by(*newest_first(self.table))
 
     async def _one(self, object_id: str, clauses: Iterable[ColumnElement[bool]]) -> RowMapping:
         row = await self._database.row(select(self.table).where(self.table.c.id == object_id, *clauses))
@@ -115,16 +131,44 @@ class Objects:
     async def _delete(
         self, object_id: str, clauses: Iterable[ColumnElement[bool]], check: Precondition | None
     ) -> RowMapping:
-        """Remove an object with everything that belongs to it (foreign keys cascade); give what it was."""
+        """Remove an object with everything that belongs to it (foreign keys cascade); give what it was.
+
+        Nobody can report on an event while it is being removed. If there are many reports, they are removed before it,
+        some at a time, so that nobody has to wait for all of them.
+        """
         clauses = tuple(clauses)
-        async with self._database.write() as connection:
-            if check is not None:
-                await self._locked(connection, self._selected(object_id, clauses), check)
-            removed = delete(self.table).where(self.table.c.id == object_id, *clauses).returning(*self.table.c)
-            row = (await connection.execute(removed)).mappings().first()
-            if row is None:
+        its_reports = self._reports_of(object_id)
+        guard = [] if its_reports is None else [~its_reports.limit(1).offset(_AT_ONCE).exists()]
+        were_many = False
+        while True:
+            async with self._database.write() as connection:
+                if were_many and not self._database.is_sqlite:
+                    # The statistics still speak of all these reports: the cascade would look for them in every row.
+                    await connection.execute(text("SET LOCAL enable_seqscan TO off"))
+                if check is not None:
+                    await self._locked(connection, self._selected(object_id, clauses), check)
+                removed = delete(self.table).where(self.table.c.id == object_id, *clauses, *guard)
+                row = (await connection.execute(removed.returning(*self.table.c))).mappings().first()
+            if row is not None:
+                return row
+            if its_reports is None:
                 raise NotFound
-            return row
+            await self._remove_most(its_reports, self._selected(object_id, clauses))
+            were_many = True
+
+    def _reports_of(self, object_id: str) -> Select[Any] | None:
+        """The ids of the reports that go with an object, if any can."""
+        return None
+
+    async def _remove_most(self, its_reports: Select[Any], there: Select[Any]) -> None:
+        """Remove an object's reports while it is there, until few are left; raises NotFound if it is not there."""
+        if await self._database.row(there) is None:
+            raise NotFound
+        some = delete(reports).where(reports.c.id.in_(its_reports.limit(_AT_ONCE)), there.exists())
+        removed = _AT_ONCE
+        while removed == _AT_ONCE:
+            async with self._database.write() as connection:
+                removed = (await connection.execute(some)).rowcount
 
     def _text(self, row: Mapping[Any, Any]) -> str:
         """The whole object, as somebody who may see all of it gets it."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from msgspec.structs import replace
-from sqlalchemy import ColumnElement, RowMapping, select
+from sqlalchemy import ColumnElement, RowMapping, Select, select
 from sqlalchemy.exc import IntegrityError
 
 from openadr_profiles.v31 import ObjectType, ProgramRequest
@@ -15,7 +15,7 @@ from vtn.store.database import Database, violates
 from vtn.store.objects import Created, Objects, Precondition, members_of, targets_ending
 from vtn.store.query import ProgramQuery
 from vtn.store.stamps import Stamps
-from vtn.store.tables import constraint, programs, resources, vens
+from vtn.store.tables import constraint, events, programs, reports, resources, vens
 from vtn.store.visibility import Visibility, share_a_target, writable
 
 
@@ -79,6 +79,9 @@ class ProgramStore(Objects):
     async def delete(self, object_id: str, *, by: Reader, check: Precondition | None = None) -> str:
         """Remove a program with its events and their reports (PROG-012); gives what it was."""
         return self._text(await self._delete(object_id, writable(by), check))
+
+    def _reports_of(self, object_id: str) -> Select[Any]:
+        return select(reports.c.id).join(events).where(events.c.program_id == object_id)
 
     def _seen(self, row: RowMapping, sight: Sight | None) -> str:
         if sight is None:

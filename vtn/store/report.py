@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, RowMapping, delete, select
+from sqlalchemy import ColumnElement, CompoundSelect, RowMapping, Select, delete, select
 from sqlalchemy.exc import IntegrityError
 
 from openadr_profiles.v31 import Invalid, ObjectType, ReportRequest, encode
@@ -15,11 +15,13 @@ from vtn.errors import NotFound
 from vtn.store.batch import Batch
 from vtn.store.database import Database, violates
 from vtn.store.memory import Memory
-from vtn.store.objects import Created, Objects, Precondition, members_of
-from vtn.store.query import ReportQuery
+from vtn.store.merge import merged
+from vtn.store.objects import AT_ONCE_OVER, Created, Found, Objects, Precondition, members_of
+from vtn.store.query import Page, ReportQuery
 from vtn.store.stamps import Stamps
 from vtn.store.tables import constraint, events, programs, reports
 from vtn.store.visibility import Visibility, owned, with_grants
+from vtn.store.walks import Key, Walks, is_behind
 
 _EVENT = events.join(programs, programs.c.id == events.c.program_id)
 _EVENT_COLUMNS = (
@@ -52,6 +54,7 @@ class ReportStore(Objects):
         super().__init__(database, stamps)
         self._visibility = visibility
         self._events: Memory[_Event | None] = Memory(database.revisions.watch(events), most=_REMEMBERED)
+        self._walks = Walks(stamps, self.watch)
         self._batch = Batch(database, reports, max_bytes=max_waiting_bytes)
 
     @property
@@ -59,16 +62,38 @@ class ReportStore(Objects):
         """How many new reports wait for the next commit."""
         return self._batch.waiting
 
-    async def search(self, query: ReportQuery, *, visible_to: Reader) -> list[str]:
-        """One page of reports."""
-        clauses: list[ColumnElement[bool]] = owned(reports.c.client_id, visible_to)
+    async def search(self, query: ReportQuery, *, visible_to: Reader) -> Found:
+        """One page of reports: the next one of a walk of the reader's, or counted off."""
+        page = query.page
+        if not page.limit:
+            return Found()
+        step = self._walks.step((visible_to.client_id, visible_to.role, replace(query, page=Page())), page.skip)
+        if step.behind is not None:
+            page = Page(limit=page.limit)
+        rows = await self._database.rows(self._asked_for(query, page, step.behind, visible_to))
+        step.read(rows)
+        found = Found(self._text(row) for row in rows)
+        if not step.is_counted:
+            found.passing = AT_ONCE_OVER
+        return found
+
+    def _asked_for(
+        self, query: ReportQuery, page: Page, behind: Key | None, reader: Reader
+    ) -> Select[Any] | CompoundSelect[Any]:
+        clauses: list[ColumnElement[bool]] = owned(reports.c.client_id, reader)
         if query.event_id is not None:
             clauses.append(reports.c.event_id == query.event_id)
-        if query.program_id is not None:
-            clauses.append(reports.c.event_id.in_(select(events.c.id).where(events.c.program_id == query.program_id)))
         if query.client_name is not None:
             clauses.append(reports.c.client_name == query.client_name)
-        return [self._text(row) for row in await self._page(query.page, clauses)]
+        narrowed = bool(clauses)
+        if behind is not None:
+            clauses.append(is_behind(reports, behind))
+        if query.program_id is None:
+            return self._newest(page, clauses)
+        its_events = select(events.c.id).where(events.c.program_id == query.program_id)
+        if narrowed or self._database.is_sqlite:
+            return self._newest(page, [*clauses, reports.c.event_id.in_(its_events)])
+        return self._whole(merged(page, its_events, clauses))
 
     async def get(self, object_id: str, *, visible_to: Reader) -> str:
         """One report; raises NotFound also when it is another client's (REPORT-008)."""
@@ -131,12 +156,16 @@ class ReportStore(Objects):
         return self._text(await self._delete(object_id, owned(reports.c.client_id, by), check))
 
     async def remove_before(self, created_before: str, *, most: int) -> int:
-        """Remove the oldest reports that were created before a stamp, at most so many; gives how many there were."""
+        """Remove the oldest reports that were created before a stamp, at most so many; gives how many there were.
+
+        It waits for nobody who is removing the same ones, with their event or for the same reason: they are gone soon.
+        """
         oldest = (
             select(reports.c.id)
             .where(reports.c.created_at < created_before)
             .order_by(reports.c.created_at, reports.c.id)
             .limit(most)
+            .with_for_update(skip_locked=True)
         )
         async with self._database.write() as connection:
             removed = await connection.execute(delete(reports).where(reports.c.id.in_(oldest)).returning(reports.c.id))

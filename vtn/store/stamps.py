@@ -24,7 +24,11 @@ class Stamps:
     @property
     def now(self) -> str:
         """The present moment, never before one that was given: what has just been written is not in the future."""
-        return stamp(max(self._last, self._now().astimezone(UTC)))
+        return self.ago(timedelta())
+
+    def ago(self, length: timedelta) -> str:
+        """The moment so long before the present one."""
+        return stamp(max(self._last, self._now().astimezone(UTC)) - length)
 
     def next(self, *, after: str | None = None) -> str:
         """A moment later than every one given before, and than ``after`` (COMPAT-044: a PUT moves the date)."""
