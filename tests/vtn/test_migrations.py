@@ -9,10 +9,11 @@ from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Connection, text
 
+from tests.support.postgres import PostgresServer
 from tests.vtn.conftest import settings_for
 from tests.vtn.harness import VtnUnderTest
 from vtn.app import migrate_database
-from vtn.errors import MigrationMissing, MigrationTooNew
+from vtn.errors import MigrationMissing, MigrationTooNew, Unavailable
 from vtn.store.database import Database
 from vtn.store.tables import metadata
 
@@ -53,6 +54,22 @@ async def test_servers_that_start_together_make_the_tables_once(database_url: st
     for server in servers:
         (await server.with_token(token).get("/events")).ok()
     await asyncio.gather(*(server.stop() for server in servers))
+
+
+async def test_a_migration_may_take_longer_than_a_statement_of_a_request(
+    postgres_server: PostgresServer, postgresql_template: str
+) -> None:
+    """An index over ten million reports takes half a minute; a request is told after `database.timeout_s`."""
+    url = postgres_server.url(postgres_server.create_database(template=postgresql_template))
+    database = Database(settings_for(url, database={"timeout_s": 0.2}).database)
+    slow = text("SELECT pg_sleep(0.5)")
+
+    with pytest.raises(Unavailable):
+        async with database.write() as connection:
+            await connection.execute(slow)
+    async with database.alter() as connection:
+        await connection.execute(slow)
+    await database.close()
 
 
 async def test_a_second_start_changes_nothing(database_url: str) -> None:

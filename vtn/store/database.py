@@ -55,6 +55,7 @@ class Database:
         self.revisions = Revisions() if revisions is None else revisions
         self.url: URL = make_url(settings.url.get_secret_value())
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
+        self._settings = settings
         self._unreachable = _connection_errors(sqlite=self.is_sqlite)
         self._reads: Reads | None = None
         if self.is_sqlite:
@@ -62,7 +63,7 @@ class Database:
             self._reader = _sqlite(self.url, settings, pool_size=settings.pool_size, read_only=True)
         else:
             transactions = max(1, settings.pool_size // 3)
-            self._writer = _postgresql(self.url, settings, pool_size=transactions)
+            self._writer = _postgresql(self.url, settings, pool_size=transactions, statement_s=settings.timeout_s)
             self._reader = self._writer.execution_options(isolation_level="AUTOCOMMIT")
             self._reads = Reads(self.url, settings, connections=max(1, settings.pool_size - transactions))
         _note_changes(self._writer)
@@ -99,6 +100,23 @@ class Database:
             async with self._writer.begin() as connection:
                 connection.info[_CHANGES] = changes
                 yield connection
+
+    @asynccontextmanager
+    async def alter(self) -> AsyncIterator[AsyncConnection]:
+        """A transaction that changes the tables themselves, and takes as long as it takes."""
+        if self.is_sqlite:
+            async with self.write() as connection:
+                yield connection
+            return
+        engine = _postgresql(self.url, self._settings, pool_size=1, statement_s=None)
+        _note_changes(engine)
+        try:
+            with self._reachable(), self.revisions.writing() as changes:
+                async with engine.begin() as connection:
+                    connection.info[_CHANGES] = changes
+                    yield connection
+        finally:
+            await engine.dispose()
 
     async def append(self, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
         """New rows of one table of texts, committed together: one statement, which is a transaction of its own.
@@ -267,13 +285,13 @@ def _sqlite(url: URL, settings: DatabaseSettings, *, pool_size: int, read_only: 
     return engine
 
 
-def _postgresql(url: URL, settings: DatabaseSettings, *, pool_size: int) -> AsyncEngine:
+def _postgresql(url: URL, settings: DatabaseSettings, *, pool_size: int, statement_s: float | None) -> AsyncEngine:
     engine = create_async_engine(
         url,
         pool_size=pool_size,
         max_overflow=0,
         pool_timeout=settings.timeout_s,
-        connect_args={"timeout": settings.timeout_s, "command_timeout": settings.timeout_s},
+        connect_args={"timeout": settings.timeout_s, "command_timeout": statement_s},
     )
 
     @event.listens_for(engine.sync_engine, "checkout")

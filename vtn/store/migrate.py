@@ -22,7 +22,7 @@ async def migrate(database: Database) -> None:
     Raises MigrationTooNew for a database of a newer version, DatabaseUnreachable.
     """
     try:
-        async with database.write() as connection:
+        async with database.alter() as connection:
             if not database.is_sqlite:  # SQLite's transaction for writing is the lock
                 await connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
             await connection.run_sync(_upgrade, database.name)
