@@ -33,7 +33,7 @@ class Database(_Group):
     migrate: bool = True
     """Bring the tables up to date at start; off: refuse to start when they are not."""
     pool_size: Annotated[int, Field(ge=1, le=200)] = 10
-    """Connections to PostgreSQL, or readers of SQLite, per process."""
+    """Connections to PostgreSQL per process, a third of them for transactions, or readers of SQLite."""
     timeout_s: Annotated[float, Field(gt=0, le=300)] = 10.0
     """How long to wait for a connection, for the lock of SQLite, or for a statement of PostgreSQL."""
 
