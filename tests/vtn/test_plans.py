@@ -120,7 +120,10 @@ def _most_rows(plan: dict[str, Any]) -> int:
 
 
 async def test_what_is_asked_for_most_is_found_by_an_index(vtn: VtnUnderTest) -> None:
-    """As many rows as there are to choose a page from, and no others: a fortieth of all."""
+    """As many rows as there are to choose a page from, and no others: a fortieth of all.
+
+    For the reports of a program there is one look for each of its events.
+    """
     home, program, event = await _many(vtn)
     bl = vtn.bl
     read = {}
@@ -145,7 +148,8 @@ async def test_what_is_asked_for_most_is_found_by_an_index(vtn: VtnUnderTest) ->
             (await caller.get(path)).ok()
         read[path] = await plans.rows_read()
 
-    assert {path: rows for path, rows in read.items() if rows > EVENTS // 40} == {}
+    looks = {path: EVENTS // 20 + 1 for path in read if path.startswith("/reports?programID")}
+    assert {path: rows for path, rows in read.items() if rows > looks.get(path, EVENTS // 40)} == {}
 
 
 async def test_the_newest_of_everything_are_read_in_their_order(vtn: VtnUnderTest) -> None:
@@ -180,7 +184,7 @@ async def test_whole_rows_are_read_for_the_page_alone(vtn: VtnUnderTest) -> None
     with Statements(vtn) as statements:
         assert len(await vtn.bl.ids(f"/events?skip={EVENTS // 2}")) == 50
         assert len(await vtn.bl.ids(f"/reports?skip={REPORTS // 2}")) == 50
-    for statement in statements.sent:
+    for statement in statements.texts:
         inner = statement[statement.index("(SELECT") : statement.index("LIMIT")]
         assert "members" not in inner
 
