@@ -165,12 +165,19 @@ def _examine(subject: Subject, only: list[str], console: Console) -> Run:
     return result
 
 
+def _name(database: str, workers: int) -> str:
+    return database if workers == 1 else f"{database}, {workers} workers"
+
+
 def main() -> int:
     """Run the suite against our VTN on both databases; 0 if no check failed on either."""
     parser = argparse.ArgumentParser(prog="scripts/conformance", description=__doc__)
     parser.add_argument("--only", action="append", default=[], help="an area, requirement or check")
     parser.add_argument("--database", choices=["sqlite", "postgresql"], help="one database only")
     parser.add_argument("--mutation", action="store_true", help="prove that every check can fail instead")
+    parser.add_argument(
+        "--workers", type=int, choices=range(1, 17), metavar="N", help="of both VTNs [1 on SQLite, 4 on PostgreSQL]"
+    )
     parser.add_argument("--html", type=Path, help="write pages NAME-sqlite.html and NAME-postgresql.html")
     options = parser.parse_args()
     directory = Path(tempfile.mkdtemp(prefix="oadr-conformance-"))
@@ -179,14 +186,16 @@ def main() -> int:
     totals: dict[str, Run] = {}
     try:
         if options.database != "postgresql":
-            with vtn(f"sqlite:///{directory / 'vtn.sqlite3'}", directory) as subject:
-                totals["SQLite"] = _examine(subject, options.only, console)
+            workers = options.workers or 1
+            with vtn(f"sqlite:///{directory / 'vtn.sqlite3'}", directory, "--workers", str(workers)) as subject:
+                totals[_name("SQLite", workers)] = _examine(subject, options.only, console)
         if options.database != "sqlite":
             server = PostgresServer(directory)
             server.start()
+            workers = options.workers or _WORKERS
             try:
-                with vtn(server.url(server.create_database()), directory, "--workers", str(_WORKERS)) as subject:
-                    totals[f"PostgreSQL, {_WORKERS} workers"] = _examine(subject, options.only, console)
+                with vtn(server.url(server.create_database()), directory, "--workers", str(workers)) as subject:
+                    totals[_name("PostgreSQL", workers)] = _examine(subject, options.only, console)
             finally:
                 server.stop()
     finally:
