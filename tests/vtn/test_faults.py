@@ -145,3 +145,20 @@ async def test_a_server_does_not_start_without_its_database(postgres: PostgresSe
     (tmp_path / "text.sqlite3").write_text("this is no database, but a text that is longer than a header would be")
     with pytest.raises(DatabaseUnreachable, match="not a database"):
         await a_server(f"sqlite:///{tmp_path}/text.sqlite3")
+
+
+async def test_who_waits_too_long_for_a_connection_is_told(postgres: PostgresServer, postgresql_template: str) -> None:
+    """The setting `database.timeout_s`: nobody queues for ever behind statements that do not end; later all is well."""
+    vtn = await a_server(
+        postgres.url(postgres.create_database(template=postgresql_template)), timeout_s=0.3, pool_size=1
+    )
+    reads = vtn.server._database._reads
+    assert reads is not None
+    assert (await vtn.bl.get("/events")).ok() == []
+    only = await reads._pool.acquire()
+
+    (await vtn.bl.get("/events?targets=another-question")).problem(503)
+
+    await reads._pool.release(only)
+    assert (await vtn.bl.get("/events?targets=another-question")).ok() == []
+    await vtn.stop()

@@ -70,12 +70,13 @@ class EventStore(Objects):
         return clauses
 
     def _first_page(self, query: EventQuery, sight: Sight | None) -> Question:
-        """What all VENs ask again and again: made once for each form of the question."""
+        """What all VENs ask again and again: made once for each form of it, as for somebody who holds nothing."""
         form = sight is None, query.targets is None, query.program_id is None
         statement: Question | None = self._first_pages.get(form)
         if statement is None:
             limit: Any = bindparam("limit", type_=Integer)
-            statement = self._newest(Page(limit=limit), self._clauses(query, sight))
+            nobody = None if sight is None else Sight(frozenset(), None if sight.asked is None else frozenset())
+            statement = self._newest(Page(limit=limit), self._clauses(query, nobody))
             if isinstance(statement, Select):  # not the one of SQLite, which has two ways
                 statement = cast(Question, statement.with_only_columns(*_SHOWN))
             self._first_pages[form] = statement

@@ -62,7 +62,12 @@ class Reads:
     async def _send(self, how: str, sql: str, *values: object) -> Any:
         """One statement: every one goes this way."""
         pool = self._pool or await self._open()
-        return await getattr(pool, how)(sql, *values)
+        async with asyncio.timeout(self._settings.timeout_s):  # a database that hangs must not gather those who wait
+            connection = await pool.acquire()
+        try:
+            return await getattr(connection, how)(sql, *values)
+        finally:
+            await pool.release(connection)
 
     async def _open(self) -> Any:
         """The pool. It connects when there is something to send, so nothing is waited for here."""
