@@ -17,16 +17,20 @@ _REPORT_TYPES: Final = frozenset(ReportPayloadType)
 
 
 class EventPayloadDescriptor(Wire, frozen=True, kw_only=True):
-    """Units and currency of a payload type in an event. A missing ``objectType`` is understood (R-30, COMPAT-053)."""
+    """Units and currency of a payload type in an event. A missing ``objectType`` is added (R-30, COMPAT-053)."""
 
     object_type: Literal["EVENT_PAYLOAD_DESCRIPTOR"] | None = field(name="objectType", default=None)
     payload_type: Name = field(name="payloadType")
     units: Name | None = None
     currency: Text | None = None
 
+    def __post_init__(self) -> None:
+        if self.object_type is None:
+            force_setattr(self, "object_type", EVENT_PAYLOAD_DESCRIPTOR)
+
 
 class ReportPayloadDescriptor(Wire, frozen=True, kw_only=True):
-    """Units, reading type and quality of a payload type in a report. A missing ``objectType`` is understood (R-30)."""
+    """Units, reading type and quality of a payload type in a report. A missing ``objectType`` is added (R-30)."""
 
     object_type: Literal["REPORT_PAYLOAD_DESCRIPTOR"] | None = field(name="objectType", default=None)
     payload_type: Name = field(name="payloadType")
@@ -34,6 +38,10 @@ class ReportPayloadDescriptor(Wire, frozen=True, kw_only=True):
     units: Name | None = None
     accuracy: int | float | None = None
     confidence: Annotated[int, Meta(ge=0, le=100)] | None = None
+
+    def __post_init__(self) -> None:
+        if self.object_type is None:
+            force_setattr(self, "object_type", REPORT_PAYLOAD_DESCRIPTOR)
 
 
 class ProgramPayloadDescriptor(Wire, frozen=True, kw_only=True):

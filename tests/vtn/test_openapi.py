@@ -55,7 +55,7 @@ DEVIATIONS = {
     r"subscription(Request)?\.objectOperations: ": (
         "operations also in the words of HTTP (SUBS-007 as ruled); bearerToken capped at 4096 characters (OBJ-007)"
     ),
-    r"(event|report)PayloadDescriptor\.objectType: ": "may be missing and is understood (R-30)",
+    r"(event|report)PayloadDescriptor\.objectType: ": "may be missing in a request and is added (R-30)",
     r"valuesMap\.values: ": "an integer is a number",
     r"BlResourceRequest\.clientID: ": "taken from the ven when missing (COMPAT-030)",
     r"VenResourceRequest\.venID: ": "the caller's own ven when missing (COMPAT-030)",

@@ -221,8 +221,8 @@ event_documents = st.fixed_dictionaries(
         "reportDescriptors": st.lists(report_descriptors, max_size=2),
         "payloadDescriptors": st.lists(
             st.fixed_dictionaries(
-                {"payloadType": names},
-                optional={"objectType": st.just("EVENT_PAYLOAD_DESCRIPTOR"), "units": names, "currency": texts},
+                {"payloadType": names, "objectType": st.just("EVENT_PAYLOAD_DESCRIPTOR")},
+                optional={"units": names, "currency": texts},
             ),
             max_size=2,
         ),
@@ -245,9 +245,8 @@ report_documents = st.fixed_dictionaries(
         "reportName": texts,
         "payloadDescriptors": st.lists(
             st.fixed_dictionaries(
-                {"payloadType": names},
+                {"payloadType": names, "objectType": st.just("REPORT_PAYLOAD_DESCRIPTOR")},
                 optional={
-                    "objectType": st.just("REPORT_PAYLOAD_DESCRIPTOR"),
                     "readingType": names,
                     "units": names,
                     "accuracy": numbers,

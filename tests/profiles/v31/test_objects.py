@@ -175,7 +175,7 @@ def test_null_means_absent_inside_too() -> None:
 
     assert read(EventRequest, event) == EVENT | {
         "intervalPeriod": {},
-        "payloadDescriptors": [{"payloadType": "PRICE"}],
+        "payloadDescriptors": [{"objectType": "EVENT_PAYLOAD_DESCRIPTOR", "payloadType": "PRICE"}],
         "reportDescriptors": [{"payloadType": "USAGE"}],
         "intervals": [interval()],
     }
@@ -268,7 +268,8 @@ def test_texts_without_a_limit_of_their_own_are_capped(type_: type, document: di
 
 def test_currency_is_any_text() -> None:
     """OBJ-004, ENUM-012: capped, not checked."""
-    descriptors = [{"payloadType": "PRICE", "currency": text} for text in ("EUR", "XYZ", "", "beans")]
+    kind = {"objectType": "EVENT_PAYLOAD_DESCRIPTOR", "payloadType": "PRICE"}
+    descriptors = [kind | {"currency": text} for text in ("EUR", "XYZ", "", "beans")]
     event = EVENT | {"payloadDescriptors": descriptors}
 
     assert read(EventRequest, event) == event
@@ -310,7 +311,9 @@ def test_semantic_words_are_open(word: str) -> None:
     """OBJ-004, ENUM-017: private strings survive unchanged."""
     event = EVENT | {
         "intervals": [interval(payloads=[{"type": word, "values": ["v"]}])],
-        "payloadDescriptors": [{"payloadType": word, "units": word, "currency": word}],
+        "payloadDescriptors": [
+            {"objectType": "EVENT_PAYLOAD_DESCRIPTOR", "payloadType": word, "units": word, "currency": word}
+        ],
         "reportDescriptors": [{"payloadType": word, "units": word, "readingType": word}],
         "targets": [word],
     }
@@ -493,13 +496,15 @@ def test_kinds_of_descriptors_are_mixed_in_their_order() -> None:
     assert read(ProgramRequest, PROGRAM | {"payloadDescriptors": descriptors})["payloadDescriptors"] == descriptors
 
 
-def test_descriptors_of_events_and_reports_stay_as_they_were_sent() -> None:
-    """COMPAT-053: no kind is added where only one is possible."""
-    event = EVENT | {"payloadDescriptors": [{"payloadType": "PRICE"}]}
-    report = REPORT | {"payloadDescriptors": [{"payloadType": "USAGE"}]}
+def test_kind_of_a_descriptor_of_events_and_reports_is_added_if_it_is_not_said() -> None:
+    """R-30, COMPAT-053: the schema requires the member, so an answer has it; null is absence (GEN-014)."""
+    price = {"payloadType": "PRICE"}
+    usage = {"payloadType": "USAGE"}
+    event = read(EventRequest, EVENT | {"payloadDescriptors": [price, price | {"objectType": None}]})
+    report = read(ReportRequest, REPORT | {"payloadDescriptors": [usage]})
 
-    assert read(EventRequest, event) == event
-    assert read(ReportRequest, report) == report
+    assert event["payloadDescriptors"] == [price | {"objectType": "EVENT_PAYLOAD_DESCRIPTOR"}] * 2
+    assert report["payloadDescriptors"] == [usage | {"objectType": "REPORT_PAYLOAD_DESCRIPTOR"}]
 
 
 @pytest.mark.parametrize(

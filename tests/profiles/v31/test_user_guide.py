@@ -88,6 +88,7 @@ REFUSED: dict[str, tuple[Any, str, str]] = {
 }
 
 EVENT_KIND = {"objectType": "EVENT_PAYLOAD_DESCRIPTOR"}
+REPORT_KIND = {"objectType": "REPORT_PAYLOAD_DESCRIPTOR"}
 
 
 def text(number: str) -> str:
@@ -99,9 +100,10 @@ def event(number: str) -> Event:
 
 
 def comes_back(number: str, document: dict[str, Any]) -> dict[str, Any]:
-    """What of an example comes back: all of it, with three exceptions."""
-    if number in {"8.3-1", "8.4-1"}:  # the kind of a program's descriptor is added (R-30, COMPAT-053)
-        return document | {"payloadDescriptors": [EVENT_KIND | one for one in document["payloadDescriptors"]]}
+    """Return what of an example comes back: all of it, and the kind of a descriptor (R-30, COMPAT-053)."""
+    if descriptors := document.get("payloadDescriptors"):
+        kind = REPORT_KIND if "resources" in document else EVENT_KIND
+        document = document | {"payloadDescriptors": [kind | one for one in descriptors]}
     if number == "8.6-2":  # payload descriptors inside a resource are no member of it (REPORT-011, R-29)
         kept = [{k: v for k, v in one.items() if k != "payloadDescriptors"} for one in document["resources"]]
         return document | {"resources": kept}
