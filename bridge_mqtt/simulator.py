@@ -432,6 +432,7 @@ class SimulatedPanel:
             stop_if_cancelled()
             await self._may_connect.wait()
             self._cut.clear()
+            failed = False
             try:
                 async with self._client() as client:
                     await client.subscribe(command_topic(self.model.ven_id), qos=1)
@@ -444,10 +445,12 @@ class SimulatedPanel:
                             loop.cancel()
             except* (aiomqtt.MqttError, OSError) as errors:
                 _log.info("simulated panel is cut off", ven_id=self.model.ven_id, problem=str(errors.exceptions[0]))
-                await asyncio.sleep(delay)
-                delay = min(delay * 2, most)
+                failed = True
             finally:
                 self.connected.clear()
+            if failed:  # not in `except*`, which may wrap a cancellation in a group
+                await asyncio.sleep(delay)
+                delay = min(delay * 2, most)
 
     async def measure_now(self, client: aiomqtt.Client) -> None:
         """Send one sample."""

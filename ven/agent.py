@@ -87,8 +87,12 @@ class Agent:
                 group.create_task(self._control_forever())
                 group.create_task(self._poll_forever())
                 group.create_task(self._send_forever())
-        except* VtnError as group_error:
-            raise group_error.exceptions[0] from None
+        except BaseExceptionGroup as group_error:
+            # Not `except*`: Python 3.11 before 3.11.4 wraps in a group again what is raised in there.
+            refused, others = group_error.split(VtnError)
+            if refused is None or others is not None:
+                raise
+            raise refused.exceptions[0] from None
 
     async def _control_forever(self) -> None:
         while True:

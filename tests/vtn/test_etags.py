@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import gzip
 import json
+import selectors
+from asyncio.selector_events import _SelectorSocketTransport  # type: ignore[attr-defined]
+from collections.abc import Iterable
 
 import pytest
 
+from tests.support.waiting import wait_until
 from tests.vtn.harness import VtnUnderTest, unique
 from vtn.api.answer import accepts_gzip
 
@@ -40,6 +45,48 @@ async def test_an_unchanged_answer_is_not_sent_again(vtn: VtnUnderTest) -> None:
                 assert answer.headers[name] == first.headers[name]
         for unknown in ('"other"', tag[:-2] + '"', ""):
             assert (await bl.get(path, if_none_match=unknown)).ok() == first.ok()
+
+
+@pytest.mark.parametrize("encoding", ["identity", "gzip"])
+async def test_an_answer_without_body_leaves_nothing_to_send(
+    vtn: VtnUnderTest, monkeypatch: pytest.MonkeyPatch, encoding: str
+) -> None:
+    """ETAG-002: asyncio's own loop keeps an empty buffer for ever from Python 3.12 on, and the connection with it."""
+    buffers: list[bytes] = []
+    writelines = _SelectorSocketTransport.writelines
+
+    def recorded(transport: _SelectorSocketTransport, parts: Iterable[bytes]) -> None:
+        parts = list(parts)
+        buffers.extend(parts)
+        writelines(transport, parts)
+
+    monkeypatch.setattr(_SelectorSocketTransport, "writelines", recorded)
+    program = await vtn.bl.program()
+    path = f"/openadr3/3.1.0/programs/{program['id']}"
+    tag = (await vtn.bl.get(f"/programs/{program['id']}")).headers["ETag"]
+    loop = asyncio.get_running_loop()
+    assert isinstance(loop, asyncio.SelectorEventLoop)
+    assert vtn.server._runner is not None
+    assert vtn.server._runner.server is not None
+    before = set(vtn.server._runner.server.connections)
+
+    reader, writer = await asyncio.open_connection("127.0.0.1", vtn.server._port)
+    headers = f"Host: x\r\nAuthorization: {vtn.bl.headers['Authorization']}\r\nAccept-Encoding: {encoding}\r\n"
+    writer.write(f"GET {path} HTTP/1.1\r\n{headers}If-None-Match: {tag}\r\n\r\n".encode())
+    answer = await reader.readuntil(b"\r\n\r\n")
+
+    assert answer.startswith(b"HTTP/1.1 304 ")
+    assert b"" not in buffers
+    (connection,) = set(vtn.server._runner.server.connections) - before
+    transport = connection.transport
+    assert isinstance(transport, _SelectorSocketTransport)
+    assert transport.get_write_buffer_size() == 0
+    assert not loop._selector.get_key(transport._sock_fd).events & selectors.EVENT_WRITE  # type: ignore[attr-defined]
+    writer.close()
+    await writer.wait_closed()
+    runner = vtn.server._runner
+    await wait_until(lambda: runner.server is not None and connection not in runner.server.connections)
+    await wait_until(lambda: transport._sock is None, what="the end of the server closed")
 
 
 async def test_a_tag_ends_with_the_first_change(vtn: VtnUnderTest) -> None:

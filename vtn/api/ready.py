@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 import time
 from collections.abc import Callable, Mapping
 from email.utils import formatdate
@@ -22,6 +23,8 @@ _PACK_LEVEL: Final = 1  # three times as fast as the default, and JSON shrinks n
 PACKED: Final = "-gzip"
 """What the tag of a packed form ends with."""
 _STATUS: Final = {200: "200 OK", 201: "201 Created", 304: "304 Not Modified"}
+_WRITELINES_PAUSES: Final = not ((3, 12) <= sys.version_info < (3, 12, 9) or (3, 13) <= sys.version_info < (3, 13, 2))
+"""In these versions ``writelines`` never makes the writer wait for a client that does not read (CVE-2024-12254)."""
 _FORM_COST: Final = 1200
 """About what a form takes beside its body."""
 MEDIA_TYPE: Final = "application/json"
@@ -140,9 +143,21 @@ class _Sent(web.StreamResponse):
             raise ConnectionResetError("the client has hung up")
         head, body = self._parts
         own = "".join([f"{name}: {value}\r\n" for name, value in self.headers.items()])
-        transport.writelines((b"%bDate: %b\r\n%b\r\n" % (head, _date(), own.encode()), body))
+        _send(transport, b"%bDate: %b\r\n%b\r\n" % (head, _date(), own.encode()), body)
         self._eof_sent = True
         await writer.drain()
+
+
+def _send(transport: asyncio.Transport, head: bytes, body: bytes) -> None:
+    """Write an answer to the socket.
+
+    No empty part is handed to ``writelines``: asyncio's own loop never drops one from Python 3.12 on, tries for ever to
+    send it, and does not close the connection when the client leaves.
+    """
+    if body and _WRITELINES_PAUSES:
+        transport.writelines((head, body))
+    else:
+        transport.write(head + body)
 
 
 def sent(request: web.Request, status: int, headers: Mapping[str, str], body: bytes) -> web.StreamResponse:
