@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime
@@ -23,6 +24,7 @@ from vtn.auth.bearer import Bearer
 from vtn.auth.clients import Clients
 from vtn.auth.endpoint import TokenEndpoint
 from vtn.auth.external import ExternalTokens
+from vtn.auth.guesses import Guesses
 from vtn.auth.keys import SigningKeys
 from vtn.auth.limiter import Limiter
 from vtn.auth.moments import Moments
@@ -95,6 +97,7 @@ class VtnServer:
             None
             if external is None
             else ExternalTokens(external, now, self.clients, token_cache=settings.auth.token_cache),
+            self.clients,
         )
         self._endpoint = TokenEndpoint(
             settings.auth,
@@ -104,11 +107,7 @@ class VtnServer:
             per_client=self._limiter(
                 "tokens per client", burst=settings.auth.client_burst, per_s=settings.auth.client_per_s
             ),
-            per_address=None
-            if settings.behind_proxy
-            else self._limiter(
-                "tokens per address", burst=settings.auth.address_burst, per_s=settings.auth.address_per_s
-            ),
+            guesses=self._guesses(),
         )
         self._metrics = Metrics(metadata.version("openadr-fleet"), shared) if settings.metrics else None
         self._callbacks = Callbacks(settings.webhook, lookup=lookup)
@@ -275,6 +274,16 @@ class VtnServer:
         moments = Moments(seats, self._shared.seat) if len(seats) > 1 else None
         return Limiter(burst=burst, per_s=per_s, now=self._now, moments=moments)
 
+    def _guesses(self) -> Guesses:
+        """The limits on wrong secrets; behind a proxy all clients have one address."""
+        auth = self.settings.auth
+        return Guesses(
+            per_client=self._limiter("wrong secrets per client", burst=auth.failure_burst, per_s=auth.failure_per_s),
+            per_address=None
+            if self.settings.behind_proxy
+            else self._limiter("wrong secrets per address", burst=auth.address_burst, per_s=auth.address_per_s),
+        )
+
     def _description(self, routes: Sequence[Route], open_routes: Sequence[OpenRoute]) -> dict[str, Any]:
         prefix, external = self.settings.prefixes[0], self.settings.auth.external
         elsewhere = None if external is None or self.settings.auth.gives_tokens else external.token_url
@@ -291,8 +300,29 @@ class VtnServer:
         external = self.settings.auth.external
         if external is not None and not self.settings.auth.gives_tokens:
             return external.token_url
-        origin = self.settings.public_url or str(request.url.origin())
+        origin = self.settings.public_url or self._origin_of(request)
         return origin + request.path.removesuffix("/server") + "/token"
+
+    def _origin_of(self, request: web.Request) -> str:
+        """The address the client used, if it is one of this server's: a Host of somebody else's comes back to nobody.
+
+        Else the address the connection came to.
+        """
+        address, port = request.get_extra_info("sockname", (self.settings.host, self._port))[:2]
+        try:
+            url = request.url.origin()
+        except ValueError:  # a Host that cannot be read
+            url = None
+        named = None if url is None else url.host
+        if url is not None and named is not None and self._is_ours(named, address):
+            return str(url)
+        host = f"[{address}]" if ":" in address else address
+        return f"{request.scheme}://{host}:{port}"
+
+    def _is_ours(self, name: str, address: str) -> bool:
+        if name in {address, self.settings.host, "localhost", socket.gethostname()}:
+            return True
+        return self._tls is not None and self._tls.is_for(name)
 
     async def _follow_revocations(self) -> None:
         while True:

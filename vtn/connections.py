@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import socket
 import ssl
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from collections.abc import Set as AbstractSet
 from http import HTTPStatus
-from typing import Any, Final, cast
+from typing import Any, Final, TypeAlias, cast
 
 import structlog
-from aiohttp import web
-from aiohttp.http_exceptions import LineTooLong
+from aiohttp import HttpVersion11, web
+from aiohttp.http_exceptions import BadHttpMethod, LineTooLong
 
 from vtn.api import problem
-from vtn.api.entrance import Handle
+from vtn.api.entrance import REQUEST_ID, Handle
 from vtn.metrics import CONNECTIONS, REFUSED, Metrics
 from vtn.settings import Limits
 
@@ -29,6 +31,11 @@ _FULL: Final = problem.Refusal(
     {"Retry-After": "2"},
 )
 _BACKLOG: Final = 1024
+_UNKNOWN_METHOD: Final = re.compile(r"b'[!#$%&*+.^_`|~0-9A-Za-z-]+ (?P<path>/[^ ?#]*)[^ ]* HTTP/1\.[01]'")
+"""The first line of a request, as the parser quotes it."""
+
+Methods: TypeAlias = Callable[[str], AbstractSet[str]]
+"""The methods of a path; none if there is no such path."""
 
 
 class _Connection(web.RequestHandler):
@@ -76,28 +83,24 @@ class _Connection(web.RequestHandler):
         """What is not HTTP never reaches the application; it gets a problem body too (PROBLEM-006)."""
         if request.writer.output_size > 0:
             raise ConnectionError("a part of the answer is sent already")
-        refusal = problem.UNEXPECTED
-        if status < 500:
-            too_large = isinstance(exc, LineTooLong)
-            refusal = problem.Refusal(
-                _TOO_LARGE if too_large else status,
-                "Header too large" if too_large else "Invalid request",
-                "the request or its header is longer than this server accepts" if too_large else "this is not HTTP",
-            )
-        reference = str(uuid.uuid4())
+        refusal = problem.UNEXPECTED if status >= 500 else self._server.refusal(status, exc)
+        request_id = str(uuid.uuid4())
+        reference = problem.instance_of(request_id)
         _log.log(40 if status >= 500 else 20, "connection refused", reference=reference, status=refusal.status)
         response = problem.response(refusal, accept="", reference=reference)
-        response.headers.update(self._server.headers)
+        response.headers.update({**self._server.headers, REQUEST_ID: request_id})
         response.force_close()
+        request._version = HttpVersion11  # noqa: SLF001 (the framework takes what it cannot read for HTTP/1.0)
         return response
 
     def _turn_away(self) -> None:
         """Say that there is no room, without waiting for a request (GEN-008)."""
-        reference = str(uuid.uuid4())
+        request_id = str(uuid.uuid4())
+        reference = problem.instance_of(request_id)
         _log.info("connection refused", reference=reference, status=_FULL.status)
         body = problem.document(_FULL, reference=reference)
         fixed = {"Content-Type": "application/json", "Content-Length": str(len(body)), "Connection": "close"}
-        headers = {**self._server.headers, **_FULL.headers, **fixed}
+        headers = {**self._server.headers, REQUEST_ID: request_id, **_FULL.headers, **fixed}
         lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
         if self.transport is not None:
             self.transport.write(f"HTTP/1.1 {_FULL.status} {_FULL.title}\r\n{lines}\r\n".encode() + body)
@@ -123,13 +126,29 @@ class _Server(web.Server):
         limits: Limits,
         headers: Mapping[str, str],
         metrics: Metrics | None,
+        methods: Methods,
     ) -> None:
         named = plain._kwargs  # noqa: SLF001 (the framework offers no other way to make connections of an own kind)
         super().__init__(cast(Any, entrance), request_factory=plain.request_factory, **named)
         self.limits = limits
         self.headers = headers
         self._metrics = metrics
+        self._methods = methods
         self._open = 0
+
+    def refusal(self, status: int, error: BaseException | None) -> problem.Refusal:
+        """Say what is wrong with bytes that are no request: too long, a method that nobody knows (GEN-006), or else."""
+        if isinstance(error, LineTooLong):
+            return problem.Refusal(
+                _TOO_LARGE, "Header too large", "the request or its header is longer than this server accepts"
+            )
+        line = _UNKNOWN_METHOD.search(str(error)) if isinstance(error, BadHttpMethod) else None
+        if line is None:
+            return problem.Refusal(status, "Invalid request", "this is not HTTP")
+        methods = self._methods(line["path"])
+        if not methods:
+            return problem.refusal_of_status(404)
+        return problem.refusal_of_status(405, {"Allow": ",".join(sorted(methods))})
 
     def admit(self) -> bool:
         """Count a connection, if there is room for it."""
@@ -189,7 +208,20 @@ class Runner(web.AppRunner):
         await _Site(self, listener, context, self._limits).start()
 
     async def _make_server(self) -> web.Server:
-        return _Server(await super()._make_server(), self._entrance, self._limits, self._headers, self._metrics)
+        return _Server(
+            await super()._make_server(), self._entrance, self._limits, self._headers, self._metrics, self._methods
+        )
+
+    def _methods(self, path: str) -> AbstractSet[str]:
+        return {
+            route.method for resource in self.app.router.resources() if _leads_to(resource, path) for route in resource
+        }
+
+
+def _leads_to(resource: web.AbstractResource, path: str) -> bool:
+    info = resource.get_info()
+    pattern = info.get("pattern")
+    return info.get("path") == path if pattern is None else pattern.fullmatch(path) is not None
 
 
 class _Site(web.BaseSite):

@@ -4,6 +4,7 @@ VtnError
 ├── Refused                  a request that is not carried out; ``vtn/api/problem.py`` gives each its status
 │   ├── Malformed            the request itself is not readable: a query parameter, an id in the path
 │   ├── Unauthenticated      no token, or one that does not hold
+│   │   └── Revoked          a token that was taken back
 │   ├── Forbidden            the caller's role or scopes do not allow it
 │   ├── NotFound             no such object for this reader, whether hidden or missing
 │   ├── Conflict             another object has that name
@@ -55,6 +56,14 @@ class Unauthenticated(Refused):
         super().__init__(detail)
         self.reason = reason
         self.unverifiable = unverifiable
+
+
+class Revoked(Unauthenticated):
+    """A token of a client whose tokens were taken back, as far as this process knows (AUTH-034)."""
+
+    def __init__(self, client_id: str) -> None:
+        super().__init__("the token was revoked", reason="invalid_token")
+        self.client_id = client_id
 
 
 class Forbidden(Refused):

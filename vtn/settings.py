@@ -169,11 +169,14 @@ class Auth(_Group):
     hash_workers: Annotated[int, Field(ge=1, le=16)] = 2
     hash_queue: Annotated[int, Field(ge=1)] = 256
     """Secrets checked at the same time, and how many may wait; more are told to come back."""
-    client_burst: Annotated[int, Field(ge=10)] = 30
-    client_per_s: Annotated[float, Field(gt=0)] = 1.0
-    address_burst: Annotated[int, Field(ge=10)] = 2000
-    address_per_s: Annotated[float, Field(gt=0)] = 100.0
-    """Token requests per client and per address: how many at once, and how fast they come back (AUTH-035)."""
+    client_burst: Annotated[int, Field(ge=10)] = 200
+    client_per_s: Annotated[float, Field(gt=0)] = 5.0
+    """Tokens that one client gets: how many at once, and how fast its room comes back (AUTH-035)."""
+    failure_burst: Annotated[int, Field(ge=1)] = 30
+    failure_per_s: Annotated[float, Field(gt=0)] = 1.0
+    address_burst: Annotated[int, Field(ge=10)] = 500
+    address_per_s: Annotated[float, Field(gt=0)] = 20.0
+    """Wrong secrets for one client at an address, and at one address altogether (AUTH-035)."""
     argon2: Argon2 = Argon2()
 
     @field_validator("signing_key", "previous_signing_keys")

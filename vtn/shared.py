@@ -14,7 +14,8 @@ _PARTS: Final = {
     "metrics": 4096 * 384,
     "requests per client": 16384 * 32,
     "tokens per client": 16384 * 32,
-    "tokens per address": 16384 * 32,
+    "wrong secrets per client": 16384 * 32,
+    "wrong secrets per address": 16384 * 32,
 }
 """The parts of a seat and how large they are, in bytes; what is never written takes no memory."""
 _SEAT_BYTES: Final = sum(_PARTS.values())

@@ -25,7 +25,12 @@ class ServerTls:
     def __init__(self, settings: Tls) -> None:
         self._settings = settings
         self.context = _context(settings)
+        self._names = _names_in(settings)
         self._state = self._look()
+
+    def is_for(self, name: str) -> bool:
+        """Say whether the certificate is for a host name, or for all names of its domain."""
+        return not self._names.isdisjoint({name, f"*.{name.partition('.')[2]}"})
 
     def reload(self) -> None:
         """Use the files as they are now; what cannot be used is said in the log, and the old ones stay (TLS-006)."""
@@ -33,6 +38,7 @@ class ServerTls:
         try:
             _context(self._settings)  # both files belong together, or nothing changes
             _load(self.context, self._settings)
+            self._names = _names_in(self._settings)
         except BadCertificate as error:
             _log.warning("the certificate was not renewed", why=str(error))
         else:
@@ -89,6 +95,18 @@ def _normal(name: str) -> str:
     """A fingerprint without colons and in small letters, as other programs print it otherwise."""
     kind, _, rest = name.partition(":")
     return f"sha256:{rest.replace(':', '').lower()}" if kind.lower() == "sha256" else name
+
+
+def _names_in(settings: Tls) -> frozenset[str]:
+    from cryptography import x509  # noqa: PLC0415 (only where there is a certificate: it is slow to load)
+
+    certificate = x509.load_pem_x509_certificate(settings.cert.read_bytes())
+    try:
+        names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    except x509.ExtensionNotFound:
+        return frozenset()
+    hosts = [name.lower() for name in names.get_values_for_type(x509.DNSName)]
+    return frozenset(hosts) | {str(address) for address in names.get_values_for_type(x509.IPAddress)}
 
 
 def _context(settings: Tls) -> ssl.SSLContext:

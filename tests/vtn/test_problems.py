@@ -12,6 +12,7 @@ import structlog
 
 from tests.vtn.conftest import StartVtn
 from tests.vtn.harness import VtnUnderTest
+from tests.vtn.test_limits import exchange, problem_of
 from vtn.access import Role
 
 
@@ -32,6 +33,44 @@ async def test_a_method_that_a_path_does_not_have(vtn: VtnUnderTest, method: str
 
     answer.problem(405)
     assert ",".join(sorted(answer.headers["Allow"].split(","))) == allow
+
+
+@pytest.mark.parametrize(
+    ("path", "status", "allow"),
+    [
+        ("/openadr3/3.1.0/vens", 405, "GET,HEAD,POST"),
+        ("/openadr3/3.1.0/vens/some-id?x=1", 405, "DELETE,GET,HEAD,PUT"),
+        ("/auth/token", 405, "POST"),
+        ("/nothing", 404, None),
+    ],
+)
+@pytest.mark.parametrize("method", ["FOO", "get", "GETT"])
+async def test_a_method_that_nobody_knows(
+    vtn: VtnUnderTest, method: str, path: str, status: int, allow: str | None
+) -> None:
+    """GEN-006, PROBLEM-006: is one that the path does not have."""
+    answer = await exchange(vtn, f"{method} {path} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+
+    assert answer.startswith(f"HTTP/1.1 {status} ".encode())
+    assert problem_of(answer)["status"] == status
+    assert (f"\r\nAllow: {allow}\r\n" if allow else "\r\nServer: ").encode() in answer
+
+
+async def test_body_header_and_log_have_one_and_the_same_id(vtn: VtnUnderTest, start_vtn: StartVtn) -> None:
+    """PROBLEM-003, PROBLEM-005: one made here, one brought by the client, and one of what is not even HTTP."""
+    talking = await start_vtn(log_requests=True)
+    brought = {"X-Request-Id": "trace-1"}
+    with structlog.testing.capture_logs() as logs:
+        own = await talking.bl.get("/programs/none")
+        given = await talking.bl.ask("GET", "/programs/none", headers=brought)
+        raw = await exchange(talking, b"HELLO\r\n\r\n")
+
+    assert own.body["instance"] == "urn:uuid:" + own.headers["X-Request-Id"]
+    assert (given.headers["X-Request-Id"], given.body["instance"]) == ("trace-1", "urn:x-request-id:trace-1")
+    instance = problem_of(raw)["instance"]
+    assert f"\r\nX-Request-Id: {instance.removeprefix('urn:uuid:')}\r\n".encode() in raw
+    told = [log["reference"] for log in logs if "reference" in log]
+    assert told == [own.body["instance"], given.body["instance"], instance]
 
 
 @pytest.mark.parametrize("path", ["/openadr3/3.1.0/nothing", "/openadr3/3.1.0", "/", "/openadr3/9.9/programs", "/%00"])
@@ -141,7 +180,7 @@ async def test_a_failure_of_the_server_tells_nothing_about_its_inside(
     assert "secret" not in answer.raw.decode()
     assert "reference" in detail
     failures = [log for log in logs if log["log_level"] == "error"]
-    assert [f"urn:uuid:{log['reference']}" for log in failures] == [answer.body["instance"]]
+    assert [log["reference"] for log in failures] == [answer.body["instance"]]
     assert isinstance(failures[0]["exc_info"], RuntimeError)
 
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import itertools
 from collections.abc import Mapping
 from urllib.parse import quote_plus
 
+import jwt
 import pytest
 import pytest_asyncio
 from sqlalchemy import select
@@ -15,6 +17,7 @@ from openadr_profiles.v31 import Invalid
 from tests.support.waiting import wait_until
 from tests.vtn.conftest import StartVtn
 from tests.vtn.harness import Answer, Caller, Parameters, VtnUnderTest, unique
+from tests.vtn.test_limits import exchange, problem_of
 from vtn.access import DEFAULT_SCOPES, Role, Scope
 from vtn.auth.clients import Credentials
 from vtn.store.tables import clients
@@ -113,6 +116,7 @@ async def test_the_public_address_is_named_where_there_is_one(vtn: VtnUnderTest,
 
 INVALID_FORMS: dict[str, tuple[bytes, str]] = {
     "empty": (b"", "invalid_request"),
+    "empty grant": (b"grant_type=&client_id=a&client_secret=b", "invalid_request"),
     "no grant": (b"client_id=a&client_secret=b", "invalid_request"),
     "no id": (b"grant_type=client_credentials&client_secret=b", "invalid_request"),
     "no secret": (b"grant_type=client_credentials&client_id=a", "invalid_request"),
@@ -151,7 +155,11 @@ async def test_credentials_in_two_places_are_refused(vtn: VtnUnderTest, home: Cr
     assert error(answer, 400) == "invalid_request"
 
 
-@pytest.mark.parametrize("header", ["Basic", "Basic !!!", "Basic " + base64.b64encode(b"no colon").decode()])
+@pytest.mark.parametrize(
+    "header",
+    ["Basic", "Basic !!!"]
+    + ["Basic " + base64.b64encode(text).decode() for text in (b"no colon", b"%00:%00", b"\0:x", b"a:%00")],
+)
 async def test_a_header_that_cannot_be_read_is_refused(vtn: VtnUnderTest, header: str) -> None:
     """AUTH-024."""
     assert error(await ask(vtn, GRANT, {"Authorization": header}), 400) == "invalid_request"
@@ -181,8 +189,30 @@ async def test_a_client_asks_for_some_of_its_scopes(vtn: VtnUnderTest, home: Cre
     await caller.ven()
 
 
-@pytest.mark.parametrize("scope", ["write_events", "read_targets write_programs", "nonsense", "write_vens_bl"])
-async def test_a_scope_that_the_client_lacks_is_refused(vtn: VtnUnderTest, home: Credentials, scope: str) -> None:
+@pytest.mark.parametrize(
+    ("asked", "granted"),
+    [
+        ("read_all read_targets", "read_targets"),
+        ("write_reports write_users read_ven_objects", "write_reports read_ven_objects"),
+        ("write_vens_bl write_vens_ven", "write_vens_ven"),
+    ],
+)
+async def test_of_more_scopes_than_it_has_a_client_gets_those_it_has(
+    vtn: VtnUnderTest, home: Credentials, asked: str, granted: str
+) -> None:
+    """AUTH-027, COMPAT-015, RFC 6749 3.3: and is told which; the token opens nothing else."""
+    body = (await ask(vtn, form_of(home, scope=asked))).ok()
+
+    assert body["scope"] == granted
+    claims = jwt.decode(body["access_token"], options={"verify_signature": False})
+    assert set(claims["scope"].split()) == {word.removesuffix("_ven") for word in granted.split()}
+    (await vtn.with_token(body["access_token"]).post("/programs", {"programName": "P"})).problem(403)
+
+
+@pytest.mark.parametrize("scope", ["write_events", "read_all write_programs", "nonsense", "write_vens_bl"])
+async def test_scopes_of_which_the_client_has_none_are_refused(
+    vtn: VtnUnderTest, home: Credentials, scope: str
+) -> None:
     """AUTH-027, COMPAT-007."""
     assert error(await ask(vtn, form_of(home, scope=scope)), 400) == "invalid_scope"
 
@@ -289,6 +319,127 @@ async def test_an_address_is_limited_as_a_whole(vtn: VtnUnderTest, start_vtn: St
     for number in range(10):
         assert (await ask(strict, GRANT | {"client_id": f"c{number}", "client_secret": "x"})).status == 401
     assert error(await ask(strict, GRANT | {"client_id": "c", "client_secret": "x"}), 429)
+
+
+async def test_wrong_secrets_for_a_client_are_limited(vtn: VtnUnderTest, start_vtn: StartVtn) -> None:
+    """AUTH-035: those of another client are not counted with them, and time heals."""
+    strict = await start_vtn(auth={"failure_burst": 3, "failure_per_s": 0.5})
+    home, other = [await strict.server.clients.add(unique("home"), Role.VEN) for _ in range(2)]
+
+    for number in range(3):
+        assert (await ask(strict, form_of(home, client_secret=f"wrong {number}"))).status == 401
+    refused = await ask(strict, form_of(home, client_secret="wrong"))
+    assert error(refused, 429) == "temporarily_unavailable"
+    assert refused.headers["Retry-After"] == "2"
+    assert (await ask(strict, form_of(other, client_secret="wrong"))).status == 401
+    strict.now.pass_(seconds=2)
+    assert (await ask(strict, form_of(home, client_secret="wrong"))).status == 401
+
+
+@pytest.mark.parametrize("proxy", [False, True], ids=["direct", "behind a proxy"])
+async def test_a_storm_of_wrong_secrets_never_stops_the_right_one(
+    vtn: VtnUnderTest, start_vtn: StartVtn, proxy: bool
+) -> None:
+    """AUTH-035: strangers at the client's own address, in a process that has never seen the client before."""
+    behind = {"behind_proxy": True, "public_url": "https://vtn.example"} if proxy else {}
+    stormy = await start_vtn(auth={"failure_burst": 5, "failure_per_s": 0.001, "address_burst": 10}, **behind)
+    url = f"http://127.0.0.1:{stormy.server._port}/auth/token"
+    home, newcomer = [await stormy.server.clients.add(unique("home"), Role.VEN) for _ in range(2)]
+    seen: list[int] = []
+    over = asyncio.Event()
+
+    async def storm(number: int, client_id: str) -> None:
+        for attempt in itertools.count():
+            form = GRANT | {"client_id": client_id, "client_secret": f"wrong {number} {attempt}"}
+            seen.append((await stormy.ask("POST", url, form=form)).status)
+            if over.is_set():
+                return
+
+    strangers = [asyncio.create_task(storm(number, (home, newcomer)[number % 2].client_id)) for number in range(8)]
+    await wait_until(lambda: seen.count(429) > 8)
+    for credentials in (home, newcomer):
+        for _ in range(15):
+            (await stormy.ask("POST", url, form=form_of(credentials))).ok()
+    over.set()
+    await asyncio.gather(*strangers)
+
+    assert set(seen) == {401, 429}
+    assert seen.count(401) <= 2 * (5 + 8)
+
+
+async def test_a_suite_of_tests_may_ask_for_a_token_each_time(vtn: VtnUnderTest, home: Credentials) -> None:
+    """COMPAT-012: 80 requests, and nobody's room is that of somebody who only claims to be the client."""
+    await vtn.server.clients.remove(home.client_id)
+    home = await vtn.server.clients.add(unique("suite"), Role.VEN)
+
+    for _ in range(80):
+        (await ask(vtn, form_of(home))).ok()
+
+
+async def test_a_secret_that_is_known_is_not_hashed_again(
+    vtn: VtnUnderTest, home: Credentials, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """AUTH-035: neither the right one of a client that renews, nor a wrong one that is sent again and again."""
+    (await ask(vtn, form_of(home))).ok()
+    assert (await ask(vtn, form_of(home, client_secret="wrong"))).status == 401
+    new = await vtn.server.clients.rotate(home.client_id)
+    (await ask(vtn, form_of(new))).ok()
+    assert (await ask(vtn, form_of(home))).status == 401
+    hashed: list[str] = []
+
+    def compare(_: object, secret: str, __: str) -> bool:
+        hashed.append(secret)
+        return False
+
+    monkeypatch.setattr("vtn.auth.secrets.Secrets._compare", compare)
+
+    (await ask(vtn, form_of(new))).ok()
+    assert (await ask(vtn, form_of(home))).status == 401
+    assert hashed == []
+    assert (await ask(vtn, form_of(home, client_secret="never sent"))).status == 401
+    assert hashed == ["never sent"]
+
+
+async def test_a_client_that_is_resumed_elsewhere_is_let_in_at_once(
+    vtn: VtnUnderTest, home: Credentials, start_vtn: StartVtn
+) -> None:
+    """AUTH-034: long before the server asks for revocations again, whichever process gives the token."""
+    other, third = [await start_vtn(auth={"revocation_poll_s": 60}) for _ in range(2)]
+    await vtn.server.clients.suspend(home.client_id)
+    for each in (other, third):
+        await each.server.clients.read_revocations()
+    vtn.now.pass_(seconds=1)
+    await vtn.server.clients.resume(home.client_id)
+
+    given = (await token(other, home)).headers["Authorization"].removeprefix("Bearer ")
+    for each in (other, third, vtn):
+        (await each.with_token(given).get("/events")).ok()
+
+
+async def test_a_token_says_when_it_was_issued_in_whole_seconds(vtn: VtnUnderTest, home: Credentials) -> None:
+    """RFC 7519 allows fractions, some readers do not; what was taken back in that second stays taken back."""
+    vtn.now.pass_(milliseconds=600)
+    old = await token(vtn, home)
+    claims = jwt.decode(old.headers["Authorization"].removeprefix("Bearer "), options={"verify_signature": False})
+    assert {type(claims[name]) for name in ("iat", "exp")} == {int}
+
+    vtn.now.pass_(milliseconds=100)
+    new = await vtn.server.clients.rotate(home.client_id)
+    vtn.now.pass_(milliseconds=100)
+
+    (await old.get("/events")).problem(401)
+    (await (await token(vtn, new)).get("/events")).ok()
+
+
+@pytest.mark.parametrize("host", ["a:b:c", "x:99999", "attacker.example", "attacker.example:443", "", "[::1"])
+async def test_the_token_address_is_never_somebody_elses(vtn: VtnUnderTest, host: str) -> None:
+    """AUTH-018: without a public address, a Host that is not this server's is answered with where it arrived."""
+    answer = await exchange(
+        vtn, f"GET /openadr3/3.1.0/auth/server HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n".encode()
+    )
+
+    assert answer.startswith(b"HTTP/1.1 200 ")
+    assert problem_of(answer) == {"tokenURL": f"http://127.0.0.1:{vtn.server._port}/openadr3/3.1.0/auth/token"}
 
 
 async def test_checking_secrets_never_takes_more_than_its_room(vtn: VtnUnderTest, start_vtn: StartVtn) -> None:

@@ -189,7 +189,7 @@ async def _kill_one(fleet: Fleet, program_id: str) -> None:
 
 async def test_a_client_has_one_limit_whichever_worker_it_meets(migrated_url: str) -> None:
     """GEN-008, AUTH-035: for requests and for tokens, also when a worker was replaced meanwhile."""
-    limits, auth = {"requests_per_s": 0.001, "requests_burst": 10}, {"client_burst": 10, "client_per_s": 0.001}
+    limits, auth = {"requests_per_s": 0.001, "requests_burst": 10}, {"failure_burst": 10, "failure_per_s": 0.001}
     async with _fleet(migrated_url, 3, limits=limits, auth=auth | {"argon2": CHEAP_SECRETS}) as fleet:
 
         async def ask() -> int:

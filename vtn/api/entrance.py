@@ -6,7 +6,6 @@ import itertools
 import os
 import re
 import time
-import uuid
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Final, TypeAlias
 
@@ -22,7 +21,7 @@ _log = structlog.get_logger(__name__)
 
 _GIVEN_ID: Final = re.compile(r"[A-Za-z0-9._:-]{1,64}")
 _UNTIDY: Final = re.compile(r"/{2,}|(?<=.)/$")
-_ID: Final = "X-Request-Id"
+REQUEST_ID: Final = "X-Request-Id"
 _TWELVE_DIGITS: Final = (1 << 48) - 1
 
 CLIENT: Final = web.RequestKey("client_id", str)
@@ -59,7 +58,7 @@ class Entrance:
         """Answer one request, whatever happens."""
         started = time.perf_counter()
         metrics, log = self._metrics, self._log
-        given = request.headers.get(_ID)
+        given = request.headers.get(REQUEST_ID)
         request_id = given if given is not None and _GIVEN_ID.fullmatch(given) else self._ids.next()
         refused: tuple[str, str] | None = None
         path = request.rel_url.raw_path
@@ -71,7 +70,7 @@ class Entrance:
         except Exception as error:  # the outermost edge: whatever it is, the caller gets a problem body
             response, refused = self._refused(request, error, request_id)
         headers = response.headers
-        headers[_ID] = request_id
+        headers[REQUEST_ID] = request_id
         for name, value in self._fixed:
             headers[name] = value
         duration_s = time.perf_counter() - started
@@ -93,12 +92,12 @@ class Entrance:
         self, request: web.Request, error: Exception, request_id: str
     ) -> tuple[web.StreamResponse, tuple[str, str]]:
         """The problem, and its reference and detail for the log."""
-        reference = str(uuid.uuid4())
+        reference = problem.instance_of(request_id)
         refusal = problem.refusal(_readable(error), invalid_token_status=self._invalid_token_status)
         if isinstance(error, Unavailable):  # no traceback: while the database is away, every request says so
             _log.error("no database", reference=reference, path=request.path, cause=str(error.__cause__))
         elif refusal is None or refusal.status >= 500:
-            _log.error("request failed", reference=reference, request_id=request_id, path=request.path, exc_info=error)
+            _log.error("request failed", reference=reference, path=request.path, exc_info=error)
         refusal = refusal or problem.UNEXPECTED
         accept = request.headers.get(hdrs.ACCEPT, "")
         return problem.response(refusal, accept=accept, reference=reference), (reference, refusal.detail)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Final
@@ -12,6 +13,8 @@ from openadr_profiles.v31 import Invalid, Problem, encode
 from vtn import errors
 
 REALM: Final = 'Bearer realm="VTN"'
+
+_UUID: Final = re.compile(r"[0-9A-Fa-f]{8}-(?:[0-9A-Fa-f]{4}-){3}[0-9A-Fa-f]{12}")
 
 _TABLE: Final[dict[type[Exception], tuple[int, str]]] = {
     Invalid: (400, "Invalid document"),
@@ -72,21 +75,31 @@ def refusal(error: Exception, *, invalid_token_status: int) -> Refusal | None:
 UNEXPECTED: Final = Refusal(500, "Internal error", "something went wrong here; the reference is in the server's log")
 
 
+def instance_of(request_id: str) -> str:
+    """Write the id of a request as the URI that the body and the log line have (PROBLEM-003).
+
+    Ids that clients bring in X-Request-Id need not be UUIDs.
+    """
+    return ("urn:uuid:" if _UUID.fullmatch(request_id) else "urn:x-request-id:") + request_id
+
+
 def document(refusal: Refusal, *, reference: str) -> bytes:
-    """The body. ``reference`` is a UUID that the log line has too (PROBLEM-003)."""
-    return encode(
-        Problem(title=refusal.title, status=refusal.status, detail=refusal.detail, instance=f"urn:uuid:{reference}")
-    )
+    """Write the body. ``reference`` is the URI of the request, ``instance_of`` its id."""
+    return encode(Problem(title=refusal.title, status=refusal.status, detail=refusal.detail, instance=reference))
 
 
 def response(refusal: Refusal, *, accept: str, reference: str) -> web.Response:
-    """The answer to a request."""
+    """Write the answer to a request."""
     media_type = "application/problem+json" if "application/problem+json" in accept.lower() else "application/json"
     body = document(refusal, reference=reference)
     return web.Response(body=body, status=refusal.status, content_type=media_type, headers=refusal.headers)
 
 
+def refusal_of_status(status: int, headers: dict[str, str] | None = None) -> Refusal:
+    """Refuse in the words of a status, as for paths and methods that do not exist."""
+    title = HTTPStatus(status).phrase
+    return Refusal(status, title, _FRAMEWORK.get(status, title), headers or {})
+
+
 def _of_framework(error: web.HTTPException) -> Refusal:
-    headers = {"Allow": error.headers["Allow"]} if "Allow" in error.headers else {}
-    title = HTTPStatus(error.status).phrase
-    return Refusal(error.status, title, _FRAMEWORK.get(error.status, title), headers)
+    return refusal_of_status(error.status, {"Allow": error.headers["Allow"]} if "Allow" in error.headers else {})

@@ -5,17 +5,19 @@ from __future__ import annotations
 from aiohttp import hdrs, web
 
 from vtn.access import Reader
+from vtn.auth.clients import Clients
 from vtn.auth.external import ExternalTokens
 from vtn.auth.tokens import Tokens
-from vtn.errors import Unauthenticated
+from vtn.errors import Revoked, Unauthenticated
 
 
 class Bearer:
     """Knows whose tokens are accepted: our own, those of an external authorisation server, or both."""
 
-    def __init__(self, own: Tokens | None, external: ExternalTokens | None) -> None:
+    def __init__(self, own: Tokens | None, external: ExternalTokens | None, clients: Clients) -> None:
         self._own = own
         self._external = external
+        self._clients = clients
 
     async def refresh_keys(self) -> None:
         """Learn which keys have come and gone elsewhere."""
@@ -24,8 +26,17 @@ class Bearer:
                 await tokens.refresh_keys()
 
     async def reader_of(self, request: web.Request) -> Reader:
-        """Who is asking; raises Unauthenticated. Only a single header counts, never the address of the request."""
+        """Say who is asking; raises Unauthenticated. Only a single header counts, never the address of the request."""
         token = _token(request)
+        try:
+            return await self._reader_of(token)
+        except Revoked as revoked:
+            # It may have been resumed by another process, and have got its token there.
+            if not await self._clients.resumed(revoked.client_id):
+                raise
+        return await self._reader_of(token)
+
+    async def _reader_of(self, token: str) -> Reader:
         if self._external is not None and (self._own is None or not self._own.claims(token)):
             return await self._external.reader(token)
         if self._own is None:

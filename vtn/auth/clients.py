@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -24,6 +26,8 @@ _log = structlog.get_logger(__name__)
 _LONGEST_ID: Final = 128
 _SHORTEST_SECRET: Final = 12
 _LONGEST_LIFETIME: Final = timedelta(days=365)
+_LOOK_EVERY_S: Final = 1.0
+_LOOKED_AT_MOST: Final = 10_000
 _NEVER: Final = datetime.max.replace(tzinfo=UTC)  # tokens of a suspended client, whoever issues them
 
 
@@ -56,6 +60,7 @@ class Clients:
         self._stamps = stamps
         self._secrets = secrets
         self._valid_from: dict[str, datetime] = {}
+        self._looked_at: dict[str, float] = {}
 
     async def add(
         self,
@@ -124,11 +129,43 @@ class Clients:
         self._valid_from[client_id] = datetime.fromisoformat(at)
         _log.info("client removed", client_id=client_id)
 
-    async def authenticated(self, client_id: str, secret: str) -> Client | None:
-        """The client, if that is its secret; takes as long for a client that does not exist."""
+    async def authenticated(
+        self, client_id: str, secret: str, *, turn: str = "", guessing: bool = False
+    ) -> Client | None:
+        """Give the client, if that is its secret; it takes as long for a client that does not exist.
+
+        ``turn`` and ``guessing`` say how a secret that was not checked before waits, see ``Secrets.matches``.
+        """
         row = await self._database.row(select(clients).where(clients.c.client_id == client_id))
-        matches = await self._secrets.matches(secret, None if row is None else row["secret_hash"])
-        return _client(row) if row is not None and matches else None
+        hashed = None if row is None else row["secret_hash"]
+        matches = self._secrets.recalled(client_id, secret, hashed)
+        if matches is None:
+            matches = await self._secrets.matches(client_id, secret, hashed, turn=turn, guessing=guessing)
+        if row is None or not matches:
+            return None
+        client = _client(row)
+        self._note(client)
+        return client
+
+    async def resumed(self, client_id: str) -> bool:
+        """Look whether a client that this process knows as suspended gets tokens again; at most once a second."""
+        if self._valid_from.get(client_id) != _NEVER:
+            return False
+        at_s = asyncio.get_running_loop().time()
+        if at_s < self._looked_at.get(client_id, -math.inf) + _LOOK_EVERY_S:
+            return False
+        if len(self._looked_at) >= _LOOKED_AT_MOST:
+            self._looked_at.clear()
+        self._looked_at[client_id] = at_s
+        row = await self._database.row(select(clients).where(clients.c.client_id == client_id))
+        if row is not None:
+            self._note(_client(row))
+        return self._valid_from.get(client_id) != _NEVER
+
+    def _note(self, client: Client) -> None:
+        """Take over that a client is not suspended any more, before the next round of ``read_revocations``."""
+        if not client.suspended and client.tokens_valid_from and self._valid_from.get(client.client_id) == _NEVER:
+            self._valid_from[client.client_id] = client.tokens_valid_from
 
     def still_holds(self, client_id: str, issued_at: datetime) -> bool:
         """Whether a token of that moment has not been taken back, as far as this process knows."""

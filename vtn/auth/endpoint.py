@@ -15,6 +15,7 @@ from openadr_profiles.v31 import encode
 from vtn.access import Scope, scope_named
 from vtn.api import body
 from vtn.auth.clients import Client, Clients
+from vtn.auth.guesses import Guesses
 from vtn.auth.limiter import Limiter
 from vtn.auth.tokens import Tokens
 from vtn.errors import NotOffered, TooManyRequests
@@ -55,14 +56,14 @@ class TokenEndpoint:
         *,
         token_url: Callable[[web.Request], str],
         per_client: Limiter,
-        per_address: Limiter | None,
+        guesses: Guesses,
     ) -> None:
         self._settings = settings
         self._clients = clients
         self._tokens = tokens
         self._token_url = token_url
         self._per_client = per_client
-        self._per_address = per_address
+        self._guesses = guesses
 
     async def server(self, request: web.Request) -> web.Response:
         """Where tokens are to be had (AUTH-018)."""
@@ -72,13 +73,9 @@ class TokenEndpoint:
         """A token, or why not: the body satisfies RFC 6749 and the standard's problem at once (AUTH-029)."""
         if not self._settings.gives_tokens:
             raise NotOffered(f"this server gives no tokens; {self._server_path(request)} says who does")
-        address = request.remote or ""
         try:
-            if self._per_address is not None:
-                self._per_address.take(address)
             asked = _asked(request, await body.read(request))
-            self._per_client.take(f"{address} {asked.credentials[0][0]}")
-            return await self._granted(asked)
+            return await self._granted(asked, request.remote or "")
         except _Declined as declined:
             headers = {"WWW-Authenticate": 'Basic realm="VTN"'} if declined.basic else {}
             return _error(declined.error, str(declined), declined.status, headers)
@@ -89,27 +86,34 @@ class TokenEndpoint:
     def _server_path(request: web.Request) -> str:
         return request.path.removesuffix("/token") + "/server"
 
-    async def _granted(self, asked: _Asked) -> web.Response:
-        client = await self._authenticated(asked)
+    async def _granted(self, asked: _Asked, address: str) -> web.Response:
+        client = await self._authenticated(asked, address)
+        self._per_client.take(client.client_id)  # whoever does not have the secret takes nothing of a client's room
         if client.suspended:
             raise _Declined("unauthorized_client", "this client may not have tokens at present")
-        scopes = _scopes(asked.scope, client)
+        words, scopes = _granted_scopes(asked.scope, client)
         lifetime_s = client.token_lifetime_s or self._settings.token_lifetime_s
         return _json(
             {
                 "access_token": self._tokens.issue(client.client_id, client.role, scopes, lifetime_s),
                 "token_type": "Bearer",
                 "expires_in": lifetime_s,
-                "scope": asked.scope or " ".join(sorted(scopes)),
+                "scope": words,
             }
         )
 
-    async def _authenticated(self, asked: _Asked) -> Client:
+    async def _authenticated(self, asked: _Asked, address: str) -> Client:
+        """Give the client whose secret was sent. A wrong one counts, and too many wrong ones are 429 (AUTH-035)."""
+        named = asked.credentials[0][0]
+        refusal = self._guesses.refusal(address, named)
         for client_id, secret in asked.credentials:
-            client = await self._clients.authenticated(client_id, secret)
+            client = await self._clients.authenticated(
+                client_id, secret, turn=f"{address} {named}", guessing=refusal is not None
+            )
             if client is not None:
                 return client
-        raise _Declined("invalid_client", "unknown client or wrong secret", status=401, basic=asked.basic)
+        self._guesses.count(address, named)
+        raise refusal or _Declined("invalid_client", "unknown client or wrong secret", status=401, basic=asked.basic)
 
 
 def _asked(request: web.Request, raw: bytes) -> _Asked:
@@ -117,7 +121,7 @@ def _asked(request: web.Request, raw: bytes) -> _Asked:
     if request.content_type != _FORM:
         raise _Declined("invalid_request", f"the body is expected to be {_FORM}")
     form = _form(raw)
-    if "grant_type" not in form:
+    if not form.get("grant_type"):  # RFC 6749 3.1: a parameter without a value is one that was left out
         raise _Declined("invalid_request", "grant_type is missing")
     if form["grant_type"] != "client_credentials":
         raise _Declined("unsupported_grant_type", "grant_type: expected client_credentials")
@@ -157,20 +161,25 @@ def _from_header(encoded: str, form: dict[str, str]) -> tuple[tuple[str, str], .
         client_id, colon, secret = base64.b64decode(encoded, validate=True).decode().partition(":")
     except (binascii.Error, UnicodeDecodeError):
         colon = ""
-    if not colon or not client_id or not secret or "\0" in client_id + secret:
+    if not colon or not client_id or not secret:
         raise _Declined("invalid_request", "the Basic header is expected to hold client_id:client_secret in base64")
-    return tuple(dict.fromkeys(((client_id, secret), (unquote_plus(client_id), unquote_plus(secret)))))
+    readings = ((client_id, secret), (unquote_plus(client_id), unquote_plus(secret)))
+    if any("\0" in text for reading in readings for text in reading):
+        raise _Declined("invalid_request", "the Basic header contains the character NUL")
+    return tuple(dict.fromkeys(readings))
 
 
-def _scopes(asked: str, client: Client) -> frozenset[Scope]:
-    """The scopes asked for, which the client must all have; all it has if it did not ask (AUTH-027)."""
+def _granted_scopes(asked: str, client: Client) -> tuple[str, frozenset[Scope]]:
+    """What of the scopes asked for the client has, in its own words; all it has if it did not ask (AUTH-027).
+
+    More than it has is left out of the answer's ``scope`` (RFC 6749 3.3); nothing at all is ``invalid_scope``.
+    """
     if not asked:
-        return client.scopes
-    found = frozenset(scope_named(word, client.role) for word in asked.split())
-    scopes = frozenset(scope for scope in found if scope is not None)
-    if len(scopes) != len(found) or not scopes <= client.scopes:
-        raise _Declined("invalid_scope", "the client does not have every scope it asks for")
-    return scopes
+        return " ".join(sorted(client.scopes)), client.scopes
+    granted = {word: scope for word in asked.split() if (scope := scope_named(word, client.role)) in client.scopes}
+    if not granted:
+        raise _Declined("invalid_scope", "the client has none of the scopes it asks for")
+    return " ".join(granted), frozenset(scope for scope in granted.values() if scope is not None)
 
 
 def _json(value: object) -> web.Response:

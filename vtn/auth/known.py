@@ -9,7 +9,7 @@ from datetime import datetime
 
 from vtn.access import Reader
 from vtn.auth.clients import Clients
-from vtn.errors import Unauthenticated
+from vtn.errors import Revoked, Unauthenticated
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +34,7 @@ class KnownTokens:
         return len(self._seen)
 
     def reader(self, token: str) -> Reader | None:
-        """Who a remembered token was issued to; raises Unauthenticated if it is over or was taken back."""
+        """Give who a remembered token was issued to; raises Unauthenticated if it is over or was taken back."""
         verified = self._seen.get(token)
         return None if verified is None else self._holding(token, verified)
 
@@ -55,5 +55,5 @@ class KnownTokens:
             self._seen.pop(token, None)
             raise Unauthenticated("the token has expired", reason="invalid_token")
         if not self._clients.still_holds(verified.reader.client_id, verified.issued_at):
-            raise Unauthenticated("the token was revoked", reason="invalid_token")
+            raise Revoked(verified.reader.client_id)
         return verified.reader

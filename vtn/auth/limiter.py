@@ -31,8 +31,22 @@ class Limiter:
         self._moments = moments
         self._full_at: OrderedDict[str, float] = OrderedDict()
 
+    def check(self, key: str) -> None:
+        """Raise TooManyRequests when the bucket is empty; nothing is counted."""
+        self._counted(key)
+
     def take(self, key: str) -> None:
         """Count one request; raises TooManyRequests when the bucket is empty."""
+        full_at, now, until = self._counted(key)
+        if self._moments is not None:
+            self._moments.note(key, full_at, now=now, until=until)
+        self._full_at[key] = full_at
+        self._full_at.move_to_end(key)
+        while len(self._full_at) > _REMEMBERED:
+            self._full_at.popitem(last=False)
+
+    def _counted(self, key: str) -> tuple[float, float, float]:
+        """When the bucket would be full again after one more request, the time now, and the latest it may be."""
         now = self._now().timestamp()
         until = now + self._whole_s + _ROUNDING_S  # no bucket needs longer, unless the clock was set back
         full_at = self._full_at.get(key, 0.0)
@@ -44,9 +58,4 @@ class Limiter:
         if full_at > until:
             wait_s = round(full_at - until, 3)
             raise TooManyRequests("too many requests; slow down", retry_after_s=max(1, math.ceil(wait_s)))
-        if self._moments is not None:
-            self._moments.note(key, full_at, now=now, until=until)
-        self._full_at[key] = full_at
-        self._full_at.move_to_end(key)
-        while len(self._full_at) > _REMEMBERED:
-            self._full_at.popitem(last=False)
+        return full_at, now, until

@@ -16,6 +16,10 @@ from vtn.errors import Unauthenticated
 from vtn.settings import Auth
 
 _ALGORITHM: Final = "HS256"
+_EXACTLY: Final = "iat_us"
+"""``iat`` in microseconds: a token of the same second as a revocation was issued before or after it (AUTH-034)."""
+_SKEW: Final = timedelta(seconds=30)
+"""How far the clocks of hosts that sign with the same key may differ."""
 _REQUIRED: Final = ["exp", "iat", "iss", "aud", "sub", "role", "scope"]
 
 
@@ -41,7 +45,7 @@ class Tokens:
             self.known.forget()
 
     def issue(self, client_id: str, role: Role, scopes: frozenset[Scope], lifetime_s: int) -> str:
-        """A token for a client; the scopes may be fewer than the client has."""
+        """Make a token for a client; the scopes may be fewer than the client has."""
         issued_at = self._now()
         claims = {
             "iss": self._settings.issuer,
@@ -50,18 +54,19 @@ class Tokens:
             "client_id": client_id,
             "role": role.value,
             "scope": " ".join(sorted(scopes)),
-            "iat": issued_at.timestamp(),
+            "iat": int(issued_at.timestamp()),
+            _EXACTLY: round(issued_at.timestamp() * 1e6),
             "exp": int((issued_at + timedelta(seconds=lifetime_s)).timestamp()),
         }
         key_id, secret = self._keys.newest
         return jwt.encode(claims, secret, algorithm=_ALGORITHM, headers={"kid": key_id})
 
     def claims(self, token: str) -> bool:
-        """Whether a token says that it is one of ours; nothing is verified."""
+        """Say whether a token looks like one of ours; nothing is verified."""
         return bool(_header(token).get("alg") == _ALGORITHM)
 
     async def reader(self, token: str) -> Reader:
-        """Who a token was issued to; raises Unauthenticated if it does not hold, is over or was taken back."""
+        """Give who a token was issued to; raises Unauthenticated if it does not hold, is over or was taken back."""
         reader = self.known.reader(token)
         if reader is not None:
             return reader
@@ -89,9 +94,14 @@ class Tokens:
             )
             role = Role(claims["role"])
             scopes = known_scopes(frozenset(claims["scope"].split()), role)
-            return Verified(Reader(claims["sub"], role, scopes), _moment(claims["iat"]), _moment(claims["exp"]))
+            issued_at = _moment(claims[_EXACTLY] / 1e6) if _EXACTLY in claims else _moment(claims["iat"])
+            begins = max(issued_at, _moment(claims["iat"]), _moment(claims.get("nbf") or 0))
+            verified = Verified(Reader(claims["sub"], role, scopes), issued_at, _moment(claims["exp"]))
         except (jwt.InvalidTokenError, KeyError, TypeError, ValueError, AttributeError, OverflowError):
             return None
+        if begins > self._now() + _SKEW:
+            raise Unauthenticated("the token is not valid yet", reason="invalid_token")
+        return verified
 
 
 def _header(token: str) -> dict[str, Any]:
