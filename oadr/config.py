@@ -10,7 +10,7 @@ import os
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args
 
 from pydantic import BaseModel, ValidationError
 from pydantic_settings import (
@@ -56,7 +56,7 @@ def load(
     try:
         found = settings()
     except ValidationError as error:
-        raise ConfigError([_mistake(item, prefix) for item in error.errors()]) from None
+        raise ConfigError([_mistake(item, prefix, model) for item in error.errors()]) from None
     except SettingsError as error:
         name = str(error).split('"')[1].upper()
         raise ConfigError([f'{prefix}{name}: not readable; lists and tables are JSON, as ["a", "b"]']) from None
@@ -149,7 +149,7 @@ def _nested(flags: Mapping[str, object]) -> dict[str, Any]:
     return result
 
 
-def _mistake(item: Any, prefix: str) -> str:
+def _mistake(item: Any, prefix: str, model: type[BaseModel]) -> str:
     path = [str(part) for part in item["loc"]]
     where = ".".join(path) or "settings"
     problem = str(item["msg"]).removeprefix("Value error, ")
@@ -158,5 +158,20 @@ def _mistake(item: Any, prefix: str) -> str:
     if item["type"] == "extra_forbidden":
         return f"{where}: no such setting"
     shown = item.get("input")
-    value = f" (got {shown!r})" if isinstance(shown, str | int | float | bool) and "secret" not in where else ""
+    may_show = isinstance(shown, str | int | float | bool) and not _holds_secret(model, path)
+    value = f" (got {shown!r})" if may_show else ""
     return f"{where}: {problem[:1].lower()}{problem[1:]}{value}"
+
+
+def _holds_secret(model: type[BaseModel], path: list[str]) -> bool:
+    """True for a setting whose value must not be shown: one of a secret type, or called so."""
+    if any(word in ".".join(path).lower() for word in ("secret", "password", "token", "key")):
+        return True
+    field = model.model_fields.get(path[0]) if path else None
+    if field is None:
+        return False
+    if "SecretStr" in repr(field.annotation):
+        return True
+    kinds = (field.annotation, *get_args(field.annotation))
+    inner = next((kind for kind in kinds if isinstance(kind, type) and issubclass(kind, BaseModel)), None)
+    return inner is not None and _holds_secret(inner, path[1:])

@@ -59,6 +59,7 @@ _CODES: Final[dict[str, Exit]] = {
     "vtn.errors.MigrationMissing": Exit.CONFIGURATION,
     "vtn.errors.LibraryMissing": Exit.CONFIGURATION,
     "vtn.errors.ArchiveUnusable": Exit.CONFIGURATION,
+    "vtn.errors.DatabaseMissing": Exit.CONFIGURATION,
     "vtn.errors.DatabaseNotEmpty": Exit.CONFIGURATION,
     "vtn.errors.Unavailable": Exit.UNREACHABLE,
     "vtn.errors.Refused": Exit.REFUSED,

@@ -181,11 +181,14 @@ class VtnServer:
 
     async def _start(self) -> None:
         tls = self._tls = None if self.settings.tls is None else ServerTls(self.settings.tls)
-        listener = bound(self.settings.host, self.settings.port, shared=self._shared_port)
+        socket = bound(self.settings.host, self.settings.port, shared=self._shared_port)
         try:
-            self._port = listener.getsockname()[1]
-            self._revisions.start(board_of(self._database), listener_of(self._database))
+            self._port = socket.getsockname()[1]
+            listener = listener_of(self._database)
+            self._revisions.start(board_of(self._database), listener)
             await self.prepare()
+            if listener is not None:
+                self._database.fail_fast_while(listener.hangs)
             await self.clients.read_revocations()
             make_room(self.settings.limits.connections)
             self._runner = Runner(
@@ -196,9 +199,9 @@ class VtnServer:
                 shutdown_timeout=_GRACE_S,
             )
             await self._runner.setup()
-            await self._runner.listen(listener, None if tls is None else tls.context)
+            await self._runner.listen(socket, None if tls is None else tls.context)
         except BaseException:
-            listener.close()
+            socket.close()
             raise
         self._revocations = asyncio.create_task(self._follow_revocations(), name="revocations")
         if self._metrics is not None:

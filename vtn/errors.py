@@ -16,6 +16,7 @@ VtnError
 │   └── Unavailable          the database does not answer at the moment
 │       └── Overloaded       more waits to be written than this process takes
 ├── ArchiveUnusable          a backup or example that cannot be written or read, or would overwrite something
+├── DatabaseMissing          there is no database yet, and this command makes none
 ├── DatabaseNotEmpty         a backup would be mixed with what is there
 └── StartFailed              the server cannot start; the text names the thing and the remedy
     ├── DatabaseUnreachable
@@ -115,6 +116,10 @@ class Overloaded(Unavailable):
 
 class ArchiveUnusable(VtnError):
     """A backup or example file cannot be written or read, or would overwrite something."""
+
+
+class DatabaseMissing(VtnError):
+    """There is no database yet, and a command that only reads makes none."""
 
 
 class DatabaseNotEmpty(VtnError):

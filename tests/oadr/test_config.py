@@ -8,6 +8,7 @@ import pytest
 from pydantic import BaseModel, ConfigDict, SecretStr
 
 from oadr.config import ConfigError, load
+from vtn.settings import Settings
 
 
 class Listen(BaseModel):
@@ -100,3 +101,20 @@ def test_a_secret_that_is_wrong_is_never_shown(tmp_path: Path) -> None:
     file.write_text("secret = 4711\n")
     (mistake,) = mistakes_of(file=file, environment={})
     assert "4711" not in mistake
+
+
+@pytest.mark.parametrize(
+    "environment",
+    [
+        {"OADR_VTN_DATABASE__URL": "mysql://user:canary@host/name"},
+        {"OADR_VTN_DATABASE__URL": "canary"},
+        {"OADR_VTN_AUTH__SIGNING_KEY": "canary"},
+        {"OADR_VTN_AUTH__SIGNING_KEY": "x" * 40, "OADR_VTN_AUTH__PREVIOUS_SIGNING_KEYS": '["canary"]'},
+    ],
+)
+def test_a_secret_that_is_not_called_so_is_never_shown_either(environment: dict[str, str]) -> None:
+    """The URL of a database has a password in it, and a key that is too short is a key."""
+    with pytest.raises(ConfigError) as refused:
+        load(Settings, prefix="OADR_VTN_", environment=environment)
+
+    assert "canary" not in str(refused.value)

@@ -40,7 +40,8 @@ class About:
         return _status("alive")
 
     async def _ready(self, _: web.Request) -> web.Response:
-        """Whether the database answers and has our tables; 503 otherwise."""
+        """200 if the database answers, can be written and has our tables; else 503 within a second (GEN-022)."""
+        await self._database.check_ready()
         if not await is_migrated(self._database):
             raise Unavailable("the tables of the database are not those of this version")
         return _status("ready")

@@ -7,9 +7,10 @@ PostgreSQL has a pool for transactions and one for single statements. Reads are 
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager, suppress
 from functools import cache
+from pathlib import Path
 from typing import Any, Final, cast
 
 from sqlalchemy import (
@@ -24,7 +25,7 @@ from sqlalchemy import (
     Update,
     event,
 )
-from sqlalchemy.engine import URL, make_url
+from sqlalchemy.engine import URL, ExceptionContext, make_url
 from sqlalchemy.exc import (
     DBAPIError,
     DisconnectionError,
@@ -35,10 +36,14 @@ from sqlalchemy.exc import (
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
-from vtn.errors import Unavailable
+from vtn.errors import DatabaseMissing, Unavailable
+from vtn.files import make_empty, make_private
+from vtn.places import data_folder
 from vtn.settings import Database as DatabaseSettings
+from vtn.store.probe import Probe
 from vtn.store.reads import Question, Reads
 from vtn.store.revisions import Changes, Revisions
+from vtn.store.withhold import withhold_values
 
 _CHANGES: Final = "openadr changes"
 
@@ -46,6 +51,12 @@ _CHANGES: Final = "openadr changes"
 _NOT_NOW: Final = frozenset({"08", "40", "53", "55", "57", "58"})
 # And those that refuse a connection: authorization, no such database.
 _NO_WAY_IN: Final = frozenset({"28", "3D"})
+_READ_ONLY: Final = frozenset({"25006", "SQLITE_READONLY"})
+_DISK_FULL: Final = frozenset({"53100", "SQLITE_FULL"})
+
+_NO_ANSWER: Final = "the database does not answer; try again later"
+_NO_WRITES: Final = "the database accepts no writes at present; try again later"
+_NO_ROOM: Final = "the disk of the database is full: nothing was stored; try again later"
 
 
 class Database:
@@ -56,8 +67,12 @@ class Database:
         self.url: URL = make_url(settings.url.get_secret_value())
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
         self._settings = settings
-        self._unreachable = _connection_errors(sqlite=self.is_sqlite)
+        self._failures: tuple[type[Exception], ...] = (DBAPIError, *_connection_errors(sqlite=self.is_sqlite))
         self._reads: Reads | None = None
+        self._probe: Probe | None = None
+        self._hangs: Callable[[], bool] = _never
+        self._trouble: str | None = None
+        """Why the last write failed, if that was for want of room or of the right to write."""
         if self.is_sqlite:
             self._writer = _sqlite(self.url, settings, pool_size=1)
             self._reader = _sqlite(self.url, settings, pool_size=settings.pool_size, read_only=True)
@@ -66,12 +81,46 @@ class Database:
             self._writer = _postgresql(self.url, settings, pool_size=transactions, statement_s=settings.timeout_s)
             self._reader = self._writer.execution_options(isolation_level="AUTOCOMMIT")
             self._reads = Reads(self.url, settings, connections=max(1, settings.pool_size - transactions))
+            self._probe = Probe(self.url)
         _note_changes(self._writer)
 
     @property
     def name(self) -> str:
         """The database for messages, without its password."""
         return self.url.render_as_string(hide_password=True)
+
+    @property
+    def file(self) -> Path | None:
+        """The file of SQLite."""
+        name = self.url.database or ""
+        return Path(name) if self.is_sqlite and not name.startswith("file:") else None
+
+    def check_exists(self) -> None:
+        """Raise DatabaseMissing for a file of SQLite that is not there: to read from it would make an empty one."""
+        if self.file is not None and not (self.file.is_file() and self.file.stat().st_size):
+            raise DatabaseMissing(
+                f"there is no database {self.name}; `oadr vtn client add` and `oadr vtn run` make it, and another one "
+                "is named with --database"
+            )
+
+    def fail_fast_while(self, hangs: Callable[[], bool]) -> None:
+        """Refuse statements at once while ``hangs`` says that the database takes connections and answers nothing."""
+        self._hangs = hangs
+
+    async def check_ready(self) -> None:
+        """Raise Unavailable unless the database can be read and written now; takes a second at most (GEN-022)."""
+        if self._probe is not None:
+            with self._reachable():
+                if await self._probe.is_read_only():
+                    raise Unavailable(_NO_WRITES)
+        if self._trouble is not None and self.is_sqlite:
+            async with self.write() as connection:  # or raises what is the matter
+                await connection.exec_driver_sql("CREATE TABLE openadr_room (content BLOB)")
+                await connection.exec_driver_sql("INSERT INTO openadr_room VALUES (zeroblob(65536))")
+                await connection.exec_driver_sql("DROP TABLE openadr_room")
+        elif self._trouble is not None:
+            trouble, self._trouble = self._trouble, None  # said once more; the next write that fails says it again
+            raise Unavailable(trouble)
 
     async def rows(self, statement: Executable) -> Sequence[RowMapping]:
         """Every row of one reading statement."""
@@ -100,6 +149,7 @@ class Database:
             async with self._writer.begin() as connection:
                 connection.info[_CHANGES] = changes
                 yield connection
+        self._trouble = None
 
     @asynccontextmanager
     async def alter(self) -> AsyncIterator[AsyncConnection]:
@@ -135,6 +185,7 @@ class Database:
                 raise IntegrityError(None, None, error) from error
             except sqlite3.Error as error:
                 raise OperationalError(None, None, error) from error
+        self._trouble = None
 
     async def _append_to_file(self, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
         names = [column.name for column in table.columns]
@@ -161,6 +212,8 @@ class Database:
 
     async def close(self) -> None:
         """Give up all connections."""
+        if self._probe is not None:
+            await self._probe.close()
         if self._reads is not None:
             await self._reads.close()
         await self._reader.dispose()
@@ -168,17 +221,22 @@ class Database:
 
     @contextmanager
     def _reachable(self) -> Iterator[None]:
+        if self._hangs():
+            raise Unavailable(_NO_ANSWER)
         try:
             yield
-        except self._unreachable as error:
-            state = getattr(error, "sqlstate", None)
-            if state is not None and state[:2] not in _NO_WAY_IN | _NOT_NOW:
+        except self._failures as error:
+            withhold_values(error)
+            reason = _reason(error)
+            if reason is None:
                 raise
-            raise Unavailable("the database does not answer; try again later") from error
-        except DBAPIError as error:
-            if _is_not_now(error):
-                raise Unavailable("the database does not answer; try again later") from error
-            raise
+            if reason == _NO_ROOM or (reason == _NO_WRITES and self.is_sqlite):
+                self._trouble = reason
+            raise Unavailable(reason) from error
+
+
+def _never() -> bool:
+    return False
 
 
 def _note_changes(engine: AsyncEngine) -> None:
@@ -230,16 +288,26 @@ def violates(error: IntegrityError, constraint: UniqueConstraint | ForeignKeyCon
     return str(error.orig) == f"UNIQUE constraint failed: {columns}"
 
 
-def _is_not_now(error: DBAPIError) -> bool:
-    if isinstance(error, IntegrityError):
-        return False
-    state = str(getattr(error.orig, "sqlstate", None) or "")
-    return (
-        isinstance(error, OperationalError | InterfaceError)
-        or error.connection_invalidated
-        or state[:2] in _NOT_NOW
-        or type(error.orig) is sqlite3.DatabaseError  # a file that is no database, or a broken one
-    )
+def _reason(error: Exception) -> str | None:
+    """What to tell a caller whom the database cannot serve at the moment; None if it is not for the moment."""
+    origin = error.orig if isinstance(error, DBAPIError) else error
+    state = str(getattr(origin, "sqlstate", None) or getattr(origin, "sqlite_errorname", None) or "")
+    if state.startswith("SQLITE_READONLY"):  # there are several kinds of it
+        state = "SQLITE_READONLY"
+    if state in _READ_ONLY:
+        return _NO_WRITES
+    if state in _DISK_FULL:
+        return _NO_ROOM
+    if isinstance(error, DBAPIError):
+        not_now = not isinstance(error, IntegrityError) and (
+            isinstance(error, OperationalError | InterfaceError)
+            or error.connection_invalidated
+            or state[:2] in _NOT_NOW | _NO_WAY_IN
+            or type(origin) is sqlite3.DatabaseError  # a file that is no database, or a broken one
+        )
+    else:
+        not_now = not state or state[:2] in _NOT_NOW | _NO_WAY_IN
+    return _NO_ANSWER if not_now else None
 
 
 def _connection_errors(*, sqlite: bool) -> tuple[type[Exception], ...]:
@@ -261,12 +329,18 @@ def _connection_errors(*, sqlite: bool) -> tuple[type[Exception], ...]:
 def _sqlite(url: URL, settings: DatabaseSettings, *, pool_size: int, read_only: bool = False) -> AsyncEngine:
     engine = create_async_engine(
         url,
+        hide_parameters=True,  # values of rows do not belong into a log
         pool_size=pool_size,
         max_overflow=0,
         pool_timeout=settings.timeout_s,
         connect_args={"timeout": settings.timeout_s},
         **({"isolation_level": "AUTOCOMMIT"} if read_only else {}),
     )
+
+    @event.listens_for(engine.sync_engine, "do_connect")
+    def keep_private(*_: object) -> None:
+        if url.database is not None and not url.database.startswith("file:"):
+            _keep_private(Path(url.database))
 
     @event.listens_for(engine.sync_engine, "connect")
     def prepare(connection: Any, _record: object) -> None:
@@ -285,14 +359,32 @@ def _sqlite(url: URL, settings: DatabaseSettings, *, pool_size: int, read_only: 
     return engine
 
 
+def _keep_private(file: Path) -> None:
+    """A file of SQLite is its owner's only, and so are those that SQLite makes beside it: they copy its mode."""
+    if file.parent == data_folder():
+        file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with suppress(OSError):  # SQLite says what is the matter with the name
+        make_empty(file)
+    if make_private(file, "the database, which holds secrets,"):
+        for ending in ("-wal", "-shm", "-journal"):
+            make_private(file.with_name(file.name + ending), "a file of the database")
+
+
 def _postgresql(url: URL, settings: DatabaseSettings, *, pool_size: int, statement_s: float | None) -> AsyncEngine:
     engine = create_async_engine(
         url,
+        hide_parameters=True,
         pool_size=pool_size,
         max_overflow=0,
         pool_timeout=settings.timeout_s,
         connect_args={"timeout": settings.timeout_s, "command_timeout": statement_s},
     )
+
+    @event.listens_for(engine.sync_engine, "handle_error")
+    def look_elsewhere(context: ExceptionContext) -> None:
+        # After a failover a connection may lead to the server that was: the next one finds the one that writes.
+        if getattr(context.original_exception, "sqlstate", None) in _READ_ONLY:
+            context.is_disconnect = True
 
     @event.listens_for(engine.sync_engine, "checkout")
     def alive(connection: Any, _record: object, _proxy: object) -> None:

@@ -28,6 +28,7 @@ APPLICATION: Final = "openadr-fleet listener"
 _ASK_EVERY_S: Final = 0.02
 _CURRENT_FOR_S: Final = 0.08
 _RETRY_S: Final = 0.25
+_ANSWER_S: Final = 1.0
 
 
 class PostgresListener:
@@ -41,6 +42,7 @@ class PostgresListener:
         self._counts = dict.fromkeys(self.tables, 0)
         self._missed = 0
         self._current_until = float("-inf")
+        self._hangs = False
         self._thread: threading.Thread | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._task: asyncio.Task[None] | None = None
@@ -49,6 +51,10 @@ class PostgresListener:
     def is_current(self) -> bool:
         """Whether everything that other hosts had committed up to a moment ago has been heard."""
         return self._clock() < self._current_until
+
+    def hangs(self) -> bool:
+        """True while the server takes questions and gives no answer: neither to one asked nor to a new connection."""
+        return self._hangs
 
     def heard(self, table: str) -> int:
         """A number that changes with every change of a table that was heard, or may have been missed."""
@@ -80,18 +86,20 @@ class PostgresListener:
     async def _listen(self) -> None:
         import asyncpg  # type: ignore[import-untyped,unused-ignore] # noqa: PLC0415 (untyped; an extra, installed where it is used)
 
-        lost = False
+        lost = silent = False
         while True:
             try:
+                # One question without an answer may be an accident; two are not.
                 connection = await asyncpg.connect(
-                    timeout=5,
-                    command_timeout=1,
+                    timeout=_ANSWER_S if silent else 5,
+                    command_timeout=_ANSWER_S,
                     server_settings={"application_name": APPLICATION},
                     **self._arguments,
                 )
                 try:
                     await connection.add_listener(CHANNEL, self._hear)
                     self._missed += 1
+                    silent = self._hangs = False
                     if lost:
                         _log.info("changes of other hosts are heard again")
                     lost = False
@@ -104,7 +112,10 @@ class PostgresListener:
                         "changes of other hosts are not heard; nothing is answered from memory", error=str(error)
                     )
                 lost = True
-                await asyncio.sleep(_RETRY_S)
+                self._hangs = silent and isinstance(error, TimeoutError)
+                silent = isinstance(error, TimeoutError)
+                if not silent or self._hangs:
+                    await asyncio.sleep(_RETRY_S)
 
     async def _ask(self, connection: Any) -> None:
         while True:

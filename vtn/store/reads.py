@@ -20,6 +20,7 @@ Question: TypeAlias = Select[Any] | CompoundSelect[Any]
 """A reading statement that is made once for the process; its values have names."""
 
 _CLOSE_S: Final = 5.0
+_READ_ONLY: Final = "25006"
 
 
 def connect_arguments(url: URL) -> dict[str, Any]:
@@ -66,6 +67,10 @@ class Reads:
             connection = await pool.acquire()
         try:
             return await getattr(connection, how)(sql, *values)
+        except Exception as error:
+            if getattr(error, "sqlstate", None) == _READ_ONLY:
+                await pool.expire_connections()  # after a failover they may lead to the server that was
+            raise
         finally:
             await pool.release(connection)
 
