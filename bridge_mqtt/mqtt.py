@@ -141,6 +141,8 @@ class Link:
             if self._tls is not None:
                 self._tls.close_last()
             raise
+        finally:
+            client.take_note_of_the_end()
         try:
             with _connection_errors(self._settings):
                 granted = await client.subscribe([(name, 1) for name in self._filters])
@@ -233,6 +235,12 @@ class _Client(aiomqtt.Client):
         self.pending_calls_threshold = 10 * settings.inflight
         self._client.manual_ack_set(True)
 
+    def take_note_of_the_end(self) -> None:
+        """Retrieve why the connection ended, or asyncio complains later that nobody has."""
+        for outcome in (self._connected, self._disconnected):
+            if outcome.done() and not outcome.cancelled():
+                outcome.exception()
+
     def acknowledge(self, message: aiomqtt.Message) -> None:
         """Tell the broker that it need not send the message again."""
         self._client.ack(message.mid, message.qos)
@@ -313,6 +321,8 @@ async def _leave(client: _Client) -> None:
         await client.__aexit__(None, None, None)
     except aiomqtt.MqttError:
         _log.debug("the connection was gone before it could be closed")
+    finally:
+        client.take_note_of_the_end()
 
 
 def _bytes(payload: object) -> bytes:

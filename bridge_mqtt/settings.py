@@ -12,6 +12,7 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
 from openadr_profiles.panel import Dialect, UnsafePanelId, check_panel_id
+from ven.tokens import ClientAuthentication
 
 _DRIVERS: Final = {"sqlite": "sqlite+aiosqlite", "postgresql": "postgresql+asyncpg", "postgres": "postgresql+asyncpg"}
 _PORTS: Final = {"mqtt": 1883, "mqtts": 8883}
@@ -29,6 +30,13 @@ class Vtn(_Group):
     client_id: str | None = None
     client_secret: SecretStr | None = None
     token_url: str | None = None
+    """Where to fetch tokens; without it the VTN is asked."""
+    scope: str | None = None
+    """Scopes to ask for, separated by blanks; without it all the client has."""
+    audience: str | None = None
+    """The form member ``audience`` of token requests, which some token servers demand."""
+    client_authentication: ClientAuthentication = "form"
+    """``form`` or, for token servers that take id and secret in the Authorization header only, ``basic``."""
     ca_file: Path | None = None
     client_certificate: Path | None = None
     client_key: Path | None = None

@@ -22,7 +22,7 @@ import structlog
 
 from bridge_mqtt.mqtt import stop_if_cancelled, tls_context
 from bridge_mqtt.settings import Broker
-from openadr_profiles.panel import Dialect, ack_topic, command_topic
+from openadr_profiles.panel import Dialect, ack_topic, check_panel_id, command_topic
 from openadr_profiles.panel.circuits import FLAT_CIRCUITS, FLAT_SHARES, PANEL_VOLTAGE
 from openadr_profiles.panel.identity import METERING_TOPIC
 from ven.clock import Clock, SystemClock
@@ -407,6 +407,7 @@ class SimulatedPanel:
         self._may_connect = asyncio.Event()
         self._may_connect.set()
         self.connected = asyncio.Event()
+        self._told_cut_off = False
         self.heard: list[bytes] = []
         """The commands received, newest last; at most a thousand."""
 
@@ -438,19 +439,32 @@ class SimulatedPanel:
                     await client.subscribe(command_topic(self.model.ven_id), qos=1)
                     delay = least
                     self.connected.set()
+                    self._told_cut_off = False
+                    _log.info("simulated panel is connected", ven_id=self.model.ven_id, broker=self._broker.url)
                     async with asyncio.TaskGroup() as group:
                         loops = [group.create_task(self._measure(client)), group.create_task(self._obey(client))]
                         await self._cut.wait()
                         for loop in loops:
                             loop.cancel()
             except* (aiomqtt.MqttError, OSError) as errors:
-                _log.info("simulated panel is cut off", ven_id=self.model.ven_id, problem=str(errors.exceptions[0]))
+                self._tell_cut_off(errors.exceptions[0])
                 failed = True
             finally:
                 self.connected.clear()
             if failed:  # not in `except*`, which may wrap a cancellation in a group
                 await asyncio.sleep(delay)
                 delay = min(delay * 2, most)
+
+    def _tell_cut_off(self, problem: BaseException) -> None:
+        """Log once that there is no connection, not at each new attempt."""
+        log = _log.debug if self._told_cut_off else _log.warning
+        self._told_cut_off = True
+        log(
+            "simulated panel has no connection to the broker and goes on trying",
+            ven_id=self.model.ven_id,
+            broker=self._broker.url,
+            problem=str(problem),
+        )
 
     async def measure_now(self, client: aiomqtt.Client) -> None:
         """Send one sample."""
@@ -534,6 +548,11 @@ def simulated_panel(
     interval_s: float = 5.0,
     faults: Faults | None = None,
 ) -> SimulatedPanel:
-    """A panel of either program; the same seed gives the same loads."""
+    """Make a panel of either program; the same seed gives the same loads.
+
+    Raises:
+        UnsafePanelId: the id cannot be one level of a topic (rule C11).
+    """
+    check_panel_id(ven_id)
     model: PanelModel = FlatPanel(ven_id, seed=seed) if dialect is Dialect.FLAT else EnvelopePanel(ven_id, seed=seed)
     return SimulatedPanel(model, broker, clock=clock, interval_s=interval_s, faults=faults)

@@ -6,7 +6,7 @@ import asyncio
 import inspect
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Final, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, TypeAlias, TypeVar
 
 import typer
 from pydantic import BaseModel, ConfigDict, SecretStr, field_validator
@@ -39,19 +39,28 @@ CaFileOption: TypeAlias = Annotated[
     Path | None, typer.Option("--ca-file", help=f"CA certificates to trust besides the system's [{PREFIX}CA_FILE].")
 ]
 ConfigOption: TypeAlias = Annotated[
-    Path | None, typer.Option("--config", help="TOML file with url, client_id, client_secret, ca_file.")
+    Path | None,
+    typer.Option(
+        "--config", help="TOML file with url, client_id, client_secret and the other settings of docs/cli.md."
+    ),
 ]
 
 
 class BusinessLogic(BaseModel):
-    """Where the VTN is and who is asking."""
+    """Where the VTN is and who is asking; the members are those of `VtnClient` of the same names."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     url: str
     client_id: str
     client_secret: SecretStr
+    token_url: str | None = None
+    scope: str | None = None
+    audience: str | None = None
+    client_authentication: Literal["form", "basic"] = "form"
     ca_file: Path | None = None
+    client_certificate: Path | None = None
+    client_key: Path | None = None
 
     @field_validator("url")
     @classmethod
@@ -65,7 +74,16 @@ class BusinessLogic(BaseModel):
         from ven.client import VtnClient
 
         return VtnClient(
-            base_url=self.url, client_id=self.client_id, client_secret=self.client_secret, ca_file=self.ca_file
+            base_url=self.url,
+            client_id=self.client_id,
+            client_secret=self.client_secret,
+            token_url=self.token_url,
+            scope=self.scope,
+            audience=self.audience,
+            client_authentication=self.client_authentication,
+            ca_file=self.ca_file,
+            client_certificate=self.client_certificate,
+            client_key=self.client_key,
         )
 
 

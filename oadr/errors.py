@@ -53,6 +53,7 @@ _CODES: Final[dict[str, Exit]] = {
     "ven.errors.BadDriverOptions": Exit.CONFIGURATION,
     "ven.errors.DriverFailed": Exit.UNREACHABLE,
     "openadr_profiles.v31.errors.Invalid": Exit.REFUSED,
+    "openadr_profiles.panel.errors.UnsafePanelId": Exit.USAGE,
     "vtn.errors.StartFailed": Exit.UNREACHABLE,
     "vtn.errors.BadCertificate": Exit.CONFIGURATION,
     "vtn.errors.MigrationTooNew": Exit.CONFIGURATION,

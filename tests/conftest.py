@@ -3,17 +3,21 @@
 import logging
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode
 
 import pytest
 import structlog
 from hypothesis import settings
 
 from tests.support.mosquitto import Mosquitto
+from tests.support.official import official_document
 from tests.support.pki import Pki
 from tests.support.postgres import PostgresServer
+from ven.transport import Answer, Transport
 
 settings.register_profile("oadr", deadline=None)  # a busy machine is not a failure
 settings.load_profile("oadr")
@@ -28,6 +32,35 @@ def _same_logs() -> Iterator[None]:
     structlog.configure(**structured)
     root.handlers[:] = handlers
     root.setLevel(level)
+
+
+@pytest.fixture(autouse=True)
+def _valid_requests(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Check every request that our client sends in this process against the official OpenADR 3.1 document.
+
+    A test that sends something else on purpose says so with the mark ``sends_invalid_requests``.
+    """
+    problems: list[str] = []
+    send = Transport.request
+
+    async def checked(
+        self: Transport, method: str, url: str, *, query: Sequence[tuple[str, str]] = (), **content: Any
+    ) -> Answer:
+        problems.extend(_problems(method, url, query := tuple(query), content.get("body")))
+        return await send(self, method, url, query=query, **content)
+
+    monkeypatch.setattr(Transport, "request", checked)
+    yield
+    if request.node.get_closest_marker("sends_invalid_requests") is None:
+        assert problems == [], "not valid by the official document"
+
+
+def _problems(method: str, url: str, query: Sequence[tuple[str, str]], body: bytes | None) -> list[str]:
+    _, root, path = url.partition("/openadr3/3.1.0")
+    if not root or path == "/auth/token":
+        return []
+    target = f"{path}?{urlencode(query)}" if query else path
+    return [f"{method} {target}: {each}" for each in official_document().request_problems(method, target, body)]
 
 
 @pytest.fixture(scope="session")

@@ -23,7 +23,7 @@ from openadr_profiles.v31 import Event, Program, Report, Resource, Ven
 from ven.clock import Clock, SystemClock
 from ven.errors import Forbidden, Unauthorized
 from ven.objects import NOT_MODIFIED, Broken, Events, Found, NotModified, Programs, Reports, Resources, Vens
-from ven.tokens import ClientCredentials, FixedToken, Tokens
+from ven.tokens import ClientAuthentication, ClientCredentials, FixedToken, Tokens
 from ven.transport import Answer, Transport, tls_context
 
 __all__ = ["NOT_MODIFIED", "Broken", "Found", "NotModified", "VtnClient"]
@@ -42,6 +42,8 @@ class VtnClient:
         token: a ready bearer token instead of credentials. Without either, requests carry no token (VENCLIENT-002).
         token_url: where to fetch tokens; default: asked from the VTN.
         scope: scopes to ask for, separated by blanks; default: all the client has.
+        audience: the form member ``audience`` of token requests, which some token servers demand.
+        client_authentication: ``form`` sends id and secret in the form, ``basic`` in the Authorization header.
         ca_file: CA certificates (PEM) to trust besides those of the system.
         client_certificate, client_key: PEM files with which to identify ourselves by TLS.
         verify: False accepts any server certificate; logged loudly (TLS-005).
@@ -58,6 +60,8 @@ class VtnClient:
         token: SecretStr | str | None = None,
         token_url: str | None = None,
         scope: str | None = None,
+        audience: str | None = None,
+        client_authentication: ClientAuthentication = "form",
         ca_file: Path | None = None,
         client_certificate: Path | None = None,
         client_key: Path | None = None,
@@ -87,6 +91,8 @@ class VtnClient:
                 client_secret=_revealed(client_secret),
                 token_url=token_url,
                 scope=scope,
+                audience=audience,
+                authentication=client_authentication,
                 clock=clock,
             )
         else:

@@ -16,6 +16,9 @@ DELIVERED_SHED      kW      reduction that was measured, or that a panel says it
 FINAL_DEMAND        kW      power after the resource has returned; absent until then
 ==================  ======  ======================================================================================
 
+Every period has a duration, because a widely used client library cannot read a report without one: PT0S for the moment
+of a decision, P9999Y for an interval that has not ended.
+
 A resource is a circuit, a panel (its circuits are named ``<panel>/<circuit>``) or AGGREGATED_REPORT for all together.
 """
 
@@ -28,6 +31,8 @@ from decimal import ROUND_HALF_EVEN, Decimal
 from typing import Final
 
 from openadr_profiles.v31 import (
+    FOREVER,
+    ZERO,
     Duration,
     Interval,
     IntervalPeriod,
@@ -109,7 +114,7 @@ def opt_report(*, event_id: str, client_name: str, decided_at: datetime, opts: S
         resources=tuple(
             ReportResource(
                 resource_name=opt.resource_name,
-                interval_period=IntervalPeriod(start=Start.of(decided_at)),
+                interval_period=IntervalPeriod(start=Start.of(decided_at), duration=ZERO),
                 intervals=(
                     Interval(
                         id=0,
@@ -159,7 +164,7 @@ def status_report(*, event_id: str, client_name: str, intervals: Sequence[ShedIn
     for interval in intervals:
         period = IntervalPeriod(
             start=Start.of(interval.start),
-            duration=None if interval.end is None else Duration.of(interval.end - interval.start),
+            duration=FOREVER if interval.end is None else Duration.of(interval.end - interval.start),
         )
         for shed in interval.sheds:
             resources.setdefault(shed.resource_name, []).append(

@@ -13,6 +13,7 @@ from ven.circuits import Circuit
 from ven.client import VtnClient
 from ven.clock import Clock
 from ven.decision import OptRules
+from ven.tokens import ClientAuthentication
 
 
 class _Group(BaseModel):
@@ -23,7 +24,9 @@ class VtnSettings(_Group):
     """Where the VTN is and who we are to it.
 
     ``url`` includes the version, as in ``https://vtn.example/openadr3/3.1.0``. Without ``client_id`` and
-    ``client_secret`` (or a ready ``token``) requests go out without a token.
+    ``client_secret`` (or a ready ``token``) requests go out without a token. ``scope`` and ``audience`` are sent to the
+    token server if given; ``client_authentication`` is ``form``, or ``basic`` for a server that takes the id and secret
+    in the Authorization header only.
     """
 
     url: str = Field(pattern=r"^https?://[^\s]+$")
@@ -32,6 +35,8 @@ class VtnSettings(_Group):
     token: SecretStr | None = None
     token_url: str | None = Field(default=None, pattern=r"^https?://[^\s]+$")
     scope: str | None = None
+    audience: str | None = None
+    client_authentication: ClientAuthentication = "form"
     ca_file: Path | None = None
     client_certificate: Path | None = None
     client_key: Path | None = None
@@ -63,6 +68,8 @@ class VtnSettings(_Group):
             token=self.token,
             token_url=self.token_url,
             scope=self.scope,
+            audience=self.audience,
+            client_authentication=self.client_authentication,
             ca_file=self.ca_file,
             client_certificate=self.client_certificate,
             client_key=self.client_key,

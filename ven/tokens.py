@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Final, Protocol
-from urllib.parse import urlsplit
+from typing import Final, Literal, Protocol
+from urllib.parse import quote_plus, urlsplit
 
 import msgspec
 import structlog
@@ -21,6 +22,10 @@ _ASSUMED_LIFETIME_S: Final = 3600.0
 _MARGIN_S: Final = 60.0
 _MARGIN_SHARE: Final = 0.1
 _RETRY: Final = timedelta(seconds=10)
+
+
+ClientAuthentication = Literal["form", "basic"]
+"""How a client shows its id and secret to a token server."""
 
 
 class Tokens(Protocol):
@@ -54,6 +59,12 @@ class _Token:
     ends_at: datetime
 
 
+def basic_header(client_id: str, client_secret: str) -> str:
+    """Return the Authorization header for an id and a secret, each form-encoded first (RFC 6749 section 2.3.1)."""
+    pair = f"{quote_plus(client_id)}:{quote_plus(client_secret)}"
+    return "Basic " + base64.b64encode(pair.encode()).decode()
+
+
 class _TokenAnswer(msgspec.Struct, frozen=True):
     access_token: str
     expires_in: float | None = None
@@ -69,6 +80,10 @@ class ClientCredentials:
     The token URL is the given one, else what `GET /auth/server` says, else `/auth/token` below the base URL. A token is
     renewed 60 s before it ends (a short-lived one after nine tenths of its life); while the token service cannot be
     reached, the old one stays in use as long as it lives.
+
+    ``authentication`` says how the id and secret are sent: ``form`` as members of the form, as the standard's own
+    ``/auth/token`` takes them, or ``basic`` in the Authorization header, which some servers demand (RFC 6749 section
+    2.3.1). ``audience`` is sent as the form member of that name if given.
     """
 
     def __init__(
@@ -80,6 +95,8 @@ class ClientCredentials:
         client_secret: str,
         token_url: str | None,
         scope: str | None,
+        audience: str | None,
+        authentication: ClientAuthentication,
         clock: Clock,
     ) -> None:
         self._transport = transport
@@ -88,6 +105,8 @@ class ClientCredentials:
         self._client_secret = client_secret
         self._token_url = token_url
         self._scope = scope
+        self._audience = audience
+        self._authentication = authentication
         self._clock = clock
         self._token: _Token | None = None
         self._lock = asyncio.Lock()
@@ -121,16 +140,19 @@ class ClientCredentials:
 
     async def _fetch(self) -> _Token:
         url = await self._find_token_url()
-        form = {
-            "grant_type": "client_credentials",
-            "client_id": self._client_id,
-            "client_secret": self._client_secret,
-        }
+        form = {"grant_type": "client_credentials"}
+        headers = {}
+        if self._authentication == "basic":
+            headers["Authorization"] = basic_header(self._client_id, self._client_secret)
+        else:
+            form |= {"client_id": self._client_id, "client_secret": self._client_secret}
         if self._scope:
             form["scope"] = self._scope
+        if self._audience:
+            form["audience"] = self._audience
         asked_at = self._clock.now()
         try:
-            answer = await self._transport.request("POST", url, form=form)
+            answer = await self._transport.request("POST", url, form=form, headers=headers)
         except (Refused, Unauthorized) as error:
             raise Unauthorized(f"client {self._client_id} got no token: {error}") from error
         try:

@@ -17,7 +17,7 @@ from typing import Final, TypeAlias
 
 from openadr_profiles.v31.common import IntervalPeriod, ValuesMap
 from openadr_profiles.v31.descriptors import ReportDescriptor, ReportPayloadDescriptor
-from openadr_profiles.v31.duration import Duration
+from openadr_profiles.v31.duration import FOREVER, Duration
 from openadr_profiles.v31.instant import Start
 from openadr_profiles.v31.timeline import Timeline, Window
 from openadr_profiles.v31.vocabulary import ReadingType, ReportPayloadType
@@ -176,7 +176,7 @@ def interval_periods(windows: Iterable[Window]) -> tuple[IntervalPeriod | None, 
     """Where a report's intervals are: the period of the resource and those of its intervals (RDESC-019).
 
     Intervals of equal length, each after the other, need only the first; otherwise each gets its own. Lengths are
-    written in hours, minutes and seconds (COMPAT-054). An open window has no length.
+    written in hours, minutes and seconds (COMPAT-054), that of an open window as P9999Y.
     """
     listed = tuple(windows)
     own = tuple(_period(window) for window in listed)
@@ -232,5 +232,5 @@ def _sort_key(report: DueReport) -> tuple[datetime, tuple[int, ...]]:
 
 
 def _period(window: Window) -> IntervalPeriod:
-    length = None if window.end is None else Duration.of(window.end - window.start)
+    length = FOREVER if window.end is None else Duration.of(window.end - window.start)
     return IntervalPeriod(start=Start.of(window.start), duration=length)

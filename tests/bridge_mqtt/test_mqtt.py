@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import gc
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -190,3 +191,19 @@ def test_broker_settings_that_cannot_work_say_why(values: dict[str, str], proble
     """Checked when the program starts, not when it connects."""
     with pytest.raises(ValueError, match=problem):
         Broker.model_validate(values)
+
+
+async def test_a_connection_that_breaks_before_it_is_used_leaves_no_complaint(mosquitto: Mosquitto) -> None:
+    """A start that fails for another reason (a wrong secret at the VTN) says that reason and nothing else."""
+    complaints: list[dict[str, Any]] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: complaints.append(context))
+    broken = link(settings(mosquitto.url), Inbox())
+    async with broken:
+        client = broken._client
+        assert client is not None
+        mosquitto.kill()
+        await wait_until(client._disconnected.done, what="the client has noticed")
+    del broken, client
+    gc.collect()
+    await asyncio.sleep(0)
+    assert complaints == []

@@ -1,6 +1,7 @@
 """The client against servers that misbehave, refuse or are not there; `test_client_with_vtn` uses a real VTN."""
 
 import asyncio
+import base64
 import json
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
@@ -54,6 +55,45 @@ async def test_token_is_found_by_asking_the_vtn_and_then_kept(vtn: ScriptedVtn, 
 
     assert vtn.token_forms == [{"grant_type": "client_credentials", "client_id": "home", "client_secret": "s3cret"}]
     assert vtn.authorizations == ["Bearer token-1", "Bearer token-1"]
+
+
+async def test_audience_and_scope_are_sent_to_a_token_server_that_asks_for_them(vtn: ScriptedVtn) -> None:
+    """Some token servers refuse a request without an audience."""
+
+    async def demanding(request: web.Request) -> web.StreamResponse:
+        if (await request.post()).get("audience") != "https://vtn.example":
+            return web.json_response(
+                {"error": "access_denied", "error_description": "audience is required"}, status=403
+            )
+        return web.json_response({"access_token": "t", "token_type": "Bearer", "expires_in": 300})
+
+    vtn.token_answer = demanding
+    account: dict[str, Any] = {"base_url": vtn.base_url, "client_id": "home", "client_secret": "s3cret"}
+    async with VtnClient(**account, audience="https://vtn.example", scope="read_all") as client:
+        await client.events.search()
+    assert vtn.token_forms[-1]["scope"] == "read_all"
+    assert vtn.authorizations == ["Bearer t"]
+    async with VtnClient(**account) as client:
+        with pytest.raises(Unauthorized, match="audience is required"):
+            await client.events.search()
+
+
+async def test_credentials_go_into_the_header_for_a_token_server_that_takes_them_only_there(vtn: ScriptedVtn) -> None:
+    """RFC 6749 section 2.3.1: id and secret are form-encoded before they are joined by a colon."""
+    seen: list[str | None] = []
+
+    async def demanding(request: web.Request) -> web.StreamResponse:
+        seen.append(request.headers.get("Authorization"))
+        return web.json_response({"access_token": "t", "token_type": "Bearer", "expires_in": 300})
+
+    vtn.token_answer = demanding
+    async with VtnClient(
+        base_url=vtn.base_url, client_id="home:1", client_secret="a b%ä", client_authentication="basic"
+    ) as client:
+        await client.events.search()
+
+    assert vtn.token_forms == [{"grant_type": "client_credentials"}]
+    assert seen == ["Basic " + base64.b64encode(b"home%3A1:a+b%25%C3%A4").decode()]
 
 
 async def test_token_url_of_a_vtn_without_discovery_is_below_its_base(vtn: ScriptedVtn, client: VtnClient) -> None:
