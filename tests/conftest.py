@@ -1,6 +1,7 @@
 """Fixtures every room may use; what they give is described in `docs/development.md`."""
 
 import logging
+import os
 import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -15,9 +16,13 @@ from hypothesis import settings
 
 from tests.support.mosquitto import Mosquitto
 from tests.support.official import official_document
+from tests.support.once import Once
 from tests.support.pki import Pki
-from tests.support.postgres import PostgresServer
+from tests.support.postgres import PostgresServer, prepare
 from ven.transport import Answer, Transport
+
+_SHARED = pytest.StashKey[Path]()
+_MOST_WORKERS = 8
 
 settings.register_profile("oadr", deadline=None)  # a busy machine is not a failure
 settings.load_profile("oadr")
@@ -63,13 +68,43 @@ def _problems(method: str, url: str, query: Sequence[tuple[str, str]], body: byt
     return [f"{method} {target}: {each}" for each in official_document().request_problems(method, target, body)]
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """Make the folder that the workers of this run share."""
+    if not hasattr(config, "workerinput"):
+        config.stash[_SHARED] = shared = Path(tempfile.mkdtemp(prefix="oadr-tests-"))
+        shared.chmod(0o711)  # started by root, PostgreSQL runs from here as another account
+        config.add_cleanup(lambda: shutil.rmtree(shared, ignore_errors=True))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:
+    """Tell a worker of pytest-xdist where that folder is."""
+    node.workerinput["shared"] = str(node.config.stash[_SHARED])
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    """Run twice as many workers as there are processors, because the tests wait a lot; a single test needs none."""
+    if any("::" in argument for argument in config.args):
+        return 0
+    return min(2 * len(os.sched_getaffinity(0)), _MOST_WORKERS)
+
+
 @pytest.fixture(scope="session")
-def postgres_server() -> Iterator[PostgresServer]:
-    """The PostgreSQL server of this run, started by the first test that needs it."""
+def once(pytestconfig: pytest.Config) -> Once:
+    """Make something once for all workers of this run: `once("name", fill)` gives the folder that `fill` has filled."""
+    told: dict[str, str] | None = getattr(pytestconfig, "workerinput", None)
+    return Once(pytestconfig.stash[_SHARED] if told is None else Path(told["shared"]))
+
+
+@pytest.fixture(scope="session")
+def postgres_server(once: Once) -> Iterator[PostgresServer]:
+    """The PostgreSQL server of this worker, started by the first test that needs it."""
+    prepared = once("postgres", prepare)
     directory = Path(tempfile.mkdtemp(prefix="oadr-postgres-"))
     server = None
     try:
-        server = PostgresServer(directory)
+        server = PostgresServer(directory, prepared=prepared)
         server.start()
         yield server
     finally:

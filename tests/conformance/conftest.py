@@ -11,6 +11,18 @@ from stranger import TURNED, vtn
 
 from tests.support.postgres import PostgresServer
 
+_RUNS = ("results", "turned_results", "mixed_run")
+"""Fixtures that are whole runs of the suite, which many tests look at."""
+
+
+@pytest.hookimpl(tryfirst=True)  # before pytest-xdist looks for the marks
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Let one worker do all tests that look at the same run."""
+    for item in items:
+        for name in set(_RUNS).intersection(getattr(item, "fixturenames", ())):
+            which = item.callspec.params.get(name, "") if hasattr(item, "callspec") else ""
+            item.add_marker(pytest.mark.xdist_group(f"{name} {which}".strip()))
+
 
 @pytest.fixture(scope="session")
 def folder() -> Iterator[Path]:

