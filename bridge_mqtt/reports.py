@@ -230,7 +230,9 @@ def _opts(facts: EventFacts) -> list[Opt]:
         if name is None:
             continue
         if ven_id in facts.answers:
-            opts.append(Opt(name, opted_in=True, reason=None, state=OperatingState.RUNNING_CURTAILED))
+            over = any(panel.ven_id == ven_id and _returned(facts, panel) for panel in facts.panels)
+            state = OperatingState.RUNNING_NORMAL if over else OperatingState.RUNNING_CURTAILED
+            opts.append(Opt(name, opted_in=True, reason=None, state=state))
         elif part.excluded is not None:
             state = OperatingState.ERROR if part.excluded in {"offline", "unresponsive"} else OperatingState.NORMAL
             opts.append(Opt(name, opted_in=False, reason=part.excluded, state=state))
@@ -284,7 +286,7 @@ def _sheds(facts: EventFacts, plan: WindowPlan, start: datetime, end: datetime |
             curtailed_kw=used_kw,
             delivered_kw=_reduction(original_kw, used_kw) if acted else _NOTHING,
             final_kw=_kw(panel.used_power_kw) if returned else None,
-            state=_state(used_kw, panel.used_power_kw, curtailed=acted and part.requested_kw > 0),
+            state=_state(used_kw, panel.used_power_kw, curtailed=acted and part.requested_kw > 0, returned=returned),
         )
         totals.append(whole)
         sheds.append(whole)
@@ -327,13 +329,19 @@ def _circuit_shed(
         curtailed_kw=used_kw,
         delivered_kw=delivered_kw,
         final_kw=_kw(load.current_power_kw) if returned else None,
-        state=_state(used_kw, load.current_power_kw, curtailed=curtailed),
+        state=_state(used_kw, load.current_power_kw, curtailed=curtailed, returned=returned),
     )
 
 
-def _state(mean_kw: Decimal | None, last_kw: float | None, *, curtailed: bool) -> OperatingState:
-    """The state by the mean power of the window, or, before anything was measured in it, by the last sample."""
-    return operating_state(mean_kw if mean_kw is not None else _kw(last_kw), curtailed=curtailed)
+def _state(mean_kw: Decimal | None, last_kw: float | None, *, curtailed: bool, returned: bool) -> OperatingState:
+    """The state by the mean power of the window, or, before anything was measured in it, by the last sample.
+
+    Once the panel has measured after the event's end, it is the state that the last sample shows, no longer curtailed.
+    """
+    last = _kw(last_kw)
+    if returned and last is not None:
+        return operating_state(last)
+    return operating_state(mean_kw if mean_kw is not None else last, curtailed=curtailed and not returned)
 
 
 def _is_curtailed(facts: EventFacts, ven_id: str, circuit_id: str) -> bool:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import inspect
 from collections.abc import Awaitable, Callable
+from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, TypeAlias, TypeVar
 
 import typer
-from pydantic import BaseModel, ConfigDict, SecretStr, field_validator
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
 
 from oadr.config import load
 from oadr.errors import reporting
@@ -46,8 +47,19 @@ ConfigOption: TypeAlias = Annotated[
 ]
 
 
+class SafetySettings(BaseModel):
+    """Limits of issuing, in kW and days; ``confirm_above_kw`` asks first, the others refuse (docs/cli.md)."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    confirm_above_kw: Annotated[Decimal, Field(ge=0, allow_inf_nan=False)] = Decimal(1_000)
+    max_kw_per_ven: Annotated[Decimal, Field(ge=0, allow_inf_nan=False)] = Decimal(10_000)
+    max_total_kw: Annotated[Decimal, Field(ge=0, allow_inf_nan=False)] = Decimal(1_000_000)
+    max_days_ahead: Annotated[int, Field(ge=0)] = 366
+
+
 class BusinessLogic(BaseModel):
-    """Where the VTN is and who is asking; the members are those of `VtnClient` of the same names."""
+    """Where the VTN is, who is asking (members as of `VtnClient`), and how much may be asked of VENs."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -61,6 +73,7 @@ class BusinessLogic(BaseModel):
     ca_file: Path | None = None
     client_certificate: Path | None = None
     client_key: Path | None = None
+    safety: SafetySettings = SafetySettings()
 
     @field_validator("url")
     @classmethod

@@ -15,6 +15,8 @@ from typing import Final
 import structlog
 import typer
 
+from oadr.terminal import visible
+
 
 class Exit(IntEnum):
     """Exit codes of every ``oadr`` command (documented in README and ``docs/cli.md``)."""
@@ -131,4 +133,4 @@ _EXTRAS: Final = {
 
 
 def _say(message: str) -> None:
-    print(f"oadr: {message}", file=sys.stderr)  # noqa: T201 - the command's own voice
+    print(visible(f"oadr: {message}", keep="\n"), file=sys.stderr)  # noqa: T201 - the command's own voice

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import io
 import logging
 import sys
 from typing import TextIO
 
 import structlog
+
+from oadr.terminal import visible
 
 
 def configure(*, level: str = "info", stream: TextIO | None = None) -> None:
@@ -23,7 +26,7 @@ def configure(*, level: str = "info", stream: TextIO | None = None) -> None:
         structlog.processors.StackInfoRenderer(),
     ]
     renderer: list[structlog.typing.Processor] = (
-        [structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)]
+        [_shown, structlog.dev.ConsoleRenderer(exception_formatter=_plain_traceback)]
         if terminal
         else [structlog.processors.ExceptionRenderer(_TRACEBACKS), structlog.processors.JSONRenderer()]
     )
@@ -39,6 +42,22 @@ def configure(*, level: str = "info", stream: TextIO | None = None) -> None:
         structlog.stdlib.ProcessorFormatter(processors=[*_FOREIGN, *renderer], foreign_pre_chain=shared)
     )
     logging.basicConfig(level=max(threshold, logging.WARNING), handlers=[handler], force=True)
+
+
+def _shown(_: object, __: str, entry: structlog.typing.EventDict) -> structlog.typing.EventDict:
+    """Control characters in what is logged (a venName, an error of a server) are shown, never sent to the terminal."""
+    return {visible(key): visible(str(value)) if _may_hold_text(value) else value for key, value in entry.items()}
+
+
+def _may_hold_text(value: object) -> bool:
+    """Numbers and what structlog needs as it is (exc_info) hold no text from outside."""
+    return not isinstance(value, bool | int | float | tuple | BaseException | None)
+
+
+def _plain_traceback(stream: TextIO, exc_info: structlog.typing.ExcInfo) -> None:
+    text = io.StringIO()
+    structlog.dev.plain_traceback(text, exc_info)
+    stream.write(visible(text.getvalue(), keep="\n"))
 
 
 # Without local variables: they may hold secrets.

@@ -1,25 +1,28 @@
-"""How commands speak: a table on a terminal, JSON when piped or asked for."""
+"""Print answers: a table on a terminal, JSON when piped or asked for. Control characters are shown, never sent."""
 
 from __future__ import annotations
 
 import json
 import sys
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any, TypeAlias
+from typing import Annotated, Any, Final, TypeAlias
 
 import msgspec
 import typer
-from rich.box import SIMPLE_HEAD
-from rich.console import Console
-from rich.table import Table
 
+from oadr.terminal import visible, visible_json
 from openadr_profiles.v31 import encode
 
 JsonOption: TypeAlias = Annotated[
     bool, typer.Option("--json", help="Print JSON, also on a terminal (it is the default when piped).")
 ]
 
+AllOption: TypeAlias = Annotated[bool, typer.Option("--all", help="Every line on a terminal (JSON is always whole).")]
+
 Row: TypeAlias = Mapping[str, Any]
+
+ROWS_SHOWN: Final = 50
+"""How many rows of a list a terminal gets unless asked for all."""
 
 
 def wants_json(asked: bool) -> bool:
@@ -29,14 +32,30 @@ def wants_json(asked: bool) -> bool:
 
 def show_json(value: object) -> None:
     """One JSON document on standard output."""
-    sys.stdout.write(json.dumps(value, indent=2, ensure_ascii=False, default=str) + "\n")
+    sys.stdout.write(visible_json(json.dumps(value, indent=2, ensure_ascii=False, default=str)) + "\n")
 
 
-def show_rows(rows: Sequence[Row], columns: Mapping[str, str], *, as_json: bool, title: str, empty: str) -> None:
-    """A list: ``columns`` maps a row's key to its heading; JSON carries the whole rows."""
+def show_rows(
+    rows: Sequence[Row],
+    columns: Mapping[str, str],
+    *,
+    as_json: bool,
+    title: str,
+    empty: str,
+    everything: bool = True,
+) -> None:
+    """A list: ``columns`` maps a row's key to its heading; JSON carries the whole rows.
+
+    On a terminal, without ``everything``, the first ROWS_SHOWN are shown and the others counted.
+    """
     if wants_json(as_json):
         show_json(list(rows))
         return
+    from rich.box import SIMPLE_HEAD
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
     console = Console()
     if not rows:
         console.print(empty)
@@ -45,9 +64,12 @@ def show_rows(rows: Sequence[Row], columns: Mapping[str, str], *, as_json: bool,
     for key, heading in columns.items():
         # An id is for copying, and an instant for reading: they stay in one piece.
         table.add_column(heading, overflow="fold", no_wrap=key in {"id", "start"})
-    for row in rows:
-        table.add_row(*(_cell(row.get(key)) for key in columns))
+    shown = rows if everything else rows[:ROWS_SHOWN]
+    for row in shown:
+        table.add_row(*(Text(_cell(row.get(key))) for key in columns))
     console.print(table)
+    if len(shown) < len(rows):
+        console.print(f"{len(rows) - len(shown):,} more of {len(rows):,}; --all shows them")
 
 
 def show_one(row: Row, columns: Mapping[str, str], *, as_json: bool, title: str) -> None:
@@ -72,5 +94,5 @@ def _cell(value: object) -> str:
     if isinstance(value, float):
         return f"{value:.3f}".rstrip("0").rstrip(".")
     if isinstance(value, list | tuple):
-        return ", ".join(str(item) for item in value) or "-"
-    return str(value)
+        return visible(", ".join(str(item) for item in value)) or "-"
+    return visible(str(value))

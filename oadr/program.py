@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from oadr.business_logic import BusinessLogic, act, with_connection
-from oadr.output import JsonOption, plain, show_one, show_rows
+from oadr.output import AllOption, JsonOption, plain, show_one, show_rows
 from openadr_profiles.v31 import ProgramRequest
 
 app = typer.Typer(add_completion=False, help="List and make programs.", no_args_is_help=True)
@@ -15,15 +15,16 @@ app = typer.Typer(add_completion=False, help="List and make programs.", no_args_
 _COLUMNS = {"id": "Program", "programName": "Name", "targets": "Targets", "createdDateTime": "Created"}
 
 
-@app.command(name="list")
+@app.command(name="list", epilog="Examples:  oadr program list  |  oadr program list --json")
 @with_connection
-def list_(*, settings: BusinessLogic, as_json: JsonOption = False) -> None:
+def list_(*, everything: AllOption = False, settings: BusinessLogic, as_json: JsonOption = False) -> None:
     """List programs, newest first."""
     programs = act(settings, lambda client: client.programs.search())
-    show_rows([plain(one) for one in programs], _COLUMNS, as_json=as_json, title="Programs", empty="no programs")
+    rows = [plain(one) for one in programs]
+    show_rows(rows, _COLUMNS, as_json=as_json, title="Programs", empty="no programs", everything=everything)
 
 
-@app.command()
+@app.command(epilog="Examples:  oadr program create summer  |  oadr program create pilot --target group:north")
 @with_connection
 def create(
     name: Annotated[str, typer.Argument(help="Its name, unique in the VTN.")],

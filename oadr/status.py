@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
+from oadr.issuing import asked_by_ven_kw, overriding, planned, reached
 from openadr_profiles.v31 import AGGREGATED_REPORT, Event, Report, Resource, Ven
 from openadr_profiles.v31.timeline import Timeline
 from ven.report_shapes import Opt, Shed, ShedInterval, opt_report_name, read_opts, read_status, status_report_name
@@ -49,6 +50,40 @@ class Participant:
     delivered_kwh: Decimal
     circuits: tuple[Circuit, ...]
     reports: int
+    planned_kwh: Decimal | None = None
+    """What the event as issued asks of this ven until now; None for a panel and for events that do not ask in kW."""
+    shortfall_kwh: Decimal | None = None
+    """What of it was not delivered."""
+    last_report: datetime | None = None
+
+
+@dataclass(frozen=True)
+class Superseded:
+    """Another event that took this one's place for some or all of its vens, from ``start`` to ``end``."""
+
+    event_id: str
+    event_name: str | None
+    start: datetime
+    end: datetime | None
+    vens: int
+
+
+@dataclass(frozen=True)
+class Totals:
+    """Sums over an event. ``targeted`` counts vens, the others participants (panels behind a bridge count each)."""
+
+    targeted: int = 0
+    participants: int = 0
+    reached: int = 0
+    opted_in: int = 0
+    opted_out: int = 0
+    delivering: int = 0
+    requested_kw: Decimal = Decimal(0)
+    delivered_kw: Decimal = Decimal(0)
+    planned_kwh: Decimal | None = None
+    requested_kwh: Decimal = Decimal(0)
+    delivered_kwh: Decimal = Decimal(0)
+    shortfall_kwh: Decimal | None = None
 
 
 @dataclass(frozen=True)
@@ -61,6 +96,9 @@ class EventStatus:
     start: datetime
     end: datetime | None
     participants: tuple[Participant, ...]
+    totals: Totals = Totals()
+    superseded_by: tuple[Superseded, ...] = ()
+    cancelled_at: datetime | None = None
 
     def as_json(self) -> dict[str, Any]:
         """The same as plain values; powers and energies as numbers."""
@@ -69,38 +107,106 @@ class EventStatus:
 
 
 def event_status(
-    event: Event, vens: Sequence[Ven], resources: Sequence[Resource], reports: Sequence[Report], *, at: datetime
+    event: Event,
+    vens: Sequence[Ven],
+    resources: Sequence[Resource],
+    reports: Sequence[Report],
+    *,
+    at: datetime,
+    others: Iterable[Event] = (),
 ) -> EventStatus:
-    """Join the objects. ``reports`` may hold reports of other events; they are left out."""
+    """Join the objects. ``reports`` may hold reports of other events; they are left out.
+
+    ``others`` are the VTN's other events: those that took this one's place are named. start and end are the event's as
+    issued, also when it was cancelled.
+    """
     timeline = Timeline.of(event, anchor=event.modification_date_time)
     by_client: dict[str, list[Report]] = defaultdict(list)
     for report in reports:
         if report.event_id == event.id:
             by_client[report.client_id].append(report)
+    to = sorted(targeted(event, vens, resources), key=lambda ven: ven.ven_name)
+    ended = event.modification_date_time if timeline.cancelled else at
     participants = [
         participant
-        for ven in sorted(targeted(event, vens, resources), key=lambda ven: ven.ven_name)
-        for participant in _participants(ven, event.id, by_client[ven.client_id], at)
+        for ven in to
+        for participant in _participants(ven, event, by_client[ven.client_id], at, min(at, ended))
     ]
+    start, end = planned(event) or (timeline.start, timeline.end)
     return EventStatus(
         event_id=event.id,
         event_name=event.event_name,
         state=state_of(timeline, at),
-        start=timeline.start,
-        end=timeline.end,
+        start=start,
+        end=end,
         participants=tuple(participants),
+        totals=_totals(event, timeline, participants, len(to), at),
+        superseded_by=_superseded(event, others, to, vens, resources),
+        cancelled_at=event.modification_date_time if timeline.cancelled else None,
     )
 
 
+def _superseded(
+    event: Event, others: Iterable[Event], to: Sequence[Ven], vens: Sequence[Ven], resources: Sequence[Resource]
+) -> tuple[Superseded, ...]:
+    mine = {ven.id for ven in to}
+    found = []
+    for other, start, end in overriding(event, others):
+        count = len(mine & {ven.id for ven in reached(other.targets, vens, resources)})
+        if count:
+            found.append(Superseded(other.id, other.event_name, start, end, count))
+    return tuple(found)
+
+
+def _totals(
+    event: Event, timeline: Timeline, participants: Sequence[Participant], targeted_count: int, at: datetime
+) -> Totals:
+    def total(quantity: str) -> Decimal:
+        known = (getattr(each, quantity) for each in participants)
+        return sum((value for value in known if value is not None), Decimal(0))
+
+    each_kwh = planned_kwh(event, timeline, at)
+    whole_kwh = None if each_kwh is None else each_kwh * targeted_count
+    delivered_kwh = total("delivered_kwh")
+    return Totals(
+        targeted=targeted_count,
+        participants=len(participants),
+        reached=sum(each.reached for each in participants),
+        opted_in=sum(each.opted_in is True for each in participants),
+        opted_out=sum(each.opted_in is False for each in participants),
+        delivering=sum((each.delivered_kw or 0) > 0 for each in participants),
+        requested_kw=total("requested_kw"),
+        delivered_kw=total("delivered_kw"),
+        planned_kwh=whole_kwh,
+        requested_kwh=total("requested_kwh"),
+        delivered_kwh=delivered_kwh,
+        shortfall_kwh=None if whole_kwh is None else max(Decimal(0), whole_kwh - delivered_kwh),
+    )
+
+
+def planned_kwh(event: Event, timeline: Timeline, at: datetime) -> Decimal | None:
+    """What the event as issued asks of each ven up to a moment; None if it does not ask for sheds in kW.
+
+    A cancelled event asks for nothing from the moment of its cancellation; what was planned before is not counted.
+    """
+    if timeline.cancelled:
+        return None
+    total, found = Decimal(0), False
+    for window in timeline.windows(until=at):
+        kw = asked_by_ven_kw(event, window.payloads)
+        if kw is None:
+            continue
+        found = True
+        end = at if window.end is None else min(window.end, at)
+        total += kw * Decimal(max(0.0, (end - window.start).total_seconds())) / _SECONDS_PER_HOUR
+    if not found and all(asked_by_ven_kw(event, each.payloads) is None for each in event.intervals or ()):
+        return None
+    return total.quantize(Decimal("0.001"))
+
+
 def targeted(event: Event, vens: Iterable[Ven], resources: Iterable[Resource]) -> list[Ven]:
-    """The vens an event is for: all of them if it has no targets, else those that hold one (PRIV-003, PRIV-006)."""
-    if not event.targets:
-        return list(vens)
-    held: dict[str, set[str]] = defaultdict(set)
-    for resource in resources:
-        held[resource.ven_id] |= set(resource.targets or ())
-    wanted = set(event.targets)
-    return [ven for ven in vens if wanted & (held[ven.id] | set(ven.targets or ()) | {ven.id})]
+    """The vens an event is for (``issuing.reached``)."""
+    return reached(event.targets, vens, resources)
 
 
 def state_of(timeline: Timeline, at: datetime) -> str:
@@ -112,7 +218,10 @@ def state_of(timeline: Timeline, at: datetime) -> str:
     return "active" if timeline.start <= at else "scheduled"
 
 
-def _participants(ven: Ven, event_id: str, reports: Sequence[Report], at: datetime) -> list[Participant]:
+def _participants(
+    ven: Ven, event: Event, reports: Sequence[Report], at: datetime, until: datetime
+) -> list[Participant]:
+    event_id = event.id
     opts: dict[str, Opt] = {}
     intervals: tuple[ShedInterval, ...] = ()
     for report in reports:
@@ -120,10 +229,15 @@ def _participants(ven: Ven, event_id: str, reports: Sequence[Report], at: dateti
             opts = {opt.resource_name: opt for opt in read_opts(report.resources)}
         elif report.report_name == status_report_name(event_id):
             intervals = read_status(report.resources)
+    last = max((report.modification_date_time for report in reports), default=None)
     panels = sorted(name for name in opts if name != AGGREGATED_REPORT)
-    if not panels:
-        return [_participant(ven.ven_name, None, ven, opts.get(AGGREGATED_REPORT), intervals, len(reports), at)]
-    return [_participant(panel, panel, ven, opts[panel], intervals, len(reports), at) for panel in panels]
+    if panels:
+        found = [_participant(panel, panel, ven, opts[panel], intervals, len(reports), at, until) for panel in panels]
+        return [replace(each, last_report=last) for each in found]
+    one = _participant(ven.ven_name, None, ven, opts.get(AGGREGATED_REPORT), intervals, len(reports), at, until)
+    asked_kwh = planned_kwh(event, Timeline.of(event, anchor=event.modification_date_time), at)
+    short_kwh = None if asked_kwh is None else max(Decimal(0), asked_kwh - one.delivered_kwh)
+    return [replace(one, planned_kwh=asked_kwh, shortfall_kwh=short_kwh, last_report=last)]
 
 
 def _participant(
@@ -134,6 +248,7 @@ def _participant(
     intervals: Sequence[ShedInterval],
     reports: int,
     at: datetime,
+    until: datetime,
 ) -> Participant:
     total = panel or AGGREGATED_REPORT
     prefix = f"{panel}/" if panel else ""
@@ -154,8 +269,8 @@ def _participant(
         reason=opt.reason if opt else None,
         requested_kw=whole.requested_kw if whole else None,
         delivered_kw=whole.delivered_kw if whole else None,
-        requested_kwh=_energy_kwh(intervals, total, "requested_kw", at),
-        delivered_kwh=_energy_kwh(intervals, total, "delivered_kw", at),
+        requested_kwh=_energy_kwh(intervals, total, "requested_kw", until),
+        delivered_kwh=_energy_kwh(intervals, total, "delivered_kw", until),
         circuits=circuits,
         reports=reports,
     )

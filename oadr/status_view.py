@@ -10,25 +10,89 @@ from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from oadr.status import Circuit, EventStatus, Participant
+from oadr.quantities import local_time
+from oadr.status import Circuit, EventStatus, Participant, Superseded
+from oadr.terminal import visible
 
 _WORTH_SHOWING_KW = Decimal("0.05")
+_ENOUGH = Decimal("0.9")
 
 
-def status_tables(status: EventStatus, *, all_circuits: bool = True) -> list[RenderableType]:
-    """A line about the event, a table of participants and one of circuits.
+_LISTED = 20
 
-    Without ``all_circuits`` only those are listed that something was taken from or asked of.
+
+def status_tables(status: EventStatus, *, all_circuits: bool = True, everything: bool = True) -> list[RenderableType]:
+    """The event, the funnel with totals, and tables of participants and circuits.
+
+    Without ``all_circuits`` only those circuits are listed that something was taken from or asked of. Without
+    ``everything`` only the exceptions among the participants are listed (not reached, out, or short), at most 20, and
+    circuits only if there are no more than 20.
     """
-    end = status.end.isoformat(timespec="seconds").replace("+00:00", "Z") if status.end else "open"
-    start = status.start.isoformat(timespec="seconds").replace("+00:00", "Z")
-    title = Text.assemble(
-        ("Event ", "bold"), status.event_name or status.event_id, "  ", _coloured(status.state), f"  {start} to {end}"
-    )
+    start, end = local_time(status.start), local_time(status.end) if status.end else "open"
+    name = visible(status.event_name or status.event_id)
+    parts: list[RenderableType] = [
+        Text.assemble(("Event ", "bold"), name, "  ", _coloured(status.state), f"  {start} to {end}")
+    ]
+    if status.cancelled_at is not None:
+        parts.append(Text(f"Cancelled {local_time(status.cancelled_at)}", "red"))
+    parts += [_superseded(each) for each in status.superseded_by]
+    parts.append(_funnel(status))
+    if not status.participants:
+        parts.append(Text("Nobody holds one of its targets: no VEN gets this event.", "yellow"))
+        return parts
+    people = status.participants if everything else _exceptions(status)
+    if people:
+        parts.append(_participants(people))
+    if len(people) < len(status.participants):
+        parts.append(
+            Text(f"{len(status.participants) - len(people):,} more of {len(status.participants):,}; --all shows them")
+        )
     circuits = [
         (one, circuit) for one in status.participants for circuit in one.circuits if all_circuits or _matters(circuit)
     ]
-    return [title, _participants(status), *([_circuits(circuits)] if circuits else [])]
+    if circuits and (everything or len(circuits) <= _LISTED):
+        parts.append(_circuits(circuits))
+    return parts
+
+
+def _funnel(status: EventStatus) -> Text:
+    totals = status.totals
+    silent = totals.participants - totals.reached
+    people = (
+        f"{totals.targeted:,} VENs targeted, {totals.reached:,} reached, {totals.opted_in:,} in, "
+        f"{totals.opted_out:,} out, {silent:,} silent, {totals.delivering:,} delivering"
+    )
+    power = (
+        f"Asked {kw(totals.requested_kw)} kW, delivered {kw(totals.delivered_kw)} kW; "
+        f"asked {kw(totals.requested_kwh)} kWh, delivered {kw(totals.delivered_kwh)} kWh so far"
+    )
+    lines = [people, power]
+    if totals.planned_kwh is not None:
+        short = totals.shortfall_kwh or Decimal(0)
+        lines.append(f"As issued: {kw(totals.planned_kwh)} kWh until now; shortfall {kw(short)} kWh")
+    return Text("\n".join(lines))
+
+
+def _superseded(by: Superseded) -> Text:
+    name = f"{visible(by.event_name)} ({by.event_id})" if by.event_name else by.event_id
+    until = f" to {local_time(by.end)}" if by.end else ""
+    return Text(f"Superseded by {name} for {by.vens:,} VEN(s) from {local_time(by.start)}{until}", "yellow")
+
+
+def _exceptions(status: EventStatus) -> tuple[Participant, ...]:
+    """Who is out, then who is short, then who is silent; everybody if they are few."""
+    if len(status.participants) <= _LISTED:
+        return status.participants
+
+    def order(one: Participant) -> int | None:
+        if one.opted_in is False:
+            return 0
+        if one.reached and one.requested_kw and (one.delivered_kw or 0) < one.requested_kw * _ENOUGH:
+            return 1
+        return None if one.reached else 2
+
+    found = [(place, one) for one in status.participants if (place := order(one)) is not None]
+    return tuple(one for _, one in sorted(found, key=lambda each: each[0])[:_LISTED])
 
 
 def kw(value: Decimal | None) -> str:
@@ -36,23 +100,24 @@ def kw(value: Decimal | None) -> str:
     return "-" if value is None else f"{value:.2f}"
 
 
-def _participants(status: EventStatus) -> Table:
+def _participants(people: Iterable[Participant]) -> Table:
     table = Table(header_style="bold", pad_edge=False, box=SIMPLE_HEAD)
     for heading in ("Participant", "Reached", "In/out", "Reason"):
         table.add_column(heading, overflow="fold")
-    for heading in ("Asked kW", "Delivered kW", "Asked kWh", "Delivered kWh", "Reports"):
+    for heading in ("Asked kW", "Delivered kW", "Asked kWh", "Delivered kWh", "Short kWh", "Last report"):
         table.add_column(heading, justify="right")
-    for one in status.participants:
+    for one in people:
         cells: list[RenderableType] = [
-            one.name,
+            Text(visible(one.name)),
             Text("yes", "green") if one.reached else Text("no", "red"),
             _opt(one),
-            one.reason or "-",
+            Text(visible(one.reason or "-")),
             kw(one.requested_kw),
             kw(one.delivered_kw),
             kw(one.requested_kwh),
             kw(one.delivered_kwh),
-            str(one.reports),
+            kw(one.shortfall_kwh),
+            local_time(one.last_report) if one.last_report else "-",
         ]
         table.add_row(*cells)
     return table
@@ -71,8 +136,8 @@ def _circuits(circuits: Iterable[tuple[Participant, Circuit]]) -> Table:
     table.add_column("State", overflow="fold")
     for one, circuit in circuits:
         table.add_row(
-            one.name,
-            circuit.name,
+            Text(visible(one.name)),
+            Text(visible(circuit.name)),
             kw(circuit.requested_kw),
             kw(circuit.original_kw),
             kw(circuit.curtailed_kw),
