@@ -7,7 +7,7 @@ import logging
 import signal
 import sys
 from collections.abc import Awaitable, Callable, Mapping
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeAlias, TypeVar
@@ -16,7 +16,7 @@ import structlog
 import typer
 
 from oadr.config import load
-from oadr.errors import reporting
+from oadr.errors import Exit, Failure, reporting
 from oadr.output import JsonOption, show_json, show_rows, wants_json
 
 if TYPE_CHECKING:
@@ -45,6 +45,20 @@ DatabaseOption: TypeAlias = Annotated[
         help=f"sqlite:///FILE or postgresql://USER:PASSWORD@HOST/NAME [{PREFIX}DATABASE__URL].",
     ),
 ]
+
+SecretFileOption: TypeAlias = Annotated[
+    Path | None,
+    typer.Option(
+        "--secret-file",
+        metavar="FILE|-",
+        help="A secret of your own, from a file or with - from standard input; without it one is made.",
+    ),
+]
+WeakSecretOption: TypeAlias = Annotated[
+    bool, typer.Option("--allow-weak-secret", help="Take a secret of fewer than 12 characters too. For labs only.")
+]
+
+_LONGEST_SECRET_BYTES = 4 * 4096
 
 _COLUMNS = {
     "client_id": "Client",
@@ -175,26 +189,39 @@ def add(
     token_lifetime: Annotated[
         int | None, typer.Option(help="Seconds its tokens hold, if not as for everybody else.", min=120)
     ] = None,
+    secret_file: SecretFileOption = None,
+    allow_weak_secret: WeakSecretOption = False,
     config: ConfigOption = None,
     database_url: DatabaseOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Register a client. Its secret is shown now and never again."""
+    """Register a client. A secret that is made is shown now and never again.
+
+    Examples: oadr vtn client add home-1 --role ven, or
+    oadr vtn client add lab --role bl --secret-file - --allow-weak-secret < secret.txt
+    """
 
     async def act(clients: Clients) -> dict[str, Any]:
         from vtn.access import Role, scopes_named
 
         chosen = Role(role)
-        scopes = None if scope is None else scopes_named(scope, chosen)
-        made = await clients.add(client_id, chosen, scopes=scopes, token_lifetime_s=token_lifetime)
+        scopes, unknown = (None, frozenset[str]()) if scope is None else scopes_named(scope, chosen)
+        made = await clients.add(
+            client_id,
+            chosen,
+            scopes=scopes,
+            unknown_scopes=unknown,
+            secret=given,
+            weak_secret=allow_weak_secret,
+            token_lifetime_s=token_lifetime,
+        )
+        for word in sorted(unknown):
+            typer.echo(f"warning: this server knows no scope {word}; it is kept and grants nothing", err=True)
         return {"client_id": made.client_id, "client_secret": made.secret, "role": chosen.value}
 
-    made = _with_clients(config, database_url, act)
-    if wants_json(as_json):
-        show_json(made)
-    else:
-        typer.echo(f"client_id      {made['client_id']}\nclient_secret  {made['client_secret']}")
-        typer.echo("Keep the secret now; it is not shown again.", err=True)
+    with reporting():
+        given = _secret_in(secret_file)
+    _show_credentials(_with_clients(config, database_url, act), given=given, as_json=as_json)
 
 
 @client_app.command(name="list")
@@ -236,16 +263,24 @@ def resume(
 def rotate(
     client_id: Annotated[str, typer.Argument(help="Id of the client.")],
     *,
+    secret_file: SecretFileOption = None,
+    allow_weak_secret: WeakSecretOption = False,
     config: ConfigOption = None,
     database_url: DatabaseOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Give a client a new secret; the old one and all its tokens end."""
-    made = _with_clients(config, database_url, lambda clients: clients.rotate(client_id))
-    if wants_json(as_json):
-        show_json({"client_id": made.client_id, "client_secret": made.secret})
-    else:
-        typer.echo(f"client_id      {made.client_id}\nclient_secret  {made.secret}")
+    """Give a client a new secret; the old one and all its tokens end.
+
+    Examples: oadr vtn client rotate home-1, or oadr vtn client rotate home-1 --secret-file /run/secrets/home-1
+    """
+    with reporting():
+        given = _secret_in(secret_file)
+    made = _with_clients(
+        config,
+        database_url,
+        lambda clients: clients.rotate(client_id, secret=given, weak_secret=allow_weak_secret),
+    )
+    _show_credentials({"client_id": made.client_id, "client_secret": made.secret}, given=given, as_json=as_json)
 
 
 @client_app.command()
@@ -326,11 +361,43 @@ def _with_clients(config: Path | None, database_url: str | None, act: Callable[[
     raise AssertionError  # reporting() leaves by an exception or lets the answer through
 
 
+def _secret_in(file: Path | None) -> str | None:
+    """Read a secret: the whole file but for the end of its last line. It is never shown, nor part of an error."""
+    if file is None:
+        return None
+    name = "standard input" if file == Path("-") else str(file)
+    try:
+        with nullcontext(sys.stdin.buffer) if file == Path("-") else file.open("rb") as stream:
+            raw = stream.read(_LONGEST_SECRET_BYTES + 1)
+        text = raw.decode()
+    except OSError as error:
+        raise Failure(f"--secret-file: cannot read {name}: {error.strerror}", Exit.USAGE) from None
+    except UnicodeDecodeError:
+        raise Failure(f"--secret-file: {name} is not UTF-8 text", Exit.USAGE) from None
+    text = text.removesuffix("\n").removesuffix("\r")
+    if not text or len(raw) > _LONGEST_SECRET_BYTES:
+        raise Failure(f"--secret-file: {name} is {'too long' if text else 'empty'}; expected a secret", Exit.USAGE)
+    return text
+
+
+def _show_credentials(made: dict[str, Any], *, given: str | None, as_json: bool) -> None:
+    """Show a secret that was made; one that was given is known already."""
+    if given is not None:
+        del made["client_secret"]
+    if wants_json(as_json):
+        show_json(made)
+        return
+    typer.echo(f"client_id      {made['client_id']}")
+    if given is None:
+        typer.echo(f"client_secret  {made['client_secret']}")
+        typer.echo("Keep the secret now; it is not shown again.", err=True)
+
+
 def _row(client: Client) -> dict[str, Any]:
     return {
         "client_id": client.client_id,
         "role": client.role.value,
-        "scopes": " ".join(sorted(client.scopes)),
+        "scopes": " ".join((*sorted(client.scopes), *client.unknown_scopes)),
         "token_lifetime_s": client.token_lifetime_s,
         "created": client.created_at.isoformat().replace("+00:00", "Z"),
         "suspended": client.suspended,

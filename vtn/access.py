@@ -6,6 +6,7 @@ Scopes open operations; the role decides what is visible (AUTH-039). Programs an
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -38,6 +39,8 @@ class Scope(StrEnum):
     WRITE_VENS = "write_vens"
 
 
+_SCOPE_WORD: Final = re.compile(r"[!#-\[\]-~]{1,128}")
+"""RFC 6749 3.3."""
 _WORDS: Final = frozenset(scope.value for scope in Scope)
 _SHARED: Final = frozenset({Scope.WRITE_SUBSCRIPTIONS, Scope.WRITE_VENS})
 DEFAULT_SCOPES: Final = {
@@ -58,12 +61,18 @@ def scope_named(word: str, role: Role) -> Scope | None:
     return Scope(name) if name in _WORDS else None
 
 
-def scopes_named(words: Iterable[str], role: Role) -> frozenset[Scope]:
-    """The scopes that words mean; raises Invalid for one that means none."""
-    found = {word: scope_named(word, role) for word in words}
-    if unknown := [word for word, scope in found.items() if scope is None]:
-        raise Invalid("scope", f"unknown: {' '.join(unknown)}; known are {' '.join(sorted(_WORDS))}")
-    return frozenset(scope for scope in found.values() if scope is not None)
+def scopes_named(words: Iterable[str], role: Role) -> tuple[frozenset[Scope], frozenset[str]]:
+    """The scopes that words mean, and the words that mean none; raises Invalid for what cannot be a scope's name."""
+    scopes, unknown = set(), set()
+    for word in words:
+        if not _SCOPE_WORD.fullmatch(word):
+            raise Invalid("scope", "expected 1 to 128 printable characters without blanks, quotes and backslashes")
+        scope = scope_named(word, role)
+        if scope is None:
+            unknown.add(word)
+        else:
+            scopes.add(scope)
+    return frozenset(scopes), frozenset(unknown)
 
 
 @lru_cache(maxsize=1024)

@@ -13,6 +13,7 @@ from openadr_profiles.v31.duration import Duration
 from openadr_profiles.v31.errors import Invalid
 from openadr_profiles.v31.expectation import expected, received
 from openadr_profiles.v31.instant import Start
+from openadr_profiles.v31.numbers import WrittenNumber
 
 T = TypeVar("T")
 
@@ -73,6 +74,8 @@ def _decode_extension(type_: type, value: Any) -> Any:
 def _encode_extension(value: object) -> object:
     if isinstance(value, Duration | Start):
         return value.text
+    if isinstance(value, WrittenNumber):
+        return msgspec.Raw(value.text.encode())
     raise NotImplementedError(type(value))
 
 

@@ -111,7 +111,10 @@ def test_spellings_of_scopes(word: str, role: Role, scope: Scope | None) -> None
     assert scope_named(word, role) is scope
 
 
-def test_a_scope_that_does_not_exist_is_named() -> None:
-    """For who registers a client."""
-    with pytest.raises(Invalid, match="nonsense"):
-        scopes_named(["read_all", "nonsense"], Role.BL)
+def test_scopes_that_mean_nothing_here_are_kept_apart() -> None:
+    """COMPAT-015: for who registers a client; what cannot be a scope at all is refused."""
+    known, unknown = scopes_named(["read_all", "write_users"], Role.BL)
+    assert (known, unknown) == (frozenset({Scope.READ_ALL}), frozenset({"write_users"}))
+    for word in ("", "two words", 'quo"te', "x" * 129):
+        with pytest.raises(Invalid, match="scope"):
+            scopes_named([word], Role.BL)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import signal
@@ -18,6 +19,8 @@ from oadr.errors import Exit
 from oadr.vtn import app
 from tests.support.net import accepts_connections, free_port
 from tests.support.waiting import wait_until_sync
+from tests.vtn.conftest import settings_for
+from vtn.app import client_registry
 
 CHEAP = {f"OADR_VTN_AUTH__ARGON2__{name}": value for name, value in (("TIME_COST", "1"), ("MEMORY_KIB", "8"))}
 
@@ -66,7 +69,6 @@ def test_a_client_is_added_listed_suspended_and_given_a_new_secret(url: str) -> 
     ("words", "code", "message"),
     [
         (("client", "add", "x", "--role", "boss"), Exit.USAGE, "boss"),
-        (("client", "add", "x", "--role", "ven", "--scope", "nonsense"), Exit.REFUSED, "nonsense"),
         (("client", "add", "x", "--role", "ven", "--scope", "write_events"), Exit.REFUSED, "write_events"),
         (("client", "add", "taken", "--role", "ven"), Exit.REFUSED, "taken"),
         (("client", "rotate", "missing"), Exit.REFUSED, "missing"),
@@ -119,3 +121,68 @@ def test_a_server_runs_until_it_is_told_to_end(url: str) -> None:
     assert second.returncode == Exit.UNREACHABLE
     assert f"port {port} on 127.0.0.1 is taken" in second.stderr
     assert first.returncode == Exit.OK, errors.decode()
+
+
+def test_a_client_takes_a_secret_that_was_chosen_elsewhere(url: str, tmp_path: Path) -> None:
+    """I5: from a file or standard input, and it is not shown; labs name that theirs is weak."""
+    file = tmp_path / "secret"
+    file.write_text("correct horse battery\n")
+    made = oadr("client", "add", "home", "--role", "ven", "--secret-file", str(file), url=url)
+    assert answer(made) == {"client_id": "home", "role": "VEN"}
+    assert "horse" not in made.output
+
+    def lab(*words: str, secret: bytes, command: str = "add") -> Result:
+        with structlog.testing.capture_logs():
+            return CliRunner(env=CHEAP | {"OADR_VTN_DATABASE__URL": url}).invoke(
+                app, ["client", command, "lab", "--secret-file", "-", *words], input=secret
+            )
+
+    refused = lab("--role", "bl", secret=b"999")
+    assert refused.exit_code == Exit.REFUSED
+    assert "secret: expected at least 12 characters" in refused.output
+    assert "999" not in refused.output
+    assert answer(lab("--role", "bl", "--allow-weak-secret", secret=b"999"))["client_id"] == "lab"
+    assert answer(lab("--allow-weak-secret", secret=b"1000\r\n", command="rotate")) == {"client_id": "lab"}
+
+    async def check() -> list[bool]:
+        async with client_registry(settings_for(url)) as clients:
+            found = [
+                await clients.authenticated(*pair)
+                for pair in (("home", "correct horse battery"), ("lab", "999"), ("lab", "1000"))
+            ]
+        return [client is not None for client in found]
+
+    assert asyncio.run(check()) == [True, False, True]
+
+
+@pytest.mark.parametrize(
+    ("content", "problem"),
+    [(None, "cannot read"), (b"", "empty"), (b"\n", "empty"), (b"x" * 20_000, "too long"), (b"\xff" * 20, "UTF-8")],
+)
+def test_a_secret_that_cannot_be_read_registers_nobody(
+    url: str, tmp_path: Path, content: bytes | None, problem: str
+) -> None:
+    """And the error names the file, never what is in it."""
+    file = tmp_path / "secret"
+    if content is not None:
+        file.write_bytes(content)
+
+    refused = oadr("client", "add", "home", "--role", "ven", "--secret-file", str(file), url=url)
+
+    assert refused.exit_code == Exit.USAGE
+    assert problem in " ".join(refused.output.split())
+    assert answer(oadr("client", "list", "--json", url=url)) == []
+
+
+def test_a_scope_that_nobody_knows_does_no_harm(url: str) -> None:
+    """COMPAT-015: it stands on the account, is warned of, and grants nothing."""
+    words = [word for scope in ("read_targets", "write_users") for word in ("--scope", scope)]
+    added = oadr("client", "add", "home", "--role", "ven", *words, url=url)
+    assert added.exit_code == Exit.OK
+    assert "knows no scope write_users" in added.stderr
+    (listed,) = answer(oadr("client", "list", "--json", url=url))
+    assert listed["scopes"] == "read_targets write_users"
+
+    odd = oadr("client", "add", "odd", "--role", "ven", "--scope", "two words", url=url)
+    assert odd.exit_code == Exit.REFUSED
+    assert "scope: expected" in odd.output

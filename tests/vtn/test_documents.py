@@ -462,3 +462,38 @@ def _parent(document: Any, path: str) -> tuple[Any, Any]:
         else:
             document = document[step]
     return document, steps[-1]
+
+
+async def test_numbers_come_back_with_the_text_they_came_with(vtn: VtnUnderTest) -> None:
+    """GEN-017: in every kind of object, also in the view of a VEN that does not see all of an event's descriptors."""
+    numbers = b'0.10,1e3,0.12345678901234567890,12345678901234567890,-0,1.0,{"x":2.50,"y":1E-7}'
+    payload = b'{"type":"USAGE","values":[' + numbers + b"]}"
+    home = vtn.home()
+    ven = await vtn.bl.ven_for(home, ["a"])
+    bodies = {"/programs": b'{"programName":"P","attributes":[%s]}' % payload}
+    program = (await vtn.bl.ask("POST", "/programs", raw=bodies["/programs"])).ok(201)
+    bodies["/events"] = (
+        b'{"programID":"%s","reportDescriptors":[{"payloadType":"USAGE","targets":["a"]},'
+        b'{"payloadType":"USAGE","targets":["b"]}],"intervals":[{"id":0,"payloads":[%s]}]}'
+    ) % (program["id"].encode(), payload)
+    event = (await vtn.bl.ask("POST", "/events", raw=bodies["/events"])).ok(201)
+    bodies["/reports"] = (
+        b'{"eventID":"%s","clientName":"c","payloadDescriptors":[{"payloadType":"USAGE","accuracy":0.50}],'
+        b'"resources":[{"resourceName":"r","intervals":[{"id":0,"payloads":[%s]}]}]}'
+    ) % (event["id"].encode(), payload)
+    report = (await home.ask("POST", "/reports", raw=bodies["/reports"])).ok(201)
+
+    assert report["payloadDescriptors"][0]["accuracy"] == 0.5
+    for path, reader in (
+        (f"/programs/{program['id']}", vtn.bl),
+        (f"/events/{event['id']}", vtn.bl),
+        (f"/events/{event['id']}", home),
+        (f"/reports/{report['id']}", home),
+    ):
+        assert payload in (await reader.get(path)).raw
+    assert b'"accuracy":0.50' in (await home.get(f"/reports/{report['id']}")).raw
+    assert b'["b"]' not in (await home.get(f"/events/{event['id']}")).raw
+    put = (await vtn.bl.ask("PUT", f"/vens/{ven['id']}", raw=(
+        b'{"clientID":"%s","venName":"V","attributes":[%s]}' % (home.client_id.encode(), payload)
+    ))).raw  # fmt: skip
+    assert payload in put

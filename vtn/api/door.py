@@ -12,6 +12,7 @@ import msgspec
 from aiohttp import hdrs, web
 
 from openadr_profiles.v31 import Invalid, decode
+from openadr_profiles.v31.numbers import as_written
 from vtn.access import Permission, Reader
 from vtn.api import answer, body
 from vtn.api.answers import Answers, Made
@@ -203,7 +204,7 @@ class Collection(Generic[Q, D]):
             raise Invalid("", f"nested deeper than {nesting} lists and objects")
         if b"\\u0000" in raw and _NUL.search(raw):
             raise Invalid("", "texts cannot contain the character NUL")
-        return self._body(raw, call.reader)
+        return as_written(self._body(raw, call.reader), raw)
 
 
 def _as_list(texts: list[str]) -> bytes:

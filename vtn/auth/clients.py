@@ -25,6 +25,7 @@ _log = structlog.get_logger(__name__)
 
 _LONGEST_ID: Final = 128
 _SHORTEST_SECRET: Final = 12
+_LONGEST_SECRET: Final = 4096
 _LONGEST_LIFETIME: Final = timedelta(days=365)
 _LOOK_EVERY_S: Final = 1.0
 _LOOKED_AT_MOST: Final = 10_000
@@ -42,6 +43,7 @@ class Client:
     created_at: datetime
     suspended: bool
     tokens_valid_from: datetime | None
+    unknown_scopes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,20 +70,24 @@ class Clients:
         role: Role,
         *,
         scopes: Iterable[Scope] | None = None,
+        unknown_scopes: Iterable[str] = (),
         secret: str | None = None,
+        weak_secret: bool = False,
         token_lifetime_s: int | None = None,
     ) -> Credentials:
         """Register a client; without ``secret`` one is made. The secret is in the answer and nowhere else.
 
-        Raises Conflict if the client exists, Invalid for an id, secret, scope or lifetime that cannot be.
+        ``unknown_scopes`` are words this server has no meaning for: they are kept and grant nothing (COMPAT-015).
+        ``weak_secret`` lets a secret be shorter than 12 characters, for labs. Raises Conflict if the client exists,
+        Invalid for an id, secret, scope or lifetime that cannot be.
         """
         chosen = DEFAULT_SCOPES[role] if scopes is None else frozenset(scopes)
-        secret = self._secrets.make() if secret is None else secret
-        _check(client_id, role, chosen, secret, token_lifetime_s)
+        secret = self._secrets.make() if secret is None else _usable(secret, weak=weak_secret)
+        _check(client_id, role, chosen, token_lifetime_s)
         row = {
             "client_id": client_id,
             "role": role,
-            "scopes": " ".join(sorted(chosen)),
+            "scopes": " ".join((*sorted(chosen), *sorted(unknown_scopes))),
             "secret_hash": await self._secrets.hash(secret),
             "token_lifetime_s": token_lifetime_s,
             "created_at": self._stamps.next(),
@@ -107,9 +113,9 @@ class Clients:
         """Give tokens again; those from before stay taken back. Raises NotFound."""
         await self._change(client_id, suspended=False)
 
-    async def rotate(self, client_id: str) -> Credentials:
-        """A new secret instead of the old one, and all tokens taken back; raises NotFound."""
-        secret = self._secrets.make()
+    async def rotate(self, client_id: str, *, secret: str | None = None, weak_secret: bool = False) -> Credentials:
+        """Put a new secret in the place of the old one and take all tokens back; raises NotFound, Invalid."""
+        secret = self._secrets.make() if secret is None else _usable(secret, weak=weak_secret)
         hashed = await self._secrets.hash(secret)
         await self._change(client_id, secret_hash=hashed, tokens_valid_from=self._stamps.next())
         return Credentials(client_id, secret)
@@ -202,13 +208,19 @@ def _no_client(client_id: str) -> NotFound:
     return NotFound(f"there is no client {client_id}")
 
 
-def _check(client_id: str, role: Role, scopes: frozenset[Scope], secret: str, lifetime_s: int | None) -> None:
+def _usable(secret: str, *, weak: bool) -> str:
+    if not secret.isprintable() or not 1 <= len(secret) <= _LONGEST_SECRET:
+        raise Invalid("secret", f"expected 1 to {_LONGEST_SECRET} printable characters")
+    if len(secret) < _SHORTEST_SECRET and not weak:
+        raise Invalid("secret", f"expected at least {_SHORTEST_SECRET} characters")
+    return secret
+
+
+def _check(client_id: str, role: Role, scopes: frozenset[Scope], lifetime_s: int | None) -> None:
     if not 1 <= len(client_id) <= _LONGEST_ID or not client_id.isprintable():
         raise Invalid("client_id", f"expected 1 to {_LONGEST_ID} printable characters")
     if role is Role.VEN and (too_much := scopes & ONLY_BL):
         raise Invalid("scopes", f"a VEN cannot have {', '.join(sorted(too_much))}")
-    if len(secret) < _SHORTEST_SECRET:
-        raise Invalid("secret", f"expected at least {_SHORTEST_SECRET} characters")
     if lifetime_s is not None and not 120 <= lifetime_s <= _LONGEST_LIFETIME.total_seconds():
         raise Invalid("token_lifetime_s", f"expected 120 to {_LONGEST_LIFETIME.total_seconds():.0f}")
 
@@ -224,4 +236,5 @@ def _client(row: RowMapping) -> Client:
         created_at=datetime.fromisoformat(row["created_at"]),
         suspended=row["suspended"],
         tokens_valid_from=None if valid_from is None else datetime.fromisoformat(valid_from),
+        unknown_scopes=tuple(word for word in row["scopes"].split() if scope_named(word, role) is None),
     )

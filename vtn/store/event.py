@@ -189,9 +189,9 @@ def _reduced(members: str, sight: Sight) -> str:
 
     A descriptor for others only is left out: without targets it would ask everybody.
     """
-    event: dict[str, Any] = msgspec.json.decode(f"{{{members}}}")
+    event = msgspec.json.decode(f"{{{members}}}", type=dict[str, msgspec.Raw])  # numbers keep their texts (GEN-017)
     descriptors = []
-    for descriptor in event["reportDescriptors"]:
+    for descriptor in msgspec.json.decode(event["reportDescriptors"], type=list[dict[str, Any]]):
         if targets := descriptor.get("targets"):
             descriptor["targets"] = sight.shown(targets)
             if not descriptor["targets"]:
