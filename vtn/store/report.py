@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
@@ -11,7 +10,6 @@ from sqlalchemy.exc import IntegrityError
 
 from openadr_profiles.v31 import Invalid, ObjectType, ReportRequest, encode
 from vtn.access import Reader
-from vtn.errors import NotFound
 from vtn.store.batch import Batch
 from vtn.store.database import Database, violates
 from vtn.store.memory import Memory
@@ -112,19 +110,19 @@ class ReportStore(Objects):
 
     async def _check_visible(self, event_id: str, by: Reader) -> None:
         """Raise Invalid unless the caller sees the event; asks the database once, or not at all."""
-        rows: Sequence[RowMapping] = ()
+        row: RowMapping | None = None
 
         async def look_up() -> _Event | None:
-            nonlocal rows
+            nonlocal row
             held, from_ = with_grants(_EVENT, by)
             statement = select(*_EVENT_COLUMNS, *held).select_from(from_).where(events.c.id == event_id)
-            rows = await self._database.rows(statement)
-            return _Event(rows[0]["event_targets"], rows[0]["program_targets"]) if rows else None
+            row = await self._database.row(statement)
+            return None if row is None else _Event(row["event_targets"], row["program_targets"])
 
         event = await self._events.get(event_id, look_up)
         if event is None:
             raise _no_event()
-        sight = self._visibility.sight_in(rows, by) if rows else await self._visibility.sight(by)
+        sight = self._visibility.sight_in(row, by) if row is not None else await self._visibility.sight(by)
         if not self._visibility.admits_event(sight, event.targets, event.program_targets):
             raise _no_event()
 
@@ -137,17 +135,12 @@ class ReportStore(Objects):
             select(reports, *_EVENT_COLUMNS, *held)
             .select_from(from_)
             .where(reports.c.id == object_id, *owned(reports.c.client_id, by))
-            .with_for_update(of=reports)
         )
         try:
             async with self._database.write() as connection:
-                rows = (await connection.execute(statement)).mappings().all()
-                if not rows:
-                    raise NotFound
-                if check is not None:
-                    check(self._text(rows[0]))
-                self._check_event(rows, by)
-                return await self._update(connection, rows[0], _columns(report, rows[0]["client_id"]))
+                present = await self._locked(connection, statement, check)
+                self._check_event(present, by)
+                return await self._update(connection, present, _columns(report, present["client_id"]))
         except IntegrityError as error:
             raise _dangling(error) from error
 
@@ -171,12 +164,12 @@ class ReportStore(Objects):
             removed = await connection.execute(delete(reports).where(reports.c.id.in_(oldest)).returning(reports.c.id))
             return len(removed.all())
 
-    def _check_event(self, rows: Sequence[RowMapping], by: Reader) -> None:
-        """Raise Invalid unless the event in these rows, one for each grant of the caller, is there and visible."""
-        if not rows or rows[0]["found_event_id"] is None:
+    def _check_event(self, row: RowMapping, by: Reader) -> None:
+        """Raise Invalid unless the event in this row, with the caller's grants beside it, is there and visible."""
+        if row["found_event_id"] is None:
             raise _no_event()
-        sight, event = self._visibility.sight_in(rows, by), rows[0]
-        if not self._visibility.admits_event(sight, event["event_targets"], event["program_targets"]):
+        sight = self._visibility.sight_in(row, by)
+        if not self._visibility.admits_event(sight, row["event_targets"], row["program_targets"]):
             raise _no_event()
 
 

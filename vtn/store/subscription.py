@@ -114,10 +114,10 @@ class SubscriptionStore(Objects):
 
     async def _check_new(self, subscription: SubscriptionRequest, by: Reader) -> None:
         """Raise what stands in the way of a new subscription, in one statement."""
-        rows = await self._database.rows(_with_program(_count(by.client_id).subquery(), subscription, by))
-        if rows[0]["count"] >= self._max_per_client:
+        (row,) = await self._database.rows(_with_program(_count(by.client_id).subquery(), subscription, by))
+        if row["count"] >= self._max_per_client:
             raise Forbidden(f"a client may have {self._max_per_client} subscriptions; delete one first")
-        self._check_program(rows, subscription, by)
+        self._check_program(row, subscription, by)
 
     async def _replaceable(
         self, object_id: str, subscription: SubscriptionRequest, by: Reader, check: Precondition | None
@@ -125,20 +125,20 @@ class SubscriptionStore(Objects):
         """The row in whose place a subscription could be put; ``check`` looks at what the caller may see of it."""
         mine = owned(subscriptions.c.client_id, by)
         statement = _with_program(subscriptions, subscription, by).where(subscriptions.c.id == object_id, *mine)
-        rows = await self._database.rows(statement)
-        if not rows:
+        row = await self._database.row(statement)
+        if row is None:
             raise NotFound
         if check is not None:
-            check(self._seen(rows[0], by))
-        self._check_program(rows, subscription, by)
-        return rows[0]
+            check(self._seen(row, by))
+        self._check_program(row, subscription, by)
+        return row
 
-    def _check_program(self, rows: Sequence[RowMapping], subscription: SubscriptionRequest, by: Reader) -> None:
-        """Raise Invalid unless the program in these rows, one for each grant of the caller, is there and visible."""
+    def _check_program(self, row: RowMapping, subscription: SubscriptionRequest, by: Reader) -> None:
+        """Raise Invalid unless the program in this row, with the caller's grants beside it, is there and visible."""
         if subscription.program_id is None:
             return
-        sight, found = self._visibility.sight_in(rows, by), rows[0]
-        if found["found_program_id"] is None or not (sight is None or sight.admits(found["program_targets"])):
+        sight = self._visibility.sight_in(row, by)
+        if row["found_program_id"] is None or not (sight is None or sight.admits(row["program_targets"])):
             raise _no_program()
 
     async def _add(self, row: dict[str, Any], by: Reader) -> bool:

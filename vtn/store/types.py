@@ -113,3 +113,28 @@ def _includes_postgresql(element: includes, compiler: SQLCompiler, **kw: Any) ->
 def _includes_sqlite(element: includes, compiler: SQLCompiler, **kw: Any) -> str:
     targets, one = (compiler.process(clause, **kw) for clause in element.clauses)
     return f"({one} IN (SELECT value FROM json_each({targets})))"  # noqa: S608 (made of compiled SQL only)
+
+
+class all_of(GenericFunction[tuple[str, ...]]):  # noqa: N801 (it reads as the SQL function it becomes)
+    """All targets in the rows of a subquery, whose only column is named ``held``: one list, each target once."""
+
+    type = Targets()
+    inherit_cache = True
+
+    def __init__(self, rows: ColumnElement[Any]) -> None:
+        super().__init__(rows)
+
+
+@compiles(all_of, "postgresql")
+def _all_of_postgresql(element: all_of, compiler: SQLCompiler, **kw: Any) -> str:
+    (rows,) = (compiler.process(clause, **kw) for clause in element.clauses)
+    return f"ARRAY(SELECT DISTINCT unnest(every_grant.held) FROM {rows} AS every_grant)"  # noqa: S608 (made of compiled SQL only)
+
+
+@compiles(all_of, "sqlite")
+def _all_of_sqlite(element: all_of, compiler: SQLCompiler, **kw: Any) -> str:
+    (rows,) = (compiler.process(clause, **kw) for clause in element.clauses)
+    return (
+        "(SELECT json_group_array(DISTINCT target.value) "  # noqa: S608 (made of compiled SQL only)
+        f"FROM {rows} AS every_grant, json_each(every_grant.held) AS target)"
+    )

@@ -10,6 +10,7 @@ from sqlalchemy import (
     ColumnElement,
     CompoundSelect,
     FromClause,
+    Select,
     Text,
     and_,
     bindparam,
@@ -26,7 +27,7 @@ from vtn.settings import Privacy
 from vtn.store.database import Database
 from vtn.store.memory import Memory
 from vtn.store.tables import events, programs, resources, vens
-from vtn.store.types import Targets, includes, overlaps
+from vtn.store.types import Targets, all_of, includes, overlaps
 
 _EVERYBODY: Final = Reader("", Role.BL, frozenset())
 _REMEMBERED: Final = 20_000
@@ -43,17 +44,25 @@ def grants(client_id: str | BindParameter[str]) -> CompoundSelect[Any]:
 
 
 def with_grants(from_: FromClause, reader: Reader) -> tuple[tuple[ColumnElement[Any], ...], FromClause]:
-    """Every row once for each of the reader's grants, or once without any; first the columns of the grants.
+    """Add what the reader holds to each row, in columns that come first; no columns for who sees everything.
 
-    None for who sees everything.
+    The number of rows stays the same: all grants are in one row (``held_at_once``). A join with the grants themselves
+    would give each row, with all its text, once for every resource of the reader.
     """
     if reader.sees_everything:
         return (), from_
-    held = grants(reader.client_id).subquery("held_by_reader")
-    return (held.c.ven_id, held.c.held), from_.outerjoin(held, true())
+    held = held_at_once(reader.client_id).subquery("held_by_reader")
+    return (held.c.ven_id, held.c.held), from_.join(held, true())
 
 
-_GRANTS: Final = grants(bindparam("client_id", type_=Text))
+def held_at_once(client_id: str | BindParameter[str]) -> Select[Any]:
+    """Exactly one row of (ven id, targets): each target once; the ven id is null when the client has no ven."""
+    ven_id = select(vens.c.id).where(vens.c.client_id == client_id).scalar_subquery()  # a client has one ven at most
+    held = select(grants(client_id).subquery("granted").c.held).scalar_subquery()
+    return select(ven_id.label("ven_id"), all_of(held).label("held"))
+
+
+_GRANTS: Final = held_at_once(bindparam("client_id", type_=Text))
 
 
 class Visibility:
@@ -80,21 +89,18 @@ class Visibility:
         return await self._granted.get(reader.client_id, lambda: self._look_up(reader.client_id))
 
     async def _look_up(self, client_id: str) -> Reader:
-        held = self.held(await self._database.found(_GRANTS, {"client_id": client_id}))
+        held = self.held((await self._database.found(_GRANTS, {"client_id": client_id}))[0])
         return Reader("", Role.VEN, frozenset(), granted=held)
 
-    def held(self, rows: Iterable[Mapping[Any, Any]]) -> frozenset[str]:
-        """The targets in rows of ``grants``; rows of null (an outer join without a ven) hold nothing."""
-        found: set[str] = set()
-        for row in rows:
-            found.update(row["held"] or ())
-            if row["ven_id"] is not None and self._privacy.implicit_ven_id_target:
-                found.add(row["ven_id"])
-        return frozenset(found)
+    def held(self, row: Mapping[Any, Any]) -> frozenset[str]:
+        """The targets in a row of ``held_at_once``; who has no ven holds nothing."""
+        ven_id = row["ven_id"]
+        implied = (ven_id,) if ven_id is not None and self._privacy.implicit_ven_id_target else ()
+        return frozenset((*row["held"], *implied))
 
-    def sight_in(self, rows: Iterable[Mapping[Any, Any]], reader: Reader) -> Sight | None:
-        """What the reader may see, from rows that were asked for ``with_grants``."""
-        return None if reader.sees_everything else Sight(self.held(rows))
+    def sight_in(self, row: Mapping[Any, Any], reader: Reader) -> Sight | None:
+        """What the reader may see, from a row that was asked for ``with_grants``."""
+        return None if reader.sees_everything else Sight(self.held(row))
 
     def program(self, sight: Sight | None) -> list[ColumnElement[bool]]:
         """The programs that are visible (PRIV-005 … PRIV-008)."""
