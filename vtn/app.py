@@ -17,6 +17,7 @@ from vtn.api import headers, openapi
 from vtn.api.about import About
 from vtn.api.answers import Answers
 from vtn.api.application import application
+from vtn.api.body import Budget
 from vtn.api.door import OpenRoute, Route
 from vtn.api.entrance import Entrance
 from vtn.api.v31 import event, program, report, resource, subscription, ven
@@ -32,7 +33,7 @@ from vtn.auth.secrets import Secrets
 from vtn.auth.tokens import Tokens
 from vtn.connections import Runner
 from vtn.errors import LibraryMissing, Unavailable
-from vtn.metrics import ANSWERS_BYTES, ANSWERS_MADE, REPORTS_WAITING, Metrics
+from vtn.metrics import ANSWERS_BYTES, ANSWERS_MADE, BODIES_BYTES, BODIES_REFUSED, REPORTS_WAITING, Metrics
 from vtn.notify.callback import Callbacks, Lookup, system_lookup
 from vtn.process import spare_the_collector
 from vtn.retention import Retention
@@ -225,6 +226,7 @@ class VtnServer:
         if self._metrics is not None:
             self._metrics.sample(ANSWERS_BYTES, lambda: answers.size_bytes)
             self._metrics.sample(ANSWERS_MADE, lambda: answers.made)
+        budget = self._body_budget()
         about = About(self._database, self._metrics, self._description(routes, open_routes))
         return application(
             self.settings,
@@ -238,8 +240,22 @@ class VtnServer:
             else self._limiter("requests per client", burst=limits.requests_burst, per_s=limits.requests_per_s),
             certificates=ClientCertificates(tls.clients) if tls is not None and tls.clients else None,
             answers=answers,
+            budget=budget,
             reader_of=self._bearer.reader_of,
         )
+
+    def _body_budget(self) -> Budget:
+        """How much of bodies may be in hand. Behind a proxy everybody has one address, so no address has a limit."""
+        settings, limits = self.settings, self.settings.limits
+        most, most_per_address = limits.bodies_bytes, limits.bodies_per_address_bytes
+        budget = Budget(
+            most=max(most, settings.body_limit_bytes),
+            most_per_address=None if settings.behind_proxy else max(most_per_address, settings.body_limit_bytes),
+        )
+        if self._metrics is not None:
+            self._metrics.sample(BODIES_BYTES, lambda: budget.held)
+            self._metrics.sample(BODIES_REFUSED, lambda: budget.refused)
+        return budget
 
     def _routes(self) -> tuple[tuple[Route, ...], tuple[OpenRoute, ...]]:
         """What is served below the prefixes: to callers with a token, and to anybody."""

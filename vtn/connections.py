@@ -197,6 +197,7 @@ class Runner(web.AppRunner):
             max_headers=limits.headers,
             keepalive_timeout=limits.idle_s,
             lingering_time=1.0,
+            auto_decompress=False,  # bodies are unpacked within their budget
         )
         self._entrance = entrance
         self._limits = limits

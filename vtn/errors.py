@@ -10,11 +10,13 @@ VtnError
 │   ├── Conflict             another object has that name
 │   ├── Stale                If-Match names a version that is no longer the current one
 │   ├── UnsupportedMediaType a body that is not JSON
+│   ├── TooLarge             a body that has more bytes than are accepted
 │   ├── TooSlow              a body that does not arrive in time
+│   ├── ClientGone           a client that hung up in the middle of its body; nobody is there to be answered
 │   ├── TooManyRequests      slow down, and when to come back
 │   ├── NotOffered           a part of the standard that this server was told not to offer
 │   └── Unavailable          the database does not answer at the moment
-│       └── Overloaded       more waits to be written than this process takes
+│       └── Overloaded       more waits to be read or written than this process takes
 ├── ArchiveUnusable          a backup or example that cannot be written or read, or would overwrite something
 ├── DatabaseMissing          there is no database yet, and this command makes none
 ├── DatabaseNotEmpty         a backup would be mixed with what is there
@@ -90,6 +92,14 @@ class UnsupportedMediaType(Refused):
     """The body is declared to be something other than JSON (GEN-004)."""
 
 
+class TooLarge(Refused):
+    """The body has more bytes than are accepted here, as sent or unpacked (GEN-008)."""
+
+
+class ClientGone(Refused):
+    """The client hung up before its body was whole: no answer can reach it."""
+
+
 class TooSlow(Refused):
     """The body does not arrive in time (GEN-008)."""
 
@@ -111,7 +121,7 @@ class Unavailable(Refused):
 
 
 class Overloaded(Unavailable):
-    """More waits to be written than this process takes; nothing was stored."""
+    """More waits to be read or written than this process takes; nothing was stored."""
 
 
 class ArchiveUnusable(VtnError):

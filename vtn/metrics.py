@@ -43,16 +43,22 @@ ANSWERS_BYTES: Final = 3
 ANSWERS_MADE: Final = 4
 REPORTS_WAITING: Final = 5
 REPLACED: Final = 6
+ABANDONED: Final = 7
+BODIES_BYTES: Final = 8
+BODIES_REFUSED: Final = 9
 
 _GAUGES: Final = {
     UNDER_WAY: ("oadr_vtn_requests_under_way", "Requests being answered."),
     CONNECTIONS: ("oadr_vtn_connections", "Connections open."),
     ANSWERS_BYTES: ("oadr_vtn_answers_kept_bytes", "Memory for answers that may be given again, about."),
     REPORTS_WAITING: ("oadr_vtn_reports_waiting", "Reports that wait for the next commit."),
+    BODIES_BYTES: ("oadr_vtn_bodies_bytes", "Bodies of requests in hand, as declared, received or unpacked."),
 }
 _COUNTERS: Final = {
     REFUSED: ("oadr_vtn_connections_refused", "Connections refused because there were too many."),
     ANSWERS_MADE: ("oadr_vtn_answers_made", "Answers to GET made anew, because none was kept that still held."),
+    ABANDONED: ("oadr_vtn_uploads_abandoned", "Requests whose client hung up before the body was whole."),
+    BODIES_REFUSED: ("oadr_vtn_bodies_refused", "Requests refused because bodies took all the memory meant for them."),
     REPLACED: ("oadr_vtn_workers_replaced", "Workers that ended and were replaced."),
 }
 
@@ -89,6 +95,11 @@ class Metrics:
             at = self._place(key)
         own[at + bisect_left(_BUCKETS, duration_s)] += 1.0
         own[at + _SUM] += duration_s
+
+    def abandon(self) -> None:
+        """Its client hung up before its body was whole: there is nobody to be answered."""
+        self._own[UNDER_WAY] -= 1.0
+        self._own[ABANDONED] += 1.0
 
     def add(self, number: int, more: float) -> None:
         """Change a number without labels."""

@@ -232,6 +232,11 @@ class Limits(_Group):
     """How many headers a request may have."""
     header_s: Annotated[float, Field(gt=0, le=600)] = 20.0
     """How long a header may take from its first byte."""
+    bodies_bytes: Annotated[int, Field(ge=1024 * 1024)] = 32 * 1024 * 1024
+    """Bodies that a process has in hand at once: what Content-Length declares counts at once, what is unpacked as it
+    grows. More are answered 503. A quarter of it is for requests for tokens, whose clients are not known yet."""
+    bodies_per_address_bytes: Annotated[int, Field(ge=1024)] = 16 * 1024 * 1024
+    """The same for one address, unless ``behind_proxy``; more are answered 429. Both are at least body_limit_bytes."""
     body_s: Annotated[float, Field(gt=0, le=3600)] = 30.0
     """How long a body may take after its header."""
     handshake_s: Annotated[float, Field(gt=0, le=600)] = 15.0

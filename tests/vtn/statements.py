@@ -53,6 +53,8 @@ class Statements:
         self._note(statement, parameters)
 
     def _note(self, statement: str, values: Any) -> None:
-        in_background = "removed_clients" in statement or "signing_keys" in statement
+        in_background = any(
+            word in statement for word in ("removed_clients", "signing_keys", "clients.tokens_valid_from IS NOT NULL")
+        )
         if not statement.startswith("BEGIN") and not in_background:
             self.sent.append((statement, values))

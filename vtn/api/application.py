@@ -26,6 +26,7 @@ def application(
     origin_routes: Iterable[OpenRoute],
     reader_of: Callable[[web.Request], Awaitable[Reader]],
     answers: Answers,
+    budget: body.Budget,
     root_routes: Iterable[Route] = (),
     metrics: Metrics | None = None,
     limiter: Limiter | None = None,
@@ -34,6 +35,7 @@ def application(
     """Everything the server answers: ``routes`` and ``open_routes`` below the prefixes, the others as they are."""
     app = web.Application(client_max_size=settings.body_limit_bytes)
     app[body.TIMEOUT_S], app[body.NESTING] = settings.limits.body_s, settings.limits.nesting
+    app[body.BUDGET] = budget
     often: dict[str, Handle] = {}
 
     def add(method: str, path: str, handler: Handle) -> None:

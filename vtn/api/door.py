@@ -142,23 +142,28 @@ class Collection(Generic[Q, D]):
 
     async def create(self, call: Call) -> web.StreamResponse:
         """A new object; answered once it is stored for good."""
-        document = self._decoded(call, await body.read(call.request))
-        creating = self._store.create(document, by=call.reader)
-        del document  # large ones would fill the caches of the processor while they wait for a commit
-        created = await creating
+        async with body.Body(call.request) as raw:
+            document = self._decoded(call, raw)
+            creating = self._store.create(document, by=call.reader)
+            del raw, document  # large ones would take memory while they wait for a commit
+            created = await creating
         location = f"{call.base}/{self._name}/{created.id}"
         return answer.written(call.request, created.text, status=201, location=location)
 
     async def replace(self, call: Call) -> web.StreamResponse:
         """An object in the place of another. That there is one is settled before the document is judged (GEN-009)."""
-        object_id, raw = call.object_id, await body.read(call.request)
-        try:
-            document = self._decoded(call, raw)
-        except (Invalid, Forbidden, UnsupportedMediaType):
-            await self._store.get(object_id, visible_to=call.reader)
-            raise
-        check = answer.precondition(call.request)
-        return answer.written(call.request, await self._store.replace(object_id, document, by=call.reader, check=check))
+        object_id = call.object_id
+        async with body.Body(call.request) as raw:
+            try:
+                document = self._decoded(call, raw)
+            except (Invalid, Forbidden, UnsupportedMediaType):
+                await self._store.get(object_id, visible_to=call.reader)
+                raise
+            check = answer.precondition(call.request)
+            replacing = self._store.replace(object_id, document, by=call.reader, check=check)
+            del raw, document
+            text = await replacing
+        return answer.written(call.request, text)
 
     async def delete(self, call: Call) -> web.StreamResponse:
         """Remove an object; the answer is what it was."""

@@ -14,7 +14,7 @@ from aiohttp import hdrs, web
 
 from vtn.api import problem
 from vtn.api.request_log import RequestLog
-from vtn.errors import Malformed, Unavailable
+from vtn.errors import Overloaded, Unavailable
 from vtn.metrics import Metrics
 
 _log = structlog.get_logger(__name__)
@@ -74,7 +74,9 @@ class Entrance:
         for name, value in self._fixed:
             headers[name] = value
         duration_s = time.perf_counter() - started
-        if metrics is not None:
+        if metrics is not None and response.status == problem.CLIENT_GONE:
+            metrics.abandon()
+        elif metrics is not None:
             metrics.end(request.method, _route(request) if often is None else path, response.status, duration_s)
         if log is not None:
             log.add(
@@ -93,8 +95,10 @@ class Entrance:
     ) -> tuple[web.StreamResponse, tuple[str, str]]:
         """The problem, and its reference and detail for the log."""
         reference = problem.instance_of(request_id)
-        refusal = problem.refusal(_readable(error), invalid_token_status=self._invalid_token_status)
-        if isinstance(error, Unavailable):  # no traceback: while the database is away, every request says so
+        refusal = problem.refusal(error, invalid_token_status=self._invalid_token_status)
+        if isinstance(error, Overloaded):
+            _log.warning("overloaded", reference=reference, path=request.path, detail=str(error))
+        elif isinstance(error, Unavailable):  # no traceback: while the database is away, every request says so
             _log.error("no database", reference=reference, path=request.path, cause=str(error.__cause__))
         elif refusal is None or refusal.status >= 500:
             _log.error("request failed", reference=reference, path=request.path, exc_info=error)
@@ -132,10 +136,3 @@ def _route(request: web.Request) -> str:
     """The path with its variables, the same for all objects."""
     resource = request.match_info.route.resource
     return "none" if resource is None else resource.canonical
-
-
-def _readable(error: Exception) -> Exception:
-    """A body that breaks off or is badly packed is the caller's mistake."""
-    if isinstance(error, web.RequestPayloadError):
-        return Malformed("the body cannot be read")
-    return error

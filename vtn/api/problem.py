@@ -16,6 +16,9 @@ REALM: Final = 'Bearer realm="VTN"'
 
 _UUID: Final = re.compile(r"[0-9A-Fa-f]{8}-(?:[0-9A-Fa-f]{4}-){3}[0-9A-Fa-f]{12}")
 
+CLIENT_GONE: Final = 499
+"""What the log says instead of a status where nobody was left to be answered."""
+
 _TABLE: Final[dict[type[Exception], tuple[int, str]]] = {
     Invalid: (400, "Invalid document"),
     errors.Malformed: (400, "Invalid request"),
@@ -23,7 +26,9 @@ _TABLE: Final[dict[type[Exception], tuple[int, str]]] = {
     errors.Forbidden: (403, "Not allowed"),
     errors.NotFound: (404, "Not found"),
     errors.TooSlow: (408, "Too slow"),
+    errors.ClientGone: (CLIENT_GONE, "Client gone"),
     errors.Conflict: (409, "Conflict"),
+    errors.TooLarge: (413, "Body too large"),
     errors.Stale: (412, "Changed meanwhile"),
     errors.UnsupportedMediaType: (415, "Unsupported media type"),
     errors.TooManyRequests: (429, "Too many requests"),

@@ -18,7 +18,7 @@ from vtn.auth.clients import Client, Clients
 from vtn.auth.guesses import Guesses
 from vtn.auth.limiter import Limiter
 from vtn.auth.tokens import Tokens
-from vtn.errors import NotOffered, TooManyRequests
+from vtn.errors import NotOffered, TooLarge, TooManyRequests, UnsupportedMediaType
 from vtn.settings import Auth
 
 _FORM: Final = "application/x-www-form-urlencoded"
@@ -74,11 +74,14 @@ class TokenEndpoint:
         if not self._settings.gives_tokens:
             raise NotOffered(f"this server gives no tokens; {self._server_path(request)} says who does")
         try:
-            asked = _asked(request, await body.read(request))
+            async with body.Body(request, known=False, packed=False, most=body.TOKEN_FORM_BYTES) as raw:
+                asked = _asked(request, raw)
             return await self._granted(asked, request.remote or "")
         except _Declined as declined:
             headers = {"WWW-Authenticate": 'Basic realm="VTN"'} if declined.basic else {}
             return _error(declined.error, str(declined), declined.status, headers)
+        except (TooLarge, UnsupportedMediaType) as error:
+            return _error("invalid_request", str(error), 413 if isinstance(error, TooLarge) else 415, {})
         except TooManyRequests as error:
             return _error("temporarily_unavailable", str(error), 429, {"Retry-After": str(error.retry_after_s)})
 

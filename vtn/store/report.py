@@ -100,7 +100,7 @@ class ReportStore(Objects):
     async def create(self, report: ReportRequest, *, by: Reader) -> Created:
         """Store a new report of the caller's; raises Invalid unless the caller sees its event (REPORT-005)."""
         await self._check_visible(report.event_id, by)
-        row = self._row(_columns(report, by.client_id))
+        row = self._row(_given_to(by.client_id, _columns(report)))
         del report  # only its text is needed from here on
         try:
             await self._batch.add(row, size=len(row["members"]))
@@ -130,9 +130,12 @@ class ReportStore(Objects):
         self, object_id: str, report: ReportRequest, *, by: Reader, check: Precondition | None = None
     ) -> str:
         """Put a report in the place of another; it stays its client's (REPORT-009, REPORT-013)."""
-        held, from_ = with_grants(reports.outerjoin(_EVENT, events.c.id == report.event_id), by)
+        columns = _columns(report)
+        del report  # only its text is needed from here on
+        held, from_ = with_grants(reports.outerjoin(_EVENT, events.c.id == columns["event_id"]), by)
+        shown = reports.c if check is not None else [column for column in reports.c if column is not reports.c.members]
         statement = (
-            select(reports, *_EVENT_COLUMNS, *held)
+            select(*shown, *_EVENT_COLUMNS, *held)
             .select_from(from_)
             .where(reports.c.id == object_id, *owned(reports.c.client_id, by))
         )
@@ -140,7 +143,7 @@ class ReportStore(Objects):
             async with self._database.write() as connection:
                 present = await self._locked(connection, statement, check)
                 self._check_event(present, by)
-                return await self._update(connection, present, _columns(report, present["client_id"]))
+                return await self._update(connection, present, _given_to(present["client_id"], columns))
         except IntegrityError as error:
             raise _dangling(error) from error
 
@@ -177,13 +180,16 @@ def _no_event() -> Invalid:
     return Invalid("eventID", "there is no such event")
 
 
-def _columns(report: ReportRequest, client_id: str) -> dict[str, Any]:
-    return {
-        "event_id": report.event_id,
-        "client_id": client_id,
-        "client_name": report.client_name,
-        "members": f'"clientID":{encode(client_id).decode()},{members_of(report)}',
-    }
+def _columns(report: ReportRequest) -> dict[str, Any]:
+    """What a report says by itself; whose it is comes with ``_given_to``."""
+    return {"event_id": report.event_id, "client_name": report.client_name, "members": members_of(report)}
+
+
+def _given_to(client_id: str, columns: dict[str, Any]) -> dict[str, Any]:
+    """The columns of a client's report, changed in place: its text is large, and one copy is enough."""
+    columns["client_id"] = client_id
+    columns["members"] = f'"clientID":{encode(client_id).decode()},{columns["members"]}'
+    return columns
 
 
 def _dangling(error: IntegrityError) -> Exception:
