@@ -6,6 +6,8 @@ not the memory of commands that nobody calls.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib import import_module, metadata
 from typing import Annotated, Any, Final, Literal
 
@@ -13,25 +15,28 @@ import typer
 from typer.core import TyperGroup
 from typer.main import get_command
 
-from oadr import logs
-
 _MODULES: Final = {
-    "demo": "oadr.demo.command",
-    "vtn": "oadr.vtn",
-    "ven": "oadr.ven",
-    "bridge": "oadr.bridge",
-    "program": "oadr.program",
-    "event": "oadr.event",
-    "report": "oadr.report",
-    "vens": "oadr.vens",
-    "cert": "oadr.cert",
-    "discover": "oadr.discover",
-    "conformance": "oadr.conformance",
+    "demo": ("oadr.demo.command", "Show a whole fleet live on this machine."),
+    "vtn": ("oadr.vtn", "The OpenADR 3 server: run it, and say who may use it."),
+    "ven": ("oadr.ven", "A device: takes part in events, switches its circuits, reports."),
+    "bridge": ("oadr.bridge", "Bridge between a VTN and legacy panels on an MQTT broker."),
+    "program": ("oadr.program", "List and make programs."),
+    "event": ("oadr.event", "Issue events, list them, see what became of them."),
+    "report": ("oadr.report", "List, show and export reports."),
+    "vens": ("oadr.vens", "List VENs, grant them targets, remove them."),
+    "cert": ("oadr.cert", "A small certificate authority."),
+    "discover": ("oadr.discover", "Find VTNs on the local network."),
+    "conformance": ("oadr.conformance", "Examine any OpenADR 3.1 VTN."),
 }
 
 
 class _Commands(TyperGroup):
-    """Finds commands in the modules above; each has a typer application called ``app``."""
+    """Finds commands in the modules above; each has a typer application called ``app``.
+
+    A list of commands (--help, completion of their names) imports none of them.
+    """
+
+    _listing = False
 
     def list_commands(self, ctx: Any) -> list[str]:
         return list(_MODULES)
@@ -39,9 +44,28 @@ class _Commands(TyperGroup):
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
         if cmd_name not in _MODULES:
             return None
-        command = get_command(import_module(_MODULES[cmd_name]).app)
+        module, help_ = _MODULES[cmd_name]
+        if self._listing:
+            return TyperGroup(name=cmd_name, help=help_)
+        command = get_command(import_module(module).app)
         command.name = cmd_name
         return command
+
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        with self._listed():
+            super().format_help(ctx, formatter)
+
+    def shell_complete(self, ctx: Any, incomplete: str) -> Any:
+        with self._listed():
+            return super().shell_complete(ctx, incomplete)
+
+    @contextmanager
+    def _listed(self) -> Iterator[None]:
+        self._listing = True
+        try:
+            yield
+        finally:
+            self._listing = False
 
 
 app = typer.Typer(
@@ -49,6 +73,7 @@ app = typer.Typer(
     cls=_Commands,
     help="OpenADR 3 server (VTN), devices (VEN) and a bridge for legacy MQTT panels.",
     no_args_is_help=True,
+    epilog="Examples:  oadr demo  |  oadr event create --shed 5kW --for 1h --target group:north --dry-run",
     context_settings={"help_option_names": ["-h", "--help"]},
     pretty_exceptions_enable=False,
 )
@@ -70,13 +95,12 @@ def _common(
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
     ] = False,
 ) -> None:
+    from oadr import logs
+
     logs.configure(level=log_level)
 
 
-def main() -> None:
-    """Entry point of the ``oadr`` script."""
-    app()
-
-
 if __name__ == "__main__":
+    from oadr.start import main
+
     main()

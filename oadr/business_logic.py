@@ -13,7 +13,7 @@ import typer
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
 
 from oadr.config import load
-from oadr.errors import reporting
+from oadr.errors import Exit, Failure, reporting
 
 if TYPE_CHECKING:
     from ven.client import VtnClient
@@ -131,10 +131,19 @@ _OPTIONS: Final = {
 
 
 def act(settings: BusinessLogic, action: Callable[[VtnClient], Awaitable[T]]) -> T:
-    """Run ``action`` with an open client."""
+    """Run ``action`` with an open client. A client that may not do it is told what client may (UNAUTHORIZED)."""
+    from ven.errors import Forbidden
 
     async def run() -> T:
         async with settings.client() as client:
-            return await action(client)
+            try:
+                return await action(client)
+            except Forbidden as error:
+                raise Failure(
+                    f"client {settings.client_id} may not do this ({error.problem.detail or error.problem.title}): "
+                    f"if {settings.client_id} is a VEN, use a client of business logic "
+                    "(oadr vtn client add NAME --role bl)",
+                    Exit.UNAUTHORIZED,
+                ) from error
 
     return asyncio.run(run())

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import tomllib
 from collections.abc import Mapping
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, TypeVar, get_args
 
@@ -56,7 +57,7 @@ def load(
     try:
         found = settings()
     except ValidationError as error:
-        raise ConfigError([_mistake(item, prefix, model) for item in error.errors()]) from None
+        raise ConfigError([each for item in error.errors() for each in _mistakes(item, prefix, model, text)]) from None
     except SettingsError as error:
         name = str(error).split('"')[1].upper()
         raise ConfigError([f'{prefix}{name}: not readable; lists and tables are JSON, as ["a", "b"]']) from None
@@ -149,18 +150,68 @@ def _nested(flags: Mapping[str, object]) -> dict[str, Any]:
     return result
 
 
-def _mistake(item: Any, prefix: str, model: type[BaseModel]) -> str:
+def _mistakes(item: Any, prefix: str, model: type[BaseModel], text: Mapping[str, Any]) -> list[str]:
+    """A mistake in words; a missing table is as many as it has members that must be set."""
     path = [str(part) for part in item["loc"]]
-    where = ".".join(path) or "settings"
+    table = _table(model, path) if item["type"] == "missing" else None
+    needed = [name for name, field in table.model_fields.items() if field.is_required()] if table else []
+    if needed:
+        return [_mistake({**item, "loc": (*item["loc"], name)}, prefix, model, text) for name in needed]
+    return [_mistake(item, prefix, model, text)]
+
+
+def _mistake(item: Any, prefix: str, model: type[BaseModel], text: Mapping[str, Any]) -> str:
+    path = [str(part) for part in item["loc"]]
+    where = _named(path, text) or "settings"
     problem = str(item["msg"]).removeprefix("Value error, ")
     if item["type"] == "missing":
         return f"{where}: missing; set it in the file, as {prefix}{'__'.join(path).upper()}, or as a flag"
     if item["type"] == "extra_forbidden":
-        return f"{where}: no such setting"
+        return f"{where}: no such setting{_meant(model, path)}"
     shown = item.get("input")
     may_show = isinstance(shown, str | int | float | bool) and not _holds_secret(model, path)
     value = f" (got {shown!r})" if may_show else ""
     return f"{where}: {problem[:1].lower()}{problem[1:]}{value}"
+
+
+def _named(path: list[str], text: Any) -> str:
+    """A path for people: a member of a list goes by its id or name in the file, as ``circuits[ev].breaker_amps``."""
+    parts: list[str] = []
+    for part in path:
+        if isinstance(text, list) and part.isdigit() and int(part) < len(text):
+            text = text[int(part)]
+            known = [text.get(name) for name in ("id", "ven_id", "name")] if isinstance(text, dict) else []
+            called = next((each for each in known if isinstance(each, str)), None)
+            if called is not None and parts:
+                parts[-1] += f"[{called}]"
+                continue
+        else:
+            text = text.get(part) if isinstance(text, dict) else None
+        parts.append(part)
+    return ".".join(parts)
+
+
+def _meant(model: type[BaseModel], path: list[str]) -> str:
+    """The known setting of the same table that the last part of a path is likely a misspelling of."""
+    table = _table(model, path[:-1])
+    close = get_close_matches(path[-1], table.model_fields, n=1) if table else []
+    return f"; did you mean {close[0]}?" if close else ""
+
+
+def _table(model: type[BaseModel], path: list[str]) -> type[BaseModel] | None:
+    """The model of the table that a path leads to, None if it leads elsewhere."""
+    found: type[BaseModel] | None = model
+    for part in path:
+        if found is None or part.isdigit():
+            continue
+        field = found.model_fields.get(part)
+        found = None if field is None else _model_in(field.annotation)
+    return found
+
+
+def _model_in(annotation: Any) -> type[BaseModel] | None:
+    kinds = [annotation, *get_args(annotation)]
+    return next((kind for kind in kinds if isinstance(kind, type) and issubclass(kind, BaseModel)), None)
 
 
 def _holds_secret(model: type[BaseModel], path: list[str]) -> bool:

@@ -12,7 +12,6 @@ from contextlib import contextmanager
 from enum import IntEnum
 from typing import Final
 
-import structlog
 import typer
 
 from oadr.terminal import visible
@@ -93,7 +92,7 @@ def reporting() -> Iterator[None]:
     except Failure as failure:
         _say(str(failure))
         raise typer.Exit(failure.code) from None
-    except (typer.Exit, typer.Abort, typer.BadParameter):
+    except (typer.Exit, typer.Abort, typer.BadParameter, BrokenPipeError):
         raise
     except KeyboardInterrupt:
         raise typer.Exit(Exit.INTERRUPTED) from None
@@ -106,13 +105,27 @@ def reporting() -> Iterator[None]:
     except Exception as error:
         # The outermost edge of the program: what the table knows is a user's to mend, anything else is our fault.
         code = exit_code_of(error)
+        if code is Exit.UNAUTHORIZED and _is_not_found(error.__cause__):
+            _say(f"{error.__cause__}. {_WRONG_PATH}")
+            raise typer.Exit(Exit.REFUSED) from None
         if code is not None:
             if code is not Exit.INTERRUPTED:
                 _say(str(error))
             raise typer.Exit(code) from None
+        import structlog
+
         structlog.get_logger(__name__).exception("unexpected failure")
         _say(f"unexpected failure: {type(error).__name__}: {error}")
         raise typer.Exit(Exit.UNEXPECTED) from None
+
+
+_WRONG_PATH: Final = (
+    "There is no VTN at this path; expected the API's root with its version, such as http://host:8080/openadr3/3.1.0"
+)
+
+
+def _is_not_found(error: BaseException | None) -> bool:
+    return any(f"{class_.__module__}.{class_.__qualname__}" == "ven.errors.NotFound" for class_ in type(error).__mro__)
 
 
 _EXTRAS: Final = {

@@ -203,8 +203,8 @@ class Programs(Collection[Program, ProgramRequest]):
     """What events belong to."""
 
     async def search(self, *, program_name: str | None = None, targets: Sequence[str] = ()) -> Found[Program]:
-        """All programs that this client may see, of all pages; a name is compared here, since not every VTN does."""
-        found = await self._search(_filters(programName=program_name, targets=targets))
+        """All programs that this client may see, of all pages; the standard has no filter by name."""
+        found = await self._search(_filters(targets=targets))
         if program_name is None:
             return found
         return Found((program for program in found if program.program_name == program_name), found.broken)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import email.utils
+import errno
 import ssl
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -149,6 +150,10 @@ class Transport:
             raise Unreachable(f"{url} is not a usable URL") from error
         except TimeoutError as error:
             raise Unreachable(f"no answer from {_origin(url)} within {self._timeout.total:g} s") from error
+        except aiohttp.ClientConnectorError as error:
+            refused = error.os_error.errno == errno.ECONNREFUSED or isinstance(error.os_error, ConnectionRefusedError)
+            why = "nothing answers there; is the VTN running (oadr vtn run)?" if refused else _reason(error.os_error)
+            raise Unreachable(f"cannot reach {_origin(url)}: {why}") from error
         except (aiohttp.ClientError, OSError) as error:
             raise Unreachable(f"cannot reach {_origin(url)}: {error or type(error).__name__}") from error
         self._compare_clocks(url, answer)
@@ -226,6 +231,10 @@ def _retry_after_s(header: str | None, now: datetime) -> float | None:
         return max((email.utils.parsedate_to_datetime(header) - now).total_seconds(), 0.0)
     except (ValueError, TypeError):
         return None
+
+
+def _reason(error: OSError) -> str:
+    return error.strerror or str(error) or type(error).__name__
 
 
 def _origin(url: str) -> str:

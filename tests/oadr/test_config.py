@@ -77,7 +77,7 @@ def test_all_mistakes_are_reported_together() -> None:
     )
     assert len(mistakes) == 4
     assert "secret: missing; set it in the file, as OADR_T_SECRET, or as a flag" in mistakes
-    assert "listen.prot: no such setting" in mistakes
+    assert "listen.prot: no such setting; did you mean port?" in mistakes
     assert "colour: no such setting" in mistakes
     assert any(mistake.startswith("listen.port:") and "'many'" in mistake for mistake in mistakes)
 
@@ -118,3 +118,37 @@ def test_a_secret_that_is_not_called_so_is_never_shown_either(environment: dict[
         load(Settings, prefix="OADR_VTN_", environment=environment)
 
     assert "canary" not in str(refused.value)
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+    id: str
+    amps: int
+
+
+class _Server(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+    url: str
+    port: int = 1
+
+
+class _Whole(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+    server: _Server
+    parts: list[_Part] = []
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("[server]\nurl = 'x'\nprot = 2", "server.prot: no such setting; did you mean port?"),
+        ("", "server.url: missing; set it in the file, as OADR_Y_SERVER__URL, or as a flag"),
+        ("[server]\nurl = 'x'\n[[parts]]\nid = 'ev'\namps = 'many'", "parts[ev].amps: "),
+    ],
+)
+def test_a_mistake_is_named_as_its_owner_knows_it(tmp_path: Path, text: str, said: str) -> None:
+    file = tmp_path / "x.toml"
+    file.write_text(text)
+    with pytest.raises(ConfigError) as caught:
+        load(_Whole, prefix="OADR_Y_", file=file, environment={})
+    assert said in str(caught.value)

@@ -1,0 +1,113 @@
+"""How the command starts and ends: what it imports, closed pipes, Ctrl-C, completion, examples in every help."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from typer.main import get_command
+from typer.testing import CliRunner
+
+from oadr import event, program, report, vens
+from oadr.__main__ import app
+from tests.e2e.processes import OADR
+from tests.oadr.conftest import Operator
+
+
+def imported_by(*words: str) -> set[str]:
+    """The modules that a command has imported when it is done."""
+    script = (
+        "import sys\nfrom oadr.__main__ import app\n"
+        f"try:\n    app({list(words)!r})\nexcept SystemExit:\n    pass\n"
+        "sys.stderr.write('\\n' + ' '.join(sys.modules))"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    return set(done.stderr.splitlines()[-1].split())
+
+
+def test_help_imports_no_command_and_no_large_library() -> None:
+    found = imported_by("--help")
+    assert not {name for name in found if name.startswith(("oadr.", "ven", "vtn", "bridge_mqtt"))} - {"oadr.__main__"}
+    assert not {"aiohttp", "pydantic", "structlog", "asyncio", "msgspec"} & found
+
+
+def test_a_command_imports_no_other_command(operator: Operator) -> None:
+    found = imported_by("event", "list", "--help")
+    assert not {"oadr.vtn", "oadr.bridge", "oadr.demo", "aiohttp", "sqlalchemy", "vtn"} & found
+
+
+def test_a_closed_pipe_is_quiet(operator: Operator) -> None:
+    environment = os.environ | operator.environment
+    environment.pop("PYTHONUNBUFFERED", None)
+    reading, writing = os.pipe()
+    os.close(reading)
+    done = subprocess.run([OADR, "event", "list"], stdout=writing, stderr=subprocess.PIPE, env=environment, check=False)
+    os.close(writing)
+    assert (done.returncode, done.stderr) == (0, b"")
+
+
+def test_ctrl_c_while_importing_is_quiet() -> None:
+    script = (
+        "import os, signal, sys\n"
+        "class Interrupt:\n"
+        "    def find_spec(self, name, path=None, target=None):\n"
+        "        if name == 'typer':\n"
+        "            os.kill(os.getpid(), signal.SIGINT)\n"
+        "sys.meta_path.insert(0, Interrupt())\n"
+        "from oadr.start import main\nmain()\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, check=False)
+    assert (done.returncode, done.stderr) == (128 + signal.SIGINT, b"")
+
+
+def test_completion_knows_commands_and_their_commands() -> None:
+    def completed(words: str, position: int) -> set[str]:
+        environment = os.environ | {
+            "_OADR_COMPLETE": "complete_bash",
+            "COMP_WORDS": words,
+            "COMP_CWORD": str(position),
+        }
+        return set(subprocess.run([OADR], capture_output=True, text=True, env=environment, check=False).stdout.split())
+
+    assert completed("oadr ev", 1) == {"event"}
+    assert completed("oadr event sta", 2) == {"status"}
+    assert CliRunner().invoke(app, ["--show-completion", "bash"]).exit_code == 0
+
+
+def commands() -> Iterator[tuple[str, Any]]:
+    for name, module in (("event", event), ("program", program), ("report", report), ("vens", vens)):
+        group: Any = get_command(module.app)
+        for command in group.commands.values():
+            yield f"{name} {command.name}", command
+
+
+@pytest.mark.parametrize(("name", "command"), [*commands()])
+def test_every_help_has_two_examples(name: str, command: Any) -> None:
+    assert command.epilog.count(f"oadr {name}") == 2, command.epilog
+
+
+def test_nothing_answers_is_said_in_the_words_of_an_operator(operator: Operator) -> None:
+    done = operator.run("event", "list", "--vtn", "http://127.0.0.1:1/openadr3/3.1.0")
+    assert done.exit_code == 4
+    assert done.stderr == (
+        "oadr: cannot reach http://127.0.0.1:1: nothing answers there; is the VTN running (oadr vtn run)?\n"
+    )
+
+
+@pytest.mark.sends_invalid_requests
+def test_a_wrong_path_names_the_one_expected(operator: Operator) -> None:
+    done = operator.run("event", "list", "--vtn", operator.url.replace("3.1.0", "9.9"))
+    assert done.exit_code == 6
+    assert "no VTN at this path; expected the API's root with its version" in done.stderr
+
+
+def test_a_ven_is_told_that_business_logic_is_needed(operator: Operator) -> None:
+    variables = {"OADR_BL_CLIENT_ID": "home-1", "OADR_BL_CLIENT_SECRET": operator.secrets["home-1"]}
+    done = operator.run("program", "create", "x", **variables)
+    assert done.exit_code == 5
+    assert "if home-1 is a VEN, use a client of business logic" in done.stderr
