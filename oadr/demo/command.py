@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
+import asyncio
+import os
+import shlex
+import sys
 import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.box import SIMPLE_HEAD
-from rich.console import Console, Group
-from rich.live import Live
-from rich.table import Table
+from rich.console import Console
 
 from oadr import logs
+from oadr.demo.homes import KINDS
+from oadr.demo.layout import clock_text
+from oadr.demo.show import look_of, painter, painting, show_end
+from oadr.demo.view import PARTS, Doing, Row, View
 from oadr.errors import Exit, Failure, reporting
-from oadr.output import JsonOption, show_json, wants_json
+from oadr.output import show_json
 from oadr.quantities import length
 from oadr.running import Interrupted, run_interruptibly
 
@@ -35,29 +41,41 @@ _LAST_LINES = 20
 @app.command()
 def demo(
     *,
-    speed: Annotated[float, typer.Option(min=1, max=600, help="How many seconds pass in one.")] = 60,
+    speed: Annotated[
+        float, typer.Option(min=1, max=600, help="How fast the demo's clock runs: 60 shows a minute a second.")
+    ] = 60,
     for_: Annotated[
-        timedelta, typer.Option("--for", parser=length, metavar="TIME", help="How long to watch at most, as 30s.")
+        timedelta,
+        typer.Option("--for", parser=length, metavar="TIME", help="How long to watch at most once all runs, as 30s."),
     ] = "60s",  # type: ignore[assignment] # defaults pass through the parser
     check: Annotated[
         bool, typer.Option("--check", help="Judge the run: exit code 7, and the part, if anything is wrong.")
     ] = False,
     tls: Annotated[bool, typer.Option("--tls", help="VTN and broker with certificates of the demo's own CA.")] = False,
-    as_json: JsonOption = False,
+    details: Annotated[
+        bool, typer.Option("--details", help="At the end, also show every circuit, command and acknowledgment.")
+    ] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print one JSON summary; what happens meanwhile goes to standard error.")
+    ] = False,
 ) -> None:
-    """Run a whole fleet on this machine and one event: VTN, broker, bridge, 3 legacy panels and 3 homes.
+    """Show a whole fleet on this machine and one event: VTN, broker, bridge, 3 legacy panels and 3 homes.
 
     Everything is real but the circuits. The data is in a temporary folder that is removed at the end.
+    On a terminal it is a live picture; when piped, a line for whatever happens.
+
+    Examples:  oadr demo --details  |  oadr demo --speed 10 --for 5m  |  oadr demo --for 30s --check --json
     """
     with reporting():
         seconds = for_.total_seconds()
         if seconds < _LEAST_S:
             raise typer.BadParameter(f"a run needs at least {_LEAST_S}s", param_hint="--for")
-        as_json = wants_json(as_json)
         console = Console(stderr=as_json)
         with _place(console) as folder:
             outcome = run_interruptibly(
-                lambda: _play(folder, console, speed=speed, for_s=seconds, tls=tls, live=not as_json)
+                lambda: _play(
+                    folder, console, speed=speed, for_s=seconds, tls=tls, details=details, summarise=not as_json
+                )
             )
         if as_json:
             show_json(outcome)
@@ -89,70 +107,135 @@ def _tail(log: Path) -> list[str]:
     return log.read_text(encoding="utf-8").splitlines()[-_LAST_LINES:]
 
 
-async def _play(folder: Path, console: Console, *, speed: float, for_s: float, tls: bool, live: bool) -> dict[str, Any]:
+class _Run:
+    """What is known of a run so far, and the view of it."""
+
+    def __init__(self, *, speed: float) -> None:
+        from ven.clock import ScaledClock
+
+        self.clock = ScaledClock(speed)
+        self.began = time.monotonic()
+        self.fleet: Fleet | None = None
+        self.scene: Scene | None = None
+        self.news: list[str] = []
+        self.hint: str | None = None
+        self._running: frozenset[str] = frozenset()
+
+    @property
+    def elapsed_s(self) -> float:
+        """Real seconds since the command began to work."""
+        return time.monotonic() - self.began
+
+    def tell(self, words: str) -> None:
+        """Keep a line of news."""
+        self.news.append(f"{clock_text(self.clock.now())}  {words}")
+
+    def see(self, scene: Scene) -> None:
+        """Keep a scene, and what is new in it."""
+        from oadr.demo.summary import news
+
+        for words in news(self.scene, scene):
+            self.tell(words)
+        self.scene = scene
+
+    def view(self) -> View:
+        """Give what is to be shown now."""
+        running = self.fleet.running if self.fleet else frozenset()
+        for part in PARTS:
+            if part in running - self._running:
+                self.tell(f"started: {part}")
+        self._running = running
+        view = View(
+            now=self.clock.now(),
+            speed=self.clock.speed,
+            elapsed_s=self.elapsed_s,
+            running=running,
+            rows=[Row(name, kind, Doing.STARTING) for name, kind in KINDS.items()],
+            news=tuple(self.news),
+            hint=self.hint,
+        )
+        return view if self.scene is None else _with_scene(view, self.scene)
+
+
+def _with_scene(view: View, scene: Scene) -> View:
+    from oadr.demo import summary
+    from oadr.demo.story import vens_in
+
+    return replace(
+        view,
+        plan=scene.plan,
+        power=scene.power,
+        rows=summary.rows(scene),
+        circuits=summary.circuits(scene),
+        panels_kw=summary.panels_kw(scene),
+        vens_in=vens_in(scene.evidence),
+        verdict=summary.verdict(scene) if scene.over else None,
+    )
+
+
+async def _play(
+    folder: Path, console: Console, *, speed: float, for_s: float, tls: bool, details: bool, summarise: bool
+) -> dict[str, Any]:
+    look = look_of(console)
+    run = _Run(speed=speed)
+    with painter(console, look) as screen:
+        async with painting(screen, run.view):
+            # In a thread, so that the screen is drawn while the libraries of every part are loaded.
+            await asyncio.to_thread(_load)
+            started_s = await _watch(run, folder, for_s=for_s, tls=tls)
+    scene = run.scene
+    if scene is None:
+        raise Failure("the demo showed nothing", Exit.UNEXPECTED)
+    if summarise:
+        if details:
+            from oadr.demo.details import details as tables
+
+            console.print(tables(scene))
+        show_end(console, run.view(), look)
+    return _outcome(scene, started_s=started_s, took_s=run.elapsed_s)
+
+
+def _load() -> None:
+    """Import all that the demo starts; it takes a few seconds on a slow machine."""
+    import oadr.demo.story
+    import oadr.demo.summary  # noqa: F401
+
+
+async def _watch(run: _Run, folder: Path, *, for_s: float, tls: bool) -> float:
+    """Start the fleet and watch it to the end; how many seconds the start took."""
     from oadr.demo.fleet import Fleet
     from oadr.demo.pace import Pace
     from oadr.demo.story import tell
-    from ven.clock import ScaledClock
 
-    began = time.monotonic()
-    scene: Scene | None = None
-    async with Fleet(folder, clock=ScaledClock(speed), pace=Pace(speed), tls=tls) as fleet:
-        started_s = time.monotonic() - began
-        _introduce(console, fleet, speed=speed, started_s=started_s)
-        with Live(console=console, auto_refresh=False, transient=True) if live else _nothing() as screen:
-            async for scene in tell(fleet, for_s=for_s - started_s):
-                if screen is not None:
-                    screen.update(_picture(scene, all_circuits=False), refresh=True)
-    if scene is None:
-        raise Failure("the demo showed nothing", Exit.UNEXPECTED)
-    outcome = _outcome(scene, started_s=started_s, took_s=time.monotonic() - began)
-    if live:
-        _summarise(console, scene, outcome)
-    return outcome
+    run.fleet = Fleet(folder, clock=run.clock, pace=Pace(run.clock.speed), tls=tls)
+    async with run.fleet as fleet:
+        started_s = run.elapsed_s
+        variables = _write_variables(fleet)
+        run.hint = f"Look inside from another terminal:  . {variables}"
+        run.tell(f"everything runs after {started_s:.1f} s; VTN at {fleet.vtn_url}, bridge at {fleet.bridge_url}")
+        run.tell(f"to look inside from another terminal:  . {variables}  then: oadr vens list, oadr event list")
+        async for scene in tell(fleet, for_s=for_s):
+            run.see(scene)
+    run.hint = "With every circuit, command and acknowledgment: oadr demo --details"
+    return started_s
 
 
-@contextmanager
-def _nothing() -> Iterator[None]:
-    yield None
-
-
-def _introduce(console: Console, fleet: Fleet, *, speed: float, started_s: float) -> None:
+def _write_variables(fleet: Fleet) -> Path:
+    """Write what ``oadr`` needs to look at the VTN into a file for the shell, readable by its owner only."""
     from oadr.demo.fleet import BUSINESS_LOGIC
 
     who = fleet.credentials[BUSINESS_LOGIC]
-    console.print(f"Started in {started_s:.1f} s; one second shows {speed:g} s. Ctrl-C stops all and removes the data.")
-    console.print(f"VTN     {fleet.vtn_url}\nBridge  {fleet.bridge_url}/api/panels\nData    {fleet.folder}")
-    console.print("To look around with oadr event, report, vens while it runs:", markup=False)
     variables = {"URL": fleet.vtn_url, "CLIENT_ID": who.client_id, "CLIENT_SECRET": who.secret}
     if fleet.certificates:
         variables["CA_FILE"] = str(fleet.certificates.ca)
-    exports = " ".join(f"OADR_BL_{name}={value}" for name, value in variables.items())
-    console.print(f"  export {exports}", soft_wrap=True, highlight=False)
-
-
-def _picture(scene: Scene, *, all_circuits: bool) -> Group:
-    from oadr.status_view import status_tables
-
-    return Group(*status_tables(scene.status, all_circuits=all_circuits), _acknowledgments(scene))
-
-
-def _acknowledgments(scene: Scene) -> Table:
-    table = Table(header_style="bold", pad_edge=False, box=SIMPLE_HEAD)
-    for heading in ("Panel", "Command", "State", "ms", "Shed kW", "correlationId"):
-        table.add_column(heading, justify="right" if heading in {"ms", "Shed kW"} else "left", no_wrap=True)
-    for panel, commands in scene.evidence.commands.items():
-        for command in commands:
-            took, shed = command["responseMs"], command["actualShedKw"]
-            table.add_row(
-                panel,
-                command["op"],
-                command["state"],
-                "-" if took is None else str(took),
-                "-" if shed is None else f"{shed:.2f}",
-                command["correlationId"],
-            )
-    return table
+    lines = [f"export OADR_BL_{name}={shlex.quote(value)}\n" for name, value in variables.items()]
+    program = Path(sys.argv[0]).absolute()
+    if program.name == "oadr":
+        lines.append(f'export PATH={shlex.quote(str(program.parent))}:"$PATH"\n')
+    path = fleet.folder / "env"
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
+        file.writelines(lines)
+    return path
 
 
 def _outcome(scene: Scene, *, started_s: float, took_s: float) -> dict[str, Any]:
@@ -169,19 +252,3 @@ def _outcome(scene: Scene, *, started_s: float, took_s: float) -> dict[str, Any]
         "reports": len(scene.evidence.reports),
         "event": scene.status.as_json(),
     }
-
-
-def _summarise(console: Console, scene: Scene, outcome: dict[str, Any]) -> None:
-    console.print(_picture(scene, all_circuits=True))
-    console.print(
-        f"Delivered {outcome['deliveredKwh']:.2f} kWh of {outcome['requestedKwh']:.2f} kWh asked for; "
-        f"{outcome['acks']} acknowledgments and {outcome['reports']} reports stored."
-    )
-    if times := outcome["ackResponseMs"]:
-        console.print(
-            f"Acknowledgments took {times['min']:.0f} to {times['max']:.0f} ms, {times['median']:.0f} ms in the middle."
-        )
-    for finding in outcome["findings"]:
-        console.print(f"{finding['part']}: {finding['problem']}", style="red", markup=False)
-    if not outcome["findings"]:
-        console.print("Every part did what it should.", style="green")

@@ -54,6 +54,8 @@ class Fleet:
         self.certificates: Certificates | None = None
         self._stack = AsyncExitStack()
         self._tasks: list[asyncio.Task[None]] = []
+        self._started: set[str] = set()
+        self._homes: list[asyncio.Event] = []
         self._stopping = False
 
     async def __aenter__(self) -> Self:
@@ -66,6 +68,16 @@ class Fleet:
 
     async def __aexit__(self, *_: object) -> None:
         await self._stop()
+
+    @property
+    def running(self) -> frozenset[str]:
+        """The parts that have started, of ``view.PARTS``."""
+        found = set(self._started)
+        if self.panels and all(panel.connected.is_set() for panel in self.panels.values()):
+            found.add("panels")
+        if len(self._homes) == len(HOMES) and all(home.is_set() for home in self._homes):
+            found.add("homes")
+        return frozenset(found)
 
     @property
     def vtn_url(self) -> str:
@@ -98,12 +110,15 @@ class Fleet:
         self.vtn = await self._start_vtn()
         for who, role in [(BUSINESS_LOGIC, Role.BL), (BRIDGE, Role.VEN), *((home.name, Role.VEN) for home in HOMES)]:
             self.credentials[who] = await self.vtn.clients.add(who, role)
+        self._started.add("VTN")
         certificates = self.certificates
         tls = (certificates.ca, *certificates.server) if certificates else None
         port = await self._stack.enter_async_context(broker(tls=tls))
+        self._started.add("MQTT broker")
         for panel in PANELS:
             self._start_panel(panel, port)
         await self._start_bridge(port)
+        self._started.add("bridge")
         started = [await self._start_home(home) for home in HOMES]
         await asyncio.gather(*(self._until(ready, name) for name, ready in started))
 
@@ -206,6 +221,7 @@ class Fleet:
             }
         )
         ready = asyncio.Event()
+        self._homes.append(ready)
         self._spawn(home.name, lambda: run_ven(settings, clock=self.clock, ready=ready))
         return home.name, ready
 

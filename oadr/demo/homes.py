@@ -87,6 +87,9 @@ PANELS: Final = (
     LegacyPanel("panel-3", "envelope", seed=3),
 )
 
+KINDS: Final = {home.name: "VEN" for home in HOMES} | {panel.id: "MQTT" for panel in PANELS}
+"""Who sheds load, in the order shown, and what each is: a VEN itself, or a panel that the bridge reaches by MQTT."""
+
 TARGET: Final = "group:north"
 """The target that homes, bridge and panels are granted, and that the event names."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 from statistics import median
 from typing import Any
@@ -16,6 +16,7 @@ from oadr.demo.fleet import BRIDGE, BUSINESS_LOGIC, Fleet
 from oadr.demo.homes import HOMES, PANELS, PROGRAM, REQUESTED_KW, TARGET
 from oadr.demo.truth import HomeDevice, Ledger, LegacyDevice
 from oadr.demo.verdict import Evidence, Finding, judge
+from oadr.demo.view import Plan, Power, Step
 from oadr.event import program_named, reduction_event
 from oadr.status import EventStatus, event_status
 from openadr_profiles.v31 import AGGREGATED_REPORT, BlVenRequest, Event, EventPayloadType, Report, Resource, Ven
@@ -28,8 +29,14 @@ _LOOK_EVERY_S = 0.2
 
 @dataclass(frozen=True)
 class Scene:
-    """What can be seen at one moment: the event's status, and what is still wrong with it."""
+    """What can be seen at one moment ``at``: the event's status, and what is still wrong with it.
 
+    ``power`` is the power of the whole fleet from the beginning until now.
+    """
+
+    at: datetime
+    plan: Plan
+    power: tuple[Power, ...]
     status: EventStatus
     evidence: Evidence
     findings: tuple[Finding, ...]
@@ -57,6 +64,8 @@ async def tell(fleet: Fleet, *, for_s: float) -> AsyncIterator[Scene]:
         await grant(utility)
         event = await issue(fleet, utility, for_s=for_s)
         timeline = Timeline.of(event, anchor=event.modification_date_time)
+        plan = _plan(timeline, fleet.clock.now(), left_s=(deadline - loop.time()) * fleet.clock.speed)
+        power: list[Power] = []
         ledger = Ledger(
             [
                 *(HomeDevice(home, fleet.home_state(home)) for home in HOMES),
@@ -72,10 +81,14 @@ async def tell(fleet: Fleet, *, for_s: float) -> AsyncIterator[Scene]:
             ledger.look(now, window.interval_id if window and settled else None)
             vens, resources = await utility.vens.search(), await utility.resources.search()
             reports = await utility.reports.search(event_id=event.id)
-            scene = await _scene(fleet, bridge, event, vens, resources, reports, ledger)
+            evidence = await _evidence(fleet, bridge, event, vens, resources, reports, ledger)
+            normal_kw, taken_kw = ledger.totals_kw()
+            asked_kw = plan.asked_kw(now) * vens_in(evidence)
+            power.append(Power(now, float(normal_kw), asked_kw, float(taken_kw)))
+            findings = tuple(judge(evidence))
             late = loop.time() >= deadline
-            over = late or (timeline.transpired(now) and not scene.findings) or bool(fleet.failures)
-            yield Scene(scene.status, scene.evidence, scene.findings, over)
+            over = late or (timeline.transpired(now) and not findings) or bool(fleet.failures)
+            yield Scene(now, plan, tuple(power), evidence.status, evidence, findings, over)
             if over:
                 return
             await asyncio.sleep(_LOOK_EVERY_S)
@@ -105,7 +118,19 @@ async def issue(fleet: Fleet, utility: VtnClient, *, for_s: float) -> Event:
     return await utility.events.create(request)
 
 
-async def _scene(
+def vens_in(evidence: Evidence) -> int:
+    """Count the VENs that have not opted out; the bridge is one of them, however many panels it has."""
+    out = {one.name for one in evidence.status.participants if one.opted_in is False}
+    return sum(home not in out for home in evidence.homes) + (not out.issuperset(evidence.panels))
+
+
+def _plan(timeline: Timeline, issued: datetime, *, left_s: float) -> Plan:
+    windows = timeline.windows()
+    steps = [Step(w.start, w.end or w.start, kw) for w, kw in zip(windows, REQUESTED_KW, strict=False)]
+    return Plan(issued, tuple(steps), latest_end=issued + timedelta(seconds=left_s))
+
+
+async def _evidence(
     fleet: Fleet,
     bridge: aiohttp.ClientSession,
     event: Event,
@@ -113,11 +138,11 @@ async def _scene(
     resources: list[Resource],
     reports: list[Report],
     ledger: Ledger,
-) -> Scene:
+) -> Evidence:
     status = event_status(event, vens, resources, reports, at=fleet.clock.now())
     seen = await _get(bridge, f"{fleet.bridge_url}/api/events/{event.id}")
     acks = await _get(bridge, f"{fleet.bridge_url}/api/events/{event.id}/acks?limit=1000")
-    evidence = Evidence(
+    return Evidence(
         status=status,
         requested=_requested(reports, event),
         reports=reports,
@@ -131,7 +156,6 @@ async def _scene(
         opts_out=[home.name for home in HOMES if home.opt],
         asked_kw=REQUESTED_KW,
     )
-    return Scene(status, evidence, tuple(judge(evidence)), over=False)
 
 
 async def _get(session: aiohttp.ClientSession, url: str) -> Any:

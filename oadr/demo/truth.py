@@ -111,6 +111,16 @@ class Ledger:
                 total = sum((reading.taken_kw for reading in readings.values()), _NOTHING)
                 self._taken_kw[device.name, interval].append(total)
 
+    def totals_kw(self) -> tuple[Decimal, Decimal]:
+        """Give what all circuits would draw if they were let alone, and what is taken from them, at the last look."""
+        seen = [circuit.now for circuits in self.circuits.values() for circuit in circuits.values()]
+        normal = sum((reading.normal_kw for reading in seen), _NOTHING)
+        return normal, sum((reading.taken_kw for reading in seen), _NOTHING)
+
+    def held_kw(self, device: str) -> Decimal:
+        """Give what is taken from a whole device at the last look."""
+        return sum((circuit.now.taken_kw for circuit in self.circuits.get(device, {}).values()), _NOTHING)
+
     def taken_kw(self, device: str, interval: int) -> Decimal:
         """What was taken from a whole device in an interval, in the middle of all looks at it.
 

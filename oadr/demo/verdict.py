@@ -97,6 +97,9 @@ def _shed(participant: Participant, evidence: Evidence) -> list[Finding]:
         taken = evidence.ledger.taken_kw(name, interval)
         if taken < requested * (1 - _TOLERANCE_SHARE) - _TOLERANCE_KW:
             findings.append(Finding(name, f"shed {taken} kW of {requested} kW in interval {interval}"))
+    if evidence.status.state == "completed":
+        held = [circuit.name for circuit in participant.circuits if (circuit.state or "").endswith("_CURTAILED")]
+        findings += [Finding(name, f"reports {circuit} as curtailed after the event") for circuit in held]
     for circuit_status in participant.circuits:
         seen_here = truth.get(circuit_status.name)
         if (circuit_status.requested_kw or 0) > _WORTH_SHEDDING_KW and (

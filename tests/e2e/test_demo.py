@@ -53,7 +53,7 @@ def test_interrupting_the_demo_stops_all_and_removes_the_data(tmp_path: Path) ->
         text=True,
     )
     assert process.stderr is not None
-    assert process.stderr.readline().startswith("Started in")
+    assert process.stderr.readline().endswith("started: VTN\n")
     process.send_signal(2)
     _, errors = process.communicate(timeout=30)
     assert process.returncode == 130, errors

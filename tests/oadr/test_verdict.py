@@ -49,8 +49,10 @@ def ledger(home: str = "2", panel: str = "2", out: str = "0", fridge: str = "0",
     return seen
 
 
-def participant(name: str, *, opted_in: bool = True, reached: bool = True, reason: str | None = None) -> Participant:
-    circuit = Circuit("ev" if name == "home" else "heater", Decimal(2), None, None, None, None, None)
+def participant(
+    name: str, *, opted_in: bool = True, reached: bool = True, reason: str | None = None, state: str = "RUNNING_NORMAL"
+) -> Participant:
+    circuit = Circuit("ev" if name == "home" else "heater", Decimal(2), None, None, None, None, state)
     return Participant(
         name=name,
         ven_name=name,
@@ -160,6 +162,18 @@ def test_a_run_in_which_every_part_did_its_work_passes() -> None:
         ("home", "critical circuit fridge", lambda good: replace(good, ledger=ledger(fridge="0.1"))),
         ("home", "shed 1 kW of 2 kW", lambda good: replace(good, ledger=ledger(home="1"))),
         ("home", "has not returned", lambda good: replace(good, ledger=ledger(left="2"))),
+        (
+            "panel",
+            "heater as curtailed after the event",
+            lambda good: replace(
+                good,
+                status=status(
+                    good.status.participants[0],
+                    participant("panel", state="RUNNING_CURTAILED"),
+                    good.status.participants[2],
+                ),
+            ),
+        ),
         ("panel", "never took place", lambda good: replace(good, ledger=ledger(panel="0"))),
         ("unwilling", "but ev was curtailed", lambda good: replace(good, ledger=ledger(out="1"))),
         ("home", "did not report what", lambda good: replace(good, requested={"panel": {0: Decimal(2)}})),
