@@ -11,7 +11,7 @@ from stranger import TURNED, vtn
 
 from tests.support.postgres import PostgresServer
 
-_RUNS = ("results", "turned_results", "mixed_run")
+_RUNS = ("results", "turned_results", "mixed_run", "demanding_run")
 """Fixtures that are whole runs of the suite, which many tests look at."""
 
 

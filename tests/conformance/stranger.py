@@ -205,7 +205,7 @@ def main() -> int:
             path = options.html.with_name(f"{options.html.stem}-{name.partition(',')[0].lower()}.html")
             path.write_text(html_page(result), encoding="utf-8")
         console.print(f"{name}: {result.total}", highlight=False)
-    return 1 if any(result.count(Outcome.FAIL) for result in totals.values()) else 0
+    return 1 if any(result.count(Outcome.FAIL) + result.count(Outcome.BLOCKED) for result in totals.values()) else 0
 
 
 if __name__ == "__main__":

@@ -110,7 +110,7 @@ async def prove(
                 proxy.handler = fault.make()
                 result = await judge(session, check)
                 proxy.handler = None
-                seen = result.outcome is Outcome.FAIL and not result.seeding
+                seen = result.outcome is Outcome.FAIL
                 (verdict.killed if seen else verdict.survived).append(fault.name)
                 await _sweep(session, proxy)
         else:

@@ -35,7 +35,7 @@ ANSWERS: Final = (
         "objectType is missing",
         partial(f.objects, drops("objectType")),
         """
-        GEN-018/*; PROG-001/*; EVT-001/*; REPORT-001/*; VEN-001/*; VEN-002/*; VEN-009/*; RES-001/*; RES-010/*;
+        GEN-018/*; PROG-001/*; EVT-001/*; REPORT-001/create; VEN-001/*; VEN-002/*; VEN-009/*; RES-001/*; RES-010/*;
         SUBS-001/*; MATRIX-006/*; GEN-013/*
         """,
     ),
@@ -70,14 +70,16 @@ ANSWERS: Final = (
         "numbers become floats",
         partial(f.objects, f.numbers_as_floats),
         """
-        GEN-017/values*; GEN-017/report*; EVT-008/*; EVT-009/*; GEN-017/order*; EVT-006/good priority: [01]
+        GEN-017/values*whole*; GEN-017/values*mixture; GEN-017/report*;
+        EVT-008/*; EVT-009/*; GEN-017/order*; EVT-006/good priority: [01]
         """,
     ),
     Fault(
         "values become texts",
         partial(f.objects, renames("values", lambda values: [str(one) for one in values])),
         """
-        GEN-017/values*; GEN-017/report*; EVT-001/*; EVT-009/*; OBJ-005/*several*; VEN-017/*
+        GEN-017/values*number*; GEN-017/values*truth*; GEN-017/values*points; GEN-017/values*mixture;
+        GEN-017/report*; EVT-001/*; EVT-009/*; OBJ-005/*several*; VEN-017/*
         """,
     ),
     Fault(
@@ -165,7 +167,7 @@ ANSWERS: Final = (
             f.text,
             lambda text: text.replace('"CREATE"', '"POST"').replace('"GET"', '"READ"').replace('"PUT"', '"UPDATE"'),
         ),
-        "SUBS-007/operation*; SUBS-001/*",
+        "SUBS-007/operation words: [CHb]*",
     ),
     Fault(
         "the bearer token is shown to nobody",

@@ -32,7 +32,7 @@ DECISIONS: Final = (
         GEN-005/*; GEN-015/required*; OBJ-001/*; OBJ-003/*; OBJ-007/unl*; OBJ-011/broken*; OBJ-012/*; PROG-003/rename*;
         WEBHOOK-001/*; PROG-014/*PUT; EVT-010/move; EVT-011/*; EVT-014/*PUT; REPORT-003/*; REPORT-008/*PUT;
         REPORT-013/*;
-        VEN-005/*; VEN-016/*PUT; RES-003/*; RES-012/*; RES-014/*; SUBS-003/*PUT; PRIV-018/*; MATRIX-002/*PUT*;
+        VEN-005/*; VEN-016/*PUT; RES-003/*; RES-012/*; RES-014/*; SUBS-003/*PUT*; PRIV-018/*; MATRIX-002/*PUT*;
         GEN-009/*existence*; GEN-009/*authentication before existence; GEN-009/*role before existence
         """,
     ),
@@ -43,7 +43,7 @@ DECISIONS: Final = (
         GEN-005/*; GEN-015/required*; OBJ-001/*; OBJ-003/*; OBJ-007/unl*; OBJ-011/broken*; OBJ-012/*; PROG-003/rename*;
         REPORT-008/*PUT; REPORT-008/*DELETE;
         PROG-014/*PUT; PROG-014/*DELETE; EVT-010/move; EVT-014/*PUT; EVT-014/*DELETE; VEN-005/*; VEN-016/*PUT;
-        VEN-016/*DELETE; SUBS-003/*PUT; SUBS-003/*DELETE; PRIV-018/*; ETAG-004/lost update*;
+        VEN-016/*DELETE; SUBS-003/*PUT*; SUBS-003/*DELETE*; PRIV-018/*; ETAG-004/lost update*;
         MATRIX-001/no token: * PUT *; MATRIX-001/no token: * DELETE *; MATRIX-001/bad token: * PUT *;
         MATRIX-001/bad token: * DELETE *; MATRIX-001/wrong scope: * PUT *; MATRIX-001/wrong scope: * DELETE *;
         MATRIX-001/another ven: * PUT *; MATRIX-001/another ven: * DELETE *
@@ -252,7 +252,7 @@ DECISIONS: Final = (
         "client identifiers are made up",
         partial(f.objects, f.another_client),
         """
-        AUTH-009/one*; REPORT-001/*; REPORT-002/*; REPORT-009/*; VEN-001/*; VEN-002/*; VEN-007/*; VEN-008/form*;
+        AUTH-009/one*; REPORT-001/create; REPORT-002/*; REPORT-009/*; VEN-001/*; VEN-002/*; VEN-007/*; VEN-008/form*;
         VEN-010/*; VEN-011/*; RES-001/*; RES-002/*; RES-006/*; SUBS-001/create: a VEN; SUBS-010/*; RES-017/*;
         COMPAT-030/client*
         """,
@@ -288,7 +288,7 @@ DECISIONS: Final = (
         """
         PRIV-EX-01/*; PRIV-EX-02/*; PRIV-EX-03/*; PRIV-EX-04/*; PRIV-EX-06/*; PRIV-EX-08/*; PRIV-EX-11/*;
         PRIV-EX-13/*; PRIV-EX-14/*; PRIV-EX-15/*; PAGE-002/*; PAGE-003/*; PAGE-004/*; PAGE-005/*; PAGE-009/*;
-        PAGE-010/*; PAGE-011/*; PAGE-012/*; PAGE-013/*; PAGE-014/*; PAGE-018/*; PAGE-019/*; PAGE-020/*; PAGE-021/*;
+        PAGE-010/*; PAGE-011/*; PAGE-012/*; PAGE-014/*; PAGE-018/*; PAGE-019/*; PAGE-020/*; PAGE-021/*;
         PAGE-022/subscription*; PAGE-023/*; PAGE-024/*; PAGE-025/*; PAGE-031/*; EVT-013/*; REPORT-012/*;
         REPORT-015/*; RES-013/*; VEN-015/*; MATRIX-006/*; PRIV-019/*; MATRIX-001/business logic: * GET *s;
         MATRIX-001/a ven: * GET *s; COMPAT-024/*; PAGE-027/active for*
@@ -367,14 +367,16 @@ DECISIONS: Final = (
         PAGE-027/bad*; PAGE-027/*over; PAGE-028/active: over; PAGE-028/*with its random*; PAGE-030/*PT0*;
         PAGE-030/*empty*; TIME-009/*after*; TIME-010/*short*; TIME-010/*early*; TIME-011/*before*; TIME-012/*after*;
         TIME-014/*over*; TIME-015/*fifth*; TIME-018/*own*; TIME-018/*was; TIME-019/*past; TIME-022/*short*;
-        TIME-023/*after*; TIME-008/*leap*; TIME-016/*; EVT-019/*; PAGE-027/active for*
+        TIME-023/*after*; TIME-008/*leap*; TIME-016/*; EVT-019/*; PAGE-027/active for*;
+        PAGE-027/over in time
         """,
     ),
     Fault(
         "nothing is active",
         partial(f.lists, lambda _found: []),
         """
-        PAGE-027/active*; PAGE-028/*; PAGE-029/*; PAGE-030/*; PAGE-031/*; TIME-008/*; TIME-009/*; TIME-010/*;
+        PAGE-027/active*; PAGE-027/over in time; PAGE-028/*; PAGE-029/*; PAGE-030/*; PAGE-031/*; TIME-008/*;
+        TIME-009/*; TIME-010/*;
         TIME-011/*; TIME-012/*; TIME-013/*; TIME-014/*; TIME-015/*; TIME-017/*; TIME-018/*; TIME-019/*; TIME-021/*;
         TIME-022/*; TIME-023/*; TIME-035/*; PROG-010/a past*
         """,

@@ -11,7 +11,7 @@ Speaks HTTP to a base URL and nothing else; it imports no part of a server. `pyt
 from oadr_conformance.checks import ALL
 from oadr_conformance.errors import ConformanceError, Misused, Refused, Unreachable
 from oadr_conformance.profile import PROFILES, SWITCHES, Profile, profile_of
-from oadr_conformance.registry import Check, Level, select
+from oadr_conformance.registry import Check, Level, Standing, select
 from oadr_conformance.runner import INTERRUPTED, Outcome, Result, Run, judge, opened, run
 from oadr_conformance.session import Credential, Subject
 
@@ -30,6 +30,7 @@ __all__ = [
     "Refused",
     "Result",
     "Run",
+    "Standing",
     "Subject",
     "Unreachable",
     "judge",

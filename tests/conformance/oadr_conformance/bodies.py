@@ -1,9 +1,16 @@
-"""Request bodies, small ones and complete ones. Every function returns a fresh dictionary; members override."""
+"""Request bodies, plain ones and complete ones. Every function returns a fresh dictionary; members override.
+
+A plain body is one that no VTN has a reason to refuse: every required member, no empty list, an event with a start, a
+duration and one interval, a report with one measured value. Checks that ask whether something odd is accepted make
+their own bodies, so that a VTN which refuses the odd one is still asked everything else.
+"""
 
 from __future__ import annotations
 
+from itertools import count
 from typing import Any, Final
 
+from oadr_conformance.moments import from_now
 from oadr_conformance.wire import Obj
 
 COLLECTIONS: Final = {
@@ -15,6 +22,8 @@ COLLECTIONS: Final = {
     "resource": "/resources",
 }
 """Kind of object -> path of its collection."""
+
+_numbers: Final = count()
 
 NOBODYS_ID: Final = "00000000-0000-4000-8000-00000000dead"
 """A well-formed id that no object has."""
@@ -30,24 +39,35 @@ def interval(number: int = 0, value: object = 0.17, type_: str = "PRICE", **memb
     return {"id": number, "payloads": [{"type": type_, "values": [value]}], **members}
 
 
+def period(**members: Any) -> Obj:
+    """An hour that begins tomorrow, each a second later than the one before: no two events or reports are the same."""
+    return {"start": from_now(days=1, seconds=next(_numbers)), "duration": "PT1H", **members}
+
+
 def event(program_id: str, **members: Any) -> Obj:
-    """An event with one price interval."""
-    return {"programID": program_id, "intervals": [interval()], **members}
+    """An event of one hour with one price interval."""
+    return {"programID": program_id, "intervalPeriod": period(), "intervals": [interval()], **members}
+
+
+def reported(name: str = "heat pump", **members: Any) -> Obj:
+    """One entry of a report's resources: one measured value."""
+    return {"resourceName": name, "intervals": [interval(0, 2.5, "USAGE", intervalPeriod=period())], **members}
 
 
 def report(event_id: str, **members: Any) -> Obj:
-    """A report without resources."""
-    return {"eventID": event_id, "clientName": "conformance", "resources": [], **members}
+    """A report with one measured value of one resource."""
+    return {"eventID": event_id, "clientName": "conformance", "resources": [reported()], **members}
 
 
 def operation(url: str, **members: Any) -> Obj:
-    """One entry of objectOperations."""
-    return {"objects": ["EVENT"], "operations": ["CREATE"], "callbackUrl": url, **members}
+    """One entry of objectOperations: changes of events, which few checks make, so that hardly anybody is called."""
+    return {"objects": ["EVENT"], "operations": ["UPDATE"], "callbackUrl": url, **members}
 
 
-def subscription(client_name: str, **members: Any) -> Obj:
-    """A subscription that never fires."""
-    return {"clientName": client_name, "objectOperations": [], **members}
+def subscription(client_name: str, callback_url: str = "", **members: Any) -> Obj:
+    """A subscription with one entry; without a URL that the VTN can call, one that has no entry."""
+    entries = [operation(callback_url)] if callback_url else []
+    return {"clientName": client_name, "objectOperations": entries, **members}
 
 
 def bl_ven(client_id: str, name: str, **members: Any) -> Obj:

@@ -205,4 +205,4 @@ def each_field() -> Iterator[tuple[str, Field]]:
 
 def needs_of(kind: str) -> str:
     """What a check that writes a complete body of this kind needs."""
-    return {"report": "ven", "subscription": "callback"}.get(kind, "")
+    return {"report": "ven", "subscription": "ven callback"}.get(kind, "")

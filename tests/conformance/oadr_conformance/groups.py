@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from oadr_conformance.registry import MUST, Level
-from oadr_conformance.runner import Outcome, Result
+from oadr_conformance.registry import Level, Standing
+from oadr_conformance.runner import Outcome, Result, counts_text
 
 
 @dataclass(frozen=True)
@@ -32,6 +31,9 @@ class Cluster:
         return ", ".join(names[:most]) + more
 
 
+_DECIDES = (Outcome.FAIL, Outcome.BLOCKED, Outcome.PASS, Outcome.SKIP, Outcome.NOT_ASKED)
+
+
 @dataclass(frozen=True)
 class Group:
     """The results of the checks that one requirement decides."""
@@ -46,9 +48,16 @@ class Group:
 
     @property
     def outcome(self) -> Outcome:
-        """A failure decides, and a skip counts only where nothing passed."""
+        """A failure decides, then a question that could not be asked; a skip counts only where nothing passed."""
         outcomes = {result.outcome for result in self.results}
-        return next(outcome for outcome in (Outcome.FAIL, Outcome.PASS, Outcome.SKIP) if outcome in outcomes)
+        return next(outcome for outcome in _DECIDES if outcome in outcomes)
+
+    @property
+    def standing(self) -> Standing:
+        """Whose demand it is: that of its failures, else of all its checks, a MUST of the standard before others."""
+        failed = [result.check.standing for result in self.results if result.outcome is Outcome.FAIL]
+        standings = failed or [result.check.standing for result in self.results]
+        return next(standing for standing in Standing if standing in standings)
 
     def count(self, outcome: Outcome) -> int:
         """How many of its checks ended so."""
@@ -56,10 +65,10 @@ class Group:
 
     @property
     def clusters(self) -> list[Cluster]:
-        """Its failures."""
+        """Its failures, and the questions that could not be asked."""
         found: dict[tuple[str, str, str], list[Result]] = {}
         for result in self.results:
-            if result.outcome is Outcome.FAIL:
+            if result.outcome in {Outcome.FAIL, Outcome.BLOCKED}:
                 found.setdefault((result.check.question, result.expected, result.got), []).append(result)
         return [Cluster(*what, results) for what, results in found.items()]
 
@@ -73,15 +82,17 @@ def groups_of(results: Iterable[Result]) -> list[Group]:
 
 
 def failed(groups: Iterable[Group]) -> list[Group]:
-    """Those with a failure: what decides comes first."""
-    return sorted((one for one in groups if one.outcome is Outcome.FAIL), key=lambda one: one.level is not MUST)
+    """Those with a failure, MUSTs of the standard first; then those with a question that could not be asked."""
+    order = list(Standing)
+    wrong = [one for one in groups if one.outcome in {Outcome.FAIL, Outcome.BLOCKED}]
+    return sorted(wrong, key=lambda one: (one.outcome is not Outcome.FAIL, order.index(one.standing)))
 
 
 def reasons(results: Iterable[Result]) -> list[tuple[str, list[Result]]]:
-    """Why checks were skipped -> which, the most frequent reason first."""
+    """Why checks were skipped or not asked -> which, the most frequent reason first."""
     found: dict[str, list[Result]] = {}
     for result in results:
-        if result.outcome is Outcome.SKIP:
+        if result.outcome in {Outcome.SKIP, Outcome.NOT_ASKED}:
             found.setdefault(result.why, []).append(result)
     return sorted(found.items(), key=lambda one: -len(one[1]))
 
@@ -93,5 +104,5 @@ def counted(number: int, what: str) -> str:
 
 def total(groups: Iterable[Group]) -> str:
     """`N passed, N failed, N skipped`, of requirements."""
-    counts = Counter(group.outcome for group in groups)
-    return f"{counts[Outcome.PASS]} passed, {counts[Outcome.FAIL]} failed, {counts[Outcome.SKIP]} skipped"
+    found = [group.outcome for group in groups]
+    return counts_text({outcome: found.count(outcome) for outcome in Outcome})

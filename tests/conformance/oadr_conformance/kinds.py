@@ -8,6 +8,7 @@ from typing import Any, Final, Protocol
 
 from oadr_conformance import bodies
 from oadr_conformance.bodies import ATTRIBUTE, COLLECTIONS, EVENT_DESCRIPTOR, PERIOD, REPORT_DESCRIPTOR, REPORT_REQUEST
+from oadr_conformance.fields import FIELDS
 from oadr_conformance.probe import Actor, Probe
 from oadr_conformance.wire import Answer, Obj
 
@@ -29,6 +30,8 @@ class Kind:
     needs: str
     """What a check that writes this kind needs."""
     make: Make
+    plain: Make
+    """A plain request body with these members, what it refers to being seeded."""
     full: Callable[[Probe], Awaitable[Obj]]
     """A request body with every member of the standard, what it refers to being seeded."""
     several: Callable[[Probe, int], Awaitable[tuple[list[Obj], Query]]]
@@ -53,20 +56,25 @@ class Kind:
             answer.same("objectType", obj.get("objectType"), self.object_type)
 
     def writer(self, t: Probe) -> Actor:
-        """Who creates and changes it in these checks: business logic, or the VEN for reports."""
-        return t.ven if self.name == "report" else t.bl
+        """Who creates and changes it in these checks: business logic, but a VEN writes reports and subscriptions."""
+        return t.ven if self.name in {"report", "subscription"} else t.bl
 
     def at(self, obj: Obj) -> str:
         """Path of one object."""
         return f"{self.path}/{obj['id']}"
 
     def as_request(self, obj: Obj, **changes: Any) -> Obj:
-        """What was read as the body of a PUT that changes these members; members the VTN writes are ignored there."""
-        forms = {"ven": "BL_VEN_REQUEST", "resource": "BL_RESOURCE_REQUEST"}
-        return {**obj, "objectType": forms.get(self.name, self.object_type), **changes}
+        """What was read as the body of a POST or PUT that changes these members, by the schema of the request.
+
+        That has no members of the VTN's own, no null, and `objectType` only where the schema requires it.
+        """
+        members = {member.steps[0] for member in FIELDS[self.name]} - {"objectType"}
+        form = {"objectType": f"BL_{self.object_type}_REQUEST"} if self.name in {"ven", "resource"} else {}
+        return {**form, **{key: obj[key] for key in obj if key in members and obj[key] is not None}, **changes}
 
     async def create(self, t: Probe, body: object) -> Answer:
         """POST as the writer."""
+        await t.ready(self.writer(t))
         return await self.writer(t).post(self.path, body)
 
     async def replace(self, t: Probe, obj: Obj, body: object) -> Answer:
@@ -75,11 +83,37 @@ class Kind:
 
     async def seed(self, t: Probe, body: Obj) -> Obj:
         """Create it because the check needs it."""
+        await t.ready(self.writer(t))
         return await t.seed(self.writer(t), self.path, body)
 
     async def read(self, t: Probe, obj: Obj) -> Obj:
         """GET as business logic."""
         return (await t.bl.get(self.at(obj))).expect(200).object()
+
+
+async def _plain_program(t: Probe, **members: Any) -> Obj:
+    return bodies.program(t.name("program"), **members)
+
+
+async def _plain_event(t: Probe, **members: Any) -> Obj:
+    return bodies.event((await t.program())["id"], **members)
+
+
+async def _plain_report(t: Probe, **members: Any) -> Obj:
+    return bodies.report((await t.event())["id"], **members)
+
+
+async def _plain_subscription(t: Probe, **members: Any) -> Obj:
+    return t.subscription_body(**members)
+
+
+async def _plain_ven(t: Probe, **members: Any) -> Obj:
+    return bodies.bl_ven(t.name("client"), t.name("ven"), **members)
+
+
+async def _plain_resource(t: Probe, **members: Any) -> Obj:
+    ven = await t.some_ven()
+    return bodies.bl_resource(ven["clientID"], ven["id"], t.name("resource"), **members)
 
 
 async def _full_program(t: Probe) -> Obj:
@@ -154,8 +188,12 @@ async def _reports(t: Probe, count: int) -> tuple[list[Obj], Query]:
 
 
 async def _subscriptions(t: Probe, count: int) -> tuple[list[Obj], Query]:
-    client = t.name("client")
-    return [await t.subscription(t.bl, clientName=client) for _ in range(count)], {"clientName": client}
+    client, made = t.name("client"), []
+    for number in range(count):
+        word = _OBJECTS[number % len(_OBJECTS)]
+        entries = [entry | {"objects": [word]} for entry in t.subscription_body()["objectOperations"]]
+        made.append(await t.subscription(t.ven, clientName=client, objectOperations=entries))
+    return made, {"clientName": client}
 
 
 async def _vens(t: Probe, count: int) -> tuple[list[Obj], Query]:
@@ -181,7 +219,7 @@ async def _make_report(t: Probe, **members: Any) -> Obj:
 
 
 async def _make_subscription(t: Probe, **members: Any) -> Obj:
-    return await t.subscription(t.bl, **members)
+    return await t.subscription(t.ven, **members)
 
 
 async def _make_ven(t: Probe, **members: Any) -> Obj:
@@ -195,14 +233,59 @@ async def _make_resource(t: Probe, **members: Any) -> Obj:
 KINDS: Final[dict[str, Kind]] = {
     kind.name: kind
     for kind in (
-        Kind("program", "", _make_program, _full_program, _programs, "programName"),
-        Kind("event", "", _make_event, _full_event, _events, "eventName"),
-        Kind("report", "ven", _make_report, _full_report, _reports, "clientName"),
-        Kind("subscription", "", _make_subscription, _full_subscription, _subscriptions, "clientName"),
-        Kind("ven", "", _make_ven, _full_ven, _vens, "venName"),
-        Kind("resource", "", _make_resource, _full_resource, _resources, "resourceName"),
+        Kind("program", "", _make_program, _plain_program, _full_program, _programs, "programName"),
+        Kind("event", "", _make_event, _plain_event, _full_event, _events, "eventName"),
+        Kind("report", "ven", _make_report, _plain_report, _full_report, _reports, "clientName"),
+        Kind(
+            "subscription",
+            "ven",
+            _make_subscription,
+            _plain_subscription,
+            _full_subscription,
+            _subscriptions,
+            "clientName",
+        ),
+        Kind("ven", "", _make_ven, _plain_ven, _full_ven, _vens, "venName"),
+        Kind("resource", "", _make_resource, _plain_resource, _full_resource, _resources, "resourceName"),
     )
 }
+
+
+_OBJECTS: Final = ("EVENT", "PROGRAM", "RESOURCE", "VEN")
+_TIMES: Final = {"intervalPeriod", "start", "duration"}
+"""What no interval should lack: when it is."""
+
+
+async def plain_with(t: Probe, kind: Kind, path: str) -> Obj:
+    """A plain body that has the member at this path, and beside it no more than the schema requires.
+
+    `intervals.0.payloads.0.type`: the path leads through members and positions in lists.
+    """
+    full, plain = await kind.full(t), await kind.plain(t)
+    first = path.partition(".")[0]
+    required = {member.path for member in FIELDS[kind.name] if member.required or member.path.endswith("objectType")}
+
+    def pruned(value: Any, above: str) -> Any:
+        if isinstance(value, list):
+            return [pruned(item, f"{above}.{number}") for number, item in enumerate(value)]
+        if not isinstance(value, dict):
+            return value
+        kept = {}
+        for key, item in value.items():
+            here = f"{above}.{key}"
+            asked_for = path == here or path.startswith(f"{here}.")
+            if here in required or asked_for or key in _TIMES or not _listed(kind, here):
+                kept[key] = pruned(item, here)
+        return kept
+
+    if first not in full or (first in plain and "." not in path):
+        return plain
+    return {**plain, first: pruned(full[first], first)}
+
+
+def _listed(kind: Kind, path: str) -> bool:
+    """Whether the table of members knows this path; of lists it describes the first elements."""
+    return any(member.path == path for member in FIELDS[kind.name])
 
 
 def needs_of(kind: Kind) -> str:

@@ -133,6 +133,7 @@ class Probe:
         self.log: list[Exchange] = []
         self.made: list[Made] = []
         self._needs = needs
+        self._readied: dict[str, Obj] = {}
         subject = session.subject
         self.bl = Actor(self, "BL", subject.bl)
         self._ven = Actor(self, "VEN 1", subject.ven)
@@ -211,17 +212,50 @@ class Probe:
         program = program or await self.program()
         return await self.seed(self.bl, "/events", bodies.event(program["id"], **members))
 
+    async def ready(self, actor: Actor) -> None:
+        """See to it that a VEN has a ven: without one some VTNs take nothing from it."""
+        if actor.name not in self._readied and actor is not self.bl:
+            self._readied[actor.name] = await self.enrol(actor)
+
     async def report(self, actor: Actor, event: Obj | None = None, **members: Any) -> Obj:
         """A report by a VEN, for an event of its own unless one is given."""
+        await self.ready(actor)
         event = event or await self.event()
         return await self.seed(actor, "/reports", bodies.report(event["id"], **members))
 
+    def subscription_body(self, **members: Any) -> Obj:
+        """A plain subscription; one without entries where no callback URL was given and the VTN verifies them."""
+        try:
+            url = self.callback_url
+        except Skipped:
+            url = ""
+        return bodies.subscription(self.name("client"), url, **members)
+
     async def subscription(self, actor: Actor, **members: Any) -> Obj:
-        """A subscription that never fires, unless its objectOperations are given."""
-        return await self.seed(actor, "/subscriptions", bodies.subscription(self.name("client"), **members))
+        """A subscription.
+
+        Raises:
+            SeedFailed: the VTN does not create it.
+            Skipped: nor could it, for there is no callback URL to put into it.
+        """
+        await self.ready(actor)
+        body = self.subscription_body(**members)
+        try:
+            return await self.seed(actor, "/subscriptions", body)
+        except SeedFailed:
+            if not body["objectOperations"]:
+                _ = self.callback_url
+            raise
 
     async def enrol(self, actor: Actor, **members: Any) -> Obj:
         """The ven object of a VEN, made by business logic so that it can have targets."""
+        if readied := self._readied.pop(actor.name, None):
+            await self.bl.send("DELETE", f"/vens/{readied['id']}", step=Step.SEED)
+        ven = await self._enrol(actor, **members)
+        self._readied[actor.name] = ven
+        return ven
+
+    async def _enrol(self, actor: Actor, **members: Any) -> Obj:
         body = bodies.bl_ven(actor.client_id, self.name("ven"), **members)
         try:
             return await self.seed(self.bl, "/vens", body)
@@ -248,11 +282,14 @@ class Probe:
         """Every object of a search, page by page."""
         pairs = list(query.items()) if isinstance(query, Mapping) else list(query)
         found: list[Obj] = []
+        seen: set[str] = set()
         for _ in range(_PAGES):
             answer = await actor.get(path, [*pairs, ("skip", str(len(found))), ("limit", "50")])
             items = answer.expect(200).array()
-            if not items:
+            ids = {str(item.get("id")) for item in items}
+            if ids <= seen:  # there are no more, or skip is ignored
                 break
+            seen |= ids
             found += items
         return found
 

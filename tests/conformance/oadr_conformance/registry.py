@@ -10,6 +10,7 @@ from enum import StrEnum
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Final, TypeVar
 
+from oadr_conformance.basis import Basis, basis_of
 from oadr_conformance.errors import Misused
 from oadr_conformance.rulings import ruling_of
 
@@ -29,6 +30,15 @@ class Level(StrEnum):
 
 
 MUST, SHOULD, MAY = Level
+
+
+class Standing(StrEnum):
+    """Whose demand a check is: the standard's, as a MUST or less, or ours where the standard leaves a choice."""
+
+    MUST = "MUST of the standard"
+    SHOULD = "SHOULD of the standard"
+    RULING = "our ruling"
+
 
 NEEDS: Final[Mapping[str, str]] = {
     "bl": "business logic",
@@ -50,7 +60,8 @@ class Check:
     also: tuple[str, ...]
     level: Level
     sentence: str
-    section: str
+    topic: str
+    """Where the matter is treated, for a check that rests on a ruling of ours."""
     needs: frozenset[str]
     body: Body
 
@@ -63,6 +74,23 @@ class Check:
     def ruling(self) -> str:
         """Why the standard does not decide it; empty when it does."""
         return ruling_of(self.requirement, self.case)
+
+    @property
+    def basis(self) -> tuple[Basis, ...]:
+        """The sentences of the standard that forbid the other behaviour; none for a ruling of ours."""
+        return () if self.ruling else basis_of(self.requirement, self.case)
+
+    @property
+    def section(self) -> str:
+        """The basis as text; for a ruling, where the matter is treated."""
+        return "; ".join(map(str, self.basis)) or self.topic
+
+    @property
+    def standing(self) -> Standing:
+        """Whose demand it is."""
+        if self.ruling:
+            return Standing.RULING
+        return Standing.MUST if self.level is MUST else Standing.SHOULD
 
     @property
     def key(self) -> str:

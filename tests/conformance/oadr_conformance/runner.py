@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -14,7 +14,7 @@ from enum import StrEnum
 from oadr_conformance import bodies
 from oadr_conformance.errors import Mismatch, Misused, Refused, SeedFailed, Skipped, Unreachable
 from oadr_conformance.probe import Actor, Probe
-from oadr_conformance.registry import MUST, Check
+from oadr_conformance.registry import Check, Level, Standing
 from oadr_conformance.session import Credential, Session, Subject, is_ours
 from oadr_conformance.wire import Answer, Exchange, Obj, Step, Wire, redacted
 
@@ -32,7 +32,26 @@ class Outcome(StrEnum):
 
     PASS = "pass"
     FAIL = "fail"
+    BLOCKED = "blocked"
+    """The VTN refuses the plain data that the check needs, so its question could not be asked."""
     SKIP = "skip"
+    """Something is missing on our side, as an expired token, or the check belongs to other settings."""
+    NOT_ASKED = "not asked"
+    """A ruling of ours, in a run that holds the VTN to the standard alone."""
+
+    @property
+    def word(self) -> str:
+        """As totals have it: `passed`."""
+        return _WORDS[self]
+
+
+_WORDS = {
+    Outcome.PASS: "passed",
+    Outcome.FAIL: "failed",
+    Outcome.BLOCKED: "blocked",
+    Outcome.SKIP: "skipped",
+    Outcome.NOT_ASKED: "not asked",
+}
 
 
 @dataclass(frozen=True)
@@ -49,15 +68,13 @@ class Result:
     exchanges: tuple[str, ...] = ()
     leftovers: tuple[str, ...] = ()
     seconds: float = 0.0
-    seeding: bool = False
-    """The failure happened before the check's own question was asked."""
     in_doubt: bool = False
     """The VTN was silent or refused a token meanwhile, so that perhaps no check can be made any more."""
 
     @property
     def decides(self) -> bool:
         """Whether this result makes the VTN non-conformant."""
-        return self.outcome is Outcome.FAIL and self.check.level is MUST
+        return self.outcome is Outcome.FAIL and self.check.standing is Standing.MUST
 
 
 @dataclass(frozen=True)
@@ -80,9 +97,14 @@ class Run:
     switches: Sequence[str] = ()
     """How the VTN is said to be configured, where not as usual."""
 
-    def count(self, outcome: Outcome) -> int:
-        """How many checks ended so."""
-        return Counter(result.outcome for result in self.results)[outcome]
+    def count(self, outcome: Outcome, standing: Standing | None = None) -> int:
+        """How many checks ended so; of one standing, if that is given."""
+        return sum(result.outcome is outcome and standing in {None, result.check.standing} for result in self.results)
+
+    def answered(self) -> tuple[int, int]:
+        """How many MUSTs of the standard the VTN answered, and how many were chosen."""
+        musts = Counter(result.outcome for result in self.results if result.check.standing is Standing.MUST)
+        return musts[Outcome.PASS] + musts[Outcome.FAIL], musts.total()
 
     @property
     def leftovers(self) -> list[str]:
@@ -91,36 +113,68 @@ class Run:
 
     @property
     def total(self) -> str:
-        """`N passed, N failed, N skipped`."""
-        passed, failed, skipped = (self.count(outcome) for outcome in Outcome)
-        return f"{passed} passed, {failed} failed, {skipped} skipped"
+        """`N passed, N failed, N skipped`, with `N blocked` and `N not asked` where there are any."""
+        return counts_text({outcome: self.count(outcome) for outcome in Outcome})
+
+    @property
+    def totals(self) -> dict[Standing, dict[Outcome, int]]:
+        """The same for MUSTs and SHOULDs of the standard and for our rulings, as far as they were chosen."""
+        chosen = {result.check.standing for result in self.results}
+        return {
+            standing: {outcome: self.count(outcome, standing) for outcome in Outcome}
+            for standing in Standing
+            if standing in chosen
+        }
+
+    def flaw(self, *, strict: bool = False) -> str:
+        """Why the VTN does not conform, or nobody can tell; empty when it conforms.
+
+        A failed MUST of the standard decides, then a failed ruling of a run that asks for rulings. Where the VTN
+        answered not even half of the MUSTs that were chosen, or refused the plain data that one needs, nobody knows.
+        `strict` counts a failed SHOULD and a skipped MUST too.
+        """
+        answered, chosen = self.answered()
+        failed = [result.check for result in self.results if result.outcome is Outcome.FAIL]
+        skipped = [result.check for result in self.results if result.outcome is Outcome.SKIP]
+        rulings = any(check.standing is Standing.RULING and check.level is Level.MUST for check in failed)
+        flaws = {
+            "does not conform": any(check.standing is Standing.MUST for check in failed),
+            "keeps to the standard, but not to our rulings": rulings,
+            "incomplete": bool(self.cut_short),
+            "nothing passed": not self.count(Outcome.PASS),
+            "undecided: it refuses plain data that questions need": self.count(Outcome.BLOCKED, Standing.MUST) > 0,
+            f"undecided: it answered {answered} of {chosen} MUSTs of the standard": 2 * answered < chosen,
+            "does not conform: a SHOULD failed": strict and bool(failed),
+            "does not conform: a MUST was skipped": strict and any(check.level is Level.MUST for check in skipped),
+        }
+        return next((flaw for flaw, found in flaws.items() if found), "")
 
     def conforms(self, *, strict: bool = False) -> bool:
-        """Whether something passed and no MUST failed; `strict` counts any other failure and a skipped MUST too."""
-        if self.cut_short or not self.count(Outcome.PASS):
-            return False
-        if not strict:
-            return not any(result.decides for result in self.results)
-        return not any(
-            result.outcome is Outcome.FAIL
-            or (result.outcome is Outcome.SKIP and result.check.level is MUST and result.why != NOT_DECIDED)
-            for result in self.results
-        )
+        """Whether the VTN has no flaw."""
+        return not self.flaw(strict=strict)
+
+    def complete(self) -> bool:
+        """Whether every MUST of the standard that was chosen has an answer, and all were chosen."""
+        answered, chosen = self.answered()
+        return answered == chosen and len(self.results) >= self.of
 
     def verdict(self, *, strict: bool = False) -> str:
         """The same in words, with what it cannot say."""
-        if self.conforms(strict=strict):
-            word = "conforms"
-        elif any(result.decides or (strict and result.outcome is Outcome.FAIL) for result in self.results):
-            word = "does not conform"
-        elif self.cut_short:
-            word = "incomplete"
-        elif not self.count(Outcome.PASS):
-            word = "nothing passed"
-        else:
-            word = "does not conform: a MUST was skipped"
+        word = self.flaw(strict=strict) or "conforms"
+        answered, chosen = self.answered()
+        if word == "conforms" and answered < chosen:
+            word = f"conforms, as far as {answered} of {chosen} MUSTs of the standard tell"
         made = len(self.results)
-        return word if made >= self.of else f"{word}, as far as {made} of {self.of} checks tell"
+        return word if made >= self.of else f"{word}{',' if ',' not in word else ' and'} {_OF.format(made, self.of)}"
+
+
+_OF = "as far as {} of {} checks tell"
+
+
+def counts_text(counts: Mapping[Outcome, int]) -> str:
+    """`N passed, N failed, N skipped`, with `N blocked` and `N not asked` where there are any."""
+    always = {Outcome.PASS, Outcome.FAIL, Outcome.SKIP}
+    return ", ".join(f"{counts[outcome]} {outcome.word}" for outcome in Outcome if outcome in always or counts[outcome])
 
 
 async def run(
@@ -237,6 +291,8 @@ async def opened(subject: Subject) -> AsyncIterator[Session]:
 
 async def judge(session: Session, check: Check) -> Result:
     """Make one check and clean up behind it, whatever happens."""
+    if check.ruling and not session.profile.rulings:
+        return Result(check, Outcome.NOT_ASKED, why=NOT_DECIDED)
     probe = Probe(session, check.key, check.needs)
     started = time.monotonic()
     error: Skipped | Mismatch | None = None
@@ -245,8 +301,6 @@ async def judge(session: Session, check: Check) -> Result:
             raise Skipped("needs --expired-token")
         if "notifiers" in check.needs and not session.profile.notifiers:
             raise Skipped("applies where notifiers.offered is on")
-        if check.ruling and not session.profile.rulings:
-            raise Skipped(NOT_DECIDED)
         async with asyncio.timeout(_LONGEST_S):
             await check.body(probe)
     except Skipped as skipped:
@@ -287,7 +341,7 @@ def _result(
     request, response = exchange.lines() if exchange else ("", "")
     return Result(
         check,
-        Outcome.FAIL,
+        Outcome.BLOCKED if isinstance(error, SeedFailed) else Outcome.FAIL,
         expected=clean(error.expected),
         got=clean(error.got),
         request=clean(request),
@@ -295,18 +349,25 @@ def _result(
         exchanges=tuple(clean(one.summary()) for one in log[-_KEPT:]),
         leftovers=tuple(leftovers),
         seconds=seconds,
-        seeding=isinstance(error, SeedFailed),
         in_doubt=any(one.status in {0, 401, 403} for one in log),
     )
 
 
+async def _find_api(session: Session, desk: Probe) -> None:
+    """Find the API prefix and the token endpoint: the first prefix at which /auth/server says where tokens are."""
+    for base in session.subject.prefixes:
+        session.move(base)
+        info = await desk.nobody.get("/auth/server")
+        with contextlib.suppress(Mismatch, KeyError):
+            session.token_url = str(info.expect(200).object()["tokenURL"])
+            return
+    session.move(session.subject.prefixes[0])
+
+
 async def _check_credentials(session: Session, desk: Probe) -> None:
-    """Find the token endpoint and prove that every credential is one, and that of the role it is given for."""
+    """Prove that every credential is one, and that of the role it is given for."""
     _tell_apart(session.subject)
-    info = await desk.nobody.get("/auth/server")
-    if info.status == 200:
-        with contextlib.suppress(KeyError):
-            session.token_url = str(info.object()["tokenURL"])
+    await _find_api(session, desk)
     for actor in _clients(session, desk):
         answer = await actor.get("/programs", {"limit": 1})
         if answer.status in {401, 403}:

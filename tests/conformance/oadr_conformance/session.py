@@ -84,7 +84,11 @@ class Subject:
 
     @property
     def base(self) -> str:
-        """The API prefix; an origin alone stands for the default prefix of 3.1."""
+        """The API prefix as given, without a slash at its end.
+
+        Raises:
+            Misused: it is none.
+        """
         url = self.url.rstrip("/")
         try:
             parsed = URL(url)
@@ -94,7 +98,13 @@ class Subject:
             raise Misused(f"not an http or https URL: {self.url!r}")
         if parsed.query_string or parsed.fragment or parsed.user:
             raise Misused(f"an API prefix has no query, fragment or user name: {self.url!r}")
-        return url if URL(url).path.strip("/") else f"{url}/openadr3/3.1.0"
+        return url
+
+    @property
+    def prefixes(self) -> list[str]:
+        """Where the API may be: at the prefix; of an origin alone below the usual prefix of 3.1, or at its root."""
+        base = self.base
+        return [base] if URL(base).path.strip("/") else [f"{base}/openadr3/3.1.0", base]
 
 
 class Session:
@@ -103,7 +113,7 @@ class Session:
     def __init__(self, subject: Subject, wire: Wire) -> None:
         self.subject = subject
         self.wire = wire
-        self.base = subject.base
+        self.base = subject.prefixes[0]
         self.origin = str(URL(self.base).origin())
         self.tag = PREFIX + secrets.token_hex(3)
         self.client_ids: dict[str, str] = {}
@@ -120,6 +130,11 @@ class Session:
     def profile(self) -> Profile:
         """How the VTN says it is configured."""
         return self.subject.profile
+
+    def move(self, base: str) -> None:
+        """Look for the API at this prefix."""
+        self.base = base
+        self.token_url = f"{base}/auth/token"
 
     def name(self, kind: str = "x") -> str:
         """A name nobody else uses: recognisable as ours, unique over all runs."""
@@ -156,7 +171,8 @@ class Session:
 
         Raises:
             Refused: the token endpoint does not accept the client.
-            Skipped: the client has no secret to ask for `scope` with, or may not have it.
+            Skipped: the client has no secret to ask for `scope` with, may not have it, or gets other scopes, which
+                RFC 6749 section 3.3 allows.
         """
         if credential.token:
             if scope:
@@ -176,6 +192,9 @@ class Session:
         token = str(body.get("access_token", ""))
         if not token:
             raise answer.fail("an access_token", body)
+        granted = body.get("scope")
+        if scope and isinstance(granted, str) and set(granted.split()) - set(scope.split()):
+            raise Skipped(f"the VTN gives {credential.client_id} the scopes {granted!r} where {scope!r} is asked for")
         lifetime_s = float(body.get("expires_in") or _UNTOLD_S)
         self._tokens[credential.client_id, scope] = token, time.monotonic() + lifetime_s * 0.9 - 1
         return token

@@ -39,10 +39,10 @@ CREDENTIALS_OF_OTHER_KINDS = {
 @area.each("AUTH-002", CREDENTIALS_OF_OTHER_KINDS)
 async def other_schemes(t: Probe, headers: dict[str, str]) -> None:
     """Without a bearer token the answer is 401 and says with WWW-Authenticate that Bearer is wanted."""
-    answer = await t.nobody.get("/programs", headers=headers)
+    answer = await t.nobody.get("/reports", headers=headers)  # programs and events may be free
     answer.expect(401, allowed=(403,))
-    if answer.status == 401:
-        answer.header("WWW-Authenticate", "Bearer" if not answer.binding else 'Bearer realm="')
+    if answer.status == 401 and answer.binding:  # the standard does not ask for it
+        answer.header("WWW-Authenticate", 'Bearer realm="')
 
 
 @area.check("AUTH-003", needs="expired")
@@ -66,7 +66,7 @@ async def two_headers(t: Probe) -> None:
 @area.check("AUTH-005", section="RFC 6750 section 2")
 async def empty_token(t: Probe) -> None:
     """An empty bearer token is refused."""
-    (await t.nobody.get("/programs", headers={"Authorization": "Bearer "})).expect(
+    (await t.nobody.get("/reports", headers={"Authorization": "Bearer "})).expect(
         401, t.profile.invalid_token_status, allowed=(400, 403)
     )
 
@@ -125,12 +125,12 @@ async def algorithm_confusion(t: Probe, algorithm: str) -> None:
     answer.expect(t.profile.invalid_token_status, allowed=(401, 403))
 
 
-@area.check("AUTH-009 PRIV-002", needs="ven", section="Definition: VEN created object privacy")
+@area.check("AUTH-009 PRIV-002", needs="ven callback", section="Definition: VEN created object privacy")
 async def one_client_id(t: Probe) -> None:
     """The VTN writes the same client identifier, 1..128 characters, into everything a client creates."""
     ven = (await t.ven.post("/vens", bodies.ven_ven(t.name("ven")))).expect(201).object()
     report = (await t.ven.post("/reports", bodies.report((await t.event())["id"]))).expect(201).object()
-    answer = await t.ven.post("/subscriptions", bodies.subscription(t.name("client")))
+    answer = await t.ven.post("/subscriptions", bodies.subscription(t.name("client"), t.callback_url))
     subscription = answer.expect(201).object()
     known = {ven["clientID"], report["clientID"], subscription["clientID"]}
     answer.true(len(known) == 1 and 0 < len(ven["clientID"]) <= 128, "one clientID in all three", sorted(known))
@@ -237,8 +237,7 @@ async def reading_scopes_write_nothing(t: Probe, kind: Kind) -> None:
     """A token that may only read creates nothing: 403."""
     client = t.ven if kind.name == "report" else t.bl
     scope = "read_targets" if kind.name == "report" else "read_all"
-    body = {key: value for key, value in (await kind.make(t)).items() if key != "objectType"}
-    (await t.scoped(client, scope).post(kind.path, body)).expect(403)
+    (await t.scoped(client, scope).post(kind.path, await kind.plain(t))).expect(403)
 
 
 @area.check("AUTH-039 AUTH-010 V301-036", needs="ven2 secret")
@@ -279,10 +278,12 @@ async def a_token(t: Probe) -> None:
     kind = str(body.get("token_type"))
     answer.same("token_type", kind if answer.binding else kind.title(), "Bearer")
     lifetime = body.get("expires_in")
-    answer.true(type(lifetime) is int and lifetime > 0, "a whole positive expires_in", lifetime)
+    if answer.binding or lifetime is not None:  # the schema does not require it
+        answer.true(type(lifetime) is int and lifetime > 0, "a whole positive expires_in", lifetime)
     told = isinstance(body.get("scope"), str) or not answer.binding  # RFC 6749 5.1: optional when it is what was asked
     answer.true(told, "a scope", body.get("scope"))
-    answer.true("refresh_token" not in body, "no refresh_token", "one")
+    if answer.binding:  # RFC 6749 4.4.3 advises against it, the schema has it
+        answer.true("refresh_token" not in body, "no refresh_token", "one")
 
 
 @area.check("AUTH-020", needs="secret")
@@ -322,7 +323,8 @@ async def incomplete_token_request(t: Probe, left_out: tuple[str, ...]) -> None:
     """A token request without grant_type, client_id or client_secret is 400 invalid_request."""
     fields = {key: value for key, value in token_fields(t.session.subject.bl).items() if key not in left_out}
     answer = await ask_token(t, fields)
-    if not answer.binding and answer.status == 401:
+    unproven = left_out != ("grant_type",) and not answer.binding
+    if unproven and answer.status in {400, 401} and answer.object().get("error") in {None, "invalid_client"}:
         return  # a client that does not prove who it is is also an invalid_client
     oauth_error(answer, 400, "invalid_request")
 
@@ -355,6 +357,9 @@ async def unreadable_form(t: Probe) -> None:
 async def other_grants(t: Probe, grant: str) -> None:
     """Any grant_type but client_credentials is 400 unsupported_grant_type."""
     answer = await ask_token(t, token_fields(t.session.subject.bl) | {"grant_type": grant})
+    if grant != "nonsense" and not answer.binding:  # the server may know it, and miss what belongs to it
+        answer.expect(400, 401)
+        return
     oauth_error(answer, 400, "unsupported_grant_type")
 
 

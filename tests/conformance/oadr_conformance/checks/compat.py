@@ -74,7 +74,8 @@ async def by_name(t: Probe, case: tuple[str, Any]) -> None:
 @area.each("COMPAT-045", KINDS, SHOULD, needs=needs_of)
 async def lists_are_always_there(t: Probe, kind: Kind) -> None:
     """Events always have an array intervals; what may have targets always has an array targets."""
-    obj = await kind.make(t, **({"intervals": None} if kind.name == "event" else {}))
+    empty: dict[str, dict[str, Any]] = {"event": {"intervals": None}, "report": {"resources": []}}
+    obj = await kind.make(t, **empty.get(kind.name, {}))
     answer = await t.bl.get(kind.at(obj))
     names = [*(["intervals"] if kind.name == "event" else []), *([] if kind.name == "report" else ["targets"])]
     for name in names:
@@ -103,7 +104,7 @@ async def no_nulls(t: Probe, kind: Kind) -> None:
 _ALWAYS = {"id", "createdDateTime", "modificationDateTime", "objectType", "targets"}
 MEMBERS: dict[str, set[str]] = {
     "program": {"programName"},
-    "event": {"programID", "intervals"},
+    "event": {"programID", "intervalPeriod", "intervals"},
     "report": {"eventID", "clientName", "clientID", "resources"},
     "subscription": {"clientName", "clientID", "objectOperations"},
     "ven": {"clientID", "venName"},

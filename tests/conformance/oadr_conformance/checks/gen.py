@@ -44,10 +44,9 @@ async def both_patch_versions(t: Probe) -> None:
 async def json_with_charset(t: Probe, kind: Kind) -> None:
     """Bodies are JSON in UTF-8: a charset parameter is accepted, answers are application/json."""
     obj = await kind.make(t)
-    body = {key: value for key, value in obj.items() if key != "objectType"} | {kind.text: t.name("größer")}
+    body = kind.as_request(obj, **{kind.text: t.name("changed")})
     headers = {"Content-Type": "application/json; charset=utf-8"}
-    raw = json.dumps(body, ensure_ascii=False).encode()
-    answer = await kind.writer(t).put(kind.at(obj), raw, headers)
+    answer = await kind.writer(t).put(kind.at(obj), json.dumps(body).encode(), headers)
     answer.expect(200).header("Content-Type", "application/json")
     answer.same(kind.text, answer.object().get(kind.text), body[kind.text])
 
@@ -86,8 +85,8 @@ async def broken_bodies(t: Probe, case: tuple[Kind, bytes]) -> None:
     """A body that is no JSON object, or no body at all, is 400 on POST and PUT; nothing is stored."""
     kind, raw = case
     headers = {"Content-Type": "application/json"}
-    (await kind.writer(t).post(kind.path, raw, headers)).expect(400)
     obj = await kind.make(t)
+    (await kind.writer(t).post(kind.path, raw, headers)).expect(400)
     (await kind.writer(t).put(kind.at(obj), raw, headers)).expect(400)
     answer = await t.bl.get(kind.at(obj))
     answer.same("the object after the refused PUT", answer.expect(200).object(), obj)
@@ -110,6 +109,7 @@ async def undefined_methods(t: Probe, case: tuple[str, str]) -> None:
     answer.true(method not in answer.header("Allow"), f"Allow without {method}", answer.header("Allow"))
 
 
+PROBLEM_MEMBERS = {"type", "title", "status", "detail", "instance"}
 UNKNOWN_PATHS = ("/nonsense", "/programs/x/y/z", "/program", "/vens/x/resources", "/auth", "/")
 
 
@@ -117,8 +117,8 @@ UNKNOWN_PATHS = ("/nonsense", "/programs/x/y/z", "/program", "/vens/x/resources"
 async def unknown_paths(t: Probe, path: str) -> None:
     """A path that the standard does not have is 404, with a body like that of any other error."""
     answer = await t.bl.get(path)
-    body = answer.expect(404).object()
-    answer.true(body.keys() & {"title", "status", "detail"}, "a problem", body)
+    body = answer.expect(404, allowed=(403,)).object()
+    answer.true(body.keys() & PROBLEM_MEMBERS, "a problem", body)
 
 
 @area.check("GEN-008", SHOULD, section="Definition: API Gateway")
@@ -230,12 +230,12 @@ OWN_MEMBERS: dict[str, Obj] = {
 @area.each(
     "GEN-013",
     {f"{kind} {name}": (KINDS[kind], own) for kind in KINDS for name, own in OWN_MEMBERS.items()},
-    needs=lambda case: needs_of_full(case[0]),
+    needs=lambda case: case[0].needs,
 )
 async def members_of_the_vtn(t: Probe, case: tuple[Kind, Obj]) -> None:
     """id and both dates in a body are ignored whatever they are, and objectType where it steers nothing."""
     kind, own = case
-    body = await kind.full(t) | own
+    body = await kind.plain(t) | own
     if kind.name not in {"ven", "resource"}:
         body["objectType"] = next(iter(own.values()))
     answer = await kind.create(t, body)
@@ -291,35 +291,45 @@ async def put_moves_the_date(t: Probe, kind: Kind) -> None:
     obj = await kind.make(t)
     if "." not in obj["modificationDateTime"]:
         await asyncio.sleep(1.1)  # the clock of this VTN shows whole seconds
-    answer = await kind.replace(t, obj, kind.as_request(obj))
+    answer = await kind.replace(t, obj, kind.as_request(obj, **{kind.text: t.name("changed")}))
     after = answer.expect(200).object()
     moved = order(after["modificationDateTime"]) > order(obj["modificationDateTime"])
     answer.true(moved, f"a modificationDateTime after {obj['modificationDateTime']}", after["modificationDateTime"])
     answer.true(order(after["createdDateTime"]) <= order(after["modificationDateTime"]), "created first", after)
 
 
-NUMBERS: list[Any] = [0.17, 1, 2.0, -3, 0, 1e-7, 123456789012, 0.1, True, False, "1", "", {"x": 1.5, "y": -2.5}]
+MIXED: list[Any] = [0.17, 1, 2.0, -3, 0, 1e-7, 123456789012, 0.1, True, False, "1", "", {"x": 1.5, "y": -2.5}]
+VALUES: dict[str, tuple[str, list[Any]]] = {
+    "a number": ("PRICE", [0.17]),
+    "whole numbers": ("CONFORMANCE_NUMBERS", [1, -3, 0]),
+    "texts": ("CONFORMANCE_TEXTS", ["1", "two"]),
+    "truth values": ("CONFORMANCE_CHOICES", [True, False]),
+    "points": ("CONFORMANCE_POINTS", [{"x": 1.5, "y": -2.5}]),
+    "a mixture": ("CONFORMANCE_MIXTURE", MIXED),
+}
 
 
-@area.check("GEN-017 COMPAT-052 EVT-009", section="API description: valuesMap")
-async def values_round_trip(t: Probe) -> None:
+@area.each("GEN-017 COMPAT-052 EVT-009", VALUES, section="API description: valuesMap")
+async def values_round_trip(t: Probe, case: tuple[str, list[Any]]) -> None:
     """Payload values keep their kind, value and order: 0.17, 1, 2.0, true, texts and points come back as sent."""
+    type_, values = case
     program = await t.program()
-    payload = {"type": "MIXED", "values": NUMBERS}
+    payload = {"type": type_, "values": values}
     answer = await t.bl.post("/events", bodies.event(program["id"], intervals=[{"id": 0, "payloads": [payload]}]))
     obj = answer.expect(201).object()
-    answer.same("the values", obj["intervals"][0]["payloads"][0]["values"], NUMBERS)
+    answer.same("the values", obj["intervals"][0]["payloads"][0]["values"], values)
     answer = await t.bl.get(f"/events/{obj['id']}")
-    answer.same("the values read back", answer.object()["intervals"][0]["payloads"][0]["values"], NUMBERS)
+    answer.same("the values read back", answer.object()["intervals"][0]["payloads"][0]["values"], values)
 
 
-@area.check("GEN-017", needs="ven")
-async def report_values_round_trip(t: Probe) -> None:
+@area.each("GEN-017", {"a number": [2.5], "a mixture": MIXED}, needs="ven")
+async def report_values_round_trip(t: Probe, values: list[Any]) -> None:
     """Values of a report come back as sent."""
-    interval = {"id": 7, "payloads": [{"type": "USAGE", "values": NUMBERS}]}
-    made = await t.report(t.ven, resources=[{"resourceName": "r", "intervals": [interval]}])
+    resource = bodies.reported()
+    resource["intervals"][0]["payloads"][0]["values"] = values
+    made = await t.report(t.ven, resources=[resource])
     answer = await t.ven.get(f"/reports/{made['id']}")
-    answer.same("the interval", answer.expect(200).object()["resources"][0]["intervals"], [interval])
+    answer.same("the intervals", answer.expect(200).object()["resources"][0]["intervals"], resource["intervals"])
 
 
 @area.check("GEN-017")

@@ -103,7 +103,7 @@ async def _set_up(t: Probe, row: Operation) -> Scene:
         return Scene(obj, body, body)
     if row.kind == "subscription":
         obj = await t.subscription(t.ven)
-        body = bodies.subscription(t.name("client"))
+        body = t.subscription_body()
         return Scene(obj, body, body)
     name = t.name(row.kind)
     if row.kind == "resource":
@@ -129,7 +129,8 @@ async def business_logic(t: Probe, row: Operation) -> None:
     """What business logic may do: everything but write reports."""
     scene = await _set_up(t, row)
     answer = await ask(t.bl, row, scene, scene.bl_body)
-    answer.expect(_status_of_success(row, t, row.bl))
+    status = _status_of_success(row, t, row.bl)
+    answer.expect(status, allowed=(401,) if status == 403 else ())
     if row.method == "GET" and not row.single:
         await _finds(t, t.bl, row, scene)
 
@@ -147,7 +148,7 @@ async def a_ven(t: Probe, row: Operation) -> None:
     scene = await _set_up(t, row)
     actor = t.ven2 if row.row == "M22" else t.ven  # registering: the first VEN has its ven already
     answer = await ask(actor, row, scene, scene.ven_body)
-    answer.expect(row.ven)
+    answer.expect(row.ven, allowed=(401,) if row.ven == 403 else ())
     if row.method == "GET" and not row.single:
         await _finds(t, actor, row, scene)
 
@@ -160,7 +161,7 @@ async def a_ven(t: Probe, row: Operation) -> None:
 async def another_ven(t: Probe, row: Operation) -> None:
     """What belongs to another VEN, or is hidden, is 404 for a VEN, as if it did not exist; it stays as it was."""
     scene = await _set_up(t, row)
-    (await ask(t.stranger, row, scene, scene.ven_body)).expect(row.foreign, allowed=(403,))
+    (await ask(t.stranger, row, scene, scene.ven_body)).expect(row.foreign, allowed=(401, 403, 404))
     answer = await t.bl.get(f"{bodies.COLLECTIONS[row.kind]}/{scene.obj['id']}")
     answer.same("the object afterwards", answer.expect(200).object(), scene.obj)
 
@@ -333,13 +334,19 @@ async def topics_without_scope(t: Probe, topic: Topic) -> None:
     needs=lambda case: case[1].needs,
 )
 async def unknown_ids(t: Probe, case: tuple[str, Kind]) -> None:
-    """A well-formed id that no object has is 404 to GET, PUT and DELETE."""
+    """A well-formed id that no object has is 404 to GET, PUT and DELETE.
+
+    What an id looks like is the VTN's decision, so where rulings are not binding it is one that an object had.
+    """
     method, kind = case
     obj = await kind.make(t)
     body = kind.as_request(obj)
     actor = t.bl if method == "GET" else kind.writer(t)
     path = f"{kind.path}/{bodies.NOBODYS_ID}"
-    (await actor.send(method, path, body=body if method == "PUT" else None)).expect(404)
+    if not t.profile.rulings:
+        path = kind.at(obj)
+        (await kind.writer(t).delete(path)).expect(200)
+    (await actor.send(method, path, body=body if method == "PUT" else None)).expect(404, allowed=(403, 410))
 
 
 @area.each("MATRIX-004 COMPAT-040", KINDS, needs=needs_of)
@@ -348,7 +355,10 @@ async def delete_returns_the_object(t: Probe, kind: Kind) -> None:
     obj = await kind.make(t)
     before = await kind.read(t, obj)
     answer = await kind.writer(t).delete(kind.at(obj))
-    answer.same("the body", answer.expect(200).object(), before)
+    told = answer.expect(200).object()
+    if not answer.binding:  # deleting may count as a change
+        before.pop("modificationDateTime", None)
+    answer.same("the body", told, before)
 
 
 @area.each("MATRIX-004", KINDS, needs=needs_of)
@@ -366,11 +376,7 @@ async def post_returns_the_object(t: Probe, kind: Kind) -> None:
 @area.each("MATRIX-005", KINDS, SHOULD, needs=needs_of)
 async def location(t: Probe, kind: Kind) -> None:
     """201 says where the object is: Location leads to it."""
-    template = await kind.make(t)
-    body = {key: value for key, value in template.items() if key != "objectType"} | {kind.text: t.name("x")}
-    if "clientID" in body and kind.name == "ven":
-        body["clientID"] = t.name("client")
-    answer = await kind.create(t, body)
+    answer = await kind.create(t, await kind.plain(t))
     path = urlsplit(answer.expect(201).header("Location")).path
     expected = urlsplit(t.session.base).path + kind.at(answer.object())
     answer.same("the path of Location", path, expected)

@@ -7,7 +7,7 @@ from typing import Any
 
 from oadr_conformance import bodies
 from oadr_conformance.fields import ABSENT, ANY, Field, each_field, needs_of
-from oadr_conformance.kinds import KINDS, Kind
+from oadr_conformance.kinds import KINDS, Kind, plain_with
 from oadr_conformance.kinds import needs_of as needs_of_kind
 from oadr_conformance.probe import Probe
 from oadr_conformance.registry import Area
@@ -37,7 +37,7 @@ async def is_refused(t: Probe, case: Case) -> None:
     """POST with the wrong value creates nothing, PUT with it changes nothing; both are 400."""
     name, member, value = case
     kind = KINDS[name]
-    good = await kind.full(t)
+    good = await plain_with(t, kind, member.path)
     wrong = member.put(good, value)
     (await kind.create(t, wrong)).expect(400)
     obj = await kind.seed(t, good)
@@ -147,7 +147,8 @@ async def longest_texts(t: Probe, case: tuple[str, str, str]) -> None:
 
 OPEN_WORDS = {
     "valuesMap.type": ("event", "intervals.0.payloads.0.type", "MY_OWN_TYPE"),
-    "payloadType": ("event", "payloadDescriptors.0.payloadType", "my own type"),
+    "payloadType": ("event", "payloadDescriptors.0.payloadType", "MY_OWN_TYPE"),
+    "payloadType with blanks": ("event", "payloadDescriptors.0.payloadType", "my own type"),
     "readingType": ("event", "reportDescriptors.0.readingType", "GUESSED"),
     "units": ("event", "payloadDescriptors.0.units", "FURLONGS"),
     "currency": ("event", "payloadDescriptors.0.currency", "beads"),
@@ -162,7 +163,7 @@ async def open_words(t: Probe, case: tuple[str, str, str]) -> None:
     """Vocabularies of meaning are open: private strings are accepted and come back unchanged."""
     name, path, word = case
     kind, member = KINDS[name], Field(path, ANY)
-    answer = await kind.create(t, member.put(await kind.full(t), word))
+    answer = await kind.create(t, member.put(await plain_with(t, kind, path), word))
     answer.same(path, member.get(answer.expect(201).object()), word)
 
 
@@ -196,7 +197,7 @@ async def ids(t: Probe, kind: Kind) -> None:
         answer.true(clean, "an id of 1..128 letters, digits, _ and -", obj["id"])
     answer.true(first["id"] != second["id"], "different ids", first["id"])
     for unknown in ("nonexistent-id-12345", bodies.NOBODYS_ID):
-        (await t.bl.get(f"{kind.path}/{unknown}")).expect(404)
+        (await t.bl.get(f"{kind.path}/{unknown}")).expect(404, allowed=(400,))  # what ids look like is the VTN's choice
 
 
 @area.each(
@@ -209,7 +210,11 @@ async def impossible_ids(t: Probe, case: tuple[str, str]) -> None:
     (await t.bl.get(f"{KINDS[kind].path}/{text}")).expect(400)
 
 
-@area.each("OBJ-010", {name: KINDS[name] for name in ("program", "event", "ven", "resource", "subscription")})
+@area.each(
+    "OBJ-010",
+    {name: KINDS[name] for name in ("program", "event", "ven", "resource", "subscription")},
+    needs=needs_of_kind,
+)
 async def no_targets(t: Probe, kind: Kind) -> None:
     """targets: [] means untargeted: the object comes back with no targets."""
     obj = await kind.make(t, targets=[])
@@ -261,7 +266,7 @@ UNIQUE = {name: KINDS[name] for name in ("program", "ven", "resource")}
 @area.each("OBJ-014 COMPAT-062", UNIQUE)
 async def one_of_many(t: Probe, kind: Kind) -> None:
     """Of identical creations sent at the same time exactly one is 201, all others are 409."""
-    body = await kind.full(t)
+    body = await kind.plain(t)
     answers = await asyncio.gather(*(kind.create(t, body) for _ in range(8)))
     statuses = sorted(answer.status for answer in answers)
     allowed = [409] if t.profile.rulings else [400, 409]
@@ -273,8 +278,7 @@ async def one_of_many(t: Probe, kind: Kind) -> None:
 async def never_a_conflict(t: Probe, kind: Kind) -> None:
     """Events, reports and subscriptions may be stored twice: the same body is 201 both times, with two ids."""
     obj = await kind.make(t)
-    body = {key: value for key, value in obj.items() if key not in {"id", "createdDateTime", "modificationDateTime"}}
-    answer = await kind.create(t, body)
+    answer = await kind.create(t, kind.as_request(obj))
     answer.true(answer.expect(201).object()["id"] != obj["id"], "a new id", obj["id"])
 
 
@@ -285,7 +289,7 @@ async def deleted_is_gone(t: Probe, kind: Kind) -> None:
     await kind.read(t, objects[0])
     (await t.bl.get(kind.path, query)).expect(200)
     (await kind.writer(t).delete(kind.at(objects[0]))).expect(200)
-    (await t.bl.get(kind.at(objects[0]))).expect(404)
+    (await t.bl.get(kind.at(objects[0]))).expect(404, allowed=(410,))
     answer = await t.bl.get(kind.path, query)
     answer.same("the ids", answer.expect(200).ids(), [objects[1]["id"]])
-    (await kind.writer(t).delete(kind.at(objects[0]))).expect(404)
+    (await kind.writer(t).delete(kind.at(objects[0]))).expect(404, allowed=(403, 410))

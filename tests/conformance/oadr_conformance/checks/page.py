@@ -28,10 +28,9 @@ async def found(t: Probe, kind: Kind, query: Query) -> list[str]:
 
 async def in_order(t: Probe, kind: Kind, objects: list[Obj], query: Query) -> list[str]:
     """Their ids in the order of the whole search, which finds these and no others; the order is the VTN's (R-08)."""
-    answer = await t.bl.get(kind.path, query)
-    ids = answer.expect(200).ids()
-    answer.same("the ids of the whole search, sorted", sorted(ids), sorted(obj["id"] for obj in objects))
-    return newest_first(objects) if answer.binding else ids
+    ids = [str(obj.get("id")) for obj in await t.all(t.bl, kind.path, query)]
+    t.same("the ids of the whole search, sorted", sorted(ids), sorted(obj["id"] for obj in objects))
+    return newest_first(objects) if t.profile.rulings else ids
 
 
 @area.each("PAGE-001", KINDS, needs=needs_of)
@@ -67,7 +66,10 @@ async def skip_one(t: Probe, kind: Kind) -> None:
     objects, query = await kind.several(t, 3)
     ids = await in_order(t, kind, objects, query)
     answer = await t.bl.get(kind.path, query | {"skip": "1"})
-    answer.same("the ids", answer.expect(200).ids(), ids[1:])
+    got = answer.expect(200).ids()
+    if got and not answer.binding:  # how many a page holds is the VTN's decision
+        ids = ids[: 1 + len(got)]
+    answer.same("the ids", got, ids[1:])
 
 
 @area.check("PAGE-005")
@@ -177,14 +179,14 @@ async def any_of_several_targets(t: Probe) -> None:
     answer.same("the ids", answer.expect(200).ids(), newest_first(events[:2]))
 
 
-@area.check("PAGE-012", needs="callback")
+@area.check("PAGE-012", needs="ven callback")
 async def any_of_several_objects(t: Probe) -> None:
     """A repeated objects parameter is any-of: subscriptions naming one of the types are found."""
     client = t.name("client")
     made = []
     for word in ("EVENT", "PROGRAM", "VEN"):
         entry = bodies.operation(t.callback_url, objects=[word])
-        made.append(await t.subscription(t.bl, clientName=client, objectOperations=[entry]))
+        made.append(await t.subscription(t.ven, clientName=client, objectOperations=[entry]))
     answer = await t.bl.get("/subscriptions", {"clientName": client, "objects": ["EVENT", "PROGRAM"]})
     answer.same("the ids", answer.expect(200).ids(), newest_first(made[:2]))
 
@@ -193,11 +195,10 @@ async def any_of_several_objects(t: Probe) -> None:
 async def commas_belong_to_the_value(t: Probe) -> None:
     """Lists in the query are repeated keys; a comma belongs to the value."""
     first, second = t.name("target"), t.name("target")
-    program = await t.program()
-    wanted = await t.event(program, targets=[f"{first},{second}"])
-    await t.event(program, targets=[first])
+    await t.event(targets=[first, second])
     answer = await t.bl.get("/events", {"targets": f"{first},{second}"})
-    answer.same("the ids", answer.expect(200).ids(), [wanted["id"]])
+    if answer.binding or answer.status != 400:  # the VTN may refuse a target with a comma
+        answer.same("the body", answer.expect(200).json(), [])
 
 
 @area.each("PAGE-014 COMPAT-023", KINDS, needs=needs_of)
@@ -257,32 +258,46 @@ async def bad_filters(t: Probe, case: tuple[str, str, str]) -> None:
     (await t.bl.get(path, {name: value})).expect(400)
 
 
-UNKNOWN = {
-    "programID of events": ("event", "programID"),
-    "programID of reports": ("report", "programID"),
-    "eventID of reports": ("report", "eventID"),
-    "programID of subscriptions": ("subscription", "programID"),
-    "venID of resources": ("resource", "venID"),
+FILTERS = {
+    "programID of events": ("event", "programID", "program"),
+    "programID of reports": ("report", "programID", "program"),
+    "eventID of reports": ("report", "eventID", "event"),
+    "programID of subscriptions": ("subscription", "programID", "program"),
+    "venID of resources": ("resource", "venID", "ven"),
 }
 
 
-@area.each("PAGE-017 COMPAT-041", UNKNOWN, needs="ven")
-async def nothing_matches(t: Probe, case: tuple[str, str]) -> None:
+@area.each("PAGE-017 COMPAT-041", FILTERS, needs="ven")
+async def nothing_matches(t: Probe, case: tuple[str, str, str]) -> None:
     """A well-formed filter value that matches nothing gives 200 and an empty array, never 404 (R-10 for venID)."""
-    kind = KINDS[case[0]]
-    await kind.make(t)
-    answer = await t.bl.get(kind.path, {case[1]: bodies.NOBODYS_ID})
-    if kind.name == "resource" and answer.status == 404 and not answer.binding:
-        return  # the API description lists 404 there
+    kind, name, other = case
+    await KINDS[kind].make(t)
+    answer = await t.bl.get(KINDS[kind].path, {name: (await KINDS[other].make(t))["id"]})
     answer.same("the body", answer.expect(200).json(), [])
 
 
-@area.each("PAGE-018 COMPAT-076", {"venName": "ven", "resourceName": "resource", "clientName": "subscription"})
+@area.each("PAGE-017 COMPAT-041", FILTERS, needs="ven")
+async def nothing_has_the_id(t: Probe, case: tuple[str, str, str]) -> None:
+    """An id that no object has matches nothing either: 200 and an empty array."""
+    kind, name, _ = case
+    await KINDS[kind].make(t)
+    answer = await t.bl.get(KINDS[kind].path, {name: bodies.NOBODYS_ID})
+    answer.same("the body", answer.expect(200).json(), [])
+
+
+@area.each(
+    "PAGE-018 COMPAT-076",
+    {"venName": "ven", "resourceName": "resource", "clientName": "subscription"},
+    needs="ven",
+)
 async def names_compare_exactly(t: Probe, name: str) -> None:
     """Names in filters compare exactly: neither another case nor a part of the name matches."""
     kind = KINDS[name]
     obj = await kind.make(t)
-    for text in (obj[kind.text].upper(), obj[kind.text][:-1], f"{obj[kind.text]} "):
+    others = [obj[kind.text][:-1]]
+    if t.profile.rulings:  # whether case and blanks count, the standard does not say
+        others += [obj[kind.text].upper(), f"{obj[kind.text]} "]
+    for text in others:
         answer = await t.bl.get(kind.path, {kind.text: text})
         answer.true(obj["id"] not in answer.expect(200).ids(), f"nothing for {text!r}", "an object of another name")
     answer = await t.bl.get(kind.path, {kind.text: obj[kind.text]})
@@ -321,23 +336,23 @@ async def program_filters(t: Probe) -> None:
     answer.same("the ids", answer.expect(200).ids(), [wanted["id"]])
 
 
-@area.each("PAGE-022", {"programID": "programID", "clientName": "clientName"})
+@area.each("PAGE-022", {"programID": "programID", "clientName": "clientName"}, needs="ven")
 async def subscription_filters(t: Probe, name: str) -> None:
     """Subscriptions can be searched by programID and by clientName."""
     program = await t.program()
-    wanted = await t.subscription(t.bl, programID=program["id"])
-    await t.subscription(t.bl)
+    wanted = await t.subscription(t.ven, programID=program["id"])
+    await t.subscription(t.ven)
     answer = await t.bl.get("/subscriptions", {name: wanted[name]})
     answer.same("the ids", answer.expect(200).ids(), [wanted["id"]])
 
 
-@area.check("PAGE-022 SUBS-013", needs="callback")
+@area.check("PAGE-022 SUBS-013", needs="ven callback")
 async def subscriptions_by_objects(t: Probe) -> None:
     """objects=EVENT finds the subscriptions that name EVENT in any of their entries, and no others."""
     client = t.name("client")
     entries = [bodies.operation(t.callback_url, objects=["VEN"]), bodies.operation(t.callback_url, objects=["EVENT"])]
-    wanted = await t.subscription(t.bl, clientName=client, objectOperations=entries)
-    await t.subscription(t.bl, clientName=client, objectOperations=entries[:1])
+    wanted = await t.subscription(t.ven, clientName=client, objectOperations=entries)
+    await t.subscription(t.ven, clientName=client, objectOperations=entries[:1])
     answer = await t.bl.get("/subscriptions", {"clientName": client, "objects": "EVENT"})
     answer.same("the ids", answer.expect(200).ids(), [wanted["id"]])
 

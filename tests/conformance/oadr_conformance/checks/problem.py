@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 
 from oadr_conformance import bodies
 from oadr_conformance.bodies import NOBODYS_ID
+from oadr_conformance.checks.gen import PROBLEM_MEMBERS
 from oadr_conformance.probe import Probe
 from oadr_conformance.registry import SHOULD, Area
 from oadr_conformance.wire import Answer
@@ -31,7 +32,7 @@ ERRORS: dict[str, tuple[int, Provoke]] = {
     "400 broken JSON": (400, lambda t, headers: t.bl.post("/events", b"{", headers)),
     "400 bad parameter": (400, lambda t, headers: t.bl.get("/events", {"limit": 51}, headers)),
     "400 unknown program": (400, lambda t, headers: t.bl.post("/events", bodies.event(NOBODYS_ID), headers)),
-    "401 no token": (401, lambda t, headers: t.nobody.get("/programs", headers=headers)),
+    "401 no token": (401, lambda t, headers: t.nobody.get("/reports", headers=headers)),
     "401 bad token": (0, lambda t, headers: t.impostor.get("/programs", headers=headers)),
     "403 role": (403, lambda t, headers: t.ven.post("/programs", bodies.program(t.name("program")), headers)),
     "404 object": (404, lambda t, headers: t.bl.get(f"/programs/{NOBODYS_ID}", headers=headers)),
@@ -48,9 +49,8 @@ ERRORS: dict[str, tuple[int, Provoke]] = {
 
 async def _provoked(t: Probe, case: tuple[int, Provoke], **headers: str) -> Answer:
     status, provoke = case
-    return (await provoke(t, headers)).expect(
-        status or t.profile.invalid_token_status, allowed=(401, 403) if status in {0, 401} else ()
-    )
+    others = {0: (401, 403), 401: (403,), 403: (401,), 404: (400, 403)}.get(status, ())
+    return (await provoke(t, headers)).expect(status or t.profile.invalid_token_status, allowed=others)
 
 
 @area.each("PROBLEM-001 PROBLEM-006 COMPAT-060", ERRORS, needs="ven")
@@ -61,7 +61,8 @@ async def members(t: Probe, case: tuple[int, Provoke]) -> None:
     present = ("title", "detail") if answer.binding else [name for name in ("title", "detail") if name in body]
     for name in present:
         answer.true(isinstance(body.get(name), str) and body[name], f"a text {name}", body)
-    answer.true("status" in body or (present and not answer.binding), "a title, a detail or a status", body)
+    told = "status" in body if answer.binding else body.keys() & PROBLEM_MEMBERS
+    answer.true(told, "a status" if answer.binding else f"one of {', '.join(sorted(PROBLEM_MEMBERS))}", body)
 
 
 @area.each("PROBLEM-002", ERRORS, needs="ven")

@@ -13,27 +13,41 @@ area = Area("API description: reportRequest; Definition: VEN created object priv
 @area.check("REPORT-001 PRIV-002 COMPAT-048", needs="ven")
 async def create(t: Probe) -> None:
     """A VEN reports for an event: 201 with the clientID of the caller."""
-    event = await t.event()
-    answer = await t.ven.post("/reports", {"eventID": event["id"], "clientName": "c", "resources": []})
+    await t.ready(t.ven)
+    event, resources = await t.event(), [bodies.reported()]
+    body = {"eventID": event["id"], "clientName": "conformance", "resources": resources}
+    answer = await t.ven.post("/reports", body)
     answer.expect(201)
-    answer.has(objectType="REPORT", eventID=event["id"], clientID=t.ven.client_id, resources=[])
+    answer.has(objectType="REPORT", eventID=event["id"], clientID=t.ven.client_id, resources=resources)
+
+
+@area.check("REPORT-001", needs="ven")
+async def nothing_to_report(t: Probe) -> None:
+    """A report may have no resources."""
+    event = await t.event()
+    answer = await t.ven.post("/reports", bodies.report(event["id"], resources=[]))
+    answer.expect(201)
+    answer.has(resources=[])
 
 
 @area.check("REPORT-002 COMPAT-028", needs="ven ven2")
 async def client_of_the_token(t: Probe) -> None:
     """A clientID in the body is replaced by that of the token."""
+    await t.ready(t.ven)
     event = await t.event()
     answer = await t.ven.post("/reports", bodies.report(event["id"], clientID=t.ven2.client_id))
-    answer.expect(201)
-    answer.has(clientID=t.ven.client_id)
+    answer.expect(201, allowed=(400, 403))  # what the schema does not have may be refused
+    if answer.status == 201:
+        answer.has(clientID=t.ven.client_id)
 
 
 @area.check("REPORT-003", needs="ven")
 async def business_logic_writes_none(t: Probe) -> None:
     """Business logic writes no reports: POST and PUT are 403."""
     report = await t.report(t.ven)
-    (await t.bl.post("/reports", bodies.report(report["eventID"]))).expect(403)
-    (await t.bl.put(f"/reports/{report['id']}", bodies.report(report["eventID"]))).expect(403)
+    (await t.bl.post("/reports", bodies.report(report["eventID"]))).expect(403, allowed=(401,))
+    path = f"/reports/{report['id']}"
+    (await t.bl.put(path, bodies.report(report["eventID"]))).expect(403, allowed=(401,))
 
 
 @area.check("REPORT-004 CONF-005", needs="ven")
@@ -84,7 +98,8 @@ async def of_another_client(t: Probe, method: str) -> None:
 async def change(t: Probe) -> None:
     """The owner changes its report; clientID stays."""
     report = await t.report(t.ven)
-    body = bodies.report(report["eventID"], reportName="changed", clientID="somebody")
+    other = {"clientID": "somebody"} if t.profile.rulings else {}
+    body = bodies.report(report["eventID"], reportName="changed", **other)
     answer = await t.ven.put(f"/reports/{report['id']}", body)
     answer.expect(200)
     answer.has(reportName="changed", clientID=report["clientID"])
@@ -93,8 +108,9 @@ async def change(t: Probe) -> None:
 @area.each("REPORT-010", {"resourceName": "resourceName", "intervals": "intervals"}, needs="ven")
 async def incomplete_resource(t: Probe, member: str) -> None:
     """An entry of resources without resourceName or intervals is 400."""
+    await t.ready(t.ven)
     event = await t.event()
-    entry = {key: value for key, value in {"resourceName": "r", "intervals": []}.items() if key != member}
+    entry = {key: value for key, value in bodies.reported().items() if key != member}
     (await t.ven.post("/reports", bodies.report(event["id"], resources=[entry]))).expect(400)
 
 

@@ -37,8 +37,8 @@ async def names_are_unique_in_a_ven(t: Probe) -> None:
     ven, other = await t.some_ven(), await t.some_ven()
     first, second = await t.resource(ven), await t.resource(ven)
     body = bodies.bl_resource(ven["clientID"], ven["id"], first["resourceName"])
-    (await t.bl.post("/resources", body)).expect(409)
-    (await t.bl.put(f"/resources/{second['id']}", body)).expect(409)
+    (await t.bl.post("/resources", body)).expect(409, allowed=(400,))
+    (await t.bl.put(f"/resources/{second['id']}", body)).expect(409, allowed=(400,))
     free = bodies.bl_resource(other["clientID"], other["id"], first["resourceName"])
     (await t.bl.post("/resources", free)).expect(201)
 
@@ -99,10 +99,11 @@ async def a_ven_takes_no_targets(t: Probe) -> None:
     """targets in a VEN's resource are ignored, and its PUT keeps those that business logic gave."""
     ven, target = await t.enrol(t.ven), t.name("target")
     answer = await t.ven.post("/resources", bodies.ven_resource(ven["id"], t.name("resource"), targets=["x"]))
-    answer.true(not answer.expect(201).object().get("targets"), "no targets", answer.text)
+    if answer.binding or answer.status not in {400, 403}:  # what the schema does not have may be refused
+        answer.true(not answer.expect(201).object().get("targets"), "no targets", answer.text)
     resource = await t.resource(ven, targets=[target])
-    name = t.name("resource")
-    answer = await t.ven.put(f"/resources/{resource['id']}", bodies.ven_resource(ven["id"], name, targets=["x"]))
+    name, other = t.name("resource"), {"targets": ["x"]} if answer.binding else {}
+    answer = await t.ven.put(f"/resources/{resource['id']}", bodies.ven_resource(ven["id"], name, **other))
     answer.expect(200)
     answer.has(resourceName=name, targets=[target])
 
@@ -163,13 +164,16 @@ async def move_to_a_foreign_ven(t: Probe) -> None:
 async def of_a_ven(t: Probe) -> None:
     """venID lists the resources of a ven: all for business logic, those with its clientID for the VEN."""
     ven = await t.enrol(t.ven)
-    mine = await t.own_resource(t.ven, ven)
-    body = bodies.bl_resource(t.ven2.client_id, ven["id"], t.name("resource"))
-    other = await t.seed(t.bl, "/resources", body)
+    mine = [await t.own_resource(t.ven, ven), await t.resource(ven)]
+    await t.resource(await t.enrol(t.ven2))
+    all_ = list(mine)
+    if t.profile.rulings:  # that a resource names another client than its ven is R-23
+        body = bodies.bl_resource(t.ven2.client_id, ven["id"], t.name("resource"))
+        all_.append(await t.seed(t.bl, "/resources", body))
     answer = await t.bl.get("/resources", {"venID": ven["id"]})
-    answer.same("the ids for BL", sorted(answer.expect(200).ids()), sorted([mine["id"], other["id"]]))
+    answer.same("the ids for BL", sorted(answer.expect(200).ids()), sorted(one["id"] for one in all_))
     answer = await t.ven.get("/resources", {"venID": ven["id"]})
-    answer.same("the ids for the VEN", answer.expect(200).ids(), [mine["id"]])
+    answer.same("the ids for the VEN", sorted(answer.expect(200).ids()), sorted(one["id"] for one in mine))
 
 
 @area.check("RES-014")

@@ -75,6 +75,8 @@ async def a_ven_takes_no_targets(t: Probe) -> None:
     """targets and clientID in a VEN's own registration are ignored."""
     body = bodies.ven_ven(t.name("ven"), targets=[t.name("target")], clientID=t.ven2.client_id)
     answer = await t.ven.post("/vens", body)
+    if answer.status in {400, 403} and not answer.binding:
+        return  # what the schema does not have may be refused
     obj = answer.expect(201).object()
     answer.same("clientID", obj["clientID"], t.ven.client_id)
     answer.true(not obj.get("targets"), "no targets", obj.get("targets"))
@@ -119,7 +121,8 @@ async def change_by_the_ven(t: Probe) -> None:
     """A VEN changes name and attributes of its ven; targets and clientID stay."""
     target, name = t.name("target"), t.name("ven")
     ven = await t.enrol(t.ven, targets=[target])
-    body = bodies.ven_ven(name, attributes=[ATTRIBUTE], targets=["other"], clientID="other")
+    others = {"targets": ["other"], "clientID": "other"} if t.profile.rulings else {}
+    body = bodies.ven_ven(name, attributes=[ATTRIBUTE], **others)
     (await t.ven.put(f"/vens/{ven['id']}", body)).expect(200)
     answer = await t.bl.get(f"/vens/{ven['id']}")
     answer.expect(200)

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from html import escape
 
 from oadr_conformance.groups import Cluster, Group, counted, failed, groups_of, reasons, total
-from oadr_conformance.runner import Outcome, Result, Run
+from oadr_conformance.runner import Outcome, Result, Run, counts_text
 
 _STYLE = """
 :root { color-scheme: light dark; --line: color-mix(in srgb, currentColor 20%, transparent);
@@ -20,7 +20,8 @@ td.number, th.number { text-align: right; font-variant-numeric: tabular-nums }
 dl { display: grid; grid-template-columns: max-content 1fr; gap: .1rem 1rem; margin: 1rem 0 }
 dt { opacity: .7 } dd { margin: 0; overflow-wrap: anywhere }
 .verdict { font-size: 1.2rem; font-weight: 600; padding: .5rem .8rem; border-radius: .3rem; color: #fff }
-.yes { background: #1a7f37 } .no { background: #b42318 }
+.yes { background: #1a7f37 } .partly { background: #8a6100 } .no { background: #b42318 }
+.blocked { color: var(--bad) } .asked { opacity: .7 }
 .fail { color: var(--bad); font-weight: 600 } .skip { opacity: .7 } .pass { color: var(--good) }
 article { border: 1px solid var(--line); border-left: .3rem solid var(--bad); padding: .5rem 1rem; margin: 1rem 0 }
 article h3 { margin: 0; font-size: 1rem } .exchange { display: grid; gap: 1rem; grid-template-columns: 1fr 1fr }
@@ -48,6 +49,7 @@ def html_page(run: Run, *, strict: bool = False) -> str:
         "Requirements": total(groups),
         "Checks": run.total,
     }
+    facts |= {f"Of these {standing}": counts_text(counts) for standing, counts in run.totals.items()}
     if run.cut_short:
         facts["Cut short"] = run.cut_short
     wrong = failed(groups)
@@ -65,7 +67,9 @@ def html_page(run: Run, *, strict: bool = False) -> str:
             *map(_failure, wrong),
             f"<h2>Not cleaned up</h2><ul>{_items(left)}</ul>" if left else "",
             f"<h2>Areas</h2>{_areas(groups)}",
-            f"<h2>Skipped ({run.count(Outcome.SKIP)} checks)</h2>{_skips(skips)}" if skips else "",
+            f"<h2>Skipped or not asked ({sum(len(results) for _, results in skips)} checks)</h2>{_skips(skips)}"
+            if skips
+            else "",
             f"<h2>All requirements ({len(groups)})</h2>{_all(groups)}",
             "</html>\n",
         ]
@@ -73,7 +77,7 @@ def html_page(run: Run, *, strict: bool = False) -> str:
 
 
 def _verdict(run: Run, *, strict: bool) -> str:
-    class_ = "yes" if run.conforms(strict=strict) else "no"
+    class_ = "no" if not run.conforms(strict=strict) else "yes" if run.complete() else "partly"
     return f'<p class="verdict {class_}">{escape(run.verdict(strict=strict))}</p>'
 
 
@@ -83,13 +87,11 @@ def _areas(groups: Iterable[Group]) -> str:
         areas.setdefault(group.requirement.partition("-")[0], []).append(group)
     rows = "".join(
         f"<tr><td>{escape(area)}"
-        + "".join(_number(sum(group.outcome is outcome for group in members)) for outcome in Outcome)
         + "".join(_number(sum(group.count(outcome) for group in members)) for outcome in Outcome)
         for area, members in areas.items()
     )
-    words = "".join(f'<th class="number">{word}' for word in ("passed", "failed", "skipped"))
-    head = '<tr><th><th class="number" colspan="3">Requirements<th class="number" colspan="3">Checks'
-    return f'<div class="wide"><table>{head}<tr><th>Area{words}{words}{rows}</table></div>'
+    words = "".join(f'<th class="number">{outcome.word}' for outcome in Outcome)
+    return f'<div class="wide"><table><tr><th>Area{words}{rows}</table></div>'
 
 
 def _number(count: int) -> str:
@@ -98,8 +100,8 @@ def _number(count: int) -> str:
 
 def _failure(group: Group) -> str:
     return (
-        f"<article><h3>{escape(group.requirement)} ({group.level}): "
-        f"{group.count(Outcome.FAIL)} of {counted(len(group.results), 'check')} failed</h3>"
+        f"<article><h3>{escape(group.requirement)} ({group.standing}): {group.count(Outcome.FAIL)} failed, "
+        f"{group.count(Outcome.BLOCKED)} blocked of {counted(len(group.results), 'check')}</h3>"
         f"{''.join(_cluster(cluster) for cluster in group.clusters)}</article>"
     )
 
@@ -112,7 +114,6 @@ def _cluster(cluster: Cluster) -> str:
         f"<section>{escape(result.check.sentence)}<br><small>rests on: "
         f"{escape(result.check.ruling or result.check.section)}</small><br>"
         f"<b>expected</b> {escape(cluster.expected)}, <b>got</b> {escape(cluster.got)}"
-        f"{' <i>(while seeding data)</i>' if result.seeding else ''}"
         + (f'<div class="cases">{escape(cluster.question)}: {escape(cases)}</div>' if cases else "")
         + f"<details><summary>exchange{f' of the first of {count} cases' if count > 1 else ''}</summary>"
         f'<div class="exchange"><pre>{escape(result.request)}</pre><pre>{escape(result.response)}</pre></div>'

@@ -23,6 +23,10 @@ def as_object(run: Run, *, strict: bool = False) -> dict[str, Any]:
         "verdict": run.verdict(strict=strict),
         "cut_short": run.cut_short,
         "total": run.total,
+        "totals": {
+            standing.value: {outcome.word: count for outcome, count in counts.items()}
+            for standing, counts in run.totals.items()
+        },
         "requirements": total(groups_of(run.results)),
         "warnings": list(run.warnings),
         "results": [_result(result) for result in run.results],
@@ -42,6 +46,7 @@ def _result(result: Result) -> dict[str, Any]:
         "level": check.level.value,
         "sentence": check.sentence,
         "section": check.section,
+        "standing": check.standing.value,
         "ruling": check.ruling,
         "outcome": result.outcome.value,
         "seconds": round(result.seconds, 3),
@@ -54,6 +59,5 @@ def _result(result: Result) -> dict[str, Any]:
         "response": result.response,
         "exchanges": list(result.exchanges),
         "leftovers": list(result.leftovers),
-        "seeding": result.seeding,
     }
     return told | {key: value for key, value in details.items() if value}

@@ -22,14 +22,15 @@ def junit_xml(run: Run) -> str:
 
 def _suite(root: ET.Element, area: str, results: list[Result], run: Run) -> None:
     failures = sum(result.outcome is Outcome.FAIL for result in results)
-    skipped = sum(result.outcome is Outcome.SKIP for result in results)
+    skipped = sum(result.outcome in {Outcome.SKIP, Outcome.NOT_ASKED} for result in results)
+    blocked = sum(result.outcome is Outcome.BLOCKED for result in results)
     suite = ET.SubElement(
         root,
         "testsuite",
         name=area,
         tests=str(len(results)),
         failures=str(failures),
-        errors="0",
+        errors=str(blocked),
         skipped=str(skipped),
         time=f"{sum(result.seconds for result in results):.3f}",
         timestamp=run.started.strftime("%Y-%m-%dT%H:%M:%S"),
@@ -43,11 +44,12 @@ def _suite(root: ET.Element, area: str, results: list[Result], run: Run) -> None
             name=_clean(result.check.key),
             time=f"{result.seconds:.3f}",
         )
-        if result.outcome is Outcome.FAIL:
+        if result.outcome in {Outcome.FAIL, Outcome.BLOCKED}:
             message = f"expected {result.expected}, got {result.got}"
-            failure = ET.SubElement(case, "failure", message=_clean(message), type=result.check.level.value)
+            tag = "failure" if result.outcome is Outcome.FAIL else "error"
+            failure = ET.SubElement(case, tag, message=_clean(message), type=result.check.standing.value)
             failure.text = _clean(f"{result.check.sentence}\n\n{result.request}\n\n{result.response}")
-        elif result.outcome is Outcome.SKIP:
+        elif result.outcome is not Outcome.PASS:
             ET.SubElement(case, "skipped", message=_clean(result.why))
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
@@ -18,6 +18,7 @@ _SHOWN_REQUIREMENTS = 30
 _SHOWN_CLUSTERS = 5
 _SHOWN_CASES = 5
 _SHOWN_TEXT = 400
+_STYLES = {Outcome.FAIL: "red", Outcome.BLOCKED: "yellow"}
 
 
 def show(run: Run, console: Console, *, strict: bool = False) -> None:
@@ -31,9 +32,10 @@ def show(run: Run, console: Console, *, strict: bool = False) -> None:
         more = len(wrong) - _SHOWN_REQUIREMENTS
         rest = f"... and {more} more requirements failed; " if more > 0 else ""
         console.print(f"{rest}--html, --json and --junit have every case with its whole exchange\n", highlight=False)
-    skipped = reasons(run.results)
-    if skipped:
-        console.print(_skipped(skipped))
+    left_out = reasons(run.results)
+    if left_out:
+        console.print(_left_out(left_out))
+    console.print(_totals(run))
     for text in [*run.leftovers, *run.warnings]:
         console.print(f"[yellow]not cleaned up:[/yellow] {escape(text)}")
     if run.cut_short:
@@ -43,7 +45,7 @@ def show(run: Run, console: Console, *, strict: bool = False) -> None:
     what = f"{escape(product)} at {escape(run.url)}, OpenADR {run.profile}{escape(switches)}, {run.seconds:.1f} s"
     console.print(what, highlight=False, soft_wrap=True)
     console.print(f"{counted(len(groups), 'requirement')}: {total(groups)}", highlight=False)
-    colour = "green" if run.conforms(strict=strict) else "red"
+    colour = "red" if not run.conforms(strict=strict) else "green" if run.complete() else "yellow"
     verdict = f"[{colour}]{escape(run.verdict(strict=strict))}[/{colour}]"
     console.print(f"[bold]{run.total}[/bold]: {verdict}", highlight=False, soft_wrap=True)
 
@@ -51,31 +53,38 @@ def show(run: Run, console: Console, *, strict: bool = False) -> None:
 def _areas(groups: Iterable[Group]) -> Table:
     table = Table(title="Conformance", title_justify="left", header_style="bold", box=SIMPLE_HEAD, pad_edge=False)
     table.add_column("Area")
-    for heading in ("Requirements", "failed", "skipped", "Checks", "failed", "skipped"):
-        table.add_column(heading, justify="right")
+    table.add_column("Checks", justify="right")
+    for outcome in Outcome:
+        table.add_column(outcome.word, justify="right")
     areas: dict[str, list[Group]] = {}
     for group in groups:
         areas.setdefault(group.requirement.partition("-")[0], []).append(group)
     for area, members in areas.items():
-        wrong = sum(group.outcome is Outcome.FAIL for group in members)
-        skipped = sum(group.outcome is Outcome.SKIP for group in members)
-        table.add_row(
-            area,
-            str(len(members)),
-            Text(str(wrong or ""), style="red"),
-            str(skipped or ""),
-            str(sum(len(group.results) for group in members)),
-            Text(str(sum(group.count(Outcome.FAIL) for group in members) or ""), style="red"),
-            str(sum(group.count(Outcome.SKIP) for group in members) or ""),
-        )
+        counts = {outcome: sum(group.count(outcome) for group in members) for outcome in Outcome}
+        table.add_row(area, str(sum(counts.values())), *_cells(counts))
+    return table
+
+
+def _cells(counts: Mapping[Outcome, int]) -> list[Text]:
+    return [Text(str(count or ""), style=_STYLES.get(outcome, "")) for outcome, count in counts.items()]
+
+
+def _totals(run: Run) -> Table:
+    """One row for MUSTs and SHOULDs of the standard and for our rulings each."""
+    table = Table(title="Whose demand", title_justify="left", header_style="bold", box=SIMPLE_HEAD, pad_edge=False)
+    table.add_column("Checks that are a")
+    for outcome in Outcome:
+        table.add_column(outcome.word, justify="right")
+    for standing, counts in run.totals.items():
+        table.add_row(standing.value, *_cells(counts))
     return table
 
 
 def _show_failures(group: Group, console: Console) -> None:
     head = Text.assemble(
         (group.requirement, "bold red"),
-        (f"  {group.level}", "bold"),
-        f"  {group.count(Outcome.FAIL)} of {counted(len(group.results), 'check')} failed",
+        (f"  {group.standing}", "bold"),
+        f"  {_told_count(group)} of {counted(len(group.results), 'check')}",
     )
     console.print(head)
     clusters = group.clusters
@@ -83,6 +92,11 @@ def _show_failures(group: Group, console: Console) -> None:
         console.print(Padding(_told(cluster), (0, 0, 0, 2)))
     if len(clusters) > _SHOWN_CLUSTERS:
         console.print(f"  ... and {len(clusters) - _SHOWN_CLUSTERS} more kinds of failures\n", highlight=False)
+
+
+def _told_count(group: Group) -> str:
+    wrong = {outcome: group.count(outcome) for outcome in (Outcome.FAIL, Outcome.BLOCKED)}
+    return " and ".join(f"{count} {outcome.word}" for outcome, count in wrong.items() if count)
 
 
 def _told(cluster: Cluster) -> Text:
@@ -93,7 +107,7 @@ def _told(cluster: Cluster) -> Text:
     if cases:
         lines.append(f"{cluster.question}: {cases}\n")
     lines.append("expected ", "bold").append(f"{cluster.expected}")
-    lines.append(", got ", "bold").append(f"{cluster.got}{' (while seeding data)' if result.seeding else ''}\n")
+    lines.append(", got ", "bold").append(f"{cluster.got}\n")
     lines.append(f"{_brief(result.request)}\n", "cyan")
     lines.append(f"{_brief(result.response)}\n", "magenta")
     return lines
@@ -107,8 +121,10 @@ def _brief(message: str) -> str:
     return f"{first}  {body}".rstrip()
 
 
-def _skipped(found: list[tuple[str, list[Result]]]) -> Table:
-    table = Table(title="Skipped", title_justify="left", header_style="bold", box=SIMPLE_HEAD, pad_edge=False)
+def _left_out(found: list[tuple[str, list[Result]]]) -> Table:
+    table = Table(
+        title="Skipped or not asked", title_justify="left", header_style="bold", box=SIMPLE_HEAD, pad_edge=False
+    )
     table.add_column("Checks", justify="right")
     table.add_column("Why")
     table.add_column("Requirements")
