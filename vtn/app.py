@@ -20,6 +20,7 @@ from vtn.api.application import application
 from vtn.api.body import Budget
 from vtn.api.door import OpenRoute, Route
 from vtn.api.entrance import Entrance
+from vtn.api.payload_values import PayloadValues
 from vtn.api.v31 import event, program, report, resource, subscription, ven
 from vtn.auth.bearer import Bearer
 from vtn.auth.clients import Clients
@@ -33,7 +34,7 @@ from vtn.auth.secrets import Secrets
 from vtn.auth.tokens import Tokens
 from vtn.connections import Runner
 from vtn.errors import LibraryMissing, Unavailable
-from vtn.metrics import ANSWERS_BYTES, ANSWERS_MADE, BODIES_BYTES, BODIES_REFUSED, REPORTS_WAITING, Metrics
+from vtn.metrics import ANSWERS_BYTES, ANSWERS_MADE, BODIES_BYTES, BODIES_REFUSED, REPORTS_WAITING, UNSUITABLE, Metrics
 from vtn.notify.callback import Callbacks, Lookup, system_lookup
 from vtn.process import spare_the_collector
 from vtn.retention import Retention
@@ -269,12 +270,13 @@ class VtnServer:
             max_per_client=settings.subscriptions.max_per_client,
         )
         reports = ReportStore(database, stamps, visibility)
+        values = PayloadValues(settings.validation, self._count_unsuitable)
         if self._metrics is not None:
             self._metrics.sample(REPORTS_WAITING, lambda: reports.waiting)
         return (
             *program.routes(ProgramStore(database, stamps, visibility)),
-            *event.routes(EventStore(database, stamps, visibility)),
-            *report.routes(reports, settings.reports),
+            *event.routes(EventStore(database, stamps, visibility), values),
+            *report.routes(reports, settings.reports, values),
             *ven.routes(VenStore(database, stamps)),
             *resource.routes(ResourceStore(database, stamps)),
             *subscription.routes(subscriptions, self._callbacks),
@@ -282,6 +284,10 @@ class VtnServer:
             OpenRoute("GET", "/auth/server", self._endpoint.server),
             OpenRoute("POST", "/auth/token", self._endpoint.token),
         )
+
+    def _count_unsuitable(self) -> None:
+        if self._metrics is not None:
+            self._metrics.add(UNSUITABLE, 1)
 
     def _retention(self) -> Retention:
         visibility = Visibility(self._database, self.settings.privacy)

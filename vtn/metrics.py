@@ -46,6 +46,7 @@ REPLACED: Final = 6
 ABANDONED: Final = 7
 BODIES_BYTES: Final = 8
 BODIES_REFUSED: Final = 9
+UNSUITABLE: Final = 10
 
 _GAUGES: Final = {
     UNDER_WAY: ("oadr_vtn_requests_under_way", "Requests being answered."),
@@ -59,6 +60,7 @@ _COUNTERS: Final = {
     ANSWERS_MADE: ("oadr_vtn_answers_made", "Answers to GET made anew, because none was kept that still held."),
     ABANDONED: ("oadr_vtn_uploads_abandoned", "Requests whose client hung up before the body was whole."),
     BODIES_REFUSED: ("oadr_vtn_bodies_refused", "Requests refused because bodies took all the memory meant for them."),
+    UNSUITABLE: ("oadr_vtn_unsuitable_payload_values", "Events and reports with payload values unlike their type."),
     REPLACED: ("oadr_vtn_workers_replaced", "Workers that ended and were replaced."),
 }
 

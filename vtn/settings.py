@@ -18,6 +18,7 @@ T = TypeVar("T")
 _CERTIFICATE: Final = re.compile(r"CN=.{1,64}|(?i:sha256):(?:[0-9A-Fa-f]{2}:?){31}[0-9A-Fa-f]{2}")
 _CIPHER_WORDS: Final = re.compile(r"(?:(?<=[:, ])|^)[^-+!@:, ][^:, ]*")
 _PREFIX: Final = re.compile(r"(?:/[A-Za-z0-9._~-]+)+")
+_ORIGIN: Final = re.compile(r"https?://[a-z0-9.-]+(?::\d{1,5})?|https?://\[[0-9a-f:]+\](?::\d{1,5})?")
 _DRIVERS: Final = {"sqlite": "sqlite+aiosqlite", "postgresql": "postgresql+asyncpg", "postgres": "postgresql+asyncpg"}
 
 
@@ -221,6 +222,13 @@ class Reports(_Group):
     """How often old reports are looked for."""
 
 
+class Validation(_Group):
+    """What is looked at beside the schema."""
+
+    payload_values: Literal["off", "warn", "strict"] = "warn"
+    """Payload values that do not suit their type, as a text for PRICE: taken, logged and counted, or answered 400."""
+
+
 class Limits(_Group):
     """What a client may send, how much of it, and how slowly."""
 
@@ -284,6 +292,23 @@ class Webhook(_Group):
     """More authorities that receivers' certificates may come from, as PEM (WEBHOOK-028)."""
 
 
+class Cors(_Group):
+    """Pages of other origins that may use the API in a browser."""
+
+    origins: tuple[str, ...] = ()
+    """Origins such as ``https://app.example``; ``*`` is every origin. None: browsers let no page use the API."""
+    max_age_s: Annotated[int, Field(ge=0, le=86400)] = 600
+    """How long a browser may remember what it was told."""
+
+    @field_validator("origins")
+    @classmethod
+    def _are_origins(cls, origins: tuple[str, ...]) -> tuple[str, ...]:
+        for origin in origins:
+            if origin != "*" and not _ORIGIN.fullmatch(origin):
+                raise ValueError(f"expected origins such as https://app.example, or *, not {origin!r}")
+        return origins
+
+
 class Mdns(_Group):
     """Announcing this server on the local network (MDNS-001)."""
 
@@ -304,7 +329,8 @@ class Settings(_Group):
     port: Annotated[int, Field(ge=0, le=65535)] = 8080
     """0 takes a free port."""
     public_url: str | None = None
-    """Scheme, host and port under which clients reach the server, if it is not what it listens on."""
+    """Scheme, host and port under which clients reach the server, if it is not what it listens on; with the path that
+    a proxy takes away, if it does."""
     prefixes: Annotated[tuple[str, ...], Field(min_length=1)] = ("/openadr3/3.1.0", "/openadr3/3.1.1")
     """Where the API answers; the first is the main one (GEN-001)."""
     tls: Tls | None = None
@@ -328,6 +354,8 @@ class Settings(_Group):
     reports: Reports = Reports()
     subscriptions: Subscriptions = Subscriptions()
     webhook: Webhook = Webhook()
+    validation: Validation = Validation()
+    cors: Cors = Cors()
     limits: Limits = Limits()
     mdns: Mdns = Mdns()
 
@@ -345,8 +373,11 @@ class Settings(_Group):
         if value is None:
             return None
         parts = urlsplit(value)
-        if parts.scheme not in {"http", "https"} or not parts.netloc or parts.path.strip("/") or parts.query:
-            raise ValueError("expected an origin such as https://vtn.example or https://vtn.example:8443")
+        path = parts.path.rstrip("/")
+        if parts.scheme not in {"http", "https"} or not parts.netloc or parts.query or parts.fragment or parts.username:
+            raise ValueError("expected an address such as https://vtn.example, https://vtn.example:8443/dr")
+        if path and not _PREFIX.fullmatch(path):
+            raise ValueError(f"expected a path such as /dr, not {path!r}")
         return value.rstrip("/")
 
     @model_validator(mode="after")

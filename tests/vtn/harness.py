@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import gzip
 import itertools
 import json
-from collections.abc import Iterable, Mapping, Sequence
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeAlias
-from urllib.parse import urlencode
+from urllib.parse import urlencode, urlsplit
 
 import aiohttp
 from multidict import CIMultiDict, CIMultiDictProxy
 from sqlalchemy import delete
 
+from tests.support.official import official_document
 from vtn.access import DEFAULT_SCOPES, Role, Scope
 from vtn.app import VtnServer, build
 from vtn.settings import Settings
@@ -156,6 +160,7 @@ class VtnUnderTest:
         self.now = now or Moment()
         self.server: VtnServer = build(settings, now=self.now)
         self._session: aiohttp.ClientSession | None = None
+        self._extensions: tuple[re.Pattern[str], ...] = ()
 
     async def start(self) -> None:
         """Start the server and the session of all callers."""
@@ -204,7 +209,27 @@ class VtnUnderTest:
         async with self._session.request(
             method, url, params=params, headers=sent, allow_redirects=False, auto_decompress=False, **body
         ) as response:
-            return Answer(response.status, response.headers, await response.read())
+            answer = Answer(response.status, response.headers, await response.read())
+        self._judge(method, url, answer)
+        return answer
+
+    @contextmanager
+    def extensions(self, *patterns: str) -> Iterator[None]:
+        """Let answers differ from the official document in what a documented extension of ours allows."""
+        before, self._extensions = self._extensions, tuple(re.compile(pattern) for pattern in patterns)
+        yield
+        self._extensions = before
+
+    def _judge(self, method: str, url: str, answer: Answer) -> None:
+        """Make sure that an answer below a prefix is what the official document says, descriptors included."""
+        path = urlsplit(url).path
+        prefix = next((each for each in self.server.settings.prefixes if path.startswith(each + "/")), None)
+        if prefix is None or not answer.raw:
+            return
+        body = gzip.decompress(answer.raw) if answer.headers.get("Content-Encoding") == "gzip" else answer.raw
+        found = official_document().answer_problems(method, path.removeprefix(prefix), answer.status, body)
+        problems = [problem for problem in found if not any(each.search(problem) for each in self._extensions)]
+        assert not problems, f"{method} {path}: {problems}: {body[:2000].decode()}"
 
     def caller(self, role: Role, *, scopes: Iterable[Scope] | None = None, client_id: str | None = None) -> Caller:
         """Somebody with a token of a role, by default with the scopes the role usually has."""

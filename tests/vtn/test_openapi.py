@@ -302,3 +302,22 @@ async def test_the_page_loads_nothing_from_anywhere(vtn: VtnUnderTest) -> None:
     document = (await vtn.ask("GET", f"{vtn.origin}/openapi.json")).ok()
     for path in document["paths"]:
         assert f"<code>{path}</code>" in page
+
+
+async def test_every_answer_to_a_test_is_compared_with_the_official_document(
+    vtn: VtnUnderTest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """R-30: a descriptor that is answered without objectType would fail whatever test meets it."""
+    program = await vtn.bl.program()
+    bare = [{"payloadType": "PRICE"}]
+    event = await vtn.bl.event(program, payloadDescriptors=bare)
+    assert event["payloadDescriptors"] == [{"objectType": "EVENT_PAYLOAD_DESCRIPTOR", "payloadType": "PRICE"}]
+
+    def bare_text(_: object, row: Any, *__: str) -> str:
+        at = row["created_at"]
+        told = {"objectType": "EVENT", "createdDateTime": at, "modificationDateTime": at, "payloadDescriptors": bare}
+        return json.dumps({"id": row["id"], "programID": program["id"], **told})
+
+    monkeypatch.setattr("vtn.store.objects.Objects._joined", bare_text)
+    with pytest.raises(AssertionError, match="objectType"):
+        await vtn.bl.event(program)

@@ -9,6 +9,7 @@ from aiohttp import hdrs, web
 from vtn.access import Reader
 from vtn.api import body, headers
 from vtn.api.answers import Answers
+from vtn.api.cors import CrossOrigin
 from vtn.api.door import Call, OpenRoute, Route
 from vtn.api.entrance import CLIENT, Entrance, Handle
 from vtn.api.request_log import RequestLog
@@ -70,6 +71,7 @@ def application(
         invalid_token_status=settings.auth.invalid_token_status,
         metrics=metrics,
         log=log,
+        cors=CrossOrigin(settings.cors) if settings.cors.origins else None,
     )
 
 

@@ -13,6 +13,7 @@ import structlog
 from aiohttp import hdrs, web
 
 from vtn.api import problem
+from vtn.api.cors import CrossOrigin
 from vtn.api.request_log import RequestLog
 from vtn.errors import Overloaded, Unavailable
 from vtn.metrics import Metrics
@@ -45,6 +46,7 @@ class Entrance:
         invalid_token_status: int,
         metrics: Metrics | None,
         log: RequestLog | None,
+        cors: CrossOrigin | None = None,
     ) -> None:
         self._handle = handle
         self._often = often
@@ -52,6 +54,7 @@ class Entrance:
         self._invalid_token_status = invalid_token_status
         self._metrics = metrics
         self._log = log
+        self._cors = cors
         self._ids = _Ids()
 
     async def __call__(self, request: web.Request) -> web.StreamResponse:
@@ -73,6 +76,8 @@ class Entrance:
         headers[REQUEST_ID] = request_id
         for name, value in self._fixed:
             headers[name] = value
+        if self._cors is not None:
+            self._cors.mark(request, response)
         duration_s = time.perf_counter() - started
         if metrics is not None and response.status == problem.CLIENT_GONE:
             metrics.abandon()
@@ -108,6 +113,9 @@ class Entrance:
 
     async def _tidily(self, request: web.Request) -> web.StreamResponse:
         """Handle the request; a path with doubled or trailing slashes means the one without (COMPAT-022)."""
+        preflight = None if self._cors is None else self._cors.preflight(request)
+        if preflight is not None:
+            return preflight
         try:
             return await self._handle(request)
         except web.HTTPNotFound:
@@ -134,5 +142,7 @@ class _Ids:
 
 def _route(request: web.Request) -> str:
     """The path with its variables, the same for all objects."""
+    if request._match_info is None:  # noqa: SLF001 (its public form fails before the router was asked)
+        return "none"
     resource = request.match_info.route.resource
     return "none" if resource is None else resource.canonical

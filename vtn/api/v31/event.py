@@ -3,14 +3,15 @@
 from openadr_profiles.v31 import EventRequest
 from vtn.access import READ_TARGETED, WRITE_EVENTS
 from vtn.api.door import Collection, Route, body_of
+from vtn.api.payload_values import PayloadValues
 from vtn.api.query import Query
 from vtn.store.event import EventStore
 from vtn.store.query import EventQuery
 
 
-def routes(store: EventStore) -> tuple[Route, ...]:
+def routes(store: EventStore, values: PayloadValues) -> tuple[Route, ...]:
     """The routes of events."""
-    events = Collection("events", store, query=_query, body=body_of(EventRequest))
+    events = Collection("events", store, query=_query, body=values.checked(body_of(EventRequest)))
     return events.routes(read=READ_TARGETED, create=WRITE_EVENTS, replace=WRITE_EVENTS, delete=WRITE_EVENTS)
 
 

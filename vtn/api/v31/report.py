@@ -3,15 +3,16 @@
 from openadr_profiles.v31 import ReportRequest
 from vtn.access import DELETE_REPORTS_AS_BL_TOO, READ_OWNED, WRITE_REPORTS
 from vtn.api.door import Collection, Route, body_of
+from vtn.api.payload_values import PayloadValues
 from vtn.api.query import Query
 from vtn.settings import Reports
 from vtn.store.query import ReportQuery
 from vtn.store.report import ReportStore
 
 
-def routes(store: ReportStore, settings: Reports) -> tuple[Route, ...]:
+def routes(store: ReportStore, settings: Reports, values: PayloadValues) -> tuple[Route, ...]:
     """The routes of reports."""
-    reports = Collection("reports", store, query=_query, body=body_of(ReportRequest))
+    reports = Collection("reports", store, query=_query, body=values.checked(body_of(ReportRequest)))
     return reports.routes(
         read=READ_OWNED,
         create=WRITE_REPORTS,

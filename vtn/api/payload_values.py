@@ -1,0 +1,48 @@
+"""What the server does with payload values that do not suit their type (OBJ-006): nothing, warn, or refuse."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeVar
+
+import structlog
+
+from openadr_profiles.v31 import EventRequest, Invalid, ReportRequest
+from openadr_profiles.v31.payload_values import unsuitable
+from vtn.access import Reader
+from vtn.settings import Validation
+
+D = TypeVar("D", EventRequest, ReportRequest)
+
+_log = structlog.get_logger(__name__)
+
+
+class PayloadValues:
+    """Looks at the values of events and reports. ``count`` is called once for each document that is warned of."""
+
+    def __init__(self, settings: Validation, count: Callable[[], None]) -> None:
+        self._mode = settings.payload_values
+        self._count = count
+
+    def checked(self, read: Callable[[bytes, Reader], D]) -> Callable[[bytes, Reader], D]:
+        """Wrap the reading of a body; with ``strict`` it raises Invalid naming the first payload that does not suit."""
+        if self._mode == "off":
+            return read
+
+        def read_and_check(raw: bytes, reader: Reader) -> D:
+            document = read(raw, reader)
+            first = next(unsuitable(document), None)
+            if first is not None:
+                if self._mode == "strict":
+                    raise Invalid(first.member, f"expected {first.expected} for {first.payload_type}")
+                self._count()
+                _log.warning(
+                    "payload values do not suit their type",
+                    client_id=reader.client_id,
+                    member=first.member,
+                    payload_type=first.payload_type,
+                    expected=first.expected,
+                )
+            return document
+
+        return read_and_check
