@@ -7,7 +7,7 @@ import shutil
 import sqlite3
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from itertools import count
 from pathlib import Path
 from typing import Final, Protocol
@@ -67,7 +67,7 @@ class Sqlite:
         return f"sqlite:///{self._folder / f'bench-{next(self._numbers)}.sqlite3'}"
 
     def settle(self, url: str) -> None:
-        with sqlite3.connect(url.removeprefix("sqlite:///")) as connection:
+        with closing(sqlite3.connect(url.removeprefix("sqlite:///"))) as connection, connection:
             connection.execute("ANALYZE")
 
 

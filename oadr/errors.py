@@ -133,7 +133,6 @@ _EXTRAS: Final = {
     "alembic": "vtn",
     "argon2": "vtn",
     "jwt": "vtn",
-    "uvloop": "vtn",
     "asyncpg": "postgres",
     "aiomqtt": "bridge",
     "paho": "bridge",

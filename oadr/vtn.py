@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeAlias, TypeVar
 import structlog
 import typer
 
+from oadr import loop
 from oadr.config import load
 from oadr.errors import Exit, Failure, reporting
 from oadr.output import JsonOption, show_json, show_rows, wants_json
@@ -321,8 +322,6 @@ def _settings(config: Path | None, flags: Mapping[str, object]) -> Settings:
 
 
 def _serve(settings: Settings) -> None:
-    import uvloop
-
     from vtn.app import build
     from vtn.workers import Supervisor
 
@@ -341,7 +340,7 @@ def _serve(settings: Settings) -> None:
                 await server.run()
 
     with suppress(KeyboardInterrupt):
-        uvloop.run(serve())
+        loop.run(serve())
 
 
 def _worker() -> list[str]:

@@ -3,9 +3,7 @@
 import sys
 from contextlib import suppress
 
-import uvloop
-
-from oadr import logs
+from oadr import logs, loop
 from oadr.errors import reporting
 from vtn.workers import read_told, serve
 
@@ -16,7 +14,7 @@ def main() -> None:
     with reporting(), suppress(KeyboardInterrupt):
         # Unbuffered, so that what follows the settings is left for the loop to see the pipe close.
         pipe = open(sys.stdin.fileno(), "rb", buffering=0, closefd=False)  # noqa: SIM115 (the loop closes it)
-        uvloop.run(serve(pipe, read_told(pipe)))
+        loop.run(serve(pipe, read_told(pipe)))
 
 
 if __name__ == "__main__":

@@ -1,10 +1,11 @@
+# shellcheck shell=bash
 # Shared by the scripts beside it, which source it: the project's folder, its Python environment and Debian packages.
 # Everything it says goes to standard error, so that a command's own output stays clean.
 
 set -euo pipefail
 
 root=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.." && pwd)
-venv=$root/.venv
+venv=${OADR_VENV:-$root/.venv}
 unset PYTHONHOME PYTHONPATH
 
 say() { printf '%s\n' "$*" >&2; }
@@ -35,18 +36,41 @@ apt_install() {
     DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends "$@" </dev/null
 }
 
-# need_program PROGRAM PACKAGE: make sure that a program is there; sbin folders are not on every PATH.
-need_program() {
-    PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin command -v "$1" >/dev/null || install_debian "$1 is missing" "$2"
+# is_there PROGRAM: also in the sbin folders, which are not on every PATH.
+is_there() { PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin command -v "$1" >/dev/null; }
+
+# need PROGRAM=PACKAGE...: make sure that all programs are there, and a Python that can make the environment; whatever is
+# missing is named at once.
+need() {
+    local pair python names=() packages=()
+    if ! has_environment; then
+        python=$(find_python)
+        if ! can_make_venv "$python"; then
+            names+=("$python cannot make virtual environments")
+            packages+=("$python-venv")
+        fi
+    fi
+    for pair in "$@"; do
+        if ! is_there "${pair%%=*}"; then
+            names+=("${pair%%=*} is missing")
+            packages+=("${pair#*=}")
+        fi
+    done
+    if ((${#packages[@]})); then
+        local why
+        why=$(printf ', %s' "${names[@]}")
+        install_debian "${why:2}" "${packages[@]}"
+    fi
 }
 
+has_environment() { is_new_enough "$venv/bin/python" && "$venv/bin/python" -c 'import pip' >/dev/null 2>&1; }
 is_new_enough() { "$1" -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1; }
 can_make_venv() { "$1" -c 'import ensurepip, venv' >/dev/null 2>&1; }
 
 # find_python: print the first interpreter that is new enough, best one that can make an environment.
 find_python() {
     local candidate found=
-    for candidate in python3.13 python3.12 python3.11 python3; do
+    for candidate in ${OADR_PYTHON:+"$OADR_PYTHON"} python3.13 python3.12 python3.11 python3; do
         is_new_enough "$candidate" || continue
         found=${found:-$candidate}
         if can_make_venv "$candidate"; then
@@ -58,15 +82,16 @@ find_python() {
     printf '%s' "$found"
 }
 
-# prepare EXTRA: an environment in .venv with the project and that extra, installed anew only when pyproject.toml changed.
-# `dev` contains everything that `all` does. Two scripts that start at once wait for each other.
+# prepare EXTRA PROGRAM=PACKAGE...: those programs, and an environment in .venv with the project and that extra, installed
+# anew only when pyproject.toml changed. `dev` contains everything that `demo` does. Two scripts that start at once wait
+# for each other.
 prepare() {
     local extra=$1 want lock stamp
+    shift
     exec {lock}<"$root"
     flock "$lock"
-    if ! is_new_enough "$venv/bin/python" || [[ ! -x $venv/bin/pip ]]; then
-        make_venv
-    fi
+    need "$@"
+    has_environment || make_venv
     want=$(sha256sum <"$root/pyproject.toml")
     for stamp in "$extra" dev; do
         if [[ -f $venv/.installed-$stamp && $(<"$venv/.installed-$stamp") == "$want" ]]; then
@@ -75,7 +100,7 @@ prepare() {
         fi
     done
     say "Installing the Python packages into $venv (a few minutes the first time)"
-    "$venv/bin/python" -m pip install --quiet --disable-pip-version-check --no-input -e "$root[$extra]" >&2 ||
+    "$venv/bin/python" -m pip install --quiet --disable-pip-version-check --no-input -e "${root}[$extra]" >&2 ||
         die "pip could not install the packages; see above."
     rm -f "$venv"/.installed-*
     printf '%s' "$want" >"$venv/.installed-$extra"
@@ -85,9 +110,6 @@ prepare() {
 make_venv() {
     local python
     python=$(find_python)
-    if ! can_make_venv "$python"; then
-        install_debian "$python cannot make virtual environments" "$python-venv"
-    fi
     say "Making a Python environment in $venv with $("$python" --version)"
     "$python" -m venv --clear "$venv" >&2
 }

@@ -2,7 +2,6 @@
 
 import json
 import os
-import pty
 import ssl
 import subprocess
 import sys
@@ -14,6 +13,7 @@ import pytest
 from typer.testing import CliRunner
 
 from oadr.cert import app
+from tests.support.terminal import open_terminal
 
 
 def oadr_cert(*arguments: object) -> tuple[int, Any, str]:
@@ -70,7 +70,7 @@ def test_show_lists_every_certificate_of_a_file(ca: Path) -> None:
 
 def test_a_terminal_gets_a_table(ca: Path) -> None:
     """And a program gets JSON, which the other tests read."""
-    ours, theirs = pty.openpty()
+    ours, theirs = open_terminal()
     command = [sys.executable, "-c", "from oadr.cert import app; app()", "show", str(ca / "ca.pem")]
     with os.fdopen(ours, "rb", buffering=0) as terminal:
         done = subprocess.run(

@@ -82,14 +82,14 @@ def test_packages_are_installed_only_when_the_project_changed(machine: Machine) 
 
 
 def test_the_demo_uses_the_environment_of_the_tests_but_not_the_other_way_round(machine: Machine) -> None:
-    """The extra `dev` contains `all`."""
+    """The extra `dev` contains `demo`."""
     machine.has_environment()
 
-    machine.run("prepare all")
+    machine.run("prepare demo")
     machine.run("prepare dev")
-    machine.run("prepare all")
+    machine.run("prepare demo")
 
-    assert machine.calls() == ["pip PROJECT[all]", "pip PROJECT[dev]"]
+    assert machine.calls() == ["pip PROJECT[demo]", "pip PROJECT[dev]"]
 
 
 def test_two_scripts_at_once_install_once(machine: Machine) -> None:
@@ -121,7 +121,7 @@ def test_a_machine_without_a_recent_python_is_told_so(machine: Machine) -> None:
     """Python 3.10 does not count."""
     machine.has("python3", "exit 1")
 
-    code, errors = machine.run("prepare all")
+    code, errors = machine.run("prepare demo")
 
     assert code == 1
     assert errors.startswith("Python 3.11 or newer is needed")
@@ -137,18 +137,17 @@ def test_the_first_python_that_can_make_environments_is_taken(machine: Machine) 
     assert machine.calls() == ["3.11 venv"]
 
 
-def test_an_ordinary_user_is_told_the_command_for_a_missing_package(machine: Machine) -> None:
+def test_an_ordinary_user_is_told_one_command_for_all_that_is_missing(machine: Machine) -> None:
     """Only root installs system packages."""
     machine.has("python3.12", "[[ $2 == *ensurepip* ]] && exit 1; exit 0")
     machine.has("apt-get", 'echo "apt-get $*" >>"$log"')
 
-    assert machine.run("prepare all") == (
+    assert machine.run("prepare dev no-such-program=some-package other-program=other-package") == (
         1,
-        "python3.12 cannot make virtual environments. Run this first:  sudo apt-get install python3.12-venv\n",
-    )
-    assert machine.run("need_program no-such-program some-package") == (
-        1,
-        "no-such-program is missing. Run this first:  sudo apt-get install some-package\n",
+        (
+            "python3.12 cannot make virtual environments, no-such-program is missing, other-program is missing. "
+            "Run this first:  sudo apt-get install python3.12-venv some-package other-package\n"
+        ),
     )
     assert machine.calls() == []
 
@@ -156,10 +155,11 @@ def test_an_ordinary_user_is_told_the_command_for_a_missing_package(machine: Mac
 def test_root_gets_a_missing_package_also_when_the_package_lists_are_old(machine: Machine) -> None:
     """The first attempt fails, then the lists are renewed."""
     machine.has("id", "echo 0")
+    machine.has_environment()
     machine.has("apt-get", 'echo "apt-get $1 ${*: -1}" >>"$log"\n(( $(wc -l <"$log") > 1 ))')
     (machine.programs / "wc").symlink_to(shutil.which("wc") or "")
 
-    assert machine.run("need_program no-such-program some-package") == (
+    assert machine.run("need no-such-program=some-package") == (
         0,
         "no-such-program is missing: installing some-package\n",
     )
@@ -169,9 +169,10 @@ def test_root_gets_a_missing_package_also_when_the_package_lists_are_old(machine
 def test_root_sees_why_a_package_could_not_be_installed(machine: Machine) -> None:
     """What apt-get said, and what it was about."""
     machine.has("id", "echo 0")
+    machine.has_environment()
     machine.has("apt-get", "echo 'E: Unable to locate package'; exit 100")
 
-    code, errors = machine.run("need_program no-such-program some-package")
+    code, errors = machine.run("need no-such-program=some-package")
 
     assert code == 1
     assert "E: Unable to locate package" in errors
@@ -180,13 +181,49 @@ def test_root_sees_why_a_package_could_not_be_installed(machine: Machine) -> Non
 
 def test_a_machine_without_apt_is_told_what_is_missing(machine: Machine) -> None:
     """Other systems have other package managers."""
-    code, errors = machine.run("need_program mosquitto-that-is-not-there mosquitto")
+    machine.has_environment()
+    code, errors = machine.run("need mosquitto-that-is-not-there=mosquitto")
 
     assert code == 1
     assert "on Debian and Ubuntu the package is called: mosquitto" in errors
 
 
-@pytest.mark.parametrize("script", ["scripts/check", "scripts/demo", "scripts/test", ".ci/run"])
+@pytest.mark.parametrize(
+    "script", ["scripts/check", "scripts/demo", "scripts/fresh", "scripts/smoke", "scripts/test", ".ci/run"]
+)
 def test_every_script_can_be_executed(script: str) -> None:
     """A clone keeps the permission."""
     assert os.access(SCRIPTS.parent / script, os.X_OK)
+
+
+@pytest.mark.parametrize(
+    ("command", "code", "message"),
+    [
+        ("smoke", 2, "Usage: scripts/smoke PYTHON"),
+        ("smoke --help", 2, "Usage: scripts/smoke PYTHON"),
+        ("fresh 11", 1, "Usage: scripts/fresh [12|13]"),
+        ("fresh 12", 1, "scripts/fresh must be run by root"),
+    ],
+)
+def test_what_a_script_cannot_do_is_said_before_it_begins(
+    machine: Machine, command: str, code: int, message: str
+) -> None:
+    """Nothing is installed and nothing is made."""
+    result, errors = machine.run(f'"$root"/scripts/{command}')
+
+    assert (result, machine.calls()) == (code, [])
+    assert errors.startswith(message)
+
+
+def test_an_interpreter_that_does_not_work_is_not_tried(machine: Machine) -> None:
+    """A shim of pyenv is on the PATH for versions that are not chosen."""
+    for version, works in (("3.12", True), ("3.13", False), ("3.14", True)):
+        machine.has(f"python{version}", f"echo {version}" if works else "exit 127")
+    body = (SCRIPTS.parent / ".ci" / "run").read_text()
+    functions = body[body.index("version() {") : body.index("run 8m")]
+    (machine.project / "functions").write_text(functions)
+
+    process = machine.start('PYENV_ROOT=/nowhere; source "$root/functions"; others 3.14')
+    output, errors = process.communicate(timeout=30)
+
+    assert (output, errors) == ("python3.12\n", "")

@@ -88,7 +88,7 @@ async def test_vtn_with_a_known_authority_is_trusted_and_another_is_not(tmp_path
     files = pki.server()
     tls = {"cert": files.certificate, "key": files.key}
     async with a_town(tmp_path, ManualClock(clock.now()), tls=tls, ca_file=pki.ca, database=empty_database) as town:
-        base_url = town.vtn.base_url.replace("127.0.0.1", "localhost")
+        base_url = town.vtn.base_url
         assert base_url.startswith("https://")
 
         async def programs(**members: object) -> object:
@@ -97,7 +97,7 @@ async def test_vtn_with_a_known_authority_is_trusted_and_another_is_not(tmp_path
 
         assert await programs(ca_file=pki.ca) == []
         assert await programs(verify=False) == []
-        with pytest.raises(UntrustedServer, match="no trusted TLS connection to https://localhost"):
+        with pytest.raises(UntrustedServer, match="no trusted TLS connection to https://127"):
             await programs()
         stranger = Pki(tmp_path / "stranger", now=clock.now, name="stranger")
         with pytest.raises(UntrustedServer):
@@ -108,13 +108,14 @@ async def test_certificate_for_another_name_is_not_trusted(tmp_path: Path, empty
     """TLS-004."""
     clock = SystemClock()
     pki = Pki(tmp_path / "pki", now=clock.now)
-    files = pki.server("elsewhere.example", "127.0.0.1")
+    files = pki.server("elsewhere.example", "127.0.0.2")
     tls = {"cert": files.certificate, "key": files.key}
-    async with a_town(tmp_path, ManualClock(clock.now()), tls=tls, ca_file=pki.ca, database=empty_database) as town:
-        base_url = town.vtn.base_url.replace("127.0.0.1", "localhost")
-        async with VtnClient(base_url=base_url, ca_file=pki.ca) as client:
-            with pytest.raises(UntrustedServer):
-                await client.programs.search()
+    async with (
+        a_town(tmp_path, ManualClock(clock.now()), tls=tls, ca_file=pki.ca, database=empty_database) as town,
+        VtnClient(base_url=town.vtn.base_url, ca_file=pki.ca) as client,
+    ):
+        with pytest.raises(UntrustedServer):
+            await client.programs.search()
 
 
 def test_certificate_file_that_is_none_is_named(tmp_path: Path) -> None:

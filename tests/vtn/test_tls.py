@@ -51,7 +51,7 @@ async def status(vtn: VtnUnderTest, caller: Caller, context: ssl.SSLContext, pat
     """What a caller gets over a new connection."""
     async with (
         aiohttp.ClientSession(connector=aiohttp.TCPConnector(ssl=context)) as session,
-        session.get(f"https://localhost:{vtn.server._port}/openadr3/3.1.0{path}", headers=caller.headers) as response,
+        session.get(f"https://127.0.0.1:{vtn.server._port}/openadr3/3.1.0{path}", headers=caller.headers) as response,
     ):
         await response.read()
         return response.status
