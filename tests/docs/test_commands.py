@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -84,3 +85,9 @@ def test_every_area_is_listed_in_the_help() -> None:
 
     assert areas <= shown
     assert [area for area in sorted(areas) if f"oadr {area}" not in text] == []
+
+
+@pytest.mark.parametrize("page", pages(), ids=lambda page: page.name)
+def test_no_page_installs_from_an_index(page: Path) -> None:
+    """There is no release yet: `pip install openadr-fleet` would find nothing, or somebody else's package."""
+    assert re.findall(r"pip install[^\n]*\bopenadr-fleet", page.read_text(encoding="utf-8")) == []
