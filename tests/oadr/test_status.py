@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import io
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
-from oadr.status import event_status, targeted
+from rich.console import Console
+
+from oadr.event import reduction_event
+from oadr.status import EventStatus, event_status, targeted
+from oadr.status_view import status_tables
 from openadr_profiles.v31 import (
     AGGREGATED_REPORT,
     Duration,
     Event,
+    EventPayloadType,
+    EventRequest,
     Interval,
     IntervalPeriod,
     OperatingState,
@@ -168,3 +175,56 @@ def test_as_json_has_numbers_and_instants_as_text() -> None:
     plain = event_status(event(), [ven("home")], [], [], at=START).as_json()
     assert plain["start"] == "2026-01-01T12:00:00Z"
     assert plain["participants"][0]["requested_kwh"] == 0.0
+
+
+def shed_event(id_: str, *, hours: float = 0, modified: datetime = START) -> Event:
+    request = reduction_event(
+        "p1", EventPayloadType.DISPATCH_SETPOINT_RELATIVE, [-4.0], start=START + HOUR * hours, length=HOUR
+    )
+    members = {name: getattr(request, name) for name in EventRequest.__struct_fields__}
+    return Event(id=id_, created_date_time=START, modification_date_time=modified, **members)
+
+
+def test_an_event_cut_short_by_another_names_it_and_the_shortfall() -> None:
+    """O4: asked = delivered for the half that ran is not the whole of what was issued."""
+    first, second = shed_event("e1"), shed_event("e2", hours=0.5, modified=START + HOUR / 2)
+    half = ShedInterval(0, START, START + HOUR / 2, (shed(AGGREGATED_REPORT, "4", "4"),))
+    said = opts("client-home", Opt(AGGREGATED_REPORT, True, None, OperatingState.RUNNING_CURTAILED))
+    done = received(status_report(event_id="e1", client_name="home", intervals=[half]), "client-home")
+    status = event_status(first, [ven("home")], [], [said, done], at=START + 2 * HOUR, others=[first, second])
+    (one,) = status.participants
+    assert (one.requested_kwh, one.delivered_kwh) == (Decimal(2), Decimal(2))
+    assert (one.planned_kwh, one.shortfall_kwh) == (Decimal(4), Decimal(2))
+    assert (status.totals.planned_kwh, status.totals.shortfall_kwh) == (Decimal(4), Decimal(2))
+    (by,) = status.superseded_by
+    assert (by.event_id, by.start, by.end, by.vens) == ("e2", START + HOUR / 2, START + HOUR, 1)
+    other = event_status(second, [ven("home")], [], [], at=START + 2 * HOUR, others=[first, second])
+    assert other.superseded_by == ()
+
+
+def printed(status: EventStatus, *, everything: bool) -> str:
+    console = Console(width=160, file=io.StringIO())
+    console.print(*status_tables(status, everything=everything), sep="\n")
+    file = console.file
+    assert isinstance(file, io.StringIO)
+    return file.getvalue()
+
+
+def test_500_vens_are_a_funnel_and_the_exceptions() -> None:
+    """O6: not 509 lines of "no"."""
+    vens = [ven(f"home-{number:03}") for number in range(500)]
+    quiet = opts("client-home-499", Opt(AGGREGATED_REPORT, False, "quiet \x1b[2J", OperatingState.RUNNING_OPTED_OUT))
+    status = event_status(shed_event("e1"), vens, [], [quiet], at=START + HOUR / 2)
+    text = printed(status, everything=False)
+    assert "500 VENs targeted, 1 reached, 0 in, 1 out, 499 silent, 0 delivering" in text
+    assert len(text.splitlines()) < 40
+    assert text.index("home-499") < text.index("home-000"), "who is out comes before who is silent"
+    assert "quiet \\x1b[2J" in text
+    assert "480 more of 500; --all shows them" in text
+    assert len(printed(status, everything=True).splitlines()) > 500
+
+
+def test_an_event_for_nobody_says_so() -> None:
+    assert "Nobody holds one of its targets" in printed(
+        event_status(event(("typo",)), [ven("home")], [], [], at=START), everything=False
+    )
