@@ -137,6 +137,7 @@ class VtnServer:
 
     async def start(self) -> None:
         """Bring the database up to date and listen; raises a StartFailed and leaves nothing running when it cannot."""
+        _log.info("VTN is starting", database=self._database.name)
         try:
             await self._start()
         except BaseException:

@@ -30,6 +30,7 @@ VtnError
     ├── BoardUnusable
     ├── LibraryMissing
     └── WorkerFailed
+        └── WorkerKilled
 
 A document that breaks the schema, or refers to something that does not exist, is ``openadr_profiles.v31.Invalid``.
 """
@@ -174,3 +175,7 @@ class BoardUnusable(StartFailed):
 
 class WorkerFailed(StartFailed):
     """A worker process ends before it serves."""
+
+
+class WorkerKilled(WorkerFailed):
+    """Somebody killed a worker process before it served; another may well start."""

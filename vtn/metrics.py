@@ -13,13 +13,12 @@ from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from itertools import accumulate
-from typing import Final, TypeAlias
-
-from prometheus_client import CollectorRegistry, generate_latest
-from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
-from prometheus_client.registry import Collector
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 from vtn.shared import Shared
+
+if TYPE_CHECKING:
+    from prometheus_client import Metric
 
 CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 _METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS"})
@@ -80,8 +79,7 @@ class Metrics:
         self._next = len(self._places) + 1
         self._sampled: list[tuple[int, float, Callable[[], float]]] = []
         clear_gauges(self._raw)
-        self._registry = CollectorRegistry()
-        self._registry.register(_Sums(version, self._parts))
+        self._sums = _Sums(version, self._parts)
 
     def begin(self) -> None:
         """A request has come."""
@@ -120,8 +118,10 @@ class Metrics:
 
     def text(self) -> bytes:
         """All numbers."""
+        from prometheus_client import generate_latest  # noqa: PLC0415 (a start need not wait for it)
+
         self._take_samples()
-        return generate_latest(self._registry)
+        return generate_latest(self._sums)
 
     def _take_samples(self) -> None:
         for number, before, source in self._sampled:
@@ -159,8 +159,8 @@ def clear_gauges(part: memoryview) -> None:
         numbers[number] = 0.0
 
 
-class _Sums(Collector):
-    """The sums over all seats."""
+class _Sums:
+    """The sums over all seats, as the library collects them."""
 
     def __init__(self, version: str, parts: Sequence[memoryview]) -> None:
         self._version = version
@@ -168,6 +168,12 @@ class _Sums(Collector):
 
     def collect(self) -> Iterator[Metric]:
         """The families."""
+        from prometheus_client.metrics_core import (  # noqa: PLC0415 (a start need not wait for it)
+            CounterMetricFamily,
+            GaugeMetricFamily,
+            HistogramMetricFamily,
+        )
+
         seats = [part.cast("d") for part in self._parts]
         counts: defaultdict[_Key, float] = defaultdict(float)
         durations: dict[tuple[str, str], list[float]] = {}

@@ -22,7 +22,7 @@ from typing import BinaryIO, Final
 import structlog
 
 from vtn.app import VtnServer, build
-from vtn.errors import WorkerFailed
+from vtn.errors import WorkerFailed, WorkerKilled
 from vtn.metrics import REPLACED, clear_gauges, count
 from vtn.process import spare_the_collector
 from vtn.settings import Settings
@@ -34,6 +34,7 @@ _log = structlog.get_logger(__name__)
 _READY: Final = b"ready\n"
 _START_S: Final = 60.0
 _STOP_S: Final = 15.0
+_KILLED_AT_START: Final = 3
 _SHORT_LIFE_S: Final = 10.0
 _LONGEST_PAUSE_S: Final = 10.0
 _LENGTH: Final = struct.Struct("!I")
@@ -111,6 +112,7 @@ class Supervisor:
 
     async def _start(self) -> None:
         settings = self._settings
+        _log.info("VTN is starting", workers=settings.workers)
         if settings.port:
             bound(settings.host, settings.port).close()  # sharing a port never fails, so somebody else's is seen here
         self._place = bound(settings.host, settings.port, shared=True)
@@ -125,7 +127,7 @@ class Supervisor:
         self._settings = settings.model_copy(update={"port": port, "database": database})
         self._memory = made(settings.workers)
         self._numbers = Shared(seats=settings.workers, fd=self._memory).part("metrics")
-        launches = [asyncio.create_task(self._launch(number)) for number in range(settings.workers)]
+        launches = [asyncio.create_task(self._launch_first(number)) for number in range(settings.workers)]
         try:
             await asyncio.gather(*launches)
         except BaseException:
@@ -134,6 +136,15 @@ class Supervisor:
             await asyncio.gather(*launches, return_exceptions=True)
             raise
         self._keepers = [asyncio.create_task(self._keep(number)) for number in range(settings.workers)]
+
+    async def _launch_first(self, number: int) -> None:
+        """Start a worker; one that somebody kills meanwhile is started again, a few times: others serve already."""
+        for _ in range(_KILLED_AT_START):
+            try:
+                return await self._launch(number)
+            except WorkerKilled as error:
+                _log.error("a worker was killed while it started and is started again", worker=number, error=str(error))
+        return await self._launch(number)
 
     async def _launch(self, number: int) -> None:
         try:
@@ -151,15 +162,17 @@ class Supervisor:
             raise WorkerFailed("a worker has no pipes")
         told = pickle.dumps(Told(self._settings, number, self._memory))
         process.stdin.write(_LENGTH.pack(len(told)) + told)
-        try:
+        line, killed = b"", False
+        with suppress(TimeoutError):
             async with asyncio.timeout(_START_S):
                 with suppress(ConnectionError):
                     await process.stdin.drain()
                 line = await process.stdout.readline()
-        except TimeoutError:
-            line = b""
+                killed = not line and await process.wait() < 0
         if line != _READY:
             await _end(process)
+            if killed:
+                raise WorkerKilled(f"a worker was killed by signal {-(process.returncode or 0)} before it served")
             raise WorkerFailed("a worker cannot start; its log says why")
         self._ready.add(number)
 

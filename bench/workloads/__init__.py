@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Final
 
-from bench.workloads import events, memory, poll, reports, search, token
+from bench.workloads import events, fleet, memory, poll, reports, search, token
 from bench.workloads.context import Context
 
 WORKLOADS: Final[Mapping[str, Callable[[Context], Awaitable[None]]]] = {
@@ -16,4 +16,5 @@ WORKLOADS: Final[Mapping[str, Callable[[Context], Awaitable[None]]]] = {
     "events": events.by_business_logic,
     "token": token.for_clients,
     "memory": memory.of_a_worker,
+    "fleet": fleet.that_reports,
 }

@@ -11,6 +11,7 @@ from typing import Any
 
 import aiohttp
 import pytest
+from structlog.testing import capture_logs
 
 from tests.support.pki import Pki
 from tests.vtn.conftest import settings_for
@@ -41,6 +42,13 @@ async def test_a_taken_port_is_named(url: str) -> None:
     await vtn.start()
     assert vtn.origin == f"http://127.0.0.1:{port}"
     await vtn.stop()
+
+
+async def test_a_start_says_at_once_that_it_has_begun(url: str) -> None:
+    """Before the database and the port: whoever waits knows what for."""
+    with capture_logs() as logs, pytest.raises(AddressUnusable):
+        await VtnUnderTest(settings_for(url, host="192.0.2.1", insecure_http=True)).start()
+    assert [each["event"] for each in logs][:1] == ["VTN is starting"]
 
 
 async def test_an_address_that_is_not_ours_is_named(url: str) -> None:

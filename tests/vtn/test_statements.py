@@ -106,3 +106,55 @@ async def test_what_a_write_costs_does_not_depend_on_how_many_vens_there_are(vtn
         await bl.event(program, targets=["t"])
 
     assert len(statements.sent) == 1
+
+
+async def test_no_statement_gives_a_text_more_than_once(vtn: VtnUnderTest) -> None:
+    """GEN-008: what a VEN holds comes beside a row, not as more rows; else its memory is the product of both."""
+    bl, home = vtn.bl, vtn.home()
+    program = await bl.program(targets=["t"], programLongName=LONG + "program")
+    ven = await bl.ven_for(home, ["t"], attributes=[{"type": "NOTE", "values": [LONG + "ven"]}])
+    event = await bl.event(program, targets=["t"], eventName=LONG + "event")
+    resource = await home.resource(ven, attributes=[{"type": "NOTE", "values": [LONG + "resource"]}])
+    for number in range(12):
+        await home.resource(ven, attributes=[{"type": "NOTE", "values": [f"{LONG}resource-{number}"]}])
+    document = {"eventID": event["id"], "clientName": "c", "resources": [], "reportName": LONG + "report"}
+    report = (await home.post("/reports", document)).ok(201)
+    subscription = {"clientName": LONG + "subscription", "programID": program["id"], "objectOperations": []}
+    made = (await home.post("/subscriptions", subscription)).ok(201)
+    named = {"resourceName": unique("r"), "venID": ven["id"]}
+
+    with Statements(vtn) as statements:
+        for who in (home, bl):
+            for collection in ("programs", "events", "reports", "subscriptions", "vens", "resources"):
+                for query in ("", "?limit=7&skip=1", "?active=true&targets=t"):
+                    await who.get(f"/{collection}{query}")
+            for headers in ({}, {"If-Match": "*"}):
+                for path, body in (
+                    (f"/reports/{report['id']}", document),
+                    (f"/subscriptions/{made['id']}", subscription),
+                    (f"/resources/{resource['id']}", named),
+                ):
+                    (await home.ask("PUT", path, json=body, headers=headers)).ok()
+        (await home.post("/reports", document | {"reportName": LONG + "another report"})).ok(201)
+        (await home.post("/subscriptions", subscription | {"clientName": LONG + "another"})).ok(201)
+
+    asked = {(sql, repr(values)): values for sql, values in statements.sent if sql.startswith(("SELECT", "WITH"))}
+    assert len(asked) > 20
+    for (sql, _), values in asked.items():
+        rows = [tuple(row) for row in await _again(vtn, sql, values)]
+        texts = [value for row in rows for value in row if isinstance(value, str) and LONG in value]
+        assert len(texts) == len(set(texts)), sql
+        assert len(rows) < 50, sql
+
+
+LONG = "a text that is stored " * 4
+
+
+async def _again(vtn: VtnUnderTest, sql: str, values: Any) -> Any:
+    """The rows that a statement gave, from the driver itself."""
+    database = vtn.server._database
+    async with database._reader.connect() as connection:
+        driver: Any = (await connection.get_raw_connection()).driver_connection
+        if database.is_sqlite:
+            return await driver.execute_fetchall(sql, values)
+        return await driver.fetch(sql, *values)

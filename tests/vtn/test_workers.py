@@ -362,6 +362,17 @@ async def test_workers_that_cannot_start_are_no_server(migrated_url: str) -> Non
         assert supervisor.pids == []
 
 
+async def test_a_worker_that_is_killed_while_it_starts_is_started_again(migrated_url: str, tmp_path: Path) -> None:
+    """Others may serve already, and say so at /ready: the VTN does not end."""
+    script = tmp_path / "worker"
+    script.write_text(f"#!/bin/sh\nmkdir {tmp_path}/first 2>/dev/null && kill -9 $$\nexec {' '.join(COMMAND)}\n")
+    script.chmod(0o700)
+
+    async with _fleet(migrated_url, 2, command=[str(script)]) as fleet:
+        assert len(fleet.supervisor.pids) == 2
+        assert await _json(fleet.caller(Role.BL), "GET", "programs") == []
+
+
 async def test_a_start_that_fails_leaves_no_worker_behind(migrated_url: str, tmp_path: Path) -> None:
     """The others may be on their way when one fails."""
     seen, script = tmp_path / "seen", tmp_path / "worker"
