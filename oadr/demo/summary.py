@@ -13,6 +13,8 @@ from oadr.status import Participant
 
 _LEFT_KW: Final = Decimal("0.01")
 _WORTH_SHOWING_KW: Final = Decimal("0.05")
+_SENDS: Final = {"opt": "reports whether it takes part", "status": "reports its first circuits"}
+"""By the first word of a report's name."""
 
 
 def rows(scene: Scene) -> list[Row]:
@@ -70,8 +72,8 @@ def news(before: Scene | None, after: Scene) -> Iterator[str]:
     known = {report.id for report in before.evidence.reports} if before else set()
     for report in after.evidence.reports:
         if report.id not in known:
-            name = (report.report_name or "").rpartition("-")[0]
-            yield f"{report.client_id} sends its report {name}".rstrip()
+            kind = (report.report_name or "").partition("-")[0]
+            yield f"{report.client_id} {_SENDS.get(kind, 'sends the report that the event asks for')}"
 
 
 def _phase_news(before: Scene | None, after: Scene) -> Iterator[str]:

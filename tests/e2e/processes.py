@@ -25,14 +25,16 @@ def oadr(*arguments: str, environment: Mapping[str, str] | None = None) -> Any:
     return json.loads(done.stdout)
 
 
-def run_oadr(*arguments: str, environment: Mapping[str, str] | None = None) -> subprocess.CompletedProcess[str]:
+def run_oadr(
+    *arguments: str, environment: Mapping[str, str] | None = None, timeout_s: float = 60
+) -> subprocess.CompletedProcess[str]:
     """Run a command that ends, whatever becomes of it."""
     return subprocess.run(
         [OADR, *arguments],
         env=_CLEAN | dict(environment or {}),
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=timeout_s,
         check=False,
     )
 
