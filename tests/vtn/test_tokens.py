@@ -431,6 +431,20 @@ async def test_a_token_says_when_it_was_issued_in_whole_seconds(vtn: VtnUnderTes
     (await (await token(vtn, new)).get("/events")).ok()
 
 
+@pytest.mark.parametrize("claim", ["nbf", "iat"])
+async def test_a_token_of_ours_that_is_not_valid_yet_is_refused(
+    vtn: VtnUnderTest, home: Credentials, claim: str
+) -> None:
+    """AUTH-003, AUTH-008: signed with our key, as another program that has it may do."""
+    given = (await token(vtn, home)).headers["Authorization"].removeprefix("Bearer ")
+    claims = jwt.decode(given, options={"verify_signature": False})
+    kid, secret = vtn.server._tokens._keys.newest
+    for later_s, status in ((20, 200), (40, 401)):
+        moment = int(vtn.now().timestamp()) + later_s
+        forged = jwt.encode(claims | {claim: moment}, secret, algorithm="HS256", headers={"kid": kid})
+        assert (await vtn.with_token(forged).get("/events")).status == status
+
+
 @pytest.mark.parametrize("host", ["a:b:c", "x:99999", "attacker.example", "attacker.example:443", "", "[::1"])
 async def test_the_token_address_is_never_somebody_elses(vtn: VtnUnderTest, host: str) -> None:
     """AUTH-018: without a public address, a Host that is not this server's is answered with where it arrived."""
