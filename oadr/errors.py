@@ -59,6 +59,7 @@ _CODES: Final[dict[str, Exit]] = {
     "vtn.errors.BadCertificate": Exit.CONFIGURATION,
     "vtn.errors.MigrationTooNew": Exit.CONFIGURATION,
     "vtn.errors.MigrationMissing": Exit.CONFIGURATION,
+    "vtn.errors.SecretsKeyUnusable": Exit.CONFIGURATION,
     "vtn.errors.LibraryMissing": Exit.CONFIGURATION,
     "vtn.errors.ArchiveUnusable": Exit.CONFIGURATION,
     "vtn.errors.DatabaseMissing": Exit.CONFIGURATION,

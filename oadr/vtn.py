@@ -35,6 +35,8 @@ client_app = typer.Typer(help="Clients: who may get tokens, and for what.", no_a
 key_app = typer.Typer(help="The key that signs tokens.", no_args_is_help=True)
 app.add_typer(client_app, name="client")
 app.add_typer(key_app, name="key")
+secrets_app = typer.Typer(help="The key that seals the secrets in the database.", no_args_is_help=True)
+app.add_typer(secrets_app, name="secrets")
 
 ConfigOption: TypeAlias = Annotated[
     Path | None, typer.Option("--config", help="TOML file with the settings (docs/vtn.md lists them).")
@@ -42,8 +44,9 @@ ConfigOption: TypeAlias = Annotated[
 DatabaseOption: TypeAlias = Annotated[
     str | None,
     typer.Option(
+        "--database",
         "--database-url",
-        help=f"sqlite:///FILE or postgresql://USER:PASSWORD@HOST/NAME [{PREFIX}DATABASE__URL].",
+        help=f"A file of SQLite, or postgresql://USER:PASSWORD@HOST/NAME [{PREFIX}DATABASE__URL].",
     ),
 ]
 
@@ -60,6 +63,7 @@ WeakSecretOption: TypeAlias = Annotated[
 ]
 
 _LONGEST_SECRET_BYTES = 4 * 4096
+_EARLIER = "oadr-vtn.sqlite3"
 
 _COLUMNS = {
     "client_id": "Client",
@@ -136,8 +140,13 @@ def init(
     with reporting():
         from vtn.access import Role
         from vtn.administration import write_example
+        from vtn.places import default_database
+        from vtn.store.vault import Vault
 
-        write_example(file, database_url=database_url or "sqlite:///oadr-vtn.sqlite3")
+        vault = Vault(_settings(None, {"database.url": database_url}))
+        url = _url(database_url) or default_database()
+        write_example(file, database_url=url, key_file=vault.file.absolute())
+        vault.ensure()
         made = _with_clients(file, database_url, lambda clients: clients.add(client_id, Role.BL))
         if wants_json(as_json):
             show_json({"config": str(file), "client_id": made.client_id, "client_secret": made.secret})
@@ -153,26 +162,55 @@ def backup(
     config: ConfigOption = None,
     database_url: DatabaseOption = None,
 ) -> None:
-    """Write everything in the database into a new file, while the server may go on running."""
+    """Write everything in the database into a new file, while the server may go on running.
+
+    Secrets in it stay sealed: to restore it takes the key file too, of which you keep a copy elsewhere.
+    """
     with reporting():
         from vtn.administration import back_up
+        from vtn.store.vault import Vault
 
-        count = asyncio.run(back_up(_settings(config, {"database.url": database_url}), file))
+        settings = _settings(config, {"database.url": database_url})
+        count = asyncio.run(back_up(settings, file))
         typer.echo(f"{count} rows are in {file}")
+        typer.echo(
+            f"Its secrets are sealed with the key in {Vault(settings).file}; keep a copy of it elsewhere.", err=True
+        )
+
+
+@app.command()
+def verify(file: Annotated[Path, typer.Argument(help="What `oadr vtn backup` has written.")]) -> None:
+    """Read a backup to its end and check every row of it; needs no database."""
+    with reporting():
+        from vtn.administration import verify as check
+
+        content = check(file)
+        typer.echo(f"{file} is whole: {content.rows} rows, revision {content.revision}")
+        if not content.has_sums:
+            typer.echo("An earlier version wrote it, without checksums.", err=True)
+        if content.plain_secrets:
+            typer.echo("Secrets in it are in plain text: keep it where only you can read it.", err=True)
+        if content.keys:
+            typer.echo(f"To restore it takes the key {', '.join(sorted(content.keys))}.", err=True)
 
 
 @app.command()
 def restore(
     file: Annotated[Path, typer.Argument(help="What `oadr vtn backup` has written.")],
     *,
+    drop_secrets: Annotated[
+        bool,
+        typer.Option("--drop-secrets", help="Leave out what is sealed, if its key is lost: all tokens end."),
+    ] = False,
     config: ConfigOption = None,
     database_url: DatabaseOption = None,
 ) -> None:
-    """Put a backup into an empty database, of the same kind or the other."""
+    """Put a backup into an empty database, of the same kind or the other. Takes the key file of its secrets too."""
     with reporting():
         from vtn.administration import restore as put_back
 
-        count = asyncio.run(put_back(_settings(config, {"database.url": database_url}), file))
+        settings = _settings(config, {"database.url": database_url})
+        count = asyncio.run(put_back(settings, file, drop_secrets=drop_secrets))
         typer.echo(f"{count} rows are restored")
 
 
@@ -232,7 +270,7 @@ def list_(*, config: ConfigOption = None, database_url: DatabaseOption = None, a
     async def act(clients: Clients) -> list[dict[str, Any]]:
         return [_row(client) for client in await clients.list()]
 
-    rows = _with_clients(config, database_url, act)
+    rows = _with_clients(config, database_url, act, make=False)
     show_rows(rows, _COLUMNS, as_json=as_json, title="Clients", empty="no clients; add one with: oadr vtn client add")
 
 
@@ -244,7 +282,7 @@ def suspend(
     database_url: DatabaseOption = None,
 ) -> None:
     """Give a client no more tokens, and end those it has within a minute."""
-    _with_clients(config, database_url, lambda clients: clients.suspend(client_id))
+    _with_clients(config, database_url, lambda clients: clients.suspend(client_id), make=False)
     typer.echo(f"{client_id} is suspended")
 
 
@@ -256,7 +294,7 @@ def resume(
     database_url: DatabaseOption = None,
 ) -> None:
     """Give a suspended client tokens again."""
-    _with_clients(config, database_url, lambda clients: clients.resume(client_id))
+    _with_clients(config, database_url, lambda clients: clients.resume(client_id), make=False)
     typer.echo(f"{client_id} may get tokens again")
 
 
@@ -280,6 +318,7 @@ def rotate(
         config,
         database_url,
         lambda clients: clients.rotate(client_id, secret=given, weak_secret=allow_weak_secret),
+        make=False,
     )
     _show_credentials({"client_id": made.client_id, "client_secret": made.secret}, given=given, as_json=as_json)
 
@@ -292,7 +331,7 @@ def remove(
     database_url: DatabaseOption = None,
 ) -> None:
     """Forget a client and end its tokens within a minute; what it has written stays."""
-    _with_clients(config, database_url, lambda clients: clients.remove(client_id))
+    _with_clients(config, database_url, lambda clients: clients.remove(client_id), make=False)
     typer.echo(f"{client_id} is removed")
 
 
@@ -315,10 +354,71 @@ def rotate_key(
         typer.echo(f"tokens are signed with the key {kid} from now on")
 
 
+@secrets_app.command(name="status")
+def secrets_status(
+    *, config: ConfigOption = None, database_url: DatabaseOption = None, as_json: JsonOption = False
+) -> None:
+    """List the keys, whether the key file has them, and how many secrets each has sealed."""
+    with reporting():
+        from vtn.administration import keys_in_use
+
+        found = asyncio.run(keys_in_use(_settings(config, {"database.url": database_url})))
+        rows = [{"key": key, "in_file": there, "secrets": count} for key, there, count in found]
+        columns = {"key": "Key", "in_file": "In the file", "secrets": "Secrets"}
+        show_rows(rows, columns, as_json=as_json, title="Keys of secrets", empty="there are no secrets yet")
+
+
+@secrets_app.command(name="rotate")
+def rotate_secrets_key(
+    *,
+    forget_old: Annotated[
+        bool, typer.Option("--forget-old", help="Take older keys out of the file; older backups still need them.")
+    ] = False,
+    config: ConfigOption = None,
+    database_url: DatabaseOption = None,
+) -> None:
+    """Seal all secrets under a new key. A server that runs goes on; other hosts need the new key file."""
+    with reporting():
+        from vtn.administration import rotate_secrets
+
+        settings = _settings(config, {"database.url": database_url})
+        key, count, gone = asyncio.run(rotate_secrets(settings, forget_old=forget_old))
+        typer.echo(f"{count} secrets are sealed with the key {key} from now on")
+        if gone:
+            typer.echo(f"No longer in the file: {', '.join(gone)}", err=True)
+
+
+@secrets_app.command(name="reseal")
+def reseal_secrets(*, config: ConfigOption = None, database_url: DatabaseOption = None) -> None:
+    """Seal all secrets under the first key of the file, where the file comes from elsewhere."""
+    with reporting():
+        from vtn.administration import reseal_secrets as seal_again
+
+        count = asyncio.run(seal_again(_settings(config, {"database.url": database_url})))
+        typer.echo(f"{count} secrets are sealed with the first key of the file")
+
+
 def _settings(config: Path | None, flags: Mapping[str, object]) -> Settings:
+    """The settings, after saying on standard error which database they lead to."""
+    from sqlalchemy.engine import make_url
+
     from vtn.settings import Settings
 
-    return load(Settings, prefix=PREFIX, file=config, flags=flags)
+    given = flags.get("database.url")
+    url = _url(given) if isinstance(given, str) else None
+    settings = load(Settings, prefix=PREFIX, file=config, flags={**flags, "database.url": url})
+    name = make_url(settings.database.url.get_secret_value()).render_as_string(hide_password=True)
+    typer.echo(f"database: {name.replace('+aiosqlite', '').replace('+asyncpg', '')}", err=True)
+    if not settings.database.model_fields_set and Path(_EARLIER).exists():
+        typer.echo(f"Earlier versions used {_EARLIER} in this folder: --database {_EARLIER} uses it still.", err=True)
+    return settings
+
+
+def _url(database: str | None) -> str | None:
+    """A URL as it is, and a file as a URL of SQLite."""
+    if database is None or ":" in database:
+        return database
+    return f"sqlite:///{database}"
 
 
 def _serve(settings: Settings) -> None:
@@ -348,11 +448,13 @@ def _worker() -> list[str]:
     return [sys.executable, "-m", "oadr.vtn_worker", level.lower()]
 
 
-def _with_clients(config: Path | None, database_url: str | None, act: Callable[[Clients], Awaitable[T]]) -> T:
+def _with_clients(
+    config: Path | None, database_url: str | None, act: Callable[[Clients], Awaitable[T]], *, make: bool = True
+) -> T:
     async def run_() -> T:
         from vtn.app import client_registry
 
-        async with client_registry(_settings(config, {"database.url": database_url})) as clients:
+        async with client_registry(_settings(config, {"database.url": database_url}), make=make) as clients:
             return await act(clients)
 
     with reporting():

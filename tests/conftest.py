@@ -90,6 +90,16 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
     return min(2 * len(os.sched_getaffinity(0)), _MOST_WORKERS)
 
 
+@pytest.fixture(autouse=True, scope="session")
+def _no_files_of_the_user(pytestconfig: pytest.Config) -> Iterator[None]:
+    """Databases and keys that a test names no place for go into a folder of this run, also those of processes."""
+    told: dict[str, str] | None = getattr(pytestconfig, "workerinput", None)
+    shared = pytestconfig.stash[_SHARED] if told is None else Path(told["shared"])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_DATA_HOME", str(shared / "data"))
+        yield
+
+
 @pytest.fixture(scope="session")
 def once(pytestconfig: pytest.Config) -> Once:
     """Make something once for all workers of this run: `once("name", fill)` gives the folder that `fill` has filled."""

@@ -5,26 +5,31 @@ from __future__ import annotations
 import asyncio
 import gzip
 import json
-import os
+import zlib
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, nullcontext
 from datetime import datetime
 from pathlib import Path
 from typing import BinaryIO, Final, cast
 
 from vtn.auth.keys import SigningKeys
 from vtn.errors import ArchiveUnusable
+from vtn.files import new_file
 from vtn.settings import Settings
-from vtn.store.archive import read_archive, write_archive
+from vtn.store.archive import Content, check_archive, read_archive, write_archive
 from vtn.store.database import Database
 from vtn.store.migrate import check_migrated, migrate
+from vtn.store.sealing import needed_keys, prepare_secrets, reseal
 from vtn.store.stamps import Stamps
+from vtn.store.vault import Vault
 
 
 @asynccontextmanager
-async def opened(settings: Settings) -> AsyncIterator[Database]:
-    """The database, with tables that are up to date."""
+async def opened(settings: Settings, *, make: bool = True) -> AsyncIterator[Database]:
+    """The database, with tables that are up to date; raises DatabaseMissing if there is none and ``make`` is off."""
     database = Database(settings.database)
+    if not make:
+        database.check_exists()
     try:
         await (migrate if settings.database.migrate else check_migrated)(database)
         yield database
@@ -38,8 +43,8 @@ async def rotate_signing_key(settings: Settings, *, now: Callable[[], datetime],
     What older keys signed holds until it expires, unless ``end_tokens``. Servers notice within
     ``auth.revocation_poll_s``. Raises Conflict if the key is in the settings.
     """
-    async with opened(settings) as database:
-        keys = SigningKeys(settings.auth, database, Stamps(now), now)
+    async with opened(settings, make=False) as database:
+        keys = SigningKeys(settings.auth, database, Stamps(now), now, Vault(settings))
         await keys.load()
         return await keys.rotate(end_tokens=end_tokens)
 
@@ -47,42 +52,78 @@ async def rotate_signing_key(settings: Settings, *, now: Callable[[], datetime],
 async def back_up(settings: Settings, target: Path) -> int:
     """Write everything into a new file, readable by its owner only; gives the number of rows.
 
-    The server may go on running: the file holds one moment. A name that ends in ``.gz`` is packed. Raises
-    ArchiveUnusable if the file exists.
+    The server may go on running: the file holds one moment. A name that ends in ``.gz`` is packed. Secrets stay sealed.
+    Raises ArchiveUnusable if the file exists, or if the tables are not those of this version; DatabaseMissing.
     """
-    if await asyncio.to_thread(target.exists):
-        raise ArchiveUnusable(f"{target} exists; backups do not overwrite anything")
-    unfinished = target.with_name(target.name + ".unfinished")
+    database = Database(settings.database)
+    database.check_exists()
     try:
-        async with opened(settings) as database:
-            with _created(unfinished, packed=target.suffix == ".gz") as file:
-                count = await write_archive(database, file.write)
-        os.link(unfinished, target)  # fails if somebody else has made the file meanwhile
+        with new_file(target) as file, _packed(file) if target.suffix == ".gz" else nullcontext(file) as inner:
+            return await write_archive(database, inner.write)
+    except FileExistsError as error:
+        raise ArchiveUnusable(f"{target} exists; backups do not overwrite anything") from error
     except OSError as error:
         raise ArchiveUnusable(f"{target} cannot be written: {error.strerror or error}") from error
     finally:
-        unfinished.unlink(missing_ok=True)
-    return count
+        await database.close()
 
 
-async def restore(settings: Settings, source: Path) -> int:
+def verify(source: Path) -> Content:
+    """Read a backup to its end, without a database. Raises ArchiveUnusable, naming the line that is wrong."""
+    with _lines_of(source) as file:
+        return check_archive(file)
+
+
+async def restore(settings: Settings, source: Path, *, drop_secrets: bool = False) -> int:
     """Put a backup into an empty database, which may be of the other kind; gives the number of rows.
 
-    Raises ArchiveUnusable, DatabaseNotEmpty; then nothing was changed.
+    ``drop_secrets`` leaves out what is sealed, for a backup whose key is lost: all tokens end, and callbacks have none.
+    Raises ArchiveUnusable, DatabaseNotEmpty, SecretsKeyUnusable; then nothing was changed.
     """
-    try:
-        with gzip.open(source) if source.suffix == ".gz" else source.open("rb") as file:
-            async with opened(settings) as database:
-                return await read_archive(database, file)
-    except (OSError, EOFError) as error:
-        raise ArchiveUnusable(f"{source} cannot be read: {error}") from error
+    content = await asyncio.to_thread(verify, source)
+    vault = Vault(settings)
+    if not drop_secrets:
+        vault.check(content.keys)
+    with _lines_of(source) as file:
+        async with opened(settings) as database:
+            return await read_archive(database, file, vault, drop_secrets=drop_secrets)
 
 
-def write_example(file: Path, *, database_url: str) -> None:
-    """Write a configuration to begin with; raises ArchiveUnusable if the file exists."""
+async def rotate_secrets(settings: Settings, *, forget_old: bool = False) -> tuple[str, int, list[str]]:
+    """Seal all secrets under a new key; gives its id, how many secrets there are, and the ids of keys that are gone.
+
+    Older keys stay in the file, for backups, unless ``forget_old``. Raises SecretsKeyUnusable, DatabaseMissing.
+    """
+    vault = Vault(settings)
+    async with opened(settings, make=False) as database:
+        await prepare_secrets(database, vault)  # or a missing key would be noticed too late
+        new = await asyncio.to_thread(vault.add_key)
+        count = await reseal(database, vault)
+    return new, count, vault.forget_old_keys() if forget_old else []
+
+
+async def reseal_secrets(settings: Settings) -> int:
+    """Seal all secrets under the first key of the file; gives how many there are."""
+    async with opened(settings, make=False) as database:
+        return await reseal(database, Vault(settings))
+
+
+async def keys_in_use(settings: Settings) -> list[tuple[str, bool, int]]:
+    """Every key in the file or needed by the database: its id, whether the file has it, how many secrets it sealed."""
+    vault = Vault(settings)
+    async with opened(settings, make=False) as database, database.snapshot() as connection:
+        needed = await needed_keys(connection)
+    there = vault.ids
+    return [(key, key in there, needed[key]) for key in [*there, *sorted(needed.keys() - set(there))]]
+
+
+def write_example(file: Path, *, database_url: str, key_file: Path) -> None:
+    """Write a configuration to begin with, for its owner only; raises ArchiveUnusable if the file exists."""
     try:
-        with file.open("x", encoding="utf-8") as target:
-            target.write(_EXAMPLE.format(database_url=json.dumps(database_url)))
+        with new_file(file) as target:
+            target.write(
+                _EXAMPLE.format(database_url=json.dumps(database_url), key_file=json.dumps(str(key_file))).encode()
+            )
     except FileExistsError as error:
         raise ArchiveUnusable(f"{file} exists; it is left as it is") from error
     except OSError as error:
@@ -90,17 +131,34 @@ def write_example(file: Path, *, database_url: str) -> None:
 
 
 @contextmanager
-def _created(file: Path, *, packed: bool) -> Iterator[BinaryIO]:
-    """A new file for its owner only: backups hold hashes of secrets and tokens for callbacks."""
-    descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "wb") as plain:
-        if packed:
-            with gzip.GzipFile(fileobj=plain, mode="wb", compresslevel=6) as inner:
-                yield cast(BinaryIO, inner)
-        else:
-            yield plain
-        plain.flush()
-        os.fsync(plain.fileno())
+def _packed(file: BinaryIO) -> Iterator[BinaryIO]:
+    with gzip.GzipFile(filename="", fileobj=file, mode="wb", compresslevel=6) as inner:
+        yield cast(BinaryIO, inner)
+
+
+class _Lines:
+    """The lines of a backup, packed or not. What goes wrong is said of the file, not of the database it is put into."""
+
+    def __init__(self, source: Path, file: BinaryIO) -> None:
+        self._source = source
+        self._file = file
+
+    def readline(self, limit: int) -> bytes:
+        """The next line, at most so many bytes of it."""
+        try:
+            return self._file.readline(limit)
+        except (OSError, EOFError, zlib.error) as error:
+            raise ArchiveUnusable(f"{self._source} cannot be read, it is damaged or cut off: {error}") from error
+
+
+@contextmanager
+def _lines_of(source: Path) -> Iterator[_Lines]:
+    try:
+        file = cast(BinaryIO, gzip.open(source)) if source.suffix == ".gz" else source.open("rb")  # noqa: SIM115
+    except OSError as error:
+        raise ArchiveUnusable(f"{source} cannot be read: {error.strerror}") from error
+    with file:
+        yield _Lines(source, file)
 
 
 _EXAMPLE: Final = """\
@@ -109,6 +167,9 @@ host = "127.0.0.1"
 port = 8080
 # The address that clients use, if it is another one:
 # public_url = "https://vtn.example"
+
+# The key of the secrets in the database. Keep a copy of it, apart from backups of the database:
+secrets_key_file = {key_file}
 
 [database]
 url = {database_url}

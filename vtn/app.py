@@ -48,9 +48,11 @@ from vtn.store.program import ProgramStore
 from vtn.store.report import ReportStore
 from vtn.store.resource import ResourceStore
 from vtn.store.revisions import Revisions
+from vtn.store.sealing import prepare_secrets
 from vtn.store.sharing import board_of, listener_of
 from vtn.store.stamps import Stamps
 from vtn.store.subscription import SubscriptionStore
+from vtn.store.vault import Vault
 from vtn.store.ven import VenStore
 from vtn.store.visibility import Visibility
 from vtn.tls import ClientCertificates, ServerTls
@@ -88,10 +90,11 @@ class VtnServer:
         self.settings = settings
         self._revisions = Revisions()
         self._database = Database(settings.database, self._revisions)
+        self._vault = Vault(settings)
         self._stamps = Stamps(now)
         self._secrets = Secrets(settings.auth)
         self.clients = Clients(self._database, self._stamps, self._secrets)
-        keys = SigningKeys(settings.auth, self._database, self._stamps, now)
+        keys = SigningKeys(settings.auth, self._database, self._stamps, now, self._vault)
         self._tokens = Tokens(settings.auth, now, self.clients, keys)
         external = settings.auth.external
         self._bearer = Bearer(
@@ -148,7 +151,10 @@ class VtnServer:
     async def prepare(self) -> None:
         """Bring the database up to date, with everything in it that a server needs; raises a StartFailed."""
         await (migrate if self.settings.database.migrate else check_migrated)(self._database)
+        await prepare_secrets(self._database, self._vault)
         await self._tokens.load_keys()
+        if not self._shared_port and self.settings.auth.gives_tokens and not await self.clients.list():
+            _log.warning("there are no clients, so nobody can get a token; add one: oadr vtn client add NAME --role bl")
 
     def renew_certificate(self) -> None:
         """Read the certificate again now, for connections from now on (TLS-006)."""
@@ -267,6 +273,7 @@ class VtnServer:
             database,
             stamps,
             visibility,
+            self._vault,
             verify=self._callbacks.verify,
             max_per_client=settings.subscriptions.max_per_client,
         )
@@ -366,10 +373,17 @@ def build(settings: Settings, *, now: Callable[[], datetime] = system_now) -> Vt
 
 
 @asynccontextmanager
-async def client_registry(settings: Settings, *, now: Callable[[], datetime] = system_now) -> AsyncIterator[Clients]:
-    """Clients without a server, for administration: the same database, brought up to date first."""
+async def client_registry(
+    settings: Settings, *, now: Callable[[], datetime] = system_now, make: bool = True
+) -> AsyncIterator[Clients]:
+    """Clients without a server, for administration: the same database, brought up to date first.
+
+    Raises DatabaseMissing if there is none yet and ``make`` is off.
+    """
     database, secrets = Database(settings.database), Secrets(settings.auth)
     try:
+        if not make:
+            database.check_exists()
         await (migrate if settings.database.migrate else check_migrated)(database)
         yield Clients(database, Stamps(now), secrets)
     finally:
@@ -382,6 +396,7 @@ async def migrate_database(settings: Settings) -> str:
     database = Database(settings.database)
     try:
         await migrate(database)
+        await prepare_secrets(database, Vault(settings))
         return database.name
     finally:
         await database.close()

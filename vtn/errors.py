@@ -28,6 +28,7 @@ VtnError
     ├── AddressUnusable
     ├── BadCertificate
     ├── BoardUnusable
+    ├── SecretsKeyUnusable
     ├── LibraryMissing
     └── WorkerFailed
         └── WorkerKilled
@@ -171,6 +172,10 @@ class BadCertificate(StartFailed):
 
 class BoardUnusable(StartFailed):
     """The file in which the processes of a host tell each other of changes cannot be used."""
+
+
+class SecretsKeyUnusable(StartFailed):
+    """The key of the secrets in the database is not there, not the right one, or no key."""
 
 
 class WorkerFailed(StartFailed):

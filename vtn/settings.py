@@ -13,6 +13,8 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, f
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
+from vtn.places import default_database
+
 T = TypeVar("T")
 
 _CERTIFICATE: Final = re.compile(r"CN=.{1,64}|(?i:sha256):(?:[0-9A-Fa-f]{2}:?){31}[0-9A-Fa-f]{2}")
@@ -29,14 +31,21 @@ class _Group(BaseModel):
 class Database(_Group):
     """Where objects are kept."""
 
-    url: SecretStr = SecretStr("sqlite:///oadr-vtn.sqlite3")
-    """``sqlite:///file`` or ``postgresql://user:password@host/name``."""
+    url: SecretStr = Field(default_factory=lambda: SecretStr(default_database()))
+    """``sqlite:///file`` or ``postgresql://user:password@host/name``; by default a file in the user's data folder."""
     migrate: bool = True
     """Bring the tables up to date at start; off: refuse to start when they are not."""
     pool_size: Annotated[int, Field(ge=1, le=200)] = 10
     """Connections to PostgreSQL per process, a third of them for transactions, or readers of SQLite."""
     timeout_s: Annotated[float, Field(gt=0, le=300)] = 10.0
     """How long to wait for a connection, for the lock of SQLite, or for a statement of PostgreSQL."""
+
+    @property
+    def file(self) -> Path | None:
+        """The file of SQLite; None for another database, or for one that is named as ``file:…``."""
+        url = make_url(self.url.get_secret_value())
+        name = url.database or ""
+        return Path(name) if url.get_backend_name() == "sqlite" and not name.startswith("file:") else None
 
     @field_validator("url")
     @classmethod
@@ -348,7 +357,9 @@ class Settings(_Group):
     log_requests: bool = True
     metrics: bool = True
     """Serve ``/metrics`` in the format of Prometheus, to anybody who can reach the server."""
-    database: Database = Database()
+    secrets_key_file: Path | None = None
+    """The key of the secrets in the database; by default a file beside that of SQLite, or in the user's data folder."""
+    database: Database = Field(default_factory=Database)
     auth: Auth = Auth()
     privacy: Privacy = Privacy()
     reports: Reports = Reports()

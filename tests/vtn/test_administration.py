@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import select, text
 from typer.testing import CliRunner
 
 from oadr.__main__ import app
@@ -18,13 +19,17 @@ from oadr.errors import Exit
 from tests.support.postgres import PostgresServer
 from tests.vtn.conftest import StartVtn, settings_for
 from tests.vtn.harness import VtnUnderTest
+from tests.vtn.test_upgrade import a_database_at
 from vtn import retention
 from vtn.access import Role
-from vtn.administration import back_up, restore
+from vtn.administration import back_up, restore, verify
 from vtn.errors import ArchiveUnusable, DatabaseNotEmpty
 from vtn.settings import Settings
 from vtn.store import objects
 from vtn.store.archive import write_archive
+from vtn.store.database import Database
+from vtn.store.tables import signing_keys
+from vtn.store.vault import is_sealed
 
 PATHS = ("/programs", "/events", "/reports", "/subscriptions", "/vens", "/resources")
 
@@ -54,6 +59,11 @@ def empty_urls(tmp_path: Path, postgres_server: PostgresServer) -> dict[str, str
     }
 
 
+def with_key_of(vtn: VtnUnderTest, url: str) -> Settings:
+    """Settings of a server with another database and the same key for its secrets."""
+    return settings_for(url, secrets_key_file=str(vtn.server._vault.file))
+
+
 @pytest.mark.parametrize("into", ["sqlite", "postgresql"])
 @pytest.mark.parametrize("name", ["backup.jsonl", "backup.jsonl.gz"])
 async def test_a_backup_brings_everything_back(
@@ -66,9 +76,9 @@ async def test_a_backup_brings_everything_back(
 
     count = await back_up(vtn.server.settings, file)
     assert file.stat().st_mode & 0o777 == 0o600
-    assert await restore(settings_for(empty_urls[into]), file) == count
+    assert await restore(with_key_of(vtn, empty_urls[into]), file) == count
 
-    restored = VtnUnderTest(settings_for(empty_urls[into]), vtn.now)
+    restored = VtnUnderTest(with_key_of(vtn, empty_urls[into]), vtn.now)
     await restored.start()
     try:
         caller = restored.with_token(token)  # the signing key is part of it
@@ -132,16 +142,46 @@ async def test_nothing_is_overwritten(vtn: VtnUnderTest, tmp_path: Path) -> None
     assert [one for one in os.listdir(tmp_path) if "backup" in one] == [file.name]  # noqa: PTH208 (names only)
 
 
+def without_sums(lines: list[bytes]) -> list[bytes]:
+    """A backup as earlier versions wrote it."""
+    entries = [json.loads(line) for line in lines]
+    for entry in entries:
+        del entry["sum"]
+    return [json.dumps(entry | ({"version": 1} if "version" in entry else {})).encode() + b"\n" for entry in entries]
+
+
+def changed(lines: list[bytes], table: str, **columns: object) -> list[bytes]:
+    """A backup without sums whose rows of one table are others."""
+    entries = [json.loads(line) for line in without_sums(lines)]
+    for entry in entries:
+        if entry.get("table") == table:
+            entry["row"] |= columns
+    return [json.dumps(entry).encode() + b"\n" for entry in entries]
+
+
 @pytest.mark.parametrize(
     ("change", "words"),
     [
         (lambda lines: lines[:-1], "end is missing"),
-        (lambda lines: [*lines[:1], *lines[2:]], "as many as it says"),
+        (lambda lines: [*lines[:1], *lines[2:]], "line 2 .*checksum"),
+        (lambda lines: [lines[0], lines[2], lines[1], *lines[3:]], "line 2 .*checksum"),
         (lambda lines: lines[1:], "not a backup"),
-        (lambda lines: [*lines, lines[-1]], "as many as it says"),
+        (lambda lines: [*lines, lines[-1]], "checksum"),
         (lambda lines: [*lines[:2], b"{half a li\n"], "line 3"),
-        (lambda lines: [*lines[:1], b'{"table":"strangers","row":{}}\n', *lines[1:]], "line 2"),
-        (lambda lines: [lines[0].replace(b'"revision":"', b'"revision":"9'), *lines[1:]], "newer version"),
+        (lambda lines: [lines[0].replace(b'"revision":"', b'"revision":"9'), *lines[1:]], "line 1 .*checksum"),
+        (lambda lines: [lines[0], lines[1].replace(b'"', b"'", 5), *lines[2:]], "line 2 .*checksum"),
+        (lambda lines: without_sums(lines)[:-1], "end is missing"),
+        (lambda lines: [without_sums(lines)[0], *without_sums(lines)[2:]], "as many as it says"),
+        (lambda lines: [without_sums(lines)[0], b'{"table":"strangers","row":{}}\n'], "line 2"),
+        (
+            lambda lines: [without_sums(lines)[0].replace(b'"revision": "', b'"revision": "9'), *lines[1:]],
+            "newer version",
+        ),
+        (lambda lines: changed(lines, "programs", members='"programName":"old'), "programs .* members is not JSON"),
+        (lambda lines: changed(lines, "programs", created_at="yesterday"), "created_at is not an instant"),
+        (lambda lines: changed(lines, "programs", targets="g"), "targets is of another type"),
+        (lambda lines: changed(lines, "programs", name=None), "name is missing"),
+        (lambda lines: changed(lines, "events", program_id="elsewhere"), "events in it contradict each other"),
         (lambda lines: [], "not a backup"),
     ],
 )
@@ -153,7 +193,7 @@ async def test_a_damaged_backup_restores_nothing(
     file = tmp_path / "backup.jsonl"
     await back_up(vtn.server.settings, file)
     file.write_bytes(b"".join(change(file.read_bytes().splitlines(keepends=True))))
-    settings = settings_for(empty_urls[kind])
+    settings = with_key_of(vtn, empty_urls[kind])
 
     with pytest.raises(ArchiveUnusable, match=words):
         await restore(settings, file)
@@ -178,9 +218,9 @@ async def test_a_file_that_is_cut_off_is_not_restored(
     file.write_bytes(file.read_bytes()[:-20])
 
     with pytest.raises(ArchiveUnusable):
-        await restore(settings_for(empty_urls["sqlite"]), file)
+        await restore(with_key_of(vtn, empty_urls["sqlite"]), file)
     with pytest.raises(ArchiveUnusable, match="cannot be read"):
-        await restore(settings_for(empty_urls["sqlite"]), tmp_path / "nothing")
+        await restore(with_key_of(vtn, empty_urls["sqlite"]), tmp_path / "nothing")
 
 
 async def test_old_reports_are_removed_when_that_is_wanted(start_vtn: StartVtn) -> None:
@@ -243,7 +283,156 @@ def run(*arguments: str) -> Any:
     return CliRunner().invoke(app, list(arguments), catch_exceptions=False)
 
 
-def test_a_vtn_is_begun_with_one_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A user who has nothing yet, in a folder of their own; gives the folder of their data."""
+    (tmp_path / "work").mkdir()
+    monkeypatch.chdir(tmp_path / "work")
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
+    return tmp_path / "data" / "openadr-fleet"
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("client", "list"),
+        ("client", "suspend", "x"),
+        ("client", "remove", "x"),
+        ("key", "rotate"),
+        ("backup", "b.jsonl"),
+        ("secrets", "status"),
+        ("secrets", "rotate"),
+    ],
+)
+def test_reading_makes_no_database(home: Path, tmp_path: Path, words: tuple[str, ...]) -> None:
+    """A timer that backs up nothing must not say that it was successful (S6, O8)."""
+    done = run("vtn", *words)
+
+    assert done.exit_code == Exit.CONFIGURATION, done.output
+    assert f"there is no database sqlite+aiosqlite:///{home}/vtn.sqlite3" in done.stderr
+    assert list(tmp_path.rglob("*.*")) == []
+
+
+def test_there_is_one_database_for_a_user(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever folder a command is run in; it is printed, private, and another one can be named (O8)."""
+    assert run("vtn", "client", "add", "me", "--role", "bl").exit_code == Exit.OK
+    monkeypatch.chdir(tmp_path)
+
+    listed = run("vtn", "client", "list")
+
+    assert [one["client_id"] for one in json.loads(listed.stdout)] == ["me"]
+    assert f"database: sqlite:///{home}/vtn.sqlite3" in listed.stderr
+    assert home.stat().st_mode & 0o777 == 0o700
+    assert run("vtn", "client", "list", "--database", "other.sqlite3").exit_code == Exit.CONFIGURATION
+    assert run("vtn", "client", "add", "you", "--role", "bl", "--database", "other.sqlite3").exit_code == Exit.OK
+    (tmp_path / "oadr-vtn.sqlite3").touch()
+    assert "--database oadr-vtn.sqlite3 uses it still" in run("vtn", "client", "list").stderr
+
+
+def test_a_backup_is_verified_and_its_key_is_asked_for(home: Path, tmp_path: Path) -> None:
+    """`oadr vtn verify`; a restore without the key says so, and makes nothing; without its secrets it can be done."""
+    assert run("vtn", "client", "add", "me", "--role", "bl").exit_code == Exit.OK
+    assert run("vtn", "key", "rotate").exit_code == Exit.OK
+    (key,) = json.loads(run("vtn", "secrets", "status").stdout)
+    assert key == {"key": key["key"], "in_file": True, "secrets": 2}
+    assert f"{home}/vtn.sqlite3.key" in run("vtn", "backup", "b.jsonl").stderr
+
+    verified = run("vtn", "verify", "b.jsonl")
+    assert "b.jsonl is whole: 3 rows" in verified.stdout
+    assert f"it takes the key {key['key']}" in verified.stderr
+
+    new = tmp_path / "new.sqlite3"
+    refused = run("vtn", "restore", "b.jsonl", "--database", str(new))
+    assert refused.exit_code == Exit.CONFIGURATION
+    assert f"sealed with the key {key['key']}" in refused.stderr
+    assert not new.exists()
+    restored = run("vtn", "restore", "b.jsonl", "--database", str(new), "--drop-secrets")
+    assert restored.stdout == "1 rows are restored\n"
+    assert [one["client_id"] for one in json.loads(run("vtn", "client", "list", "--database", str(new)).stdout)] == [
+        "me"
+    ]
+
+    rotated = run("vtn", "secrets", "rotate", "--forget-old")
+    assert "2 secrets are sealed with the key" in rotated.stdout
+    assert key["key"] in rotated.stderr
+    assert "2 secrets are sealed with the first key" in run("vtn", "secrets", "reseal").stdout
+
+
+def test_a_packed_backup_that_is_damaged_is_said_to_be_so(home: Path) -> None:
+    """Not that the database does not answer (S15); any byte that differs is found."""
+    assert home.parent.parent.exists()
+    assert run("vtn", "client", "add", "me", "--role", "bl").exit_code == Exit.OK
+    for name in ("b.jsonl", "b.jsonl.gz"):
+        assert run("vtn", "backup", name).exit_code == Exit.OK
+        content = Path(name).read_bytes()
+        for place in range(12, len(content), 7):
+            Path(name).write_bytes(content[:place] + bytes([content[place] ^ 1]) + content[place + 1 :])
+            done = run("vtn", "verify", name)
+            assert done.exit_code == Exit.CONFIGURATION, (name, place)
+            assert "database does not answer" not in done.stderr
+        done = run("vtn", "restore", name, "--database", "new.sqlite3")
+        assert done.exit_code == Exit.CONFIGURATION
+        assert not Path("new.sqlite3").exists()
+
+
+async def test_a_backup_changes_nothing(database_url: str, tmp_path: Path) -> None:
+    """An older schema is refused, and stays as it is (S6)."""
+    await (await a_database_at("0006", database_url)).close()
+
+    with pytest.raises(ArchiveUnusable, match=r"tables of another version \(0006\)"):
+        await back_up(settings_for(database_url), tmp_path / "b.jsonl")
+
+    assert "b.jsonl" not in os.listdir(tmp_path)  # noqa: PTH208 (names only)
+    database = Database(settings_for(database_url).database)
+    row = await database.row(text("SELECT version_num FROM alembic_version"))
+    assert row is not None
+    assert row["version_num"] == "0006"
+    await database.close()
+
+
+@pytest.mark.parametrize("name", ["b.jsonl", "b.jsonl.unfinished"])
+async def test_a_backup_follows_no_link(vtn: VtnUnderTest, tmp_path: Path, name: str) -> None:
+    """Neither one in the place of the file nor one where somebody expects an unfinished one (S8)."""
+    _plant(tmp_path, name)
+    if name == "b.jsonl":
+        with pytest.raises(ArchiveUnusable, match="exists"):
+            await back_up(vtn.server.settings, tmp_path / "b.jsonl")
+    else:
+        await back_up(vtn.server.settings, tmp_path / "b.jsonl")
+    assert _text(tmp_path / "other") == "of somebody else"
+
+
+def _plant(folder: Path, name: str) -> None:
+    (folder / "other").write_text("of somebody else")
+    (folder / name).symlink_to(folder / "other")
+
+
+def _text(file: Path) -> str:
+    return file.read_text()
+
+
+@pytest.mark.parametrize("into", ["sqlite", "postgresql"])
+async def test_a_backup_of_an_earlier_version_is_restored_with_its_secrets_sealed(
+    vtn: VtnUnderTest, empty_urls: dict[str, str], tmp_path: Path, into: str
+) -> None:
+    """It has no checksums, and keys in plain text."""
+    await fill(vtn)
+    file = tmp_path / "b.jsonl"
+    await back_up(vtn.server.settings, file)
+    secret = "5ec4e7" * 11
+    file.write_bytes(b"".join(changed(file.read_bytes().splitlines(keepends=True), "signing_keys", secret=secret)))
+    content = verify(file)
+    assert (content.has_sums, content.plain_secrets, content.keys) == (False, True, set())
+
+    await restore(settings_for(empty_urls[into]), file)
+
+    database = Database(settings_for(empty_urls[into]).database)
+    for row in await database.rows(select(signing_keys)):
+        assert is_sealed(row["secret"])
+    await database.close()
+
+
+def test_a_vtn_is_begun_with_one_command(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """`oadr vtn init`: a configuration that can be read, a client, its secret once; nothing is overwritten."""
     monkeypatch.chdir(tmp_path)
 
@@ -254,16 +443,20 @@ def test_a_vtn_is_begun_with_one_command(tmp_path: Path, monkeypatch: pytest.Mon
     assert made["client_id"] == "me"
     assert len(made["client_secret"]) >= 32
     assert json.loads(run("vtn", "client", "list", "--config", "vtn.toml").stdout)[0]["role"] == "BL"
-    text = (tmp_path / "vtn.toml").read_text()
-    assert made["client_secret"] not in text
-    assert Settings.model_validate(tomllib.loads(text)).port == 8080
+    written = (tmp_path / "vtn.toml").read_text()
+    assert made["client_secret"] not in written
+    settings = Settings.model_validate(tomllib.loads(written))
+    assert settings.port == 8080
+    assert settings.secrets_key_file == home / "vtn.sqlite3.key"
+    for file in (tmp_path / "vtn.toml", settings.secrets_key_file):
+        assert file.stat().st_mode & 0o777 == 0o600
     assert run("vtn", "init").exit_code == Exit.CONFIGURATION
-    assert (tmp_path / "vtn.toml").read_text() == text
+    assert (tmp_path / "vtn.toml").read_text() == written
 
 
-def test_backup_restore_and_keys_by_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_backup_restore_and_keys_by_command(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """`oadr vtn backup|restore`, `oadr vtn key rotate`, `oadr vtn client remove`."""
-    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("OADR_VTN_SECRETS_KEY_FILE", str(home / "vtn.sqlite3.key"))
     assert run("vtn", "init", "--json").exit_code == Exit.OK
     assert run("vtn", "client", "add", "home", "--role", "ven", "--config", "vtn.toml").exit_code == Exit.OK
     assert run("vtn", "client", "remove", "home", "--config", "vtn.toml").exit_code == Exit.OK

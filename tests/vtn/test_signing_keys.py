@@ -37,7 +37,7 @@ async def start_vtn(migrated_url: str) -> AsyncIterator[StartVtn]:
 async def keys_of(vtn: VtnUnderTest) -> list[str]:
     """The ids of the keys in the database."""
     server = vtn.server
-    keys = SigningKeys(server.settings.auth, server._database, server._stamps, vtn.now)
+    keys = SigningKeys(server.settings.auth, server._database, server._stamps, vtn.now, server._vault)
     await keys.refresh()
     return list(keys._keys)
 

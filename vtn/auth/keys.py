@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from itertools import pairwise
 from typing import Final
 
 import structlog
-from sqlalchemy import delete, func, insert, select
+from sqlalchemy import RowMapping, delete, func, insert, select
 
-from vtn.errors import Conflict
+from vtn.errors import Conflict, SecretsKeyUnusable, Unavailable
 from vtn.settings import Auth
 from vtn.store.database import Database
+from vtn.store.sealing import key_place
 from vtn.store.stamps import Stamps, stamp
 from vtn.store.tables import clients, signing_keys
+from vtn.store.vault import Vault
 
 _log = structlog.get_logger(__name__)
 
@@ -26,7 +28,10 @@ _EVERY: Final = timedelta(seconds=1)
 class SigningKeys:
     """Keys by their id (``kid``): those in the settings, else those in the database, which all processes share."""
 
-    def __init__(self, settings: Auth, database: Database, stamps: Stamps, now: Callable[[], datetime]) -> None:
+    def __init__(
+        self, settings: Auth, database: Database, stamps: Stamps, now: Callable[[], datetime], vault: Vault
+    ) -> None:
+        self._vault = vault
         self._settings = settings
         self._database = database
         self._stamps = stamps
@@ -62,10 +67,27 @@ class SigningKeys:
         if self._newest == _FROM_SETTINGS:
             return False
         rows = await self._database.rows(select(signing_keys).order_by(signing_keys.c.created_at, signing_keys.c.kid))
-        before, self._keys = self._keys, {row["kid"]: (row["secret"],) for row in rows}
-        self._newest = rows[-1]["kid"]
+        before, self._keys = self._keys, self._opened(rows)
+        self._newest = list(self._keys)[-1]
         self._read_at = self._now()
         return not before.keys() <= self._keys.keys()
+
+    def _opened(self, rows: Sequence[RowMapping]) -> dict[str, tuple[str, ...]]:
+        """The keys in rows, oldest first. While the server runs it goes on with those it can open."""
+        keys: dict[str, tuple[str, ...]] = {}
+        for row in rows:
+            kid = row["kid"]
+            try:
+                opened = self._keys.get(kid) or (self._vault.open(row["secret"], place=key_place(kid)),)
+            except SecretsKeyUnusable as error:
+                if not self._keys:
+                    raise
+                _log.error("a signing key cannot be used", kid=kid, reason=str(error))
+                continue
+            keys[kid] = opened
+        if not keys:
+            raise Unavailable("tokens cannot be checked at present; try again later")
+        return keys
 
     async def refresh_for(self, kid: object) -> None:
         """Look for a key that another process may have made; not more often than once a second."""
@@ -104,4 +126,5 @@ class SigningKeys:
 
     def _new(self, *, after: str | None = None) -> dict[str, str]:
         at = self._stamps.next(after=after)
-        return {"kid": secrets.token_hex(8), "secret": secrets.token_hex(32), "created_at": at}
+        kid = secrets.token_hex(8)
+        return {"kid": kid, "secret": self._vault.seal(secrets.token_hex(32), place=key_place(kid)), "created_at": at}

@@ -1,98 +1,275 @@
 """Everything in the database as lines of JSON, and back: the same file for both kinds of databases.
 
-The first line says what it is, then comes one row per line, parents before children, and the last line counts them: a
-file that was cut off is not restored.
+The first line says what it is, then comes one row per line, parents before children, and the last line counts them.
+Each line ends with a checksum over itself and all lines before it: a changed, lost or moved line is found and named.
+The checksum is against accidents: who can write the file can make a right one. Secrets stay sealed (``vault``).
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
-from collections.abc import Callable, Iterable, Iterator
-from typing import Any, Final
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Final, Protocol
 
 import msgspec
-from sqlalchemy import Table, insert, select, text
+from sqlalchemy import Boolean, Connection, Integer, Table, insert, inspect, select, text
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from vtn.errors import ArchiveUnusable, DatabaseNotEmpty
 from vtn.store.database import Database
+from vtn.store.migrate import revisions
+from vtn.store.sealing import seal_plain
 from vtn.store.tables import metadata
+from vtn.store.types import Targets
+from vtn.store.vault import Vault, is_sealed, key_id_of
 
 FORMAT: Final = "openadr-fleet-vtn-backup"
-_VERSION: Final = 1
+_WITHOUT_SUMS: Final = 1
+_VERSION: Final = 2
 _AT_ONCE: Final = 500
+_LONGEST_LINE_BYTES: Final = 256 * 1024 * 1024
 _TABLES: Final[dict[str, Table]] = {table.name: table for table in metadata.sorted_tables}
+_SUM: Final = re.compile(rb',"sum":"([0-9a-f]{16})"\}\n')
+_SUM_BYTES: Final = 27
+_STAMPS: Final = ("created_at", "modified_at", "ends_at", "removed_at", "tokens_valid_from")
+
+
+class Lines(Protocol):
+    """A backup that is open for reading."""
+
+    def readline(self, limit: int, /) -> bytes:
+        """The next line, at most so many bytes of it; empty at the end."""
+
+
+@dataclass(slots=True)
+class Content:
+    """What a backup holds."""
+
+    revision: str = ""
+    has_sums: bool = True
+    rows: int = 0
+    keys: set[str] = field(default_factory=set)
+    """The ids of the keys that its secrets were sealed with."""
+    plain_secrets: bool = False
+    """An earlier version wrote it, with secrets that are not sealed."""
 
 
 async def write_archive(database: Database, write: Callable[[bytes], object]) -> int:
-    """Give every row to ``write``, line by line, as of one moment; gives the number of rows."""
+    """Give every row to ``write``, line by line, as of one moment; gives the number of rows.
+
+    Raises ArchiveUnusable unless the tables are those of this version: nothing is migrated for a backup.
+    """
     count = 0
+    sums = _Sums()
     async with database.snapshot() as connection:
-        revision = (await connection.execute(text("SELECT version_num FROM alembic_version"))).scalar_one()
-        write(_line({"format": FORMAT, "version": _VERSION, "revision": revision}))
+        revision = await connection.run_sync(_revision_of)
+        if revision != revisions()[-1]:
+            raise ArchiveUnusable(
+                f"{database.name} has the tables of another version ({revision or 'none'}), and a backup changes "
+                "nothing: take it with that version, or run `oadr vtn migrate` first"
+            )
+        write(sums.line({"format": FORMAT, "version": _VERSION, "revision": revision}))
         for name, table in _TABLES.items():
             async with connection.stream(select(table).order_by(*table.primary_key)) as rows:
                 async for row in rows.mappings():
-                    write(_line({"table": name, "row": dict(row)}))
+                    write(sums.line({"table": name, "row": dict(row)}))
                     count += 1
-        write(_line({"end": True, "rows": count}))
+        write(sums.line({"end": True, "rows": count}))
     return count
 
 
-async def read_archive(database: Database, lines: Iterable[bytes]) -> int:
+def check_archive(lines: Lines) -> Content:
+    """Read a backup to its end and look at every row; changes nothing.
+
+    Raises ArchiveUnusable, naming the line, for a file that is no backup, was damaged or cut off, holds what could not
+    be stored, or comes from a newer version.
+    """
+    reader = _Reader(lines)
+    for name, row in reader.rows():
+        sealed = row.get("secret" if name == "signing_keys" else "tokens")
+        if isinstance(sealed, str) and is_sealed(sealed):
+            reader.content.keys.add(key_id_of(sealed))
+        elif sealed is not None or row.get("has_tokens"):
+            reader.content.plain_secrets = True
+    return reader.content
+
+
+async def read_archive(database: Database, lines: Lines, vault: Vault, *, drop_secrets: bool = False) -> int:
     """Put the rows into an empty database, all or none; gives their number.
 
-    Raises ArchiveUnusable for a file that is none, is not whole or comes from a newer version, DatabaseNotEmpty.
+    ``drop_secrets`` leaves out signing keys and tokens of callbacks, for a backup whose key is lost. Raises
+    ArchiveUnusable as ``check_archive`` does, DatabaseNotEmpty.
     """
-    entries = _entries(lines)
-    head = next(entries, {})
-    if head.get("format") != FORMAT or head.get("version") != _VERSION:
-        raise ArchiveUnusable("this is not a backup of a VTN, or one of a newer version")
+    reader = _Reader(lines)
+    count = 0
     async with database.write() as connection:
         await _check_empty(connection)
-        present = (await connection.execute(text("SELECT version_num FROM alembic_version"))).scalar_one()
-        if str(head.get("revision")) > present:
-            raise ArchiveUnusable(f"the backup was written by a newer version (revision {head.get('revision')})")
         batch, of = list[dict[str, Any]](), ""
-        for count, entry in enumerate(entries):
+        for name, row in reader.rows():
+            if drop_secrets and not _without_secrets(name, row):
+                continue
+            if name != of or len(batch) >= _AT_ONCE:
+                await _insert(connection, of, batch)
+                batch, of = [], name
+            batch.append(row)
+            count += 1
+        await _insert(connection, of, batch)
+        await seal_plain(connection, vault)
+    return count
+
+
+class _Sums:
+    """The chain of checksums while a backup is written."""
+
+    def __init__(self) -> None:
+        self._chain = b""
+
+    def line(self, entry: dict[str, Any]) -> bytes:
+        # The names of tables and columns are texts of a kind that only the standard library writes.
+        content = json.dumps(entry, ensure_ascii=False, separators=(",", ":")).encode()
+        return content[:-1] + b',"sum":"%b"}\n' % self.next(content).encode()
+
+    def next(self, content: bytes) -> str:
+        """The sum of the next line."""
+        self._chain = hashlib.sha256(self._chain + content).digest()
+        return self._chain[:8].hex()
+
+
+class _Reader:
+    """Reads a backup line by line, and finds everything that is wrong with it."""
+
+    def __init__(self, lines: Lines) -> None:
+        self._lines = lines
+        self._number = 0
+        self._sums = _Sums()
+        self.content = Content()
+
+    def rows(self) -> Iterator[tuple[str, dict[str, Any]]]:
+        """Every row with the name of its table."""
+        content = self.content
+        self._read_head()
+        while (entry := self._entry()) is not None:
             if entry.get("end"):
-                await _insert(connection, of, batch)
-                if entry.get("rows") != count or next(entries, None) is not None:
+                if entry.get("rows") != content.rows or self._entry() is not None:
                     raise ArchiveUnusable("the backup is not whole: its rows are not as many as it says")
-                return count
-            if entry.get("table") != of or len(batch) >= _AT_ONCE:
-                await _insert(connection, of, batch)
-                batch, of = [], str(entry.get("table"))
-            batch.append(_row(entry, count))
+                return
+            yield self._row(entry)
+            content.rows += 1
         raise ArchiveUnusable("the backup is not whole: its end is missing")
 
-
-def _entries(lines: Iterable[bytes]) -> Iterator[dict[str, Any]]:
-    for number, line in enumerate(lines, 1):
+    def _read_head(self) -> None:
+        line = self._line()
         try:
-            yield msgspec.json.decode(line, type=dict[str, Any])
+            head = msgspec.json.decode(line, type=dict[str, Any])
+        except (msgspec.DecodeError, UnicodeError):
+            head = {}
+        version = head.get("version")
+        if head.get("format") != FORMAT or version not in {_WITHOUT_SUMS, _VERSION}:
+            raise ArchiveUnusable("this is not a backup of a VTN, or one of a newer version")
+        self.content.has_sums = version == _VERSION
+        if self.content.has_sums:
+            self._check_sum(line)
+        self.content.revision = str(head.get("revision"))
+        if self.content.revision > revisions()[-1]:
+            raise ArchiveUnusable(f"the backup was written by a newer version (revision {self.content.revision})")
+
+    def _entry(self) -> dict[str, Any] | None:
+        line = self._line()
+        if not line:
+            return None
+        if self.content.has_sums:
+            self._check_sum(line)
+        try:
+            return msgspec.json.decode(line, type=dict[str, Any])
         except (msgspec.DecodeError, UnicodeError) as error:
-            raise ArchiveUnusable(f"line {number} of the backup cannot be read") from error
+            raise ArchiveUnusable(f"line {self._number} of the backup cannot be read") from error
+
+    def _line(self) -> bytes:
+        line = self._lines.readline(_LONGEST_LINE_BYTES)
+        if len(line) == _LONGEST_LINE_BYTES:
+            raise ArchiveUnusable(f"line {self._number + 1} of the backup is longer than any that was written")
+        self._number += 1
+        return line
+
+    def _check_sum(self, line: bytes) -> None:
+        found = _SUM.fullmatch(line[-_SUM_BYTES:])
+        if found is None or found[1].decode() != self._sums.next(line[:-_SUM_BYTES] + b"}"):
+            raise ArchiveUnusable(f"line {self._number} of the backup is not as it was written: its checksum differs")
+
+    def _row(self, entry: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+        name, row = str(entry.get("table")), entry.get("row")
+        table = _TABLES.get(name)
+        if table is None or not isinstance(row, dict) or not row.keys() <= set(table.columns.keys()):
+            raise ArchiveUnusable(f"line {self._number} of the backup is not a row of a table of this version")
+        for column in table.columns:
+            value = row.get(column.name)
+            if value is None and not column.nullable:
+                raise self._wrong(name, row, column.name, "is missing")
+            if value is not None and not _is_of(column.type, value):
+                raise self._wrong(name, row, column.name, "is of another type")
+            if value is not None and column.name in _STAMPS and not _is_stamp(value):
+                raise self._wrong(name, row, column.name, "is not an instant")
+        if "members" in table.columns:
+            try:
+                msgspec.json.decode(f"{{{row['members']}}}", type=dict[str, Any])
+            except (msgspec.DecodeError, UnicodeError):
+                raise self._wrong(name, row, "members", "is not JSON") from None
+        return name, row
+
+    def _wrong(self, name: str, row: dict[str, Any], column: str, what: str) -> ArchiveUnusable:
+        which = row.get("id") or row.get("client_id") or row.get("kid")
+        return ArchiveUnusable(f"line {self._number} of the backup, {name} {which}: {column} {what}")
 
 
-def _row(entry: dict[str, Any], count: int) -> dict[str, Any]:
-    table, row = _TABLES.get(str(entry.get("table"))), entry.get("row")
-    if table is None or not isinstance(row, dict) or not row.keys() <= set(table.columns.keys()):
-        raise ArchiveUnusable(f"line {count + 2} of the backup is not a row of a table of this version")
-    return row
+def _is_of(kind: object, value: object) -> bool:
+    if isinstance(kind, Targets):
+        return isinstance(value, list) and all(isinstance(one, str) for one in value)
+    if isinstance(kind, Boolean):
+        return isinstance(value, bool)
+    if isinstance(kind, Integer):
+        return isinstance(value, int) and not isinstance(value, bool)
+    return isinstance(value, str) and "\0" not in value
+
+
+def _is_stamp(value: str) -> bool:
+    try:
+        return datetime.fromisoformat(value).tzinfo is not None
+    except ValueError:
+        return False
+
+
+def _without_secrets(name: str, row: dict[str, Any]) -> bool:
+    """Take tokens out of a row; False for one that is a secret itself."""
+    if name == "subscriptions" and row.get("has_tokens"):
+        members = msgspec.json.decode(f"{{{row['members']}}}", type=dict[str, Any])
+        for entry in members.get("objectOperations") or []:
+            entry.pop("bearerToken", None)
+        row |= {"has_tokens": False, "tokens": None, "members": msgspec.json.encode(members)[1:-1].decode()}
+    return name != "signing_keys"
+
+
+def _revision_of(connection: Connection) -> str | None:
+    if not inspect(connection).has_table("alembic_version"):
+        return None
+    found: str | None = connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
+    return found
 
 
 async def _insert(connection: AsyncConnection, name: str, rows: list[dict[str, Any]]) -> None:
-    if rows:
+    if not rows:
+        return
+    try:
         await connection.execute(insert(_TABLES[name]), rows)
+    except IntegrityError as error:
+        raise ArchiveUnusable(f"the backup cannot be stored: {name} in it contradict each other") from error
 
 
 async def _check_empty(connection: AsyncConnection) -> None:
     for name, table in _TABLES.items():
         if (await connection.execute(select(*table.primary_key).limit(1))).first() is not None:
             raise DatabaseNotEmpty(f"the database is not empty: there are {name} in it; restore into a new one")
-
-
-def _line(entry: dict[str, Any]) -> bytes:
-    # The names of tables and columns are texts of a kind that only the standard library writes.
-    return json.dumps(entry, ensure_ascii=False, separators=(",", ":")).encode() + b"\n"

@@ -92,8 +92,7 @@ class Database:
     @property
     def file(self) -> Path | None:
         """The file of SQLite."""
-        name = self.url.database or ""
-        return Path(name) if self.is_sqlite and not name.startswith("file:") else None
+        return self._settings.file
 
     def check_exists(self) -> None:
         """Raise DatabaseMissing for a file of SQLite that is not there: to read from it would make an empty one."""
@@ -209,6 +208,14 @@ class Database:
                     await connection.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
                     async with connection.begin():
                         yield connection
+
+    async def empty_log(self) -> None:
+        """Put what is in SQLite's log into its file and leave nothing of it, if nobody reads at the moment."""
+        with self._reachable():
+            async with self._writer.connect() as connection:
+                driver: Any = (await connection.get_raw_connection()).driver_connection
+                for pragma in ("secure_delete = OFF", "wal_checkpoint(TRUNCATE)"):
+                    await driver.execute_fetchall(f"PRAGMA {pragma}")
 
     async def close(self) -> None:
         """Give up all connections."""
@@ -339,8 +346,8 @@ def _sqlite(url: URL, settings: DatabaseSettings, *, pool_size: int, read_only: 
 
     @event.listens_for(engine.sync_engine, "do_connect")
     def keep_private(*_: object) -> None:
-        if url.database is not None and not url.database.startswith("file:"):
-            _keep_private(Path(url.database))
+        if settings.file is not None:
+            _keep_private(settings.file)
 
     @event.listens_for(engine.sync_engine, "connect")
     def prepare(connection: Any, _record: object) -> None:

@@ -8,6 +8,7 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import Final
 
+from vtn.places import data_folder
 from vtn.store.board import Board
 from vtn.store.database import Database
 from vtn.store.listener import PostgresListener
@@ -24,6 +25,8 @@ def board_of(database: Database) -> Board:
     """
     url = database.url
     if database.is_sqlite:
+        if database.file is not None and database.file.parent == data_folder():
+            database.file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         path = Path(f"{os.path.realpath(url.database or '')}-revisions")
     else:
         named = f"{url.host} {url.port or 5432} {url.database}"

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, TypeAlias
 
 import msgspec
+import structlog
 from msgspec.structs import replace
 from sqlalchemy import (
     Boolean,
@@ -28,13 +29,17 @@ from sqlalchemy.exc import IntegrityError
 from openadr_profiles.v31 import Invalid, ObjectOperation, ObjectType, SubscriptionRequest, decode, encode
 from openadr_profiles.v31.common import distinct
 from vtn.access import Reader
-from vtn.errors import Forbidden, NotFound
+from vtn.errors import Forbidden, NotFound, SecretsKeyUnusable, Unavailable
 from vtn.store.database import Database, violates
-from vtn.store.objects import Created, Objects, Precondition, members_of
+from vtn.store.objects import Created, Objects, Precondition
 from vtn.store.query import SubscriptionQuery
+from vtn.store.sealing import opened_tokens, sealed_tokens, without_tokens
 from vtn.store.stamps import Stamps
 from vtn.store.tables import constraint, programs, subscriptions
+from vtn.store.vault import Vault
 from vtn.store.visibility import Visibility, owned, share_a_target, with_grants
+
+_log = structlog.get_logger(__name__)
 
 Verify: TypeAlias = Callable[[Sequence[ObjectOperation], frozenset[str]], Awaitable[None]]
 """Asks the callbacks of some entries, but for the URLs that are known, whether they want to be called; or raises."""
@@ -54,10 +59,18 @@ class SubscriptionStore(Objects):
     kind = ObjectType.SUBSCRIPTION
 
     def __init__(
-        self, database: Database, stamps: Stamps, visibility: Visibility, *, verify: Verify, max_per_client: int
+        self,
+        database: Database,
+        stamps: Stamps,
+        visibility: Visibility,
+        vault: Vault,
+        *,
+        verify: Verify,
+        max_per_client: int,
     ) -> None:
         super().__init__(database, stamps)
         self._visibility = visibility
+        self._vault = vault
         self._verify = verify
         self._max_per_client = max_per_client
 
@@ -83,7 +96,8 @@ class SubscriptionStore(Objects):
         """
         await self._check_new(subscription, by)
         await self._verify(subscription.object_operations, frozenset())
-        row = self._row(_columns(subscription, by.client_id))
+        row = self._row({})
+        row |= self._columns(subscription, by.client_id, row["id"])
         while not await self._add(row, by):
             await self._check_new(subscription, by)  # says why; or nothing is in the way any more
         return Created(row["id"], self._text(row))
@@ -97,10 +111,10 @@ class SubscriptionStore(Objects):
         stored for the same callback URL stays.
         """
         present = await self._replaceable(object_id, subscription, by, check)
-        await self._verify(subscription.object_operations, _urls(present))
+        await self._verify(subscription.object_operations, frozenset(one.callback_url for one in _entries(present)))
         while (text := await self._change(present, subscription, by)) is None:
             present = await self._replaceable(object_id, subscription, by, check)  # somebody else has changed it
-        return text if _owns(present, by) else _without_tokens(text)
+        return text if _owns(present, by) else _for_others(text)
 
     async def delete(self, object_id: str, *, by: Reader, check: Precondition | None = None) -> str:
         """Remove a subscription; gives what it was."""
@@ -151,10 +165,10 @@ class SubscriptionStore(Objects):
     async def _change(self, present: RowMapping, subscription: SubscriptionRequest, by: Reader) -> str | None:
         """Put a subscription in the place of a row unless that has changed; gives the new text, None if it has."""
         if not _owns(present, by):
-            subscription = _with_tokens_of(subscription, present["members"])
+            subscription = _with_tokens_of(subscription, self._entries_with_tokens(present))
         changed = {
             "modified_at": self._stamps.next(after=present["modified_at"]),
-            **_columns(subscription, present["client_id"]),
+            **self._columns(subscription, present["client_id"], present["id"]),
         }
         as_seen = subscriptions.c.id == present["id"], subscriptions.c.modified_at == present["modified_at"]
         visible = self._program_visible(subscription.program_id, by)
@@ -182,8 +196,46 @@ class SubscriptionStore(Objects):
         return [exists().where(programs.c.id == program_id, *self._visibility.program_for(by))]
 
     def _seen(self, row: RowMapping, by: Reader) -> str:
-        text = self._text(row)
-        return _without_tokens(text) if row["has_tokens"] and not _owns(row, by) else text
+        return self._text(row) if _owns(row, by) or not row["has_tokens"] else _for_others(super()._text(row))
+
+    def _text(self, row: Mapping[Any, Any]) -> str:
+        """The whole subscription, with its tokens, as its owner gets it."""
+        text = super()._text(row)
+        if row["tokens"] is None:
+            return text
+        subscription: dict[str, Any] = msgspec.json.decode(text)
+        for entry, token in zip(subscription["objectOperations"], self._tokens(row), strict=True):
+            if token is not None:
+                entry["bearerToken"] = token
+        return encode(subscription).decode()
+
+    def _entries_with_tokens(self, row: RowMapping) -> tuple[ObjectOperation, ...]:
+        entries = _entries(row)
+        if row["tokens"] is None:
+            return entries
+        pairs = zip(entries, self._tokens(row), strict=True)
+        return tuple(replace(entry, bearer_token=token) for entry, token in pairs)
+
+    def _tokens(self, row: Mapping[Any, Any]) -> list[str | None]:
+        try:
+            return opened_tokens(self._vault, row["id"], row["tokens"])
+        except SecretsKeyUnusable as error:
+            _log.error("the tokens of a subscription cannot be read", id=row["id"], reason=str(error))
+            raise Unavailable("the bearer tokens of this subscription cannot be read at present") from error
+
+    def _columns(self, subscription: SubscriptionRequest, client_id: str, object_id: str) -> dict[str, Any]:
+        members, tokens = without_tokens(subscription)
+        sealed = sealed_tokens(self._vault, object_id, tokens)
+        return {
+            "program_id": subscription.program_id,
+            "client_id": client_id,
+            "client_name": subscription.client_name,
+            "objects": distinct(kind.value for entry in subscription.object_operations for kind in entry.objects),
+            "targets": subscription.targets or (),
+            "has_tokens": sealed is not None,
+            "tokens": sealed,
+            "members": f'"clientID":{encode(client_id).decode()},{members}',
+        }
 
 
 def _count(client_id: str) -> Select[Any]:
@@ -203,7 +255,7 @@ def _owns(row: RowMapping, by: Reader) -> bool:
     return bool(row["client_id"] == by.client_id)
 
 
-def _without_tokens(text: str) -> str:
+def _for_others(text: str) -> str:
     """The object as everybody but its owner gets it (SUBS-011, COMPAT-050)."""
     subscription: dict[str, Any] = msgspec.json.decode(text)
     for entry in subscription["objectOperations"]:
@@ -211,8 +263,8 @@ def _without_tokens(text: str) -> str:
     return encode(subscription).decode()
 
 
-def _with_tokens_of(subscription: SubscriptionRequest, members: str) -> SubscriptionRequest:
-    tokens = {entry.callback_url: entry.bearer_token for entry in _entries(members)}
+def _with_tokens_of(subscription: SubscriptionRequest, present: tuple[ObjectOperation, ...]) -> SubscriptionRequest:
+    tokens = {entry.callback_url: entry.bearer_token for entry in present}
     entries = tuple(
         replace(entry, bearer_token=tokens.get(entry.callback_url)) if entry.bearer_token is None else entry
         for entry in subscription.object_operations
@@ -220,26 +272,9 @@ def _with_tokens_of(subscription: SubscriptionRequest, members: str) -> Subscrip
     return replace(subscription, object_operations=entries)
 
 
-def _urls(row: RowMapping) -> frozenset[str]:
-    return frozenset(entry.callback_url for entry in _entries(row["members"]))
-
-
-def _entries(members: str) -> tuple[ObjectOperation, ...]:
-    return decode(f"{{{members}}}", SubscriptionRequest).object_operations
-
-
-def _columns(subscription: SubscriptionRequest, client_id: str) -> dict[str, Any]:
-    entries = subscription.object_operations
-    members = members_of(replace(subscription, targets=None))
-    return {
-        "program_id": subscription.program_id,
-        "client_id": client_id,
-        "client_name": subscription.client_name,
-        "objects": distinct(kind.value for entry in entries for kind in entry.objects),
-        "targets": subscription.targets or (),
-        "has_tokens": any(entry.bearer_token is not None for entry in entries),
-        "members": f'"clientID":{encode(client_id).decode()},{members}',
-    }
+def _entries(row: RowMapping) -> tuple[ObjectOperation, ...]:
+    """What is subscribed to, without the tokens."""
+    return decode(f"{{{row['members']}}}", SubscriptionRequest).object_operations
 
 
 def _no_program() -> Invalid:

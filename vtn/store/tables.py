@@ -99,6 +99,7 @@ subscriptions = _object(
     Column("objects", Targets, nullable=False),  # every kind of object that any of its entries names
     Column("targets", Targets, nullable=False),
     Column("has_tokens", Boolean, nullable=False),  # bearer tokens inside, which are for the owner only
+    Column("tokens", Text),  # those, sealed (``sealing``); null: none, or an earlier version's in ``members``
 )
 for _column in (subscriptions.c.program_id, subscriptions.c.client_id):
     Index(None, _column, subscriptions.c.created_at, subscriptions.c.id)
