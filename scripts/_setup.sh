@@ -63,7 +63,8 @@ need() {
     fi
 }
 
-has_environment() { is_new_enough "$venv/bin/python" && "$venv/bin/python" -c 'import pip' >/dev/null 2>&1; }
+has_environment() { is_new_enough "$venv/bin/python"; }
+has_pip() { "$venv/bin/python" -c 'import pip' >/dev/null 2>&1; }
 is_new_enough() { "$1" -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1; }
 can_make_venv() { "$1" -c 'import ensurepip, venv' >/dev/null 2>&1; }
 
@@ -100,8 +101,12 @@ prepare() {
         fi
     done
     say "Installing the Python packages into $venv (a few minutes the first time)"
+    has_pip || "$venv/bin/python" -m ensurepip >/dev/null 2>&1 || make_venv
     "$venv/bin/python" -m pip install --quiet --disable-pip-version-check --no-input -e "${root}[$extra]" >&2 ||
         die "pip could not install the packages; see above."
+    if [[ $extra == demo ]]; then # who only looks at the demo needs neither; ensurepip brings pip back
+        "$venv/bin/python" -m pip uninstall --quiet --yes pip setuptools >/dev/null 2>&1 || true
+    fi
     rm -f "$venv"/.installed-*
     printf '%s' "$want" >"$venv/.installed-$extra"
     exec {lock}<&-

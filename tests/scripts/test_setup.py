@@ -89,7 +89,7 @@ def test_the_demo_uses_the_environment_of_the_tests_but_not_the_other_way_round(
     machine.run("prepare dev")
     machine.run("prepare demo")
 
-    assert machine.calls() == ["pip PROJECT[demo]", "pip PROJECT[dev]"]
+    assert machine.calls() == ["pip PROJECT[demo]", "pip setuptools", "pip PROJECT[dev]"]
 
 
 def test_two_scripts_at_once_install_once(machine: Machine) -> None:
