@@ -77,6 +77,7 @@ async def test_a_body_is_unpacked(vtn: VtnUnderTest, coding: str, pack: Any) -> 
         ("gzip, gzip", gzip.compress(gzip.compress(b"{}")), 415),
         ("br", b"{}", 415),
     ],
+    ids=["cut", "cut gzip", "more after gzip", "more after deflate", "not deflate", "twice", "unknown"],
 )
 async def test_what_cannot_be_unpacked_is_refused_at_once(
     vtn: VtnUnderTest, coding: str, raw: bytes, status: int
