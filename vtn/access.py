@@ -1,7 +1,9 @@
 """Who is asking, what they may do, and what they may see: the one rule that every door and channel asks.
 
 Scopes open operations; the role decides what is visible (AUTH-039). Programs and events are seen through targets
-(PRIV-005 … PRIV-016), everything else by whose it is (PRIV-017). ``vtn/store/visibility.py`` says the same in SQL.
+(PRIV-005 … PRIV-016), everything else by whose it is (PRIV-017). Who has no token may read nothing, or, if programs are
+named public, these programs and their events, as far as neither has targets (COMPAT-017). ``vtn/store/visibility.py``
+says the same in SQL.
 """
 
 from __future__ import annotations
@@ -15,7 +17,7 @@ from typing import Final
 
 from openadr_profiles.v31 import Invalid
 from openadr_profiles.v31.targets import admits, effective, visible_targets
-from vtn.errors import Forbidden
+from vtn.errors import Forbidden, Unauthenticated
 
 
 class Role(StrEnum):
@@ -52,6 +54,8 @@ DEFAULT_SCOPES: Final = {
 
 ONLY_BL: Final = frozenset({Scope.READ_BL, Scope.WRITE_PROGRAMS, Scope.WRITE_EVENTS})
 """Scopes that a client of the role VEN never holds."""
+NOBODY_KNOWN: Final = "a token is needed"
+"""The detail for who sends none."""
 
 
 def scope_named(word: str, role: Role) -> Scope | None:
@@ -83,17 +87,26 @@ def known_scopes(words: frozenset[str], role: Role) -> frozenset[Scope]:
 
 @dataclass(frozen=True, slots=True)
 class Reader:
-    """Who is asking: the client a token was issued to. ``granted`` are the targets it holds, once they are known."""
+    """Who is asking: the client a token was issued to. ``granted`` are the targets it holds, once they are known.
+
+    ``public`` is for somebody without a token: the names of the programs that may be read so. It is None for clients.
+    """
 
     client_id: str
     role: Role
     scopes: frozenset[Scope]
     granted: frozenset[str] | None = None
+    public: frozenset[str] | None = None
 
     @property
     def sees_everything(self) -> bool:
         """Business logic reads without restriction (PRIV-001)."""
         return self.role is Role.BL
+
+
+def anonymous(public_programs: Iterable[str]) -> Reader:
+    """Describe a reader without a token, who holds no targets and sees no more than the programs of these names."""
+    return Reader("", Role.VEN, frozenset(), granted=frozenset(), public=frozenset(public_programs))
 
 
 def business_logic_only(reader: Reader) -> None:
@@ -104,18 +117,26 @@ def business_logic_only(reader: Reader) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Permission:
-    """What an operation asks of its caller: any one of the scopes, and for some a role that passes without."""
+    """What an operation asks of its caller: any one of the scopes, and for some a role that passes without.
+
+    ``or_anonymous`` lets in who has no token, where the settings name public programs (COMPAT-017).
+    """
 
     scopes: frozenset[Scope]
     or_role: Role | None = None
+    or_anonymous: bool = False
 
     def check(self, reader: Reader) -> None:
-        """Raise Forbidden unless the reader may do it; says which scopes would help."""
+        """Raise Forbidden, naming the scopes that would help, or Unauthenticated, unless the reader may do it."""
+        if reader.public is not None:
+            if not self.or_anonymous:
+                raise Unauthenticated(NOBODY_KNOWN)
+            return
         if self.scopes.isdisjoint(reader.scopes) and (self.or_role is None or reader.role is not self.or_role):
             raise Forbidden(f"this needs one of the scopes {', '.join(sorted(self.scopes))}")
 
 
-READ_TARGETED: Final = Permission(frozenset({Scope.READ_TARGETS, Scope.READ_ALL, Scope.READ_BL}))
+READ_TARGETED: Final = Permission(frozenset({Scope.READ_TARGETS, Scope.READ_ALL, Scope.READ_BL}), or_anonymous=True)
 READ_OWNED: Final = Permission(frozenset({Scope.READ_VEN_OBJECTS, Scope.READ_ALL, Scope.READ_BL}))
 WRITE_PROGRAMS: Final = Permission(frozenset({Scope.WRITE_PROGRAMS}))
 WRITE_EVENTS: Final = Permission(frozenset({Scope.WRITE_EVENTS}))
@@ -130,11 +151,12 @@ class Sight:
     """What a VEN may see of programs and events in one request: the targets it holds, and those it asked for.
 
     ``asked`` is None without a ``targets`` parameter (PRIV-006); with one it may be nothing the VEN holds (PRIV-007).
-    ``effective`` are the targets that count: what is held, and asked for if anything is.
+    ``effective`` are the targets that count: what is held, and asked for if anything is. ``public`` is that of Reader.
     """
 
     granted: frozenset[str]
     asked: frozenset[str] | None = None
+    public: frozenset[str] | None = None
     effective: frozenset[str] = field(init=False, compare=False)
 
     def __post_init__(self) -> None:

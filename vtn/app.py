@@ -246,6 +246,7 @@ class VtnServer:
             limiter=None
             if limits.requests_per_s is None
             else self._limiter("requests per client", burst=limits.requests_burst, per_s=limits.requests_per_s),
+            anonymous_limiter=self._anonymous_limiter(),
             certificates=ClientCertificates(tls.clients) if tls is not None and tls.clients else None,
             answers=answers,
             budget=budget,
@@ -307,6 +308,13 @@ class VtnServer:
         moments = Moments(seats, self._shared.seat) if len(seats) > 1 else None
         return Limiter(burst=burst, per_s=per_s, now=self._now, moments=moments)
 
+    def _anonymous_limiter(self) -> Limiter | None:
+        """The limit on requests without a token; behind a proxy everybody has one address, so there is none."""
+        public = self.settings.public
+        if not public.programs or self.settings.behind_proxy:
+            return None
+        return self._limiter("anonymous requests per address", burst=public.requests_burst, per_s=public.requests_per_s)
+
     def _guesses(self) -> Guesses:
         """The limits on wrong secrets; behind a proxy all clients have one address."""
         auth = self.settings.auth
@@ -326,6 +334,7 @@ class VtnServer:
             version=metadata.version("openadr-fleet"),
             prefix=(self.settings.public_url or "") + prefix,
             token_url=elsewhere or f"{self.settings.public_url or ''}{prefix}/auth/token",
+            public=bool(self.settings.public.programs),
         )
 
     def _token_url(self, request: web.Request) -> str:

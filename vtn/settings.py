@@ -318,6 +318,18 @@ class Cors(_Group):
         return origins
 
 
+class Public(_Group):
+    """What may be read without a token (COMPAT-017)."""
+
+    programs: Annotated[tuple[Annotated[str, Field(min_length=1, max_length=128)], ...], Field(max_length=100)] = ()
+    """Names of programs that anybody may read, with those of their events that have no targets. A program with targets
+    stays hidden. None: every request needs a token."""
+    requests_per_s: Annotated[float, Field(gt=0)] = 10.0
+    """Requests per second without a token from one address, at all workers together, unless ``behind_proxy``."""
+    requests_burst: Annotated[int, Field(ge=1)] = 100
+    """How many of them may come at once."""
+
+
 class Mdns(_Group):
     """Announcing this server on the local network (MDNS-001)."""
 
@@ -366,6 +378,7 @@ class Settings(_Group):
     subscriptions: Subscriptions = Subscriptions()
     webhook: Webhook = Webhook()
     validation: Validation = Validation()
+    public: Public = Public()
     cors: Cors = Cors()
     limits: Limits = Limits()
     mdns: Mdns = Mdns()

@@ -13,6 +13,7 @@ from typing import Final
 _PARTS: Final = {
     "metrics": 4096 * 384,
     "requests per client": 16384 * 32,
+    "anonymous requests per address": 16384 * 32,
     "tokens per client": 16384 * 32,
     "wrong secrets per client": 16384 * 32,
     "wrong secrets per address": 16384 * 32,

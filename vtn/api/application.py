@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Iterable
 
 from aiohttp import hdrs, web
 
-from vtn.access import Reader
+from vtn.access import NOBODY_KNOWN, Reader, anonymous
 from vtn.api import body, headers
 from vtn.api.answers import Answers
 from vtn.api.cors import CrossOrigin
@@ -14,6 +14,7 @@ from vtn.api.door import Call, OpenRoute, Route
 from vtn.api.entrance import CLIENT, Entrance, Handle
 from vtn.api.request_log import RequestLog
 from vtn.auth.limiter import Limiter
+from vtn.errors import NotFound, Unauthenticated
 from vtn.metrics import Metrics
 from vtn.settings import Settings
 from vtn.tls import ClientCertificates
@@ -31,6 +32,7 @@ def application(
     root_routes: Iterable[Route] = (),
     metrics: Metrics | None = None,
     limiter: Limiter | None = None,
+    anonymous_limiter: Limiter | None = None,
     certificates: ClientCertificates | None = None,
 ) -> tuple[web.Application, Entrance]:
     """Everything the server answers: ``routes`` and ``open_routes`` below the prefixes, the others as they are."""
@@ -47,8 +49,13 @@ def application(
         else:
             app.router.add_route(method, path, handler)
 
+    public = settings.public.programs
+
     def guarded(route: Route, base: str) -> Handle:
-        return _guarded(route, base, reader_of, answers, limiter, certificates)
+        with_token = _guarded(route, base, reader_of, answers, limiter, certificates)
+        if not public or not route.permission.or_anonymous:
+            return with_token
+        return _or_public(with_token, route, base, anonymous(public), answers, anonymous_limiter)
 
     routes, open_routes, origin = tuple(routes), tuple(open_routes), settings.public_url or ""
     for prefix in settings.prefixes:
@@ -94,5 +101,28 @@ def _guarded(
             limiter.take(reader.client_id)
         route.permission.check(reader)
         return await route.handler(Call(request, reader, base, answers))
+
+    return handle
+
+
+def _or_public(
+    with_token: Handle, route: Route, base: str, reader: Reader, answers: Answers, limiter: Limiter | None
+) -> Handle:
+    """The same for somebody without a token too, who sees what is public (COMPAT-017). A bad token stays a bad token.
+
+    What is not public is answered like every request without a token, whether it exists or not. ``limiter`` counts by
+    address.
+    """
+
+    async def handle(request: web.Request) -> web.StreamResponse:
+        if hdrs.AUTHORIZATION in request.headers:
+            return await with_token(request)
+        route.permission.check(reader)
+        if limiter is not None:
+            limiter.take(request.remote or "")
+        try:
+            return await route.handler(Call(request, reader, base, answers))
+        except NotFound:
+            raise Unauthenticated(NOBODY_KNOWN) from None
 
     return handle

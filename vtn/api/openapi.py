@@ -179,6 +179,10 @@ _COLLECTIONS: Final = {
         conflicts=True,
     ),
 }
+_PUBLIC: Final = (
+    "Without a token: public programs and their events, as far as they have no targets. "
+    "Any other object is answered 401 then."
+)
 _KINDS: Final = (("GET", False), ("POST", False), ("GET", True), ("PUT", True), ("DELETE", True))
 _WORDS: Final = {
     ("GET", False): "List {name} that the caller may see, the newest first.",
@@ -199,13 +203,22 @@ _ANSWERS: Final = {collection.answer.__name__: collection.answer for collection 
 
 
 def description(
-    routes: Iterable[Route], open_routes: Iterable[OpenRoute], *, version: str, prefix: str, token_url: str
+    routes: Iterable[Route],
+    open_routes: Iterable[OpenRoute],
+    *,
+    version: str,
+    prefix: str,
+    token_url: str,
+    public: bool = False,
 ) -> Json:
-    """The whole document for the routes below ``prefix``; raises KeyError for a route that nobody has described."""
+    """The whole document for the routes below ``prefix``; raises KeyError for a route that nobody has described.
+
+    ``public`` says that there are programs to be read without a token (COMPAT-017).
+    """
     schemas = _Schemas()
     paths: dict[str, Json] = {}
     for route in routes:
-        path, operation = _operation(route, schemas)
+        path, operation = _operation(route, schemas, public=public and route.permission.or_anonymous)
         paths.setdefault(path, {})[route.method.lower()] = operation
     for open_route in open_routes:
         paths.setdefault(open_route.path, {})[open_route.method.lower()] = _open_operation(open_route, schemas)
@@ -244,7 +257,7 @@ _SCOPES: Final = {
 }
 
 
-def _operation(route: Route, schemas: _Schemas) -> tuple[str, Json]:
+def _operation(route: Route, schemas: _Schemas, *, public: bool) -> tuple[str, Json]:
     name, _, rest = route.path.lstrip("/").partition("/")
     collection, one = _COLLECTIONS[name], rest == "{id}"
     kind = (route.method, one)
@@ -253,8 +266,10 @@ def _operation(route: Route, schemas: _Schemas) -> tuple[str, Json]:
         "tags": [name],
         "operationId": collection.operations[_KINDS.index(kind)],
         "summary": _WORDS[kind].format(name=name),
-        "security": _security(route.permission),
+        "security": _security(route.permission) + ([{}] if public else []),
     }
+    if public:
+        operation["description"] = _PUBLIC
     if collection.note:
         operation["description"] = collection.note
     parameters = []

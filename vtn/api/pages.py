@@ -46,6 +46,8 @@ def page(document: dict[str, Any]) -> str:
 
 def _operation(method: str, path: str, operation: dict[str, Any]) -> str:
     scopes = [scope for entry in operation["security"] for found in entry.values() for scope in found]
+    if scopes and {} in operation["security"]:
+        scopes.append("no token for what is public")
     rows = [("Caller needs one of", ", ".join(scopes) or "nothing")]
     if note := operation.get("description"):
         rows.insert(0, ("Note", note))

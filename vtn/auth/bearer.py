@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from aiohttp import hdrs, web
 
-from vtn.access import Reader
+from vtn.access import NOBODY_KNOWN, Reader
 from vtn.auth.clients import Clients
 from vtn.auth.external import ExternalTokens
 from vtn.auth.tokens import Tokens
@@ -47,7 +47,7 @@ class Bearer:
 def _token(request: web.Request) -> str:
     headers = request.headers.getall(hdrs.AUTHORIZATION, [])
     if len(headers) != 1:
-        raise Unauthenticated("send one Authorization header with a bearer token" if headers else "a token is needed")
+        raise Unauthenticated("send one Authorization header with a bearer token" if headers else NOBODY_KNOWN)
     scheme, _, token = headers[0].partition(" ")
     token = token.strip()
     if scheme.lower() != "bearer" or not token:

@@ -41,7 +41,7 @@ class EventStore(Objects):
     def __init__(self, database: Database, stamps: Stamps, visibility: Visibility) -> None:
         super().__init__(database, stamps)
         self._visibility = visibility
-        self._first_pages: dict[tuple[bool, ...], Question] = {}
+        self._first_pages: dict[tuple[object, ...], Question] = {}
         self.watch_with_grants = database.revisions.watch(self.table, vens, resources)
 
     async def standpoint(self, reader: Reader) -> Reader:
@@ -71,11 +71,12 @@ class EventStore(Objects):
 
     def _first_page(self, query: EventQuery, sight: Sight | None) -> Question:
         """What all VENs ask again and again: made once for each form of it, as for somebody who holds nothing."""
-        form = sight is None, query.targets is None, query.program_id is None
+        public = None if sight is None else sight.public
+        form = sight is None, public, query.targets is None, query.program_id is None
         statement: Question | None = self._first_pages.get(form)
         if statement is None:
             limit: Any = bindparam("limit", type_=Integer)
-            nobody = None if sight is None else Sight(frozenset(), None if sight.asked is None else frozenset())
+            nobody = None if sight is None else Sight(frozenset(), None if sight.asked is None else frozenset(), public)
             statement = self._newest(Page(limit=limit), self._clauses(query, nobody))
             if isinstance(statement, Select):  # not the one of SQLite, which has two ways
                 statement = cast(Question, statement.with_only_columns(*_SHOWN))

@@ -77,15 +77,20 @@ class Visibility:
         """What the reader may see in one request; None: everything."""
         if reader.sees_everything:
             return None
+        narrowed = None if asked is None else frozenset(asked)
+        if reader.public is not None:
+            return Sight(frozenset(), narrowed, reader.public)
         granted = reader.granted
         if granted is None:
             granted = (await self.standpoint(reader)).granted or frozenset()
-        return Sight(granted, None if asked is None else frozenset(asked))
+        return Sight(granted, narrowed)
 
     async def standpoint(self, reader: Reader) -> Reader:
         """Anybody who sees the same of programs and events as the reader: what the reader holds, and no more of it."""
         if reader.sees_everything:
             return _EVERYBODY
+        if reader.public is not None:
+            return reader
         return await self._granted.get(reader.client_id, lambda: self._look_up(reader.client_id))
 
     async def _look_up(self, client_id: str) -> Reader:
@@ -104,7 +109,11 @@ class Visibility:
 
     def program(self, sight: Sight | None) -> list[ColumnElement[bool]]:
         """The programs that are visible (PRIV-005 … PRIV-008)."""
-        return [] if sight is None else [_admits(programs.c.targets, sight, "effective")]
+        if sight is None:
+            return []
+        if sight.public is not None:
+            return [_untargeted(programs.c.targets, sight), _named(sight.public)]
+        return [_admits(programs.c.targets, sight, "effective")]
 
     def program_for(self, reader: Reader) -> list[ColumnElement[bool]]:
         """The same by what the reader holds at the moment of the statement, which finds it out itself."""
@@ -119,10 +128,15 @@ class Visibility:
     def event(self, sight: Sight | None) -> list[ColumnElement[bool]]:
         """The events that are visible, themselves and through their program (PRIV-016).
 
-        The same clauses are right for another sight, if both or neither has asked, with its ``values``.
+        Who has no token needs a public program without targets, whatever the settings say of programs (COMPAT-017).
+        The same clauses are right for another sight with its ``values``, if both or neither has asked, and both or
+        neither has a token.
         """
         if sight is None:
             return []
+        if sight.public is not None:
+            public = select(programs.c.id).where(_named(sight.public), programs.c.targets == ())
+            return [_untargeted(events.c.targets, sight), events.c.program_id.in_(public)]
         clauses = [_admits(events.c.targets, sight, "effective")]
         if self._privacy.events_follow_program:
             entitled = _admits(programs.c.targets, Sight(sight.granted), "granted")
@@ -156,6 +170,19 @@ def values(sight: Sight | None) -> dict[str, tuple[str, ...]]:
 def share_a_target(column: ColumnElement[Any], targets: Iterable[str], name: str = "targets") -> ColumnElement[bool]:
     """The objects that have one of these targets (PAGE-025), which the statement knows by a name."""
     return overlaps(column, bindparam(name, tuple(targets), Targets))
+
+
+def _untargeted(column: ColumnElement[Any], sight: Sight) -> ColumnElement[bool]:
+    """Select what ``_admits`` comes to for who holds nothing: objects without targets, none if any are asked for.
+
+    Written so that SQLite does not take its index of targets, under which most objects are, instead of the program's.
+    """
+    return (column == ()).is_not(false()) if sight.asked is None else false()
+
+
+def _named(names: Iterable[str]) -> ColumnElement[bool]:
+    """The programs that have one of these names."""
+    return or_(false(), *(programs.c.name == name for name in sorted(names)))
 
 
 def _admits(column: ColumnElement[Any], sight: Sight, name: str) -> ColumnElement[bool]:
