@@ -11,7 +11,7 @@ import tomllib
 from collections.abc import Mapping
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, TypeVar, get_args
+from typing import Any, TypeVar, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 from pydantic_settings import (
@@ -153,7 +153,7 @@ def _nested(flags: Mapping[str, object]) -> dict[str, Any]:
 def _mistakes(item: Any, prefix: str, model: type[BaseModel], text: Mapping[str, Any]) -> list[str]:
     """A mistake in words; a missing table is as many as it has members that must be set."""
     path = [str(part) for part in item["loc"]]
-    table = _table(model, path) if item["type"] == "missing" else None
+    table = _table(model, path) if item["type"] == "missing" and not _is_list(model, path) else None
     needed = [name for name, field in table.model_fields.items() if field.is_required()] if table else []
     if needed:
         return [_mistake({**item, "loc": (*item["loc"], name)}, prefix, model, text) for name in needed]
@@ -207,6 +207,13 @@ def _table(model: type[BaseModel], path: list[str]) -> type[BaseModel] | None:
         field = found.model_fields.get(part)
         found = None if field is None else _model_in(field.annotation)
     return found
+
+
+def _is_list(model: type[BaseModel], path: list[str]) -> bool:
+    """Return True if a path leads to a list of tables, such as the circuits of a VEN."""
+    parent = _table(model, path[:-1])
+    field = None if parent is None else parent.model_fields.get(path[-1])
+    return field is not None and get_origin(field.annotation) in {tuple, list}
 
 
 def _model_in(annotation: Any) -> type[BaseModel] | None:

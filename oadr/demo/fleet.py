@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Self
 
@@ -106,7 +106,7 @@ class Fleet:
 
     async def _start(self) -> None:
         if self.tls:
-            self.certificates = await asyncio.to_thread(_issue, self.folder, self.clock.now)
+            self.certificates = await asyncio.to_thread(_issue, self.folder)
         self.vtn = await self._start_vtn()
         for who, role in [(BUSINESS_LOGIC, Role.BL), (BRIDGE, Role.VEN), *((home.name, Role.VEN) for home in HOMES)]:
             self.credentials[who] = await self.vtn.clients.add(who, role)
@@ -252,8 +252,12 @@ class Fleet:
         await self._stack.aclose()
 
 
-def _issue(folder: Path, now: Callable[[], datetime]) -> Certificates:
+def _issue(folder: Path) -> Certificates:
+    """Issue the demo's certificates, by the real time: TLS is checked by it, however fast the demo's clock runs."""
     from certs import Authority
+
+    def now() -> datetime:
+        return datetime.now(UTC)
 
     place = folder / "certificates"
     authority = Authority.create("OpenADR Fleet demo", now=now, lifetime=timedelta(days=3650))

@@ -161,6 +161,8 @@ class VtnUnderTest:
         self.server: VtnServer = build(settings, now=self.now)
         self._session: aiohttp.ClientSession | None = None
         self._extensions: tuple[re.Pattern[str], ...] = ()
+        self.judges = True
+        """False for tests that put rows into the database that are no whole objects."""
 
     async def start(self) -> None:
         """Start the server and the session of all callers."""
@@ -224,7 +226,7 @@ class VtnUnderTest:
         """Make sure that an answer below a prefix is what the official document says, descriptors included."""
         path = urlsplit(url).path
         prefix = next((each for each in self.server.settings.prefixes if path.startswith(each + "/")), None)
-        if prefix is None or not answer.raw:
+        if prefix is None or not answer.raw or not self.judges:
             return
         body = gzip.decompress(answer.raw) if answer.headers.get("Content-Encoding") == "gzip" else answer.raw
         found = official_document().answer_problems(method, path.removeprefix(prefix), answer.status, body)

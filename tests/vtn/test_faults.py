@@ -121,7 +121,7 @@ async def test_a_server_that_was_killed_starts_again_with_everything(sqlite_temp
     report = await home.report(event)
     left_behind = tmp_path / "later"
     left_behind.mkdir()
-    for name in ("vtn.sqlite3", "vtn.sqlite3-wal"):
+    for name in ("vtn.sqlite3", "vtn.sqlite3-wal", "vtn.sqlite3.key"):
         shutil.copy(tmp_path / name, left_behind / name)
 
     second = await a_server(f"sqlite:///{left_behind / 'vtn.sqlite3'}")

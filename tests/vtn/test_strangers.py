@@ -115,6 +115,7 @@ def a_store(vtn: VtnUnderTest, store: type[Objects]) -> Any:
     callbacks = Callbacks(Webhook())
     might_need = {
         "visibility": Visibility(database, Privacy()),
+        "vault": vtn.server._vault,
         "verify": callbacks.verify,
         "max_per_client": 1,
     }
