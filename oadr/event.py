@@ -183,7 +183,7 @@ def create(
             msgspec.structs.replace(each, program_id=owner.id) if owner and each.program_id == draft else each
             for each, _ in requests
         ]
-        return await _create_all(client, ready)
+        return await create_all(client, ready)
 
     events = act(settings, issue)
     now = datetime.now(UTC)
@@ -573,7 +573,7 @@ async def _event(client: VtnClient, text: str) -> Event:
     return await find(client.events, text, kind="event", every=client.events.search)
 
 
-async def _create_all(client: VtnClient, requests: Sequence[EventRequest]) -> list[Event]:
+async def create_all(client: VtnClient, requests: Sequence[EventRequest]) -> list[Event]:
     """Create all events or none: when one is refused, those that were made are removed again."""
     from ven.errors import VtnError
 

@@ -5,12 +5,18 @@ from __future__ import annotations
 import csv
 import io
 import json
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from oadr.errors import Exit
+from oadr.event import create_all, program_named, reduction_event
+from openadr_profiles.v31 import EventPayloadType
 from tests.oadr.conftest import Operator
+from ven.client import VtnClient
+from ven.errors import InvalidRequest
 
 
 @pytest.fixture
@@ -218,3 +224,18 @@ def test_no_report_is_an_empty_list_and_an_export_has_its_header(operator: Opera
     assert operator.ask("report", "list") == []
     rows = list(csv.reader(io.StringIO(operator.run("report", "export", "--csv").stdout)))
     assert rows[0][:3] == ["report_id", "event_id", "client_id"]
+
+
+async def test_of_several_events_all_are_created_or_none(operator: Operator) -> None:
+    variables = operator.environment
+    async with VtnClient(
+        base_url=operator.url, client_id="utility", client_secret=variables["OADR_BL_CLIENT_SECRET"]
+    ) as client:
+        owner = await program_named(client, "summer")
+        good = reduction_event(
+            owner.id, EventPayloadType.SIMPLE, [1], start=datetime.now(UTC), length=timedelta(hours=1)
+        )
+        bad = msgspec.structs.replace(good, program_id="no-such-program")
+        with pytest.raises(InvalidRequest):
+            await create_all(client, [good, good, bad])
+        assert await client.events.search() == []
