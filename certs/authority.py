@@ -33,7 +33,7 @@ _DNS_LABEL = re.compile(r"[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?", re.IGNORECASE)
 
 
 class KeyKind(StrEnum):
-    """How the private key is made."""
+    """Kinds of private keys."""
 
     EC_P256 = "ec-p256"
     RSA_2048 = "rsa-2048"
@@ -136,7 +136,7 @@ class Authority:
 
     @property
     def certificate_pem(self) -> bytes:
-        """What others need in order to trust this authority; it is no secret."""
+        """Return the authority's certificate in PEM form, which others need in order to trust it; it is no secret."""
         return self.certificate.public_bytes(Encoding.PEM)
 
     def save(self, directory: Path, *, force: bool = False) -> Pair:

@@ -1,4 +1,4 @@
-"""What a certificate says, in plain values, and its fingerprints."""
+"""The content of a certificate in plain values, and its fingerprints."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -30,7 +30,7 @@ class Description:
     openadr_fingerprint: str
 
     def expired(self, at: datetime) -> bool:
-        """Whether its time is over."""
+        """Return True if it has expired at the instant ``at``."""
         return at > self.not_after
 
 
@@ -61,7 +61,7 @@ def openadr_fingerprint(certificate: x509.Certificate) -> str:
 
 
 def is_authority(certificate: x509.Certificate) -> bool:
-    """Whether it may sign other certificates."""
+    """Return True if it may sign other certificates."""
     try:
         return bool(certificate.extensions.get_extension_for_class(x509.BasicConstraints).value.ca)
     except x509.ExtensionNotFound:

@@ -1,4 +1,4 @@
-"""What can be wrong with certificates. Every message names the file or value and what was expected.
+"""Errors of certificates. Every message names the file or value and what was expected.
 
 CertificateError
 ├── Invalid           a name, alternative name or lifetime that no certificate can carry

@@ -18,7 +18,7 @@ PrivateKey = EllipticCurvePrivateKey | RSAPrivateKey
 
 @dataclass(frozen=True)
 class Pair:
-    """Where a certificate and its private key are."""
+    """The paths of a certificate and its private key."""
 
     certificate: Path
     key: Path

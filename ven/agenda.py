@@ -1,4 +1,4 @@
-"""The events that concern us: as received, placed in time, decided on; and the report that says how we decided."""
+"""The events that concern this VEN: received, placed in time and decided on, with the opt report of each decision."""
 
 from __future__ import annotations
 
@@ -92,15 +92,15 @@ class Agenda:
         return [id_ for id_ in self.schedule.timelines if self.decision(id_).opted_in]
 
     def decision(self, event_id: str) -> Decision:
-        """How we decided on an event."""
+        """Return the decision on an event."""
         return self._decided[event_id].decision
 
     def context(self, event: Event) -> Context:
-        """What gives an event's payloads their meaning."""
+        """Return the context in which to read an event's payloads: its program and the shedding rules."""
         return Context(event, self._programs.get(event.program_id), self._settings.shedding)
 
     def concerns_us(self, event: Event) -> bool:
-        """Whether an event asks for a reduction or for reports."""
+        """Return True if an event asks for a reduction or for reports."""
         return self.context(event).asks_for_reduction or bool(event.report_descriptors)
 
     async def put_report(self, request: ReportRequest, name: str) -> None:

@@ -32,7 +32,7 @@ _NOT_TO_BE_WAITED_OUT: Final = (Unauthorized, Refused, UntrustedServer, Unexpect
 
 
 async def run_ven(settings: Settings, *, clock: Clock | None = None, ready: asyncio.Event | None = None) -> None:
-    """Be a VEN until cancelled.
+    """Run a VEN until cancelled.
 
     `ready` is set once the VTN knows us and has shown its events. Circuits that are curtailed when the task is
     cancelled (or the process killed) stay so: the next run with the same store goes on, and lets them return in time.
@@ -80,7 +80,7 @@ class Agent:
         self._send = asyncio.Event()
 
     async def run(self) -> None:
-        """Be a VEN until cancelled; raises what the VTN says at the first contact, see `run_ven`."""
+        """Run until cancelled; raises the VTN's error at the first contact, see `run_ven`."""
         await self._control.load()
         try:
             async with asyncio.TaskGroup() as group:
@@ -125,7 +125,7 @@ class Agent:
                 backoff.succeeded()
                 self._ready.set()
                 wait_s = self._settings.poll_s * (1 - _JITTER * self._chance.random())
-            if not done:  # what the last answers said may not have been acted on: have it said again
+            if not done:  # the last answers may not have been acted on: ask for them again
                 self._client.programs.forget_polls()
                 self._client.events.forget_polls()
             await self._clock.sleep(wait_s)
@@ -153,7 +153,7 @@ class Agent:
         self._act.set()
 
     async def _look_for(self, event_id: str) -> None:
-        """An event is not in the list: deleted (VENCLIENT-012), or over in the eyes of the VTN?"""
+        """Find out whether an event that is not listed was deleted (VENCLIENT-012) or is over for the VTN."""
         try:
             event = await self._client.events.get(event_id)
         except NotFound:

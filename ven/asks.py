@@ -1,4 +1,4 @@
-"""What the payloads of an event ask of us, as a reduction in kW."""
+"""Read the payloads of an event as a reduction in kW."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ RELATIVE: Final = EventPayloadType.DISPATCH_SETPOINT_RELATIVE.value
 IMPORT_LIMIT: Final = EventPayloadType.IMPORT_CAPACITY_LIMIT.value
 
 ACTED_ON: Final = frozenset({SIMPLE, RELATIVE, IMPORT_LIMIT})
-"""Payload types that ask for a reduction; events with only others are none of our business."""
+"""Payload types that ask for a reduction; events with only others are ignored."""
 
 _KW_PER: Final[Mapping[str, Decimal]] = {"KW": Decimal(1), "W": Decimal("0.001"), "MW": Decimal(1000)}
 
@@ -27,7 +27,7 @@ _Share = Annotated[Decimal, Field(ge=0, le=1)]
 
 
 class Sign(StrEnum):
-    """Which sign of DISPATCH_SETPOINT_RELATIVE asks for less consumption; the standard does not say."""
+    """The sign of DISPATCH_SETPOINT_RELATIVE that asks for less consumption; the standard does not say."""
 
     NEGATIVE_SHEDS = "negative_sheds"
     POSITIVE_SHEDS = "positive_sheds"
@@ -35,10 +35,10 @@ class Sign(StrEnum):
 
 
 class SheddingRules(BaseModel):
-    """How much the levels of SIMPLE and the signs of relative setpoints mean here.
+    """The meaning of SIMPLE levels and of the sign of relative setpoints for this VEN.
 
-    ``simple_shares`` is the part of all that can be shed which levels 1, 2 and 3 ask for. ``sign`` may be set apart for
-    single programs, by their names, in ``program_signs``.
+    ``simple_shares`` are the shares (0 to 1) of the sheddable power that levels 1, 2 and 3 ask for. ``program_signs``
+    overrides ``sign`` for single programs, by their names.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -55,7 +55,7 @@ class SheddingRules(BaseModel):
 
 @dataclass(frozen=True)
 class Context:
-    """What gives the payloads of one event their meaning (VENCLIENT-022)."""
+    """An event with its program and the shedding rules, to read its payloads with (VENCLIENT-022)."""
 
     event: Event
     program: Program | None
@@ -68,7 +68,7 @@ class Context:
 
     @property
     def asks_for_reduction(self) -> bool:
-        """Whether the event has any payload that we act on."""
+        """Return True if the event has any payload that this VEN acts on."""
         return any(payload.type in ACTED_ON for payload in _payloads(self.event))
 
     def units(self, payload_type: str) -> str | None:

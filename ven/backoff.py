@@ -1,4 +1,4 @@
-"""How long to wait before trying again (VENCLIENT-025)."""
+"""Waiting times before another attempt (VENCLIENT-025)."""
 
 from __future__ import annotations
 

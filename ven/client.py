@@ -4,8 +4,8 @@
         for event in await vtn.events.search(active=True):
             ...
 
-The five kinds of objects are collections with `search`, `poll`, `get`, `create`, `replace`, `delete`. What a call may
-raise is drawn in `ven.errors`.
+The five kinds of objects are collections with `search`, `poll`, `get`, `create`, `replace`, `delete`. `ven.errors`
+lists what a call may raise.
 """
 
 from __future__ import annotations

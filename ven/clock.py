@@ -22,10 +22,10 @@ class Clock(ABC):
     """The present, and waiting for the future. Instants are aware and in UTC; seconds are seconds of this clock."""
 
     is_real = False
-    """Whether it shows the time of the world, so that other clocks may be compared with it."""
+    """True if it shows the real time, so that other clocks may be compared with it."""
 
     speed: float = 1.0
-    """How many seconds of this clock pass in a real one."""
+    """Seconds of this clock per real second."""
 
     @abstractmethod
     def now(self) -> datetime:
@@ -135,7 +135,7 @@ class ManualClock(Clock):
 
     @property
     def sleepers(self) -> int:
-        """How many tasks wait for this clock now."""
+        """Return the number of tasks that wait for this clock now."""
         return sum(not future.done() for _, _, future in self._sleepers)
 
     @property

@@ -1,4 +1,4 @@
-"""What a VEN does without the network: decide, curtail, restore, measure, and write the reports to be sent.
+"""The part of a VEN that works without the network: decide, curtail, restore, measure, and write reports.
 
 `Control.step` does all that is to be done now and says when it wants to be called again. It begins from what the store
 and the driver say, so that a process that was killed goes on where it was.
@@ -49,7 +49,7 @@ class Control:
 
     @property
     def is_idle(self) -> bool:
-        """Whether there is nothing that circuits have to be looked after for."""
+        """Return True if there is no event to follow and no limit in force."""
         return not self.agenda.timelines and not self.panel.limits
 
     async def step(self) -> datetime:
@@ -84,7 +84,7 @@ class Control:
         self._targets = {resource.resource_name: resource.targets or () for resource in resources}
 
     async def remove(self, event_id: str) -> None:
-        """An event was deleted: circuits return at the next step, reports are not sent any more (RDESC-022)."""
+        """Remove a deleted event: circuits return at the next step, reports are not sent any more (RDESC-022)."""
         await self.agenda.remove(event_id)
 
     def _power_kw(self) -> Decimal | None:
@@ -118,7 +118,7 @@ class Control:
             await self.agenda.put_report(request, name)
 
     async def _forget_finished(self, now: datetime) -> None:
-        """Events that are over, with nothing left to do, measure or send."""
+        """Forget events that are over and have nothing left to do, measure or send."""
         over = [id_ for id_, timeline in self.agenda.timelines.items() if timeline.transpired(now)]
         done = [id_ for id_ in over if self._queue.is_done(id_) and self.curtailer.is_done(id_, now)]
         if done:

@@ -1,4 +1,4 @@
-"""Carrying out what events ask: stretches of curtailment begun, kept and ended, and the report that says so.
+"""Curtail circuits as events ask: begin, keep and end stretches of curtailment, and report them.
 
 A stretch is written to the store before anything is switched and keeps the powers it was planned from, so that a
 process that was killed plans the same again and finds the limits in force already: nothing is shed twice.
@@ -51,7 +51,7 @@ class _Wanted:
     unplaced: int
 
     def is_carried_out_by(self, stretch: Stretch) -> bool:
-        """Whether that stretch is this one, under way."""
+        """Return True if an open stretch carries out exactly this curtailment."""
         return (
             (stretch.event_id, stretch.interval_id, stretch.payload_type)
             == (self.event_id, self.interval_id, self.payload_type)
@@ -125,12 +125,12 @@ class Curtailer:
             await self._store.put_sample(sample, keep_from=earliest - self._hold)
 
     def next_wake(self, now: datetime) -> datetime | None:
-        """When something is to be done that is not a change of an event."""
+        """Return when a status report or a final reading is due next, apart from changes of events; None if never."""
         settled = [self._settled_at(run, circuit_id) for run in self._runs for circuit_id in self._unfinal(run, now)]
         return min((at for at in (*self._status_due.values(), *settled) if at > now), default=None)
 
     def is_done(self, event_id: str, now: datetime) -> bool:
-        """Whether nothing is left to be done for an event that is over."""
+        """Return True if nothing is left to be done for an event that is over."""
         mine = [run for run in self._runs if run.stretch.event_id == event_id]
         return not any(run.is_open or self._unfinal(run, now) for run in mine)
 
@@ -139,14 +139,14 @@ class Curtailer:
         return self._baselines.get(event_id, {})
 
     def undisturbed_kw(self, now: datetime) -> dict[str, Decimal]:
-        """What the circuits would draw now if nothing were asked of them: while something is, as before that."""
+        """Return the uncurtailed power of the circuits in kW; during a curtailment, their power from before it."""
         for run in reversed(self._runs):
             if run.is_open:
                 return {each.circuit_id: each.original_kw for each in run.stretch.plan}
         return self._panel.undisturbed_kw(now)
 
     def was_curtailed(self, event_id: str, circuit_id: str, start: datetime, end: datetime | None) -> bool:
-        """Whether a circuit was limited for an event at any time of [start, end)."""
+        """Return True if a circuit was limited for an event at any time of [start, end)."""
         return any(
             each.circuit_id == circuit_id and each.shed_kw > 0
             for run in self._runs
@@ -162,7 +162,7 @@ class Curtailer:
         self._status_due = {id_: at for id_, at in self._status_due.items() if id_ in self._agenda}
 
     async def _freeze_baselines(self, now: datetime) -> None:
-        """The baseline of an event is what the circuits drew at its start; it does not move with the curtailment."""
+        """Freeze the baselines of events that begin: the power at the start, unaffected by the curtailment."""
         for event_id, timeline in self._agenda.timelines.items():
             if event_id in self._baselines or timeline.start > now or timeline.transpired(now):
                 continue
@@ -188,10 +188,10 @@ class Curtailer:
         return wanted
 
     def _plan(self, event: Event, held: Held) -> Plan:
-        """What the event asks for now, shared out over the circuits.
+        """Share out the reduction that the event asks for now over the circuits.
 
-        A reduction is counted from the baseline, which does not move. A limit is about what is drawn now: the plan that
-        is being carried out stays as long as it is needed and keeps the panel within the limit.
+        A reduction is counted from the baseline, which does not move. A limit applies to the present power: the plan
+        that is being carried out stays as long as it is needed and keeps the panel within the limit.
         """
         circuits, rules = self._panel.circuits, self._settings.shedding
         is_limit = held.payload_type == IMPORT_LIMIT
@@ -212,7 +212,7 @@ class Curtailer:
         return plan(circuits, original_kw, requested_kw, tolerance_kw=rules.tolerance_kw)
 
     def _estimated_kw(self) -> dict[str, Decimal]:
-        """What the circuits would draw now: what was read, and of limited circuits what they drew before."""
+        """Return the uncurtailed power of the circuits in kW: as read, or for limited circuits as before the limit."""
         kw = dict(self._panel.last.kw) if self._panel.last else {}
         for run in self._runs:
             if run.is_open:
@@ -243,7 +243,7 @@ class Curtailer:
             _log.warning("values without a time of their own ignored", event_id=want.event_id, count=want.unplaced)
 
     async def _drop_old(self, event_id: str, now: datetime) -> None:
-        """Of an event that repeats without end only the latest stretches are remembered."""
+        """Forget all but the latest stretches of an event that repeats without end."""
         mine = [run for run in self._runs if run.stretch.event_id == event_id]
         old = [run for run in mine[:-_MOST_STRETCHES] if not run.is_open and not self._unfinal(run, now)]
         if old:
@@ -338,7 +338,7 @@ def _limits(wanted: Iterable[_Wanted]) -> dict[str, Decimal]:
 
 
 def _shed(planned: CircuitPlan, power_kw: Decimal | None, final_kw: Decimal | None, *, is_open: bool) -> Shed:
-    """What a circuit has to say; one that nothing is asked of delivers nothing, however its load moves."""
+    """Return a circuit's entry in the status report; one without a request delivers 0 kW, however its load moves."""
     asked = planned.shed_kw > 0
     delivered_kw = _NOTHING if not asked else None if power_kw is None else planned.original_kw - power_kw
     return Shed(

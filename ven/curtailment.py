@@ -1,4 +1,4 @@
-"""Which circuits give how much of a requested reduction, and in which order. Arithmetic only."""
+"""Share out a requested reduction over circuits, in order of priority. Arithmetic only."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _NOTHING: Final = Decimal(0)
 
 @dataclass(frozen=True)
 class CircuitPlan:
-    """What one circuit is to give: from ``original_kw`` down to at most ``limit_kw``."""
+    """The reduction of one circuit: from ``original_kw`` down to at most ``limit_kw``."""
 
     circuit_id: str
     original_kw: Decimal
@@ -28,7 +28,7 @@ class CircuitPlan:
 
 @dataclass(frozen=True)
 class Plan:
-    """All circuits in their listed order, those that give nothing included; ``unmet_kw`` is what could not be found."""
+    """The plan for all circuits, in their listed order; ``unmet_kw`` is the part of the request they cannot give."""
 
     requested_kw: Decimal
     circuits: tuple[CircuitPlan, ...]
@@ -36,7 +36,7 @@ class Plan:
 
     @property
     def shed_kw(self) -> Decimal:
-        """What all circuits give together."""
+        """Return the reduction of all circuits together, in kW."""
         return sum((circuit.shed_kw for circuit in self.circuits), _NOTHING)
 
 

@@ -42,7 +42,7 @@ class QuietHours(BaseModel):
         return f"{self.begin:%H:%M}-{self.end:%H:%M}"
 
     def touches(self, start: datetime, end: datetime | None, zone: ZoneInfo) -> bool:
-        """Whether any moment of [start, end) lies in them; a span without end or of a day or more always does."""
+        """Return True if a moment of [start, end) lies in them; always for a span without end or of a day or more."""
         if end is None or end - start >= _DAY:
             return True
         day = start.astimezone(zone).date() - _DAY
@@ -57,9 +57,9 @@ class QuietHours(BaseModel):
 
 
 class OptRules(BaseModel):
-    """When the owner does not want to take part. Every rule that is left out never says no.
+    """The owner's rules for opting out. A rule that is left out never opts out.
 
-    ``max_shed_kw`` counts what an event states in kW itself; ``max_events_per_day`` counts by the local day of
+    ``max_shed_kw`` counts only reductions that an event states in kW; ``max_events_per_day`` counts by the local day of
     ``timezone`` in which events begin; an event without end is longer than any ``max_duration_s``.
     """
 
@@ -115,7 +115,7 @@ class Candidate:
 
 
 def decide(candidate: Candidate, rules: OptRules) -> Decision:
-    """In, unless the event cannot be understood or a rule says no; the first that does gives the reason."""
+    """Opt in, unless the event cannot be understood or a rule opts out; the first such rule gives the reason."""
     try:
         stated_kw = candidate.context.largest_stated_kw()
     except NotUnderstood as error:

@@ -35,7 +35,7 @@ class FoundVtn:
 
     @property
     def is_protected(self) -> bool:
-        """Whether the address is one of https."""
+        """Return True if the address uses https."""
         return self.url.startswith("https://")
 
 

@@ -1,4 +1,4 @@
-"""What can go wrong when talking to a VTN, or in running a VEN. Each class says what the caller can do.
+"""Errors of talking to a VTN and of running a VEN. Each class says what the caller can do.
 
 VenError(Exception)
 ├── VtnError                     an answer of the VTN, or the lack of one
@@ -28,7 +28,7 @@ from openadr_profiles.v31 import Problem
 
 
 class VenError(Exception):
-    """Base of every error of this room."""
+    """Base of every error of this package."""
 
 
 class VtnError(VenError):

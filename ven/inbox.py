@@ -12,7 +12,7 @@ from ven.records import Received
 
 @dataclass(frozen=True)
 class Merged:
-    """What a look at the VTN has changed: events that are new or were modified, and ids that were not in it."""
+    """The result of merging a poll: events that are new or modified, and the known ids that it did not show."""
 
     changed: tuple[Received, ...]
     missing: tuple[str, ...]
@@ -36,8 +36,8 @@ class Inbox:
     def merge(self, found: Iterable[Event], *, broken: Collection[str | None] = (), now: datetime) -> Merged:
         """Take over what the VTN shows (VENCLIENT-011).
 
-        A version older than the known one is ignored. An event that is over when it is first seen is none of our
-        business. `broken` are ids of events that could not be read: they are there, in a version we do not know.
+        A version older than the known one is ignored. An event that is over when it is first seen is
+        ignored. `broken` are ids of events that could not be read: they are there, in a version we do not know.
         """
         changed: list[Received] = []
         seen: set[str | None] = set(broken)

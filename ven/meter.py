@@ -1,4 +1,4 @@
-"""From single readings to what happened in an interval: energy, mean and peak power, time-weighted.
+"""Time-weighted energy, mean power and peak power over an interval, from single readings.
 
 A reading holds until the next one, but no longer than `hold`; time that no reading holds for is not covered.
 """
@@ -34,7 +34,7 @@ class Sample:
 
 @dataclass(frozen=True)
 class Measured:
-    """What was measured in [start, end). `covered` is the part of that time for which there are readings, above 0."""
+    """Measurements over [start, end). `covered` is the part of that time that has readings, above 0 and at most 1."""
 
     mean_kw: Decimal
     peak_kw: Decimal
@@ -82,18 +82,18 @@ def measure(
 
 
 def power_of(circuit_id: str) -> Callable[[Sample], Decimal | None]:
-    """For `measure`: one circuit."""
+    """Return the power of one circuit, for `measure`."""
     return lambda sample: sample.kw.get(circuit_id)
 
 
 def power_of_all(circuit_ids: Iterable[str]) -> Callable[[Sample], Decimal | None]:
-    """For `measure`: the sum of these circuits."""
+    """Return the total power of these circuits, for `measure`."""
     ids = tuple(circuit_ids)
     return lambda sample: sample.total(ids)
 
 
 class Baseline:
-    """What the circuits draw when nothing is asked of them: the recent readings, forgotten when older than `span`."""
+    """The uncurtailed power of the circuits: recent readings, forgotten when older than `span`."""
 
     def __init__(self, *, span: timedelta, hold: timedelta) -> None:
         self._span = span

@@ -102,7 +102,7 @@ class Collection(Generic[T, R]):
         self._type = type_
         self._polled: dict[Filters, list[_Page[T]]] = {}
         self.broken_seen = 0
-        """How many unreadable objects were met in lists so far."""
+        """The number of unreadable objects found in lists so far."""
 
     async def get(self, id_: str) -> T:
         """One object; raises NotFound if there is none for this client."""
@@ -200,7 +200,7 @@ class Collection(Generic[T, R]):
 
 
 class Programs(Collection[Program, ProgramRequest]):
-    """What events belong to."""
+    """Programs, to which events belong."""
 
     async def search(self, *, program_name: str | None = None, targets: Sequence[str] = ()) -> Found[Program]:
         """All programs that this client may see, of all pages; the standard has no filter by name."""
@@ -215,7 +215,7 @@ class Programs(Collection[Program, ProgramRequest]):
 
 
 class Events(Collection[Event, EventRequest]):
-    """What is asked of VENs."""
+    """Events, which ask something of VENs."""
 
     async def search(
         self, *, program_id: str | None = None, targets: Sequence[str] = (), active: bool | None = None
@@ -231,7 +231,7 @@ class Events(Collection[Event, EventRequest]):
 
 
 class Reports(Collection[Report, ReportRequest]):
-    """What VENs say."""
+    """Reports of VENs."""
 
     async def search(
         self, *, program_id: str | None = None, event_id: str | None = None, client_name: str | None = None

@@ -46,7 +46,7 @@ class Panel:
         return self.last
 
     def undisturbed_kw(self, now: datetime) -> dict[str, Decimal]:
-        """What the circuits draw when they are not limited, by circuit id: the mean of the time before now."""
+        """Return the mean uncurtailed power in kW before now, by circuit id."""
         return self._baseline.at(now, self.ids)
 
     async def lift(self, wanted: Mapping[str, Decimal]) -> bool:

@@ -1,4 +1,4 @@
-"""What a VEN keeps in mind, as plain data: events as received, decisions, curtailments, reports to be sent."""
+"""The data that a VEN stores: events as received, decisions, curtailments, reports to be sent."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Decided:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of a circuit in a stretch, in kW: mean power during it, power after its return; None: not yet."""
+    """The result for a circuit in a stretch, in kW: mean power during it, power after its return; None: not yet."""
 
     curtailed_kw: Decimal | None = None
     final_kw: Decimal | None = None
@@ -66,7 +66,7 @@ class Outgoing:
     """A report to be sent, as the newest of its ``revision`` s.
 
     ``vtn_id`` is the id under which the VTN has it; ``tried`` says that it may have it although no id is known, because
-    an attempt to create it was begun. After ``expires_at`` nobody wants it any more.
+    an attempt to create it was begun. After ``expires_at`` it is not sent any more.
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""Making ourselves known to the VTN: one ven, one resource for every circuit. Doing it again changes nothing."""
+"""Register with the VTN: one ven, and one resource for every circuit. Doing it again changes nothing."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True)
 class Registration:
-    """How the VTN knows us. `resources` are ours by name; their targets were granted by business logic."""
+    """Our ven and resources at the VTN. `resources` are by name; their targets were granted by business logic."""
 
     ven: Ven
     resources: dict[str, Resource]
@@ -46,12 +46,12 @@ async def register(client: VtnClient, *, ven_name: str, circuits: Sequence[Circu
 
 
 def ven_attributes(circuits: Iterable[Circuit]) -> tuple[ValuesMap, ...]:
-    """What is said about the ven as a whole: the power of all circuits together, in kW."""
+    """Return the attributes of the ven as a whole: the power of all circuits together, in kW."""
     return (_attribute(Attribute.MAX_POWER_CONSUMPTION, float(sum(circuit.rated_kw for circuit in circuits))),)
 
 
 def circuit_attributes(circuit: Circuit) -> tuple[ValuesMap, ...]:
-    """What is said about a circuit; words that the standard does not have are documented in `docs/ven.md`."""
+    """Return the attributes of a circuit; those that the standard does not have are documented in `docs/ven.md`."""
     return (
         _attribute(Attribute.MAX_POWER_CONSUMPTION, float(circuit.rated_kw)),
         _attribute(Attribute.DESCRIPTION, circuit.label),

@@ -1,4 +1,4 @@
-"""Which of the reports that events ask for comes next. The schedules are lazy and may be without end."""
+"""The reports that events ask for, in order of their due times. Schedules are lazy and may be without end."""
 
 from __future__ import annotations
 
@@ -50,16 +50,16 @@ class ReportQueue:
 
     @property
     def next_due(self) -> datetime | None:
-        """When the next report is due."""
+        """Return when the next report is due, or None."""
         return min((pending.next[0].due for pending in self._pending.values() if pending.next), default=None)
 
     def is_done(self, event_id: str) -> bool:
-        """Whether an event asks for nothing more."""
+        """Return True if an event asks for no more reports."""
         pending = self._pending.get(event_id)
         return pending is None or pending.next is None
 
     def readings_needed_from(self, now: datetime) -> datetime | None:
-        """The start of the earliest interval that a coming report is about; None if none has begun."""
+        """Return the start of the earliest interval that a coming report covers; None if none has begun."""
         starts = (
             pending.next[0].windows[0].start
             for pending in self._pending.values()

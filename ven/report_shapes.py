@@ -60,7 +60,7 @@ _WATT: Final = Decimal("0.001")
 
 @dataclass(frozen=True)
 class Opt:
-    """Whether a resource takes part in an event. ``reason`` is for people and always given when it does not."""
+    """The opt-in or opt-out of a resource for an event. ``reason`` is for people and always given for an opt-out."""
 
     resource_name: str
     opted_in: bool
@@ -70,7 +70,7 @@ class Opt:
 
 @dataclass(frozen=True)
 class Shed:
-    """What an event means for one resource in one interval, in kW; None is "not known"."""
+    """The request and the powers of one resource in one interval of an event, in kW; None is "not known"."""
 
     resource_name: str
     requested_kw: Decimal | None
@@ -131,7 +131,7 @@ def opt_report(*, event_id: str, client_name: str, decided_at: datetime, opts: S
 
 
 def read_opts(resources: Iterable[ReportResource]) -> tuple[Opt, ...]:
-    """What an opt report says; entries without an OPT payload are left out."""
+    """Read the entries of an opt report; those without an OPT payload are left out."""
     opts: list[Opt] = []
     for resource in resources:
         for interval in resource.intervals:
@@ -182,7 +182,7 @@ def status_report(*, event_id: str, client_name: str, intervals: Sequence[ShedIn
 
 
 def read_status(resources: Iterable[ReportResource]) -> tuple[ShedInterval, ...]:
-    """What a status report says, in the order of the intervals' starts."""
+    """Read the intervals of a status report, in the order of their starts."""
     found: dict[tuple[int, datetime, datetime | None], list[Shed]] = {}
     for resource in resources:
         for interval in resource.intervals:

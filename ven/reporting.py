@@ -1,6 +1,6 @@
 """The reports that events ask for: which values they hold, and under which names they are kept and sent.
 
-When they are due is the profile's arithmetic (`report_schedule`). What is written here is built once, from readings
+`report_schedule` computes when they are due. What is written here is built once, from readings
 that were kept, and handed to the store.
 """
 
@@ -60,7 +60,7 @@ _UNITS: Final[Mapping[str, str]] = {
 """The quantities we can report, and their units where the request names none."""
 
 _WORDS: Final = frozenset({ReportPayloadType.OPERATING_STATE.value, ReportPayloadType.SIMPLE_LEVEL.value})
-"""What we can report that is not a quantity."""
+"""Payload types we can report that are not quantities."""
 
 _PER_KW: Final[Mapping[str, Decimal]] = {"W": Decimal(1000), "KW": Decimal(1), "MW": Decimal("0.001")}
 _PER_KWH: Final[Mapping[str, Decimal]] = {"WH": Decimal(1000), "KWH": Decimal(1), "MWH": Decimal("0.001")}
@@ -79,7 +79,7 @@ def report_name(group: Sequence[DueReport]) -> str:
 
 
 def can_report(descriptor: ReportDescriptor) -> bool:
-    """Whether we can say what is asked for; if not, there is no report (and a warning)."""
+    """Return True if we can report what is asked for; if not, there is no report (and a warning)."""
     if descriptor.payload_type in _WORDS:
         return True
     units = (descriptor.units or _UNITS.get(descriptor.payload_type, "")).upper()
@@ -88,7 +88,7 @@ def can_report(descriptor: ReportDescriptor) -> bool:
 
 @dataclass(frozen=True)
 class Facts:
-    """What the reports of one event are made of.
+    """The data from which the reports of one event are built.
 
     ``targets`` are the targets of our resources at the VTN, by name; ``baseline_kw`` is frozen at the event's start and
     ``expected_kw`` is what the circuits are expected to draw; ``curtailed`` tells whether a circuit was limited for
@@ -171,7 +171,7 @@ class _Scene:
     samples: Sequence[Sample]
 
     def say(self, asked: ReportDescriptor) -> tuple[ValuesMap, DataQuality | None]:
-        """A payload, and what is to be said about its quality (None: it is good)."""
+        """Return a payload, and its data quality if that must be reported (None: it is good)."""
         if asked.payload_type in _WORDS:
             word = self._state() if asked.payload_type == ReportPayloadType.OPERATING_STATE else self._level()
             return ValuesMap(type=asked.payload_type, values=(word,)), None
@@ -234,7 +234,7 @@ class _Scene:
 
 
 def _descriptor(asked: ReportDescriptor) -> ReportPayloadDescriptor:
-    """What the request says about the values, completed where it is silent (RDESC-019)."""
+    """Return the payload descriptor of the values as requested, completed where the request is silent (RDESC-019)."""
     said = payload_descriptor(asked)
     if asked.payload_type == ReportPayloadType.DEMAND and asked.reading_type is None:
         said = msgspec.structs.replace(said, reading_type=ReadingType.MEAN)

@@ -1,4 +1,4 @@
-"""What applies now and what comes next, over all events; the arithmetic is the profile's."""
+"""The values in force and the next change over all events, computed by the profile's timelines."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Schedule:
         return self._timelines
 
     def in_force(self, at: datetime, event_ids: Collection[str]) -> dict[str, InForce]:
-        """For each payload type what holds at a moment, by priority, over these events only."""
+        """Return the value in force at a moment for each payload type, by priority, over these events only."""
         return in_force((self._timelines[id_] for id_ in event_ids if id_ in self._timelines), at)
 
     def next_change(self, after: datetime) -> datetime | None:

@@ -1,4 +1,4 @@
-"""Everything a VEN can be told, in one frozen object. Who reads it from where is not this room's business."""
+"""All settings of a VEN, in one frozen object. Reading them from flags, environment and files is done elsewhere."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class _Group(BaseModel):
 
 
 class VtnSettings(_Group):
-    """Where the VTN is and who we are to it.
+    """The address of the VTN and our credentials there.
 
     ``url`` includes the version, as in ``https://vtn.example/openadr3/3.1.0``. Without ``client_id`` and
     ``client_secret`` (or a ready ``token``) requests go out without a token. ``scope`` and ``audience`` are sent to the
@@ -80,7 +80,7 @@ class VtnSettings(_Group):
 
 
 class DriverSettings(_Group):
-    """Which driver switches the circuits, and what it needs to know; its own documentation lists the options."""
+    """The driver that switches the circuits, and its options, which its own documentation lists."""
 
     kind: str = "simulated"
     options: dict[str, Any] = Field(default_factory=dict)

@@ -1,4 +1,4 @@
-"""What must survive a restart, kill -9 included: one SQLite file that belongs to one VEN.
+"""The data of one VEN that must survive a restart, kill -9 included, in one SQLite file.
 
 Every method is one transaction; a method that has returned is on disk. Instants are whole microseconds since 1970,
 kilowatts decimal text.
@@ -71,7 +71,7 @@ class Store:
         self._connection: aiosqlite.Connection | None = None
         self._lock = asyncio.Lock()
         self.created_at = now
-        """When the memory begins; what was before may have been done, but nobody remembers it."""
+        """The instant at which this store was created; anything done before that is not recorded in it."""
 
     async def __aenter__(self) -> Self:
         try:
@@ -314,7 +314,7 @@ class Store:
             await connection.execute("delete from sample where at < ?", (_us(keep_from),))
 
     async def samples(self, start: datetime, end: datetime, *, hold: timedelta) -> Sequence[Sample]:
-        """The readings that say something about [start, end), in order."""
+        """Return the readings that apply to [start, end), in order."""
         rows = await self._rows(
             "select at, kw from sample where at > ? and at < ? order by at", (_us(start - hold), _us(end))
         )
@@ -345,7 +345,7 @@ class Store:
             )
 
     async def has_report(self, name: str) -> bool:
-        """Whether a report of that name was ever put."""
+        """Return True if a report of that name was ever put."""
         return bool(await self._rows("select 1 from outgoing where name = ?", (name,)))
 
     async def unsent(self) -> list[Outgoing]:
@@ -376,7 +376,7 @@ class Store:
         await self._write("update outgoing set vtn_id = null where name = ?", (name,))
 
     async def give_up(self, name: str) -> None:
-        """Remember that a report is not to be sent, but was."""
+        """Remember that a report is not to be sent: it is too old, or the VTN refused it."""
         await self._write("update outgoing set sent_revision = revision, body = null where name = ?", (name,))
 
     # the file

@@ -25,11 +25,11 @@ _RETRY: Final = timedelta(seconds=10)
 
 
 ClientAuthentication = Literal["form", "basic"]
-"""How a client shows its id and secret to a token server."""
+"""The way a client sends its id and secret to a token server."""
 
 
 class Tokens(Protocol):
-    """Where the bearer token of a request comes from."""
+    """A source of bearer tokens for requests."""
 
     async def current(self) -> str | None:
         """The token to send, or None to send none."""
@@ -49,7 +49,7 @@ class FixedToken:
         return self._token
 
     async def renewed(self, refused: str | None) -> None:
-        """None: there is no other."""
+        """Return None: there is no other token."""
 
 
 @dataclass(frozen=True)

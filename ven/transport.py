@@ -195,7 +195,7 @@ class _OAuthError(msgspec.Struct, frozen=True):
 
 
 def read_problem(answer: Answer) -> Problem:
-    """What the body says went wrong: a problem, an OAuth error, or the start of any other text (VENCLIENT-027)."""
+    """Read the error in a body: a problem, an OAuth error, or the start of any other text (VENCLIENT-027)."""
     try:
         problem = msgspec.json.decode(answer.body, type=Problem)
         if problem.detail or problem.title:

@@ -40,7 +40,7 @@ _TOLERANCE_KW = Decimal("0.02")
 
 
 class CircuitCurtailment(Struct, frozen=True, kw_only=True):
-    """What a panel says it did to one circuit."""
+    """The curtailment of one circuit as a panel reports it."""
 
     id: str
     name: str | None = None
@@ -52,7 +52,7 @@ class CircuitCurtailment(Struct, frozen=True, kw_only=True):
 
 
 class KnownCommand(Struct, frozen=True, kw_only=True):
-    """What the reader needs to know of a command we sent, to understand its answer."""
+    """The members of a command we sent that are needed to read its acknowledgment."""
 
     correlation_id: str
     ven_id: str
@@ -87,7 +87,7 @@ class Ack(Struct, frozen=True, kw_only=True):
 
     @property
     def timestamp(self) -> datetime:
-        """When it happened: the panel's own time if it is plausible, else the time of receipt (rule R9)."""
+        """Return the panel's own time of the answer if it is plausible, else the time of receipt (rule R9)."""
         return self.panel_timestamp or self.received_at
 
 
@@ -95,7 +95,7 @@ FindCommand = Callable[[str], KnownCommand | None]
 
 
 def correlation_of(payload: bytes) -> str | None:
-    """Only the correlation id of a message, to look its command up before it is read; None if it has none."""
+    """Return only the correlation id of a message, to look up its command before reading it; None if it has none."""
     document = reading.read_document(payload)
     if isinstance(document, str):
         return None

@@ -1,6 +1,6 @@
-"""The circuits of panels: what the panel programs would take from each, and in which order (section 9).
+"""The circuits of panels: how much each panel program sheds from them, and in which order.
 
-Used to estimate what a panel can really shed (its own ``shedCapabilityKw`` promises more) and by the simulated panels.
+Used by the simulated panels, and to estimate what a panel can really shed (its own ``shedCapabilityKw`` overstates it).
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ FLAT_SHARES: dict[str, Decimal] = {
     "outlets": Decimal("0.7"),
     "lights": Decimal("0.5"),
 }
-"""What the current program takes at most of a circuit, by type and in the order it takes it; all others: nothing."""
+"""The largest share of a circuit that the flat program sheds, by type, in shedding order; all others: nothing."""
 
 ENVELOPE_NEVER = frozenset({"pv", "solar", "batt", "battery"})
 """Circuits of the older program that give nothing to shed: generation, and the battery, which is not a load."""
@@ -75,12 +75,12 @@ def circuit_type(load: Load) -> str:
 
 
 def is_critical(load: Load) -> bool:
-    """True for circuits that must never be touched: priority 1, or a type that has no share."""
+    """Return True if a circuit must never be curtailed: priority 1, or a type that has no share."""
     return load.priority == 1 or circuit_type(load) in {"hvac", "fridge"}
 
 
 def flat_shed_capability_kw(loads: Iterable[Load]) -> Decimal:
-    """What the current program would really take from these circuits at most, in kW."""
+    """Return the most that the flat program can really shed from these circuits, in kW."""
     total = Decimal(0)
     for load in loads:
         share = FLAT_SHARES.get(circuit_type(load), Decimal(0))
@@ -90,7 +90,7 @@ def flat_shed_capability_kw(loads: Iterable[Load]) -> Decimal:
 
 
 def envelope_shed_capability_kw(loads: Iterable[Load]) -> Decimal:
-    """What the older program may take from its non-critical circuits at most, in kW."""
+    """Return the most that the envelope program may shed from its non-critical circuits, in kW."""
     total = Decimal(0)
     for load in loads:
         if load.enabled is False or is_critical(load) or circuit_type(load) in ENVELOPE_NEVER:

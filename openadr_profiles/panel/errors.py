@@ -1,10 +1,10 @@
-"""What can be wrong with something we are about to say to a panel.
+"""Errors in a command that is about to be sent to a panel.
 
 PanelContractError(ValueError)
 ├── UnsafePanelId     an id that could not be a topic level of its own (rule C11)
 └── UnsendableCommand an amount, a length or an id that a panel would misread (rules C2, C10)
 
-Messages *from* panels never raise: a reader answers with what it could read, or with Unreadable.
+Messages *from* panels never raise: a reader returns what it could read, or Unreadable.
 """
 
 from __future__ import annotations
@@ -19,4 +19,4 @@ class UnsafePanelId(PanelContractError):
 
 
 class UnsendableCommand(PanelContractError):
-    """The command would not mean to the panel what it means to us."""
+    """The panel would misread the command."""

@@ -22,7 +22,7 @@ _MAX_DIGITS = 400
 
 
 class Unreadable(Struct, frozen=True, kw_only=True):
-    """A message that says nothing we can use: why, whose, and its first kilobyte (rule R18)."""
+    """A message that cannot be used: the reason, the panel, and its first kilobyte (rule R18)."""
 
     topic: str
     ven_id: str | None
@@ -39,7 +39,7 @@ class Document(Struct, frozen=True, kw_only=True):
 
 
 def payload_hash(payload: bytes) -> str:
-    """What makes two messages of one panel the same message (rule R13)."""
+    """Return the hash by which two messages of one panel count as the same (rule R13)."""
     return hashlib.sha256(payload).hexdigest()
 
 

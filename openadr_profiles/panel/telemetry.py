@@ -1,4 +1,4 @@
-"""Metering messages and load lists: what a panel measures, in one form for every program (sections 7 and 5)."""
+"""Metering messages and load lists of panels, read into one form for every panel program."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Load(Struct, frozen=True, kw_only=True):
 
 
 class Telemetry(Struct, frozen=True, kw_only=True):
-    """One sample of a panel. ``shed_power_kw`` is what the panel claims, not what anybody measured.
+    """One sample of a panel. ``shed_power_kw`` is the panel's own claim, not a measurement.
 
     ``tells_event`` is False for programs that never say which event they follow, so that their silence means nothing.
     """
@@ -56,7 +56,7 @@ class Telemetry(Struct, frozen=True, kw_only=True):
 
     @property
     def timestamp(self) -> datetime:
-        """When it was measured: the panel's own time if it is plausible, else the time of receipt (rule R9)."""
+        """Return the panel's own time of the sample if it is plausible, else the time of receipt (rule R9)."""
         return self.panel_timestamp or self.received_at
 
     @property
@@ -108,7 +108,7 @@ def _unreadable(topic: str, ven_id: str | None, reason: str, payload: bytes) -> 
 
 
 def _dialect(topic: str, members: Mapping[str, Any], message_num: int | None) -> Dialect | None:
-    """Which program measures; load lists of both programs look alike and say nothing about it (rule C9)."""
+    """Return the dialect that a message shows, or None; load lists of both programs look alike (rule C9)."""
     if message_num is not None:
         return Dialect.FLAT
     return Dialect.ENVELOPE if "schemaVersion" in members and not topic.startswith("ven/loads/") else None

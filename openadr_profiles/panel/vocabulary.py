@@ -6,14 +6,14 @@ from enum import StrEnum
 
 
 class Dialect(StrEnum):
-    """Which of the two panel programs speaks (rule C9)."""
+    """The dialects of the two panel programs (rule C9)."""
 
     FLAT = "flat"
     ENVELOPE = "envelope"
 
 
 class Op(StrEnum):
-    """What a command asks for. On the wire a flat panel hears ``event`` and ``restore``."""
+    """Operations of commands. On the wire they are ``event`` and ``restore`` for a flat panel."""
 
     SHED_PANEL = "shedPanel"
     RESTORE_PANEL = "restorePanel"
@@ -28,7 +28,7 @@ class Op(StrEnum):
 
 
 class AckStatus(StrEnum):
-    """What a panel said to a command, whatever words it used."""
+    """Outcomes of a command as the panel acknowledged it, in canonical form for every dialect."""
 
     ACCEPTED = "accepted"
     SUCCESS = "success"
@@ -39,7 +39,7 @@ class AckStatus(StrEnum):
 
 
 class CommandState(StrEnum):
-    """How far a command has come."""
+    """States of a command, from the outbox to its answer."""
 
     QUEUED = "queued"
     SENT = "sent"

@@ -33,7 +33,7 @@ _PROBLEMS: Final = (
     ("Invalid RFC3339 encoded datetime", "malformed"),
     ("Expected `datetime` with a timezone component", "without offset"),
 )
-"""What the decoder says, and what it means to whoever wrote the document."""
+"""Messages of the decoder, and the problem that each reports in words for the author of the document."""
 _SHOWN: Final = 40
 _PARSERS: Final[dict[type, Callable[[str], object]]] = {Duration: Duration.parse, Start: Start.parse}
 

@@ -49,7 +49,7 @@ class ValuesMap(Wire, frozen=True, kw_only=True):
 
 
 class IntervalPeriod(Wire, frozen=True, kw_only=True):
-    """When an interval is: each member is inherited on its own (TIME-010)."""
+    """Start, duration and randomization of an interval. Each member is inherited on its own (TIME-010)."""
 
     start: Start | None = None
     duration: Duration | None = None
@@ -57,7 +57,7 @@ class IntervalPeriod(Wire, frozen=True, kw_only=True):
 
 
 class Interval(Wire, frozen=True, kw_only=True):
-    """A window of time and what holds in it. ``id`` is the client's own number, not a sequence (EVT-008)."""
+    """An interval and its payloads. ``id`` is the client's own number, not a sequence (EVT-008)."""
 
     id: Int32
     interval_period: IntervalPeriod | None = field(name="intervalPeriod", default=None)
@@ -65,7 +65,7 @@ class Interval(Wire, frozen=True, kw_only=True):
 
 
 class Metadata(Protocol):
-    """What the VTN writes into every object: the members all stored objects share.
+    """The members that the VTN writes into every stored object.
 
     Struct layouts cannot be mixed in, so each stored struct declares these four itself.
     """

@@ -1,4 +1,4 @@
-"""What can be wrong with an OpenADR 3.1 document.
+"""Errors in an OpenADR 3.1 document.
 
 Invalid(ValueError)     a member has a wrong value: names the member, the problem and what was expected
 """

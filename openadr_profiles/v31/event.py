@@ -1,4 +1,4 @@
-"""Events: what is asked of VENs, and when."""
+"""Events: requests to VENs, with their times."""
 
 from __future__ import annotations
 

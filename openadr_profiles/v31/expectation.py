@@ -1,6 +1,6 @@
-"""What a member of a document should have been, in the words of whoever wrote the document.
+"""The expected type and limits of a member, in words for the author of the document.
 
-Read from the wire types themselves, so that a limit stands in one place.
+They are read from the wire types themselves, so that each limit is defined in one place.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ _JSON: Final = {
 
 
 def expected(type_: Any, path: str) -> str | None:
-    """What belongs at ``path`` (``.intervals[0].id``) in a document of this type; None if the type does not say."""
+    """Describe what is expected at ``path`` (``.intervals[0].id``) in a document of this type; None if unknown."""
     found: list[inspect.Type] = [_type_info(type_)]
     for member in _STEP.findall(path):
         found = [inner for outer in found for inner in _inside(outer, member)]
@@ -52,7 +52,7 @@ def expected(type_: Any, path: str) -> str | None:
 
 
 def received(json_type: str) -> str:
-    """The decoder's name for what was sent, as a reader of JSON would say it."""
+    """Return the JSON name of the type that was received, from the decoder's name for it."""
     return _JSON.get(json_type, json_type)
 
 

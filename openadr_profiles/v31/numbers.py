@@ -18,7 +18,7 @@ from openadr_profiles.v31.common import Point
 T = TypeVar("T")
 
 _FRACTION: Final = re.compile(rb"\.\d++(?=[],}\s])(?:(?<=[^.]0)|(?<=[\d.]{16}))")
-"""A fraction that ends in a zero that says nothing, or a number of many digits."""
+"""A fraction that ends in an insignificant zero, or a number of many digits."""
 _KINDS: Final = bytes.maketrans(b"0123456789E]}\t\n\r ", b"1111111111e,,,,,,")
 _EXPONENTS: Final = (b"e1,", b"e11,", b"e111,", b"e1111", b"e-1,", b"e-11,", b"e-111,", b"e-1111", b"e+")
 _NEGATIVE_ZERO: Final = (b"-0,", b"-0]", b"-0}", b"-0 ", b"-0\n", b"-0\r", b"-0\t")
@@ -50,7 +50,7 @@ def as_written(document: T, raw: bytes) -> T:
 
 
 def _may_alter(raw: bytes) -> bool:
-    """Say whether a document may have a number that would be written otherwise; every report asks, so it is quick."""
+    """Return True if a document may have a number that would be written otherwise; quick, it runs for each report."""
     if _SMALL in raw or _FRACTION.search(raw) or any(text in raw for text in _NEGATIVE_ZERO):
         return True
     kinds = raw.translate(_KINDS)

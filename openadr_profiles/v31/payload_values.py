@@ -101,7 +101,7 @@ def _in_intervals(intervals: Iterable[Interval], member: str) -> Iterator[Unsuit
 
 
 def _expected(payload_type: str, values: tuple[Value, ...]) -> str | None:
-    """Say what the values of a type should be, if they are not."""
+    """Describe the expected values of a type if the given ones do not suit it, else return None."""
     one = values[0] if len(values) == 1 else None
     if payload_type in _NUMBERS:
         return None if _is_number(one) else "one number"

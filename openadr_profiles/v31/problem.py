@@ -8,7 +8,7 @@ import msgspec
 class Problem(msgspec.Struct, frozen=True, kw_only=True):
     """``status`` equals the HTTP status; ``instance`` is an absolute URI that the log line carries too.
 
-    Readers are tolerant: every member has a default, so that a foreign server's body can be shown.
+    Reading is tolerant: every member has a default, so that a foreign server's body can be shown.
     """
 
     type: str = "about:blank"

@@ -1,4 +1,4 @@
-"""Programs: what events belong to."""
+"""Programs, to which events belong."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Reports: what a VEN says about its resources, interval by interval."""
+"""Reports of a VEN on its resources, interval by interval."""
 
 from __future__ import annotations
 

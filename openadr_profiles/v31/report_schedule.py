@@ -1,7 +1,7 @@
-"""When a report is due and which intervals it covers (RDESC-001 … RDESC-022).
+"""Due times of reports and the intervals they cover (RDESC-001 … RDESC-022).
 
-Pure arithmetic over a Timeline. What is kept, sent and repeated after a failure is the VEN's to know; here is only what
-an event asks for. A changed event gives a new schedule: a report whose ``coverage`` was sent before is not sent again
+Pure arithmetic over a Timeline: it gives the reports that an event asks for; storing, sending and retrying them is up
+to the VEN. A changed event gives a new schedule: a report whose ``coverage`` was sent before is not sent again
 (RDESC-021).
 """
 
@@ -23,14 +23,14 @@ from openadr_profiles.v31.timeline import Timeline, Window
 from openadr_profiles.v31.vocabulary import ReadingType, ReportPayloadType
 
 Coverage: TypeAlias = tuple[tuple[int, datetime, datetime | None], ...]
-"""What a report is about: id, start and end of each interval."""
+"""The intervals that a report covers: id, start and end (None: open) of each."""
 
 LONGEST: Final = 50_000
 """No report covers more intervals, whatever is asked for: a looping event has no last one."""
 
 
 class Timing(StrEnum):
-    """Who says when a report is sent."""
+    """The party that decides when a report is sent."""
 
     SCHEDULED = "SCHEDULED"
     """The event: ``due_reports`` lists the moments."""
@@ -106,7 +106,7 @@ class DueReport:
 
     @property
     def coverage(self) -> Coverage:
-        """What the report is about, to be compared with what was sent before (RDESC-021)."""
+        """Return id, start and end of each interval, to compare with reports sent before (RDESC-021)."""
         spans = ((window.start, window.end) for window in self.windows)
         return tuple(
             (interval_id, start, end) for interval_id, (start, end) in zip(self.interval_ids, spans, strict=True)
@@ -158,12 +158,12 @@ def due_together(
 
 
 def asks_about(descriptor: ReportDescriptor, resource_targets: Collection[str]) -> bool:
-    """Whether a resource with these targets is to be reported on (RDESC-017)."""
+    """Return True if a resource with these targets is to be reported on (RDESC-017)."""
     return not descriptor.targets or not set(descriptor.targets).isdisjoint(resource_targets)
 
 
 def payload_descriptor(descriptor: ReportDescriptor) -> ReportPayloadDescriptor:
-    """What a report says about the values that a descriptor asked for (RDESC-019)."""
+    """Return the payload descriptor of a report for the values that a report descriptor asks for (RDESC-019)."""
     return ReportPayloadDescriptor(
         object_type="REPORT_PAYLOAD_DESCRIPTOR",
         payload_type=descriptor.payload_type,
@@ -173,7 +173,7 @@ def payload_descriptor(descriptor: ReportDescriptor) -> ReportPayloadDescriptor:
 
 
 def interval_periods(windows: Iterable[Window]) -> tuple[IntervalPeriod | None, tuple[IntervalPeriod | None, ...]]:
-    """Where a report's intervals are: the period of the resource and those of its intervals (RDESC-019).
+    """Return the interval period of the report's resource, and those of its intervals (RDESC-019).
 
     Intervals of equal length, each after the other, need only the first; otherwise each gets its own. Lengths are
     written in hours, minutes and seconds (COMPAT-054), that of an open window as P9999Y.
@@ -188,7 +188,7 @@ def interval_periods(windows: Iterable[Window]) -> tuple[IntervalPeriod | None, 
 
 
 def with_quality(payload: ValuesMap, quality: str) -> tuple[ValuesMap, ValuesMap]:
-    """A payload and what its value is worth: all that an interval may hold if it says so (RDESC-020)."""
+    """Return a payload and its DATA_QUALITY payload; an interval may hold no others beside them (RDESC-020)."""
     return payload, ValuesMap(type=ReportPayloadType.DATA_QUALITY, values=(quality,))
 
 
@@ -199,7 +199,7 @@ def _timing(timeline: Timeline, descriptor: ReportDescriptor) -> Timing:
 
 
 def _moments(timeline: Timeline, plan: ReportPlan, joined_at: datetime) -> Iterator[tuple[int, datetime]]:
-    """Which report was to be sent when, from one that was due before the VEN joined if there is one."""
+    """Yield number and intended time of each report, beginning before the VEN joined if one was due then."""
     number = _first_that_matters(timeline, plan, joined_at)
     while plan.repeat is None or number < plan.repeat:
         window = timeline.window(plan.start_interval + number * plan.frequency)

@@ -1,4 +1,4 @@
-"""Object privacy as set arithmetic (PRIV-005 … PRIV-013). Who holds what is the server's to know."""
+"""Object privacy as set arithmetic (PRIV-005 … PRIV-013). The server knows which targets a client holds."""
 
 from __future__ import annotations
 
@@ -6,15 +6,15 @@ from collections.abc import Collection, Iterable
 
 
 def effective(granted: Collection[str], asked: Collection[str] | None) -> frozenset[str]:
-    """What counts for one request: all that is granted, or what of it was asked for."""
+    """Return the targets in effect for one request: all granted ones, or those of them that were asked for."""
     return frozenset(granted) if asked is None else frozenset(granted) & frozenset(asked)
 
 
 def admits(object_targets: Collection[str], granted: Collection[str], asked: Collection[str] | None) -> bool:
-    """Whether a VEN may see a program or event.
+    """Return True if a VEN may see a program or event.
 
     Untargeted objects are everybody's unless targets were asked for (PRIV-005, PRIV-007); targeted ones need one target
-    in common with what is effective (PRIV-006, PRIV-012).
+    in common with the effective ones (PRIV-006, PRIV-012).
     """
     if not object_targets:
         return asked is None

@@ -1,4 +1,4 @@
-"""Events placed in absolute time: which interval is when, and which value holds (TIME-010 … TIME-037).
+"""Events in absolute time: the windows of their intervals, and the values in force (TIME-010 … TIME-037).
 
 Pure arithmetic: "now" is the caller's ``anchor``, chance is the caller's ``offset``. The VTN asks for ``lifespan`` (its
 ``active`` filter), a VEN for a ``Timeline`` and, over all its events, for ``in_force``.
@@ -27,7 +27,7 @@ MULTI_VALUED: Final = frozenset({"CURVE", "OLS", "DISPATCH_INSTRUCTION", "OPERAT
 """Payload types whose values belong together; the values of any other type follow each other (TIME-029, TIME-030)."""
 
 Offset: TypeAlias = Callable[[int, timedelta], timedelta]
-"""The shift of an interval's start: from its index and the largest shift either way to the drawn one."""
+"""Returns the shift of an interval's start, given its index and the largest shift either way."""
 
 _TICK: Final = timedelta(microseconds=1)
 _NOTHING: Final = timedelta(0)
@@ -35,12 +35,12 @@ _NO_PERIOD: Final = IntervalPeriod()
 
 
 def unshifted(index: int, largest: timedelta) -> timedelta:
-    """The offset that moves nothing: what the VTN uses (TIME-028)."""
+    """Return no shift; the offset that the VTN uses (TIME-028)."""
     return _NOTHING
 
 
 def random_offset(event: Event, ven_identity: str) -> Offset:
-    """Draws for one VEN, uniform over [-largest, largest] and the same as long as the event is unchanged (TIME-027)."""
+    """Return a VEN's random shifts: uniform over [-largest, largest], fixed until the event changes (TIME-027)."""
     seed = f"{event.id}\n{format_instant(event.modification_date_time)}\n{ven_identity}\n"
 
     def draw(index: int, largest: timedelta) -> timedelta:
@@ -53,7 +53,7 @@ def random_offset(event: Event, ven_identity: str) -> Offset:
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """What one payload says from ``start`` to ``end`` (None: open).
+    """The value of one payload from ``start`` to ``end`` (None: open).
 
     ``unplaced`` counts values that have no time of their own because their window is open: worth a warning (TIME-032).
     """
@@ -85,17 +85,17 @@ class Window:
     full_end: datetime | None
 
     def covers(self, at: datetime) -> bool:
-        """Whether ``at`` lies in the window."""
+        """Return True if ``at`` lies in the window."""
         return self.start <= at and (self.end is None or at < self.end)
 
     def held_at(self, at: datetime) -> Iterator[Held]:
-        """What each payload says at a moment of the window; nothing outside it."""
+        """Yield the value of each payload at a moment of the window; nothing outside it."""
         if self.covers(at):
             for payload in self.payloads:
                 yield self._held(payload, self._part_at(payload, at))
 
     def held(self) -> Iterator[Held]:
-        """Everything the payloads say, payload by payload, in sub-windows of equal length (TIME-029, TIME-031)."""
+        """Yield all values, payload by payload, in sub-windows of equal length (TIME-029, TIME-031)."""
         for payload in self.payloads:
             for part in range(self._parts(payload)):
                 held = self._held(payload, part)
@@ -163,7 +163,7 @@ class Timeline:
 
     @property
     def count(self) -> int:
-        """How many intervals run in one cycle; one if the event has none of its own."""
+        """Return the number of intervals that run in one cycle; 1 if the event has none of its own."""
         return len(self._listed)
 
     def windows(self, from_: datetime | None = None, until: datetime | None = None) -> Iterator[Window]:
@@ -193,12 +193,12 @@ class Timeline:
         return max(self._covering(at), key=lambda window: window.interval_index, default=None)
 
     def values_at(self, at: datetime) -> dict[str, Held]:
-        """For each payload type what holds; of overlapping intervals the one listed last says it (TIME-020)."""
+        """Return the value in force by payload type; of overlapping intervals the one listed last wins (TIME-020)."""
         holding = sorted(self._covering(at), key=lambda window: window.interval_index)
         return {held.payload_type: held for window in holding for held in window.held_at(at)}
 
     def next_change(self, after: datetime) -> datetime | None:
-        """The first moment after ``after`` at which what this event says may change; None if there is none."""
+        """Return the first moment after ``after`` at which a value of this event may change; None if there is none."""
         best = min((edge for edge in (self.start, self.end) if edge is not None and edge > after), default=None)
         for window in self.windows(after):
             if best is not None and window.start >= best:
@@ -208,7 +208,7 @@ class Timeline:
         return best
 
     def transpired(self, at: datetime) -> bool:
-        """Whether nothing of the event is left at that moment."""
+        """Return True if the event has ended by that moment; an open one never has."""
         return self.end is not None and self.end <= at
 
     def _covering(self, at: datetime) -> list[Window]:
@@ -234,14 +234,14 @@ class Timeline:
 
 
 class Lifespan(NamedTuple):
-    """From when an event counts, and from when it has transpired for every VEN (None: never)."""
+    """The start of an event, and the moment from which it has transpired for every VEN (None: never)."""
 
     start: datetime
     end: datetime | None
 
 
 def lifespan(event: Event) -> Lifespan:
-    """When an event is for the VTN's ``active`` filter (PAGE-027 … PAGE-030, EVT-018).
+    """Return an event's start and end for the VTN's ``active`` filter (PAGE-027 … PAGE-030, EVT-018).
 
     ``end`` includes the largest random shift, since a VEN may still be acting on the event until then; a cancelled
     event has none to wait for. "Now" is the moment of the last write (TIME-016).
@@ -256,14 +256,14 @@ def lifespan(event: Event) -> Lifespan:
 
 
 class InForce(NamedTuple):
-    """What holds for one payload type, and the event that says so."""
+    """The value in force for one payload type, and the event it comes from."""
 
     event: Event
     held: Held
 
 
 def in_force(timelines: Iterable[Timeline], at: datetime) -> dict[str, InForce]:
-    """For each payload type what holds at a moment over all events (TIME-036, TIME-037).
+    """Return the value in force at a moment for each payload type, over all events (TIME-036, TIME-037).
 
     The lowest ``priority`` number wins and an absent one loses; among equals the event modified last wins.
     """
@@ -274,7 +274,7 @@ def in_force(timelines: Iterable[Timeline], at: datetime) -> dict[str, InForce]:
 
 
 def _rank(event: Event) -> tuple[bool, int, datetime, str]:
-    """Sorts what gives way before what wins."""
+    """Return a sort key that puts events of lower precedence first."""
     return event.priority is not None, -(event.priority or 0), event.modification_date_time, event.id
 
 
@@ -354,13 +354,13 @@ def _span(slots: list[_Slot]) -> tuple[datetime, datetime | None]:
 
 
 def _says_when(event: Event) -> bool:
-    """Whether anything in the event is about time; if not, it holds from its creation (TIME-035)."""
+    """Return True if the event states any start or length; if it states none, it holds from its creation (TIME-035)."""
     periods = [event.interval_period, *(interval.interval_period for interval in event.intervals or ())]
     return _is_limited(event) or any(period and (period.start or period.duration) for period in periods)
 
 
 def _is_limited(event: Event) -> bool:
-    """Whether ``event.duration`` says anything: no length, or less, does not (TIME-019, TIME-021)."""
+    """Return True if ``event.duration`` limits the event: it must be longer than zero (TIME-019, TIME-021)."""
     return event.duration is not None and not event.duration.is_zero and not event.duration.negative
 
 
@@ -370,7 +370,7 @@ def _starts_now(event: Event) -> bool:
 
 
 def _implies_intervals(event: Event, start: datetime, end: datetime | None) -> bool:
-    """Whether the event's own period stands for the intervals that it asks reports for (RDESC-012)."""
+    """Return True if the event's own period stands for the intervals to report on (RDESC-012)."""
     period = event.interval_period
     return bool(event.report_descriptors and period and period.start) and end is not None and start < end
 

@@ -9,7 +9,7 @@ from openadr_profiles.v31.common import Instant, Name, ObjectID, Target, ValuesM
 
 
 class VenVenRequest(Wire, frozen=True, kw_only=True, tag_field="objectType", tag="VEN_VEN_REQUEST"):
-    """A ven as the VEN itself writes it: targets and clientID are not its to say (VEN-007)."""
+    """A ven as the VEN itself writes it: it may not set targets or clientID (VEN-007)."""
 
     ven_name: Name = field(name="venName")
     attributes: tuple[ValuesMap, ...] | None = None

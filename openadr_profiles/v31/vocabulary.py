@@ -87,7 +87,7 @@ class ReportPayloadType(StrEnum):
 
 
 class ReadingType(StrEnum):
-    """How a value was obtained (ENUM-003); absent means DIRECT_READ."""
+    """Ways in which a value was obtained (ENUM-003); absent means DIRECT_READ."""
 
     DIRECT_READ = "DIRECT_READ"
     ESTIMATED = "ESTIMATED"

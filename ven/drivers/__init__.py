@@ -1,4 +1,4 @@
-"""What stands between the agent and the circuits. `simulated` is built in; integrators add their own.
+"""Drivers, which switch and measure circuits. `simulated` is built in; integrators add their own.
 
 A package registers a driver under the entry point group ``openadr_fleet.drivers``; the entry is a callable
 ``create(circuits, options, clock) -> Driver`` (see `Factory`).

@@ -114,7 +114,7 @@ class SimulatedPanel:
         self._save()
 
     async def read(self) -> Mapping[str, Decimal]:
-        """What the circuits draw now: what they want, up to their limits."""
+        """Return the power of each circuit now, in kW: its curve, up to its limit."""
         now = self._clock.now()
         wanted = {id_: curve.kw(now) for id_, curve in self._curves.items()}
         return {id_: max(min(kw, self._limits.get(id_, kw)), _NOTHING) for id_, kw in wanted.items()}
