@@ -46,7 +46,7 @@ class AckDesk:
         self.unmatched = 0
 
     async def take(self, connection: AsyncConnection, messages: Sequence[Received]) -> bool:
-        """Store acknowledgments in their order; whether any of them changes what is to be done next."""
+        """Store acknowledgments in their order; return True if any of them changes what is to be done next."""
         ids = {found for message in messages if (found := correlation_of(message.payload)) is not None}
         known = await commands.by_correlation(connection, ids)
         held = await commands.held(connection) if known else {}
@@ -93,7 +93,7 @@ class AckDesk:
         return ack
 
     async def _apply(self, connection: AsyncConnection, command: Command, ack: Ack, holding: Holding | None) -> Command:
-        """What an answer to our command changes."""
+        """Store what an answer to our command changes, and return the command as it is now."""
         by_ack = command.answered_by == "ack"
         if by_ack and command.op is Op.SHED_PANEL and ack.status not in _NO:
             _log.error("panel acted twice on one command", ven_id=ack.ven_id, correlation_id=command.correlation_id)
@@ -177,5 +177,5 @@ def _with_response(ack: Ack, response_ms: int) -> Ack:
 
 
 def is_ack(message: Received) -> bool:
-    """Whether a message came on an acknowledgment topic."""
+    """Return True if a message came on an acknowledgment topic."""
     return message.topic.startswith("ven/ack/")

@@ -1,4 +1,4 @@
-"""The outbox: decisions become rows, rows become messages, and no row becomes two messages (rules C1 to C8, 12.4).
+"""The outbox: decisions become rows, rows become messages, and no row becomes two messages (rules C1 to C8).
 
 The order is always: row ``queued`` in the transaction of the decision; row ``sent`` committed; then the publish. After
 a crash a queued row has certainly not been sent and may be; a sent row may or may not have been, and is cleared up
@@ -164,7 +164,7 @@ class Outbox:
         self.sent = 0
 
     def wake(self) -> None:
-        """There may be something to send."""
+        """Wake the sender, since there may be something to send."""
         self._wake.set()
 
     async def run(self) -> None:
@@ -266,7 +266,7 @@ class Outbox:
 def outstanding_deadlines(
     rows: Mapping[str, Command], listening_since: datetime | None, ack_timeout: timedelta
 ) -> list[datetime]:
-    """When the commands on their way have to be answered, given that we can hear answers only since then."""
+    """Return the answer deadlines of sent commands; answers are received only since ``listening_since``."""
     if listening_since is None:
         return []
     earliest = listening_since + ack_timeout

@@ -1,6 +1,6 @@
-"""What to do about one panel now: the rules C6 to C9 and 12.4 as one pure function.
+"""Decide the next step for one panel, by rules C6 to C9 of docs/panel-contract.md. Pure functions.
 
-A panel is told nothing while a command is on its way to it. A shed is never repeated without a restore before it, and
+A panel is sent nothing while a command to it is outstanding. A shed is never repeated without a restore before it, and
 whatever is not known for certain is cleared up first: by telemetry, else by a ping.
 """
 
@@ -62,7 +62,7 @@ class Mark:
 
 @dataclass(frozen=True)
 class Confirm:
-    """Telemetry shows what the lost ack would have said (12.4-3)."""
+    """Telemetry shows what the lost ack would have said."""
 
 
 @dataclass(frozen=True)
@@ -86,12 +86,12 @@ Decision = Queue | Mark | Confirm | Drop | TimeOut | Supersede
 
 
 def is_online(panel: Panel, now: datetime, policy: Policy) -> bool:
-    """Whether the panel was heard of lately."""
+    """Return True if the panel was heard of within ``policy.offline_after``."""
     return panel.last_seen_at is not None and now - panel.last_seen_at <= policy.offline_after
 
 
 def decide(situation: Situation, now: datetime, policy: Policy) -> Iterator[Decision]:
-    """The next steps for this panel, in order; nothing means: wait."""
+    """Yield the next steps for this panel, in order; none if it has to wait."""
     if situation.outstanding is not None:
         yield from _about_outstanding(situation, situation.outstanding, now, policy)
     elif situation.panel.dialect is None:
@@ -131,7 +131,7 @@ def _is_wanted(command: Command, want: Want | None) -> bool:
 
 
 def _about_stranger(s: Situation, now: datetime, policy: Policy) -> Iterator[Decision]:
-    """Rule C9: ask a panel whose dialect is unknown before it is told anything."""
+    """Ping a panel whose dialect is unknown before it is sent any other command (rule C9)."""
     asked_lately = s.last_ping_at is not None and now - s.last_ping_at < policy.ping_every
     if is_online(s.panel, now, policy) and not asked_lately:
         yield Queue(Op.PING, "which dialect")
@@ -178,7 +178,7 @@ def _about_flat(s: Situation, holding: Holding, now: datetime, policy: Policy) -
 
 
 def _clear_up(s: Situation, holding: Holding, wire_id: str, now: datetime, policy: Policy) -> Iterator[Decision]:
-    """No answer came: telemetry that is newer than the command says what happened, else the panel is asked (12.4-3)."""
+    """Clear up an unanswered command by telemetry that is newer than the command, else by a ping."""
     panel = s.panel
     fresh = panel.sample_received_at is not None and panel.sample_received_at > holding.since
     if fresh and panel.event_id == wire_id and _same(holding, s.want):
@@ -193,7 +193,7 @@ def _clear_up(s: Situation, holding: Holding, wire_id: str, now: datetime, polic
 
 
 def _repeat_safely(s: Situation, holding: Holding, wire_id: str) -> Iterator[Decision]:
-    """Rule C7: restore whatever it may hold; the shed follows when that is answered."""
+    """Restore whatever the panel may hold; the shed follows when that is answered (rule C7)."""
     panel = s.panel
     fresh = panel.sample_received_at is not None and panel.sample_received_at > holding.since
     if s.want is None and fresh and panel.tells_event and panel.event_id != wire_id:
@@ -220,9 +220,9 @@ def _about_held(s: Situation, holding: Holding, wire_id: str, now: datetime, pol
 
 
 def _same(holding: Holding, want: Want | None) -> bool:
-    """Whether the panel already holds what it should: same event and amount, and it will not overrun.
+    """Return True if the panel already holds what it should: same event and amount, without overrunning.
 
-    A later end is no reason to disturb the panel; it is renewed when its own timer runs out.
+    A later end does not make a difference: the shed is renewed when the panel's own timer runs out.
     """
     return (
         want is not None

@@ -1,4 +1,4 @@
-"""What can go wrong in the bridge. Each class says what the operator can do.
+"""Errors of the bridge. Each class says what the operator can do.
 
 BridgeError(Exception)
 ├── BrokerError             the MQTT broker
@@ -16,7 +16,7 @@ from __future__ import annotations
 
 
 class BridgeError(Exception):
-    """Base of every error of this room."""
+    """Base of every error of the bridge."""
 
 
 class BrokerError(BridgeError):

@@ -1,4 +1,4 @@
-"""What the bridge remembers, as the rules see it: panels, holdings, commands, and what an event wants of a panel."""
+"""The data that the bridge's rules work on: panels, holdings, commands, and what a panel should shed for an event."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from openadr_profiles.panel import CommandState, Dialect, Load, Op
 
 
 class HoldingState(StrEnum):
-    """What we know of a shed that a panel was told."""
+    """States of a shed that was sent to a panel, as far as the bridge knows."""
 
     SENDING = "sending"  # the command is on its way
     HELD = "held"  # the panel said yes
@@ -22,7 +22,7 @@ class HoldingState(StrEnum):
 
 
 class EventState(StrEnum):
-    """How far an event has come at this bridge."""
+    """States of an event at this bridge."""
 
     SCHEDULED = "scheduled"
     ACTIVE = "active"
@@ -34,7 +34,7 @@ class EventState(StrEnum):
 
     @property
     def is_final(self) -> bool:
-        """Whether nothing will happen any more."""
+        """Return True if the state does not change any more."""
         return self in {EventState.COMPLETED, EventState.CANCELLED, EventState.FAILED, EventState.MISSED}
 
 
@@ -64,7 +64,7 @@ class Panel:
 
     @property
     def sample_is_newer_than_answer(self) -> bool:
-        """Whether the panel measured after it last answered, so that the sample knows of the command."""
+        """Return True if the latest sample was measured after the last answer, so that it reflects the command."""
         return self.sample_at is not None and (self.answered_at is None or self.sample_at > self.answered_at)
 
 
@@ -112,7 +112,7 @@ class Command:
 
 @dataclass(frozen=True, kw_only=True)
 class Want:
-    """What a panel should hold now."""
+    """The shed that a panel should hold now."""
 
     event_id: str
     window_start: datetime
@@ -134,7 +134,7 @@ class Allocation:
 
 @dataclass(frozen=True, kw_only=True)
 class WindowPlan:
-    """What a window of an event asks, and how it was split."""
+    """The request of one window of an event in kW, and its split over panels."""
 
     event_id: str
     start: datetime

@@ -301,7 +301,7 @@ def tls_context(settings: Broker) -> NamedContext:
 
 @contextmanager
 def _connection_errors(settings: Broker) -> Iterator[None]:
-    """Turn what aiomqtt raises into the errors of this room."""
+    """Turn aiomqtt's exceptions into the bridge's own errors."""
     where = f"the broker {settings.url}"
     try:
         yield

@@ -120,7 +120,7 @@ class Registry:
         panel = self._panels[ack.ven_id]
         dialect = self._fixed_dialect.get(panel.ven_id) or ack.dialect or panel.dialect
         latest = panel.answered_at
-        if ack.matched:  # what it says to others tells nothing about our commands
+        if ack.matched:  # answers to other senders' commands do not concern ours
             latest = ack.timestamp if latest is None else max(ack.timestamp, latest)
         panel = replace(panel, dialect=dialect, last_seen_at=ack.received_at, answered_at=latest)
         self._panels[panel.ven_id] = panel
@@ -134,7 +134,7 @@ class Registry:
 
 
 def shed_capability_kw(panel: Panel) -> Decimal:
-    """What the panel can shed now: as configured, else from its circuits; its own claim counts whole loads."""
+    """Return the kW the panel can shed now: as configured, else by its circuits (its own claim counts whole loads)."""
     if panel.capability_kw is not None:
         return panel.capability_kw
     if panel.dialect is Dialect.ENVELOPE:

@@ -1,4 +1,4 @@
-"""Which panel should shed how much now: events in order of precedence, each split over the panels it is for.
+"""Split events over panels: in order of precedence, each over the panels it is for, in kW.
 
 A split is decided once per window and stored; later only what has to change is changed (allocation.redistribute).
 """
@@ -100,7 +100,7 @@ class Planner:
         return planned
 
     def _asks(self, stored: StoredEvent, now: datetime, planned: Planned) -> bool:
-        """Whether the event asks for something now; notes what, or why it cannot be carried out."""
+        """Return True if the event asks for something now; record what, or why it cannot be carried out."""
         timeline = self.timeline(stored)
         if stored.withdrawn_at is not None or timeline.cancelled or stored.state is EventState.FAILED:
             return False
@@ -122,7 +122,7 @@ class Planner:
         known: Mapping[str, Baseline],
         now: datetime,
     ) -> dict[str, Baseline]:
-        """The baselines of the event, frozen the first time they are asked for (section 12.4-6)."""
+        """Return the baselines of the event by panel; they are frozen the first time they are needed."""
         new_ids = [panel.ven_id for panel in panels if panel.ven_id not in known and panel.last_seen_at is not None]
         if not new_ids:
             return dict(known)
@@ -178,7 +178,7 @@ class Planner:
     def _why_not(
         self, panel: Panel, event_id: str, holding: Holding | None, planned: Planned, now: datetime
     ) -> str | None:
-        """Why the panel cannot take part now, for as long as that lasts."""
+        """Return why the panel cannot take part now, None if it can; decided anew at each call."""
         if panel.ven_id in planned.wants:
             return "follows another event"
         ours = holding is not None and holding.event_id == event_id
@@ -194,7 +194,10 @@ class Planner:
         return None
 
     def _exclusion(self, part: Allocation, now: str | None) -> str | None:
-        """What the panel said itself lasts for the window, what we see of it only while we see it."""
+        """Return why a panel is left out of the split, or None.
+
+        A rejection, or too many recoveries, holds for the rest of the window; ``now`` only as long as it is observed.
+        """
         if part.excluded is not None and part.excluded.startswith("rejected"):
             return part.excluded
         if part.recoveries >= self._settings.dispatch.most_recoveries:

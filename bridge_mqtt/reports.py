@@ -1,7 +1,7 @@
-"""What goes up to the VTN about each event: who takes part, what was done per panel and circuit, what was asked for.
+"""Reports to the VTN on each event: opt-ins, sheds per panel and circuit, and the reports that the event asks for.
 
-Powers are measured here: the baseline frozen when the event began, minus what the panels used (section 12.4-6). What a
-panel claims to have shed stands only for single circuits of which nothing else is known.
+Delivered power is the baseline frozen when the event began minus the measured power. A panel's own claim is used only
+for single circuits without measurements.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ class EventFacts:
 
 
 class Reporter:
-    """Writes reports into the store; sending them is another's work."""
+    """Writes reports into the store; ``VtnSide.send_reports`` sends them."""
 
     def __init__(self, settings: Settings, *, store: Store, registry: Registry, planner: Planner) -> None:
         self._settings = settings
@@ -69,7 +69,7 @@ class Reporter:
         self._hold = timedelta(seconds=settings.dispatch.offline_after_s)
 
     async def write(self, now: datetime) -> datetime | None:
-        """Write all that is due; when the next report is due, if one is known."""
+        """Write all reports that are due; return when the next one is due, None if none is known."""
         async with self._store.reading() as connection:
             open_events = await events.to_report(connection)
         return min(filter(None, [await self._write_event(stored, now) for stored in open_events]), default=None)
@@ -127,7 +127,7 @@ class Reporter:
         )
 
     async def _asked_for(self, facts: EventFacts, now: datetime) -> tuple[datetime | None, list[ReportRequest]]:
-        """The reports that the event's descriptors ask for and that are due now; when the next one is due."""
+        """Return when the next requested report of the event is due, and those that are due now."""
         event = facts.stored.event
         descriptors = event.report_descriptors or ()
         delay = timedelta(seconds=self._settings.reporting.delay_s)
@@ -181,7 +181,7 @@ class Reporter:
 
 
 def resource_name(ven_id: str, circuit_id: str | None = None) -> str | None:
-    """The OpenADR resource of a panel or of one of its circuits; None if the standard has no room for the name."""
+    """Return the OpenADR resource name of a panel or of one of its circuits; None if it is too long."""
     name = ven_id if circuit_id is None else f"{ven_id}/{circuit_id}"
     return name if len(name) <= _MAX_RESOURCE_NAME else None
 
@@ -215,12 +215,12 @@ def _share(panel: Panel, load: Load) -> Decimal:
 
 
 def _said_yes(command: Command) -> bool:
-    """Whether a shed was applied: by its ack, or by telemetry when the ack was lost."""
+    """Return True if a shed was applied: by its ack, or by telemetry when the ack was lost."""
     return command.op is Op.SHED_PANEL and command.state is CommandState.ACKED
 
 
 def _opts(facts: EventFacts) -> list[Opt]:
-    """Each panel that has answered, or that cannot take part, in its last word."""
+    """Return the latest opt-in or opt-out of each panel that has answered or cannot take part."""
     latest: dict[str, Allocation] = {}
     for _, plan in sorted(facts.plans.items()):
         latest |= plan.parts
@@ -242,7 +242,7 @@ def _opts(facts: EventFacts) -> list[Opt]:
 
 
 def _intervals(facts: EventFacts, now: datetime) -> list[ShedInterval]:
-    """What was carried out, window by window: of the event as it is now, and of what it was before it was changed."""
+    """Return what was carried out, window by window, of the event as it is now and as it was before it was changed."""
     windows = facts.timeline.windows(min(facts.plans, default=facts.timeline.start), facts.until)
     found = []
     unclaimed = dict(facts.plans)
@@ -345,7 +345,7 @@ def _state(mean_kw: Decimal | None, last_kw: float | None, *, curtailed: bool, r
 
 
 def _is_curtailed(facts: EventFacts, ven_id: str, circuit_id: str) -> bool:
-    """Whether the panel limited this circuit: as its ack lists it, or, if acks list none, any that may be limited."""
+    """Return True if the panel limited this circuit: its ack lists it or, if acks list none, it may be limited."""
     if ven_id in facts.circuits:
         return circuit_id in facts.circuits[ven_id]
     panel = next((each for each in facts.panels if each.ven_id == ven_id), None)
@@ -369,13 +369,13 @@ def _plan_at(plans: Mapping[datetime, WindowPlan], at: datetime) -> WindowPlan |
 
 
 def _returned(facts: EventFacts, panel: Panel) -> bool:
-    """Whether the panel has measured since the event ended here."""
+    """Return True if the panel has measured since the event ended here."""
     ended = facts.stored.ended_at
     return ended is not None and panel.sample_received_at is not None and panel.sample_received_at > ended
 
 
 def _is_final(stored: StoredEvent, facts: EventFacts, now: datetime) -> bool:
-    """Whether nothing can be added to the reports: everybody has returned, or has had the time to."""
+    """Return True if nothing can be added to the reports: all panels have returned, or have had the time to."""
     if stored.ended_at is None or now > stored.ended_at + _FINAL_WITHIN:
         return True
     return all(_returned(facts, panel) for panel in facts.panels)

@@ -1,4 +1,4 @@
-"""What an OpenADR event asks of panels: payloads become kW, targets become panels (contract section 12.5)."""
+"""Read OpenADR events for panels: payloads become requests in kW, targets become panels."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Unusable(ValueError):
 
 @dataclass(frozen=True)
 class Request:
-    """What is asked, and of how much: kW for SHED and LIMIT, the step for LEVEL."""
+    """A request and its value: kW for SHED and LIMIT, the level (0 to 3) for LEVEL."""
 
     ask: Ask
     value: Decimal
@@ -59,7 +59,7 @@ class Asked:
 
 @dataclass(frozen=True)
 class Signs:
-    """Which sign of DISPATCH_SETPOINT_RELATIVE means "use less", by program; negative unless told otherwise."""
+    """The sign of DISPATCH_SETPOINT_RELATIVE that means "use less", by program; negative by default."""
 
     positive_sheds: frozenset[str] = frozenset()
 
@@ -69,7 +69,7 @@ class Signs:
 
 
 def asked_at(timeline: Timeline, at: datetime, signs: Signs) -> Asked | None:
-    """What the event asks at a moment, None if nothing; raises Unusable for values or units that cannot be read."""
+    """Return the request of the event at a moment, None if none; raises Unusable for unreadable values or units."""
     held, request = _request_at(timeline, at, signs)
     if held is None or request is None:
         return None
@@ -140,7 +140,7 @@ def taking_part(event: Event, panels: Iterable[Panel], bridge_targets: Collectio
 
 
 def precedence(event: Event) -> tuple[bool, int, float, str]:
-    """Sorts events so that the one a panel follows comes first (TIME-036): low number, then modified last."""
+    """Return a sort key that puts the event a panel follows first (TIME-036): lowest number, then modified last."""
     moment = event.modification_date_time.timestamp()
     return (event.priority is None, event.priority or 0, -moment, event.id)
 
@@ -151,5 +151,5 @@ def next_moment(moments: Iterable[datetime | None], after: datetime, latest: dat
 
 
 def piece_end(now: datetime, until: datetime | None, longest: timedelta) -> datetime:
-    """How long a panel is told to shed at once: to the end, or one piece of it."""
+    """Return the end of the shed to send now: the end of the request, or of one piece of the longest length."""
     return now + longest if until is None else min(until, now + longest)

@@ -83,11 +83,11 @@ class Bridge:
 
     @property
     def api_url(self) -> str:
-        """Where the HTTP API answers, such as ``http://127.0.0.1:8090``."""
+        """Return the base URL of the HTTP API, such as ``http://127.0.0.1:8090``."""
         return self._api.url
 
     def look_now(self) -> None:
-        """Decide at once instead of when something is due; for whoever has changed the store."""
+        """Decide at once instead of when something is due; to be called after a change of the store."""
         self._due.set()
         self._report_due.set()
 
@@ -137,7 +137,7 @@ class Bridge:
         self._api = await stack.enter_async_context(Api(settings.api, view=view, health=self.health))
 
     async def run(self) -> None:
-        """Work until cancelled. A loop that fails for a reason nobody foresaw ends the bridge, with its traceback."""
+        """Work until cancelled. An unexpected error in a loop ends the bridge, with its traceback."""
         work = (self._link.run, self._decide, self._send, self._poll, self._report, self._keep_house)
         loops = [asyncio.create_task(loop(), name=loop.__name__) for loop in work]
         self.health.running = True
@@ -283,7 +283,7 @@ class Bridge:
     async def _advance_events(
         self, connection: AsyncConnection, stored: dict[str, StoredEvent], planned: Planned, now: datetime
     ) -> bool:
-        """Move each event on; whether any has moved. It is over only when no panel holds it any more."""
+        """Advance the state of each event; return True if any has changed. It is over once no panel holds it."""
         holders = {holding.event_id for holding in (await commands.held(connection)).values()}
         changed = False
         for event_id, each in stored.items():
@@ -376,7 +376,7 @@ class Bridge:
 def next_state(
     stored: StoredEvent, *, over: bool, called_off: bool, begun: bool, held: bool, unusable: str | None
 ) -> tuple[EventState, str | None]:
-    """Where an event goes from where it is (section 13): an event that panels hold is never left alone."""
+    """Return the next state of an event and its reason; while a panel holds the event, the event is not final."""
     state = stored.state
     active = state in {EventState.ACTIVE, EventState.COMPLETING}
     if held and (over or called_off or unusable):

@@ -1,4 +1,4 @@
-"""Settings of the bridge, as one frozen object. Who fills it from flags, environment and files is not known here."""
+"""Settings of the bridge, as one frozen object. Reading them from flags, environment and files is done elsewhere."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Vtn(_Group):
     client_id: str | None = None
     client_secret: SecretStr | None = None
     token_url: str | None = None
-    """Where to fetch tokens; without it the VTN is asked."""
+    """The URL of the token endpoint; without it the VTN is asked."""
     scope: str | None = None
     """Scopes to ask for, separated by blanks; without it all the client has."""
     audience: str | None = None
@@ -43,7 +43,7 @@ class Vtn(_Group):
     ven_name: Annotated[str, Field(min_length=1, max_length=128)] = "mqtt-bridge"
     """The name of our ven, and the clientName of our reports."""
     poll_interval_s: Annotated[float, Field(gt=0, le=86_400)] = 10.0
-    """How often events are asked for, in seconds of the event clock."""
+    """Seconds of the event clock between two polls for events."""
 
     @field_validator("url")
     @classmethod
@@ -110,7 +110,7 @@ class Broker(_Group):
 
     @property
     def tls(self) -> bool:
-        """Whether the connection is encrypted."""
+        """Return True if the connection is encrypted."""
         return urlsplit(self.url).scheme == "mqtts"
 
     @property
@@ -126,7 +126,7 @@ class Broker(_Group):
 
 
 class Database(_Group):
-    """Where commands, acks and telemetry are kept."""
+    """The database of commands, acks and telemetry."""
 
     url: SecretStr = SecretStr("sqlite:///oadr-bridge.sqlite3")
     """``sqlite:///file`` or ``postgresql://user:password@host/name``."""
@@ -159,7 +159,7 @@ class PanelSettings(_Group):
     """Targets of events by which it is meant, besides its id."""
     enabled: bool = True
     capability_kw: Annotated[Decimal, Field(ge=0)] | None = None
-    """What it can shed; without it, worked out from its metering."""
+    """Power in kW that it can shed; without it, worked out from its metering."""
 
     @field_validator("id")
     @classmethod
@@ -171,14 +171,14 @@ class PanelSettings(_Group):
 
 
 class Dispatch(_Group):
-    """How commands are sent and followed up. Times are seconds."""
+    """Sending and following up commands. Times are seconds."""
 
     ack_timeout_s: Annotated[float, Field(gt=0, le=600)] = 10.0
-    """How long an answer is awaited, in real time; panels need 2 to 50 ms and the network."""
+    """Real seconds to wait for an answer; panels need 2 to 50 ms, plus the network."""
     offline_after_s: Annotated[float, Field(gt=0)] = 60.0
     """Silence after which a panel counts as offline."""
     first_contact_s: Annotated[float, Field(ge=0)] = 6.0
-    """How long a first split waits after the start for panels that have not been heard yet."""
+    """Seconds that a first split waits after the start for panels that have not been heard yet."""
     flat_piece_s: Annotated[int, Field(ge=60, le=604_800)] = 86_400
     """The longest shed a flat panel is told at once; longer ones are renewed."""
     envelope_piece_s: Annotated[int, Field(ge=1, le=3600)] = 60
@@ -186,7 +186,7 @@ class Dispatch(_Group):
     least_remaining_s: Annotated[float, Field(ge=1)] = 5.0
     """A shed that a panel has lost is not sent again for less than this."""
     most_recoveries: Annotated[int, Field(ge=1)] = 3
-    """How often a lost shed is repeated in one window before the panel's part goes to the others."""
+    """Times that a lost shed is repeated in one window before the panel's part goes to the others."""
     redistribute_least_kw: Annotated[Decimal, Field(gt=0)] = Decimal("0.1")
     """Less missing than this is not spread over other panels."""
     level_shares: Annotated[tuple[Decimal, ...], Field(min_length=4, max_length=4)] = (
@@ -208,7 +208,7 @@ class Dispatch(_Group):
 
 
 class Telemetry(_Group):
-    """What is read and how long it is kept."""
+    """Topics to read, and the retention of what was read."""
 
     own_topics: bool = False
     """Read ``ven/telemetry/+`` too: the same samples again, but the only ones of the minimal panel program."""
@@ -225,7 +225,7 @@ class Reporting(_Group):
     """Reports to the VTN."""
 
     delay_s: Annotated[float, Field(ge=0)] = 6.0
-    """How long after the end of an interval its report is made, so that the last sample is in it."""
+    """Seconds after the end of an interval at which its report is made, so that the last sample is in it."""
     retry_least_s: Annotated[float, Field(gt=0)] = 5.0
     retry_most_s: Annotated[float, Field(gt=0)] = 300.0
 
@@ -247,14 +247,14 @@ class Api(_Group):
 
 
 class Settings(_Group):
-    """Everything the bridge can be told."""
+    """All settings of the bridge."""
 
     vtn: Vtn
     broker: Broker = Broker()
     database: Database = Database()
     panels: tuple[PanelSettings, ...] = ()
     unregistered: Literal["quarantine", "accept"] = "quarantine"
-    """What is done with panels that are not listed: keep their messages aside, or register them without groups."""
+    """Treatment of panels that are not listed: quarantine their messages, or register them without groups."""
     dispatch: Dispatch = Dispatch()
     telemetry: Telemetry = Telemetry()
     reporting: Reporting = Reporting()

@@ -47,7 +47,7 @@ _ENVELOPE_ORDER: Final = ("ev1", "heater1", "misc1", "lights1")
 
 @dataclass
 class Faults:
-    """What a simulated panel does wrong. Counters count down with each command they spoil."""
+    """Faults of a simulated panel. A counter goes down by one with each command it affects."""
 
     silent: bool = False
     """Neither acts nor answers."""
@@ -71,7 +71,7 @@ class PanelModel(ABC):
     def __init__(self, ven_id: str, *, seed: int) -> None:
         self.ven_id = ven_id
         self.sheds = 0
-        """How many times it has shed since it was made."""
+        """The number of sheds since it was made."""
         self.stacked = 0
         """Sheds that it holds now, one on top of the other."""
         self.most_stacked = 0
@@ -103,15 +103,15 @@ class PanelModel(ABC):
     @property
     @abstractmethod
     def power_kw(self) -> float:
-        """What it uses now."""
+        """Return the panel's power now, in kW."""
 
     @abstractmethod
     def circuits_kw(self) -> dict[str, float]:
-        """What each circuit uses now."""
+        """Return the power of each circuit now, in kW."""
 
     @abstractmethod
     def taken_kw(self) -> dict[str, float]:
-        """What is taken from each circuit now; circuits that are let alone are left out."""
+        """Return the reduction of each circuit now, in kW; circuits that are not curtailed are left out."""
 
 
 class FlatPanel(PanelModel):
@@ -138,19 +138,19 @@ class FlatPanel(PanelModel):
 
     @property
     def power_kw(self) -> float:
-        """What it uses now."""
+        """Return the panel's power now, in kW."""
         return round(sum(self._kw.values()), 2)
 
     def circuits_kw(self) -> dict[str, float]:
-        """What each circuit uses now."""
+        """Return the power of each circuit now, in kW."""
         return dict(self._kw)
 
     def taken_kw(self) -> dict[str, float]:
-        """What is taken from each circuit now, all sheds since the last release together."""
+        """Return the reduction of each circuit now, in kW: all sheds since the last release together."""
         return dict(self._taken)
 
     def restart(self) -> None:
-        """The event is forgotten and the counter begins anew."""
+        """Forget the event and begin the counter anew."""
         self._messages, self._before = 0, []
         self._release()
 
@@ -296,15 +296,15 @@ class EnvelopePanel(PanelModel):
 
     @property
     def power_kw(self) -> float:
-        """What it uses now."""
+        """Return the panel's power now, in kW."""
         return round(sum(self.circuits_kw().values()), 2)
 
     def circuits_kw(self) -> dict[str, float]:
-        """What each circuit uses now."""
+        """Return the power of each circuit now, in kW."""
         return {name: min(kw, self._limits.get(name, kw)) for name, kw in self._wanted_kw().items()}
 
     def taken_kw(self) -> dict[str, float]:
-        """What the limits take from each circuit now."""
+        """Return the reduction of each circuit by the limits now, in kW."""
         wanted = self._wanted_kw()
         return {name: max(0.0, wanted[name] - limit) for name, limit in self._limits.items()}
 
@@ -312,7 +312,7 @@ class EnvelopePanel(PanelModel):
         return {name: round(rated * self._share[name], 2) for name, rated in _ENVELOPE_LOADS.items()}
 
     def restart(self) -> None:
-        """The limits are forgotten."""
+        """Forget the limits."""
         self._limits, self._until, self.stacked = {}, None, 0
 
     def command(self, payload: bytes, now: datetime) -> dict[str, Any] | None:
@@ -502,7 +502,7 @@ class SimulatedPanel:
             stop_if_cancelled()
 
     def _answers(self, payload: bytes) -> list[bytes]:
-        """What goes back for a command, spoiled as the faults say."""
+        """Return the answers to a command, altered as the faults say."""
         faults = self.faults
         if faults.silent:
             return []

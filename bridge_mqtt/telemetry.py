@@ -63,7 +63,7 @@ def _put_aside(message: Received, sample: Telemetry | Unreadable) -> Unreadable:
 
 
 def baseline(ven_id: str, samples: Sequence[Sample], frozen_at: datetime) -> Baseline:
-    """The mean power of a panel and of each of its circuits over the samples before an event (section 12.4-6)."""
+    """Return the mean power in kW of a panel and of each of its circuits over the samples before an event."""
     used = [sample.used_power_kw for sample in samples if sample.used_power_kw is not None]
     circuits: dict[str, list[float]] = {}
     for sample in samples:

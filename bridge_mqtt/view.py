@@ -1,4 +1,4 @@
-"""What the bridge shows of itself: plain values for the HTTP API, with the names of the panel contract."""
+"""The state of the bridge as plain values for the HTTP API, with the names of docs/panel-contract.md."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _MOST_ACKS = 2_000
 
 @dataclass
 class Health:
-    """What is wrong now: a text for each part that does not work, None for those that do."""
+    """The problems of the bridge now: a text for each part that does not work, None for those that do."""
 
     running: bool = False
     broker: str | None = None
@@ -33,11 +33,11 @@ class Health:
 
     @property
     def ready(self) -> bool:
-        """Whether events are carried out: a VTN that is away for a while is shown, but nothing waits for it."""
+        """Return True if events can be carried out: an unreachable VTN is shown, but does not stop that."""
         return self.running and self.broker is None and self.store is None
 
     def as_json(self) -> dict[str, Any]:
-        """By part, ``ok`` or what is wrong."""
+        """Return ``ok`` or the problem of each part."""
         return {
             "status": "ready" if self.ready else "not ready",
             "broker": self.broker or "ok",
@@ -116,14 +116,14 @@ class View:
             return await quarantine.newest(connection, limit)
 
     async def knows_event(self, event_id: str) -> bool:
-        """Whether the event was ever read, or any acknowledgment names it."""
+        """Return True if the event was ever read, or any acknowledgment names it."""
         async with self._store.reading() as connection:
             if await events.get(connection, event_id) is not None:
                 return True
             return bool(await acks.search(connection, AckQuery(event_id=event_id, limit=1)))
 
     def knows_panel(self, ven_id: str) -> bool:
-        """Whether the panel is one of ours."""
+        """Return True if the panel belongs to this bridge."""
         return self._registry.get(ven_id) is not None
 
     def _panel(self, panel: Panel, holding: Holding | None) -> dict[str, Any]:

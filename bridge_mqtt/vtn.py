@@ -22,7 +22,7 @@ _log = structlog.get_logger(__name__)
 
 
 def client_for(settings: Vtn, clock: Clock) -> VtnClient:
-    """A client as the settings say; raises BadCertificateFile of the ven room."""
+    """Return a client with these settings; raises ``ven.errors.BadCertificateFile``."""
     return VtnClient(
         base_url=settings.url,
         client_id=settings.client_id,
@@ -69,7 +69,7 @@ class VtnSide:
                 self._resources.add(name)
 
     async def poll(self) -> bool:
-        """Read the events we may see and store what has changed; whether anything has."""
+        """Read the events we may see and store what has changed; return True if anything has."""
         found = await self._client.events.poll(active=True)
         if found is NOT_MODIFIED:
             return False
@@ -101,7 +101,7 @@ class VtnSide:
         return bool(new or gone)
 
     async def send_reports(self) -> int:
-        """Send what the VTN does not have yet, each report once; how many were sent."""
+        """Send the reports that the VTN does not have yet, each once; return how many were sent."""
         async with self._store.reading() as connection:
             waiting = await reports.unsent(connection)
         for stored in waiting:
@@ -147,7 +147,7 @@ class VtnSide:
         return named or (visible[0] if len(visible) == 1 else None)
 
     async def _refresh_targets(self) -> None:
-        """Targets are granted by business logic, at any time."""
+        """Read the ven's targets again, since business logic may change them at any time."""
         if self._ven is not None:
             self._ven = await self._client.vens.get(self._ven.id)
             self.targets = (self._ven.id, *(self._ven.targets or ()))

@@ -44,7 +44,7 @@ class Store:
 
     @asynccontextmanager
     async def between_writes(self) -> AsyncIterator[None]:
-        """Nobody is writing meanwhile: the time to cancel tasks, whose statements would otherwise be torn apart.
+        """Keep writers out for the time of the block, so that tasks can be cancelled without interrupting a statement.
 
         SQLite keeps the lock of a transaction whose statement was cancelled until the connection is collected.
         """

@@ -25,7 +25,7 @@ class StoredAck:
 
 @dataclass(frozen=True, kw_only=True)
 class AckQuery:
-    """Which acknowledgments are asked for; newest first."""
+    """Filters of a search for acknowledgments; newest first."""
 
     ven_id: str | None = None
     event_id: str | None = None
@@ -87,7 +87,7 @@ async def search(connection: AsyncConnection, query: AckQuery) -> list[StoredAck
 
 
 async def answers(connection: AsyncConnection, correlation_id: str) -> int:
-    """How many different answers there are to one command."""
+    """Return the number of different answers to one command."""
     statement = select(ven_acks.c.id).where(ven_acks.c.correlation_id == correlation_id, ven_acks.c.matched.is_(True))
     return len((await connection.execute(statement)).all())
 

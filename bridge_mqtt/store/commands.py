@@ -72,7 +72,7 @@ async def change(connection: AsyncConnection, correlation_id: str, **values: Any
 
 
 async def unsend(connection: AsyncConnection, correlation_id: str) -> None:
-    """Back to the outbox: the command never left this process."""
+    """Put a command that never left this process back into the outbox."""
     statement = update(commands).where(
         commands.c.correlation_id == correlation_id, commands.c.state == CommandState.SENT
     )
@@ -96,7 +96,7 @@ async def were_told(connection: AsyncConnection, shown: Mapping[str, str]) -> se
 
 
 async def last_pings(connection: AsyncConnection, ven_ids: Collection[str]) -> dict[str, datetime]:
-    """By panel, when it was last sent a ping."""
+    """Return the time of the last ping by panel."""
     if not ven_ids:
         return {}
     statement = (
@@ -143,7 +143,7 @@ async def hold(connection: AsyncConnection, new: Holding) -> None:
 
 
 async def drop(connection: AsyncConnection, ven_id: str) -> None:
-    """The panel holds nothing of ours."""
+    """Record that the panel holds no shed of ours."""
     await connection.execute(delete(holdings).where(holdings.c.ven_id == ven_id))
 
 

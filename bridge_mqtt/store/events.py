@@ -1,4 +1,4 @@
-"""Events as last read from the VTN, how far they are, how they were split, and the baselines frozen at their start."""
+"""Events as last read from the VTN, with their states, their splits, and the baselines frozen at their start."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class Transition:
 
 @dataclass(frozen=True, kw_only=True)
 class Baseline:
-    """What a panel used before an event, as a mean over ``samples`` samples; frozen when the event began."""
+    """The mean power of a panel in kW over ``samples`` samples before an event; frozen when the event began."""
 
     ven_id: str
     frozen_at: datetime
@@ -72,7 +72,7 @@ async def save(connection: AsyncConnection, event: Event, received_at: datetime)
 
 
 async def withdraw(connection: AsyncConnection, event_id: str, at: datetime) -> None:
-    """The VTN does not have the event any more."""
+    """Record that the VTN does not have the event any more."""
     statement = update(events).where(events.c.event_id == event_id, events.c.withdrawn_at.is_(None))
     await connection.execute(statement.values(withdrawn_at=at))
 
@@ -101,7 +101,7 @@ async def to_report(connection: AsyncConnection) -> list[StoredEvent]:
 
 
 async def reported(connection: AsyncConnection, event_id: str) -> None:
-    """All reports of the event are written."""
+    """Record that all reports of the event are written."""
     await connection.execute(update(events).where(events.c.event_id == event_id).values(reported=True))
 
 
@@ -213,7 +213,7 @@ async def change_part(
 
 
 async def count_recovery(connection: AsyncConnection, event_id: str, window_start: datetime, ven_id: str) -> None:
-    """The panel lost its shed once more."""
+    """Count one more loss of a shed by the panel."""
     await change_part(connection, event_id, window_start, ven_id, recoveries=allocations.c.recoveries + 1)
 
 

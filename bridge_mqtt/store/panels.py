@@ -31,7 +31,7 @@ _SAMPLE = (
 
 
 async def ensure(connection: AsyncConnection, ven_ids: Sequence[str]) -> None:
-    """A row for each panel; those that have one keep it."""
+    """Add a row for each panel that has none."""
     if ven_ids:
         statement = insert_or_skip(connection, panels, ["ven_id"])
         await connection.execute(statement, [{"ven_id": ven_id, "tells_event": False} for ven_id in ven_ids])
@@ -44,7 +44,7 @@ async def heard(connection: AsyncConnection) -> dict[str, Panel]:
 
 
 async def save_samples(connection: AsyncConnection, samples: Sequence[Panel]) -> None:
-    """The latest sample of each panel."""
+    """Store the latest sample of each panel."""
     if samples:
         columns = [*_SAMPLE, "dialect", "restarted_at"]
         statement = insert_or_update(connection, panels, ["ven_id"], columns)
@@ -60,7 +60,7 @@ async def save_samples(connection: AsyncConnection, samples: Sequence[Panel]) ->
 
 
 async def save_answer(connection: AsyncConnection, panel: Panel) -> None:
-    """When the panel last answered, by both clocks, and the dialect it spoke."""
+    """Store the time of the panel's last answer, by both clocks, and the dialect of it."""
     values = {"last_seen_at": panel.last_seen_at, "answered_at": panel.answered_at, "dialect": panel.dialect}
     await connection.execute(update(panels).where(panels.c.ven_id == panel.ven_id).values(**values))
 

@@ -15,7 +15,7 @@ _AN_HOUR = timedelta(hours=1)
 
 
 async def add(connection: AsyncConnection, message: Unreadable, received_at: datetime, per_hour: int) -> bool:
-    """Keep a message unless this hour's limit is reached; whether it was kept."""
+    """Keep a message unless this hour's limit is reached; return True if it was kept."""
     recent = select(func.count()).select_from(quarantine).where(quarantine.c.received_at > received_at - _AN_HOUR)
     if (await connection.execute(recent)).scalar_one() >= per_hour:
         return False

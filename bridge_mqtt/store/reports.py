@@ -16,7 +16,7 @@ from openadr_profiles.v31 import ReportRequest, decode, encode
 
 
 class ReportState(StrEnum):
-    """How far a report has come."""
+    """States of a report to the VTN."""
 
     QUEUED = "queued"
     SENT = "sent"
@@ -49,7 +49,7 @@ async def add(connection: AsyncConnection, report: ReportRequest, due_at: dateti
 
 
 async def put(connection: AsyncConnection, report: ReportRequest, due_at: datetime) -> bool:
-    """Write a report that replaces the earlier one of this name; whether it says anything new."""
+    """Write a report that replaces the earlier one of this name; return True if its content is new."""
     body = encode(report).decode()
     key = (reports.c.event_id == report.event_id) & (reports.c.name == report.report_name)
     if (await connection.execute(select(reports.c.body).where(key))).scalar_one_or_none() == body:
@@ -81,7 +81,7 @@ async def of_event(connection: AsyncConnection, event_id: str) -> list[StoredRep
 
 
 async def mark(connection: AsyncConnection, sent: StoredReport, state: ReportState, **values: Any) -> None:
-    """Write how far a report has come, unless it says something new meanwhile."""
+    """Write the state of a report, unless its content has changed meanwhile."""
     statement = update(reports).where(
         reports.c.event_id == sent.event_id,
         reports.c.name == sent.name,
@@ -94,7 +94,7 @@ async def mark(connection: AsyncConnection, sent: StoredReport, state: ReportSta
 
 
 async def count_unsent(connection: AsyncConnection) -> int:
-    """How many reports wait."""
+    """Return the number of reports that wait to be sent."""
     statement = select(func.count()).where(reports.c.state.in_((ReportState.QUEUED,)))
     return int((await connection.execute(statement)).scalar_one())
 

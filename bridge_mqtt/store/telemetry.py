@@ -17,7 +17,7 @@ from openadr_profiles.panel import Load, Telemetry
 
 @dataclass(frozen=True, kw_only=True)
 class Sample:
-    """What a panel measured at one moment of its own clock."""
+    """The measurements of a panel at one moment of its own clock."""
 
     ven_id: str
     timestamp: datetime
