@@ -1,1 +1,1 @@
-"""How fast a VTN is, always beside a bare reference in the same run: load generator, workloads, references, report."""
+"""Measure the speed of a VTN beside a bare reference in the same run: load generator, workloads, references, report."""

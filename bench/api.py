@@ -1,4 +1,4 @@
-"""What the bench does to a VTN besides loading it: a small client, for preparing."""
+"""A small client with which the bench prepares a VTN."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class Api:
         return Api(self._session, self._address, token)
 
     async def get(self, target: str, headers: Mapping[str, str] | None = None) -> Answer:
-        """Whatever a GET gives, as bytes."""
+        """Return the answer to a GET, with its body as bytes."""
         return await self._ask("GET", target, headers=headers)
 
     async def read(self, target: str, headers: Mapping[str, str] | None = None) -> Answer:

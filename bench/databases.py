@@ -94,6 +94,6 @@ def databases(kind: str, cores: frozenset[int]) -> Iterator[Databases]:
 
 
 def _pin(pid: int | None, cores: frozenset[int]) -> None:
-    """Later processes of the server inherit it."""
+    """Pin a process to cores; processes it starts later inherit that."""
     for process in (psutil.Process(pid), *psutil.Process(pid).children(recursive=True)):
         os.sched_setaffinity(process.pid, cores)

@@ -1,4 +1,4 @@
-"""What is stored and sent: a program, events of 24 intervals, reports of 96, vens; and who is to see what."""
+"""The documents that are stored and sent: a program, events of 24 intervals, reports of 96, vens, and their targets."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from random import Random
 from typing import Any, Final
 
 SEEN_EVENTS: Final = 50
-"""How many of the stored events the measured VEN sees, however many there are: one page."""
+"""The number of stored events that the measured VEN sees, however many there are: one page."""
 
 INTERVALS: Final = 24
 READINGS: Final = 96
@@ -18,11 +18,11 @@ WATCHED: Final = "feeder-0"
 """The target that the measured VEN polls with."""
 
 SPARE: Final = tuple(f"zone-{number}" for number in range(40))
-"""Further targets that it holds, and no event has: asking for some of them is another question with the same answer."""
+"""Further targets that it holds and no event has: a request for some of them differs, but has the same answer."""
 
 
 def feeders(stored: int) -> int:
-    """How many feeders ``stored`` events are spread over: each has as many events as one page holds."""
+    """Return the number of feeders for ``stored`` events: each has as many events as one page holds."""
     return max(1, stored // SEEN_EVENTS)
 
 

@@ -1,4 +1,4 @@
-"""What can go wrong in a measurement.
+"""Errors of a measurement.
 
 BenchError
 ├── WrongAnswer     the server answered something else than the workload asks for: its rate would mean nothing

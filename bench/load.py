@@ -1,7 +1,7 @@
 """The load generator: keep-alive connections with one request under way each, and every answer looked at.
 
 It must never be what limits a measurement: requests are ready bytes, an answer costs one read of its head, and bodies
-are read into one buffer per connection and dropped. ``Sample.generator_cpu`` tells whether it had room left.
+are read into one buffer per connection and dropped. ``Sample.generator_cpu`` shows whether it was the limit.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ Requests = Callable[[], bytes]
 
 @dataclass(slots=True)
 class Sample:
-    """What one run of load saw. ``latencies_s`` has an entry for every answer that came within ``seconds``."""
+    """The result of one run of load. ``latencies_s`` has an entry for every answer that came within ``seconds``."""
 
     seconds: float
     latencies_s: array[float]

@@ -1,4 +1,4 @@
-"""What the figures were measured on."""
+"""The machine that the figures were measured on."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ def describe() -> dict[str, str]:
 
 
 class Bystanders:
-    """What other programs, and other guests of the same host, take of the processors while the bench runs."""
+    """Processor use by other programs, and by other guests of the same host, while the bench runs."""
 
     def __init__(self) -> None:
         self._system = psutil.cpu_times()
         self._ours = os.times()
 
     def describe(self) -> str:
-        """Since the beginning, in cores. Counts as ours what the processes took that we started and that have ended."""
+        """Describe the use since the beginning, in cores; our own processes count as ours once they have ended."""
         now, ours = psutil.cpu_times(), os.times()
         elapsed = ours.elapsed - self._ours.elapsed
         busy = _busy(now) - _busy(self._system) - (sum(ours[:4]) - sum(self._ours[:4]))

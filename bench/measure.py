@@ -25,9 +25,9 @@ class Subject:
 
 @dataclass(slots=True)
 class Series:
-    """What one subject did, round by round: ``server_cpu`` and ``generator_cpu`` in cores, ``rss_mb`` in 10**6 bytes.
+    """The results of one subject by round: ``server_cpu`` and ``generator_cpu`` in cores, ``rss_mb`` in 10**6 bytes.
 
-    ``cpu_us``, the server's processor time per answer, hardly feels what else runs on the machine.
+    ``cpu_us``, the server's processor time per answer, hardly depends on what else runs on the machine.
     """
 
     name: str
@@ -46,7 +46,7 @@ class Series:
 
     @property
     def noise(self) -> float:
-        """How far the rounds lie apart, as a part of their median."""
+        """Return the spread of the rounds, as a part of their median."""
         return (max(self.rates) - min(self.rates)) / self.rate
 
     def add(self, sample: Sample, *, cpu_s: float | None, rss_mb: float | None) -> None:
@@ -70,7 +70,7 @@ def percentile(values: Sequence[float], percent: float) -> float:
 
 
 def ratio(subject: Series, reference: Series) -> float:
-    """How fast it is beside its reference: the median over the rounds of both rates' quotient in the same round."""
+    """Return the rate as a part of the reference's: the median, over the rounds, of the quotient in the same round."""
     return median(own / bare for own, bare in zip(subject.rates, reference.rates, strict=True))
 
 

@@ -26,7 +26,7 @@ def write(run: Run, page: Path) -> None:
 
 
 def markdown(run: Run) -> str:
-    """Where and when, the cases, how they grow, and the goals."""
+    """Return machine and time, cases, growth and goals as Markdown."""
     machine = " · ".join(f"{name} {value}" for name, value in run.machine.items())
     options = " · ".join(f"{name} {value}" for name, value in run.options.items())
     parts = [f"Measured {run.started}\\\n{machine}\\\n{options}", _cases(run.cases)]

@@ -21,7 +21,7 @@ _STOP_S = 30.0
 
 @dataclass(frozen=True, slots=True)
 class Cores:
-    """Which core serves, and which ones generate load; databases are on the latter, as if on another machine."""
+    """The core of the server and those of the load generator; databases use the latter, as if on another machine."""
 
     server: frozenset[int]
     others: frozenset[int]
@@ -121,7 +121,7 @@ class ServerProcess:
         self._process = None
 
     def log_end(self) -> str:
-        """The last it said, and how it ended if it has."""
+        """Return the last lines of its log, and its exit code if it has ended."""
         ended = None if self._process is None else self._process.poll()
         said = self._log.read_text(errors="replace")[-3000:]
         return said if ended is None else f"{said}\nended with exit code {ended}"

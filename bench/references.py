@@ -50,7 +50,7 @@ class ReadyAnswer(msgspec.Struct, frozen=True):
 
 
 class Config(msgspec.Struct, frozen=True):
-    """What the process serves. ``database``: ``postgresql://…`` or a path of SQLite; ``page``: a file of texts."""
+    """Settings of the process. ``database``: ``postgresql://…`` or a path of SQLite; ``page``: a file of texts."""
 
     port: int
     answers: tuple[ReadyAnswer, ...] = ()
@@ -59,7 +59,7 @@ class Config(msgspec.Struct, frozen=True):
 
 
 class ReadRun(msgspec.Struct, frozen=True):
-    """What the reading loop did."""
+    """The result of the reading loop."""
 
     seconds: float
     latencies_s: list[float]

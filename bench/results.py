@@ -1,4 +1,4 @@
-"""What a run found: cases with their references, the goals they are held against, and how they grow."""
+"""The results of a run: cases with their references, the goals they are held against, and their growth."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ class Goal:
 
     @property
     def met(self) -> bool:
-        """Whether it is; not a number never is."""
+        """Return True if the goal is met; not a number never meets it."""
         return self.value <= self.bound if self.at_most else self.value >= self.bound
 
     def as_json(self) -> dict[str, Any]:
-        """For the file."""
+        """Return plain values for the JSON file."""
         return {
             "goal": self.text,
             "value": round(self.value, 4),
@@ -61,7 +61,7 @@ class Case:
         return {reference.name: ratio(self.series, reference) for reference in self.references}
 
     def as_json(self) -> dict[str, Any]:
-        """For the file."""
+        """Return plain values for the JSON file."""
         return {
             "workload": self.workload,
             "case": self.name,
@@ -95,7 +95,7 @@ class Growth:
     points: tuple[tuple[int, float], ...]
 
     def as_json(self) -> dict[str, Any]:
-        """For the file."""
+        """Return plain values for the JSON file."""
         return {
             "workload": self.workload,
             "case": self.name,
@@ -119,7 +119,7 @@ class Run:
     """Those that rest on several cases."""
 
     def as_json(self) -> dict[str, Any]:
-        """For the file."""
+        """Return plain values for the JSON file."""
         return {
             "started": self.started,
             "machine": dict(self.machine),

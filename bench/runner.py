@@ -27,7 +27,7 @@ _NO_SLOWER: Final = 0.8
 
 
 class DatabaseKind(StrEnum):
-    """What our VTN and the references store in."""
+    """The databases that our VTN and the references can use."""
 
     POSTGRESQL = "postgresql"
     SQLITE = "sqlite"
@@ -35,7 +35,7 @@ class DatabaseKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What was asked for. ``database`` None: PostgreSQL, and SQLite too for what is to be known of both."""
+    """The options of a run. ``database`` None: PostgreSQL, and SQLite too for workloads that are measured on both."""
 
     names: Sequence[str]
     database: DatabaseKind | None
@@ -54,7 +54,7 @@ class Options:
         return [(DatabaseKind.POSTGRESQL, list(self.names)), *([(DatabaseKind.SQLITE, both)] if both else [])]
 
     def shown(self) -> dict[str, Any]:
-        """For the report; nothing secret."""
+        """Return the options for the report, without secrets."""
         shown: dict[str, Any] = {
             "rounds": self.rounds,
             "seconds": self.seconds,

@@ -1,6 +1,6 @@
 """Many rows at once into our own database, as copies of an object that came in through the API.
 
-The server must not run meanwhile: it is not told.
+The server must not run meanwhile, since it would not notice them.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _TIMEOUT_S = 300.0
 _AT_ONCE = 500_000
 
 CLIENTS = 10_000
-"""How many clients of the fleet have reports."""
+"""The number of clients of the fleet that have reports."""
 
 
 async def fill_events(url: str, template_ids: Sequence[str], number: int) -> None:

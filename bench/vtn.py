@@ -39,7 +39,7 @@ _NO_RATE_LIMITS: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """What a client gets a token for."""
+    """The credentials for which a client gets a token."""
 
     client_id: str
     secret: str
@@ -199,7 +199,7 @@ class OwnVtn:
 
 @dataclass(frozen=True, slots=True)
 class ForeignOptions:
-    """How to reach a VTN that is not ours. ``pid`` is its process on this machine, for its memory and processor."""
+    """The address and tokens of a VTN that is not ours. ``pid`` is its process on this machine, for memory and CPU."""
 
     url: str
     bl_token: str

@@ -16,7 +16,7 @@ _WITHOUT_BODY: Final = frozenset({204, 304})
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """Where a server listens; ``path`` is what its URL had after the port, without a slash at the end."""
+    """The address of a server; ``path`` is the part of its URL after the port, without a slash at the end."""
 
     host: str
     port: int
@@ -52,7 +52,7 @@ def request(
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """What is needed to find the end of an answer. ``length`` of its body; None: chunked."""
+    """The parts of an answer's head that are needed to find its end. ``length`` of its body; None: chunked."""
 
     status: int
     length: int | None
@@ -78,7 +78,7 @@ def read_head(raw: bytes) -> Head:
 
 
 def chunked_end(raw: bytes | bytearray) -> int | None:
-    """Where a chunked body, which starts at 0, ends; None: not all of it is there. Trailers are not expected."""
+    """Return the end of a chunked body that starts at 0; None if it is incomplete. Trailers are not expected."""
     at = 0
     while True:
         line = raw.find(b"\r\n", at)

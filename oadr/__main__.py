@@ -1,4 +1,4 @@
-"""The ``oadr`` command: parses, loads settings, calls a room, prints. One module per noun.
+"""The ``oadr`` command: parses, loads settings, calls the package that does the work, prints. One module per noun.
 
 A command's module is imported when the command is used: a device need not carry the server's libraries, and a worker
 not the memory of commands that nobody calls.

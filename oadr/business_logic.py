@@ -1,4 +1,4 @@
-"""How commands that act as business logic reach a VTN: address and credentials from flag, environment or file."""
+"""The connection of business-logic commands to a VTN: address and credentials from flag, environment or file."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ class SafetySettings(BaseModel):
 
 
 class BusinessLogic(BaseModel):
-    """Where the VTN is, who is asking (members as of `VtnClient`), and how much may be asked of VENs."""
+    """Settings of a business-logic client: connection (members as of `VtnClient`) and limits on requests to VENs."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 

@@ -233,13 +233,13 @@ def _told(check: Check) -> dict[str, object]:
 
 
 def _basis(checks: Sequence[Check]) -> str:
-    """Whether the standard decides all of these, some, or none."""
+    """Return what the checks rest on: ``standard``, ``ruling``, or ``both``."""
     ruled = sum(bool(check.ruling) for check in checks)
     return "standard" if not ruled else "ruling" if ruled == len(checks) else "both"
 
 
 def _check_place(path: Path | None) -> None:
-    """A report that cannot be written is said before the run, which takes a while."""
+    """Fail before the run, which takes a while, if the report cannot be written."""
     if path is None:
         return
     place = path if path.exists() else path.parent

@@ -1,6 +1,6 @@
-"""What went wrong, in one line, and the exit code that says so to a script.
+"""Errors of commands: one line for people, and an exit code for scripts.
 
-Rooms raise their own exceptions and know nothing of exit codes; the table below is the one place that joins the two.
+Packages raise their own exceptions and know nothing of exit codes; the table below is the one place that maps them.
 It names classes by text, so that a device without the server's libraries never imports them.
 """
 
@@ -78,7 +78,7 @@ _CODES: Final[dict[str, Exit]] = {
 
 
 def exit_code_of(error: BaseException) -> Exit | None:
-    """The code for an exception of one of the rooms, or None when it is not one that a user can act on."""
+    """Return the exit code for an exception of one of the packages, or None if a user cannot act on it."""
     for class_ in type(error).__mro__:
         if code := _CODES.get(f"{class_.__module__}.{class_.__qualname__}"):
             return code

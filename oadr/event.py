@@ -390,7 +390,7 @@ def _show_status(found: EventStatus, *, as_json: bool, everything: bool, clear: 
 
 
 async def read_status(client: VtnClient, event_id: str, *, at: datetime) -> EventStatus:
-    """What became of an event, read from the VTN's objects."""
+    """Read the VTN's objects and return the status of an event."""
     from oadr.status import event_status
 
     event = await _event(client, event_id)
@@ -400,7 +400,7 @@ async def read_status(client: VtnClient, event_id: str, *, at: datetime) -> Even
 
 
 async def program_named(client: VtnClient, name: str) -> Program:
-    """The program of that name; made if there is none."""
+    """Return the program of that name; create it if there is none."""
     from ven.errors import Conflict
 
     found = await client.programs.search(program_name=name)
@@ -517,7 +517,7 @@ _LIST_COLUMNS = {
 
 @dataclass(frozen=True)
 class _Fleet:
-    """What must be known to judge an event: the vens it may reach, their resources, the events there are."""
+    """The objects needed to judge an event: the vens it may reach, their resources, and all events."""
 
     vens: Sequence[Ven]
     resources: Sequence[Resource]
@@ -551,7 +551,7 @@ class _Fleet:
         ]
 
     def recipients(self, targets: Sequence[str]) -> list[issuing.Recipient]:
-        """Who of them an event with these targets reaches."""
+        """Return the vens that an event with these targets reaches, with what each can shed."""
         return issuing.recipients(targets, self.vens, self.resources)
 
 

@@ -115,7 +115,7 @@ def _yaml(text: str) -> Any:
     import yaml
 
     class Loader(yaml.SafeLoader):
-        """YAML without times of its own (they stay text, as the standard has them)."""
+        """A YAML loader that leaves times as text, as the standard has them."""
 
     Loader.yaml_implicit_resolvers = {
         first: [(tag, pattern) for tag, pattern in resolvers if tag != "tag:yaml.org,2002:timestamp"]

@@ -1,7 +1,7 @@
-"""Rules for issuing events safely: who is reached, how many kW that is, what to warn of, what to refuse.
+"""Rules for issuing events safely: recipients, total kW, warnings, and reasons to refuse.
 
-Pure functions over OpenADR objects, for every door that issues events (the command line, a console). Nothing here reads
-or writes anything.
+Pure functions over OpenADR objects, for every interface that issues events (the command line, a console). Nothing here
+reads or writes anything.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from openadr_profiles.v31 import (
 from openadr_profiles.v31.timeline import Timeline
 
 Basis: TypeAlias = Literal["capacity", "equal"]
-"""How a total is shared out: by what each VEN can shed, or the same for each."""
+"""The way a total is shared out: by what each VEN can shed, or the same for each."""
 
 PLANNED_PERIOD: Final = "PLANNED_PERIOD"
 """Private payload type in a cancelled event: start and length of the interval as it was issued (ISO 8601)."""
@@ -88,7 +88,7 @@ class Division:
 
 @dataclass(frozen=True)
 class Preview:
-    """What issuing would do. Each member holds sentences for people; ``confirm`` and ``refused`` are reasons.
+    """The consequences of issuing. Each member holds sentences for people; ``confirm`` and ``refused`` are reasons.
 
     With a reason in ``refused`` nothing may be issued; with one in ``confirm`` a person must agree first.
     """
@@ -122,7 +122,7 @@ def recipients(
     *,
     last_contacts: Mapping[str, datetime] | None = None,
 ) -> list[Recipient]:
-    """Who is reached and what each can shed. ``last_contacts`` maps client ids to when the VTN last heard of them."""
+    """Return the vens reached and what each can shed. ``last_contacts`` is by client id."""
     by_ven: dict[str, list[Resource]] = defaultdict(list)
     for resource in resources:
         by_ven[resource.ven_id].append(resource)
@@ -133,7 +133,10 @@ def recipients(
 
 
 def capacity_kw(ven: Ven, resources: Sequence[Resource]) -> Decimal | None:
-    """What a ven can shed: its resources' rated kW times their shed share, critical ones left out; else its own kW."""
+    """Return what a ven can shed, in kW; None if unknown.
+
+    The sum of its resources' rated kW times their shed share, without critical ones; else the ven's own kW.
+    """
     parts = [_resource_kw(each.attributes) for each in resources]
     known = [kw for kw in parts if kw is not None]
     if known:
@@ -254,7 +257,7 @@ def overriding(event: Event, others: Iterable[Event]) -> list[tuple[Event, datet
     """The events that take an event's place for a while, and from when to when (TIME-036, TIME-037).
 
     They ask for the same payload type at the same time, and have a higher priority or, with the same one, were modified
-    later. Whether they are for the same VENs is the caller's question.
+    later. The caller has to check whether they are for the same VENs.
     """
     mine, asked = Timeline.of(event, anchor=event.modification_date_time), _types(event)
     found = []

@@ -22,11 +22,11 @@ AllOption: TypeAlias = Annotated[bool, typer.Option("--all", help="Every line on
 Row: TypeAlias = Mapping[str, Any]
 
 ROWS_SHOWN: Final = 50
-"""How many rows of a list a terminal gets unless asked for all."""
+"""The number of rows of a list that a terminal shows unless asked for all."""
 
 
 def wants_json(asked: bool) -> bool:
-    """True when the answer is for a program: asked for, or standard output is not a terminal."""
+    """Return True if JSON is asked for, or standard output is not a terminal."""
     return asked or not sys.stdout.isatty()
 
 

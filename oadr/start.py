@@ -18,5 +18,5 @@ def main() -> None:
     except KeyboardInterrupt:
         os._exit(130)  # nothing runs yet that would have to be closed
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is still buffered goes nowhere
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # discard what is still buffered
         raise SystemExit(0) from None

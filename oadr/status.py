@@ -1,4 +1,4 @@
-"""What became of an event: who was targeted, reached, in or out, and how much was asked and delivered, per circuit.
+"""The status of an event: who was targeted, reached, in or out, and the kW requested and delivered, per circuit.
 
 Joined purely from objects of the VTN (event, vens, resources, reports), so it is the same for homes and for panels
 behind a bridge, and works for any VTN. Rules without I/O.
@@ -51,9 +51,9 @@ class Participant:
     circuits: tuple[Circuit, ...]
     reports: int
     planned_kwh: Decimal | None = None
-    """What the event as issued asks of this ven until now; None for a panel and for events that do not ask in kW."""
+    """Energy the event as issued asks of this ven until now; None for a panel and for events that do not ask in kW."""
     shortfall_kwh: Decimal | None = None
-    """What of it was not delivered."""
+    """The part of it that was not delivered."""
     last_report: datetime | None = None
 
 
@@ -185,7 +185,7 @@ def _totals(
 
 
 def planned_kwh(event: Event, timeline: Timeline, at: datetime) -> Decimal | None:
-    """What the event as issued asks of each ven up to a moment; None if it does not ask for sheds in kW.
+    """Return the kWh that the event as issued asks of each ven up to a moment; None if it does not ask in kW.
 
     A cancelled event asks for nothing from the moment of its cancellation; what was planned before is not counted.
     """
@@ -210,7 +210,7 @@ def targeted(event: Event, vens: Iterable[Ven], resources: Iterable[Resource]) -
 
 
 def state_of(timeline: Timeline, at: datetime) -> str:
-    """scheduled, active, completed or cancelled."""
+    """Return ``scheduled``, ``active``, ``completed`` or ``cancelled``."""
     if timeline.cancelled:
         return "cancelled"
     if timeline.transpired(at):

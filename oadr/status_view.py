@@ -80,7 +80,7 @@ def _superseded(by: Superseded) -> Text:
 
 
 def _exceptions(status: EventStatus) -> tuple[Participant, ...]:
-    """Who is out, then who is short, then who is silent; everybody if they are few."""
+    """Return participants that opted out, then those that deliver too little, then those not reached; all if few."""
     if len(status.participants) <= _LISTED:
         return status.participants
 

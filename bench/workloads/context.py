@@ -1,4 +1,4 @@
-"""What a workload gets: the VTN, references beside it, and how long to measure."""
+"""The context of a workload: the VTN, references beside it, and how long to measure."""
 
 from __future__ import annotations
 
@@ -116,7 +116,7 @@ def http_subject(
 
 
 def bearer(client: Api) -> dict[str, str]:
-    """The header that tells who asks."""
+    """Return the Authorization header of a client."""
     return {"Authorization": f"Bearer {client.token}"}
 
 

@@ -81,7 +81,7 @@ async def _poll(context: Context, reader: Api, workload: str) -> None:
 async def _ready(
     context: Context, reader: Api, bare: Reference, name: str, headers: Mapping[str, str], expect: int
 ) -> tuple[Series, Series]:
-    """What a cache can answer, beside a server that has nothing but the answer."""
+    """Measure polls that a cache can answer, beside a server that has nothing but the answer."""
     headers = {**bearer(reader), **headers}
     reference, series = await context.compare(
         http_subject(
@@ -112,7 +112,7 @@ async def _missed(
     headers: Mapping[str, str],
     at_once: int,
 ) -> tuple[Series, Series]:
-    """What must come from the database, beside a bare read of as much from a database."""
+    """Measure polls that the database must answer, beside a bare read of as much from a database."""
     headers = {**bearer(reader), **headers}
 
     def next_question() -> bytes:

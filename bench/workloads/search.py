@@ -82,7 +82,7 @@ def _requests(context: Context, reader: Api, questions: Iterator[Question]) -> R
 
 
 def _counted(first: int, room: int, filters: Mapping[str, str] = MappingProxyType({})) -> Iterator[Question]:
-    """Skips among ``room`` numbers; none goes on where the one before ended, and none is asked again soon."""
+    """Yield skips among ``room`` numbers; none continues the one before, and none is repeated soon."""
     for number in count():
         limit = _PAGE - number // room % _LIMITS
         yield {**filters, "skip": first + number * _NO_PAGE % room, "limit": limit}

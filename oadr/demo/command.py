@@ -108,7 +108,7 @@ def _tail(log: Path) -> list[str]:
 
 
 class _Run:
-    """What is known of a run so far, and the view of it."""
+    """The state of a run so far, and the view of it."""
 
     def __init__(self, *, speed: float) -> None:
         from ven.clock import ScaledClock
@@ -180,7 +180,7 @@ async def _play(
     run = _Run(speed=speed)
     with painter(console, look) as screen:
         async with painting(screen, run.view):
-            # In a thread, so that the screen is drawn while the libraries of every part are loaded.
+            # In a thread, so that the screen is painted while the libraries of every part are loaded.
             await asyncio.to_thread(_load)
             started_s = await _watch(run, folder, for_s=for_s, tls=tls)
     scene = run.scene
@@ -202,7 +202,7 @@ def _load() -> None:
 
 
 async def _watch(run: _Run, folder: Path, *, for_s: float, tls: bool) -> float:
-    """Start the fleet and watch it to the end; how many seconds the start took."""
+    """Start the fleet and watch it to the end; return the seconds that the start took."""
     from oadr.demo.fleet import Fleet
     from oadr.demo.pace import Pace
     from oadr.demo.story import tell

@@ -81,12 +81,12 @@ class Fleet:
 
     @property
     def vtn_url(self) -> str:
-        """Where the VTN answers."""
+        """Return the base URL of the VTN's API."""
         return self.vtn.base_url
 
     @property
     def bridge_url(self) -> str:
-        """Where the bridge answers."""
+        """Return the base URL of the bridge's HTTP API."""
         return self.bridge.api_url
 
     def home_state(self, home: Home) -> Path:
@@ -156,7 +156,7 @@ class Fleet:
         self._spawn(panel.id, simulated.run)
 
     def _mqtt(self, port: int, who: str) -> dict[str, Any]:
-        """How one of ours reaches the broker."""
+        """Return the broker settings of the bridge or of a panel."""
         if self.certificates is None:
             return {"url": f"mqtt://127.0.0.1:{port}"}
         certificate, key = self.certificates.clients[who]

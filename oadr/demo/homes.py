@@ -1,4 +1,4 @@
-"""Who lives in the demo: three homes with their circuits and rules, and three legacy panels."""
+"""The participants of the demo: three homes with their circuits and rules, and three legacy panels."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ HOMES: Final = (
         ),
     ),
 )
-"""Six to ten circuits each; the third opts out of whatever asks for more than 1 kW."""
+"""The three homes, of six to ten circuits each; the third opts out of events that ask for more than 1 kW."""
 
 PANELS: Final = (
     LegacyPanel("panel-1", "flat", seed=1),
@@ -88,11 +88,11 @@ PANELS: Final = (
 )
 
 KINDS: Final = {home.name: "VEN" for home in HOMES} | {panel.id: "MQTT" for panel in PANELS}
-"""Who sheds load, in the order shown, and what each is: a VEN itself, or a panel that the bridge reaches by MQTT."""
+"""The participants in the order shown, each with its kind: a VEN, or a panel that the bridge reaches by MQTT."""
 
 TARGET: Final = "group:north"
 """The target that homes, bridge and panels are granted, and that the event names."""
 
 PROGRAM: Final = "evening-peak"
 REQUESTED_KW: Final = (3.0, 5.0)
-"""What the event asks of each home, and of all panels of the bridge together, interval by interval."""
+"""The kW that the event asks of each home, and of all panels of the bridge together, interval by interval."""

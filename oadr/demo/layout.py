@@ -53,7 +53,7 @@ _ON_TARGET: Final = 0.9
 
 @dataclass(frozen=True)
 class Look:
-    """What the terminal can show."""
+    """Capabilities of the terminal."""
 
     glyphs: Glyphs
     colour: bool
@@ -133,7 +133,7 @@ def _phases(view: View, width: int, look: Look) -> Text:
 
 
 def _saying(view: View, look: Look) -> list[Text]:
-    """What happens now, in one line; at the end the verdict."""
+    """Describe the present phase in one line; at the end, give the verdict."""
     if view.verdict is not None:
         return _verdict(view, look)
     step = f"{view.plan.asked_kw(view.now):g} kW" if view.plan else ""
@@ -278,7 +278,7 @@ def _row(row: Row, width: int, bar_width: int, look: Look) -> Text:
 
 
 def _notes(view: View, width: int, look: Look) -> list[Text]:
-    """Why the figures are as they are, and how to look inside."""
+    """Explain the figures, and the commands to look further."""
     kw = next((step.kw for step in reversed(view.plan.steps) if step.start <= view.now), None) if view.plan else None
     parts = " + ".join(f"{part:.2f}" for part in view.panels_kw)
     asked = f"{kw:g} kW" if kw is not None else "the same"

@@ -1,4 +1,4 @@
-"""How the demo's settings follow its speed: everything is chosen in seconds that a watcher waits."""
+"""Intervals of the demo's settings, computed from its speed: all are chosen in real seconds."""
 
 from __future__ import annotations
 

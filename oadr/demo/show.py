@@ -67,7 +67,7 @@ def look_of(console: Console) -> Look:
 
 
 def is_screen(console: Console) -> bool:
-    """Whether a full screen can be shown."""
+    """Return True if a full screen can be shown."""
     return console.is_terminal and not console.is_dumb_terminal
 
 

@@ -1,4 +1,4 @@
-"""The main job, told once: a program, targets, an event, and watching until everything has returned and reported."""
+"""The demo's run: create a program, targets and an event, and watch until all have returned and reported."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _LOOK_EVERY_S = 0.2
 
 @dataclass(frozen=True)
 class Scene:
-    """What can be seen at one moment ``at``: the event's status, and what is still wrong with it.
+    """A snapshot of the run at the instant ``at``: the event's status, and the findings that remain.
 
     ``power`` is the power of the whole fleet from the beginning until now.
     """
@@ -54,7 +54,7 @@ class Scene:
 
 
 async def tell(fleet: Fleet, *, for_s: float) -> AsyncIterator[Scene]:
-    """Play the story within ``for_s`` real seconds, showing a scene again and again; the last one is the verdict's.
+    """Run the demo within ``for_s`` real seconds; yield snapshots, the last of which has the verdict's findings.
 
     The event takes half of the time. What comes after it ends as soon as nothing is wrong any more.
     """
@@ -74,7 +74,7 @@ async def tell(fleet: Fleet, *, for_s: float) -> AsyncIterator[Scene]:
         )
         while True:
             now = fleet.clock.now()
-            # The edges of an interval belong to nobody: parts notice them a moment later.
+            # Readings near the edges of an interval do not count: parts notice its start and end a moment later.
             margin = timedelta(seconds=fleet.pace.seconds(0.8))
             window = timeline.current(now)
             settled = window is not None and window.start + margin <= now
@@ -164,7 +164,7 @@ async def _get(session: aiohttp.ClientSession, url: str) -> Any:
 
 
 def _requested(reports: list[Report], event: Event) -> dict[str, dict[int, Decimal]]:
-    """What each home and panel says it was asked for, by interval."""
+    """Return the kW that each home and panel reports as requested, by its name and the interval's id."""
     panels = {panel.id for panel in PANELS}
     found: dict[str, dict[int, Decimal]] = {}
     for report in reports:

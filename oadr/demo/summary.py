@@ -62,7 +62,7 @@ def verdict(scene: Scene) -> Verdict:
 
 
 def news(before: Scene | None, after: Scene) -> Iterator[str]:
-    """Tell what has happened between two scenes, one short line each."""
+    """Yield one short line for each thing that has happened between two snapshots."""
     if before is None:
         steps = ", then ".join(f"{step.kw:g} kW" for step in after.plan.steps)
         yield f"the utility issues an event: {steps} less from each VEN"
@@ -130,7 +130,7 @@ def _row(name: str, kind: str, one: Participant | None, scene: Scene) -> Row:
 
 
 def _doing(name: str, one: Participant | None, scene: Scene) -> Doing:
-    """What a participant does, by its answer to the event and by what is taken from its circuits now."""
+    """Return what a participant does, by its answer to the event and the reduction of its circuits now."""
     over = scene.at >= scene.plan.end
     if name in scene.evidence.failures:
         return Doing.GONE

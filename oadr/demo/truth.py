@@ -1,4 +1,4 @@
-"""What really happened on the circuits: read from the simulated devices themselves, not from what anybody reported."""
+"""Real powers of the circuits, read from the simulated devices themselves and not from any report."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _NOTHING = Decimal(0)
 
 @dataclass(frozen=True)
 class Reading:
-    """One circuit at one moment: what it would draw if it were let alone, and what is taken from it."""
+    """One circuit at one moment: its uncurtailed power and its reduction, in kW."""
 
     normal_kw: Decimal
     taken_kw: Decimal
@@ -84,7 +84,7 @@ class LegacyDevice:
 
 @dataclass
 class CircuitTruth:
-    """What was seen of one circuit: the most that was ever taken, and how it is now."""
+    """Readings of one circuit: its greatest reduction so far, and its latest reading."""
 
     critical: bool
     most_taken_kw: Decimal = _NOTHING
@@ -92,7 +92,7 @@ class CircuitTruth:
 
 
 class Ledger:
-    """Looks at all devices again and again and remembers what matters for the verdict."""
+    """Reads all devices repeatedly and keeps what the verdict needs."""
 
     def __init__(self, devices: Iterable[Device]) -> None:
         self._devices = tuple(devices)
@@ -112,19 +112,19 @@ class Ledger:
                 self._taken_kw[device.name, interval].append(total)
 
     def totals_kw(self) -> tuple[Decimal, Decimal]:
-        """Give what all circuits would draw if they were let alone, and what is taken from them, at the last look."""
+        """Return the uncurtailed power of all circuits, and their reduction, in kW, at the last reading."""
         seen = [circuit.now for circuits in self.circuits.values() for circuit in circuits.values()]
         normal = sum((reading.normal_kw for reading in seen), _NOTHING)
         return normal, sum((reading.taken_kw for reading in seen), _NOTHING)
 
     def held_kw(self, device: str) -> Decimal:
-        """Give what is taken from a whole device at the last look."""
+        """Return the reduction of a whole device at the last reading, in kW."""
         return sum((circuit.now.taken_kw for circuit in self.circuits.get(device, {}).values()), _NOTHING)
 
     def taken_kw(self, device: str, interval: int) -> Decimal:
-        """What was taken from a whole device in an interval, in the middle of all looks at it.
+        """Return the median reduction of a whole device in an interval, in kW, over all readings of it.
 
-        An envelope panel is told to shed in pieces and lets go for a moment between two of them; one look tells little.
+        An envelope panel sheds in pieces and restores for a moment between two of them, so one reading is not enough.
         """
         looks = self._taken_kw.get((device, interval))
         return median(looks) if looks else _NOTHING

@@ -1,4 +1,4 @@
-"""Whether the demo did what it should: what was reported and stored against what was true on the circuits. No I/O."""
+"""Judge the demo: compare what was reported and stored with the real powers of the circuits. No I/O."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class Evidence:
 
 
 def judge(evidence: Evidence) -> list[Finding]:
-    """All that is wrong; an empty list is a pass."""
+    """Return all findings; an empty list is a pass."""
     findings = [Finding(part, why) for part, why in evidence.failures.items()]
     participants = {participant.name: participant for participant in evidence.status.participants}
     for name in (*evidence.homes, *evidence.panels):

@@ -1,4 +1,4 @@
-"""What the demo shows at one moment, as plain values: ``summary`` makes them, ``layout`` reads them. No I/O."""
+"""The content of the demo's screen as plain values: ``summary`` makes them, ``layout`` reads them. No I/O."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Phase(Enum):
 
 
 PARTS: Final = ("VTN", "MQTT broker", "bridge", "panels", "homes")
-"""What the demo starts, in this order."""
+"""The parts that the demo starts, in this order."""
 
 STEPS: Final = (Phase.STEP_1, Phase.STEP_2)
 
@@ -45,12 +45,12 @@ class Plan:
 
     @property
     def start(self) -> datetime:
-        """When the first step begins."""
+        """Return when the first step begins."""
         return self.steps[0].start
 
     @property
     def end(self) -> datetime:
-        """When the last step ends."""
+        """Return when the last step ends."""
         return self.steps[-1].end
 
     def asked_kw(self, at: datetime) -> float:
@@ -73,7 +73,7 @@ class Plan:
 class Power:
     """The power of the whole fleet at a moment, in kW, as the devices' own meters show it.
 
-    ``baseline_kw`` is what all circuits would draw if they were let alone, ``asked_kw`` what is asked of those who take
+    ``baseline_kw`` is the uncurtailed power of all circuits, ``asked_kw`` what is asked of those who take
     part, ``delivered_kw`` what is taken from the circuits.
     """
 
@@ -84,12 +84,12 @@ class Power:
 
     @property
     def used_kw(self) -> float:
-        """What the fleet draws."""
+        """Return the present power of the fleet, in kW."""
         return self.baseline_kw - self.delivered_kw
 
 
 class Doing(Enum):
-    """What a participant does."""
+    """Activities of a participant."""
 
     STARTING = "starting"
     WAITING = "waiting for the event"
@@ -140,7 +140,7 @@ class Verdict:
 
     @property
     def passed(self) -> bool:
-        """Whether nothing is wrong."""
+        """Return True if there are no findings."""
         return not self.findings
 
 
@@ -149,7 +149,7 @@ class View:
     """Everything on the screen at one moment.
 
     ``now`` is the demo's clock, which runs ``speed`` times as fast as the watcher's. ``running`` are the parts that
-    have started (of ``PARTS``). ``news`` is what happened, oldest first. ``vens_in`` counts the VENs that have not
+    have started (of ``PARTS``). ``news`` lists what happened, oldest first. ``vens_in`` counts the VENs that have not
     opted out, ``panels_kw`` is what the bridge asks of each of its panels now, and ``hint`` how to look inside.
     """
 
