@@ -45,7 +45,7 @@ _PREFIX = {Op.SHED_PANEL: "evt", Op.RESTORE_PANEL: "restore", Op.PING: "ping"}
 
 @dataclass(frozen=True)
 class Letter:
-    """A message that is ready to go."""
+    """A message that is ready to be published."""
 
     correlation_id: str
     topic: str

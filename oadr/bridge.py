@@ -1,4 +1,4 @@
-"""``oadr bridge``: give legacy panels the events of a VTN; and panels that exist only as numbers, to try it."""
+"""``oadr bridge``: carry the events of a VTN to legacy panels, and simulate such panels to try it."""
 
 from __future__ import annotations
 

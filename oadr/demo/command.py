@@ -131,7 +131,7 @@ class _Run:
         self.news.append(f"{clock_text(self.clock.now())}  {words}")
 
     def see(self, scene: Scene) -> None:
-        """Keep a scene, and what is new in it."""
+        """Keep a snapshot of the run, and the news since the one before."""
         from oadr.demo.summary import news
 
         for words in news(self.scene, scene):

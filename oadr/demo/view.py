@@ -74,7 +74,7 @@ class Power:
     """The power of the whole fleet at a moment, in kW, as the devices' own meters show it.
 
     ``baseline_kw`` is the uncurtailed power of all circuits, ``asked_kw`` what is asked of those who take
-    part, ``delivered_kw`` what is taken from the circuits.
+    part, ``delivered_kw`` the reduction of the circuits.
     """
 
     at: datetime

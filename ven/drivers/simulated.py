@@ -1,4 +1,4 @@
-"""A panel that exists only as numbers: every circuit has its own power curve, limits are obeyed at once.
+"""A simulated panel: every circuit has its own power curve, limits are obeyed at once.
 
 The curve depends on nothing but the seed, the circuit and the time of the clock, so that two runs measure the same.
 With `state_file` the limits outlive the process, as those of a real relay board do.
