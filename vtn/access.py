@@ -1,9 +1,9 @@
-"""Who is asking, what they may do, and what they may see: the one rule that every door and channel asks.
+"""Authorisation: readers, scopes, and the one rule of visibility that every endpoint and notification applies.
 
-Scopes open operations; the role decides what is visible (AUTH-039). Programs and events are seen through targets
-(PRIV-005 … PRIV-016), everything else by whose it is (PRIV-017). Who has no token may read nothing, or, if programs are
-named public, these programs and their events, as far as neither has targets (COMPAT-017). ``vtn/store/visibility.py``
-says the same in SQL.
+Scopes permit operations; the role decides what is visible (AUTH-039). Programs and events are visible by their targets
+(PRIV-005 … PRIV-016), all other objects to their owner (PRIV-017). A caller without a token may read nothing, or, if
+programs are named public, these programs and their events, as far as neither has targets (COMPAT-017).
+``vtn/store/visibility.py`` implements the same rule in SQL.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class Role(StrEnum):
 
 
 class Scope(StrEnum):
-    """What a token opens (AUTH-011 … AUTH-013)."""
+    """Scopes of a token (AUTH-011 … AUTH-013)."""
 
     READ_ALL = "read_all"
     READ_BL = "read_bl"
@@ -49,7 +49,7 @@ DEFAULT_SCOPES: Final = {
     Role.VEN: _SHARED | {Scope.READ_TARGETS, Scope.READ_VEN_OBJECTS, Scope.WRITE_REPORTS},
     Role.BL: _SHARED | {Scope.READ_ALL, Scope.READ_BL, Scope.WRITE_PROGRAMS, Scope.WRITE_EVENTS},
 }
-"""What a new client of a role may do (AUTH-011)."""
+"""Scopes of a new client, by role (AUTH-011)."""
 
 
 ONLY_BL: Final = frozenset({Scope.READ_BL, Scope.WRITE_PROGRAMS, Scope.WRITE_EVENTS})
@@ -87,9 +87,9 @@ def known_scopes(words: frozenset[str], role: Role) -> frozenset[Scope]:
 
 @dataclass(frozen=True, slots=True)
 class Reader:
-    """Who is asking: the client a token was issued to. ``granted`` are the targets it holds, once they are known.
+    """The client a token was issued to. ``granted`` are the targets it holds, once they are known.
 
-    ``public`` is for somebody without a token: the names of the programs that may be read so. It is None for clients.
+    ``public`` is for a caller without a token: the names of the programs it may read. It is None for clients.
     """
 
     client_id: str
@@ -117,9 +117,9 @@ def business_logic_only(reader: Reader) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Permission:
-    """What an operation asks of its caller: any one of the scopes, and for some a role that passes without.
+    """The permission an operation requires: any one of the scopes; for some operations a role is enough.
 
-    ``or_anonymous`` lets in who has no token, where the settings name public programs (COMPAT-017).
+    ``or_anonymous`` admits callers without a token, where the settings name public programs (COMPAT-017).
     """
 
     scopes: frozenset[Scope]
@@ -148,7 +148,7 @@ WRITE_VENS: Final = Permission(frozenset({Scope.WRITE_VENS}))
 
 @dataclass(frozen=True, slots=True)
 class Sight:
-    """What a VEN may see of programs and events in one request: the targets it holds, and those it asked for.
+    """The programs and events a VEN may see in one request, by the targets it holds and those it asked for.
 
     ``asked`` is None without a ``targets`` parameter (PRIV-006); with one it may be nothing the VEN holds (PRIV-007).
     ``effective`` are the targets that count: what is held, and asked for if anything is. ``public`` is that of Reader.
@@ -163,7 +163,7 @@ class Sight:
         object.__setattr__(self, "effective", effective(self.granted, self.asked))
 
     def admits(self, targets: Iterable[str], *, program_targets: Iterable[str] = ()) -> bool:
-        """Whether an object is visible; an event also needs a visible program (PRIV-016)."""
+        """Return True if an object is visible; an event also needs a visible program (PRIV-016)."""
         return admits(tuple(targets), self.granted, self.asked) and admits(tuple(program_targets), self.granted, None)
 
     def shown(self, targets: Iterable[str]) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""What an operator does beside a running server: on the same database, brought up to date first."""
+"""Administration beside a running server, on the same database, which is brought up to date first."""
 
 from __future__ import annotations
 

@@ -254,7 +254,7 @@ class VtnServer:
         )
 
     def _body_budget(self) -> Budget:
-        """How much of bodies may be in hand. Behind a proxy everybody has one address, so no address has a limit."""
+        """Return the memory budget for bodies; no limit per address behind a proxy, where all clients share one."""
         settings, limits = self.settings, self.settings.limits
         most, most_per_address = limits.bodies_bytes, limits.bodies_per_address_bytes
         budget = Budget(
@@ -267,7 +267,7 @@ class VtnServer:
         return budget
 
     def _routes(self) -> tuple[tuple[Route, ...], tuple[OpenRoute, ...]]:
-        """What is served below the prefixes: to callers with a token, and to anybody."""
+        """Return the routes below the prefixes: those that need a token, and those open to anybody."""
         database, stamps, settings = self._database, self._stamps, self.settings
         visibility = Visibility(database, settings.privacy)
         subscriptions = SubscriptionStore(

@@ -50,7 +50,7 @@ class _Connection(web.RequestHandler):
         self._header_timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Somebody has connected."""
+        """Handle a new connection."""
         super().connection_made(transport)
         self._admitted = self._server.admit()
         if self._admitted:
@@ -59,14 +59,14 @@ class _Connection(web.RequestHandler):
             self._turn_away()
 
     def connection_lost(self, exc: BaseException | None) -> None:
-        """It is over."""
+        """Handle the end of the connection."""
         self._header_is_here()
         if self._admitted:
             self._server.leave()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        """Something has come: a whole header, or a part of one."""
+        """Handle received bytes: a whole header, or a part of one."""
         super().data_received(data)
         if self._messages or self._current_request is not None:
             self._header_is_here()
@@ -80,7 +80,7 @@ class _Connection(web.RequestHandler):
         exc: BaseException | None = None,
         message: str | None = None,
     ) -> web.StreamResponse:
-        """What is not HTTP never reaches the application; it gets a problem body too (PROBLEM-006)."""
+        """Answer bytes that are not HTTP with a problem body (PROBLEM-006); they never reach the application."""
         if request.writer.output_size > 0:
             raise ConnectionError("a part of the answer is sent already")
         refusal = problem.UNEXPECTED if status >= 500 else self._server.refusal(status, exc)
@@ -160,7 +160,7 @@ class _Server(web.Server):
         return True
 
     def leave(self) -> None:
-        """A connection that was counted has ended."""
+        """Stop counting a connection that has ended."""
         self._open -= 1
         self._count(CONNECTIONS, -1)
 
@@ -237,7 +237,7 @@ class _Site(web.BaseSite):
 
     @property
     def name(self) -> str:
-        """Where it listens."""
+        """Return the address it listens on."""
         return str(self._listener.getsockname())
 
     async def start(self) -> None:

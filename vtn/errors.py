@@ -1,4 +1,4 @@
-"""What can go wrong in the VTN.
+"""Errors of the VTN.
 
 VtnError
 ├── Refused                  a request that is not carried out; ``vtn/api/problem.py`` gives each its status

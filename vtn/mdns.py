@@ -48,7 +48,7 @@ class Announcement:
         self._task = asyncio.create_task(self._follow(), name="mdns")
 
     async def stop(self) -> None:
-        """Say good-bye (MDNS-006)."""
+        """Withdraw the announcement with goodbye records (MDNS-006)."""
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
@@ -114,7 +114,7 @@ class Announcement:
         return services
 
     def _addresses(self) -> list[str]:
-        """Where others reach the server: what it listens on, or everything this machine has."""
+        """Return the addresses of the server: the one it listens on, or all of this machine."""
         host = "127.0.0.1" if self._settings.host == "localhost" else self._settings.host
         try:
             if not ip_address(host).is_unspecified:

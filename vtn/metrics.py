@@ -1,4 +1,4 @@
-"""What is counted while serving, in the format of Prometheus: never by client, ven or object.
+"""Metrics in the format of Prometheus; no label names a client, ven or object.
 
 Numbers are counted where all workers can read them, so that whoever is asked tells the sum, and a worker that dies
 takes nothing with it. A seat holds rows: the first for numbers without labels, then one for each method, route and
@@ -33,7 +33,7 @@ _FIRST_VALUE: Final = _KEY_BYTES // 8
 _LENGTH: Final = struct.Struct("@H")
 _LONGEST: Final = _KEY_BYTES - _LENGTH.size
 _REST: Final = ("other", "other", 0)
-"""Where requests are counted when there is no row left."""
+"""Row that counts requests when no free row is left."""
 
 UNDER_WAY: Final = 0
 CONNECTIONS: Final = 1
@@ -82,11 +82,11 @@ class Metrics:
         self._sums = _Sums(version, self._parts)
 
     def begin(self) -> None:
-        """A request has come."""
+        """Count a request that begins."""
         self._own[UNDER_WAY] += 1.0
 
     def end(self, method: str, route: str, status: int, duration_s: float) -> None:
-        """It was answered. ``route`` is the path with its variables, so that there are only so many."""
+        """Count an answered request. ``route`` is the path with its variables, so that there are only so many."""
         own = self._own
         own[UNDER_WAY] -= 1.0
         key = (method if method in _METHODS else "other", route, status)
@@ -97,7 +97,7 @@ class Metrics:
         own[at + _SUM] += duration_s
 
     def abandon(self) -> None:
-        """Its client hung up before its body was whole: there is nobody to be answered."""
+        """Count a request whose client hung up before its body was whole: there is nobody to answer."""
         self._own[UNDER_WAY] -= 1.0
         self._own[ABANDONED] += 1.0
 
@@ -148,12 +148,12 @@ class Metrics:
 
 
 def count(part: memoryview, number: int) -> None:
-    """One more, in a number that the process of this seat does not count itself."""
+    """Add one to a number that the process of this seat does not count itself."""
     part.cast("d")[number] += 1.0
 
 
 def clear_gauges(part: memoryview) -> None:
-    """What a process had at the moment, it has no more."""
+    """Set the gauges of a process that has ended to zero."""
     numbers = part.cast("d")
     for number in _GAUGES:
         numbers[number] = 0.0

@@ -1,4 +1,4 @@
-"""Where a VTN keeps what nobody has named a place for: one folder per user, whatever folder a command is run in."""
+"""Default locations of files: one folder per user, independent of the current working directory."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a process that serves does once for itself."""
+"""One-time setup of a serving process."""
 
 from __future__ import annotations
 

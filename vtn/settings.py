@@ -1,4 +1,4 @@
-"""Settings of the VTN, as one frozen object. Who fills it from flags, environment and files is not known here."""
+"""Settings of the VTN, as one frozen object; flags, environment and files are read elsewhere."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class _Group(BaseModel):
 
 
 class Database(_Group):
-    """Where objects are kept."""
+    """The database that holds the objects."""
 
     url: SecretStr = Field(default_factory=lambda: SecretStr(default_database()))
     """``sqlite:///file`` or ``postgresql://user:password@host/name``; by default a file in the user's data folder."""
@@ -38,7 +38,7 @@ class Database(_Group):
     pool_size: Annotated[int, Field(ge=1, le=200)] = 10
     """Connections to PostgreSQL per process, a third of them for transactions, or readers of SQLite."""
     timeout_s: Annotated[float, Field(gt=0, le=300)] = 10.0
-    """How long to wait for a connection, for the lock of SQLite, or for a statement of PostgreSQL."""
+    """Time limit for getting a connection, for the lock of SQLite, or for a statement of PostgreSQL."""
 
     @property
     def file(self) -> Path | None:
@@ -71,9 +71,9 @@ class Tls(_Group):
     key: Path
     """Its private key, PEM."""
     watch_s: Annotated[float, Field(gt=0, le=3600)] = 10.0
-    """How often the files are looked at; changed ones are used for new connections (TLS-006)."""
+    """Interval of checks of the files; changed ones are used for new connections (TLS-006)."""
     client_ca: Path | None = None
-    """Authorities of clients, PEM: only who has a certificate from one of them can connect."""
+    """Certificate authorities of clients, PEM: only clients with a certificate from one of them can connect."""
     clients: dict[str, str] = {}
     """Certificates of clients, as ``CN=name`` or ``sha256:fingerprint``, and the client id each belongs to: tokens of
     that client are good on its own connections only, and no others are good there."""
@@ -83,7 +83,7 @@ class Tls(_Group):
     @field_validator("ciphers")
     @classmethod
     def _known_ciphers(cls, value: str | None) -> str | None:
-        """OpenSSL passes over words it does not know: a slip of the pen would leave other ciphers than were meant."""
+        """Check each word on its own: OpenSSL ignores unknown words, so a typo would enable the wrong ciphers."""
         for words in () if value is None else (*_CIPHER_WORDS.findall(value), value):
             try:
                 ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).set_ciphers(words)
@@ -109,7 +109,7 @@ class Argon2(_Group):
 
 
 def _as_number(value: object) -> object:
-    """What comes from the environment is a text."""
+    """Convert a decimal string to int, as values from the environment are strings."""
     return int(value) if isinstance(value, str) and value.isdecimal() else value
 
 
@@ -119,11 +119,11 @@ class ExternalAuth(_Group):
     issuer: str
     """The claim ``iss`` of its tokens."""
     audience: str
-    """What ``aud`` of its tokens must contain."""
+    """The audience that ``aud`` of its tokens must contain."""
     jwks_url: str
-    """Where its keys are published."""
+    """URL of its published keys."""
     token_url: str
-    """Where clients get tokens; told by ``/auth/server``."""
+    """URL where clients get tokens; returned by ``/auth/server``."""
     client_id_claims: Annotated[tuple[str, ...], Field(min_length=1)] = ("client_id", "azp", "sub")
     """The first of these that a token has is the client's id (AUTH-009)."""
     scope_claims: Annotated[tuple[str, ...], Field(min_length=1)] = ("scope", "scp", "roles")
@@ -133,15 +133,15 @@ class ExternalAuth(_Group):
     read_all_implies_bl: bool = True
     """A token with read_all and no scope of a VEN is business logic's (R-03). Off if VENs get read_all."""
     clock_skew_s: Annotated[int, Field(ge=0, le=60)] = 30
-    """How far the two clocks may differ (AUTH-008)."""
+    """Allowed difference between the two clocks (AUTH-008)."""
     jwks_refresh_s: Annotated[int, Field(ge=10)] = 3600
-    """How long keys are kept before they are fetched again."""
+    """Time for which keys are kept before they are fetched again."""
     jwks_min_interval_s: Annotated[int, Field(ge=1)] = 30
-    """Keys are not fetched more often, whatever tokens come."""
+    """Minimum time between two fetches of the keys, whatever tokens arrive."""
     timeout_s: Annotated[float, Field(gt=0, le=60)] = 5.0
-    """How long the key server may take."""
+    """Time limit for the key server."""
     ca_file: Path | None = None
-    """More authorities that its certificate may come from, as PEM."""
+    """Additional certificate authorities for its certificate, as PEM."""
 
     @field_validator("jwks_url", "token_url")
     @classmethod
@@ -155,17 +155,17 @@ class ExternalAuth(_Group):
 
 
 class Auth(_Group):
-    """Tokens and who gets them."""
+    """Tokens and the clients that get them."""
 
     own_tokens: bool | None = None
-    """Give and accept tokens of our own; if not said, unless there is an external server (AUTH-031)."""
+    """Issue and accept tokens of our own; by default, if there is no external server (AUTH-031)."""
     external: ExternalAuth | None = None
     """Accept tokens of another authorisation server."""
 
     token_lifetime_s: Annotated[int, Field(ge=120, le=31_536_000)] = 3600
     """For clients without a lifetime of their own (COMPAT-009)."""
     invalid_token_status: Annotated[Literal[401, 403], BeforeValidator(_as_number)] = 401
-    """What a token that cannot be verified is answered with (AUTH-006)."""
+    """Status of the answer to a token that cannot be verified (AUTH-006)."""
     signing_key: SecretStr | None = None
     """Signs tokens (HS256); without it a key is made and kept in the database."""
     previous_signing_keys: tuple[SecretStr, ...] = ()
@@ -173,7 +173,7 @@ class Auth(_Group):
     issuer: str = "openadr-fleet"
     audience: str = "openadr3"
     revocation_poll_s: Annotated[float, Field(gt=0, le=60)] = 20.0
-    """How often another process's revocations are read (AUTH-034)."""
+    """Interval of reading revocations made by other processes (AUTH-034)."""
     token_cache: Annotated[int, Field(ge=0)] = 20_000
     """Verified tokens remembered until they expire."""
     hash_workers: Annotated[int, Field(ge=1, le=16)] = 2
@@ -181,7 +181,7 @@ class Auth(_Group):
     """Secrets checked at the same time, and how many may wait; more are told to come back."""
     client_burst: Annotated[int, Field(ge=10)] = 200
     client_per_s: Annotated[float, Field(gt=0)] = 5.0
-    """Tokens that one client gets: how many at once, and how fast its room comes back (AUTH-035)."""
+    """Rate limit on tokens for one client: burst, and refill per second (AUTH-035)."""
     failure_burst: Annotated[int, Field(ge=1)] = 30
     failure_per_s: Annotated[float, Field(gt=0)] = 1.0
     address_burst: Annotated[int, Field(ge=10)] = 500
@@ -207,78 +207,78 @@ class Auth(_Group):
 
     @property
     def gives_tokens(self) -> bool:
-        """Whether this server gives tokens of its own."""
+        """Return True if this server issues tokens of its own."""
         return self.external is None if self.own_tokens is None else self.own_tokens
 
 
 class Privacy(_Group):
-    """How far object privacy reaches (requirements 0.2)."""
+    """Extent of object privacy (requirements 0.2)."""
 
     implicit_ven_id_target: bool = True
     """A ven's own id is a target that it holds (R-12)."""
     events_follow_program: bool = True
-    """An event is hidden from whom its program is hidden from (R-13)."""
+    """An event is hidden from every reader that its program is hidden from (R-13)."""
 
 
 class Reports(_Group):
-    """What may be done with reports."""
+    """Deletion and retention of reports."""
 
     bl_may_delete: bool = False
     """Business logic may delete reports (REPORT-004)."""
     retention_days: Annotated[float, Field(gt=0)] | None = None
     """Reports older than this are removed, without notification; without it they are kept (REPORT-014)."""
     retention_poll_s: Annotated[float, Field(gt=0, le=86400)] = 600.0
-    """How often old reports are looked for."""
+    """Interval of removing old reports."""
 
 
 class Validation(_Group):
-    """What is looked at beside the schema."""
+    """Checks beyond the schema."""
 
     payload_values: Literal["off", "warn", "strict"] = "warn"
     """Payload values that do not suit their type, as a text for PRICE: taken, logged and counted, or answered 400."""
 
 
 class Limits(_Group):
-    """What a client may send, how much of it, and how slowly."""
+    """Limits on requests: sizes, numbers, and times."""
 
     nesting: Annotated[int, Field(ge=16, le=512)] = 32
-    """How deep lists and objects may be nested in a body; documents of the standard need 10."""
+    """Maximum nesting of lists and objects in a body; documents of the standard need 10."""
     header_line_bytes: Annotated[int, Field(ge=1024, le=65536)] = 8190
     """The longest line of a header, the address included."""
     headers: Annotated[int, Field(ge=16, le=1024)] = 128
-    """How many headers a request may have."""
+    """Maximum number of headers in a request."""
     header_s: Annotated[float, Field(gt=0, le=600)] = 20.0
-    """How long a header may take from its first byte."""
+    """Time limit for a header, from its first byte."""
     bodies_bytes: Annotated[int, Field(ge=1024 * 1024)] = 32 * 1024 * 1024
     """Bodies that a process has in hand at once: what Content-Length declares counts at once, what is unpacked as it
     grows. More are answered 503. A quarter of it is for requests for tokens, whose clients are not known yet."""
     bodies_per_address_bytes: Annotated[int, Field(ge=1024)] = 16 * 1024 * 1024
     """The same for one address, unless ``behind_proxy``; more are answered 429. Both are at least body_limit_bytes."""
     body_s: Annotated[float, Field(gt=0, le=3600)] = 30.0
-    """How long a body may take after its header."""
+    """Time limit for a body, after its header."""
     handshake_s: Annotated[float, Field(gt=0, le=600)] = 15.0
-    """How long the handshake of TLS may take."""
+    """Time limit for the TLS handshake."""
     answer_s: Annotated[float, Field(ge=0.1, le=3600)] = 60.0
-    """How long nothing of an answer may reach its client before the connection ends; a slow reader is left alone."""
+    """Time without progress in sending an answer after which the connection ends; slow readers are not affected."""
     idle_s: Annotated[float, Field(gt=0, le=3600)] = 75.0
-    """How long a connection may rest between requests."""
+    """Maximum idle time of a connection between requests."""
     connections: Annotated[int, Field(ge=1, le=1_000_000)] = 16_000
     """Connections that a process has at once; more are answered 503 and closed."""
     requests_per_s: Annotated[float, Field(gt=0)] | None = None
     """Requests per second of one client, at all workers together; without it there is no limit (GEN-008)."""
     requests_burst: Annotated[int, Field(ge=1)] = 100
-    """How many of them may come at once."""
+    """Burst: requests allowed at once."""
 
 
 class Subscriptions(_Group):
-    """How many there may be."""
+    """Limits on subscriptions."""
 
     max_per_client: Annotated[int, Field(ge=0)] = 100
     """Subscriptions of one client; more are refused (SUBS-016)."""
 
 
 class Webhook(_Group):
-    """Which callback URLs a subscription may name, and how they are verified (requirements 0.2, WEBHOOK)."""
+    """Rules for the callback URLs of subscriptions, and their verification (requirements 0.2, WEBHOOK)."""
 
     require_https: bool = True
     """Refuse http. Off for tests only."""
@@ -296,9 +296,9 @@ class Webhook(_Group):
     max_urls: Annotated[int, Field(ge=1, le=64)] = 20
     """Different callback URLs in one subscription."""
     timeout_s: Annotated[float, Field(ge=1, le=30)] = 10.0
-    """How long a callback may take to answer."""
+    """Time limit for the answer of a callback."""
     ca_file: Path | None = None
-    """More authorities that receivers' certificates may come from, as PEM (WEBHOOK-028)."""
+    """Additional certificate authorities for receivers' certificates, as PEM (WEBHOOK-028)."""
 
 
 class Cors(_Group):
@@ -307,7 +307,7 @@ class Cors(_Group):
     origins: tuple[str, ...] = ()
     """Origins such as ``https://app.example``; ``*`` is every origin. None: browsers let no page use the API."""
     max_age_s: Annotated[int, Field(ge=0, le=86400)] = 600
-    """How long a browser may remember what it was told."""
+    """Time for which a browser may cache the answer to a preflight request."""
 
     @field_validator("origins")
     @classmethod
@@ -319,7 +319,7 @@ class Cors(_Group):
 
 
 class Public(_Group):
-    """What may be read without a token (COMPAT-017)."""
+    """Programs that may be read without a token (COMPAT-017)."""
 
     programs: Annotated[tuple[Annotated[str, Field(min_length=1, max_length=128)], ...], Field(max_length=100)] = ()
     """Names of programs that anybody may read, with those of their events that have no targets. A program with targets
@@ -327,7 +327,7 @@ class Public(_Group):
     requests_per_s: Annotated[float, Field(gt=0)] = 10.0
     """Requests per second without a token from one address, at all workers together, unless ``behind_proxy``."""
     requests_burst: Annotated[int, Field(ge=1)] = 100
-    """How many of them may come at once."""
+    """Burst: requests allowed at once."""
 
 
 class Mdns(_Group):
@@ -336,15 +336,15 @@ class Mdns(_Group):
     enabled: bool = False
     """Announce it. Needs the extra ``mdns``, a network with multicast, and one worker."""
     name: Annotated[str, Field(min_length=1, max_length=40)] = "OpenADR VTN"
-    """How it is called; the version is added."""
+    """Name of the service; the version is added."""
     host_name: Annotated[str, Field(pattern=r"^[A-Za-z0-9-]{1,63}$")] | None = None
     """The name before ``.local``; by default that of this machine."""
     refresh_s: Annotated[float, Field(gt=0, le=3600)] = 30.0
-    """How often programs and addresses are looked at; changes are announced."""
+    """Interval of checks of programs and addresses; changes are announced."""
 
 
 class Settings(_Group):
-    """Everything the VTN can be told."""
+    """All settings of the VTN."""
 
     host: str = "127.0.0.1"
     port: Annotated[int, Field(ge=0, le=65535)] = 8080
@@ -353,7 +353,7 @@ class Settings(_Group):
     """Scheme, host and port under which clients reach the server, if it is not what it listens on; with the path that
     a proxy takes away, if it does."""
     prefixes: Annotated[tuple[str, ...], Field(min_length=1)] = ("/openadr3/3.1.0", "/openadr3/3.1.1")
-    """Where the API answers; the first is the main one (GEN-001)."""
+    """Path prefixes of the API; the first is the main one (GEN-001)."""
     tls: Tls | None = None
     insecure_http: bool = False
     """Serve plain HTTP on an address that others can reach. For tests only."""
@@ -365,7 +365,7 @@ class Settings(_Group):
     workers: Annotated[int, Field(ge=1, le=16)] = 1
     """Processes that serve the port together."""
     answers_bytes: Annotated[int, Field(ge=0)] = 16 * 1024 * 1024
-    """How much memory a process spends on answers it may give again."""
+    """Memory that a process uses for cached answers."""
     log_requests: bool = True
     metrics: bool = True
     """Serve ``/metrics`` in the format of Prometheus, to anybody who can reach the server."""

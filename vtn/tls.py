@@ -64,7 +64,7 @@ class ServerTls:
 
 
 class ClientCertificates:
-    """Which client a certificate belongs to: its tokens are good with one of its certificates only, and no others are.
+    """Binding of clients to certificates: a bound client's tokens are valid with its certificates only, and vice versa.
 
     ``clients`` maps ``CN=name`` or ``sha256:fingerprint`` to a client's id.
     """

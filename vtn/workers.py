@@ -42,7 +42,7 @@ _LENGTH: Final = struct.Struct("!I")
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """What a worker is told: the settings, and its seat in the memory behind a descriptor that it inherits."""
+    """Start parameters of a worker: the settings, and its seat in the memory behind a descriptor that it inherits."""
 
     settings: Settings
     seat: int
@@ -210,7 +210,7 @@ async def _end(process: asyncio.subprocess.Process) -> None:
 
 
 async def serve(pipe: BinaryIO, told: Told) -> None:
-    """What a worker does: serve until it is told to end, or ``pipe`` (from its supervisor) closes."""
+    """Serve as a worker until told to end, or until ``pipe`` (from the supervisor) closes."""
     loop = asyncio.get_running_loop()
     over = asyncio.Event()
     loop.add_signal_handler(signal.SIGTERM, over.set)
@@ -236,7 +236,7 @@ async def serve(pipe: BinaryIO, told: Told) -> None:
 
 
 def read_told(pipe: BinaryIO) -> Told:
-    """What the supervisor sends first."""
+    """Return the start parameters, which the supervisor sends first."""
     (length,) = _LENGTH.unpack(_exactly(_LENGTH.size, pipe))
     told: Told = pickle.loads(_exactly(length, pipe))  # noqa: S301 (from our own parent process)
     return told

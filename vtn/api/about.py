@@ -1,4 +1,4 @@
-"""What the server says about itself, beside the API: whether it lives and is ready, its numbers, its description."""
+"""Endpoints about the server itself, beside the API: liveness, readiness, metrics, and the OpenAPI description."""
 
 from __future__ import annotations
 

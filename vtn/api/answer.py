@@ -16,7 +16,7 @@ _ANY: Final = "*"
 
 
 def read(request: web.Request, ready: Ready) -> web.StreamResponse:
-    """What a GET gives: the bytes, or 304 if the reader named their tag (ETAG-001, ETAG-002)."""
+    """Return the answer to a GET: the bytes, or 304 if If-None-Match names their tag (ETAG-001, ETAG-002)."""
     packed = _packs(request, ready.size)
     known = request.headers.get(hdrs.IF_NONE_MATCH)
     if known is not None and (
@@ -27,7 +27,7 @@ def read(request: web.Request, ready: Ready) -> web.StreamResponse:
 
 
 def written(request: web.Request, text: str, *, status: int = 200, location: str | None = None) -> web.StreamResponse:
-    """What a POST or PUT gives: the whole object, with the tag that a GET of it would carry now."""
+    """Return the answer to a POST or PUT: the whole object, with the ETag that a GET of it would carry now."""
     body = text.encode()
     headers = HEADERS | {"ETag": f'"{_tag(body)}"'}
     if location is not None:
@@ -36,12 +36,12 @@ def written(request: web.Request, text: str, *, status: int = 200, location: str
 
 
 def removed(request: web.Request, text: str) -> web.StreamResponse:
-    """What a DELETE gives: the object as it was (MATRIX-004)."""
+    """Return the answer to a DELETE: the object as it was (MATRIX-004)."""
     return _response(request, text.encode(), dict(HEADERS))
 
 
 def precondition(request: web.Request) -> Precondition | None:
-    """If-Match as a look at the present object: raises Stale when it is not the one the caller read (ETAG-003)."""
+    """Return the If-Match check, which raises Stale if the present object is not the one the caller read (ETAG-003)."""
     named = request.if_match
     if hdrs.IF_MATCH not in request.headers:
         return None
@@ -56,7 +56,7 @@ def precondition(request: web.Request) -> Precondition | None:
 
 @lru_cache(maxsize=256)
 def accepts_gzip(header: str) -> bool:
-    """Whether Accept-Encoding allows gzip (COMP-001, COMP-002)."""
+    """Return True if Accept-Encoding allows gzip (COMP-001, COMP-002)."""
     allowed: dict[str, bool] = {}
     for part in header.lower().split(","):
         coding, _, parameters = part.partition(";")
@@ -82,5 +82,5 @@ def _tag(body: bytes) -> str:
 
 
 def _names(known: ETag, tag: str) -> bool:
-    """Whether a tag from a header is this one, packed or not: both are the same version."""
+    """Return True if an ETag from a header is this one, compressed or not: both are the same version."""
     return known.value == _ANY or known.value.removesuffix(PACKED) == tag

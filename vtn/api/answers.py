@@ -51,7 +51,7 @@ class Answers:
         self._now = now
         self._bytes = 0
         self.made = 0
-        """How many were not kept, or did not hold any more."""
+        """Number of answers made because none was kept, or the kept one was no longer valid."""
         self._kept: OrderedDict[Hashable, _Kept] = OrderedDict()
         self._bodies: dict[bytes, tuple[Ready, int]] = {}
         self._reading: dict[Hashable, _Reading] = {}
@@ -60,11 +60,11 @@ class Answers:
 
     @property
     def size_bytes(self) -> int:
-        """What is kept at present, about."""
+        """Return the approximate size of the answers kept at present, in bytes."""
         return self._bytes
 
     def last(self, words: Hashable, watch: Watch, revision: Revision) -> Ready | None:
-        """What somebody got for the same words before, if nothing has changed that could make a difference to them."""
+        """Return the last answer to the same request, if nothing it depends on has changed since."""
         found = self._last.get(words)
         if found is None:
             return None

@@ -90,7 +90,7 @@ def _guarded(
     limiter: Limiter | None,
     certificates: ClientCertificates | None,
 ) -> Handle:
-    """Who is asking and whether they may comes before anything else is looked at (GEN-009, MATRIX-003)."""
+    """Return a handler that authenticates and authorises the caller before anything else (GEN-009, MATRIX-003)."""
 
     async def handle(request: web.Request) -> web.StreamResponse:
         reader = await reader_of(request)

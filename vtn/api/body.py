@@ -153,7 +153,7 @@ class Body:
             gathered.clear()  # the traceback of an error has this frame in it
 
     async def _part(self) -> bytes:
-        """What has arrived; empty at the end.
+        """Return the bytes that have arrived; empty at the end.
 
         The stream keeps an error that it has raised. With its traceback that error would keep the stream, the request
         and whatever their readers have gathered, until the collector comes by.
@@ -208,7 +208,7 @@ class _Unpacker:
         self._stream: zlib._Decompress | None = None
 
     def unpacked(self, part: bytes) -> Iterator[bytes]:
-        """What a part becomes; raises Malformed when it is not packed like this."""
+        """Yield the decompressed bytes of a part; raises Malformed if it is not in this coding."""
         is_full = False
         while part or is_full:
             if self._stream is None:
@@ -231,14 +231,14 @@ class _Unpacker:
 
 
 def _bits(coding: str, first: int) -> int:
-    """How zlib is to unpack it: many clients send deflate without the header that RFC 1950 asks for."""
+    """Return the window bits for zlib: many clients send deflate without the header that RFC 1950 requires."""
     if coding == "gzip":
         return _GZIP_BITS
     return _ZLIB_BITS if first & 0x0F == _ZLIB_METHOD else _RAW_DEFLATE_BITS
 
 
 def too_deep(raw: bytes, most: int) -> bool:
-    """Whether lists and objects are nested deeper than ``most``."""
+    """Return True if lists and objects are nested deeper than ``most``."""
     # Brackets alone, innermost pairs taken away as often as is allowed: a few passes over a short text.
     brackets = raw.translate(_BRACKETS, _OTHERS)
     for _ in range(most):
@@ -249,7 +249,7 @@ def too_deep(raw: bytes, most: int) -> bool:
 
 
 def _depth(raw: bytes, most: int) -> int:
-    """The same with brackets inside texts left out; stops as soon as it is known."""
+    """Return the depth of nesting, ignoring brackets inside strings; stops counting once it exceeds ``most``."""
     depth = deepest = 0
     for token in _TOKEN.finditer(raw):
         if token[0] in {b"[", b"{"}:

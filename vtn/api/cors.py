@@ -15,7 +15,7 @@ _ANY: Final = "*"
 
 
 class CrossOrigin:
-    """Which origins may use the API, and what their browsers are told.
+    """Cross-origin policy: the origins that may use the API, and the headers their browsers get.
 
     Tokens are sent in a header that pages set themselves, so credentials of the browser are never allowed.
     """

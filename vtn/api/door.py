@@ -1,4 +1,4 @@
-"""What all doors of the API share: a call by a known reader, and the five operations on a collection."""
+"""Code shared by all collections of the API: a call by a known reader, and the five operations."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ class OpenRoute:
 
 
 class Store(Protocol[Q_contra, D_contra]):
-    """What a collection is kept in."""
+    """The store of a collection's objects."""
 
     @property
     def watch(self) -> Watch | None: ...
@@ -171,7 +171,7 @@ class Collection(Generic[Q, D]):
         return answer.removed(call.request, await self._store.delete(call.object_id, by=call.reader, check=check))
 
     def _last(self, call: Call, words: str) -> Ready | None:
-        """What the reader got for these words before, unless something has changed."""
+        """Return the reader's last answer to the same request; None if something has changed since."""
         watch = self._store.watch_with_grants
         revision = None if watch is None else watch.revision()
         if watch is None or revision is None:
@@ -197,7 +197,7 @@ class Collection(Generic[Q, D]):
         return ready
 
     def _asked(self, call: Call, words: str) -> Hashable:
-        """Who asks for what, in the words of the request."""
+        """Return the cache key of a request: the collection, the reader, and the text of the request."""
         return self._name, call.reader.client_id, _sort_of(call.reader), words
 
     def _decoded(self, call: Call, raw: bytes) -> D:

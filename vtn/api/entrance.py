@@ -26,13 +26,13 @@ REQUEST_ID: Final = "X-Request-Id"
 _TWELVE_DIGITS: Final = (1 << 48) - 1
 
 CLIENT: Final = web.RequestKey("client_id", str)
-"""Who asks, once that is known."""
+"""Key of the client id, set once the caller is known."""
 
 Handle: TypeAlias = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 class Entrance:
-    """Where every request comes in. ``often`` are handlers of GET by path, found without asking the router.
+    """Entry point of every request. ``often`` maps paths to handlers of GET, which bypass the router.
 
     ``headers`` are those of every answer.
     """

@@ -1,4 +1,4 @@
-"""What every answer carries, whatever else is in it."""
+"""Headers that every answer carries."""
 
 from __future__ import annotations
 

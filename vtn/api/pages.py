@@ -20,7 +20,7 @@ th, td { text-align: left; vertical-align: top; padding: .2rem .6rem .2rem 0; bo
 POLICY: Final = (
     "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
-"""What the page may load: nothing but its own style."""
+"""Content Security Policy of the page: it may load nothing but its own style."""
 
 
 def page(document: dict[str, Any]) -> str:

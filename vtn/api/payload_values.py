@@ -1,4 +1,4 @@
-"""What the server does with payload values that do not suit their type (OBJ-006): nothing, warn, or refuse."""
+"""Check of payload values against their type (OBJ-006): a mismatch is ignored, warned of, or refused."""
 
 from __future__ import annotations
 

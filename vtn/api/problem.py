@@ -17,7 +17,7 @@ REALM: Final = 'Bearer realm="VTN"'
 _UUID: Final = re.compile(r"[0-9A-Fa-f]{8}-(?:[0-9A-Fa-f]{4}-){3}[0-9A-Fa-f]{12}")
 
 CLIENT_GONE: Final = 499
-"""What the log says instead of a status where nobody was left to be answered."""
+"""Status in the log when the client hung up before it was answered."""
 
 _TABLE: Final[dict[type[Exception], tuple[int, str]]] = {
     Invalid: (400, "Invalid document"),
@@ -54,7 +54,7 @@ class Refusal:
 
 
 def refusal(error: Exception, *, invalid_token_status: int) -> Refusal | None:
-    """What an exception means to the caller; None if it is not one of ours, nor of the framework."""
+    """Return the refusal for an exception; None if the exception is neither ours nor the framework's."""
     if isinstance(error, web.HTTPException):
         return _of_framework(error)
     for class_ in type(error).__mro__:

@@ -21,7 +21,7 @@ except ModuleNotFoundError:  # there is none for this processor
 
 _PACK_LEVEL: Final = 1  # three times as fast as the default, and JSON shrinks nearly as much
 PACKED: Final = "-gzip"
-"""What the tag of a packed form ends with."""
+"""Suffix of the ETag of a compressed form."""
 _STATUS: Final = {200: "200 OK", 201: "201 Created", 304: "304 Not Modified"}
 _WRITELINES_PAUSES: Final = not ((3, 12) <= sys.version_info < (3, 12, 9) or (3, 13) <= sys.version_info < (3, 13, 2))
 """In these versions ``writelines`` never makes the writer wait for a client that does not read (CVE-2024-12254)."""
@@ -33,7 +33,7 @@ HEADERS: Final = {"Cache-Control": "private, no-cache", "Vary": "Authorization, 
 
 
 def digest_of(body: bytes) -> bytes:
-    """What tells one body from another, also to somebody who tries to make two alike: 128 bits of BLAKE3."""
+    """Return a digest of a body: 128 bits of BLAKE3, so that collisions cannot be made on purpose."""
     return blake3(body).digest(16)
 
 
@@ -54,7 +54,7 @@ class Form:
         self._head = _head(_STATUS[200], {**self._headers, hdrs.CONTENT_LENGTH: str(len(body))})
 
     def found(self, request: web.Request) -> web.StreamResponse:
-        """200 with the bytes."""
+        """Return 200 with the bytes."""
         if _is_usual(request):
             return _Sent(200, self._head, self.body)
         return web.Response(body=self.body, headers=self._headers)
@@ -85,7 +85,7 @@ class Ready:
 
     @property
     def plain(self) -> Form:
-        """As it is."""
+        """Return the uncompressed form."""
         if self._plain is None:
             before = self.cost
             self._plain = Form(_gzip.decompress(self.packed.body), self._tags[False], {})
@@ -94,7 +94,7 @@ class Ready:
 
     @property
     def packed(self) -> Form:
-        """The same, packed."""
+        """Return the form compressed with gzip."""
         if self._packed is None:
             before = self.cost
             self._packed = Form(pack(self.plain.body), self._tags[True], {hdrs.CONTENT_ENCODING: "gzip"})
@@ -103,11 +103,11 @@ class Ready:
         return self._packed
 
     def names(self, tag: str) -> bool:
-        """Whether a tag, as a header writes it, is this answer's in either form."""
+        """Return True if an ETag, as a header writes it, is this answer's in either form."""
         return tag in self._tags
 
     def same(self, request: web.Request, *, packed: bool) -> web.StreamResponse:
-        """304: the reader has these bytes. Nothing is packed for it."""
+        """Return 304, as the reader has these bytes; nothing is compressed for it."""
         headers = HEADERS | {"ETag": self._tags[packed]}
         if _is_usual(request):
             return _Sent(304, _head(_STATUS[304], headers), b"")
@@ -168,7 +168,7 @@ def sent(request: web.Request, status: int, headers: Mapping[str, str], body: by
 
 
 def _is_usual(request: web.Request) -> bool:
-    """Whether the answer needs a body and nothing about the connection."""
+    """Return True if the answer needs a body, and no header about the connection."""
     return request.method == hdrs.METH_GET and request.version == HttpVersion11 and request.keep_alive
 
 

@@ -15,7 +15,7 @@ _FLUSH_S: Final = 0.25
 _LINES: Final = 500
 
 _Seen: TypeAlias = tuple[str, str, int, float, str | None, str, tuple[str, str] | None, float]
-"""What is noted while serving; it is put into words later."""
+"""Fields recorded for a request while serving; they are formatted later."""
 
 
 class _Entry(msgspec.Struct, omit_defaults=True, gc=False):

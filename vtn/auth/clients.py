@@ -1,4 +1,4 @@
-"""Who may get tokens: clients, their role and scopes, and their secrets."""
+"""Clients that may get tokens, with their roles, scopes and secrets."""
 
 from __future__ import annotations
 
@@ -174,7 +174,7 @@ class Clients:
             self._valid_from[client.client_id] = client.tokens_valid_from
 
     def still_holds(self, client_id: str, issued_at: datetime) -> bool:
-        """Whether a token of that moment has not been taken back, as far as this process knows."""
+        """Return True if a token issued at that time has not been revoked, as far as this process knows."""
         valid_from = self._valid_from.get(client_id)
         return valid_from is None or issued_at >= valid_from
 

@@ -66,11 +66,11 @@ class TokenEndpoint:
         self._guesses = guesses
 
     async def server(self, request: web.Request) -> web.Response:
-        """Where tokens are to be had (AUTH-018)."""
+        """Answer with the URL of the token endpoint (AUTH-018)."""
         return _json({"tokenURL": self._token_url(request)})
 
     async def token(self, request: web.Request) -> web.Response:
-        """A token, or why not: the body satisfies RFC 6749 and the standard's problem at once (AUTH-029)."""
+        """Answer with a token or error; the body satisfies RFC 6749 and the standard's problem at once (AUTH-029)."""
         if not self._settings.gives_tokens:
             raise NotOffered(f"this server gives no tokens; {self._server_path(request)} says who does")
         try:
@@ -173,9 +173,10 @@ def _from_header(encoded: str, form: dict[str, str]) -> tuple[tuple[str, str], .
 
 
 def _granted_scopes(asked: str, client: Client) -> tuple[str, frozenset[Scope]]:
-    """What of the scopes asked for the client has, in its own words; all it has if it did not ask (AUTH-027).
+    """Return the requested scopes that the client has, as it wrote them; all of its scopes if it requested none.
 
-    More than it has is left out of the answer's ``scope`` (RFC 6749 3.3); nothing at all is ``invalid_scope``.
+    Scopes the client does not have are left out of the answer's ``scope`` (AUTH-027, RFC 6749 3.3); if none is left,
+    the error is ``invalid_scope``.
     """
     if not asked:
         return " ".join(sorted(client.scopes)), client.scopes

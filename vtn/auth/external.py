@@ -35,7 +35,7 @@ class ExternalTokens:
         self.known = KnownTokens(clients, now, most=token_cache)
 
     async def reader(self, token: str) -> Reader:
-        """Who a token was issued to; raises Unauthenticated, or Unavailable while the keys cannot be had."""
+        """Return the client a token was issued to; raises Unauthenticated, or Unavailable while there are no keys."""
         return self.known.reader(token) or self.known.remember(token, await self._verified(token))
 
     async def refresh_keys(self) -> None:

@@ -79,7 +79,7 @@ class Jwks:
         )
 
     def _failed(self) -> bool:
-        """Whether the last attempt brought nothing: then an unknown key may well exist."""
+        """Return True if the last fetch failed: then an unknown key may well exist."""
         return self._asked_at != self._fetched_at
 
     async def _fetch(self) -> None:

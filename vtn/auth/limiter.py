@@ -1,4 +1,4 @@
-"""How many requests somebody may make at once, and how fast room comes back (GEN-008, AUTH-035)."""
+"""Rate limits as token buckets: the burst a client may send, and the rate of refill (GEN-008, AUTH-035)."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class Limiter:
             self._full_at.popitem(last=False)
 
     def _counted(self, key: str) -> tuple[float, float, float]:
-        """When the bucket would be full again after one more request, the time now, and the latest it may be."""
+        """Return when the bucket would be full again after one more request, the time now, and the latest allowed."""
         now = self._now().timestamp()
         until = now + self._whole_s + _ROUNDING_S  # no bucket needs longer, unless the clock was set back
         full_at = self._full_at.get(key, 0.0)

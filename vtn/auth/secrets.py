@@ -21,7 +21,7 @@ T = TypeVar("T")
 
 _REMEMBERED: Final = 20_000
 _REST: Final = 3.0
-"""How long a check of somebody who guesses is followed by rest, in lengths of the check."""
+"""Pause after each check for a client that guesses, as a multiple of the time the check took."""
 
 
 class Secrets:

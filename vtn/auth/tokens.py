@@ -19,7 +19,7 @@ _ALGORITHM: Final = "HS256"
 _EXACTLY: Final = "iat_us"
 """``iat`` in microseconds: a token of the same second as a revocation was issued before or after it (AUTH-034)."""
 _SKEW: Final = timedelta(seconds=30)
-"""How far the clocks of hosts that sign with the same key may differ."""
+"""Allowed clock difference between hosts that sign with the same key."""
 _REQUIRED: Final = ["exp", "iat", "iss", "aud", "sub", "role", "scope"]
 
 

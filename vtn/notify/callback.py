@@ -172,7 +172,7 @@ class Callbacks:
 
 
 def is_public(address: Address) -> bool:
-    """Whether an address belongs to the internet at large: not this machine, its network, or nobody (WEBHOOK-023)."""
+    """Return True if an address is public: not loopback, private, link-local, reserved or unspecified (WEBHOOK-023)."""
     if isinstance(address, IPv6Address) and address.is_site_local:
         return False
     return address.is_global and not (address.is_multicast or address.is_reserved or address.is_unspecified)

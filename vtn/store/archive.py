@@ -48,7 +48,7 @@ class Lines(Protocol):
 
 @dataclass(slots=True)
 class Content:
-    """What a backup holds."""
+    """Contents of a backup."""
 
     revision: str = ""
     has_sums: bool = True

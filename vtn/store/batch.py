@@ -33,7 +33,7 @@ class Batch:
 
     @property
     def waiting(self) -> int:
-        """How many rows wait for the next commit."""
+        """Return the number of rows that wait for the next commit."""
         return len(self._waiting)
 
     async def add(self, row: Mapping[str, Any], *, size: int) -> None:

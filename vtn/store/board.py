@@ -1,4 +1,4 @@
-"""How often each table has changed, for every process of this host: a small file in shared memory.
+"""Change counters of each table, shared by all processes of this host in a small file in shared memory.
 
 Each process has a slot of its own, which only it writes: per table a counter of writes begun and one of writes ended.
 The revision of a table is what all slots say about writes that have ended. A write counts as begun before it can take
@@ -55,7 +55,7 @@ class Board:
         os.close(self._fd)
 
     def place(self, table: str) -> slice:
-        """Where the revision of a table is, for ``read``."""
+        """Return the position of a table's revision, for ``read``."""
         start = _HEADER + self._rows[table] * _ROW
         return slice(start, start + _ROW)
 
@@ -80,7 +80,7 @@ class Board:
 
     @property
     def in_place(self) -> bool:
-        """Whether the file is still where other processes look for it."""
+        """Return True if the file is still where other processes look for it."""
         try:
             return os.path.samestat(self._path.stat(), os.fstat(self._fd))
         except FileNotFoundError:

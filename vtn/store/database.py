@@ -72,7 +72,7 @@ class Database:
         self._probe: Probe | None = None
         self._hangs: Callable[[], bool] = _never
         self._trouble: str | None = None
-        """Why the last write failed, if that was for want of room or of the right to write."""
+        """Reason why the last write failed, if the disk was full or writing was not permitted."""
         if self.is_sqlite:
             self._writer = _sqlite(self.url, settings, pool_size=1)
             self._reader = _sqlite(self.url, settings, pool_size=settings.pool_size, read_only=True)
@@ -274,7 +274,7 @@ def _appending_to_file(table: Table, count: int) -> str:
 
 @cache
 def _integrity_errors(*, sqlite: bool) -> type[Exception]:
-    """What the driver raises when a constraint is broken."""
+    """Return the exception that the driver raises when a constraint is violated."""
     if sqlite:
         return sqlite3.IntegrityError
     from asyncpg import IntegrityConstraintViolationError  # noqa: PLC0415 (an extra, installed where it is used)
@@ -284,7 +284,7 @@ def _integrity_errors(*, sqlite: bool) -> type[Exception]:
 
 
 def violates(error: IntegrityError, constraint: UniqueConstraint | ForeignKeyConstraint) -> bool:
-    """Whether a refused write broke this constraint."""
+    """Return True if a refused write violated this constraint."""
     driver_error = getattr(error.orig, "__cause__", None) or error.orig
     named = getattr(driver_error, "constraint_name", None)
     if named is not None:
@@ -296,7 +296,7 @@ def violates(error: IntegrityError, constraint: UniqueConstraint | ForeignKeyCon
 
 
 def _reason(error: Exception) -> str | None:
-    """What to tell a caller whom the database cannot serve at the moment; None if it is not for the moment."""
+    """Return the message for the caller if the database is temporarily unavailable; None for any other error."""
     origin = error.orig if isinstance(error, DBAPIError) else error
     state = str(getattr(origin, "sqlstate", None) or getattr(origin, "sqlite_errorname", None) or "")
     if state.startswith("SQLITE_READONLY"):  # there are several kinds of it
@@ -318,7 +318,7 @@ def _reason(error: Exception) -> str | None:
 
 
 def _connection_errors(*, sqlite: bool) -> tuple[type[Exception], ...]:
-    """What the driver raises besides the database's own errors when it cannot connect."""
+    """Return the exceptions, besides the database's own, that the driver raises when it cannot connect."""
     if sqlite:
         return (OSError, PoolTimeout, DisconnectionError)
     import asyncpg  # type: ignore[import-untyped,unused-ignore] # noqa: PLC0415 (untyped; an extra, installed where it is used)

@@ -70,7 +70,7 @@ class EventStore(Objects):
         return clauses
 
     def _first_page(self, query: EventQuery, sight: Sight | None) -> Question:
-        """What all VENs ask again and again: made once for each form of it, as for somebody who holds nothing."""
+        """Return the statement for the first page, which all VENs poll; each form is built once, without targets."""
         public = None if sight is None else sight.public
         form = sight is None, public, query.targets is None, query.program_id is None
         statement: Question | None = self._first_pages.get(form)
@@ -160,7 +160,7 @@ class EventStore(Objects):
 
 
 def _values(query: EventQuery, sight: Sight | None) -> dict[str, Any]:
-    """What the clauses of a question leave open, and how many objects are wanted."""
+    """Return the values for the parameters in a query's clauses, and the limit of the page."""
     asked = {"targets": query.targets, "program_id": query.program_id, "limit": query.page.limit}
     return {**asked, **values(sight)}
 
@@ -178,7 +178,7 @@ def _columns(event: EventRequest, at: str) -> dict[str, Any]:
 
 
 def _ends_at(event: EventRequest, at: str) -> str | None:
-    """When the event is over for every VEN, if ever (PAGE-028, EVT-018); "now" is the moment of this write."""
+    """Return when the event is over for every VEN, if ever (PAGE-028, EVT-018); "now" is the time of this write."""
     moment = datetime.fromisoformat(at)
     members = {name: getattr(event, name) for name in event.__struct_fields__}
     end = lifespan(Event(**members, id="new", created_date_time=moment, modification_date_time=moment)).end

@@ -23,7 +23,7 @@ _log = structlog.get_logger(__name__)
 
 CHANNEL: Final = "openadr_changed"
 APPLICATION: Final = "openadr-fleet listener"
-"""How its connection is called in the list of the server."""
+"""Name of its connection in the server's list of connections."""
 
 _ASK_EVERY_S: Final = 0.02
 _CURRENT_FOR_S: Final = 0.08
@@ -49,7 +49,7 @@ class PostgresListener:
         self._begun = threading.Event()
 
     def is_current(self) -> bool:
-        """Whether everything that other hosts had committed up to a moment ago has been heard."""
+        """Return True if every change that other hosts had committed until a moment ago has been received."""
         return self._clock() < self._current_until
 
     def hangs(self) -> bool:
@@ -67,7 +67,7 @@ class PostgresListener:
         self._begun.wait()
 
     def stop(self) -> None:
-        """Hang up; blocks until the thread has ended."""
+        """Close the connection; blocks until the thread has ended."""
         if self._thread is None:
             return
         if self._loop is not None and self._task is not None:

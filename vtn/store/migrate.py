@@ -42,7 +42,7 @@ async def check_migrated(database: Database) -> None:
 
 
 async def is_migrated(database: Database) -> bool:
-    """Whether the tables are what this version needs, asked with one plain statement; raises Unavailable."""
+    """Return True if the tables are those of this version, by one plain statement; raises Unavailable."""
     row = await database.row(text(f"SELECT version_num FROM {_TABLE}"))  # noqa: S608 (a name of ours)
     return row is not None and row["version_num"] == revisions()[-1]
 

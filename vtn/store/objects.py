@@ -1,4 +1,4 @@
-"""What the stores of all objects share: reading texts, putting them together, and looking before a change.
+"""Code shared by the stores of all objects: reading and composing JSON texts, and preconditions of changes.
 
 A store speaks ``openadr_profiles.v31`` on the way in and JSON texts on the way out: an object is encoded once, when it
 is written. Who is asking is an argument of every method, and every statement uses it.
@@ -187,7 +187,7 @@ def joined(kind: str, object_id: str, created_at: str, modified_at: str, members
 
 
 def targets_ending(targets: Iterable[str] | None) -> str:
-    """What stands behind an object's members: its targets, unless it is of a kind that has none."""
+    """Return the end of an object's JSON text: its targets, unless its kind has none."""
     return "" if targets is None else f',"targets":{json_array(targets)}'
 
 

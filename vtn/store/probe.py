@@ -10,7 +10,7 @@ from sqlalchemy.engine import URL
 from vtn.store.reads import connect_arguments
 
 _ANSWER_S: Final = 0.75
-"""How long a question may take. One that takes longer goes on, and its answer is the next one's."""
+"""Time limit of a query, in seconds. One that takes longer goes on, and the next caller gets its result."""
 
 
 class Probe:
@@ -37,7 +37,7 @@ class Probe:
         return asking.result()
 
     async def close(self) -> None:
-        """Hang up."""
+        """Close the connection."""
         asking, self._asking = self._asking, None
         if asking is not None:
             asking.cancel()

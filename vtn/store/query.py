@@ -1,4 +1,4 @@
-"""What a search asks for, per object. Names of members are the filters of the standard (PAGE-019 … PAGE-024)."""
+"""Search queries for each kind of object. Names of members are the filters of the standard (PAGE-019 … PAGE-024)."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Which part of all that matches."""
+    """The page of the matching objects to return."""
 
     skip: int = 0
     limit: int = 50

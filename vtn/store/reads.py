@@ -24,7 +24,7 @@ _READ_ONLY: Final = "25006"
 
 
 def connect_arguments(url: URL) -> dict[str, Any]:
-    """What the driver itself is to be told to connect to a database, its options (``?ssl=…``) included."""
+    """Return the driver's arguments for connecting to a database, including the options of its URL (``?ssl=…``)."""
     return dict(postgresql.dialect().create_connect_args(url)[1])  # type: ignore[no-untyped-call] # the library's own
 
 
@@ -40,7 +40,7 @@ class Reads:
         self._pool: Any = None
 
     async def rows(self, statement: Question, values: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
-        """What a statement finds with these values. The statement is one of a few that live as long as the process."""
+        """Return the rows of a statement with these values; statements are few and live as long as the process."""
         sql, defaults = self._sql(statement)
         given = [values.get(name, default) for name, default in defaults]
         rows: Sequence[Mapping[str, Any]] = await self._send("fetch", sql, *given)
@@ -102,4 +102,4 @@ class Reads:
 
 
 async def _nothing(_: object) -> None:
-    """What resetting a connection takes."""
+    """Reset a connection: nothing is to be done."""

@@ -34,7 +34,7 @@ _REMEMBERED: Final = 10_000
 
 @dataclass(frozen=True, slots=True)
 class _Event:
-    """What decides who may report on an event."""
+    """The targets that decide who may report on an event."""
 
     targets: tuple[str, ...]
     program_targets: tuple[str, ...]
@@ -57,7 +57,7 @@ class ReportStore(Objects):
 
     @property
     def waiting(self) -> int:
-        """How many new reports wait for the next commit."""
+        """Return the number of new reports that wait for the next commit."""
         return self._batch.waiting
 
     async def search(self, query: ReportQuery, *, visible_to: Reader) -> Found:
@@ -181,7 +181,7 @@ def _no_event() -> Invalid:
 
 
 def _columns(report: ReportRequest) -> dict[str, Any]:
-    """What a report says by itself; whose it is comes with ``_given_to``."""
+    """Return the columns taken from a report itself; ``_given_to`` adds its client."""
     return {"event_id": report.event_id, "client_name": report.client_name, "members": members_of(report)}
 
 

@@ -1,4 +1,4 @@
-"""What has changed since: tells a kept answer that still holds from one that does not.
+"""Revisions of tables, which tell whether a cached answer is still valid.
 
 On one host the board is exact: a write is on it before it is answered. Changes made from other hosts arrive through a
 listener (PostgreSQL); when that is silent for too long nothing can be said, and nothing kept may be used. Tables that
@@ -23,22 +23,22 @@ _log = structlog.get_logger(__name__)
 _SETTLE_EVERY_S: Final = 0.05
 _DOUBT_S: Final = 10.0
 MOMENT_S: Final = 0.09
-"""How long something read may be used while other hosts could have changed it unheard."""
+"""Time, in seconds, for which data may be used that other hosts could have changed without notice."""
 
 Revision: TypeAlias = tuple[bytes, int]
 
 
 class Listener(Protocol):
-    """Hears of changes made from other hosts."""
+    """Receives changes made from other hosts."""
 
     tables: frozenset[str]
-    """The tables it hears of."""
+    """The tables whose changes it receives."""
 
     def is_current(self) -> bool:
-        """Whether it has heard everything up to a moment ago."""
+        """Return True if it has received every change up to a moment ago."""
 
     def heard(self, table: str) -> int:
-        """How many changes of a table it has heard of."""
+        """Return the number of changes of a table it has received."""
 
     def start(self) -> None: ...
     def stop(self) -> None: ...
@@ -93,7 +93,7 @@ class Watch:
         self._latest: Revision = (b"", 0)
 
     def revision(self) -> Revision | None:
-        """Where the tables are; None when nobody can say. What was read after it holds while it stays the same."""
+        """Return the revision of the tables, or None if unknown. Data read after it is valid while it is unchanged."""
         heard = 0
         if not self._usable():
             return None
@@ -109,11 +109,11 @@ class Watch:
         return self._latest  # the same object while nothing changes: it is kept beside every answer
 
     def until(self) -> float | None:
-        """How long something read now holds at most, on the clock of ``past``; None: as long as nothing changes."""
+        """Return when data read now expires, on the clock of ``past``; None if it is valid until a change."""
         return self._clock() + MOMENT_S if self._briefly else None
 
     def past(self, until: float | None) -> bool:
-        """Whether that is over."""
+        """Return True if a time from ``until`` has passed."""
         return until is not None and self._clock() > until
 
 
@@ -149,7 +149,7 @@ class Revisions:
             self._board = None
 
     def watch(self, *tables: Table) -> Watch | None:
-        """What answers made from these tables depend on; None when nothing may be kept."""
+        """Return a watch on these tables for cached answers; None if nothing may be cached."""
         if self._board is None:
             return None
         names = frozenset(name for table in tables for name in _reached_from(table))

@@ -22,21 +22,21 @@ _log = structlog.get_logger(__name__)
 
 _LOCK: Final = 0x0ADF_5EA1  # any number that no other program takes in the same database
 HIDDEN: Final = ""
-"""What stands in a subscription's members where there is a token; the token is sealed in a column of its own."""
+"""Placeholder for a token in a subscription's members; the token is sealed in a column of its own."""
 
 
 def key_place(kid: str) -> str:
-    """Where a signing key is, as ``Vault`` needs it."""
+    """Return the place of a signing key, as ``Vault`` needs it."""
     return f"signing_keys/{kid}"
 
 
 def tokens_place(subscription_id: str) -> str:
-    """Where the bearer tokens of a subscription are, as ``Vault`` needs it."""
+    """Return the place of a subscription's bearer tokens, as ``Vault`` needs it."""
     return f"subscriptions/{subscription_id}"
 
 
 async def needed_keys(connection: AsyncConnection) -> Counter[str]:
-    """How many secrets each key has sealed, by the key's id."""
+    """Return the number of secrets sealed by each key, by the key's id."""
     found: Counter[str] = Counter()
     for column in (signing_keys.c.secret, subscriptions.c.tokens):
         prefix = func.substr(column, 1, PREFIX_LETTERS).label("prefix")

@@ -1,4 +1,4 @@
-"""Where the processes that use a database tell each other of changes."""
+"""The board and the listener, through which the processes that use a database learn of each other's changes."""
 
 from __future__ import annotations
 
@@ -36,5 +36,5 @@ def board_of(database: Database) -> Board:
 
 
 def listener_of(database: Database) -> PostgresListener | None:
-    """What hears of other hosts; a file of SQLite has none."""
+    """Return a listener for changes from other hosts; None for SQLite."""
     return None if database.is_sqlite else PostgresListener(database.url)

@@ -176,7 +176,7 @@ class SubscriptionStore(Objects):
         return self._text({**present, **changed}) if made else None
 
     async def _write(self, statement: Insert | Update) -> bool:
-        """Whether the statement has written its row."""
+        """Execute a statement; return True if it has written its row."""
         try:
             async with self._database.write() as connection:
                 return (await connection.execute(statement.returning(subscriptions.c.id))).first() is not None
@@ -184,13 +184,13 @@ class SubscriptionStore(Objects):
             raise _dangling(error) from error
 
     def _room(self, client_id: str) -> ColumnElement[bool]:
-        """Whether a client may have one more, now and until the transaction ends."""
+        """Return a clause: the client may have one more subscription, now and until the transaction ends."""
         if not self._database.is_sqlite:  # a client's requests take turns (migration 0006)
             return func.openadr_may_subscribe(client_id, self._max_per_client, type_=Boolean)
         return _count(client_id).scalar_subquery() < self._max_per_client  # there is one writer
 
     def _program_visible(self, program_id: str | None, by: Reader) -> list[ColumnElement[bool]]:
-        """What the caller holds is found out by the statement itself: nothing can change in between."""
+        """Return a clause: the caller sees the program. The same statement reads its targets, so they are current."""
         if program_id is None:
             return []
         return [exists().where(programs.c.id == program_id, *self._visibility.program_for(by))]
@@ -239,7 +239,7 @@ class SubscriptionStore(Objects):
 
 
 def _count(client_id: str) -> Select[Any]:
-    """How many subscriptions a client has."""
+    """Return a statement that counts the subscriptions of a client."""
     return select(func.count().label("count")).where(subscriptions.c.client_id == client_id)
 
 
@@ -273,7 +273,7 @@ def _with_tokens_of(subscription: SubscriptionRequest, present: tuple[ObjectOper
 
 
 def _entries(row: RowMapping) -> tuple[ObjectOperation, ...]:
-    """What is subscribed to, without the tokens."""
+    """Return the object operations of a subscription, without the tokens."""
     return decode(f"{{{row['members']}}}", SubscriptionRequest).object_operations
 
 

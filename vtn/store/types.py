@@ -46,7 +46,7 @@ def json_array(texts: Any) -> str:
 
 
 _WITH_TABLE_OF_TARGETS: Final = "events.targets"
-"""What SQLite finds through the table that triggers keep (migration 0005); it has no index over elements of a list."""
+"""Column that SQLite searches through a table kept by triggers (migration 0005), as it cannot index list elements."""
 
 
 class overlaps(GenericFunction[bool]):  # noqa: N801 (it reads as the SQL operator it becomes)

@@ -28,7 +28,7 @@ _log = structlog.get_logger(__name__)
 _FORM: Final = "v1."
 _ID_LETTERS: Final = 8
 PREFIX_LETTERS: Final = len(_FORM) + _ID_LETTERS
-"""How many letters of a sealed text say its form and its key."""
+"""Length of the prefix of a sealed text, which names its form and its key."""
 _NONCE_BYTES: Final = 12
 _KEY_BYTES: Final = 32
 _LARGEST_FILE_BYTES: Final = 64 * 1024

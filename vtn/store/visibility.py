@@ -66,7 +66,7 @@ _GRANTS: Final = held_at_once(bindparam("client_id", type_=Text))
 
 
 class Visibility:
-    """What readers may see of programs and events."""
+    """Visibility of programs and events to readers."""
 
     def __init__(self, database: Database, privacy: Privacy) -> None:
         self._database = database
@@ -74,7 +74,7 @@ class Visibility:
         self._granted: Memory[Reader] = Memory(database.revisions.watch(vens, resources), most=_REMEMBERED)
 
     async def sight(self, reader: Reader, asked: tuple[str, ...] | None = None) -> Sight | None:
-        """What the reader may see in one request; None: everything."""
+        """Return the sight of the reader in one request; None if it sees everything."""
         if reader.sees_everything:
             return None
         narrowed = None if asked is None else frozenset(asked)
@@ -104,7 +104,7 @@ class Visibility:
         return frozenset((*row["held"], *implied))
 
     def sight_in(self, row: Mapping[Any, Any], reader: Reader) -> Sight | None:
-        """What the reader may see, from a row that was asked for ``with_grants``."""
+        """Return the sight of the reader, from a row selected ``with_grants``; None if it sees everything."""
         return None if reader.sees_everything else Sight(self.held(row))
 
     def program(self, sight: Sight | None) -> list[ColumnElement[bool]]:
@@ -161,7 +161,7 @@ def writable(reader: Reader) -> list[ColumnElement[bool]]:
 
 
 def values(sight: Sight | None) -> dict[str, tuple[str, ...]]:
-    """What clauses that were made for another sight are to be asked with."""
+    """Return the parameter values of a sight, for clauses that were built for another one."""
     if sight is None:
         return {}
     return {"effective": tuple(sight.effective), "granted": tuple(sight.granted)}

@@ -1,4 +1,4 @@
-"""Where clients that ask page after page have got to.
+"""Positions of clients that read a list page after page.
 
 A walk is what one client does that asks the same question again, with ``skip`` of everything it has got so far. Its
 next page begins behind the last row of the page before, by a range of an index: nothing is counted off, and nothing is
@@ -103,5 +103,5 @@ def newest_first(table: FromClause) -> tuple[ColumnElement[Any], ColumnElement[A
 
 
 def is_behind(table: FromClause, key: Key) -> ColumnElement[bool]:
-    """What comes after the place of a row in every list."""
+    """Return a clause for the rows that come after a given row in every list."""
     return tuple_(table.c.created_at, table.c.id) < tuple_(*key)

@@ -1,4 +1,4 @@
-"""What Alembic runs: the migrations, over the connection that ``vtn/store/migrate.py`` holds the lock on."""
+"""Alembic's environment: runs the migrations over the connection that ``vtn/store/migrate.py`` has locked."""
 
 from alembic import context
 
