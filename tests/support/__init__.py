@@ -1,1 +1,1 @@
-"""What the tests share: real servers, free ports and waiting for facts. Nothing here is shipped."""
+"""Helpers shared by the tests: real servers, free ports, and waiting for conditions. Nothing here is shipped."""

@@ -44,7 +44,7 @@ class Mosquitto:
 
     @property
     def running(self) -> bool:
-        """Whether the broker process is alive."""
+        """Return True if the broker process is alive."""
         return self._process.running
 
     def start(self) -> None:
@@ -65,7 +65,7 @@ class Mosquitto:
         self.start()
 
     def log_text(self) -> str:
-        """What the broker has logged so far: connections, disconnections, refusals."""
+        """Return the log of the broker so far: connections, disconnections, refusals."""
         return self._process.log_text()
 
     def _common(self, directory: Path) -> list[str]:

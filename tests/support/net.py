@@ -39,7 +39,7 @@ def _range(worker: str) -> tuple[int, int]:
 
 
 def accepts_connections(host: str, port: int) -> bool:
-    """Whether something accepts TCP connections there now."""
+    """Return True if TCP connections are accepted at this address now."""
     try:
         with socket.create_connection((host, port), timeout=1):
             return True

@@ -1,4 +1,4 @@
-"""What takes long is made once for all workers of a test run."""
+"""Cache of slow setup, which is done once for all workers of a test run."""
 
 import fcntl
 import shutil

@@ -23,12 +23,12 @@ class Recorded:
 
     @property
     def is_ack(self) -> bool:
-        """Whether it is an acknowledgment."""
+        """Return True if it is an acknowledgment."""
         return self.topic.startswith("ven/ack/")
 
     @property
     def is_telemetry(self) -> bool:
-        """Whether it is a metering message, on any of its three topics."""
+        """Return True if it is a metering message, on any of its three topics."""
         return self.topic.startswith(_METERING)
 
 

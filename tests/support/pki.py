@@ -45,7 +45,7 @@ class Pki:
 
 
 def server_context(files: TlsFiles, *, client_certificate_required: bool = False) -> ssl.SSLContext:
-    """What a server needs in order to serve with these files, TLS 1.2 or newer."""
+    """Return the TLS context of a server that serves with these files, TLS 1.2 or newer."""
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=files.ca)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.load_cert_chain(files.certificate, files.key)
@@ -54,7 +54,7 @@ def server_context(files: TlsFiles, *, client_certificate_required: bool = False
 
 
 def client_context(ca: Path, files: TlsFiles | None = None) -> ssl.SSLContext:
-    """What a client needs in order to trust `ca` and, with `files`, to show its own certificate."""
+    """Return the TLS context of a client that trusts `ca` and, with `files`, presents its own certificate."""
     context = ssl.create_default_context(ssl.Purpose.SERVER_AUTH, cafile=ca)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     if files is not None:

@@ -54,7 +54,7 @@ class PostgresServer:
 
     @property
     def running(self) -> bool:
-        """Whether the server process is alive."""
+        """Return True if the server process is alive."""
         return self._process.running
 
     @property

@@ -36,7 +36,7 @@ class ServerProcess:
 
     @property
     def running(self) -> bool:
-        """Whether the process is alive."""
+        """Return True if the process is alive."""
         return self._process is not None and self._process.poll() is None
 
     def start(self) -> None:

@@ -1,4 +1,4 @@
-"""What the workers of a run share."""
+"""Sharing between the workers of a run."""
 
 from pathlib import Path
 from threading import Barrier, Thread

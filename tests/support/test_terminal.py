@@ -21,7 +21,7 @@ def test_a_system_without_terminals_is_told_what_is_missing(monkeypatch: pytest.
 
 
 def test_a_program_is_connected_to_a_terminal() -> None:
-    """What it writes can be read."""
+    """The output of the program can be read."""
     ours, theirs = open_terminal()
     try:
         assert os.isatty(theirs)

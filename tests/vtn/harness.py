@@ -47,7 +47,7 @@ class Moment:
 
 @dataclass(frozen=True)
 class Answer:
-    """What came back."""
+    """An HTTP answer."""
 
     status: int
     headers: CIMultiDictProxy[str]

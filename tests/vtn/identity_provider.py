@@ -77,7 +77,7 @@ class IdentityProvider:
         return jwt.encode(claims, key, algorithm=algorithm, headers={} if kid is None else {"kid": kid})
 
     def settings(self, **members: Any) -> dict[str, Any]:
-        """What a VTN is told of this server."""
+        """Return the settings of a VTN for this server."""
         own = {"issuer": self.url, "audience": "vtn", "jwks_url": f"{self.url}/jwks", "token_url": f"{self.url}/token"}
         return own | members
 

@@ -12,7 +12,7 @@ Answering: TypeAlias = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 async def echoing(request: web.Request) -> web.Response:
-    """What a proper receiver answers."""
+    """Answer as a correct receiver does: with the value to echo."""
     return web.Response(text=request.query["echo"])
 
 

@@ -1,4 +1,4 @@
-"""What the server says about itself, beside the API."""
+"""Endpoints about the server itself, beside the API."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.vtn.test_ingestion import Gate
 
 
 async def numbers(vtn: VtnUnderTest) -> dict[str, float]:
-    """What /metrics says."""
+    """Return the samples of /metrics."""
     answer = await vtn.ask("GET", f"{vtn.origin}/metrics")
     assert answer.status == 200
     assert answer.headers["Content-Type"].startswith("text/plain; version=0.0.4")
@@ -44,7 +44,7 @@ async def test_requests_are_counted_by_route_and_status(start_vtn: StartVtn) -> 
 
 
 async def test_what_is_kept_and_what_waits_is_told(start_vtn: StartVtn) -> None:
-    """Whether answers come from memory, whether commits keep up, and how many are connected."""
+    """Metrics count cached answers, rows that wait for a commit, and connections."""
     vtn = await start_vtn()
     home, event = vtn.home(), await vtn.bl.event(await vtn.bl.program())
     before = await numbers(vtn)

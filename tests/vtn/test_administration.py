@@ -1,4 +1,4 @@
-"""What an operator does beside the server: back up, restore, begin, and have old reports removed."""
+"""Administration beside the server: backup, restore, example configuration, and removal of old reports."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ async def test_a_backup_brings_everything_back(
 
 
 async def test_a_backup_is_one_moment(vtn: VtnUnderTest) -> None:
-    """What is written meanwhile is either in it with all it belongs to, or not at all."""
+    """An object written meanwhile is either in the backup with all it refers to, or not at all."""
     await fill(vtn)
     written: list[bytes] = []
 

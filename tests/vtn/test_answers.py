@@ -63,7 +63,7 @@ async def test_an_object_is_read_once(vtn: VtnUnderTest) -> None:
 
 
 async def test_readers_who_hold_the_same_share_an_answer(vtn: VtnUnderTest) -> None:
-    """What a reader may see decides, not who it is: those without a ven see the same."""
+    """Answers are shared by what readers may see, not by who they are: those without a ven see the same."""
     program = await vtn.bl.program()
     await vtn.bl.event(program)
     first, second = vtn.home(), vtn.home()

@@ -16,7 +16,7 @@ KEY = "a signing key that is known to the test"
 
 
 def claims(vtn: VtnUnderTest, **changed: Any) -> dict[str, Any]:
-    """What a good token says; a change to None leaves the claim out."""
+    """Return the claims of a valid token; a change to None leaves the claim out."""
     now = vtn.now.at
     good = {
         "iss": "openadr-fleet",

@@ -1,4 +1,4 @@
-"""Which callback URLs may be called: those that do not lead into the server's own network."""
+"""Callback URLs: only those that do not lead into the server's own network may be called."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def entry(url: str) -> ObjectOperation:
 
 
 def problem(url: str, **settings: Any) -> str | None:
-    """What is wrong with a URL as it is written; None if nothing is."""
+    """Return the error in the text of a URL; None if there is none."""
     try:
         Callbacks(Webhook(**settings)).check([entry(url)])
     except Invalid as error:

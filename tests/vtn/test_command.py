@@ -40,7 +40,7 @@ def oadr(*words: str, url: str) -> Result:
 
 
 def answer(result: Result) -> Any:
-    """What it printed, as JSON."""
+    """Return the output of a command, parsed as JSON."""
     assert result.exit_code == Exit.OK, result.output
     return json.loads(result.stdout)
 

@@ -1,4 +1,4 @@
-"""What happens when several want the same at once (OBJ-014)."""
+"""Concurrent requests for the same name (OBJ-014)."""
 
 from __future__ import annotations
 

@@ -74,7 +74,7 @@ async def requests(vtn: VtnUnderTest) -> bytes:
 
 
 def open_connections(vtn: VtnUnderTest) -> int:
-    """How many the server has."""
+    """Return the number of connections the server has."""
     assert vtn.server._runner is not None
     assert vtn.server._runner.server is not None
     return len(vtn.server._runner.server.connections)

@@ -13,7 +13,7 @@ ASKED = {"Origin": APP, "Access-Control-Request-Method": "PUT", "Access-Control-
 
 
 def varies(answer: Answer) -> set[str]:
-    """What a cache has to keep answers apart by; a header may stand there more than once."""
+    """Return the header names in Vary; the header may occur more than once."""
     return {name for line in answer.headers.getall("Vary") for name in line.split(", ")}
 
 

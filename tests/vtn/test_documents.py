@@ -1,4 +1,4 @@
-"""What a document may look like, for every collection (GEN, OBJ)."""
+"""Validation of documents, for every collection (GEN, OBJ)."""
 
 from __future__ import annotations
 
@@ -431,7 +431,7 @@ def _exact(value: object) -> str:
 
 
 def named(member: str) -> str:
-    """How a message names a member: up to the list when the value's own place has no name."""
+    """Return a member's name in an error message: up to the list if the value's own position has no name."""
     return member.partition(".values")[0].removesuffix("[0]")
 
 

@@ -40,7 +40,7 @@ class World:
         self.provider = provider
 
     def claims(self, **changed: Any) -> dict[str, Any]:
-        """What a good token says; a change to None leaves the claim out."""
+        """Return the claims of a valid token; a change to None leaves the claim out."""
         now = self.vtn.now.at
         good = {
             "iss": self.provider.url,

@@ -31,7 +31,7 @@ async def a_server(url: str, **database: Any) -> AsyncIterator[VtnUnderTest]:
 
 
 async def is_ready(vtn: VtnUnderTest) -> bool:
-    """What `/ready` says."""
+    """Return True if `/ready` answers 200."""
     return (await vtn.ask("GET", f"{vtn.origin}/ready")).status == 200
 
 

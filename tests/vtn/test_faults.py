@@ -29,7 +29,7 @@ async def a_server(url: str, **database: Any) -> VtnUnderTest:
 async def test_the_server_outlives_a_restart_of_its_database(
     postgres: PostgresServer, postgresql_template: str, way: str
 ) -> None:
-    """What must be asked for is 503 meanwhile, health is alive, readiness says no; afterwards all is as before."""
+    """Requests that need the database get 503 meanwhile, /health 200, /ready 503; afterwards all is as before."""
     vtn = await a_server(postgres.url(postgres.create_database(template=postgresql_template)), timeout_s=2)
     bl, home = vtn.bl, vtn.home()
     program = await bl.program()

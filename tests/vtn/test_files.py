@@ -24,7 +24,7 @@ def careless() -> Iterator[None]:
 
 
 def mode(path: Path) -> int:
-    """Who may do what with a file."""
+    """Return the permission bits of a file."""
     return stat.S_IMODE(path.stat().st_mode)
 
 

@@ -28,7 +28,7 @@ class Gate:
         database.append = self.append  # type: ignore[method-assign] # the seam under test
 
     async def append(self, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
-        """What the database does, later."""
+        """Delay the append until the gate is open."""
         self.batches.append(len(rows))
         await self.open.wait()
         await self._append(table, rows)
@@ -181,7 +181,7 @@ async def test_a_database_that_fails_once_fails_those_who_waited_and_nobody_afte
 
 
 async def test_a_caller_that_goes_away_takes_nobody_along(vtn: VtnUnderTest, gate: Gate) -> None:
-    """What it sent may be stored all the same."""
+    """The report it sent may be stored all the same."""
     event_id = await _an_event(vtn)
     batch = Batch(vtn.server._database, tables.reports, max_bytes=10_000)
     leaves = asyncio.create_task(batch.add(_row(1, event_id), size=1))

@@ -136,7 +136,7 @@ def test_rows_are_given_away_when_they_say_nothing_any_more() -> None:
 
 
 def test_a_row_that_is_given_away_while_it_is_read_counts_for_nobody() -> None:
-    """What another worker notes for somebody else in that instant is not taken for one's own."""
+    """A time that another worker notes for another key at that instant is not taken for this key's."""
 
     class Changing:
         """A seat in which the row belongs to somebody else right after it was read."""

@@ -1,4 +1,4 @@
-"""Who may do what: one case for every operation and every kind of caller (requirements section 1)."""
+"""Access rights: one case for every operation and every kind of caller (requirements section 1)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How much memory a request takes, whoever sends it: measured in a process of its own, over real sockets."""
+"""Memory use of a request, whoever sends it: measured in a process of its own, over real sockets."""
 
 from __future__ import annotations
 

@@ -27,7 +27,7 @@ def told(metrics: Metrics) -> dict[tuple[str, ...], float]:
 
 @pytest.fixture
 def memory() -> Iterator[int]:
-    """What two workers have in common."""
+    """Yield the descriptor of the memory that two workers share."""
     fd = made(2)
     yield fd
     os.close(fd)

@@ -19,7 +19,7 @@ from vtn.store.tables import metadata
 
 
 def differences(connection: Connection) -> list[object]:
-    """What differs between the tables and the code; indexes that only PostgreSQL has are not missed elsewhere."""
+    """Return the differences between the tables and the code, except indexes that only PostgreSQL has."""
 
     def include(object_: object, name: str | None, type_: str, *_: object) -> bool:
         if (name or "").startswith(("event_targets", "ix_event_targets")):

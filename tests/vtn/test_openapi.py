@@ -71,7 +71,7 @@ DEVIATIONS = {
     r"problem\.(type|title|status|detail): ": "always there (PROBLEM-001)",
     r"problem\.instance: ": "absent or null where there is none",
 }
-"""Where our schemas differ, as patterns of ``object.member``, and why."""
+"""Intended differences of our schemas, as patterns of ``object.member``, with reasons."""
 
 NOT_SERVED = re.compile(r"/notifiers(/|$)")
 """Paths of the official document that this version does not have: notifications are not delivered yet."""
@@ -154,7 +154,7 @@ def plain(schema: Json) -> Json:
 
 
 def differences(document: Json, name: str) -> list[str]:
-    """What differs between two objects: members, what they may be, and which are required."""
+    """Return the differences between two schemas: members, their types, and which are required."""
     theirs, mine = whole(OFFICIAL, name), whole(document, name)
     found = []
     for member in sorted({*theirs["properties"], *mine["properties"]}):

@@ -1,4 +1,4 @@
-"""How the database finds what is asked for most, with many rows in it: by an index, never row by row."""
+"""Query plans of the most frequent statements on many rows: they use an index and never scan a table."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ async def _many(vtn: VtnUnderTest) -> tuple[Caller, str, str]:
 
 
 async def _tidied(database: Database) -> None:
-    """What every database does by itself after a while, on PostgreSQL also with rows that earlier tests have removed.
+    """Update the statistics, as every database does by itself; on PostgreSQL also vacuum rows of earlier tests.
 
     Indexes find those until then, and they would count as read.
     """
@@ -80,7 +80,7 @@ class Plans(Statements):
         return most
 
     async def instructions(self) -> int:
-        """How many steps the virtual machine of SQLite makes for the last statement, in thousands."""
+        """Return the number of steps of SQLite's virtual machine for the last statement, in thousands."""
         statement, parameters = self.sent[-1]
         async with self._database._reader.connect() as connection:
             driver: Any = (await connection.get_raw_connection()).driver_connection
@@ -93,7 +93,7 @@ class Plans(Statements):
             return len(made)
 
     async def sorts(self) -> bool:
-        """Whether any plan puts rows into an order."""
+        """Return True if any plan sorts rows."""
         found = [
             await (self._named if self._database.is_sqlite else self._measured)(statement, parameters)
             for statement, parameters in self.sent
@@ -180,7 +180,7 @@ async def test_a_walk_reads_no_more_than_its_page(vtn: VtnUnderTest) -> None:
 
 
 async def test_whole_rows_are_read_for_the_page_alone(vtn: VtnUnderTest) -> None:
-    """What is skipped is counted off by its keys: of all columns there are never more rows than the page has."""
+    """Skipped rows are counted by their keys alone; all columns are read only for the rows of the page."""
     await _many(vtn)
     with Statements(vtn) as statements:
         assert len(await vtn.bl.ids(f"/events?skip={EVENTS // 2}")) == 50

@@ -30,7 +30,7 @@ class Example:
     names: dict[str, str]
 
     async def seen(self, caller: Caller, targets: Sequence[str] | None = None) -> Shown:
-        """What a caller gets, by name, with the targets that are shown; `V1` stands for the ven's id."""
+        """Return the objects a caller gets, by name, with the targets shown; `V1` stands for the ven's id."""
         params = None if targets is None else [("targets", target) for target in targets]
         found = (await caller.get(f"/{self.kind}", params)).ok()
         names = {object_id: name for name, object_id in self.names.items()}

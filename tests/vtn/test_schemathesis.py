@@ -112,7 +112,7 @@ def _with_short_bodies(document: dict[str, Any]) -> dict[str, Any]:
 
 @cache
 def systematic(document: bytes, operation: str) -> list[Case]:
-    """What follows from the description without chance: every member at its bounds, beyond them, wrong, or missing."""
+    """Return the deterministic cases of the description: every member at its bounds, beyond them, wrong, or missing."""
     schema = schema_of(document)
     found = schema.find_operation_by_id(operation)
     config = schema.config.generation_for(operation=found, phase="coverage")
@@ -129,7 +129,7 @@ class Known:
 
     @property
     def complete(self) -> bool:
-        """Whether there is one of each kind."""
+        """Return True if there is an object of each kind."""
         return len(self.ids) == 6
 
     async def make(self) -> None:
@@ -152,7 +152,7 @@ class Known:
             ids["subscriptionID"] = (await bl.post("/subscriptions", document)).ok(201)["id"]
 
     def forget(self, case: Case) -> None:
-        """What the case names is removed, with all that depends on it."""
+        """Forget the object that the case removes, with all that depends on it."""
         for name in case.path_parameters:
             lost = {"programID": ["eventID", "reportID"], "eventID": ["reportID"], "venID": ["resourceID"]}
             for gone in (name, *lost.get(name, ())):

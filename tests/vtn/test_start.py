@@ -141,7 +141,7 @@ async def test_a_certificate_that_cannot_be_used_is_named(
 
 
 async def test_clients_are_managed_without_a_server(url: str) -> None:
-    """What `oadr vtn client` does; the server on the same database knows them at once."""
+    """Clients are managed as by `oadr vtn client`; the server on the same database knows them at once."""
     vtn = VtnUnderTest(settings_for(url))
     await vtn.start()
 

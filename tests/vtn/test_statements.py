@@ -1,4 +1,4 @@
-"""How much is asked of the database: never more than two statements for one request, whatever it is."""
+"""Number of statements sent to the database: never more than two for any request."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ async def test_nor_does_any_request_about_subscriptions(start_vtn: StartVtn, ver
 
 
 async def _asking(vtn: VtnUnderTest, request: Callable[[], Awaitable[Answer]], status: int = 200) -> Any:
-    """What is answered to a request that may need one or two statements."""
+    """Return the answer to a request that may need one or two statements."""
     with Statements(vtn) as statements:
         body = (await request()).ok(status)
     assert 1 <= len(statements.sent) <= 2, statements.sent

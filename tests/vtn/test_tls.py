@@ -48,7 +48,7 @@ def paths(files: TlsFiles) -> dict[str, Any]:
 
 
 async def status(vtn: VtnUnderTest, caller: Caller, context: ssl.SSLContext, path: str = "/events") -> int:
-    """What a caller gets over a new connection."""
+    """Return the status a caller gets over a new connection."""
     async with (
         aiohttp.ClientSession(connector=aiohttp.TCPConnector(ssl=context)) as session,
         session.get(f"https://127.0.0.1:{vtn.server._port}/openadr3/3.1.0{path}", headers=caller.headers) as response,

@@ -486,7 +486,7 @@ async def test_a_ven_cannot_be_given_what_only_business_logic_may(vtn: VtnUnderT
 
 
 async def test_clients_are_listed_without_secrets(vtn: VtnUnderTest) -> None:
-    """What an operator sees."""
+    """The list shows no secrets to the operator."""
     made = await vtn.server.clients.add("utility", Role.BL)
     await vtn.server.clients.add("home", Role.VEN, scopes={Scope.READ_TARGETS})
 

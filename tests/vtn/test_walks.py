@@ -27,7 +27,7 @@ class Reports:
         self._name = unique("meter")
 
     async def prepare(self, asker: str) -> tuple[Caller, dict[str, str]]:
-        """Who asks, and how."""
+        """Create a program and events; return the caller and the parameters of its search."""
         bl = self._vtn.bl
         self._program = await bl.program()
         several = asker not in {"ven by event", "bl by event"}

@@ -1,4 +1,4 @@
-"""What a database says about a statement that failed names no value of a row (S4)."""
+"""Error messages of the database about a failed statement contain no value of a row (S4)."""
 
 from __future__ import annotations
 

@@ -218,7 +218,7 @@ async def _lose_one(fleet: Fleet) -> None:
 
 
 async def _numbers(fleet: Fleet) -> dict[str, float]:
-    """What /metrics says on a new connection."""
+    """Return the samples of /metrics, read over a new connection."""
     session = fleet.caller(Role.BL)
     async with session.get(fleet.supervisor.base_url.removesuffix("/openadr3/3.1.0") + "/metrics") as response:
         lines = (await response.text()).splitlines()

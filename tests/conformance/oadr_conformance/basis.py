@@ -1,4 +1,4 @@
-"""Which sentence of the standard forbids the other behaviour, for every check that is no ruling of ours.
+"""Basis in the standard of every check that is not a ruling of ours: the sentence that forbids other behaviour.
 
 A basis names a place and says in our words what stands there. Places are headings of the OpenADR 3.1 Definition, names
 in the OpenAPI document of 3.1 (an operation by its operationId, a schema and member, a response, a scope), and sections

@@ -1,4 +1,4 @@
-"""What can go wrong while a VTN is examined.
+"""Errors of an examination of a VTN.
 
 ConformanceError
 ├── Unreachable    nothing answers at the URL

@@ -15,7 +15,7 @@ ABSENT: Final = object()
 
 @dataclass(frozen=True)
 class Type:
-    """What a member refuses; `rule` is the requirement that says so."""
+    """The values that a member refuses; `rule` is the requirement that says so."""
 
     rule: str
     bad: Mapping[str, Any]
@@ -55,7 +55,7 @@ class Field:
 
     @property
     def optional(self) -> bool:
-        """Whether the member may be left out; an element of a list is neither optional nor required."""
+        """Return True if the member may be left out; an element of a list is neither optional nor required."""
         return not self.required and isinstance(self.steps[-1], str)
 
     def put(self, body: Obj, value: Any) -> Obj:
@@ -71,7 +71,7 @@ class Field:
         return dict(changed)
 
     def get(self, body: Obj) -> Any:
-        """What the body has there, `ABSENT` when the member or one above it is missing."""
+        """Return the value in the body, `ABSENT` if the member or one above it is missing."""
         value: Any = body
         for step in self.steps:
             try:
@@ -204,5 +204,5 @@ def each_field() -> Iterator[tuple[str, Field]]:
 
 
 def needs_of(kind: str) -> str:
-    """What a check that writes a complete body of this kind needs."""
+    """Return the needs of a check that writes a complete body of this kind."""
     return {"report": "ven", "subscription": "ven callback"}.get(kind, "")

@@ -24,7 +24,7 @@ class Cluster:
         return self.results[0]
 
     def cases(self, most: int) -> str:
-        """What the cases are called; empty when the question has but one."""
+        """Return the names of the cases; empty if there is only one."""
         names = [result.check.case.partition(": ")[2] for result in self.results]
         names = [name for name in names if name]
         more = f" and {len(names) - most} more" if len(names) > most else ""
@@ -43,7 +43,7 @@ class Group:
 
     @property
     def level(self) -> Level:
-        """How binding the requirement is."""
+        """Return the level of the requirement."""
         return self.results[0].check.level
 
     @property
@@ -54,13 +54,13 @@ class Group:
 
     @property
     def standing(self) -> Standing:
-        """Whose demand it is: that of its failures, else of all its checks, a MUST of the standard before others."""
+        """Return the standing of its failures, else of all its checks; a MUST of the standard comes before others."""
         failed = [result.check.standing for result in self.results if result.outcome is Outcome.FAIL]
         standings = failed or [result.check.standing for result in self.results]
         return next(standing for standing in Standing if standing in standings)
 
     def count(self, outcome: Outcome) -> int:
-        """How many of its checks ended so."""
+        """Return the number of its checks with this outcome."""
         return sum(result.outcome is outcome for result in self.results)
 
     @property
@@ -89,7 +89,7 @@ def failed(groups: Iterable[Group]) -> list[Group]:
 
 
 def reasons(results: Iterable[Result]) -> list[tuple[str, list[Result]]]:
-    """Why checks were skipped or not asked -> which, the most frequent reason first."""
+    """Return the reasons why checks were skipped or not asked, with the checks; the most frequent reason first."""
     found: dict[str, list[Result]] = {}
     for result in results:
         if result.outcome in {Outcome.SKIP, Outcome.NOT_ASKED}:

@@ -28,7 +28,7 @@ class Kind:
     name: str
     """`program`, `event`, ..."""
     needs: str
-    """What a check that writes this kind needs."""
+    """Needs of a check that writes this kind."""
     make: Make
     plain: Make
     """A plain request body with these members, what it refers to being seeded."""
@@ -56,7 +56,7 @@ class Kind:
             answer.same("objectType", obj.get("objectType"), self.object_type)
 
     def writer(self, t: Probe) -> Actor:
-        """Who creates and changes it in these checks: business logic, but a VEN writes reports and subscriptions."""
+        """Return the client that writes it in the checks: a VEN for reports and subscriptions, else business logic."""
         return t.ven if self.name in {"report", "subscription"} else t.bl
 
     def at(self, obj: Obj) -> str:
@@ -64,7 +64,7 @@ class Kind:
         return f"{self.path}/{obj['id']}"
 
     def as_request(self, obj: Obj, **changes: Any) -> Obj:
-        """What was read as the body of a POST or PUT that changes these members, by the schema of the request.
+        """Return an object that was read as the body of a POST or PUT that changes these members, by its schema.
 
         That has no members of the VTN's own, no null, and `objectType` only where the schema requires it.
         """
@@ -253,7 +253,7 @@ KINDS: Final[dict[str, Kind]] = {
 
 _OBJECTS: Final = ("EVENT", "PROGRAM", "RESOURCE", "VEN")
 _TIMES: Final = {"intervalPeriod", "start", "duration"}
-"""What no interval should lack: when it is."""
+"""Members that give the time of an interval; they are kept even where the schema does not require them."""
 
 
 async def plain_with(t: Probe, kind: Kind, path: str) -> Obj:
@@ -284,7 +284,7 @@ async def plain_with(t: Probe, kind: Kind, path: str) -> Obj:
 
 
 def _listed(kind: Kind, path: str) -> bool:
-    """Whether the table of members knows this path; of lists it describes the first elements."""
+    """Return True if the table of members has this path; of lists it describes the first elements."""
     return any(member.path == path for member in FIELDS[kind.name])
 
 

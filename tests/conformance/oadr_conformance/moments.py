@@ -36,7 +36,7 @@ def order(text: str) -> tuple[datetime, str]:
 
 
 def same_instant(left: str, right: str) -> bool:
-    """Whether two texts are the same instant, as far as the coarser clock of the two can say."""
+    """Return True if two texts are the same instant, at the coarser precision of the two."""
     one, other = instant(left), instant(right)
     if one is None or other is None or one[0] != other[0]:
         return False

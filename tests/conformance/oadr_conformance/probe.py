@@ -1,4 +1,4 @@
-"""What a check works with: clients in their roles, data of its own, and a clean table afterwards."""
+"""Context of a check: clients in their roles, data of its own, and their deletion afterwards."""
 
 from __future__ import annotations
 
@@ -144,7 +144,7 @@ class Probe:
 
     @property
     def profile(self) -> Profile:
-        """How the VTN says it is configured."""
+        """Return the declared configuration of the VTN."""
         return self.session.profile
 
     @property

@@ -16,7 +16,7 @@ from oadr_conformance.errors import Misused
 
 @dataclass(frozen=True)
 class Profile:
-    """How the VTN under test says it is configured."""
+    """Declared configuration of the VTN under test."""
 
     invalid_token_status: int = 401
     require_https: bool = True
@@ -30,7 +30,7 @@ class Profile:
 
     @property
     def changes(self) -> list[str]:
-        """What differs from the defaults, as `switch=value`."""
+        """Return the differences from the defaults, as `switch=value`."""
         told = ((switch, getattr(self, name), getattr(DEFAULT, name)) for switch, name in SWITCHES.items())
         return [f"{switch}={str(value).lower()}" for switch, value, usual in told if value != usual]
 

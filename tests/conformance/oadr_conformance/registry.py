@@ -22,7 +22,7 @@ Body = Callable[["Probe"], Awaitable[None]]
 
 
 class Level(StrEnum):
-    """How binding a requirement is (RFC 2119)."""
+    """Levels of requirements (RFC 2119)."""
 
     MUST = "MUST"
     SHOULD = "SHOULD"
@@ -33,7 +33,7 @@ MUST, SHOULD, MAY = Level
 
 
 class Standing(StrEnum):
-    """Whose demand a check is: the standard's, as a MUST or less, or ours where the standard leaves a choice."""
+    """Origin of a check: a MUST or SHOULD of the standard, or our ruling where the standard leaves a choice."""
 
     MUST = "MUST of the standard"
     SHOULD = "SHOULD of the standard"
@@ -61,18 +61,18 @@ class Check:
     level: Level
     sentence: str
     topic: str
-    """Where the matter is treated, for a check that rests on a ruling of ours."""
+    """Reference to the topic, for a check that rests on a ruling of ours."""
     needs: frozenset[str]
     body: Body
 
     @property
     def question(self) -> str:
-        """What it shares with the other cases of its table: `bad paging`."""
+        """Return the part of its name shared with the other cases of its table: `bad paging`."""
         return self.case.partition(": ")[0]
 
     @property
     def ruling(self) -> str:
-        """Why the standard does not decide it; empty when it does."""
+        """Return the reason why the standard does not decide it; empty if it does."""
         return ruling_of(self.requirement, self.case)
 
     @property
@@ -87,14 +87,14 @@ class Check:
 
     @property
     def standing(self) -> Standing:
-        """Whose demand it is."""
+        """Return the origin of the check."""
         if self.ruling:
             return Standing.RULING
         return Standing.MUST if self.level is MUST else Standing.SHOULD
 
     @property
     def key(self) -> str:
-        """What names this check and no other: `PAGE-008/bad paging: limit=51`."""
+        """Return the unique name of this check: `PAGE-008/bad paging: limit=51`."""
         return f"{self.requirement}/{self.case}"
 
     @property
@@ -108,7 +108,7 @@ class Check:
         return self.requirement.partition("-")[0]
 
     def matches(self, patterns: Iterable[str]) -> bool:
-        """Whether one of the patterns (an area, a requirement, a key, with `*` and `?`) names this check."""
+        """Return True if one of the patterns (an area, a requirement, a key, with `*` and `?`) matches this check."""
         names = (self.area, *self.requirements, self.key)
         return any(fnmatchcase(name.upper(), pattern.upper()) for pattern in patterns for name in names)
 

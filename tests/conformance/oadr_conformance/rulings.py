@@ -1,4 +1,4 @@
-"""What the suite asks beyond the standard: where that is silent, optional or at odds with itself, the catalogue chose.
+"""Checks beyond the standard: where it is silent, optional or contradictory, the catalogue of requirements decides.
 
 A VTN may choose otherwise and conform. So these checks are made only where a run says `rulings.binding=true`; where
 only one detail of a check rests on a choice, `Answer.binding` and `allowed` statuses say so in its body.
@@ -237,7 +237,7 @@ RULINGS: Final[Mapping[str, str]] = {
 
 @cache
 def ruling_of(requirement: str, case: str) -> str:
-    """Why the standard does not decide this check; empty when it does."""
+    """Return the reason why the standard does not decide this check; empty if it does."""
     names = (requirement, f"{requirement}/{case}")
     return next(
         (why for pattern, why in RULINGS.items() if any(fnmatchcase(name, pattern) for name in names)),

@@ -22,13 +22,13 @@ _LONGEST_S = 600.0
 """Only against a check that never ends: how slow a VTN may be is not for us to say."""
 _KEPT = 200
 _GRACE_S = 5
-"""How long a VTN may be silent after a check, as while it starts again."""
+"""Time, in seconds, a VTN may be silent after a check, as while it restarts."""
 INTERRUPTED = "interrupted"
 NOT_DECIDED = "the standard does not decide it; --switch rulings.binding=true asks for our rulings too"
 
 
 class Outcome(StrEnum):
-    """What came of a check."""
+    """Outcome of a check."""
 
     PASS = "pass"
     FAIL = "fail"
@@ -56,7 +56,7 @@ _WORDS = {
 
 @dataclass(frozen=True)
 class Result:
-    """What came of one check; texts carry no secret."""
+    """Result of one check; texts contain no secret."""
 
     check: Check
     outcome: Outcome
@@ -73,7 +73,7 @@ class Result:
 
     @property
     def decides(self) -> bool:
-        """Whether this result makes the VTN non-conformant."""
+        """Return True if this result makes the VTN non-conformant."""
         return self.outcome is Outcome.FAIL and self.check.standing is Standing.MUST
 
 
@@ -89,26 +89,26 @@ class Run:
     seconds: float
     results: Sequence[Result] = field(default_factory=tuple)
     warnings: Sequence[str] = field(default_factory=tuple)
-    """What the run could not put back as it was."""
+    """Changes that the run could not undo."""
     of: int = 0
-    """How many checks there are; only some of them may have been asked for."""
+    """Number of all checks; only some of them may have been chosen."""
     cut_short: str = ""
-    """Why the last checks were not made."""
+    """Reason why the last checks were not made."""
     switches: Sequence[str] = ()
-    """How the VTN is said to be configured, where not as usual."""
+    """Declared configuration of the VTN, where it differs from the defaults."""
 
     def count(self, outcome: Outcome, standing: Standing | None = None) -> int:
-        """How many checks ended so; of one standing, if that is given."""
+        """Return the number of checks with this outcome; of one standing, if that is given."""
         return sum(result.outcome is outcome and standing in {None, result.check.standing} for result in self.results)
 
     def answered(self) -> tuple[int, int]:
-        """How many MUSTs of the standard the VTN answered, and how many were chosen."""
+        """Return how many MUSTs of the standard the VTN answered, and how many were chosen."""
         musts = Counter(result.outcome for result in self.results if result.check.standing is Standing.MUST)
         return musts[Outcome.PASS] + musts[Outcome.FAIL], musts.total()
 
     @property
     def leftovers(self) -> list[str]:
-        """What checks created and could not delete."""
+        """Return the objects that checks created and could not delete."""
         return [text for result in self.results for text in result.leftovers]
 
     @property
@@ -127,7 +127,7 @@ class Run:
         }
 
     def flaw(self, *, strict: bool = False) -> str:
-        """Why the VTN does not conform, or nobody can tell; empty when it conforms.
+        """Return why the VTN does not conform, or why that is unknown; empty if it conforms.
 
         A failed MUST of the standard decides, then a failed ruling of a run that asks for rulings. Where the VTN
         answered not even half of the MUSTs that were chosen, or refused the plain data that one needs, nobody knows.
@@ -150,11 +150,11 @@ class Run:
         return next((flaw for flaw, found in flaws.items() if found), "")
 
     def conforms(self, *, strict: bool = False) -> bool:
-        """Whether the VTN has no flaw."""
+        """Return True if the VTN has no flaw."""
         return not self.flaw(strict=strict)
 
     def complete(self) -> bool:
-        """Whether every MUST of the standard that was chosen has an answer, and all were chosen."""
+        """Return True if every MUST of the standard that was chosen has an answer, and all were chosen."""
         answered, chosen = self.answered()
         return answered == chosen and len(self.results) >= self.of
 
@@ -241,7 +241,7 @@ async def _judge(session: Session, check: Check, stop: asyncio.Event) -> Result:
 
 
 async def _lost(session: Session) -> tuple[str, bool]:
-    """Why no further check can be made, if so, and whether it is because the VTN is silent."""
+    """Return why no further check can be made, if so, and True if that is because the VTN is silent."""
     desk = _desk(session)
     for tries_left in reversed(range(_GRACE_S)):
         try:

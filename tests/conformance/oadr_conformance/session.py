@@ -1,4 +1,4 @@
-"""What a whole run shares: the VTN's address, who the clients are, their tokens, and the names the run gives."""
+"""State of a whole run: the VTN's address, the clients, their tokens, and the names the run gives."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from oadr_conformance.wire import Answer, Exchange, Obj, Step, Wire
 
 PREFIX = "conformance-"
 _UNTOLD_S = 60
-"""How long a token is used whose lifetime the VTN does not tell."""
+"""Time, in seconds, for which a token is used whose lifetime the VTN does not state."""
 _FORM = "application/x-www-form-urlencoded"
 
 
@@ -50,7 +50,7 @@ class Credential:
 
     @property
     def secrets(self) -> list[str]:
-        """What must not be printed."""
+        """Return the texts that must not be printed."""
         return [text for text in (self.token, self.client_secret) if text]
 
 
@@ -102,7 +102,7 @@ class Subject:
 
     @property
     def prefixes(self) -> list[str]:
-        """Where the API may be: at the prefix; of an origin alone below the usual prefix of 3.1, or at its root."""
+        """Return the possible prefixes of the API: the one given; for an origin, the usual one of 3.1 or its root."""
         base = self.base
         return [base] if URL(base).path.strip("/") else [f"{base}/openadr3/3.1.0", base]
 
@@ -128,7 +128,7 @@ class Session:
 
     @property
     def profile(self) -> Profile:
-        """How the VTN says it is configured."""
+        """Return the declared configuration of the VTN."""
         return self.subject.profile
 
     def move(self, base: str) -> None:
@@ -207,5 +207,5 @@ def request_id(step: Step, check: str, number: int) -> str:
 
 
 def is_ours(obj: Obj, name: str) -> bool:
-    """Whether an object carries a name this suite gave, in this run or an earlier one."""
+    """Return True if an object has a name this suite gave, in this run or an earlier one."""
     return str(obj.get(name, "")).startswith(PREFIX)

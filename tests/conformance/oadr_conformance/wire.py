@@ -36,7 +36,7 @@ _SECRET = "•••"
 
 
 class Step(StrEnum):
-    """What a request is for; travels in `X-Request-Id`, so that a server's log tells them apart too."""
+    """Purpose of a request; sent in `X-Request-Id`, so that a server's log shows it too."""
 
     PREPARE = "prepare"
     SEED = "seed"
@@ -78,12 +78,12 @@ class Exchange:
 
 
 class Answer:
-    """What the VTN said, with the expectations every check shares; each raises `Mismatch` when it does not hold."""
+    """An answer of the VTN, with the expectations that checks share; each raises `Mismatch` if it is not met."""
 
     def __init__(self, exchange: Exchange, *, binding: bool = True) -> None:
         self.exchange = exchange
         self.binding = binding
-        """Whether the catalogue's choice counts also where the standard leaves one."""
+        """True if the catalogue's choice counts also where the standard leaves one."""
 
     @property
     def status(self) -> int:
@@ -240,7 +240,7 @@ def _trusting(ca_file: Path) -> ssl.SSLContext:
 
 
 def _pause_s(answer: Answer, attempt: int) -> float | None:
-    """How long a VTN that is asked too much wants us to wait; None when it does not, or too long."""
+    """Return the wait, in seconds, that an overloaded VTN asks for; None if it asks for none, or for too long."""
     told = answer.headers.get("Retry-After", "").strip()
     if answer.status != 429 and not (answer.status == 503 and told):
         return None
@@ -258,7 +258,7 @@ def _pause_s(answer: Answer, attempt: int) -> float | None:
 
 
 def _reason(error: Exception) -> str:
-    """What the library says, without the words that only its authors need."""
+    """Return the library's error message, without its internal details."""
     if isinstance(error, aiohttp.ClientConnectorCertificateError):
         return f"its certificate is not trusted ({error.certificate_error}); --ca names a file with its authority"
     if isinstance(error, TimeoutError):
@@ -278,7 +278,7 @@ def identical(left: object, right: object) -> bool:
 
 
 def alike(left: object, right: object) -> bool:
-    """Whether `left` says what `right` says, in its own way.
+    """Return True if `left` is equivalent to `right`.
 
     JSON has one kind of numbers, an instant can be written in several ways, members that have their default may be left
     out or be there, and there may be members that we do not know.

@@ -85,7 +85,7 @@ async def lists_are_always_there(t: Probe, kind: Kind) -> None:
 
 
 def _nulls(value: Any, path: str = "") -> list[str]:
-    """Where a JSON value has null, except where null says that a token is not disclosed."""
+    """Return the paths of nulls in a JSON value, except a null that stands for an undisclosed token."""
     if isinstance(value, dict):
         return [place for key, item in value.items() if key != "bearerToken" for place in _nulls(item, f"{path}.{key}")]
     if isinstance(value, list):

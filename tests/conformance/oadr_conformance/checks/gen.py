@@ -24,7 +24,7 @@ _INSTANT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?Z")
 
 
 def needs_of_full(kind: Kind) -> str:
-    """What a check that writes a complete body needs."""
+    """Return the needs of a check that writes a complete body."""
     return needs_of_name(kind.name)
 
 

@@ -36,7 +36,7 @@ class Operation:
 
     @property
     def single(self) -> bool:
-        """Whether the path names one object."""
+        """Return True if the path names one object."""
         return self.row in _SINGLE_ROWS
 
     @property
@@ -276,7 +276,7 @@ async def _topic_path(t: Probe, topic: Topic) -> str:
 
 
 async def _has_broker(t: Probe) -> bool:
-    """Whether the VTN offers MQTT; without a broker all topics are 404 for those who may ask."""
+    """Return True if the VTN offers MQTT; without a broker all topics are 404 for those who may ask."""
     return "MQTT" in (await t.bl.get("/notifiers")).expect(200).object()
 
 

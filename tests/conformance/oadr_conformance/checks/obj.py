@@ -29,7 +29,7 @@ def refused(rule: str) -> dict[str, Case]:
 
 
 def needs_of_case(case: Case) -> str:
-    """What a check of this case needs."""
+    """Return the needs of a check of this case."""
     return needs_of(case[0])
 
 

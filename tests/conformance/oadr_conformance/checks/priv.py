@@ -63,7 +63,7 @@ async def _scene(t: Probe, path: str) -> Scene:
 
 
 async def _seen(t: Probe, scene: Scene, actor: Actor, words: tuple[str, ...] = ()) -> dict[str, list[str]]:
-    """What a search gives this client, in words of the example."""
+    """Return the results of a client's search, in the labels of the example."""
     query: dict[str, Any] = {"targets": [scene.targets[word] for word in words]} if words else {}
     if scene.path == "/events":
         query["programID"] = scene.program["id"]

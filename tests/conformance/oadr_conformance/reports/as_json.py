@@ -10,7 +10,7 @@ from oadr_conformance.runner import Result, Run
 
 
 def as_object(run: Run, *, strict: bool = False) -> dict[str, Any]:
-    """What was examined, the total, and every result; texts carry no secret."""
+    """Return the run as a JSON object: the VTN, the total, and every result; texts contain no secret."""
     return {
         "url": run.url,
         "product": run.product,
