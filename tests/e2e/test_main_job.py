@@ -190,10 +190,12 @@ async def listening(mosquitto: Mosquitto) -> Any:
                     wire.powers_kw.append(said["usedPowerKw"])
 
         task = asyncio.create_task(listen())
-        yield wire
-        if task.done():
-            task.result()  # it heard nothing any more, and here is why
-        task.cancel()
+        try:
+            yield wire
+        finally:
+            if task.done():
+                task.result()  # it heard nothing any more, and here is why
+            task.cancel()
 
 
 def in_event(site: Site, event_id: str) -> dict[str, dict[str, Any]]:
