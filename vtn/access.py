@@ -59,14 +59,14 @@ NOBODY_KNOWN: Final = "a token is needed"
 
 
 def scope_named(word: str, role: Role) -> Scope | None:
-    """The scope a word means; ``write_vens_bl`` and the like are synonyms for the role they name (AUTH-040)."""
+    """Return the scope a word names; ``write_vens_bl`` and the like are synonyms for the role they name (AUTH-040)."""
     plain = word.removesuffix(f"_{role.lower()}")
     name = plain if plain in _SHARED else word
     return Scope(name) if name in _WORDS else None
 
 
 def scopes_named(words: Iterable[str], role: Role) -> tuple[frozenset[Scope], frozenset[str]]:
-    """The scopes that words mean, and the words that mean none; raises Invalid for what cannot be a scope's name."""
+    """Return the scopes that words name, and the words that name none; raises Invalid for an invalid name."""
     scopes, unknown = set(), set()
     for word in words:
         if not _SCOPE_WORD.fullmatch(word):
@@ -81,7 +81,7 @@ def scopes_named(words: Iterable[str], role: Role) -> tuple[frozenset[Scope], fr
 
 @lru_cache(maxsize=1024)
 def known_scopes(words: frozenset[str], role: Role) -> frozenset[Scope]:
-    """The scopes that words mean, without the words that mean none. Clients who hold the same share one set."""
+    """Return the scopes that words name, and ignore other words. Clients with the same scopes share one set."""
     return frozenset(scope for word in words if (scope := scope_named(word, role)) is not None)
 
 
@@ -100,7 +100,7 @@ class Reader:
 
     @property
     def sees_everything(self) -> bool:
-        """Business logic reads without restriction (PRIV-001)."""
+        """Return True for business logic, which reads without restriction (PRIV-001)."""
         return self.role is Role.BL
 
 
@@ -167,5 +167,5 @@ class Sight:
         return admits(tuple(targets), self.granted, self.asked) and admits(tuple(program_targets), self.granted, None)
 
     def shown(self, targets: Iterable[str]) -> tuple[str, ...]:
-        """The targets of a visible object that may be shown, in their order (PRIV-013)."""
+        """Return the targets of a visible object that may be shown, in their order (PRIV-013)."""
         return visible_targets(targets, self.effective, None)

@@ -26,7 +26,7 @@ from vtn.store.vault import Vault
 
 @asynccontextmanager
 async def opened(settings: Settings, *, make: bool = True) -> AsyncIterator[Database]:
-    """The database, with tables that are up to date; raises DatabaseMissing if there is none and ``make`` is off."""
+    """Yield the database, with tables up to date; raises DatabaseMissing if there is none and ``make`` is off."""
     database = Database(settings.database)
     if not make:
         database.check_exists()
@@ -109,7 +109,7 @@ async def reseal_secrets(settings: Settings) -> int:
 
 
 async def keys_in_use(settings: Settings) -> list[tuple[str, bool, int]]:
-    """Every key in the file or needed by the database: its id, whether the file has it, how many secrets it sealed."""
+    """Return every key in the file or needed by the database: its id, True if in the file, number of secrets sealed."""
     vault = Vault(settings)
     async with opened(settings, make=False) as database, database.snapshot() as connection:
         needed = await needed_keys(connection)
@@ -144,7 +144,7 @@ class _Lines:
         self._file = file
 
     def readline(self, limit: int) -> bytes:
-        """The next line, at most so many bytes of it."""
+        """Return the next line, at most so many bytes of it."""
         try:
             return self._file.readline(limit)
         except (OSError, EOFError, zlib.error) as error:

@@ -66,7 +66,7 @@ _GRACE_S = 5.0
 
 
 def system_now() -> datetime:
-    """The time of this machine."""
+    """Return the time of this machine."""
     return datetime.now(UTC)
 
 
@@ -127,7 +127,7 @@ class VtnServer:
 
     @property
     def origin(self) -> str:
-        """Scheme, host and port, as clients reach the server; the port is real once it is started."""
+        """Return scheme, host and port as clients reach the server; the port is known once it is started."""
         if self.settings.public_url is not None:
             return self.settings.public_url
         host = f"[{self.settings.host}]" if ":" in self.settings.host else self.settings.host
@@ -135,7 +135,7 @@ class VtnServer:
 
     @property
     def base_url(self) -> str:
-        """The address of the API, as clients are told it."""
+        """Return the address of the API, as clients are told it."""
         return self.origin + self.settings.prefixes[0]
 
     async def start(self) -> None:
@@ -303,20 +303,20 @@ class VtnServer:
         return Retention(self.settings.reports, ReportStore(self._database, self._stamps, visibility), self._now)
 
     def _limiter(self, name: str, *, burst: int, per_s: float) -> Limiter:
-        """A limit that all workers keep together."""
+        """Return the rate limit, which all workers share."""
         seats = self._shared.part(name)
         moments = Moments(seats, self._shared.seat) if len(seats) > 1 else None
         return Limiter(burst=burst, per_s=per_s, now=self._now, moments=moments)
 
     def _anonymous_limiter(self) -> Limiter | None:
-        """The limit on requests without a token; behind a proxy everybody has one address, so there is none."""
+        """Return the limit on requests without a token; behind a proxy everybody has one address, so there is none."""
         public = self.settings.public
         if not public.programs or self.settings.behind_proxy:
             return None
         return self._limiter("anonymous requests per address", burst=public.requests_burst, per_s=public.requests_per_s)
 
     def _guesses(self) -> Guesses:
-        """The limits on wrong secrets; behind a proxy all clients have one address."""
+        """Return the limits on wrong secrets; behind a proxy all clients have one address."""
         auth = self.settings.auth
         return Guesses(
             per_client=self._limiter("wrong secrets per client", burst=auth.failure_burst, per_s=auth.failure_per_s),
@@ -338,7 +338,7 @@ class VtnServer:
         )
 
     def _token_url(self, request: web.Request) -> str:
-        """Below the same prefix, at the address the client used unless there is a public one."""
+        """Return the URL of the token endpoint, at the public address or else the one the client used."""
         external = self.settings.auth.external
         if external is not None and not self.settings.auth.gives_tokens:
             return external.token_url
@@ -346,7 +346,7 @@ class VtnServer:
         return origin + request.path.removesuffix("/server") + "/token"
 
     def _origin_of(self, request: web.Request) -> str:
-        """The address the client used, if it is one of this server's: a Host of somebody else's comes back to nobody.
+        """Return the address the client used, if it is one of this server's: a foreign Host is never sent back.
 
         Else the address the connection came to.
         """
@@ -377,7 +377,7 @@ class VtnServer:
 
 
 def build(settings: Settings, *, now: Callable[[], datetime] = system_now) -> VtnServer:
-    """A VTN that is ready to be started. ``now`` gives aware instants; all of its times come from there."""
+    """Return a VTN that is ready to be started. ``now`` gives aware instants; all of its times come from there."""
     return VtnServer(settings, now=now)
 
 

@@ -79,7 +79,7 @@ def make_private(path: Path, what: str) -> bool:
 
 @contextmanager
 def _written(target: Path) -> Iterator[tuple[Path, BinaryIO]]:
-    """A new file beside the target, under a name that nobody can foresee; its name is gone afterwards."""
+    """Yield a new file beside the target, under an unpredictable name, which is removed afterwards."""
     unfinished = target.with_name(f".{target.name}.{secrets.token_hex(8)}")
     descriptor = os.open(unfinished, _NEW, _PRIVATE)
     try:

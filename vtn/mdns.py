@@ -131,7 +131,7 @@ class Announcement:
 
 
 def _fitting(names: Sequence[str], most: int) -> str:
-    """As many names as fit, whole (MDNS-004); one with a comma could not be told from two."""
+    """Return as many whole names as fit (MDNS-004), without names that contain a comma, which separates them."""
     text = ""
     for name in names:
         longer = f"{text},{name}" if text else name

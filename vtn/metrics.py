@@ -117,7 +117,7 @@ class Metrics:
             await asyncio.sleep(_SAMPLE_S)
 
     def text(self) -> bytes:
-        """All numbers."""
+        """Return all metrics in the text format of Prometheus."""
         from prometheus_client import generate_latest  # noqa: PLC0415 (a start need not wait for it)
 
         self._take_samples()
@@ -128,7 +128,7 @@ class Metrics:
             self._own[number] = before + source()
 
     def _place(self, key: _Key) -> int:
-        """The place of a key's values; a route that is too long counts with those that begin like it."""
+        """Return the place of a key's values; a route that is too long counts with those that begin like it."""
         method, route, status = key
         text = f"{method} {status} {route}".encode()[:_LONGEST]
         written = _key(text)
@@ -139,7 +139,7 @@ class Metrics:
         return self._places[key]
 
     def _new_row(self, text: bytes) -> int:
-        """Others see the row once its length is written."""
+        """Add a row; other processes see it once its length is written."""
         number, self._next = self._next, self._next + 1
         start = number * _ROW_BYTES
         self._raw[start + _LENGTH.size : start + _LENGTH.size + len(text)] = text
@@ -167,7 +167,7 @@ class _Sums:
         self._parts = parts
 
     def collect(self) -> Iterator[Metric]:
-        """The families."""
+        """Yield the metric families."""
         from prometheus_client.metrics_core import (  # noqa: PLC0415 (a start need not wait for it)
             CounterMetricFamily,
             GaugeMetricFamily,
@@ -207,7 +207,7 @@ class _Sums:
 
 
 def _keys(part: memoryview) -> Iterator[tuple[int, _Key]]:
-    """The rows that have a key, with their numbers."""
+    """Yield the rows that have a key, with their numbers."""
     for number in range(1, len(part) // _ROW_BYTES):
         start = number * _ROW_BYTES
         (length,) = _LENGTH.unpack_from(part, start)

@@ -8,10 +8,10 @@ import platformdirs
 
 
 def data_folder() -> Path:
-    """The user's folder for data of this program, ``~/.local/share/openadr-fleet`` on Linux; it may not be there."""
+    """Return the user's data folder, ``~/.local/share/openadr-fleet`` on Linux; it may not exist."""
     return platformdirs.user_data_path("openadr-fleet", appauthor=False)
 
 
 def default_database() -> str:
-    """The URL of the database that is used when none is given."""
+    """Return the URL of the database that is used when none is given."""
     return f"sqlite:///{data_folder() / 'vtn.sqlite3'}"

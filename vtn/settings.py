@@ -42,7 +42,7 @@ class Database(_Group):
 
     @property
     def file(self) -> Path | None:
-        """The file of SQLite; None for another database, or for one that is named as ``file:…``."""
+        """Return the path of the SQLite file; None for another database, or for one named as ``file:…``."""
         url = make_url(self.url.get_secret_value())
         name = url.database or ""
         return Path(name) if url.get_backend_name() == "sqlite" and not name.startswith("file:") else None

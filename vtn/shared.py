@@ -31,14 +31,14 @@ class Shared:
         self._seats = seats
 
     def part(self, name: str) -> tuple[memoryview, ...]:
-        """A part in every seat."""
+        """Return one part of every seat."""
         start = sum(size for other, size in list(_PARTS.items())[: list(_PARTS).index(name)])
         places = range(start, start + self._seats * _SEAT_BYTES, _SEAT_BYTES)
         return tuple(self._view[place : place + _PARTS[name]] for place in places)
 
 
 def made(seats: int) -> int:
-    """The descriptor of new memory, all zeros, for so many seats."""
+    """Return the descriptor of new memory, all zeros, for so many seats."""
     fd = os.memfd_create("openadr-fleet", os.MFD_CLOEXEC)
     os.ftruncate(fd, seats * _SEAT_BYTES)
     return fd

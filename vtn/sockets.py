@@ -17,7 +17,7 @@ _OTHER_FILES: Final = 500
 
 
 def bound(host: str, port: int, *, shared: bool = False) -> socket.socket:
-    """A socket at an address, not listening yet; ``shared`` lets other processes of this user have the same one.
+    """Return a socket at an address, not listening yet; ``shared`` lets other processes of this user have the same one.
 
     Raises PortTaken and AddressUnusable.
     """

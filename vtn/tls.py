@@ -45,7 +45,7 @@ class ServerTls:
             _log.info("certificate renewed", file=str(self._settings.cert))
 
     async def follow(self) -> None:
-        """Look at the files from time to time, and use them when they have changed."""
+        """Check the files at intervals, and reload them when they have changed."""
         while True:
             await asyncio.sleep(self._settings.watch_s)
             if self._look() != self._state:
@@ -92,7 +92,7 @@ class ClientCertificates:
 
 
 def _normal(name: str) -> str:
-    """A fingerprint without colons and in small letters, as other programs print it otherwise."""
+    """Normalise a fingerprint: without colons and in lower case."""
     kind, _, rest = name.partition(":")
     return f"sha256:{rest.replace(':', '').lower()}" if kind.lower() == "sha256" else name
 

@@ -65,7 +65,7 @@ class Supervisor:
 
     @property
     def pids(self) -> list[int]:
-        """The processes that serve at present."""
+        """Return the ids of the processes that serve at present."""
         return [process.pid for process in self._processes.values() if process.returncode is None]
 
     async def run(self) -> None:

@@ -27,7 +27,7 @@ class About:
         self._page = pages.page(description)
 
     def routes(self) -> tuple[OpenRoute, ...]:
-        """The routes, on the origin."""
+        """Return the routes, which are below the origin, not the prefixes."""
         return (
             OpenRoute("GET", "/health", self._alive),
             OpenRoute("GET", "/ready", self._ready),
@@ -40,7 +40,7 @@ class About:
         return _status("alive")
 
     async def _ready(self, _: web.Request) -> web.Response:
-        """200 if the database answers, can be written and has our tables; else 503 within a second (GEN-022)."""
+        """Answer 200 if the database answers, can be written and has our tables; else 503 within a second (GEN-022)."""
         await self._database.check_ready()
         if not await is_migrated(self._database):
             raise Unavailable("the tables of the database are not those of this version")

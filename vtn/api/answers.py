@@ -76,7 +76,7 @@ class Answers:
         return kept.ready
 
     def remember(self, words: Hashable, key: Hashable, revision: Revision) -> None:
-        """The answer under a key is what the words got; ``revision`` is from before anything was looked at for it."""
+        """Remember the key of the answer to a request; ``revision`` is from before anything was read for it."""
         kept = self._kept.get(key)
         if kept is not None:
             self._last[words] = kept, revision
@@ -84,7 +84,7 @@ class Answers:
                 self._last.popitem(last=False)
 
     async def get(self, key: Hashable, watch: Watch | None, make: Callable[[], Awaitable[Made]]) -> Ready:
-        """The answer under a key: a kept one if it still holds, else a new one, made once for all who wait for it."""
+        """Return the answer under a key: a cached one if valid, else a new one, made once for all who wait for it."""
         revision = None if watch is None else watch.revision()
         if watch is None or revision is None:
             self.made += 1

@@ -108,7 +108,7 @@ def _guarded(
 def _or_public(
     with_token: Handle, route: Route, base: str, reader: Reader, answers: Answers, limiter: Limiter | None
 ) -> Handle:
-    """The same for somebody without a token too, who sees what is public (COMPAT-017). A bad token stays a bad token.
+    """Extend a handler to callers without a token, who see what is public (COMPAT-017); an invalid token is refused.
 
     What is not public is answered like every request without a token, whether it exists or not. ``limiter`` counts by
     address.

@@ -45,12 +45,12 @@ class Call(msgspec.Struct, frozen=True, gc=False):
 
     @property
     def query(self) -> Query:
-        """The query parameters."""
+        """Return the query parameters."""
         return Query(self.request.query)
 
     @property
     def object_id(self) -> str:
-        """The id in the path; raises Malformed if it cannot be one (OBJ-009)."""
+        """Return the id in the path; raises Malformed if it cannot be one (OBJ-009)."""
         value = self.request.match_info["id"]
         if not OBJECT_ID.fullmatch(value):
             raise Malformed("an id in a path has 1 to 128 letters, digits, _ or -")
@@ -107,7 +107,7 @@ class Collection(Generic[Q, D]):
     def routes(
         self, *, read: Permission, create: Permission, replace: Permission, delete: Permission
     ) -> tuple[Route, ...]:
-        """The routes of the collection, each with its permission."""
+        """Return the routes of the collection, each with its permission."""
         many, one = f"/{self._name}", f"/{self._name}/{{id}}"
         return (
             Route("GET", many, self.search, read),
@@ -118,7 +118,7 @@ class Collection(Generic[Q, D]):
         )
 
     async def search(self, call: Call) -> web.StreamResponse:
-        """One page of what the reader may see and asked for (MATRIX-006)."""
+        """Answer with one page of the matching objects that the reader may see (MATRIX-006)."""
         words = call.request.rel_url.raw_query_string
         if (known := self._last(call, words)) is not None:
             return answer.read(call.request, known)
@@ -131,7 +131,7 @@ class Collection(Generic[Q, D]):
         return answer.read(call.request, await self._ready(call, words, query, page))
 
     async def get(self, call: Call) -> web.StreamResponse:
-        """One object."""
+        """Answer with one object."""
         object_id = call.object_id
 
         async def one(standpoint: Reader) -> Made:
@@ -141,7 +141,7 @@ class Collection(Generic[Q, D]):
         return answer.read(call.request, self._last(call, words) or await self._ready(call, words, object_id, one))
 
     async def create(self, call: Call) -> web.StreamResponse:
-        """A new object; answered once it is stored for good."""
+        """Create an object; the answer is sent once it is stored durably."""
         async with body.Body(call.request) as raw:
             document = self._decoded(call, raw)
             creating = self._store.create(document, by=call.reader)
@@ -151,7 +151,7 @@ class Collection(Generic[Q, D]):
         return answer.written(call.request, created.text, status=201, location=location)
 
     async def replace(self, call: Call) -> web.StreamResponse:
-        """An object in the place of another. That there is one is settled before the document is judged (GEN-009)."""
+        """Replace an object; that it exists is checked before the document is validated (GEN-009)."""
         object_id = call.object_id
         async with body.Body(call.request) as raw:
             try:
@@ -181,7 +181,7 @@ class Collection(Generic[Q, D]):
     async def _ready(
         self, call: Call, words: str, question: Hashable, make: Callable[[Reader], Awaitable[Made]]
     ) -> Ready:
-        """The answer to a question; what the reader holds is looked at again if the database was asked meanwhile."""
+        """Return the answer to a query; the reader's targets are read again if the database was queried meanwhile."""
         watch = self._store.watch_with_grants
         before = None if watch is None else watch.revision()
         standpoint = await self._store.standpoint(call.reader)
@@ -213,12 +213,12 @@ class Collection(Generic[Q, D]):
 
 
 def _sort_of(reader: Reader) -> int:
-    """Tell readers apart who never share an answer, although they hold the same: 0 VENs, 1 business logic, 2 nobody."""
+    """Return the sort of a reader; sorts never share an answer: 0 VENs, 1 business logic, 2 callers without a token."""
     return 2 if reader.public is not None else int(reader.sees_everything)
 
 
 def _as_list(texts: list[str]) -> bytes:
-    """Objects as one JSON list; a page is large, so it is not copied more often than it must be."""
+    """Return objects as one JSON list; a page is large, so it is not copied more often than it must be."""
     if not texts:
         return b"[]"
     texts[0] = "[" + texts[0]
@@ -227,7 +227,7 @@ def _as_list(texts: list[str]) -> bytes:
 
 
 def body_of(type_: type[D]) -> Callable[[bytes, Reader], D]:
-    """A body that is written the same way by everybody."""
+    """Return a decoder of bodies that have the same form for every role."""
 
     def read(raw: bytes, _: Reader) -> D:
         return decode(raw, type_)

@@ -58,7 +58,7 @@ class Entrance:
         self._ids = _Ids()
 
     async def __call__(self, request: web.Request) -> web.StreamResponse:
-        """Answer one request, whatever happens."""
+        """Answer one request, whatever error occurs."""
         started = time.perf_counter()
         metrics, log = self._metrics, self._log
         given = request.headers.get(REQUEST_ID)
@@ -98,7 +98,7 @@ class Entrance:
     def _refused(
         self, request: web.Request, error: Exception, request_id: str
     ) -> tuple[web.StreamResponse, tuple[str, str]]:
-        """The problem, and its reference and detail for the log."""
+        """Return the problem, and its reference and detail for the log."""
         reference = problem.instance_of(request_id)
         refusal = problem.refusal(error, invalid_token_status=self._invalid_token_status)
         if isinstance(error, Overloaded):
@@ -136,12 +136,12 @@ class _Ids:
         self._numbers = itertools.count(int(digits[20:], 16) >> 1)
 
     def next(self) -> str:
-        """One that was not given before."""
+        """Return a new id."""
         return f"{self._beginning}-{next(self._numbers) & _TWELVE_DIGITS:012x}"
 
 
 def _route(request: web.Request) -> str:
-    """The path with its variables, the same for all objects."""
+    """Return the path with its variables, the same for all objects."""
     if request._match_info is None:  # noqa: SLF001 (its public form fails before the router was asked)
         return "none"
     resource = request.match_info.route.resource

@@ -10,7 +10,7 @@ _SERVER: Final = "openadr-fleet"
 
 
 def fixed(settings: Settings) -> dict[str, str]:
-    """The headers that are the same for every answer of a server (TLS-008)."""
+    """Return the headers that are the same for every answer of a server (TLS-008)."""
     headers = {"Server": _SERVER}
     if settings.hsts_s is not None:
         headers["Strict-Transport-Security"] = f"max-age={settings.hsts_s}"

@@ -24,7 +24,7 @@ POLICY: Final = (
 
 
 def page(document: dict[str, Any]) -> str:
-    """The page for an OpenAPI document."""
+    """Return the page for an OpenAPI document."""
     info = document["info"]
     server = document["servers"][0]["url"]
     by_tag: dict[str, list[str]] = {}
@@ -84,7 +84,7 @@ def _table(rows: list[tuple[str, str]]) -> str:
 
 
 def _words(schema: dict[str, Any]) -> str:
-    """A schema in a few words."""
+    """Describe a schema in a few words."""
     if "$ref" in schema:
         return str(schema["$ref"]).rpartition("/")[2]
     if "anyOf" in schema:

@@ -23,36 +23,36 @@ class Query:
         self._parameters = parameters
 
     def page(self) -> Page:
-        """``skip`` and ``limit`` (PAGE-002 … PAGE-008)."""
+        """Return ``skip`` and ``limit`` (PAGE-002 … PAGE-008)."""
         return Page(skip=self._number("skip", 0, _INT32), limit=self._number("limit", _MOST, _MOST))
 
     def text(self, name: str) -> str | None:
-        """A name or word of 1 to 128 characters."""
+        """Return a parameter of 1 to 128 characters; None if absent."""
         value = self._single(name)
         return None if value is None else _checked(name, value)
 
     def object_id(self, name: str) -> str | None:
-        """An object's id."""
+        """Return an object's id; None if absent."""
         value = self._single(name)
         if value is not None and not OBJECT_ID.fullmatch(value):
             raise Malformed(f"{name}: expected 1 to 128 letters, digits, _ or -")
         return value
 
     def texts(self, name: str) -> tuple[str, ...] | None:
-        """Every value of a repeated parameter; a comma belongs to the value (PAGE-013)."""
+        """Return every value of a repeated parameter; a comma belongs to the value (PAGE-013)."""
         if name not in self._parameters:
             return None
         return tuple(_checked(name, value) for value in self._parameters.getall(name))
 
     def flag(self, name: str) -> bool:
-        """``true`` or ``false``; absent is false."""
+        """Return a parameter that is ``true`` or ``false``; False if absent."""
         value = self._single(name)
         if value not in {None, "true", "false"}:
             raise Malformed(f"{name}: expected true or false")
         return value == "true"
 
     def names(self, parameter: str, target_type: str) -> tuple[str, ...] | None:
-        """Exact names to narrow by: the parameter, or ``targetType`` with ``targetValues`` as older clients say it.
+        """Return exact names to filter by: the parameter, or ``targetType`` with ``targetValues`` of older clients.
 
         Values of any other ``targetType`` are nothing to 3.1 and ignored. Both together mean both.
         """

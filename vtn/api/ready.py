@@ -38,7 +38,7 @@ def digest_of(body: bytes) -> bytes:
 
 
 def pack(body: bytes) -> bytes:
-    """The body in the form of gzip."""
+    """Compress a body with gzip."""
     packed: bytes = _gzip.compress(body, _PACK_LEVEL, mtime=0)
     return packed
 
@@ -80,7 +80,7 @@ class Ready:
 
     @property
     def cost(self) -> int:
-        """About the memory it takes, in bytes."""
+        """Return the approximate memory it takes, in bytes."""
         return sum(len(form.body) + _FORM_COST for form in (self._plain, self._packed) if form is not None)
 
     @property
@@ -128,7 +128,7 @@ class _Sent(web.StreamResponse):
         self._transport: asyncio.Transport | None = None
 
     async def prepare(self, request: web.BaseRequest) -> AbstractStreamWriter | None:
-        """Nothing is sent before the end."""
+        """Send nothing yet: everything is sent at the end."""
         self._payload_writer = request.writer
         self._transport = request.transport
         return self._payload_writer
@@ -161,7 +161,7 @@ def _send(transport: asyncio.Transport, head: bytes, body: bytes) -> None:
 
 
 def sent(request: web.Request, status: int, headers: Mapping[str, str], body: bytes) -> web.StreamResponse:
-    """An answer that is given once."""
+    """Return an answer that is not cached."""
     if request.version != HttpVersion11 or not request.keep_alive:
         return web.Response(status=status, body=body, headers=headers)
     return _Sent(status, _head(_STATUS[status], {**headers, hdrs.CONTENT_LENGTH: str(len(body))}), body)
@@ -182,7 +182,7 @@ _formatted = b""
 
 
 def _date() -> bytes:
-    """The present second as a header says it; by the machine's clock, like everything about a connection."""
+    """Return the present second in the form of a header, by the machine's clock, like everything about a connection."""
     global _second, _formatted
     now = int(time.time())
     if now != _second:

@@ -1,4 +1,4 @@
-"""From the Authorization header to the reader (AUTH-001 … AUTH-005)."""
+"""Authentication by the Authorization header (AUTH-001 … AUTH-005)."""
 
 from __future__ import annotations
 

@@ -101,7 +101,7 @@ class Clients:
         return Credentials(client_id, secret)
 
     async def list(self) -> Sequence[Client]:
-        """All clients by id."""
+        """Return all clients by id."""
         rows = await self._database.rows(select(clients).order_by(clients.c.client_id))
         return [_client(row) for row in rows]
 

@@ -85,7 +85,7 @@ class ExternalTokens:
         return Verified(reader, moments.get("iat", _BEGINNING), moments["exp"] + self._skew)
 
     def _client_id(self, claims: dict[str, Any]) -> str:
-        """The first claim that is there; it must be one that an object can carry (AUTH-009)."""
+        """Return the first claim that is there; it must be one that an object can carry (AUTH-009)."""
         for name in self._settings.client_id_claims:
             found = _claim(claims, name)
             if found is not None:
@@ -96,7 +96,7 @@ class ExternalTokens:
 
 
 def role_of(words: frozenset[str], named: Iterable[str], *, read_all_implies_bl: bool) -> Role:
-    """The role of a token (AUTH-010, AUTH-040): the one it names, else the one its scopes are for, else VEN."""
+    """Return the role of a token (AUTH-010, AUTH-040): the one it names, else the one its scopes are for, else VEN."""
     explicit = {role for role in Role if role.value in {word.upper() for word in named}}
     if len(explicit) != 1:
         explicit = {role for role in Role if any(f"{scope}_{role.lower()}" in words for scope in _SUFFIXED)}
@@ -108,7 +108,7 @@ def role_of(words: frozenset[str], named: Iterable[str], *, read_all_implies_bl:
 
 
 def _claim(claims: dict[str, Any], path: str) -> Any:
-    """A claim, or one inside another: ``realm_access.roles``."""
+    """Return a claim, or one inside another: ``realm_access.roles``."""
     if path in claims:
         return claims[path]
     found: Any = claims

@@ -45,7 +45,7 @@ class Jwks:
         return self._keys is not None and not before.keys() <= self._keys.keys()
 
     async def key(self, kid: str | None) -> jwt.PyJWK | None:
-        """The key of that id; without one, the only key there is. None if the server has no such key.
+        """Return the key of that id; without one, the only key there is. None if the server has no such key.
 
         Raises Unavailable while the keys cannot be had (AUTH-036).
         """
@@ -111,7 +111,7 @@ class Jwks:
 
 
 def _keys(document: bytes) -> dict[str | None, jwt.PyJWK]:
-    """The usable keys of a JWKS document; those of a kind that this program does not know are left out."""
+    """Return the usable keys of a JWKS document; those of a kind that this program does not know are left out."""
     found: dict[str | None, jwt.PyJWK] = {}
     content: Any = msgspec.json.decode(document)
     if not isinstance(content, dict) or not isinstance(content.get("keys"), list):

@@ -46,11 +46,11 @@ class SigningKeys:
 
     @property
     def newest(self) -> tuple[str, str]:
-        """The id and the secret of the key that signs."""
+        """Return the id and the secret of the key that signs."""
         return self._newest, self._keys[self._newest][0]
 
     def named(self, kid: object) -> tuple[str, ...]:
-        """The secrets that a token of this key id may be signed with."""
+        """Return the secrets that a token of this key id may be signed with."""
         return self._keys.get(kid, ()) if isinstance(kid, str) else ()
 
     async def load(self) -> None:
@@ -73,7 +73,7 @@ class SigningKeys:
         return not before.keys() <= self._keys.keys()
 
     def _opened(self, rows: Sequence[RowMapping]) -> dict[str, tuple[str, ...]]:
-        """The keys in rows, oldest first. While the server runs it goes on with those it can open."""
+        """Return the keys in rows, oldest first. While the server runs it goes on with those it can open."""
         keys: dict[str, tuple[str, ...]] = {}
         for row in rows:
             kid = row["kid"]

@@ -29,7 +29,7 @@ class Moments:
         self._starts = len(self._own) // _ROW_BYTES - _TRIES + 1
 
     def newest(self, key: str, *, until: float) -> float:
-        """The newest moment noted under a key, of those up to ``until``: 0 if there is none."""
+        """Return the newest moment noted under a key, of those up to ``until``: 0 if there is none."""
         digest = _digest(key)
         start = self._start(digest)
         newest = 0.0

@@ -36,7 +36,7 @@ _WAITING: Final = 64
 
 
 async def system_lookup(host: str, port: int) -> Sequence[str]:
-    """The addresses of a host, as this machine knows them."""
+    """Return the addresses of a host, as this machine knows them."""
     found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
     return [str(entry[4][0]) for entry in found]
 
@@ -134,7 +134,7 @@ class Callbacks:
             return  # unknown at present; judged again when it is called
 
     async def _addresses(self, host: str, port: int) -> Sequence[str]:
-        """The addresses that a host may be called at; all must be allowed, so that none of them is a way around."""
+        """Return the addresses of a host; all of them must be allowed, so that none bypasses the check."""
         found = await self._lookup(host, port)
         if not found or not all(self._is_allowed(host, ip_address(address.partition("%")[0])) for address in found):
             raise _Unreachable("is at an address that callbacks may not go to")
@@ -179,7 +179,7 @@ def is_public(address: Address) -> bool:
 
 
 def _inner(address: Address) -> Address:
-    """The IPv4 address that an IPv6 address stands for, if it does."""
+    """Return the IPv4 address that an IPv6 address stands for, if it does."""
     if isinstance(address, IPv4Address):
         return address
     if address in _NAT64:
@@ -188,7 +188,7 @@ def _inner(address: Address) -> Address:
 
 
 def _echoes(body: bytes, value: str) -> bool:
-    """The value, the value as a JSON text, or an object with the member ``echo`` (WEBHOOK-004)."""
+    """Return True for the value, the value as a JSON text, or an object with it as ``echo`` (WEBHOOK-004)."""
     body = body.strip()
     if body == value.encode():
         return True
@@ -215,7 +215,7 @@ class _Resolver(AbstractResolver):
     async def resolve(
         self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
     ) -> list[ResolveResult]:
-        """The addresses of a host."""
+        """Return the addresses of a host."""
         return [
             ResolveResult(
                 hostname=host,
@@ -229,7 +229,7 @@ class _Resolver(AbstractResolver):
         ]
 
     async def close(self) -> None:
-        """Nothing to give back."""
+        """Close the resolver: there is nothing to release."""
 
 
 def _member(number: int) -> str:

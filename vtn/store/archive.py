@@ -43,7 +43,7 @@ class Lines(Protocol):
     """A backup that is open for reading."""
 
     def readline(self, limit: int, /) -> bytes:
-        """The next line, at most so many bytes of it; empty at the end."""
+        """Return the next line, at most so many bytes of it; empty at the end."""
 
 
 @dataclass(slots=True)
@@ -135,7 +135,7 @@ class _Sums:
         return content[:-1] + b',"sum":"%b"}\n' % self.next(content).encode()
 
     def next(self, content: bytes) -> str:
-        """The sum of the next line."""
+        """Return the sum of the next line."""
         self._chain = hashlib.sha256(self._chain + content).digest()
         return self._chain[:8].hex()
 
@@ -150,7 +150,7 @@ class _Reader:
         self.content = Content()
 
     def rows(self) -> Iterator[tuple[str, dict[str, Any]]]:
-        """Every row with the name of its table."""
+        """Yield every row with the name of its table."""
         content = self.content
         self._read_head()
         while (entry := self._entry()) is not None:

@@ -60,7 +60,7 @@ class Board:
         return slice(start, start + _ROW)
 
     def read(self, place: slice) -> bytes:
-        """The revision at a place: equal to an earlier one exactly if no write has ended in between."""
+        """Return the revision at a place: equal to an earlier one exactly if no write has ended in between."""
         return self._map[place]
 
     def begin(self, table: str) -> None:
@@ -124,7 +124,7 @@ class Board:
 
     @contextmanager
     def _door(self) -> Iterator[None]:
-        """One process at a time, while the file is made and slots are given out."""
+        """Hold a lock while the file is made and slots are assigned: one process at a time."""
         fcntl.fcntl(self._fd, fcntl.F_OFD_SETLKW, _flock(fcntl.F_WRLCK, _DOOR))
         try:
             yield
@@ -147,7 +147,7 @@ class Board:
 
 
 def _opened(path: Path) -> int:
-    """The file, which only this user may write: whoever can write it decides how fresh answers are."""
+    """Open the file, which only this user may write: its content decides which cached answers are valid."""
     try:
         fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
     except OSError as error:

@@ -60,7 +60,7 @@ _NO_ROOM: Final = "the disk of the database is full: nothing was stored; try aga
 
 
 class Database:
-    """The store's door to its database. Every failure to reach it is ``Unavailable``; it recovers by itself."""
+    """Connections to the database. Every failure to reach it is ``Unavailable``; it recovers by itself."""
 
     def __init__(self, settings: DatabaseSettings, revisions: Revisions | None = None) -> None:
         self.revisions = Revisions() if revisions is None else revisions
@@ -86,12 +86,12 @@ class Database:
 
     @property
     def name(self) -> str:
-        """The database for messages, without its password."""
+        """Return the URL of the database for messages, without its password."""
         return self.url.render_as_string(hide_password=True)
 
     @property
     def file(self) -> Path | None:
-        """The file of SQLite."""
+        """Return the path of the SQLite file."""
         return self._settings.file
 
     def check_exists(self) -> None:
@@ -122,18 +122,18 @@ class Database:
             raise Unavailable(trouble)
 
     async def rows(self, statement: Executable) -> Sequence[RowMapping]:
-        """Every row of one reading statement."""
+        """Return every row of one reading statement."""
         with self._reachable():
             async with self._reader.connect() as connection:
                 return (await connection.execute(statement)).mappings().all()
 
     async def row(self, statement: Executable) -> RowMapping | None:
-        """The first row of one reading statement, if there is one."""
+        """Return the first row of one reading statement, if there is one."""
         rows = await self.rows(statement)
         return rows[0] if rows else None
 
     async def found(self, statement: Question, values: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
-        """Every row of a reading statement that is made once for the process and asked again and again."""
+        """Return every row of a reading statement that is made once for the process and asked again and again."""
         if self._reads is not None:
             with self._reachable():
                 return await self._reads.rows(statement, values)
@@ -143,7 +143,7 @@ class Database:
 
     @asynccontextmanager
     async def write(self) -> AsyncIterator[AsyncConnection]:
-        """A transaction that is committed at the end of the block, and undone when the block raises."""
+        """Yield a transaction that is committed at the end of the block, and undone when the block raises."""
         with self._reachable(), self.revisions.writing() as changes:
             async with self._writer.begin() as connection:
                 connection.info[_CHANGES] = changes
@@ -152,7 +152,7 @@ class Database:
 
     @asynccontextmanager
     async def alter(self) -> AsyncIterator[AsyncConnection]:
-        """A transaction that changes the tables themselves, and takes as long as it takes."""
+        """Yield a transaction that changes the tables themselves, and takes as long as it takes."""
         if self.is_sqlite:
             async with self.write() as connection:
                 yield connection
@@ -168,7 +168,7 @@ class Database:
             await engine.dispose()
 
     async def append(self, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
-        """New rows of one table of texts, committed together: one statement, which is a transaction of its own.
+        """Add rows to a table of texts, committed together by one statement in a transaction of its own.
 
         It goes to the driver itself, at a tenth of what an engine adds.
         """
@@ -195,7 +195,7 @@ class Database:
 
     @asynccontextmanager
     async def snapshot(self) -> AsyncIterator[AsyncConnection]:
-        """A connection that sees one moment of the whole database, while others go on writing."""
+        """Yield a connection that sees one moment of the whole database, while others go on writing."""
         with self._reachable():
             async with self._reader.connect() as connection:
                 if self.is_sqlite:
@@ -247,7 +247,7 @@ def _never() -> bool:
 
 
 def _note_changes(engine: AsyncEngine) -> None:
-    """Every statement that changes a table says so before it is sent: no writer can forget."""
+    """Record the table of every changing statement before it is sent, so that no writer can forget to."""
 
     @event.listens_for(engine.sync_engine, "before_execute")
     def note(connection: Connection, statement: Any, *_: object) -> None:
@@ -258,7 +258,7 @@ def _note_changes(engine: AsyncEngine) -> None:
 
 @cache
 def _appending(table: Table) -> str:
-    """Rows of a table of texts from one list per column, for PostgreSQL."""
+    """Return a statement that inserts rows of texts from one list per column, for PostgreSQL."""
     names = ", ".join(column.name for column in table.columns)
     lists = ", ".join(f"${place}::text[]" for place, _ in enumerate(table.columns, 1))
     return f"INSERT INTO {table.name} ({names}) SELECT * FROM unnest({lists})"  # noqa: S608 (names only)
@@ -266,7 +266,7 @@ def _appending(table: Table) -> str:
 
 @cache
 def _appending_to_file(table: Table, count: int) -> str:
-    """So many rows, for SQLite."""
+    """Return a statement that inserts ``count`` rows, for SQLite."""
     names = ", ".join(column.name for column in table.columns)
     row = f"({', '.join('?' for _ in table.columns)})"
     return f"INSERT INTO {table.name} ({names}) VALUES {', '.join([row] * count)}"  # noqa: S608 (names only)
@@ -367,7 +367,7 @@ def _sqlite(url: URL, settings: DatabaseSettings, *, pool_size: int, read_only: 
 
 
 def _keep_private(file: Path) -> None:
-    """A file of SQLite is its owner's only, and so are those that SQLite makes beside it: they copy its mode."""
+    """Make a SQLite file readable by its owner only; SQLite gives the files beside it the same mode."""
     if file.parent == data_folder():
         file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     with suppress(OSError):  # SQLite says what is the matter with the name

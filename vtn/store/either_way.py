@@ -35,7 +35,7 @@ _AFTER_ALL: Final = "~"
 
 
 def newest_either_way(page: Page, clauses: Sequence[ColumnElement[bool]]) -> CompoundSelect[Any] | None:
-    """The newest events that meet the clauses; None if none of these is about the targets of events."""
+    """Return a statement for the newest events that meet the clauses; None if none is about the targets of events."""
     asked = next((part for clause in clauses for part in iterate(clause) if _is_about_events(part)), None)
     if not isinstance(asked, overlaps):
         return None

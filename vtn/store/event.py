@@ -45,11 +45,11 @@ class EventStore(Objects):
         self.watch_with_grants = database.revisions.watch(self.table, vens, resources)
 
     async def standpoint(self, reader: Reader) -> Reader:
-        """Whom an answer is made for: what the reader holds decides, not who it is."""
+        """Return the reader an answer is cached for, which depends on the targets held, not on the client."""
         return await self._visibility.standpoint(reader)
 
     async def search(self, query: EventQuery, *, visible_to: Reader) -> list[str]:
-        """One page of the events the reader may see, with the targets it may see."""
+        """Return one page of the events the reader may see, with the targets it may see."""
         sight = await self._visibility.sight(visible_to, query.targets)
         if not query.page.limit:
             return []
@@ -89,7 +89,7 @@ class EventStore(Objects):
         return super()._newest(page, clauses) if either_way is None else either_way
 
     async def _active(self, query: EventQuery, sight: Sight | None) -> Found:
-        """Those that are not over, in one statement with the next moment at which any event will be."""
+        """Return the events that are not over, and when the next event ends, by one statement."""
         now = self._stamps.now
         ongoing = events.c.ends_at > now
         next_end = select(func.min(events.c.ends_at).label("next_end")).where(ongoing).subquery()
@@ -106,7 +106,7 @@ class EventStore(Objects):
         return texts
 
     async def get(self, object_id: str, *, visible_to: Reader) -> str:
-        """One event; raises NotFound also when it is hidden (PRIV-010)."""
+        """Return one event; raises NotFound also when it is hidden (PRIV-010)."""
         sight = await self._visibility.sight(visible_to)
         return self._seen(await self._one(object_id, self._visibility.event(sight)), sight)
 
@@ -140,7 +140,7 @@ class EventStore(Objects):
         return select(reports.c.id).where(reports.c.event_id == object_id)
 
     def _all_seen(self, rows: Iterable[Mapping[Any, Any]], sight: Sight | None) -> list[str]:
-        """The events as their reader sees them; most events of a page have the same targets."""
+        """Return the events as their reader sees them; most events of a page have the same targets."""
         if sight is None:
             return [self._text(row) for row in rows]
         endings: dict[tuple[str, ...], str] = {}
@@ -186,7 +186,7 @@ def _ends_at(event: EventRequest, at: str) -> str | None:
 
 
 def _reduced(members: str, sight: Sight) -> str:
-    """The targets of report descriptors reduced like those of the event (EVT-020).
+    """Reduce the targets of report descriptors like those of the event (EVT-020).
 
     A descriptor for others only is left out: without targets it would ask everybody.
     """

@@ -22,5 +22,5 @@ _uuids: Final = _random_uuids()
 
 
 def new_id() -> str:
-    """An id that nobody can guess (OBJ-008)."""
+    """Return an id that cannot be guessed (OBJ-008)."""
     return next(_uuids)

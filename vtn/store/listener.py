@@ -1,4 +1,4 @@
-"""Hears of changes that other hosts made, through PostgreSQL's notifications (ETAG-003).
+"""Receives notice of changes that other hosts made, through PostgreSQL's notifications (ETAG-003).
 
 It runs in a thread with a loop and a connection of its own: a busy server must not take itself for a deaf one. Every
 answer to its steady questions proves that all it should have heard when it asked has arrived; so it is current for a
@@ -57,7 +57,7 @@ class PostgresListener:
         return self._hangs
 
     def heard(self, table: str) -> int:
-        """A number that changes with every change of a table that was heard, or may have been missed."""
+        """Return a number that changes with every change of a table that was heard, or may have been missed."""
         return self._counts.get(table, 0) + self._missed
 
     def start(self) -> None:

@@ -28,7 +28,7 @@ class Memory(Generic[F]):
         self._known: OrderedDict[str, _Known[F]] = OrderedDict()
 
     async def get(self, key: str, look_up: Callable[[], Awaitable[F]]) -> F:
-        """The fact under a key, looked up unless it is known and still holds."""
+        """Return the fact under a key, looked up unless it is cached and still valid."""
         watch = self._watch
         revision = None if watch is None else watch.revision()
         if watch is None or revision is None:

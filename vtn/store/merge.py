@@ -19,7 +19,7 @@ from vtn.store.walks import newest_first
 
 
 def merged(page: Page, event_ids: Select[Any], clauses: Sequence[ColumnElement[bool]]) -> Select[Any]:
-    """The ids of the reports on a page of those on any of these events, in their order."""
+    """Return a statement for the ids of the reports on one page of all reports on these events, in their order."""
     most = page.skip + page.limit
     every = event_ids.subquery()
     head = _newest(every, 1, clauses)
@@ -30,6 +30,6 @@ def merged(page: Page, event_ids: Select[Any], clauses: Sequence[ColumnElement[b
 
 
 def _newest(events: FromClause, most: int, clauses: Sequence[ColumnElement[bool]]) -> FromClause:
-    """The newest reports of each event, to be joined with the events."""
+    """Return a subquery for the newest reports of each event, to be joined with the events."""
     each = select(reports.c.id, reports.c.created_at).where(reports.c.event_id == events.c.id, *clauses)
     return each.order_by(*newest_first(reports)).limit(most).correlate(events).lateral()

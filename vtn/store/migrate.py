@@ -49,7 +49,7 @@ async def is_migrated(database: Database) -> bool:
 
 @cache
 def revisions() -> list[str]:
-    """The migrations that there are, oldest first: each file's name begins with its revision."""
+    """Return the migrations that there are, oldest first: each file's name begins with its revision."""
     return sorted(file.stem.partition("_")[0] for file in (_FOLDER / "versions").glob("[0-9]*.py"))
 
 
@@ -67,7 +67,7 @@ def _upgrade(connection: Connection, name: str) -> None:
 
 
 def _present(connection: Connection, name: str) -> str | None:
-    """The revision the tables are at; None for an empty database."""
+    """Return the revision the tables are at; None for an empty database."""
     if not inspect(connection).has_table(_TABLE):
         return None
     present: str | None = connection.execute(text(f"SELECT version_num FROM {_TABLE}")).scalar()  # noqa: S608 (a name of ours)

@@ -40,14 +40,14 @@ class Created:
 
 @dataclass(frozen=True, slots=True)
 class Passing:
-    """From when until when something is so by the clock, as stamps, though nothing is written."""
+    """The period, as stamps, for which an answer is valid by the clock if nothing is written."""
 
     since: str
     until: str
 
 
 AT_ONCE_OVER: Final = Passing("", "")
-"""For what nobody else may be answered with."""
+"""Validity of an answer that must not be given again."""
 
 
 class Found(list[str]):
@@ -70,15 +70,15 @@ class Objects:
         self.watch_with_grants = self.watch
 
     async def standpoint(self, reader: Reader) -> Reader:
-        """Whom an answer is made for: all that it may depend on, and nothing else. Equal standpoints share answers."""
+        """Return the reader an answer is cached for: all that it depends on. Equal standpoints share answers."""
         return Reader(reader.client_id, reader.role, frozenset())
 
     async def _page(self, page: Page, clauses: Iterable[ColumnElement[bool]]) -> list[RowMapping]:
-        """The newest first (creation, then id: a total order), after every filter (PAGE-009, PAGE-010)."""
+        """Return a page, newest first (creation, then id: a total order), after every filter (PAGE-009, PAGE-010)."""
         return list(await self._database.rows(self._newest(page, clauses))) if page.limit else []
 
     def _newest(self, page: Page, clauses: Iterable[ColumnElement[bool]]) -> Select[Any] | CompoundSelect[Any]:
-        """One page. What is skipped is counted off by its keys, in an index where there is one; no row is fetched."""
+        """Return the statement for a page. Skipped rows are counted in an index where there is one, and not fetched."""
         table = self.table
         if not page.skip:
             return select(table).where(*clauses).order_by(*newest_first(table)).limit(page.limit)
@@ -86,7 +86,7 @@ class Objects:
         return self._whole(counted.limit(page.limit).offset(page.skip))
 
     def _whole(self, ids: Select[Any]) -> Select[Any]:
-        """The objects with these ids."""
+        """Return a statement for the objects with these ids."""
         found = ids.subquery()
         return select(self.table).join(found, found.c.id == self.table.c.id).order_by(*newest_first(self.table))
 
@@ -99,7 +99,7 @@ class Objects:
     async def _locked(
         self, connection: AsyncConnection, statement: Select[Any], check: Precondition | None
     ) -> RowMapping:
-        """The row that is about to change, kept from other writers until the transaction ends."""
+        """Return the row about to change, locked until the transaction ends; raises NotFound."""
         row: RowMapping | None = (await connection.execute(statement.with_for_update(of=self.table))).mappings().first()
         if row is None:
             raise NotFound
@@ -111,7 +111,7 @@ class Objects:
         return select(self.table).where(self.table.c.id == object_id, *clauses)
 
     async def _insert(self, connection: AsyncConnection, columns: Mapping[str, Any], at: str | None = None) -> Created:
-        """A new row, created ``at`` a stamp, else now."""
+        """Insert a row, created ``at`` a stamp, else now."""
         row = self._row(columns, at)
         await connection.execute(insert(self.table).values(row))
         return Created(row["id"], self._text(row))
@@ -123,7 +123,7 @@ class Objects:
     async def _update(
         self, connection: AsyncConnection, present: RowMapping, columns: Mapping[str, Any], at: str | None = None
     ) -> str:
-        """New columns for a row, modified ``at`` a stamp, else now; gives the new text."""
+        """Update columns of a row, modified ``at`` a stamp, else now; return the new text."""
         changed = {"modified_at": at or self._stamps.next(after=present["modified_at"]), **columns}
         await connection.execute(update(self.table).where(self.table.c.id == present["id"]).values(changed))
         return self._text({**present, **changed})
@@ -157,7 +157,7 @@ class Objects:
             were_many = True
 
     def _reports_of(self, object_id: str) -> Select[Any] | None:
-        """The ids of the reports that go with an object, if any can."""
+        """Return a statement for the ids of the reports deleted with an object; None if its kind has none."""
         return None
 
     async def _remove_most(self, its_reports: Select[Any], there: Select[Any]) -> None:
@@ -171,7 +171,7 @@ class Objects:
                 removed = (await connection.execute(some)).rowcount
 
     def _text(self, row: Mapping[Any, Any]) -> str:
-        """The whole object, as somebody who may see all of it gets it."""
+        """Return the whole object, for readers who may see all of it."""
         return self._joined(row, row["members"], targets_ending(row.get("targets")))
 
     def _joined(self, row: Mapping[Any, Any], members: str, ending: str) -> str:
@@ -179,7 +179,7 @@ class Objects:
 
 
 def joined(kind: str, object_id: str, created_at: str, modified_at: str, members: str, ending: str) -> str:
-    """An object's text: its metadata, its members, and what stands behind them."""
+    """Return an object's JSON text: its metadata, its members, and its targets."""
     return (
         f'{{"id":"{object_id}","createdDateTime":"{created_at}","modificationDateTime":"{modified_at}"'
         f',"objectType":"{kind}",{members}{ending}}}'
@@ -192,5 +192,5 @@ def targets_ending(targets: Iterable[str] | None) -> str:
 
 
 def members_of(value: object) -> str:
-    """An object's JSON without its braces."""
+    """Return an object's JSON without its braces."""
     return str(memoryview(encode(value))[1:-1], "utf-8")  # it may be large: the slice is no copy

@@ -14,7 +14,7 @@ _ANSWER_S: Final = 0.75
 
 
 class Probe:
-    """However many ask at a time, there is one question under way."""
+    """Sends one query at a time, shared by all callers who wait for it."""
 
     def __init__(self, url: URL) -> None:
         self._arguments = connect_arguments(url)
@@ -72,6 +72,6 @@ class Probe:
 
 
 def _seen(asking: asyncio.Task[bool]) -> None:
-    """Whoever asked may have gone: an error that nobody takes would be reported as one that was overlooked."""
+    """Retrieve the error of a query whose callers have gone, so that asyncio does not report it as unhandled."""
     if not asking.cancelled():
         asking.exception()

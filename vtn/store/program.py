@@ -31,11 +31,11 @@ class ProgramStore(Objects):
         self.watch_with_grants = database.revisions.watch(self.table, vens, resources)
 
     async def standpoint(self, reader: Reader) -> Reader:
-        """Whom an answer is made for: what the reader holds decides, not who it is."""
+        """Return the reader an answer is cached for, which depends on the targets held, not on the client."""
         return await self._visibility.standpoint(reader)
 
     async def search(self, query: ProgramQuery, *, visible_to: Reader) -> list[str]:
-        """One page of the programs the reader may see, with the targets it may see."""
+        """Return one page of the programs the reader may see, with the targets it may see."""
         sight = await self._visibility.sight(visible_to, query.targets)
         clauses: list[ColumnElement[bool]] = self._visibility.program(sight)
         if sight is None and query.targets is not None:
@@ -52,7 +52,7 @@ class ProgramStore(Objects):
         return [row["name"] for row in await self._database.rows(statement)]
 
     async def get(self, object_id: str, *, visible_to: Reader) -> str:
-        """One program; raises NotFound also when it is hidden (PRIV-010)."""
+        """Return one program; raises NotFound also when it is hidden (PRIV-010)."""
         sight = await self._visibility.sight(visible_to)
         return self._seen(await self._one(object_id, self._visibility.program(sight)), sight)
 

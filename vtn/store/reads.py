@@ -47,7 +47,7 @@ class Reads:
         return rows
 
     async def execute(self, sql: str, *values: object) -> None:
-        """One statement, which is a transaction of its own."""
+        """Execute one statement, in a transaction of its own."""
         await self._send("execute", sql, *values)
 
     async def close(self) -> None:
@@ -61,7 +61,7 @@ class Reads:
                 pool.terminate()
 
     async def _send(self, how: str, sql: str, *values: object) -> Any:
-        """One statement: every one goes this way."""
+        """Send one statement; every statement is sent by this method."""
         pool = self._pool or await self._open()
         async with asyncio.timeout(self._settings.timeout_s):  # a database that hangs must not gather those who wait
             connection = await pool.acquire()
@@ -75,7 +75,7 @@ class Reads:
             await pool.release(connection)
 
     async def _open(self) -> Any:
-        """The pool. It connects when there is something to send, so nothing is waited for here."""
+        """Return the pool, which connects when there is something to send, so that this does not wait."""
         import asyncpg  # type: ignore[import-untyped,unused-ignore] # noqa: PLC0415 (untyped; an extra, installed where it is used)
 
         pool = asyncpg.create_pool(
@@ -91,7 +91,7 @@ class Reads:
         return self._pool
 
     def _sql(self, statement: Question) -> tuple[str, Sequence[tuple[str, Any]]]:
-        """The text, and the names of its values in their order, with those that the statement has itself."""
+        """Return the SQL, and the names of its parameters in their order, with the values the statement has itself."""
         written = self._written.get(statement)
         if written is None:
             compiled = statement.compile(dialect=self._dialect)

@@ -61,7 +61,7 @@ class ReportStore(Objects):
         return self._batch.waiting
 
     async def search(self, query: ReportQuery, *, visible_to: Reader) -> Found:
-        """One page of reports: the next one of a walk of the reader's, or counted off."""
+        """Return one page of reports: the next one of the reader's walk, or found by counting."""
         page = query.page
         if not page.limit:
             return Found()
@@ -94,7 +94,7 @@ class ReportStore(Objects):
         return self._whole(merged(page, its_events, clauses))
 
     async def get(self, object_id: str, *, visible_to: Reader) -> str:
-        """One report; raises NotFound also when it is another client's (REPORT-008)."""
+        """Return one report; raises NotFound also when it is another client's (REPORT-008)."""
         return self._text(await self._one(object_id, owned(reports.c.client_id, visible_to)))
 
     async def create(self, report: ReportRequest, *, by: Reader) -> Created:
@@ -186,7 +186,7 @@ def _columns(report: ReportRequest) -> dict[str, Any]:
 
 
 def _given_to(client_id: str, columns: dict[str, Any]) -> dict[str, Any]:
-    """The columns of a client's report, changed in place: its text is large, and one copy is enough."""
+    """Return the columns of a client's report, changed in place: its text is large, and one copy is enough."""
     columns["client_id"] = client_id
     columns["members"] = f'"clientID":{encode(client_id).decode()},{columns["members"]}'
     return columns

@@ -26,7 +26,7 @@ class ResourceStore(Objects):
     kind = ObjectType.RESOURCE
 
     async def search(self, query: ResourceQuery, *, visible_to: Reader) -> list[str]:
-        """One page of resources, with all their targets (PRIV-015)."""
+        """Return one page of resources, with all their targets (PRIV-015)."""
         clauses: list[ColumnElement[bool]] = owned(resources.c.client_id, visible_to)
         if query.targets is not None:
             clauses.append(share_a_target(resources.c.targets, query.targets))
@@ -37,7 +37,7 @@ class ResourceStore(Objects):
         return [self._text(row) for row in await self._page(query.page, clauses)]
 
     async def get(self, object_id: str, *, visible_to: Reader) -> str:
-        """One resource; raises NotFound also when it is another client's."""
+        """Return one resource; raises NotFound also when it is another client's."""
         return self._text(await self._one(object_id, owned(resources.c.client_id, visible_to)))
 
     async def create(self, resource: BlResourceRequest | VenResourceRequest, *, by: Reader) -> Created:

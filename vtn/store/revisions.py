@@ -52,20 +52,20 @@ class Changes:
         self._begun: list[str] = []
 
     def touch(self, table: str) -> None:
-        """The transaction is about to change a table."""
+        """Note that the transaction is about to change a table."""
         if self._board is not None and table in self._board.tables and table not in self._begun:
             self._board.begin(table)
             self._begun.append(table)
 
     def may_have_ended(self) -> None:
-        """Nobody knows whether the transaction has ended just now: what was read before counts no more."""
+        """Note that the transaction may have ended: data read before is no longer valid."""
         for table in self._begun:
             if self._board is not None:
                 self._board.begin(table)
                 self._board.end(table)
 
     def end(self) -> None:
-        """The transaction has ended, one way or the other."""
+        """Note that the transaction was committed or rolled back."""
         for table in self._begun:
             if self._board is not None:
                 self._board.end(table)
@@ -157,7 +157,7 @@ class Revisions:
 
     @contextmanager
     def writing(self) -> Iterator[Changes]:
-        """Around a transaction. Cancelled, it may end a little later: until then nothing of its tables is kept."""
+        """Record the changes of a transaction. If cancelled, it may end later; until then its tables are not cached."""
         changes = Changes(self._board)
         try:
             yield changes
@@ -186,6 +186,6 @@ class Revisions:
 
 
 def _reached_from(table: Table) -> frozenset[str]:
-    """The table and those its rows belong to: deleting there deletes here."""
+    """Return the table and those it refers to: deleting there deletes rows here."""
     parents = {key.column.table for key in table.foreign_keys if key.column.table is not table}
     return frozenset({table.name}).union(*(_reached_from(parent) for parent in parents))

@@ -105,7 +105,7 @@ async def reseal(database: Database, vault: Vault) -> int:
 
 
 def without_tokens(subscription: SubscriptionRequest) -> tuple[str, list[str | None]]:
-    """A subscription's members without its bearer tokens, and the tokens of its entries."""
+    """Return a subscription's members without its bearer tokens, and the tokens of its entries."""
     entries = subscription.object_operations
     tokens = [entry.bearer_token for entry in entries]
     hidden = tuple(
@@ -116,14 +116,14 @@ def without_tokens(subscription: SubscriptionRequest) -> tuple[str, list[str | N
 
 
 def sealed_tokens(vault: Vault, subscription_id: str, tokens: list[str | None]) -> str | None:
-    """The tokens of a subscription as they are stored; None if there are none."""
+    """Seal the tokens of a subscription for storing; return None if there are none."""
     if not any(token is not None for token in tokens):
         return None
     return vault.seal(msgspec.json.encode(tokens).decode(), place=tokens_place(subscription_id))
 
 
 def opened_tokens(vault: Vault, subscription_id: str, sealed: str) -> list[str | None]:
-    """The reverse of ``sealed_tokens``; raises SecretsKeyUnusable."""
+    """Open the tokens that ``sealed_tokens`` has sealed; raises SecretsKeyUnusable."""
     return msgspec.json.decode(vault.open(sealed, place=tokens_place(subscription_id)), type=list[str | None])
 
 
@@ -145,7 +145,7 @@ async def _has_plain(connection: AsyncConnection) -> bool:
 
 @asynccontextmanager
 async def _alone(database: Database) -> AsyncIterator[AsyncConnection]:
-    """A transaction in which nobody else seals or changes what is sealed."""
+    """Yield a transaction in which nobody else seals or changes what is sealed."""
     async with database.write() as connection:
         if not database.is_sqlite:  # SQLite's transaction for writing is the lock
             await connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})

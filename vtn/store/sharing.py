@@ -18,7 +18,7 @@ _MEMORY: Final = Path("/dev/shm")  # noqa: S108 (the file is made for this user 
 
 
 def board_of(database: Database) -> Board:
-    """The board of this host: beside the file of SQLite, in memory for PostgreSQL; raises BoardUnusable.
+    """Return the board of this host: beside the file of SQLite, in memory for PostgreSQL; raises BoardUnusable.
 
     Processes that reach one PostgreSQL under different host names or users have different boards: to each other they
     are like processes on other hosts.

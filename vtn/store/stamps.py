@@ -23,15 +23,15 @@ class Stamps:
 
     @property
     def now(self) -> str:
-        """The present moment, never before one that was given: what has just been written is not in the future."""
+        """Return the present time, never before a stamp that was given: no new object is in the future."""
         return self.ago(timedelta())
 
     def ago(self, length: timedelta) -> str:
-        """The moment so long before the present one."""
+        """Return the time that is this long before the present."""
         return stamp(max(self._last, self._now().astimezone(UTC)) - length)
 
     def next(self, *, after: str | None = None) -> str:
-        """A moment later than every one given before, and than ``after`` (COMPAT-044: a PUT moves the date)."""
+        """Return a time later than every one given before, and than ``after`` (COMPAT-044: a PUT moves the date)."""
         last = self._last if after is None else max(self._last, datetime.fromisoformat(after))
         self._last = max(self._now().astimezone(UTC), last + _TICK)
         return stamp(self._last)

@@ -75,7 +75,7 @@ class SubscriptionStore(Objects):
         self._max_per_client = max_per_client
 
     async def search(self, query: SubscriptionQuery, *, visible_to: Reader) -> list[str]:
-        """One page of subscriptions (PAGE-022)."""
+        """Return one page of subscriptions (PAGE-022)."""
         clauses: list[ColumnElement[bool]] = owned(subscriptions.c.client_id, visible_to)
         if query.program_id is not None:
             clauses.append(subscriptions.c.program_id == query.program_id)
@@ -86,7 +86,7 @@ class SubscriptionStore(Objects):
         return [self._seen(row, visible_to) for row in await self._page(query.page, clauses)]
 
     async def get(self, object_id: str, *, visible_to: Reader) -> str:
-        """One subscription; raises NotFound also when it is another client's (SUBS-003)."""
+        """Return one subscription; raises NotFound also when it is another client's (SUBS-003)."""
         return self._seen(await self._one(object_id, owned(subscriptions.c.client_id, visible_to)), visible_to)
 
     async def create(self, subscription: SubscriptionRequest, *, by: Reader) -> Created:
@@ -136,7 +136,7 @@ class SubscriptionStore(Objects):
     async def _replaceable(
         self, object_id: str, subscription: SubscriptionRequest, by: Reader, check: Precondition | None
     ) -> RowMapping:
-        """The row in whose place a subscription could be put; ``check`` looks at what the caller may see of it."""
+        """Return the row that a subscription would replace; ``check`` gets its text as the caller sees it."""
         mine = owned(subscriptions.c.client_id, by)
         statement = _with_program(subscriptions, subscription, by).where(subscriptions.c.id == object_id, *mine)
         row = await self._database.row(statement)
@@ -199,7 +199,7 @@ class SubscriptionStore(Objects):
         return self._text(row) if _owns(row, by) or not row["has_tokens"] else _for_others(super()._text(row))
 
     def _text(self, row: Mapping[Any, Any]) -> str:
-        """The whole subscription, with its tokens, as its owner gets it."""
+        """Return the whole subscription, with its tokens, as its owner gets it."""
         text = super()._text(row)
         if row["tokens"] is None:
             return text
@@ -244,7 +244,7 @@ def _count(client_id: str) -> Select[Any]:
 
 
 def _with_program(from_: FromClause, subscription: SubscriptionRequest, by: Reader) -> Select[Any]:
-    """Rows together with the program that a subscription names and with what the caller holds."""
+    """Return a statement for rows with the program a subscription names and the targets the caller holds."""
     if subscription.program_id is None:
         return select(from_)
     held, joined = with_grants(from_.outerjoin(programs, programs.c.id == subscription.program_id), by)
@@ -256,7 +256,7 @@ def _owns(row: RowMapping, by: Reader) -> bool:
 
 
 def _for_others(text: str) -> str:
-    """The object as everybody but its owner gets it (SUBS-011, COMPAT-050)."""
+    """Return the object as everybody but its owner gets it (SUBS-011, COMPAT-050)."""
     subscription: dict[str, Any] = msgspec.json.decode(text)
     for entry in subscription["objectOperations"]:
         entry["bearerToken"] = None

@@ -142,7 +142,7 @@ signing_keys = Table(
 
 
 def constraint(table: Table, *columns: str) -> UniqueConstraint | ForeignKeyConstraint:
-    """The unique constraint or foreign key over exactly these columns."""
+    """Return the unique constraint or foreign key over exactly these columns."""
     return next(
         found
         for found in table.constraints

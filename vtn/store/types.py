@@ -24,24 +24,24 @@ class Targets(TypeDecorator[tuple[str, ...]]):
     cache_ok = True
 
     def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
-        """The type of the database at hand."""
+        """Return the type of the database at hand."""
         return dialect.type_descriptor(ARRAY(Text()) if dialect.name == "postgresql" else Text())
 
     def process_bind_param(self, value: Any, dialect: Dialect) -> Any:
-        """From Python to the driver."""
+        """Convert from Python to the driver."""
         if value is None:
             return None
         return list(value) if dialect.name == "postgresql" else json_array(value)
 
     def process_result_value(self, value: Any, dialect: Dialect) -> tuple[str, ...] | None:
-        """From the driver to Python."""
+        """Convert from the driver to Python."""
         if value is None:
             return None
         return tuple(value) if dialect.name == "postgresql" else msgspec.json.decode(value, type=tuple[str, ...])
 
 
 def json_array(texts: Any) -> str:
-    """Texts as a JSON array."""
+    """Return texts as a JSON array."""
     return msgspec.json.encode(tuple(texts)).decode()
 
 

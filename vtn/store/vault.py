@@ -49,7 +49,7 @@ class Vault:
         self._lines: list[str] = []
 
     def seal(self, text: str, *, place: str) -> str:
-        """The text in a form that only the key's holder can read, and only in this place. Raises SecretsKeyUnusable."""
+        """Encrypt a text so that it can be opened only with the key and in this place. Raises SecretsKeyUnusable."""
         if not self._keys and not self._read():
             self._make()
         key_id, key = next(iter(self._keys.items()))
@@ -58,7 +58,7 @@ class Vault:
         return f"{_FORM}{key_id}.{base64.urlsafe_b64encode(sealed).decode()}"
 
     def open(self, sealed: str, *, place: str) -> str:
-        """The text that was sealed for this place; one from before there were keys is given as it is.
+        """Decrypt a text that was sealed for this place; a text from before there were keys is returned as it is.
 
         Raises SecretsKeyUnusable if its key is not in the file, or if it was changed or moved.
         """
@@ -90,7 +90,7 @@ class Vault:
 
     @property
     def ids(self) -> list[str]:
-        """The ids of the keys, the one that seals first; none if there is no file yet."""
+        """Return the ids of the keys, the one that seals first; none if there is no file yet."""
         self._read()
         return list(self._keys)
 
@@ -169,12 +169,12 @@ def is_sealed(text: str) -> bool:
 
 
 def key_id_of(sealed: str) -> str:
-    """The id of the key that a sealed text, or its beginning, needs."""
+    """Return the id of the key that a sealed text, or its beginning, needs."""
     return sealed[len(_FORM) : PREFIX_LETTERS]
 
 
 def _usual_file(settings: Settings) -> Path:
-    """Beside the file of SQLite; in the user's folder for a database elsewhere."""
+    """Return the default key file: beside the file of SQLite, else in the user's folder."""
     name = settings.database.file
     return data_folder() / "vtn-secrets.key" if name is None else name.with_name(name.name + ".key")
 
@@ -184,7 +184,7 @@ def _new_line() -> str:
 
 
 def _key(line: str) -> tuple[str, AESGCM]:
-    """A key and its id, which tells nothing about it. Raises ValueError."""
+    """Return a key and its id, which reveals nothing about it. Raises ValueError."""
     try:
         key = base64.b64decode(line, altchars=b"-_", validate=True)
     except binascii.Error as error:

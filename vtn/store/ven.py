@@ -24,7 +24,7 @@ class VenStore(Objects):
     kind = ObjectType.VEN
 
     async def search(self, query: VenQuery, *, visible_to: Reader) -> list[str]:
-        """One page of vens, with all their targets (PRIV-015)."""
+        """Return one page of vens, with all their targets (PRIV-015)."""
         clauses: list[ColumnElement[bool]] = owned(vens.c.client_id, visible_to)
         if query.targets is not None:
             clauses.append(share_a_target(vens.c.targets, query.targets))
@@ -33,7 +33,7 @@ class VenStore(Objects):
         return [self._text(row) for row in await self._page(query.page, clauses)]
 
     async def get(self, object_id: str, *, visible_to: Reader) -> str:
-        """One ven; raises NotFound also when it is another client's."""
+        """Return one ven; raises NotFound also when it is another client's."""
         return self._text(await self._one(object_id, owned(vens.c.client_id, visible_to)))
 
     async def create(self, ven: BlVenRequest | VenVenRequest, *, by: Reader) -> Created:

@@ -34,7 +34,7 @@ _REMEMBERED: Final = 20_000
 
 
 def grants(client_id: str | BindParameter[str]) -> CompoundSelect[Any]:
-    """Rows of (ven id, targets): of the client's ven, and of the ven's resources with the same client (PRIV-003)."""
+    """Select (ven id, targets) of the client's ven, and of the ven's resources with the same client (PRIV-003)."""
     return union_all(
         select(vens.c.id.label("ven_id"), vens.c.targets.label("held")).where(vens.c.client_id == client_id),
         select(vens.c.id, resources.c.targets)
@@ -56,7 +56,7 @@ def with_grants(from_: FromClause, reader: Reader) -> tuple[tuple[ColumnElement[
 
 
 def held_at_once(client_id: str | BindParameter[str]) -> Select[Any]:
-    """Exactly one row of (ven id, targets): each target once; the ven id is null when the client has no ven."""
+    """Select exactly one row of (ven id, targets): each target once; the ven id is null when the client has no ven."""
     ven_id = select(vens.c.id).where(vens.c.client_id == client_id).scalar_subquery()  # a client has one ven at most
     held = select(grants(client_id).subquery("granted").c.held).scalar_subquery()
     return select(ven_id.label("ven_id"), all_of(held).label("held"))
@@ -86,7 +86,7 @@ class Visibility:
         return Sight(granted, narrowed)
 
     async def standpoint(self, reader: Reader) -> Reader:
-        """Anybody who sees the same of programs and events as the reader: what the reader holds, and no more of it."""
+        """Return a reader that stands for all who see the same programs and events, by the targets held."""
         if reader.sees_everything:
             return _EVERYBODY
         if reader.public is not None:
@@ -98,7 +98,7 @@ class Visibility:
         return Reader("", Role.VEN, frozenset(), granted=held)
 
     def held(self, row: Mapping[Any, Any]) -> frozenset[str]:
-        """The targets in a row of ``held_at_once``; who has no ven holds nothing."""
+        """Return the targets in a row of ``held_at_once``; none without a ven."""
         ven_id = row["ven_id"]
         implied = (ven_id,) if ven_id is not None and self._privacy.implicit_ven_id_target else ()
         return frozenset((*row["held"], *implied))
@@ -108,7 +108,7 @@ class Visibility:
         return None if reader.sees_everything else Sight(self.held(row))
 
     def program(self, sight: Sight | None) -> list[ColumnElement[bool]]:
-        """The programs that are visible (PRIV-005 … PRIV-008)."""
+        """Return clauses for the visible programs (PRIV-005 … PRIV-008)."""
         if sight is None:
             return []
         if sight.public is not None:
@@ -116,7 +116,7 @@ class Visibility:
         return [_admits(programs.c.targets, sight, "effective")]
 
     def program_for(self, reader: Reader) -> list[ColumnElement[bool]]:
-        """The same by what the reader holds at the moment of the statement, which finds it out itself."""
+        """Return clauses for the programs visible by the targets that the reader holds when the statement runs."""
         if reader.sees_everything:
             return []
         held = grants(reader.client_id).subquery("held_by_reader")
@@ -126,7 +126,7 @@ class Visibility:
         return [or_(programs.c.targets == (), exists().select_from(held).where(or_(*shared)))]
 
     def event(self, sight: Sight | None) -> list[ColumnElement[bool]]:
-        """The events that are visible, themselves and through their program (PRIV-016).
+        """Return clauses for the events that are visible, themselves and through their program (PRIV-016).
 
         Who has no token needs a public program without targets, whatever the settings say of programs (COMPAT-017).
         The same clauses are right for another sight with its ``values``, if both or neither has asked, and both or
@@ -144,19 +144,19 @@ class Visibility:
         return clauses
 
     def admits_event(self, sight: Sight | None, targets: tuple[str, ...], program_targets: tuple[str, ...]) -> bool:
-        """The same for an event at hand."""
+        """Return True if an event is visible, itself and through its program."""
         if sight is None:
             return True
         return sight.admits(targets, program_targets=program_targets if self._privacy.events_follow_program else ())
 
 
 def owned(column: ColumnElement[Any], reader: Reader) -> list[ColumnElement[bool]]:
-    """The objects whose client is the reader (PRIV-017); all of them for business logic."""
+    """Return clauses for the objects whose client is the reader (PRIV-017); all of them for business logic."""
     return [] if reader.sees_everything else [column == reader.client_id]
 
 
 def writable(reader: Reader) -> list[ColumnElement[bool]]:
-    """The programs and events that the reader may change: all of them for business logic, none for a VEN."""
+    """Return clauses for the programs and events the reader may change: all for business logic, none for a VEN."""
     return [] if reader.sees_everything else [false()]
 
 
@@ -168,7 +168,7 @@ def values(sight: Sight | None) -> dict[str, tuple[str, ...]]:
 
 
 def share_a_target(column: ColumnElement[Any], targets: Iterable[str], name: str = "targets") -> ColumnElement[bool]:
-    """The objects that have one of these targets (PAGE-025), which the statement knows by a name."""
+    """Return a clause for objects with one of these targets (PAGE-025), which are a parameter of the statement."""
     return overlaps(column, bindparam(name, tuple(targets), Targets))
 
 
@@ -181,7 +181,7 @@ def _untargeted(column: ColumnElement[Any], sight: Sight) -> ColumnElement[bool]
 
 
 def _named(names: Iterable[str]) -> ColumnElement[bool]:
-    """The programs that have one of these names."""
+    """Return a clause for the programs with one of these names."""
     return or_(false(), *(programs.c.name == name for name in sorted(names)))
 
 

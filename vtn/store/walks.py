@@ -58,7 +58,7 @@ class Step:
     _until: float | None
 
     def read(self, rows: Sequence[RowMapping]) -> None:
-        """The page has these rows: the next step begins behind the last of them."""
+        """Note the rows of the page: the next step begins after the last of them."""
         if rows:
             key = rows[-1]["created_at"], rows[-1]["id"]
             revision = self._revision if self.is_counted else None
@@ -66,7 +66,7 @@ class Step:
 
 
 class Walks:
-    """The last few positions of every walk; the question that nobody asked for longest is forgotten first."""
+    """The last few positions of every walk; the query unused for longest is forgotten first."""
 
     def __init__(self, stamps: Stamps, watch: Watch | None) -> None:
         self._stamps = stamps
@@ -74,7 +74,7 @@ class Walks:
         self._known: OrderedDict[Hashable, OrderedDict[int, _Position]] = OrderedDict()
 
     def step(self, question: Hashable, skip: int) -> Step:
-        """The page of a question that skips so many; made before it is read. The question tells who asks."""
+        """Return the step for a query with this ``skip``, made before the page is read. The query names the client."""
         watch = self._watch
         revision, until = (None, None) if watch is None else (watch.revision(), watch.until())
         pages = self._known.get(question)
@@ -86,7 +86,7 @@ class Walks:
         return Step(position.key, is_counted, self, question, skip, revision, until)
 
     def keep(self, question: Hashable, skip: int, key: Key, revision: Revision | None, until: float | None) -> None:
-        """Whoever goes on with a question by skipping so many begins behind this row."""
+        """Remember that a query with this ``skip`` continues after this row."""
         pages = self._known.setdefault(question, OrderedDict())
         self._known.move_to_end(question)
         pages[skip] = _Position(key, self._stamps.now, revision, until)
@@ -98,7 +98,7 @@ class Walks:
 
 
 def newest_first(table: FromClause) -> tuple[ColumnElement[Any], ColumnElement[Any]]:
-    """The order of every list: total, and that of an index."""
+    """Return the order of every list, which is total and that of an index."""
     return table.c.created_at.desc(), table.c.id.desc()
 
 

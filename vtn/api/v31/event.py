@@ -10,7 +10,7 @@ from vtn.store.query import EventQuery
 
 
 def routes(store: EventStore, values: PayloadValues) -> tuple[Route, ...]:
-    """The routes of events."""
+    """Return the routes of events."""
     events = Collection("events", store, query=_query, body=values.checked(body_of(EventRequest)))
     return events.routes(read=READ_TARGETED, create=WRITE_EVENTS, replace=WRITE_EVENTS, delete=WRITE_EVENTS)
 

@@ -9,7 +9,7 @@ from vtn.store.query import ProgramQuery
 
 
 def routes(store: ProgramStore) -> tuple[Route, ...]:
-    """The routes of programs."""
+    """Return the routes of programs."""
     programs = Collection("programs", store, query=_query, body=body_of(ProgramRequest))
     return programs.routes(read=READ_TARGETED, create=WRITE_PROGRAMS, replace=WRITE_PROGRAMS, delete=WRITE_PROGRAMS)
 

@@ -11,7 +11,7 @@ from vtn.store.report import ReportStore
 
 
 def routes(store: ReportStore, settings: Reports, values: PayloadValues) -> tuple[Route, ...]:
-    """The routes of reports."""
+    """Return the routes of reports."""
     reports = Collection("reports", store, query=_query, body=values.checked(body_of(ReportRequest)))
     return reports.routes(
         read=READ_OWNED,

@@ -10,7 +10,7 @@ from vtn.store.resource import ResourceStore
 
 
 def routes(store: ResourceStore) -> tuple[Route, ...]:
-    """The routes of resources."""
+    """Return the routes of resources."""
     body = by_role(ObjectType.RESOURCE, bl=BlResourceRequest, ven=VenResourceRequest)
     resources = Collection("resources", store, query=_query, body=body)
     return resources.routes(read=READ_OWNED, create=WRITE_VENS, replace=WRITE_VENS, delete=WRITE_VENS)

@@ -13,7 +13,7 @@ from vtn.store.subscription import SubscriptionStore
 
 
 def routes(store: SubscriptionStore, callbacks: Callbacks) -> tuple[Route, ...]:
-    """The routes of subscriptions."""
+    """Return the routes of subscriptions."""
     return _Subscriptions(store, callbacks).routes(
         read=READ_OWNED, create=WRITE_SUBSCRIPTIONS, replace=WRITE_SUBSCRIPTIONS, delete=WRITE_SUBSCRIPTIONS
     )

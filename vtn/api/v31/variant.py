@@ -23,7 +23,7 @@ class _Head(Struct):
 
 
 def by_role(kind: ObjectType, *, bl: type[B], ven: type[V]) -> Callable[[bytes, Reader], B | V]:
-    """The form its writer may use; without ``objectType`` that of the writer's role is meant (COMPAT-029).
+    """Return a decoder of the form its writer may use; without ``objectType``, that of the writer's role (COMPAT-029).
 
     The word of an answer, ``kind``, says as little: what was read can be put back (OBJ-013).
     Raises Invalid for an unknown form or that of the other role, Forbidden when a VEN takes that of business logic.

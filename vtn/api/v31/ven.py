@@ -10,7 +10,7 @@ from vtn.store.ven import VenStore
 
 
 def routes(store: VenStore) -> tuple[Route, ...]:
-    """The routes of vens."""
+    """Return the routes of vens."""
     vens = Collection("vens", store, query=_query, body=by_role(ObjectType.VEN, bl=BlVenRequest, ven=VenVenRequest))
     return vens.routes(read=READ_OWNED, create=WRITE_VENS, replace=WRITE_VENS, delete=WRITE_VENS)
 
