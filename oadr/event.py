@@ -18,6 +18,7 @@ from oadr import issuing
 from oadr.business_logic import BusinessLogic, act, with_connection
 from oadr.errors import Exit, Failure
 from oadr.lookup import find
+from oadr.options import parsed_by
 from oadr.output import AllOption, JsonOption, plain, show_json, show_one, show_rows, wants_json
 from oadr.quantities import kw_text, length, local_time, moment, power_kw
 from oadr.terminal import visible
@@ -59,14 +60,16 @@ def _moment(text: str) -> datetime:
 ShedOption = Annotated[
     list[Decimal] | None,
     typer.Option(
-        parser=power_kw,
+        parser=parsed_by(power_kw),
         metavar="POWER",
         help="Every VEN reached sheds this much: 5kW, 500W, 0kW. Repeat for consecutive intervals of equal length.",
     ),
 ]
 LimitOption = Annotated[
     list[Decimal] | None,
-    typer.Option(parser=power_kw, metavar="POWER", help="Draw no more than 3kW; 0kW is none. Repeatable like --shed."),
+    typer.Option(
+        parser=parsed_by(power_kw), metavar="POWER", help="Draw no more than 3kW; 0kW is none. Repeatable like --shed."
+    ),
 ]
 LevelOption = Annotated[
     list[int] | None, typer.Option(min=0, max=3, help="SIMPLE level, 0 is normal. Repeatable like --shed.")
@@ -100,7 +103,7 @@ def create(
     total: Annotated[
         list[Decimal] | None,
         typer.Option(
-            parser=power_kw,
+            parser=parsed_by(power_kw),
             metavar="POWER",
             help="All VENs reached shed this much together, shared out (--share). Repeatable like --shed.",
         ),
@@ -112,9 +115,10 @@ def create(
         issuing.Basis,
         typer.Option(help="How --total is shared: by what each VEN says it can shed (equal if one has not), or equal."),
     ] = "capacity",
-    start: Annotated[datetime, typer.Option(parser=_moment, metavar="WHEN", help=WHEN)] = "now",  # type: ignore[assignment] # defaults pass through the parser
+    start: Annotated[datetime, typer.Option(parser=parsed_by(_moment), metavar="WHEN", help=WHEN)] = "now",  # type: ignore[assignment] # defaults pass through the parser
     for_: Annotated[
-        timedelta, typer.Option("--for", parser=length, metavar="TIME", help="The whole event, as 1h, 90m, 45s.")
+        timedelta,
+        typer.Option("--for", parser=parsed_by(length), metavar="TIME", help="The whole event, as 1h, 90m, 45s."),
     ] = "1h",  # type: ignore[assignment] # see above
     target: TargetOption = None,
     program: Annotated[
@@ -204,9 +208,10 @@ def update(
     limit: LimitOption = None,
     level: LevelOption = None,
     file: FileOption = None,
-    start: Annotated[datetime | None, typer.Option(parser=_moment, metavar="WHEN", help=WHEN)] = None,
+    start: Annotated[datetime | None, typer.Option(parser=parsed_by(_moment), metavar="WHEN", help=WHEN)] = None,
     for_: Annotated[
-        timedelta | None, typer.Option("--for", parser=length, metavar="TIME", help="The whole event, as 1h, 90m, 45s.")
+        timedelta | None,
+        typer.Option("--for", parser=parsed_by(length), metavar="TIME", help="The whole event, as 1h, 90m, 45s."),
     ] = None,
     target: TargetOption = None,
     name: Annotated[str | None, typer.Option(help="A name for people.")] = None,
@@ -354,7 +359,7 @@ def status(
     ] = False,
     watch: Annotated[bool, typer.Option("--watch", help="Show it again and again until the event is over.")] = False,
     every: Annotated[
-        timedelta, typer.Option(parser=length, metavar="TIME", help="How often with --watch, at least 1s.")
+        timedelta, typer.Option(parser=parsed_by(length), metavar="TIME", help="How often with --watch, at least 1s.")
     ] = "5s",  # type: ignore[assignment] # defaults pass through the parser
     settings: BusinessLogic,
     as_json: JsonOption = False,

@@ -24,6 +24,7 @@ from oadr.demo.layout import clock_text
 from oadr.demo.show import look_of, painter, painting, show_end
 from oadr.demo.view import PARTS, Doing, Row, View
 from oadr.errors import Exit, Failure, reporting
+from oadr.options import parsed_by
 from oadr.output import show_json
 from oadr.quantities import length
 from oadr.running import Interrupted, run_interruptibly
@@ -46,7 +47,9 @@ def demo(
     ] = 60,
     for_: Annotated[
         timedelta,
-        typer.Option("--for", parser=length, metavar="TIME", help="How long to watch at most once all runs, as 30s."),
+        typer.Option(
+            "--for", parser=parsed_by(length), metavar="TIME", help="How long to watch at most once all runs, as 30s."
+        ),
     ] = "60s",  # type: ignore[assignment] # defaults pass through the parser
     check: Annotated[
         bool, typer.Option("--check", help="Judge the run: exit code 7, and the part, if anything is wrong.")
