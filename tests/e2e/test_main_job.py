@@ -210,20 +210,21 @@ async def test_an_event_goes_on_without_a_second_shed_when_bridge_and_home_are_k
     """Issue, shed, command, report, with kill -9 in mid-event (C7, R16 of the panel contract; TIME-016)."""
     site = start_site()
     async with listening(mosquitto) as wire:
-        await wait_until(lambda: len(site.ask("vens", "list")) == 2, timeout_s=20, what="both vens are registered")
+        await wait_until(lambda: len(site.ask("vens", "list")) == 2, timeout_s=90, what="both vens are registered")
         for name in ("home-1", "bridge"):
             site.ask("vens", "add", name, "--target", "group:north")
-        await wait_until(lambda: len(wire.powers_kw) > 3, what="the panel measures")
+        await wait_until(lambda: len(wire.powers_kw) > 3, timeout_s=60, what="the panel measures")
         normal_kw = min(wire.powers_kw)
         event = site.ask(
-            *("event", "create", "--shed", f"{SHED_KW}kW", "--start", "+1s", "--for", "1h", "--target", "group:north")
+            *("event", "create", "--shed", f"{SHED_KW}kW", "--start", "+10s", "--for", "1h", "--target", "group:north")
         )
 
+        # What is delivered is the mean since the start: who begins late on a busy machine takes a while to show it.
         def both_shed() -> bool:
             delivered = {name: one["delivered_kw"] or 0 for name, one in in_event(site, event["id"]).items()}
             return set(delivered) == {"home-1", "panel-1"} and min(delivered.values()) > SHED_KW * 0.8
 
-        await wait_until(both_shed, timeout_s=60, what="home and panel have shed")
+        await wait_until(both_shed, timeout_s=240, what="home and panel have shed")
         switched = site.switched()
         assert switched == {"ev": 1}, "the circuit with the highest number is shed first, and is enough"
         said_before = status_reports(site, event["id"])
@@ -237,7 +238,7 @@ async def test_an_event_goes_on_without_a_second_shed_when_bridge_and_home_are_k
             said = status_reports(site, event["id"])
             return all(said[client] > before for client, before in said_before.items())
 
-        await wait_until(both_speak_again, timeout_s=60, what="both go on after the restart")
+        await wait_until(both_speak_again, timeout_s=180, what="both go on after the restart")
         assert both_shed()
         assert site.switched() == switched, "the home has not switched again"
 
@@ -247,11 +248,13 @@ async def test_an_event_goes_on_without_a_second_shed_when_bridge_and_home_are_k
             circuits = [one["circuits"] for one in in_event(site, event["id"]).values()]
             return all(circuit["final_kw"] is not None for each in circuits for circuit in each)
 
-        await wait_until(both_returned, timeout_s=60, what="everything has returned")
+        await wait_until(both_returned, timeout_s=180, what="everything has returned")
         await wait_until(
             lambda: wire.commands and wire.commands[-1]["op"] == "restore", what="the panel was told to restore"
         )
-        await wait_until(lambda: len(site.panel_acks()) >= len(wire.commands), what="every command is acknowledged")
+        await wait_until(
+            lambda: len(site.panel_acks()) >= len(wire.commands), timeout_s=60, what="every command is acknowledged"
+        )
 
         assert site.switched() == {"ev": 2}, "once off, once back"
         assert wire.sheds() == 1, wire.commands
