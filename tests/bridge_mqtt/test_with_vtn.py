@@ -40,7 +40,7 @@ from vtn.app import VtnServer, build
 from vtn.settings import Settings as VtnSettings
 
 SECRET = "correct horse battery"
-SPEED = 30
+SPEED = 10
 
 
 @dataclass
@@ -159,8 +159,8 @@ async def test_an_event_of_the_vtn_reaches_the_panels_and_comes_back_as_reports(
         ),
     )
 
-    final = await wait_until(lambda: town.report(event, "status-"), timeout_s=20)
-    await wait_until(lambda: _is_final(town, event), timeout_s=30, what="the final status report")
+    final = await wait_until(lambda: town.report(event, "status-"), timeout_s=60)
+    await wait_until(lambda: _is_final(town, event), timeout_s=180, what="the final status report")
     final = await town.report(event, "status-")
     assert final is not None
     intervals = read_status(final.resources)
@@ -170,7 +170,7 @@ async def test_an_event_of_the_vtn_reaches_the_panels_and_comes_back_as_reports(
         assert sheds[AGGREGATED_REPORT].requested_kw == asked
         delivered = sheds[AGGREGATED_REPORT].delivered_kw
         assert delivered is not None
-        # The mean over the interval: a panel may begin late, and a third of a real second is ten of these.
+        # The mean over the interval: a panel may begin late, and a second is ten of these.
         assert 0 < delivered < asked + 3
         assert sheds["panel-1/hvac1"].delivered_kw == 0
         assert sheds["panel-1/heater1"].final_kw is not None
@@ -182,7 +182,7 @@ async def test_an_event_of_the_vtn_reaches_the_panels_and_comes_back_as_reports(
     assert {opt.resource_name: opt.opted_in for opt in read_opts(opts.resources)} == dict.fromkeys(
         ("panel-1", "panel-2", "panel-a"), True
     )
-    asked_for = await wait_until(lambda: town.report(event, "report-"), timeout_s=10)
+    asked_for = await wait_until(lambda: town.report(event, "report-"), timeout_s=60)
     assert asked_for is not None
     assert {d.payload_type for d in asked_for.payload_descriptors or ()} == {"DEMAND", "DELTA_USAGE"}
     by_name = {resource.resource_name: resource for resource in asked_for.resources}
@@ -211,12 +211,12 @@ async def test_an_event_is_for_the_panels_it_names_only(town: Town) -> None:
     await town.bridge(town.settings([{"id": "panel-1"}, {"id": "panel-2", "groups": ["group:south"]}]))
     await town.event(-3, targets=("panel-1",), start_s=10, length_s=600)
 
-    await wait_until(lambda: one.model.sheds == 1)
+    await wait_until(lambda: one.model.sheds == 1, timeout_s=60)
     event = await town.event(-3, targets=("group:north", "group:south"), start_s=10, length_s=600)
-    await wait_until(lambda: two.model.sheds == 1)
+    await wait_until(lambda: two.model.sheds == 1, timeout_s=60)
 
     await town.operator.events.delete(event.id)
-    await wait_until(lambda: two.model.event_id is None)
+    await wait_until(lambda: two.model.event_id is None, timeout_s=60)
     assert one.model.event_id is not None
 
 
