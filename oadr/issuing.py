@@ -32,6 +32,7 @@ from openadr_profiles.v31 import (
     Ven,
 )
 from openadr_profiles.v31.timeline import Timeline
+from ven.asks import KW_PER
 
 Basis: TypeAlias = Literal["capacity", "equal"]
 """The way a total is shared out: by what each VEN can shed, or the same for each."""
@@ -44,7 +45,6 @@ MOST_PARTS: Final = 100
 
 _WATT: Final = Decimal("0.001")
 _NOTHING: Final = Decimal(0)
-_IN_KW: Final = {Unit.KW.value: Decimal(1), "W": Decimal("0.001"), "MW": Decimal(1000)}
 _UNSEEN: Final = timedelta(days=1)
 _PAST: Final = timedelta(minutes=1)
 
@@ -196,8 +196,7 @@ def asked_by_ven_kw(request: EventRequest, payloads: Iterable[ValuesMap]) -> Dec
 
 
 def _relative_kw(request: EventRequest, payloads: Iterable[ValuesMap]) -> list[Decimal]:
-    units = {each.payload_type: each.units for each in request.payload_descriptors or ()}
-    factor = _IN_KW.get(units.get(EventPayloadType.DISPATCH_SETPOINT_RELATIVE) or Unit.KW.value)
+    factor = KW_PER.get((_units(request) or Unit.KW).upper())
     return [
         Decimal(str(value)) * factor
         for payload in payloads
@@ -205,6 +204,12 @@ def _relative_kw(request: EventRequest, payloads: Iterable[ValuesMap]) -> list[D
         for value in payload.values
         if isinstance(value, int | float) and not isinstance(value, bool)
     ]
+
+
+def _units(request: EventRequest) -> str | None:
+    """Return the units of relative setpoints by the event's own descriptors; None if it leaves them to its program."""
+    units = {each.payload_type: each.units for each in request.payload_descriptors or ()}
+    return units.get(EventPayloadType.DISPATCH_SETPOINT_RELATIVE)
 
 
 def examine(
@@ -228,6 +233,7 @@ def examine(
         kw, when = asked_kw(request), _when(timeline)
         if kw is not None:
             total = (total or _NOTHING) + kw * len(to)
+        _examine_units(preview, request)
         _examine_power(preview, kw, len(to), when, safety)
         if not request.targets:
             preview.confirm.append("it goes to everybody")
@@ -259,10 +265,10 @@ def overriding(event: Event, others: Iterable[Event]) -> list[tuple[Event, datet
     They ask for the same payload type at the same time, and have a higher priority or, with the same one, were modified
     later. The caller has to check whether they are for the same VENs.
     """
-    mine, asked = Timeline.of(event, anchor=event.modification_date_time), _types(event)
+    mine, asked = Timeline.of(event, anchor=event.modification_date_time), _payload_types(event)
     found = []
     for other in others:
-        if other.id == event.id or _rank(other) < _rank(event) or not asked & _types(other):
+        if other.id == event.id or _rank(other) < _rank(event) or not asked & _payload_types(other):
             continue
         theirs = Timeline.of(other, anchor=other.modification_date_time)
         start = max(mine.start, theirs.start)
@@ -342,6 +348,20 @@ def _examine_time(preview: _Draft, timeline: Timeline, now: datetime, safety: Sa
         preview.warnings.append(f"its start is in the past, {local_time(timeline.start)}: what is left holds at once")
 
 
+def _examine_units(preview: _Draft, request: EventRequest) -> None:
+    """Refuse power whose units are left to the program, and ask about units that VENs do not read as power."""
+    if EventPayloadType.DISPATCH_SETPOINT_RELATIVE not in _payload_types(request):
+        return
+    units = _units(request)
+    if units is None:
+        preview.refused.append(
+            "it does not say the units of its power: add a descriptor of DISPATCH_SETPOINT_RELATIVE with units KW, W "
+            "or MW to payloadDescriptors"
+        )
+    elif units.upper() not in KW_PER:
+        preview.confirm.append(f"its power is in {units}, so no limit in kW can be checked; expected KW, W or MW")
+
+
 def _examine_power(preview: _Draft, kw: Decimal | None, count: int, when: str, safety: Safety) -> None:
     if kw is None:
         preview.summary.append(f"{_vens(count)}, {when}")
@@ -403,7 +423,7 @@ def _number(value: object) -> Decimal | None:
     return Decimal(str(value))
 
 
-def _types(event: Event) -> set[str]:
+def _payload_types(event: EventRequest) -> set[str]:
     return {payload.type for interval in event.intervals or () for payload in interval.payloads}
 
 

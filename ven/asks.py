@@ -20,7 +20,8 @@ IMPORT_LIMIT: Final = EventPayloadType.IMPORT_CAPACITY_LIMIT.value
 ACTED_ON: Final = frozenset({SIMPLE, RELATIVE, IMPORT_LIMIT})
 """Payload types that ask for a reduction; events with only others are ignored."""
 
-_KW_PER: Final[Mapping[str, Decimal]] = {"KW": Decimal(1), "W": Decimal("0.001"), "MW": Decimal(1000)}
+KW_PER: Final[Mapping[str, Decimal]] = {"KW": Decimal(1), "W": Decimal("0.001"), "MW": Decimal(1000)}
+"""kW of one of each unit of power; units are compared without regard to case."""
 
 _NOTHING: Final = Decimal(0)
 _Share = Annotated[Decimal, Field(ge=0, le=1)]
@@ -118,7 +119,7 @@ class Context:
 
     def _kw(self, payload_type: str, value: Value | None) -> Decimal:
         units = self.units(payload_type)
-        factor = _KW_PER.get((units or "KW").upper())
+        factor = KW_PER.get((units or "KW").upper())
         if factor is None:
             raise NotUnderstood(f"{payload_type} in {units}: only KW, W and MW are understood")
         if isinstance(value, bool) or not isinstance(value, int | float):

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from datetime import timedelta
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -171,7 +172,7 @@ async def test_an_event_of_the_vtn_reaches_the_panels_and_comes_back_as_reports(
         delivered = sheds[AGGREGATED_REPORT].delivered_kw
         assert delivered is not None
         # The mean over the interval: a panel may begin late, and a second is ten of these.
-        assert 0 < delivered < asked + 3
+        assert Decimal("0.4") * asked < delivered < asked + 3
         assert sheds["panel-1/hvac1"].delivered_kw == 0
         assert sheds["panel-1/heater1"].final_kw is not None
     assert (one.model.sheds, two.model.sheds) == (2, 2)  # the first two intervals ask the same: nothing is sent between

@@ -184,7 +184,7 @@ def _own_way(value: Any) -> Any:
 
 @asynccontextmanager
 async def another_vtn(directory: Path) -> AsyncIterator[tuple[Subject, AnotherVtn]]:
-    """What the suite must know of this VTN while it runs, and what it was asked."""
+    """Hold what the suite knows of this VTN while it runs, and the questions asked."""
     port = free_port()
     origin = f"http://127.0.0.1:{port}"
     with vtn(f"sqlite:///{directory / 'vtn.sqlite3'}", directory, "--public-url", origin) as subject:

@@ -480,7 +480,7 @@ def _is_over(event: Obj) -> bool:
 
 @asynccontextmanager
 async def demanding_vtn() -> AsyncIterator[tuple[Subject, DemandingVtn]]:
-    """What the suite must know of this VTN while it runs, and what it was asked."""
+    """Hold what the suite knows of this VTN while it runs, and the questions asked."""
     roles = {"bl": "BL", "ven-1": "VEN", "ven-2": "VEN", "ven-3": "VEN"}
     secret = secrets.token_urlsafe(12)
     server = DemandingVtn({client: (secret, role) for client, role in roles.items()})

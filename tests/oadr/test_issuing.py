@@ -7,6 +7,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from oadr.event import reduction_event
 from oadr.issuing import (
@@ -179,3 +180,36 @@ def test_a_cancelled_event_keeps_its_plan_readable_and_is_still_cancelled() -> N
     again = stored(cancelled(off), modified=NOW + HOUR)
     assert planned(again) == (NOW + HOUR, NOW + 2 * HOUR), "cancelling twice does not move it"
     assert planned(event) is None
+
+
+@pytest.mark.parametrize(
+    ("units", "value", "kw"),
+    [("KW", -2, 2), ("kW", -2, 2), ("w", -2000, 2), ("mw", -2, 2000), ("MW", -2, 2000)],
+)
+def test_power_is_judged_in_the_units_as_a_ven_reads_them(units: str, value: float, kw: int) -> None:
+    """A VEN compares units without regard to case, so a limit must not be passed by in lower case."""
+    request = in_units(units, value)
+    preview = examine([(request, to("1"))], [], [], [], now=NOW, safety=Safety(max_kw_per_ven=Decimal(kw - 1)))
+
+    assert preview.total_kw == kw
+    assert any("max_kw_per_ven" in each for each in preview.refused)
+
+
+def test_power_without_units_is_refused() -> None:
+    """A VEN would take the program's units, which nobody has looked at here."""
+    preview = examine([(in_units(None, -2), to("1"))], [], [], [], now=NOW, safety=Safety())
+
+    assert any("payloadDescriptors" in each for each in preview.refused)
+
+
+def test_units_that_are_no_power_are_asked_about() -> None:
+    """No limit in kW says anything about them."""
+    preview = examine([(in_units("PERCENT", -2), to("1"))], [], [], [], now=NOW, safety=Safety())
+
+    assert any("PERCENT" in each for each in preview.confirm)
+
+
+def in_units(units: str | None, value: float) -> EventRequest:
+    request = shed(-value, targets=("group:north",))
+    (descriptor,) = request.payload_descriptors or ()
+    return replace(request, payload_descriptors=(replace(descriptor, units=units),) if units else None)
