@@ -66,7 +66,7 @@ def document() -> dict[str, Any]:
 
 
 def test_every_check_of_the_standard_names_its_sentence() -> None:
-    """What has none is a ruling of ours, and says so."""
+    """Find a ruling of ours, said to be one, for each check without a sentence."""
     assert [check.key for check in ALL if check.standing is not Standing.RULING and not check.basis] == []
     assert [check.key for check in ALL if check.standing is Standing.RULING and check.basis] == []
 

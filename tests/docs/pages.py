@@ -18,7 +18,7 @@ class Command(NamedTuple):
 
     page: str
     words: tuple[str, ...]
-    """What follows `oadr`."""
+    """Words after `oadr`."""
 
     def __str__(self) -> str:
         return f"{self.page}: oadr {' '.join(self.words)}"

@@ -28,7 +28,7 @@ class Operator:
         return CliRunner(env=self.environment | variables).invoke(app, words, input=stdin)
 
     def ask(self, *words: str, stdin: str | None = None) -> Any:
-        """What a command prints as JSON; fails if the command does."""
+        """Return what a command prints as JSON; fail if the command does."""
         done = self.run(*words, stdin=stdin)
         assert done.exit_code == 0, f"{words}: {done.exit_code}: {done.stderr}"
         return json.loads(done.stdout)

@@ -1,4 +1,4 @@
-"""How the command starts and ends: what it imports, closed pipes, Ctrl-C, completion, examples in every help."""
+"""Start and end of the command: what it imports, closed pipes, Ctrl-C, completion, examples in every help."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ from ven.clock import SystemClock
 from vtn.access import Role
 
 LENGTH = timedelta(seconds=30)
-"""How long the event lasts: a busy machine needs most of it to start the home again."""
+"""Length of the event: a busy machine needs most of it to start the home again."""
 
 PROGRAM = """
 import asyncio, json, sys
