@@ -11,10 +11,8 @@ from typing import Any
 
 import pytest
 from typer.main import get_command
-from typer.testing import CliRunner
 
 from oadr import event, program, report, vens
-from oadr.__main__ import app
 from tests.e2e.processes import OADR
 from tests.oadr.conftest import Operator
 
@@ -76,7 +74,12 @@ def test_completion_knows_commands_and_their_commands() -> None:
 
     assert completed("oadr ev", 1) == {"event"}
     assert completed("oadr event sta", 2) == {"status"}
-    assert CliRunner().invoke(app, ["--show-completion", "bash"]).exit_code == 0
+    # From a shell, as a user does it: the command looks which shell has started it.
+    shown = subprocess.run(
+        ["bash", "-c", f'"{OADR}" --show-completion; exit $?'], capture_output=True, text=True, check=False
+    )
+    assert shown.returncode == 0, shown.stderr
+    assert "_OADR_COMPLETE=complete_bash" in shown.stdout
 
 
 def commands() -> Iterator[tuple[str, Any]]:
