@@ -161,7 +161,7 @@ class Fleet:
             return {"url": f"mqtt://127.0.0.1:{port}"}
         certificate, key = self.certificates.clients[who]
         return {
-            "url": f"mqtts://localhost:{port}",
+            "url": f"mqtts://127.0.0.1:{port}",
             "ca_file": self.certificates.ca,
             "client_certificate": certificate,
             "client_key": key,

@@ -119,7 +119,7 @@ async def test_acks_wait_in_the_broker_while_the_database_is_away(
         world = World(mosquitto, postgresql_url, stack)
         await world.add_panel("panel-1", plugged_in=False)
         bridge = await world.start()
-        postgres.stop()
+        await asyncio.to_thread(postgres.stop)  # a connection that is being made must be able to end meanwhile
         async with aiomqtt.Client(mosquitto.host, mosquitto.port) as client:
             for number in range(60):
                 answer = {"op": "ping", "status": "success", "correlationId": f"mine-{number}"}
