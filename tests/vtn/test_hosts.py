@@ -17,7 +17,7 @@ from tests.vtn.statements import Statements
 from vtn.access import Role
 from vtn.store.board import Board
 from vtn.store.database import Database
-from vtn.store.listener import APPLICATION
+from vtn.store.listener import APPLICATION, PostgresListener
 from vtn.store.tables import metadata
 
 WITHIN_S = 0.1
@@ -93,6 +93,22 @@ async def test_reports_of_another_host_show_within_a_tenth_of_a_second(hosts: Ho
         await home.report(event)
         await asyncio.sleep(WITHIN_S)
         assert len(await bl.ids("/reports")) == number
+
+
+async def test_a_listener_that_nobody_needs_rests_and_nothing_is_answered_from_memory_meanwhile(hosts: Hosts) -> None:
+    """ETAG-003: a change that an idle host may not have heard of shows at once; then answers come from memory again."""
+    bl, there = hosts.here.bl, hosts.there.bl
+    program = await bl.program()
+    await wait_until(lambda: _from_memory(bl, "/programs"))
+    listener = hosts.here.server._revisions._listener
+    assert isinstance(listener, PostgresListener)
+
+    await wait_until(lambda: listener._rests, what="the listener rests")
+    (await there.put(f"/programs/{program['id']}", {"programName": "changed"})).ok()
+    with Statements(hosts.here) as statements:
+        assert [found["programName"] for found in (await bl.get("/programs")).ok()] == ["changed"]
+    assert statements.sent
+    await wait_until(lambda: _from_memory(bl, "/programs"))
 
 
 async def test_nothing_is_answered_from_memory_while_other_hosts_are_not_heard(hosts: Hosts) -> None:

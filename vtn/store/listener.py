@@ -1,8 +1,11 @@
 """Receives notice of changes that other hosts made, through PostgreSQL's notifications (ETAG-003).
 
 It runs in a thread with a loop and a connection of its own: a busy server must not take itself for a deaf one. Every
-answer to its steady questions proves that all it should have heard when it asked has arrived; so it is current for a
-short time after each question, and not at all while the connection is lost.
+answer to its questions proves that all it should have heard when it asked has arrived; so it is current for a short
+time after each question, and not at all while the connection is lost.
+
+It asks steadily while somebody wants to know, and rests when nobody has for a moment: an idle server then takes no
+processor time, and the first request afterwards reads the database, because the listener is not current.
 """
 
 from __future__ import annotations
@@ -27,6 +30,11 @@ APPLICATION: Final = "openadr-fleet listener"
 
 _ASK_EVERY_S: Final = 0.02
 _CURRENT_FOR_S: Final = 0.08
+_WANTED_FOR_S: Final = 1.0
+"""Time after the last ``is_current`` for which it goes on asking. A request that comes later reads the database, which
+costs as much as two or three questions."""
+_REST_S: Final = 1.0
+"""Time between two questions that nobody wants; they find a connection that is lost and a server that hangs."""
 _RETRY_S: Final = 0.25
 _ANSWER_S: Final = 1.0
 
@@ -41,7 +49,9 @@ class PostgresListener:
         self._clock = clock
         self._counts = dict.fromkeys(self.tables, 0)
         self._missed = 0
-        self._current_until = float("-inf")
+        self._current_until = self._wanted_until = float("-inf")
+        self._rests = False
+        self._wake = asyncio.Event()
         self._hangs = False
         self._thread: threading.Thread | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -50,7 +60,13 @@ class PostgresListener:
 
     def is_current(self) -> bool:
         """Return True if every change that other hosts had committed until a moment ago has been received."""
-        return self._clock() < self._current_until
+        now = self._clock()
+        self._wanted_until = now + _WANTED_FOR_S
+        if self._rests and self._loop is not None:
+            self._rests = False
+            with suppress(RuntimeError):  # the loop has ended
+                self._loop.call_soon_threadsafe(self._wake.set)
+        return now < self._current_until
 
     def hangs(self) -> bool:
         """True while the server takes questions and gives no answer: neither to one asked nor to a new connection."""
@@ -122,7 +138,21 @@ class PostgresListener:
             asked_at = self._clock()
             await connection.execute("SELECT 1")
             self._current_until = asked_at + _CURRENT_FOR_S
-            await asyncio.sleep(_ASK_EVERY_S)
+            if asked_at < self._wanted_until:
+                await asyncio.sleep(_ASK_EVERY_S)
+            else:
+                await self._rest(asked_at)
+
+    async def _rest(self, asked_at: float) -> None:
+        """Wait until somebody wants to know, or for a while."""
+        self._wake.clear()
+        self._rests = True
+        if asked_at < self._wanted_until:  # somebody came between the two lines above and saw no rest to end
+            self._wake.set()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_REST_S):
+                await self._wake.wait()
+        self._rests = False
 
     def _hear(self, _connection: object, _pid: int, _channel: str, table: object) -> None:
         if isinstance(table, str) and table in self._counts:
