@@ -125,23 +125,23 @@ class Revisions:
         self._listener: Listener | None = None
         self._clock = clock
         self._in_place = True
+        self._settle_at = float("-inf")
         self._cancelled: list[tuple[Changes, float]] = []
-        self._caretaker: asyncio.Task[None] | None = None
+        self._doubting: asyncio.Task[None] | None = None
 
     def start(self, board: Board, listener: Listener | None = None) -> None:
-        """Share revisions from now on; begin to listen, and to end the writes of processes that died."""
+        """Share revisions from now on, and begin to listen."""
         self._board, self._listener = board, listener
         if listener is not None:
             listener.start()
-        self._caretaker = asyncio.create_task(self._take_care(board), name="revisions")
 
     async def stop(self) -> None:
         """Give everything back. Called after the database is closed."""
-        if self._caretaker is not None:
-            self._caretaker.cancel()
+        if self._doubting is not None:
+            self._doubting.cancel()
             with suppress(asyncio.CancelledError):
-                await self._caretaker
-            self._caretaker = None
+                await self._doubting
+            self._doubting = None
         if self._listener is not None:
             await asyncio.to_thread(self._listener.stop)
         if self._board is not None:
@@ -153,7 +153,7 @@ class Revisions:
         if self._board is None:
             return None
         names = frozenset(name for table in tables for name in _reached_from(table))
-        return Watch(self._board, self._listener, names, clock=self._clock, usable=lambda: self._in_place)
+        return Watch(self._board, self._listener, names, clock=self._clock, usable=self._usable)
 
     @contextmanager
     def writing(self) -> Iterator[Changes]:
@@ -164,24 +164,34 @@ class Revisions:
         except asyncio.CancelledError:
             changes.may_have_ended()
             self._cancelled.append((changes, self._clock() + _DOUBT_S))
+            if self._board is not None and (self._doubting is None or self._doubting.done()):
+                self._doubting = asyncio.create_task(self._doubt(), name="cancelled transactions")
             raise
         except BaseException:
             changes.end()
             raise
         changes.end()
 
-    async def _take_care(self, board: Board) -> None:
-        while True:
-            board.settle()
+    def _usable(self) -> bool:
+        """Return True if the board tells of all processes of this host. Looks now and then, when somebody asks."""
+        now = self._clock()
+        if now >= self._settle_at and self._board is not None:
+            self._settle_at = now + _SETTLE_EVERY_S
+            self._board.settle()
+            if not self._board.in_place and self._in_place:
+                self._in_place = False
+                _log.error("the file in which processes tell each other of changes is gone; restart the VTN")
+        return self._in_place
+
+    async def _doubt(self) -> None:
+        """Say again and again that cancelled transactions may have ended, until it is certain that they have."""
+        while self._cancelled:
             for doubtful in list(self._cancelled):
                 changes, until = doubtful
                 changes.may_have_ended()
                 if self._clock() > until:
                     changes.end()
                     self._cancelled.remove(doubtful)
-            if not board.in_place and self._in_place:
-                self._in_place = False
-                _log.error("the file in which processes tell each other of changes is gone; restart the VTN")
             await asyncio.sleep(_SETTLE_EVERY_S)
 
 
