@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import structlog
 from aiohttp import web
 
-from vtn.api import headers, openapi
+from vtn.api import contact, headers, openapi
 from vtn.api.about import About
 from vtn.api.answers import Answers
 from vtn.api.application import application
@@ -33,6 +33,7 @@ from vtn.auth.moments import Moments
 from vtn.auth.secrets import Secrets
 from vtn.auth.tokens import Tokens
 from vtn.connections import Runner
+from vtn.contacts import Contacts
 from vtn.errors import LibraryMissing, Unavailable
 from vtn.metrics import ANSWERS_BYTES, ANSWERS_MADE, BODIES_BYTES, BODIES_REFUSED, REPORTS_WAITING, UNSUITABLE, Metrics
 from vtn.notify.callback import Callbacks, Lookup, system_lookup
@@ -41,6 +42,7 @@ from vtn.retention import Retention
 from vtn.settings import Settings
 from vtn.shared import Shared
 from vtn.sockets import bound, make_room
+from vtn.store.contact import ContactStore
 from vtn.store.database import Database
 from vtn.store.event import EventStore
 from vtn.store.migrate import check_migrated, migrate
@@ -115,6 +117,8 @@ class VtnServer:
             guesses=self._guesses(),
         )
         self._metrics = Metrics(metadata.version("openadr-fleet"), shared) if settings.metrics else None
+        self._contact_store = ContactStore(self._database)
+        self._contacts = Contacts(settings.contacts, self._contact_store, now)
         self._callbacks = Callbacks(settings.webhook, lookup=lookup)
         self._runner: Runner | None = None
         self._revocations: asyncio.Task[None] | None = None
@@ -123,6 +127,7 @@ class VtnServer:
         self._certificates: asyncio.Task[None] | None = None
         self._removing: asyncio.Task[None] | None = None
         self._sampling: asyncio.Task[None] | None = None
+        self._storing: asyncio.Task[None] | None = None
         self._port = settings.port
 
     @property
@@ -175,15 +180,18 @@ class VtnServer:
         if self._announcement is not None:
             await self._announcement.stop()
             self._announcement = None
-        for task in (self._revocations, self._certificates, self._removing, self._sampling):
+        for task in (self._revocations, self._certificates, self._removing, self._sampling, self._storing):
             if task is not None:
                 task.cancel()
                 with suppress(asyncio.CancelledError):
                     await task
-        self._revocations = self._certificates = self._removing = self._sampling = None
+        self._revocations = self._certificates = self._removing = self._sampling = self._storing = None
         if self._runner is not None:
             await self._runner.cleanup()
             self._runner = None
+            with suppress(TimeoutError):  # a database that hangs must not keep us from ending
+                async with asyncio.timeout(_GRACE_S):
+                    await self._contacts.store()
         self._secrets.close()
         await self._database.close()
         await self._revisions.stop()
@@ -213,6 +221,7 @@ class VtnServer:
             socket.close()
             raise
         self._revocations = asyncio.create_task(self._follow_revocations(), name="revocations")
+        self._storing = asyncio.create_task(self._contacts.run(), name="contacts")
         if self._metrics is not None:
             self._sampling = asyncio.create_task(self._metrics.follow(), name="metrics")
         if self.settings.reports.retention_days is not None:
@@ -250,6 +259,7 @@ class VtnServer:
             certificates=ClientCertificates(tls.clients) if tls is not None and tls.clients else None,
             answers=answers,
             budget=budget,
+            contacts=self._contacts,
             reader_of=self._bearer.reader_of,
         )
 
@@ -289,6 +299,7 @@ class VtnServer:
             *ven.routes(VenStore(database, stamps)),
             *resource.routes(ResourceStore(database, stamps)),
             *subscription.routes(subscriptions, self._callbacks),
+            *contact.routes(self._contact_store, self._contacts),
         ), (
             OpenRoute("GET", "/auth/server", self._endpoint.server),
             OpenRoute("POST", "/auth/token", self._endpoint.token),

@@ -270,6 +270,13 @@ class Limits(_Group):
     """Burst: requests allowed at once."""
 
 
+class Contacts(_Group):
+    """Last contact of each client."""
+
+    store_s: Annotated[float, Field(gt=0, le=3600)] = 60.0
+    """Interval of storing when each client was last heard of; what a process has not stored is lost if it is killed."""
+
+
 class Subscriptions(_Group):
     """Limits on subscriptions."""
 
@@ -375,6 +382,7 @@ class Settings(_Group):
     auth: Auth = Auth()
     privacy: Privacy = Privacy()
     reports: Reports = Reports()
+    contacts: Contacts = Contacts()
     subscriptions: Subscriptions = Subscriptions()
     webhook: Webhook = Webhook()
     validation: Validation = Validation()

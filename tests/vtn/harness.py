@@ -260,8 +260,10 @@ class VtnUnderTest:
     async def wipe(self) -> None:
         """Forget every object and client; time goes on, as it does for a server."""
         self.now.pass_(hours=1)
+        contacts = self.server._contacts
+        contacts._heard, contacts._refused = {}, {}
         async with self.server._database.write() as connection:
-            for table in (tables.programs, tables.subscriptions, tables.vens, tables.clients):
+            for table in (tables.programs, tables.subscriptions, tables.vens, tables.clients, tables.contacts):
                 await connection.execute(delete(table))
 
 

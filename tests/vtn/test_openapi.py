@@ -78,15 +78,41 @@ NOT_SERVED = re.compile(r"/notifiers(/|$)")
 
 EXTRA_PARAMETERS = {("/programs", "get", "programName"): "narrow by exact name (ruling 8)"}
 
+EXTENSIONS = {("/contacts", "get")}
+"""Operations of ours that the standard does not have."""
+
 
 @pytest.fixture(scope="module")
-def ours() -> Json:
+def whole_of_ours() -> Json:
     """Our description, as it is served."""
     server = build(Settings())
     routes, open_routes = server._routes()
     found = description(routes, open_routes, version="0", prefix="/openadr3/3.1.0", token_url="/auth/token")
     copy: Json = json.loads(json.dumps(found))
     return copy
+
+
+@pytest.fixture(scope="module")
+def ours(whole_of_ours: Json) -> Json:
+    """Our description without extensions."""
+    paths = {
+        path: {method: operation for method, operation in item.items() if (path, method) not in EXTENSIONS}
+        for path, item in whole_of_ours["paths"].items()
+    }
+    return whole_of_ours | {"paths": {path: item for path, item in paths.items() if item}}
+
+
+def test_extensions_are_marked_as_such(whole_of_ours: Json) -> None:
+    """And nothing else is."""
+    marked = {
+        (path, method)
+        for path, item in whole_of_ours["paths"].items()
+        for method, operation in item.items()
+        if operation.get("x-extension")
+    }
+    assert marked == EXTENSIONS
+    for path, method in EXTENSIONS:
+        assert "not part of the OpenADR standard" in whole_of_ours["paths"][path][method]["description"]
 
 
 def resolved(document: Json, schema: Json) -> Json:

@@ -7,13 +7,14 @@ from collections.abc import Awaitable, Callable, Iterable
 from aiohttp import hdrs, web
 
 from vtn.access import NOBODY_KNOWN, Reader, anonymous
-from vtn.api import body, headers
+from vtn.api import body, headers, problem
 from vtn.api.answers import Answers
 from vtn.api.cors import CrossOrigin
 from vtn.api.door import Call, OpenRoute, Route
 from vtn.api.entrance import CLIENT, Entrance, Handle
 from vtn.api.request_log import RequestLog
 from vtn.auth.limiter import Limiter
+from vtn.contacts import OPENADR_31, Contacts
 from vtn.errors import NotFound, Unauthenticated
 from vtn.metrics import Metrics
 from vtn.settings import Settings
@@ -29,6 +30,7 @@ def application(
     reader_of: Callable[[web.Request], Awaitable[Reader]],
     answers: Answers,
     budget: body.Budget,
+    contacts: Contacts,
     root_routes: Iterable[Route] = (),
     metrics: Metrics | None = None,
     limiter: Limiter | None = None,
@@ -52,7 +54,7 @@ def application(
     public = settings.public.programs
 
     def guarded(route: Route, base: str) -> Handle:
-        with_token = _guarded(route, base, reader_of, answers, limiter, certificates)
+        with_token = _guarded(route, base, reader_of, answers, contacts, limiter, certificates)
         if not public or not route.permission.or_anonymous:
             return with_token
         return _or_public(with_token, route, base, anonymous(public), answers, anonymous_limiter)
@@ -87,22 +89,45 @@ def _guarded(
     base: str,
     reader_of: Callable[[web.Request], Awaitable[Reader]],
     answers: Answers,
+    contacts: Contacts,
     limiter: Limiter | None,
     certificates: ClientCertificates | None,
 ) -> Handle:
-    """Return a handler that authenticates and authorises the caller before anything else (GEN-009, MATRIX-003)."""
+    """Return a handler that authenticates and authorises the caller before anything else (GEN-009, MATRIX-003).
+
+    It notes the contact, and the problem if the request is refused.
+    """
 
     async def handle(request: web.Request) -> web.StreamResponse:
         reader = await reader_of(request)
-        request[CLIENT] = reader.client_id
-        if certificates is not None:
-            certificates.check(request, reader.client_id)
-        if limiter is not None:
-            limiter.take(reader.client_id)
-        route.permission.check(reader)
-        return await route.handler(Call(request, reader, base, answers))
+        client_id = request[CLIENT] = reader.client_id
+        try:
+            if certificates is not None:
+                certificates.check(request, client_id)
+            contacts.heard(client_id, OPENADR_31)
+            if limiter is not None:
+                limiter.take(client_id)
+            route.permission.check(reader)
+            return await route.handler(Call(request, reader, base, answers))
+        except Exception as error:
+            refusal = problem.refusal(error, invalid_token_status=401)
+            if refusal is not None and _is_problem(route, refusal.status):
+                asked = f"{route.method} {route.path}"
+                contacts.refused(client_id, OPENADR_31, status=refusal.status, title=refusal.title, request=asked)
+            raise
 
     return handle
+
+
+def _is_problem(route: Route, status: int) -> bool:
+    """Return True if a refusal is worth an operator's look.
+
+    Not what happens in the best of fleets: an object that is gone when it is read or removed, an object that changed
+    meanwhile, a client that hangs up. An error of the server is no problem of the client.
+    """
+    if status == 404:
+        return route.method in {hdrs.METH_POST, hdrs.METH_PUT}
+    return 400 <= status < 500 and status not in {412, problem.CLIENT_GONE}
 
 
 def _or_public(

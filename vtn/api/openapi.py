@@ -15,6 +15,7 @@ import msgspec
 from msgspec import Meta
 
 from openadr_profiles import v31
+from openadr_profiles.contact import Contact
 from openadr_profiles.v31.common import Name, ObjectID, Target
 from openadr_profiles.v31.duration import Duration
 from openadr_profiles.v31.instant import Start
@@ -48,6 +49,7 @@ _PARAMETERS: Final[dict[str, str]] = {
     "programName": "Only the program of exactly this name. An extension.",
     "venName": "Only the ven of exactly this name.",
     "resourceName": "Only resources of exactly this name.",
+    "clientID": "Only the contact of this client. Repeat the parameter for several.",
     "objects": "Only subscriptions that name one of these kinds. Repeat the parameter for several.",
 }
 _ERRORS: Final = {
@@ -257,7 +259,31 @@ _SCOPES: Final = {
 }
 
 
+_EXTENSION: Final = {"x-extension": True, "description": "An extension: not part of the OpenADR standard."}
+"""Members of operations that the standard does not have."""
+_BY_CLIENT: Final = "How many to leave out at the beginning, in the order of client ids."
+
+
+def _contacts(route: Route, schemas: _Schemas) -> Json:
+    parameters = {"clientID": list[Name], **_PAGE}
+    answer = {"type": "array", "items": schemas.of(Contact)}
+    return _EXTENSION | {
+        "tags": ["contacts"],
+        "operationId": "searchContacts",
+        "summary": "List when clients were last heard of, by client id. For business logic.",
+        "security": _security(route.permission),
+        "parameters": [
+            schemas.parameter(*item) | ({"description": _BY_CLIENT} if item[0] == "skip" else {})
+            for item in parameters.items()
+        ],
+        "responses": {"200": {"description": "As asked.", "content": _json(answer)}}
+        | _problems({400, 401, 403, 429, 431, 500, 503}, schemas),
+    }
+
+
 def _operation(route: Route, schemas: _Schemas, *, public: bool) -> tuple[str, Json]:
+    if (route.method, route.path) == ("GET", "/contacts"):
+        return route.path, _contacts(route, schemas)
     name, _, rest = route.path.lstrip("/").partition("/")
     collection, one = _COLLECTIONS[name], rest == "{id}"
     kind = (route.method, one)
@@ -380,6 +406,8 @@ def _component(name: str, schema: Json) -> Json:
         schema["properties"]["status"] |= {"minimum": 100, "maximum": 599}
     if name in _ANSWERS:
         _as_answered(_name(name), schema)
+    if name == Contact.__name__:
+        _never_null(schema["properties"])
     return schema
 
 
@@ -388,6 +416,10 @@ def _as_answered(name: str, schema: Json) -> None:
     properties: Json = schema["properties"]
     properties["objectType"] = {"type": "string", "const": name.upper()}
     schema["required"] = [*schema["required"], "objectType", *_ALWAYS.get(name, ())]
+    _never_null(properties)
+
+
+def _never_null(properties: Json) -> None:
     for member, found in properties.items():
         alternatives = [one for one in found.get("anyOf", ()) if one != {"type": "null"}]
         if len(alternatives) == 1:

@@ -19,7 +19,7 @@ from vtn.auth.secrets import Secrets
 from vtn.errors import Conflict, NotFound
 from vtn.store.database import Database
 from vtn.store.stamps import Stamps, stamp
-from vtn.store.tables import clients, removed_clients
+from vtn.store.tables import clients, contacts, removed_clients
 
 _log = structlog.get_logger(__name__)
 
@@ -132,6 +132,7 @@ class Clients:
             again = removed_clients.c.client_id == client_id
             await connection.execute(delete(removed_clients).where(or_(again, removed_clients.c.removed_at < old)))
             await connection.execute(insert(removed_clients).values(client_id=client_id, removed_at=at))
+            await connection.execute(delete(contacts).where(contacts.c.client_id == client_id))
         self._valid_from[client_id] = datetime.fromisoformat(at)
         _log.info("client removed", client_id=client_id)
 

@@ -36,7 +36,7 @@ _LONGEST_LINE_BYTES: Final = 256 * 1024 * 1024
 _TABLES: Final[dict[str, Table]] = {table.name: table for table in metadata.sorted_tables}
 _SUM: Final = re.compile(rb',"sum":"([0-9a-f]{16})"\}\n')
 _SUM_BYTES: Final = 27
-_STAMPS: Final = ("created_at", "modified_at", "ends_at", "removed_at", "tokens_valid_from")
+_STAMPS: Final = ("created_at", "modified_at", "ends_at", "removed_at", "tokens_valid_from", "heard_at", "refused_at")
 
 
 class Lines(Protocol):

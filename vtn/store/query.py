@@ -69,3 +69,11 @@ class SubscriptionQuery:
     program_id: str | None = None
     client_name: str | None = None
     objects: tuple[str, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ContactQuery:
+    """``client_ids`` is None without the parameter; several are alternatives."""
+
+    page: Page = Page()
+    client_ids: tuple[str, ...] | None = None

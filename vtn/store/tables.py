@@ -132,6 +132,19 @@ removed_clients = Table(
     Column("removed_at", KEY, nullable=False),  # tokens issued earlier do not hold
 )
 
+contacts = Table(
+    "contacts",
+    metadata,
+    # No foreign key: clients of an external authorisation server have no row in ``clients``. Clients.remove deletes it.
+    Column("client_id", KEY, primary_key=True),
+    Column("protocol", Text, nullable=False),  # of the last request, as "OpenADR 3.1"
+    Column("heard_at", KEY),  # null: every request was refused before it counted as a contact
+    Column("refused_at", KEY),  # the last refused request; null: none, and the same for the columns below
+    Column("refused_status", Integer),
+    Column("refused_title", Text),
+    Column("refused_request", Text),  # method and path without ids, as "POST /reports"
+)
+
 signing_keys = Table(
     "signing_keys",
     metadata,
