@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -15,13 +15,14 @@ import msgspec
 import typer
 
 from oadr import issuing
-from oadr.business_logic import BusinessLogic, act, with_connection
+from oadr.business_logic import BusinessLogic, act, contacts_of, with_connection
 from oadr.errors import Exit, Failure
 from oadr.lookup import find
 from oadr.options import parsed_by
 from oadr.output import AllOption, JsonOption, plain, show_json, show_one, show_rows, wants_json
 from oadr.quantities import kw_text, length, local_time, moment, power_kw
 from oadr.terminal import visible
+from openadr_profiles.contact import Contact
 from openadr_profiles.v31 import (
     Duration,
     Event,
@@ -401,7 +402,9 @@ async def read_status(client: VtnClient, event_id: str, *, at: datetime) -> Even
     event = await _event(client, event_id)
     fleet = await _Fleet.read(client, event.targets or ())
     reports = await client.reports.search(event_id=event.id)
-    return event_status(event, fleet.vens, fleet.resources, reports, at=at, others=fleet.every_event)
+    return event_status(
+        event, fleet.vens, fleet.resources, reports, at=at, others=fleet.every_event, contacts=fleet.contacts
+    )
 
 
 async def program_named(client: VtnClient, name: str) -> Program:
@@ -522,28 +525,34 @@ _LIST_COLUMNS = {
 
 @dataclass(frozen=True)
 class _Fleet:
-    """The objects needed to judge an event: the vens it may reach, their resources, and all events."""
+    """What is needed to judge an event: the vens it may reach, their resources and contacts, and all events.
+
+    ``contacts`` is by client id; None if the VTN tells of none.
+    """
 
     vens: Sequence[Ven]
     resources: Sequence[Resource]
     every_event: Sequence[Event]
+    contacts: Mapping[str, Contact] | None = None
 
     @staticmethod
     async def read(client: VtnClient, targets: Sequence[str]) -> _Fleet:
         """All vens and resources, or with targets those that hold one: a large VTN is not read whole for a group."""
         events = await client.events.search()
         if not targets:
-            return _Fleet(await client.vens.search(), await client.resources.search(), events)
+            everybody = await client.vens.search()
+            return _Fleet(everybody, await client.resources.search(), events, await contacts_of(client))
         held = await client.resources.search(targets=targets)
         vens = {ven.id: ven for ven in await client.vens.search(targets=targets)}
         for id_ in {*targets, *(resource.ven_id for resource in held)} - set(vens):
             ven = await _ven_with_id(client, id_)
             if ven is not None:
                 vens[id_] = ven
+        contacts = await contacts_of(client, [ven.client_id for ven in vens.values()])
         if len(vens) > _FEW:
-            return _Fleet(list(vens.values()), await client.resources.search(), events)
+            return _Fleet(list(vens.values()), await client.resources.search(), events, contacts)
         own = [await client.resources.search(ven_id=id_) for id_ in vens]
-        return _Fleet(list(vens.values()), [each for found in own for each in found], events)
+        return _Fleet(list(vens.values()), [each for found in own for each in found], events, contacts)
 
     @property
     def events(self) -> list[Event]:
@@ -557,7 +566,7 @@ class _Fleet:
 
     def recipients(self, targets: Sequence[str]) -> list[issuing.Recipient]:
         """Return the vens that an event with these targets reaches, with what each can shed."""
-        return issuing.recipients(targets, self.vens, self.resources)
+        return issuing.recipients(targets, self.vens, self.resources, contacts=self.contacts)
 
 
 _FEW = 20

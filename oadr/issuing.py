@@ -16,6 +16,7 @@ from typing import Final, Literal, TypeAlias
 from msgspec.structs import asdict
 
 from oadr.quantities import kw_text, local_time
+from openadr_profiles.contact import Contact
 from openadr_profiles.v31 import (
     NOW,
     ZERO,
@@ -46,6 +47,7 @@ MOST_PARTS: Final = 100
 _WATT: Final = Decimal("0.001")
 _NOTHING: Final = Decimal(0)
 _UNSEEN: Final = timedelta(days=1)
+_NAMED: Final = 5
 _PAST: Final = timedelta(minutes=1)
 
 
@@ -61,12 +63,17 @@ class Safety:
 
 @dataclass(frozen=True)
 class Recipient:
-    """A VEN that an event reaches. ``capacity_kw`` is what it can shed by its own words, None if it has not said."""
+    """A VEN that an event reaches. ``capacity_kw`` is what it can shed by its own words, None if it has not said.
+
+    ``last_contact`` is when the VTN last heard of it: None if it never did, or if the VTN does not say
+    (``contact_known`` is False then).
+    """
 
     ven_id: str
     name: str
     capacity_kw: Decimal | None
     last_contact: datetime | None = None
+    contact_known: bool = False
 
 
 @dataclass(frozen=True)
@@ -120,16 +127,33 @@ def recipients(
     vens: Iterable[Ven],
     resources: Sequence[Resource],
     *,
-    last_contacts: Mapping[str, datetime] | None = None,
+    contacts: Mapping[str, Contact] | None = None,
 ) -> list[Recipient]:
-    """Return the vens reached and what each can shed. ``last_contacts`` is by client id."""
+    """Return the vens reached and what each can shed. ``contacts`` is by client id, None if the VTN tells of none."""
     by_ven: dict[str, list[Resource]] = defaultdict(list)
     for resource in resources:
         by_ven[resource.ven_id].append(resource)
     return [
-        Recipient(ven.id, ven.ven_name, capacity_kw(ven, by_ven[ven.id]), (last_contacts or {}).get(ven.client_id))
+        Recipient(
+            ven.id,
+            ven.ven_name,
+            capacity_kw(ven, by_ven[ven.id]),
+            last_contact(contacts, ven.client_id),
+            contact_known=contacts is not None,
+        )
         for ven in reached(targets, vens, resources)
     ]
+
+
+def last_contact(contacts: Mapping[str, Contact] | None, client_id: str) -> datetime | None:
+    """Return when the VTN last heard of a client; None if it never did, or does not say."""
+    found = None if contacts is None else contacts.get(client_id)
+    return None if found is None else found.last_contact
+
+
+def is_unseen(last_contact: datetime | None, *, now: datetime) -> bool:
+    """Return True for a VEN that was not heard of for more than a day, or never: it may miss an event."""
+    return last_contact is None or last_contact < now - _UNSEEN
 
 
 def capacity_kw(ven: Ven, resources: Sequence[Resource]) -> Decimal | None:
@@ -244,10 +268,7 @@ def examine(
             preview.summary.append(f"{len(requests)} events, {_vens(len(everybody))}, {kw_text(total)} in total")
     if not everybody:
         preview.warnings.append("nobody is reached: no VEN holds one of these targets")
-    unseen = [each.name for each in everybody if each.last_contact is not None and each.last_contact < now - _UNSEEN]
-    if unseen:
-        names = ", ".join(unseen[:5]) + (", ..." if len(unseen) > 5 else "")
-        preview.warnings.append(f"{len(unseen)} of them unseen for a day: {names}")
+    preview.warnings.extend(_unseen(everybody, now))
     preview.warnings.extend(_overlaps(requests, others, vens, resources, now))
     return Preview(
         summary=tuple(dict.fromkeys(preview.summary)),
@@ -378,6 +399,19 @@ def _examine_total(preview: _Draft, total: Decimal, safety: Safety) -> None:
     if total > safety.confirm_above_kw:
         most = kw_text(safety.confirm_above_kw)
         preview.confirm.append(f"it asks for {kw_text(total)} in total, more than {most} (confirm_above_kw)")
+
+
+def _unseen(recipients: Sequence[Recipient], now: datetime) -> list[str]:
+    """Name those who may not hear of an event, because they were not heard of for more than a day."""
+    known = [each for each in recipients if each.contact_known]
+    never = [each.name for each in known if each.last_contact is None]
+    long = [each.name for each in known if each.last_contact is not None and is_unseen(each.last_contact, now=now)]
+    found = []
+    for names, what in ((long, "unseen for more than a day"), (never, "never seen")):
+        if names:
+            few = ", ".join(names[:_NAMED]) + (", ..." if len(names) > _NAMED else "")
+            found.append(f"{len(names):,} of {_vens(len(recipients))} {what}: {few}")
+    return found
 
 
 def _overlaps(

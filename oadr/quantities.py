@@ -128,6 +128,15 @@ def local_time(at: datetime, *, zone: tzinfo | None = None) -> str:
     return f"{local:%Y-%m-%d} {clock} {local.tzname() or local.strftime('%z')}"
 
 
+def ago(at: datetime, *, now: datetime) -> str:
+    """How long ago an instant was, in its largest unit: ``40 s ago``, ``12 min ago``, ``5 h ago``, ``3 d ago``."""
+    seconds = max(0, int((now - at).total_seconds()))
+    for unit, length_s in (("d", 86400), ("h", 3600), ("min", 60)):
+        if seconds >= length_s:
+            return f"{seconds // length_s:,} {unit} ago"
+    return f"{seconds} s ago"
+
+
 def kw_text(kw: Decimal) -> str:
     """A power with the unit that reads best: ``500 W``, ``5 kW``, ``1.2 MW``."""
     amount = abs(kw)

@@ -7,13 +7,14 @@ behind a bridge, and works for any VTN. Rules without I/O.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from oadr.issuing import asked_by_ven_kw, overriding, planned, reached
+from oadr.issuing import asked_by_ven_kw, is_unseen, last_contact, overriding, planned, reached
+from openadr_profiles.contact import Contact
 from openadr_profiles.v31 import AGGREGATED_REPORT, Event, Report, Resource, Ven
 from openadr_profiles.v31.timeline import Timeline
 from ven.report_shapes import Opt, Shed, ShedInterval, opt_report_name, read_opts, read_status, status_report_name
@@ -55,6 +56,8 @@ class Participant:
     shortfall_kwh: Decimal | None = None
     """The part of it that was not delivered."""
     last_report: datetime | None = None
+    last_contact: datetime | None = None
+    """When the VTN last heard of its ven; None if it never did, or does not tell."""
 
 
 @dataclass(frozen=True)
@@ -75,6 +78,8 @@ class Totals:
     targeted: int = 0
     participants: int = 0
     reached: int = 0
+    unseen: int | None = None
+    """The silent ones that were not heard of for more than a day, or never; None if the VTN does not tell."""
     opted_in: int = 0
     opted_out: int = 0
     delivering: int = 0
@@ -96,6 +101,8 @@ class EventStatus:
     start: datetime
     end: datetime | None
     participants: tuple[Participant, ...]
+    at: datetime
+    """The moment for which all this holds."""
     totals: Totals = Totals()
     superseded_by: tuple[Superseded, ...] = ()
     cancelled_at: datetime | None = None
@@ -114,11 +121,12 @@ def event_status(
     *,
     at: datetime,
     others: Iterable[Event] = (),
+    contacts: Mapping[str, Contact] | None = None,
 ) -> EventStatus:
     """Join the objects. ``reports`` may hold reports of other events; they are left out.
 
     ``others`` are the VTN's other events: those that took this one's place are named. start and end are the event's as
-    issued, also when it was cancelled.
+    issued, also when it was cancelled. ``contacts`` is by client id, None if the VTN tells of none.
     """
     timeline = Timeline.of(event, anchor=event.modification_date_time)
     by_client: dict[str, list[Report]] = defaultdict(list)
@@ -128,7 +136,7 @@ def event_status(
     to = sorted(targeted(event, vens, resources), key=lambda ven: ven.ven_name)
     ended = event.modification_date_time if timeline.cancelled else at
     participants = [
-        participant
+        replace(participant, last_contact=last_contact(contacts, ven.client_id))
         for ven in to
         for participant in _participants(ven, event, by_client[ven.client_id], at, min(at, ended))
     ]
@@ -140,7 +148,13 @@ def event_status(
         start=start,
         end=end,
         participants=tuple(participants),
-        totals=_totals(event, timeline, participants, len(to), at),
+        at=at,
+        totals=replace(
+            _totals(event, timeline, participants, len(to), at),
+            unseen=None
+            if contacts is None
+            else sum(not each.reached and is_unseen(each.last_contact, now=at) for each in participants),
+        ),
         superseded_by=_superseded(event, others, to, vens, resources),
         cancelled_at=event.modification_date_time if timeline.cancelled else None,
     )

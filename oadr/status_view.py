@@ -10,7 +10,8 @@ from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from oadr.quantities import local_time
+from oadr.issuing import is_unseen
+from oadr.quantities import ago, local_time
 from oadr.status import Circuit, EventStatus, Participant, Superseded
 from oadr.terminal import visible
 
@@ -42,7 +43,7 @@ def status_tables(status: EventStatus, *, all_circuits: bool = True, everything:
         return parts
     people = status.participants if everything else _exceptions(status)
     if people:
-        parts.append(_participants(people))
+        parts.append(_participants(people, status))
     if len(people) < len(status.participants):
         parts.append(
             Text(f"{len(status.participants) - len(people):,} more of {len(status.participants):,}; --all shows them")
@@ -58,18 +59,21 @@ def status_tables(status: EventStatus, *, all_circuits: bool = True, everything:
 def _funnel(status: EventStatus) -> Text:
     totals = status.totals
     silent = totals.participants - totals.reached
+    unseen = f" ({totals.unseen:,} unseen for more than a day)" if totals.unseen else ""
     people = (
-        f"{totals.targeted:,} VENs targeted, {totals.reached:,} reached, {totals.opted_in:,} in, "
-        f"{totals.opted_out:,} out, {silent:,} silent, {totals.delivering:,} delivering"
+        f"{totals.targeted:,} VEN{'' if totals.targeted == 1 else 's'} targeted, {totals.reached:,} reached, "
+        f"{totals.opted_in:,} in, {totals.opted_out:,} out, {silent:,} silent{unseen}, {totals.delivering:,} delivering"
     )
+    so_far = " so far" if status.state == "active" else ""
     power = (
         f"Asked {kw(totals.requested_kw)} kW, delivered {kw(totals.delivered_kw)} kW; "
-        f"asked {kw(totals.requested_kwh)} kWh, delivered {kw(totals.delivered_kwh)} kWh so far"
+        f"asked {kw(totals.requested_kwh)} kWh, delivered {kw(totals.delivered_kwh)} kWh{so_far}"
     )
     lines = [people, power]
     if totals.planned_kwh is not None:
         short = totals.shortfall_kwh or Decimal(0)
-        lines.append(f"As issued: {kw(totals.planned_kwh)} kWh until now; shortfall {kw(short)} kWh")
+        until = " until now" if status.state == "active" else ""
+        lines.append(f"As issued: {kw(totals.planned_kwh)} kWh{until}; shortfall {kw(short)} kWh")
     return Text("\n".join(lines))
 
 
@@ -80,7 +84,7 @@ def _superseded(by: Superseded) -> Text:
 
 
 def _exceptions(status: EventStatus) -> tuple[Participant, ...]:
-    """Return participants that opted out, then those that deliver too little, then those not reached; all if few."""
+    """Return participants that opted out, that deliver too little, then those not reached, unseen first; all if few."""
     if len(status.participants) <= _LISTED:
         return status.participants
 
@@ -89,7 +93,9 @@ def _exceptions(status: EventStatus) -> tuple[Participant, ...]:
             return 0
         if one.reached and one.requested_kw and (one.delivered_kw or 0) < one.requested_kw * _ENOUGH:
             return 1
-        return None if one.reached else 2
+        if one.reached:
+            return None
+        return 2 if status.totals.unseen is not None and is_unseen(one.last_contact, now=status.at) else 3
 
     found = [(place, one) for one in status.participants if (place := order(one)) is not None]
     return tuple(one for _, one in sorted(found, key=lambda each: each[0])[:_LISTED])
@@ -100,7 +106,7 @@ def kw(value: Decimal | None) -> str:
     return "-" if value is None else f"{value:.2f}"
 
 
-def _participants(people: Iterable[Participant]) -> Table:
+def _participants(people: Iterable[Participant], status: EventStatus) -> Table:
     table = Table(header_style="bold", pad_edge=False, box=SIMPLE_HEAD)
     for heading in ("Participant", "Reached", "In/out", "Reason"):
         table.add_column(heading, overflow="fold")
@@ -111,7 +117,7 @@ def _participants(people: Iterable[Participant]) -> Table:
             Text(visible(one.name)),
             Text("yes", "green") if one.reached else Text("no", "red"),
             _opt(one),
-            Text(visible(one.reason or "-")),
+            Text(visible(one.reason or _silence(one, status) or "-")),
             kw(one.requested_kw),
             kw(one.delivered_kw),
             kw(one.requested_kwh),
@@ -121,6 +127,13 @@ def _participants(people: Iterable[Participant]) -> Table:
         ]
         table.add_row(*cells)
     return table
+
+
+def _silence(one: Participant, status: EventStatus) -> str | None:
+    """Say when the VTN last heard of one that was not reached, if it tells of contacts."""
+    if one.reached or status.totals.unseen is None:
+        return None
+    return "never seen" if one.last_contact is None else f"last contact {ago(one.last_contact, now=status.at)}"
 
 
 def _matters(circuit: Circuit) -> bool:

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Annotated, Any
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
-from oadr.business_logic import BusinessLogic, act, with_connection
+from oadr.business_logic import BusinessLogic, act, contacts_of, with_connection
 from oadr.errors import Exit, Failure
-from oadr.issuing import capacity_kw
+from oadr.issuing import capacity_kw, is_unseen, last_contact
 from oadr.lookup import find
 from oadr.output import AllOption, JsonOption, plain, show_one, show_rows
-from oadr.quantities import local_time
+from oadr.quantities import ago
+from openadr_profiles.contact import Contact
 from openadr_profiles.v31 import BlVenRequest, Report, Resource, Ven
 
 if TYPE_CHECKING:
@@ -25,9 +26,13 @@ _COLUMNS = {"id": "ven", "venName": "Name", "clientID": "Client", "targets": "Ta
 _LIST_COLUMNS = _COLUMNS | {
     "resourceCount": "Resources",
     "canShed": "Can shed kW",
-    "lastReportLocal": "Last report",
+    "lastContactAgo": "Last contact",
+    "protocol": "Protocol",
+    "lastReportAgo": "Last report",
     "problems": "Problems",
 }
+_RECENT: Final = timedelta(days=1)
+"""For so long a refused request is a problem, if the VEN has had contact since."""
 
 
 @app.command(name="list", epilog="Examples:  oadr vens list  |  oadr vens list --target group:north --all")
@@ -44,7 +49,7 @@ def list_(
     settings: BusinessLogic,
     as_json: JsonOption = False,
 ) -> None:
-    """List vens with targets, resources, what they can shed, their last report, and what is wrong with them."""
+    """List vens with targets, what they can shed, their last contact and last report, and what is wrong with them."""
 
     async def read(client: VtnClient) -> list[dict[str, Any]]:
         resources: dict[str, list[Resource]] = {}
@@ -52,7 +57,9 @@ def list_(
             resources.setdefault(resource.ven_id, []).append(resource)
         last = _last_reports(await client.reports.search()) if reports else None
         vens = await client.vens.search(targets=target or ())
-        return [_row(ven, resources.get(ven.id, ()), last, datetime.now(UTC)) for ven in vens]
+        contacts = await contacts_of(client, [ven.client_id for ven in vens] if target else None)
+        now = datetime.now(UTC)
+        return [_row(ven, resources.get(ven.id, ()), last, contacts, now) for ven in vens]
 
     rows = act(settings, read)
     show_rows(rows, _LIST_COLUMNS, as_json=as_json, title="VENs", empty="no vens", everything=everything)
@@ -131,30 +138,65 @@ def _last_reports(reports: Sequence[Report]) -> dict[str, datetime]:
     return last
 
 
-def _row(ven: Ven, resources: Sequence[Resource], last: dict[str, datetime] | None, now: datetime) -> dict[str, Any]:
+def _row(
+    ven: Ven,
+    resources: Sequence[Resource],
+    last: dict[str, datetime] | None,
+    contacts: Mapping[str, Contact] | None,
+    now: datetime,
+) -> dict[str, Any]:
     can = capacity_kw(ven, resources)
-    at = None if last is None else last.get(ven.client_id)
+    reported = None if last is None else last.get(ven.client_id)
+    contact = None if contacts is None else contacts.get(ven.client_id)
+    seen = last_contact(contacts, ven.client_id)
     return {
         **plain(ven),
         "resourceNames": sorted(resource.resource_name for resource in resources),
         "resourceCount": len(resources),
         "canShed": None if can is None else float(can),
-        "lastReport": None if at is None else at.isoformat(timespec="seconds").replace("+00:00", "Z"),
-        "lastReportLocal": None if at is None else local_time(at.astimezone(UTC).replace(microsecond=0)),
-        "problems": _problems(ven, resources, at, now, asked=last is not None),
+        "lastContact": _time(seen),
+        "lastContactAgo": None if seen is None else ago(seen, now=now),
+        "protocol": None if contact is None else contact.protocol,
+        "lastRefused": None if contact is None or contact.last_refused is None else plain(contact.last_refused),
+        "lastReport": _time(reported),
+        "lastReportAgo": None if reported is None else ago(reported, now=now),
+        "problems": [
+            *_silence(seen, reported, now, contacts_known=contacts is not None, reports_known=last is not None),
+            *_refused(contact, now),
+            *_missing(ven, resources),
+        ],
     }
 
 
-def _problems(
-    ven: Ven, resources: Sequence[Resource], last: datetime | None, now: datetime, *, asked: bool
+def _time(at: datetime | None) -> str | None:
+    return None if at is None else at.isoformat(timespec="seconds").replace("+00:00", "Z")
+
+
+def _silence(
+    seen: datetime | None, reported: datetime | None, now: datetime, *, contacts_known: bool, reports_known: bool
 ) -> list[str]:
     found = []
-    if not resources:
-        found.append("no resources: has it ever connected?")
-    if asked and last is None:
+    if contacts_known and is_unseen(seen, now=now):
+        found.append("never seen" if seen is None else f"unseen for {(now - seen).days} d")
+    if reports_known and reported is None:
         found.append("has never reported")
-    elif last is not None and (now - last).days >= 1:
-        found.append(f"silent for {(now - last).days} d")
+    elif reported is not None and (now - reported).days >= 1:
+        found.append(f"no report for {(now - reported).days} d")
+    return found
+
+
+def _refused(contact: Contact | None, now: datetime) -> list[str]:
+    """Name the last refused request, if it is of the last day or newer than the last contact that counts."""
+    last = None if contact is None else contact.last_refused
+    if contact is None or last is None:
+        return []
+    if contact.last_contact is not None and contact.last_contact >= last.at and last.at < now - _RECENT:
+        return []
+    return [f"{last.request} refused {ago(last.at, now=now)}: {last.status} {last.title}"]
+
+
+def _missing(ven: Ven, resources: Sequence[Resource]) -> list[str]:
+    found = [] if resources else ["no resources"]
     if not ven.targets and not any(resource.targets for resource in resources):
         found.append("holds no target: gets only events for everybody")
     return found

@@ -21,6 +21,7 @@ from pydantic import SecretStr
 
 from openadr_profiles.v31 import Event, Program, Report, Resource, Ven
 from ven.clock import Clock, SystemClock
+from ven.contacts import Contacts
 from ven.errors import Forbidden, Unauthorized
 from ven.objects import NOT_MODIFIED, Broken, Events, Found, NotModified, Programs, Reports, Resources, Vens
 from ven.tokens import ClientAuthentication, ClientCredentials, FixedToken, Tokens
@@ -102,6 +103,7 @@ class VtnClient:
         self.reports = Reports(self._send, "/reports", Report)
         self.vens = Vens(self._send, "/vens", Ven)
         self.resources = Resources(self._send, "/resources", Resource)
+        self.contacts = Contacts(self._send)
 
     def __repr__(self) -> str:
         return f"VtnClient(base_url={self.base_url!r}, client_id={self.client_id!r})"

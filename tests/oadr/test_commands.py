@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import csv
 import io
 import json
@@ -13,10 +14,11 @@ import pytest
 
 from oadr.errors import Exit
 from oadr.event import create_all, program_named, reduction_event
-from openadr_profiles.v31 import EventPayloadType
+from openadr_profiles.v31 import EventPayloadType, ProgramRequest
 from tests.oadr.conftest import Operator
+from tests.oadr.other_vtn import without_extensions
 from ven.client import VtnClient
-from ven.errors import InvalidRequest
+from ven.errors import Forbidden, InvalidRequest
 
 
 @pytest.fixture
@@ -205,13 +207,51 @@ def test_the_list_has_units_names_ends_and_programs(group: Operator) -> None:
 def test_vens_are_listed_with_problems_changed_by_name_and_removed(group: Operator) -> None:
     vens = {ven["venName"]: ven for ven in group.ask("vens", "list")}
     assert vens["home-1"]["lastReport"] is None
-    assert vens["home-1"]["problems"] == ["no resources: has it ever connected?", "has never reported"]
+    assert vens["home-1"]["problems"] == ["never seen", "has never reported", "no resources"]
     typo = group.run("vens", "add", "hmoe-1", "--known", "--target", "x")
     assert (typo.exit_code, "no ven is named" in typo.stderr) == (Exit.REFUSED, True)
     new = group.run("vens", "add", "home-3")
     assert "counts as silent" in new.stderr
     group.ask("vens", "remove", "home-3")
     assert "home-3" not in {ven["venName"] for ven in group.ask("vens", "list")}
+
+
+async def test_vens_are_listed_with_their_last_contact_protocol_and_refused_request(group: Operator) -> None:
+    """Polls count: a VEN need not report to be seen."""
+    async with VtnClient(base_url=group.url, client_id="home-2", client_secret=group.secrets["home-2"]) as home:
+        await home.events.search()
+        with pytest.raises(Forbidden):
+            await home.programs.create(ProgramRequest(program_name="mine"))
+    (ven,) = [each for each in await asyncio.to_thread(group.ask, "vens", "list") if each["venName"] == "home-2"]
+    assert ven["protocol"] == "OpenADR 3.1"
+    assert datetime.now(UTC) - datetime.fromisoformat(ven["lastContact"]) < timedelta(minutes=10)
+    assert ven["lastContactAgo"].endswith(" ago")
+    refused = ven["lastRefused"]
+    assert (refused["status"], refused["title"], refused["request"]) == (403, "Not allowed", "POST /programs")
+    reported, problem, *_ = ven["problems"]
+    assert reported == "has never reported"
+    assert (problem.startswith("POST /programs refused "), problem.endswith(" ago: 403 Not allowed")) == (True, True)
+    preview = await asyncio.to_thread(group.run, "event", "create", "--shed", "1kW", "--yes", "--dry-run")
+    assert "warning: 2 of 3 VENs never seen: " in preview.stderr, "home-2 is not one of them"
+    assert "home-2" not in preview.stderr
+
+
+@pytest.mark.parametrize(
+    ("status", "body"), [(404, b"no such page"), (403, b""), (405, b""), (501, b""), (200, b"<html>Welcome</html>")]
+)
+def test_a_vtn_that_tells_of_no_contacts_is_said_to_and_all_else_works(
+    group: Operator, status: int, body: bytes
+) -> None:
+    with without_extensions(group.url, status=status, body=body) as url:
+        done = group.run("vens", "list", "--vtn", url)
+        assert done.exit_code == 0, done.stderr
+        assert done.stderr == "this VTN does not tell when it last heard of its VENs\n"
+        vens = json.loads(done.stdout)
+        assert [(ven["lastContact"], ven["protocol"]) for ven in vens] == [(None, None)] * 3
+        assert vens[0]["problems"] == ["has never reported", "no resources"]
+        preview = group.run("event", "create", "--shed", "1kW", "--yes", "--dry-run", "--vtn", url)
+        assert preview.exit_code == 0, preview.stderr
+        assert "seen" not in preview.stderr
 
 
 def test_an_event_that_nobody_gets_says_so(group: Operator) -> None:

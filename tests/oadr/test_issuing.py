@@ -22,6 +22,7 @@ from oadr.issuing import (
     recipients,
     share_out,
 )
+from openadr_profiles.contact import Contact
 from openadr_profiles.v31 import Event, EventPayloadType, EventRequest, Resource, ValuesMap, Ven
 from openadr_profiles.v31.timeline import Timeline
 
@@ -133,7 +134,7 @@ def test_the_limit_of_the_total_counts_all_vens() -> None:
     assert "max_total_kw" in preview.refused[0]
 
 
-def test_it_warns_of_nobody_of_the_past_and_of_the_unseen() -> None:
+def test_it_warns_of_nobody_and_of_the_past() -> None:
     nobody = examine([(shed(1, targets=("typo",)), [])], [], [], [], now=NOW, safety=Safety())
     assert "nobody is reached" in nobody.warnings[0]
     over = examine([(shed(1, start=NOW - 5 * HOUR, targets=("a",)), to("1"))], [], [], [], now=NOW, safety=Safety())
@@ -141,9 +142,33 @@ def test_it_warns_of_nobody_of_the_past_and_of_the_unseen() -> None:
     assert over.confirm == ("it is over already",)
     begun = examine([(shed(1, start=NOW - HOUR / 2, targets=("a",)), to("1"))], [], [], [], now=NOW, safety=Safety())
     assert "in the past" in begun.warnings[0]
-    silent = [Recipient("v", "home-7", None, last_contact=NOW - timedelta(days=2))]
-    unseen = examine([(shed(1, targets=("a",)), silent)], [], [], [], now=NOW, safety=Safety())
-    assert unseen.warnings == ("1 of them unseen for a day: home-7",)
+
+
+def test_it_warns_of_those_who_were_not_heard_of_for_more_than_a_day() -> None:
+    """Only if the VTN tells of contacts: of a VTN that does not, nothing is known."""
+
+    def warnings(*ages: timedelta | None, known: bool = True) -> tuple[str, ...]:
+        recipients = [
+            Recipient(f"v{number}", f"home-{number}", None, None if age is None else NOW - age, contact_known=known)
+            for number, age in enumerate(ages)
+        ]
+        return examine([(shed(1, targets=("a",)), recipients)], [], [], [], now=NOW, safety=Safety()).warnings
+
+    day = timedelta(days=1)
+    assert warnings(day, 2 * day, None) == (
+        "1 of 3 VENs unseen for more than a day: home-1",
+        "1 of 3 VENs never seen: home-2",
+    )
+    assert warnings(*[None] * 7) == ("7 of 7 VENs never seen: home-0, home-1, home-2, home-3, home-4, ...",)
+    assert warnings(None, None, known=False) == ()
+
+
+def test_contacts_are_found_by_the_client_of_a_ven() -> None:
+    known = Contact(client_id="client-a", protocol="OpenADR 3.1", last_contact=NOW)
+    found = recipients(None, [ven("a"), ven("b")], [], contacts={"client-a": known})
+    assert [(each.last_contact, each.contact_known) for each in found] == [(NOW, True), (None, True)]
+    (unknown,) = recipients(None, [ven("a")], [])
+    assert (unknown.last_contact, unknown.contact_known) == (None, False)
 
 
 def test_it_warns_of_an_event_that_is_superseded_and_of_one_that_has_priority() -> None:

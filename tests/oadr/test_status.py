@@ -12,6 +12,7 @@ from rich.console import Console
 from oadr.event import reduction_event
 from oadr.status import EventStatus, event_status, targeted
 from oadr.status_view import status_tables
+from openadr_profiles.contact import Contact
 from openadr_profiles.v31 import (
     AGGREGATED_REPORT,
     Duration,
@@ -222,6 +223,38 @@ def test_500_vens_are_a_funnel_and_the_exceptions() -> None:
     assert "quiet \\x1b[2J" in text
     assert "480 more of 500; --all shows them" in text
     assert len(printed(status, everything=True).splitlines()) > 500
+
+
+def test_the_silent_are_told_apart_by_their_last_contact() -> None:
+    """Who polls and does not answer has another problem than who is not there."""
+    vens = [ven("fresh"), ven("gone"), ven("new"), *(ven(f"polls-{number:02}") for number in range(30))]
+    at = START + HOUR / 2
+    contacts = {
+        each.client_id: Contact(client_id=each.client_id, protocol="OpenADR 3.1", last_contact=at - HOUR / 6)
+        for each in vens
+        if each.ven_name != "new"
+    }
+    contacts["client-gone"] = Contact(client_id="client-gone", protocol="x", last_contact=at - timedelta(days=3))
+    text = printed(event_status(shed_event("e1"), vens, [], [], at=at, contacts=contacts), everything=False)
+    assert "33 VENs targeted, 0 reached, 0 in, 0 out, 33 silent (2 unseen for more than a day), 0 delivering" in text
+    lines = [line.split() for line in text.splitlines() if "no " in line]
+    assert [line[0] for line in lines[:3]] == ["gone", "new", "fresh"], "who is not there comes first"
+    assert "last contact 3 d ago" in text
+    assert "never seen" in text
+    assert "last contact 10 min ago" in text
+    assert "unseen" not in printed(event_status(shed_event("e1"), vens, [], [], at=at), everything=False)
+
+
+def test_words_fit_the_number_and_the_state() -> None:
+    """One VEN, and nothing "so far" or "until now" once it is over."""
+    one = [ven("home")]
+    active = printed(event_status(shed_event("e1"), one, [], [], at=START + HOUR / 2), everything=False)
+    assert "1 VEN targeted, 0 reached" in active
+    assert "kWh so far" in active
+    assert "kWh until now" in active
+    over = printed(event_status(shed_event("e1"), one, [], [], at=START + 2 * HOUR), everything=False)
+    assert "delivered 0.00 kWh\n" in over.replace(" \n", "\n")
+    assert "As issued: 4.00 kWh; shortfall 4.00 kWh" in over
 
 
 def test_an_event_for_nobody_says_so() -> None:

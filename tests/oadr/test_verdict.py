@@ -70,7 +70,7 @@ def participant(
 
 
 def status(*participants: Participant) -> EventStatus:
-    return EventStatus("e1", "evening", "completed", START, START + timedelta(hours=1), participants)
+    return EventStatus("e1", "evening", "completed", START, START + timedelta(hours=1), participants, START)
 
 
 def reports(client_id: str, *names: str) -> list[Report]:

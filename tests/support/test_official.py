@@ -35,6 +35,13 @@ def test_a_valid_request_has_no_problem() -> None:
     assert official_document().request_problems("POST", "/auth/token", form, "application/json") != []
 
 
+def test_extensions_are_known_by_name() -> None:
+    """The document does not have them, and no other operation passes."""
+    assert official_document().request_problems("GET", "/contacts?skip=0", None) == []
+    assert official_document().request_problems("POST", "/contacts", b"{}") != []
+    assert official_document().request_problems("GET", "/contact", None) != []
+
+
 @pytest.mark.parametrize(
     ("method", "target", "body", "expected"),
     [
