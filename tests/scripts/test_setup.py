@@ -201,7 +201,7 @@ def test_every_script_can_be_executed(script: str) -> None:
     [
         ("smoke", 2, "Usage: scripts/smoke PYTHON"),
         ("smoke --help", 2, "Usage: scripts/smoke PYTHON"),
-        ("fresh 11", 1, "Usage: scripts/fresh [12|13]"),
+        ("fresh 11", 1, "Usage: scripts/fresh [12|13|14]"),
         ("fresh 12", 1, "scripts/fresh must be run by root"),
     ],
 )
