@@ -15,13 +15,20 @@ _RUNS = ("results", "turned_results", "mixed_run", "demanding_run")
 """Fixtures that are whole runs of the suite, which many tests look at."""
 
 
-@pytest.hookimpl(tryfirst=True)  # before pytest-xdist looks for the marks
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Let one worker do all tests that look at the same run."""
+@pytest.hookimpl(wrapper=True, tryfirst=True)  # before pytest-xdist looks for the marks
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> Iterator[None]:
+    """Let one worker do all tests that look at the same run; raises UsageError if pytest-xdist does not keep to it."""
+    grouped = []
     for item in items:
         for name in set(_RUNS).intersection(getattr(item, "fixturenames", ())):
             which = item.callspec.params.get(name, "") if hasattr(item, "callspec") else ""
             item.add_marker(pytest.mark.xdist_group(f"{name} {which}".strip()))
+            grouped.append(item)
+    yield
+    if config.getoption("loadgroup", default=False) and not all("@" in item.nodeid for item in grouped):
+        raise pytest.UsageError(
+            "this pytest-xdist does not group tests with this pytest: every worker would repeat every run"
+        )
 
 
 @pytest.fixture(scope="session")

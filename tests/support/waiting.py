@@ -15,7 +15,7 @@ _POLL_S = 0.01
 async def wait_until(fact: Callable[[], Awaitable[T]], *, timeout_s: float = ..., what: str = ...) -> T: ...
 @overload
 async def wait_until(fact: Callable[[], T], *, timeout_s: float = ..., what: str = ...) -> T: ...
-async def wait_until(fact: Callable[[], object], *, timeout_s: float = 10.0, what: str = "") -> object:
+async def wait_until(fact: Callable[[], object], *, timeout_s: float = 60.0, what: str = "") -> object:
     """The first true value of `fact`, a plain or an async function without arguments.
 
     Raises:
@@ -32,7 +32,7 @@ async def wait_until(fact: Callable[[], object], *, timeout_s: float = 10.0, wha
         await asyncio.sleep(_POLL_S)
 
 
-def wait_until_sync(fact: Callable[[], T], *, timeout_s: float = 10.0, what: str = "") -> T:
+def wait_until_sync(fact: Callable[[], T], *, timeout_s: float = 60.0, what: str = "") -> T:
     """The same for tests and fixtures without an event loop."""
     deadline = time.monotonic() + timeout_s
     while not (value := fact()):

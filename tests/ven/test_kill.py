@@ -75,10 +75,10 @@ async def test_home_killed_in_mid_event_goes_on_without_a_second_shed_and_restor
             event = await there.issue(
                 shed_event(-100, start=clock.now() + timedelta(seconds=0.5), minutes=LENGTH / timedelta(minutes=1))
             )
-            await wait_until(lambda: len(panel()["limits_kw"]) == 2, timeout_s=30, what="circuits limited")
+            await wait_until(lambda: len(panel()["limits_kw"]) == 2, what="circuits limited")
             before = panel()
             assert before["switched"] == {"ev": 1, "heater": 1}
-            await wait_until(lambda: there.status(event), timeout_s=30, what="status reported")
+            await wait_until(lambda: there.status(event), what="status reported")
             ven.stop(signal.SIGKILL)
             assert panel() == before
             (tmp_path / "ven.log").write_text("")
@@ -94,7 +94,7 @@ async def test_home_killed_in_mid_event_goes_on_without_a_second_shed_and_restor
                 (interval,) = await there.status(event)
                 return next(shed.final_kw for shed in interval.sheds if shed.resource_name == "AGGREGATED_REPORT")
 
-            await wait_until(final_kw, timeout_s=30, what="final power reported")
+            await wait_until(final_kw, what="final power reported")
             assert len(await there.opts(event)) == 1
 
 

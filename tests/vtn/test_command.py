@@ -113,7 +113,7 @@ def test_a_server_runs_until_it_is_told_to_end(url: str) -> None:
     environment = os.environ | CHEAP | {"OADR_VTN_DATABASE__URL": url, "OADR_VTN_PORT": str(port)}
     command = [sys.executable, "-m", "oadr", "vtn", "run"]
     with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as first:
-        wait_until_sync(lambda: accepts_connections("127.0.0.1", port), timeout_s=30)
+        wait_until_sync(lambda: accepts_connections("127.0.0.1", port))
         second = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=60)
         first.send_signal(signal.SIGTERM)
         _, errors = first.communicate(timeout=30)

@@ -92,7 +92,7 @@ async def test_who_does_not_read_its_answers_is_let_go(
         transport.write(await requests(vtn))
 
         await wait_until(lambda: open_connections(server) == 1)
-        await wait_until(lambda: open_connections(server) == 0, timeout_s=30)
+        await wait_until(lambda: open_connections(server) == 0)
 
 
 @pytest.mark.parametrize("secure", [False, True])

@@ -117,8 +117,8 @@ async def test_a_database_that_hangs_is_503_at_once(postgres: PostgresServer, po
         finally:
             for process in processes:
                 process.resume()
-        await wait_until(lambda: is_ready(vtn), timeout_s=30, what="ready")
-        await wait_until(lambda: _is_made(vtn, "kept"), timeout_s=30, what="a program is stored again")
+        await wait_until(lambda: is_ready(vtn), what="ready")
+        await wait_until(lambda: _is_made(vtn, "kept"), what="a program is stored again")
 
 
 async def test_a_full_disk_is_said_and_nothing_is_lost(sqlite_template: Path, tmp_path: Path) -> None:

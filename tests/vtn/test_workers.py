@@ -184,7 +184,7 @@ async def _kill_one(fleet: Fleet, program_id: str) -> None:
         return all(found == never_asked_before[:5] for found in kept)
 
     await wait_until(agreed, timeout_s=5)
-    await wait_until(lambda: len(fleet.supervisor.pids) == 2 and pids[0] not in fleet.supervisor.pids, timeout_s=30)
+    await wait_until(lambda: len(fleet.supervisor.pids) == 2 and pids[0] not in fleet.supervisor.pids)
 
 
 async def test_a_client_has_one_limit_whichever_worker_it_meets(migrated_url: str) -> None:
@@ -240,7 +240,7 @@ async def test_the_numbers_are_those_of_all_workers_also_of_those_that_died(migr
                 assert found[name] == asked
                 return found["oadr_vtn_workers_replaced_total"] == killed
 
-            await wait_until(replaced, timeout_s=30)
+            await wait_until(replaced)
         for _ in range(6):
             await _json(fleet.caller(Role.BL), "GET", "programs")
         found = await _numbers(fleet)
@@ -254,7 +254,7 @@ async def test_a_worker_that_dies_is_replaced_and_the_port_stays_open(migrated_u
     async with _fleet(migrated_url, 2) as fleet:
         before = fleet.supervisor.pids
         os.kill(before[0], signal.SIGKILL)
-        await wait_until(lambda: len(set(fleet.supervisor.pids) - set(before)) == 1, timeout_s=30)
+        await wait_until(lambda: len(set(fleet.supervisor.pids) - set(before)) == 1)
         for _ in range(6):
             assert await _json(fleet.caller(Role.BL), "GET", "programs") == []
 
@@ -315,10 +315,10 @@ async def test_a_worker_that_cannot_be_started_for_a_while_comes_back(migrated_u
         command.rename(tmp_path / "away")
         os.kill(before[0], signal.SIGKILL)
         with capture_logs() as logs:
-            await wait_until(lambda: any("cannot be replaced yet" in line["event"] for line in logs), timeout_s=30)
+            await wait_until(lambda: any("cannot be replaced yet" in line["event"] for line in logs))
         assert await _json(fleet.caller(Role.BL), "GET", "programs") == []
         (tmp_path / "away").rename(command)
-        await wait_until(lambda: len(set(fleet.supervisor.pids) - set(before)) == 1, timeout_s=30)
+        await wait_until(lambda: len(set(fleet.supervisor.pids) - set(before)) == 1)
 
 
 @pytest.mark.parametrize("kind", ["sqlite"], scope="session")
@@ -350,7 +350,7 @@ async def test_a_renewed_certificate_reaches_all_workers(migrated_url: str, pki:
         async def renewed() -> bool:
             return old not in [await served() for _ in range(12)]
 
-        await wait_until(renewed, timeout_s=30)
+        await wait_until(renewed)
 
 
 async def test_workers_that_cannot_start_are_no_server(migrated_url: str) -> None:
