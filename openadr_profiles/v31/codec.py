@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Callable, Hashable
 from functools import lru_cache
+from itertools import accumulate
 from typing import Any, Final, TypeVar, cast
 
 import msgspec
@@ -35,6 +37,12 @@ _PROBLEMS: Final = (
 )
 """Messages of the decoder, and the problem that each reports in words for the author of the document."""
 _SHOWN: Final = 40
+_TOO_DEEP: Final = "not readable JSON: it is nested too deeply"
+_MAX_DEPTH: Final = 1000
+_PYTHON_BOUNDS_DEPTH: Final = sys.version_info < (3, 14)
+"""Until 3.13 the interpreter counts the calls of the decoder and ends it; later it goes on while the stack lasts."""
+_STEPS: Final = bytes.maketrans(b"[{]}", b"\x01\x01\xff\xff")
+_NO_BRACKETS: Final = bytes(set(range(256)) - set(b"[{]}"))
 _PARSERS: Final[dict[type, Callable[[str], object]]] = {Duration: Duration.parse, Start: Start.parse}
 
 
@@ -44,6 +52,8 @@ def decode(data: bytes | str, type_: type[T]) -> T:
     Members the schema does not define are ignored at every level (GEN-011); null for an optional member is absence
     (GEN-014); numbers keep their kind (GEN-017).
     """
+    if not _PYTHON_BOUNDS_DEPTH and depth(data) > _MAX_DEPTH:
+        raise Invalid("", _TOO_DEEP)
     try:
         result: T = _decoder(cast(Hashable, type_)).decode(data)
     except msgspec.ValidationError as error:
@@ -53,8 +63,23 @@ def decode(data: bytes | str, type_: type[T]) -> T:
     except UnicodeError:
         raise Invalid("", "not readable JSON: it is not UTF-8") from None
     except RecursionError:
-        raise Invalid("", "not readable JSON: it is nested too deeply") from None
+        raise Invalid("", _TOO_DEEP) from None
     return result
+
+
+def depth(data: bytes | str) -> int:
+    """Return an upper bound of the levels of a JSON document: exact from 1,000 on (GEN-005).
+
+    Takes time in proportion to the size; a text that is not JSON gives some number.
+    """
+    text = data.encode(errors="replace") if isinstance(data, str) else data
+    brackets = text.count(b"[") + text.count(b"{")
+    if brackets <= _MAX_DEPTH:
+        return brackets
+    unescaped = text.replace(b"\\\\", b"").replace(b'\\"', b"")
+    outside_strings = b"".join(unescaped.split(b'"')[::2])
+    steps = memoryview(outside_strings.translate(_STEPS, _NO_BRACKETS)).cast("b")
+    return max(accumulate(steps), default=0)
 
 
 def encode(value: object) -> bytes:

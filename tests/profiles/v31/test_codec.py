@@ -20,6 +20,7 @@ from openadr_profiles.v31 import (
     decode,
     encode,
 )
+from openadr_profiles.v31.codec import depth
 from tests.profiles.v31.strategies import events
 
 
@@ -76,6 +77,14 @@ def test_number_without_bounds_is_refused() -> None:
 def test_depth_is_bounded(inner: str) -> None:
     """GEN-005: a document made to exhaust the reader is refused like any other, also in a member that is ignored."""
     assert problem(f'{{"programID":"p","extension":{inner}}}') == "not readable JSON: it is nested too deeply"
+
+
+@given(st.integers(1_001, 3_000), st.text(max_size=20))
+def test_depth_counts_what_is_outside_of_strings(levels: int, inside: str) -> None:
+    """GEN-005: brackets in a string are no levels, however it is written."""
+    strings = json.dumps([inside, '[[\\"[{', "]\\\\"])
+    assert depth("[" * levels + strings + "]" * levels) == levels + 1
+    assert depth("[" + "[]," * levels + strings + "]") == 2
 
 
 def test_last_of_equal_members_counts() -> None:
