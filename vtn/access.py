@@ -1,7 +1,8 @@
 """Authorisation: readers, scopes, and the one rule of visibility that every endpoint and notification applies.
 
 Scopes permit operations; the role decides what is visible (AUTH-039). Programs and events are visible by their targets
-(PRIV-005 … PRIV-016), all other objects to their owner (PRIV-017). A caller without a token may read nothing, or, if
+(PRIV-005 … PRIV-016), resource groups by the resources in them (COMPAT-088), all other objects to their owner
+(PRIV-017). A caller without a token may read nothing, or, if
 programs are named public, these programs and their events, as far as neither has targets (COMPAT-017).
 ``vtn/store/visibility.py`` implements the same rule in SQL.
 """
@@ -119,11 +120,13 @@ def business_logic_only(reader: Reader) -> None:
 class Permission:
     """The permission an operation requires: any one of the scopes; for some operations a role is enough.
 
-    ``or_anonymous`` admits callers without a token, where the settings name public programs (COMPAT-017).
+    ``only_bl`` refuses VENs, whatever scopes they have and whatever the request names. ``or_anonymous`` admits callers
+    without a token, where the settings name public programs (COMPAT-017).
     """
 
     scopes: frozenset[Scope]
     or_role: Role | None = None
+    only_bl: bool = False
     or_anonymous: bool = False
 
     def check(self, reader: Reader) -> None:
@@ -134,6 +137,8 @@ class Permission:
             return
         if self.scopes.isdisjoint(reader.scopes) and (self.or_role is None or reader.role is not self.or_role):
             raise Forbidden(f"this needs one of the scopes {', '.join(sorted(self.scopes))}")
+        if self.only_bl:
+            business_logic_only(reader)
 
 
 READ_TARGETED: Final = Permission(frozenset({Scope.READ_TARGETS, Scope.READ_ALL, Scope.READ_BL}), or_anonymous=True)
@@ -144,6 +149,7 @@ WRITE_REPORTS: Final = Permission(frozenset({Scope.WRITE_REPORTS}))
 DELETE_REPORTS_AS_BL_TOO: Final = Permission(frozenset({Scope.WRITE_REPORTS}), or_role=Role.BL)
 WRITE_SUBSCRIPTIONS: Final = Permission(frozenset({Scope.WRITE_SUBSCRIPTIONS}))
 WRITE_VENS: Final = Permission(frozenset({Scope.WRITE_VENS}))
+WRITE_GROUPS: Final = Permission(frozenset({Scope.WRITE_VENS}), only_bl=True)
 
 
 @dataclass(frozen=True, slots=True)

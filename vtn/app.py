@@ -21,7 +21,7 @@ from vtn.api.body import Budget
 from vtn.api.door import OpenRoute, Route
 from vtn.api.entrance import Entrance
 from vtn.api.payload_values import PayloadValues
-from vtn.api.v31 import event, program, report, resource, subscription, ven
+from vtn.api.v31 import event, program, report, resource, resource_group, subscription, ven
 from vtn.auth.bearer import Bearer
 from vtn.auth.clients import Clients
 from vtn.auth.endpoint import TokenEndpoint
@@ -49,6 +49,7 @@ from vtn.store.migrate import check_migrated, migrate
 from vtn.store.program import ProgramStore
 from vtn.store.report import ReportStore
 from vtn.store.resource import ResourceStore
+from vtn.store.resource_group import ResourceGroupStore
 from vtn.store.revisions import Revisions
 from vtn.store.sealing import prepare_secrets
 from vtn.store.sharing import board_of, listener_of
@@ -298,6 +299,7 @@ class VtnServer:
             *report.routes(reports, settings.reports, values),
             *ven.routes(VenStore(database, stamps)),
             *resource.routes(ResourceStore(database, stamps)),
+            *resource_group.routes(ResourceGroupStore(database, stamps, settings.resource_groups)),
             *subscription.routes(subscriptions, self._callbacks),
             *contact.routes(self._contact_store, self._contacts),
         ), (

@@ -284,6 +284,19 @@ class Subscriptions(_Group):
     """Subscriptions of one client; more are refused (SUBS-016)."""
 
 
+class ResourceGroups(_Group):
+    """Limits on resource groups, so that no request has to read without end (COMPAT-088)."""
+
+    max_children: Annotated[int, Field(ge=0, le=100_000)] = 1000
+    """Children of one group."""
+    max_groups_each: Annotated[int, Field(ge=1, le=10_000)] = 100
+    """Groups that one resource or group may be in, directly."""
+    max_depth: Annotated[int, Field(ge=1, le=100)] = 8
+    """Maximum nesting of groups; a group without groups in it has a depth of 1."""
+    max_nested: Annotated[int, Field(ge=0, le=1_000_000)] = 10_000
+    """Groups in groups, counted once for each group that holds them, in all."""
+
+
 class Webhook(_Group):
     """Rules for the callback URLs of subscriptions, and their verification (requirements 0.2, WEBHOOK)."""
 
@@ -384,6 +397,7 @@ class Settings(_Group):
     reports: Reports = Reports()
     contacts: Contacts = Contacts()
     subscriptions: Subscriptions = Subscriptions()
+    resource_groups: ResourceGroups = ResourceGroups()
     webhook: Webhook = Webhook()
     validation: Validation = Validation()
     public: Public = Public()

@@ -27,6 +27,7 @@ from openadr_profiles.v31.report_schedule import (
     with_quality,
 )
 from openadr_profiles.v31.resource import BlResourceRequest, Resource, VenResourceRequest
+from openadr_profiles.v31.resource_group import RESOURCE_GROUP, GroupChild, ResourceGroup, ResourceGroupRequest
 from openadr_profiles.v31.subscription import (
     ObjectOperation,
     Subscription,
@@ -62,6 +63,7 @@ __all__ = [
     "AGGREGATED_REPORT",
     "FOREVER",
     "NOW",
+    "RESOURCE_GROUP",
     "ZERO",
     "Attribute",
     "BlResourceRequest",
@@ -73,6 +75,7 @@ __all__ = [
     "EventPayloadDescriptor",
     "EventPayloadType",
     "EventRequest",
+    "GroupChild",
     "Held",
     "InForce",
     "Interval",
@@ -99,6 +102,8 @@ __all__ = [
     "ReportRequest",
     "ReportResource",
     "Resource",
+    "ResourceGroup",
+    "ResourceGroupRequest",
     "Start",
     "Subscription",
     "SubscriptionRequest",

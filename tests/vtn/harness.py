@@ -152,6 +152,11 @@ class Caller:
         document = {"resourceName": unique("resource"), "venID": ven["id"]}
         return (await self.post("/resources", document | members)).ok(201)
 
+    async def group(self, *children: Any, **members: Any) -> Any:
+        """A new resource group of resources and groups, given as objects."""
+        document = {"resourceGroupName": unique("group"), "children": [child_of(child) for child in children]}
+        return (await self.post("/resource_groups", document | members)).ok(201)
+
 
 class VtnUnderTest:
     """A running server, a clock that stands still, and callers."""
@@ -263,10 +268,23 @@ class VtnUnderTest:
         contacts = self.server._contacts
         contacts._heard, contacts._refused = {}, {}
         async with self.server._database.write() as connection:
-            for table in (tables.programs, tables.subscriptions, tables.vens, tables.clients, tables.contacts):
+            for table in (
+                tables.programs,
+                tables.subscriptions,
+                tables.resource_groups,
+                tables.vens,
+                tables.clients,
+                tables.contacts,
+            ):
                 await connection.execute(delete(table))
 
 
 def unique(word: str) -> str:
     """A name that no other test uses."""
     return f"{word}-{next(_numbers)}"
+
+
+def child_of(one: Any) -> dict[str, str]:
+    """A resource or a group as a child of a group."""
+    type_ = "ven_resource" if one["objectType"] == "RESOURCE" else "resource_group"
+    return {"type": type_, "id": one["id"]}

@@ -31,7 +31,7 @@ from vtn.store.database import Database
 from vtn.store.tables import signing_keys
 from vtn.store.vault import is_sealed
 
-PATHS = ("/programs", "/events", "/reports", "/subscriptions", "/vens", "/resources")
+PATHS = ("/programs", "/events", "/reports", "/subscriptions", "/vens", "/resources", "/resource_groups")
 
 
 async def fill(vtn: VtnUnderTest) -> dict[str, Any]:
@@ -45,7 +45,9 @@ async def fill(vtn: VtnUnderTest) -> dict[str, Any]:
     await home.report(event)
     (await home.post("/subscriptions", {"clientName": "c", "objectOperations": []})).ok(201)
     (ven,) = (await home.get("/vens")).ok()
-    await home.resource(ven)
+    resource = await home.resource(ven)
+    for members in ({}, {"targets": ["g"], "attributes": [{"type": "KW", "values": [1.5]}]}):
+        await bl.group(resource, *(await bl.get("/resource_groups")).ok(), **members)
     await vtn.server.clients.add("kept", Role.VEN, secret="a secret that is kept")
     return {path: (await bl.get(path)).ok() for path in PATHS}
 

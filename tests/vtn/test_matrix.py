@@ -36,6 +36,7 @@ class World:
             "subscriptions": {"clientName": "c", "objectOperations": []},
             "vens": ven,
             "resources": resource | {"clientID": self.home.client_id},
+            "resource_groups": {"resourceGroupName": unique("group")},
         }
         return documents[collection]
 
@@ -58,7 +59,8 @@ class Row:
 
 def _rows() -> list[Row]:
     rows = []
-    numbers = iter(range(1, 31))
+    numbers = (*(f"M{number:02}" for number in range(1, 31)), *(f"COMPAT-088-{number}" for number in range(1, 6)))
+    number = iter(numbers)
     for collection, read, write in (
         ("programs", READ_TARGETED, {Scope.WRITE_PROGRAMS}),
         ("events", READ_TARGETED, {Scope.WRITE_EVENTS}),
@@ -66,14 +68,15 @@ def _rows() -> list[Row]:
         ("subscriptions", READ_OWNED, {Scope.WRITE_SUBSCRIPTIONS}),
         ("vens", READ_OWNED, {Scope.WRITE_VENS}),
         ("resources", READ_OWNED, {Scope.WRITE_VENS}),
+        ("resource_groups", READ_OWNED, {Scope.WRITE_VENS}),
     ):
         bl_writes = collection != "reports"
-        ven_writes = collection not in {"programs", "events"}
+        ven_writes = collection not in {"programs", "events", "resource_groups"}
         for method, one in (("GET", False), ("POST", False), ("GET", True), ("PUT", True), ("DELETE", True)):
             reads, done = method == "GET", 201 if method == "POST" else 200
             rows.append(
                 Row(
-                    number=f"M{next(numbers):02}",
+                    number=next(number),
                     method=method,
                     collection=collection,
                     one=one,
@@ -105,6 +108,7 @@ async def a_world(vtn: VtnUnderTest) -> World:
         "subscriptions": subscription["id"],
         "vens": ven["id"],
         "resources": resource["id"],
+        "resource_groups": (await bl.group(resource))["id"],
     }
     return World(vtn, home, ids)
 
@@ -149,7 +153,9 @@ async def test_another_ven(vtn: VtnUnderTest, row: Row) -> None:
 
     answer = await attempt(world, row, stranger, role=Role.VEN)
 
-    if row.one:
+    if row.ven == 403:
+        answer.problem(403)
+    elif row.one:
         assert answer.problem(404) == (await stranger.get(f"/{row.collection}/{UNKNOWN}")).problem(404)
         assert world.ids[row.collection] in await vtn.bl.ids(f"/{row.collection}")
     elif row.method == "GET":

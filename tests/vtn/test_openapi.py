@@ -78,7 +78,14 @@ NOT_SERVED = re.compile(r"/notifiers(/|$)")
 
 EXTRA_PARAMETERS = {("/programs", "get", "programName"): "narrow by exact name (ruling 8)"}
 
-EXTENSIONS = {("/contacts", "get")}
+EXTENSIONS = {
+    ("/contacts", "get"),
+    ("/resource_groups", "get"),
+    ("/resource_groups", "post"),
+    ("/resource_groups/{resourceGroupID}", "get"),
+    ("/resource_groups/{resourceGroupID}", "put"),
+    ("/resource_groups/{resourceGroupID}", "delete"),
+}
 """Operations of ours that the standard does not have."""
 
 
@@ -245,6 +252,14 @@ def test_paths_and_operations_are_those_of_the_standard(ours: Json) -> None:
 
     expected = {key: name for key, name in operations(OFFICIAL).items() if not NOT_SERVED.match(key[0])}
     assert operations(ours) == expected
+
+
+def test_resource_groups_are_described(whole_of_ours: Json) -> None:
+    """COMPAT-088: an answer says its kind and always has its children; nobody can subscribe to it."""
+    schemas = whole_of_ours["components"]["schemas"]
+    assert schemas["resourceGroup"]["properties"]["objectType"] == {"type": "string", "const": "RESOURCE_GROUP"}
+    assert {"children", "targets", "objectType"} < set(schemas["resourceGroup"]["required"])
+    assert "RESOURCE_GROUP" not in json.dumps(schemas["subscriptionRequest"])
 
 
 def test_parameters_are_those_of_the_standard(ours: Json) -> None:

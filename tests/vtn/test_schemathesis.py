@@ -55,6 +55,9 @@ QUIET: Final[dict[str, Any]] = {
 # Nobody is called: the URLs are made up too.
 SETTINGS: Final[dict[str, Any]] = {"webhook": {"verify_echo": False, "require_https": False, "denied_ports": []}}
 
+CHILDREN: Final = (("ven_resource", "resourceID"), ("resource_group", "resourceGroupID"))
+"""Types of children of a resource group, and the names under which the ids of such objects are known."""
+
 Case: TypeAlias = AnyCase[Any]
 
 
@@ -130,7 +133,7 @@ class Known:
     @property
     def complete(self) -> bool:
         """Return True if there is an object of each kind."""
-        return len(self.ids) == 6
+        return len(self.ids) == 7
 
     async def make(self) -> None:
         """Whatever is missing. Everybody may see it."""
@@ -150,6 +153,8 @@ class Known:
         if "subscriptionID" not in ids:
             document = {"clientName": "c", "objectOperations": []}
             ids["subscriptionID"] = (await bl.post("/subscriptions", document)).ok(201)["id"]
+        if "resourceGroupID" not in ids:
+            ids["resourceGroupID"] = (await bl.group({"objectType": "RESOURCE", "id": ids["resourceID"]}))["id"]
 
     def forget(self, case: Case) -> None:
         """Forget the object that the case removes, with all that depends on it."""
@@ -165,6 +170,10 @@ def naming(case: Case, ids: Mapping[str, str], *, in_path: bool = True) -> Case:
     body = case.body
     if isinstance(body, dict):
         body = body | {name: ids[name] for name in body.keys() & ids.keys() & {"programID", "eventID", "venID"}}
+        children: Any = [
+            {"type": kind, "id": ids[name]} for kind, name in CHILDREN if kind in str(body.get("children"))
+        ]
+        body |= {"children": children} if children else {}
     case.path_parameters = {**case.path_parameters, **named}
     case.body = body
     return case

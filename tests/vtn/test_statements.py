@@ -1,4 +1,4 @@
-"""Number of statements sent to the database: never more than two for any request."""
+"""Number of statements sent to the database: never more than two for any request of the standard."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tests.vtn.conftest import StartVtn
-from tests.vtn.harness import Answer, VtnUnderTest, unique
+from tests.vtn.harness import Answer, VtnUnderTest, child_of, unique
 from tests.vtn.receiver import Receiver
 from tests.vtn.statements import Statements
 
@@ -92,6 +92,34 @@ async def _asking(vtn: VtnUnderTest, request: Callable[[], Awaitable[Answer]], s
         body = (await request()).ok(status)
     assert 1 <= len(statements.sent) <= 2, statements.sent
     return body
+
+
+@pytest.mark.parametrize("size", [2, 60])
+async def test_what_resource_groups_cost_does_not_depend_on_their_size(vtn: VtnUnderTest, size: int) -> None:
+    """COMPAT-088: one statement reads, however much is in and above a group; writing takes so many as it has steps."""
+    bl, home = vtn.bl, vtn.home()
+    ven = await home.ven()
+    resources = [await home.resource(ven) for _ in range(size)]
+    groups = [await bl.group(*resources[number:]) for number in range(size)]
+    group = await bl.group(*resources, *groups)
+    path, turn = f"/resource_groups/{group['id']}", 0 if vtn.server._database.is_sqlite else 1
+
+    def document(*children: Any) -> dict[str, Any]:
+        return {"resourceGroupName": unique("g"), "children": [child_of(child) for child in children]}
+
+    async def sent(request: Awaitable[Answer], status: int = 200) -> int:
+        with Statements(vtn) as statements:
+            (await request).ok(status)
+        return len(statements.sent)
+
+    for who in (bl, home):
+        for words in (path, "/resource_groups", "/resource_groups?limit=7&skip=1&targets=t&resourceGroupName=n"):
+            assert await sent(who.get(words)) == 1
+    assert await sent(bl.post("/resource_groups", document()), 201) == 1 + turn
+    assert await sent(bl.post("/resource_groups", document(*resources, *groups)), 201) == 5 + turn
+    assert await sent(bl.put(path, document(*resources, *groups))) == 2 + turn  # they are its children already
+    assert await sent(bl.put(path, document(*groups, *resources))) == 7 + turn
+    assert await sent(bl.delete(path)) == 2 + turn
 
 
 @pytest.mark.parametrize("count", [1, 40])

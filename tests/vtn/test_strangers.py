@@ -15,6 +15,7 @@ from openadr_profiles.v31 import (
     Invalid,
     ProgramRequest,
     ReportRequest,
+    ResourceGroupRequest,
     SubscriptionRequest,
     VenResourceRequest,
     VenVenRequest,
@@ -23,13 +24,22 @@ from tests.vtn.harness import VtnUnderTest
 from vtn.access import DEFAULT_SCOPES, Reader, Role
 from vtn.errors import Forbidden, NotFound
 from vtn.notify.callback import Callbacks
-from vtn.settings import Privacy, Webhook
+from vtn.settings import Privacy, ResourceGroups, Webhook
 from vtn.store.event import EventStore
 from vtn.store.objects import Objects
 from vtn.store.program import ProgramStore
-from vtn.store.query import EventQuery, ProgramQuery, ReportQuery, ResourceQuery, SubscriptionQuery, VenQuery
+from vtn.store.query import (
+    EventQuery,
+    ProgramQuery,
+    ReportQuery,
+    ResourceGroupQuery,
+    ResourceQuery,
+    SubscriptionQuery,
+    VenQuery,
+)
 from vtn.store.report import ReportStore
 from vtn.store.resource import ResourceStore
+from vtn.store.resource_group import ResourceGroupStore
 from vtn.store.subscription import SubscriptionStore
 from vtn.store.ven import VenStore
 from vtn.store.visibility import Visibility
@@ -83,6 +93,14 @@ REFUSED: dict[type[Objects], dict[str, Attempt]] = {
         ),
         "delete": lambda store, ids: store.delete(ids["resource"], by=STRANGER),
     },
+    ResourceGroupStore: {
+        "get": lambda store, ids: store.get(ids["group"], visible_to=STRANGER),
+        "create": lambda store, _: store.create(ResourceGroupRequest(resource_group_name="n"), by=STRANGER),
+        "replace": lambda store, ids: store.replace(
+            ids["group"], ResourceGroupRequest(resource_group_name="n"), by=STRANGER
+        ),
+        "delete": lambda store, ids: store.delete(ids["group"], by=STRANGER),
+    },
 }
 
 
@@ -98,6 +116,7 @@ SEARCHES: dict[type[Objects], Any] = {
     SubscriptionStore: SubscriptionQuery(),
     VenStore: VenQuery(),
     ResourceStore: ResourceQuery(),
+    ResourceGroupStore: ResourceGroupQuery(),
 }
 
 WITHOUT_READER = {
@@ -118,6 +137,7 @@ def a_store(vtn: VtnUnderTest, store: type[Objects]) -> Any:
         "vault": vtn.server._vault,
         "verify": callbacks.verify,
         "max_per_client": 1,
+        "limits": ResourceGroups(),
     }
     needs: dict[str, Any] = {
         name: value for name, value in might_need.items() if name in inspect.signature(store).parameters
@@ -133,7 +153,9 @@ async def some_objects(vtn: VtnUnderTest) -> dict[str, str]:
     event = await bl.event(program, targets=["t"])
     report, resource = await home.report(event), await home.resource(ven)
     subscription = (await home.post("/subscriptions", {"clientName": "c", "objectOperations": []})).ok(201)
+    group = await bl.group(resource)
     return {
+        "group": group["id"],
         "subscription": subscription["id"],
         "program": program["id"],
         "event": event["id"],
@@ -147,7 +169,7 @@ async def everything(vtn: VtnUnderTest) -> list[bytes]:
     """All objects as business logic reads them."""
     return [
         (await vtn.bl.get(f"/{name}")).raw
-        for name in ("programs", "events", "reports", "subscriptions", "vens", "resources")
+        for name in ("programs", "events", "reports", "subscriptions", "vens", "resources", "resource_groups")
     ]
 
 

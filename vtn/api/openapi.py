@@ -50,6 +50,7 @@ _PARAMETERS: Final[dict[str, str]] = {
     "venName": "Only the ven of exactly this name.",
     "resourceName": "Only resources of exactly this name.",
     "clientID": "Only the contact of this client. Repeat the parameter for several.",
+    "resourceGroupName": "Only the resource group of exactly this name.",
     "objects": "Only subscriptions that name one of these kinds. Repeat the parameter for several.",
 }
 _ERRORS: Final = {
@@ -58,7 +59,7 @@ _ERRORS: Final = {
     403: "The caller's role or scopes do not allow it.",
     404: "There is no such object for this caller.",
     408: "The body does not arrive in time.",
-    409: "Another object has that name, or the client has a ven.",
+    409: "Another object has that name, the client has a ven, or groups would be nested in a circle or too deep.",
     412: "If-Match names a version that is no longer the current one.",
     413: "The body is larger than this server accepts.",
     415: "The body is not application/json.",
@@ -117,6 +118,9 @@ class _Collection:
     filters: dict[str, Any]
     operations: tuple[str, str, str, str, str]
     conflicts: bool = False
+    refers: bool = False
+    """Its documents name other objects by ids, which are answered 404 if there is none."""
+    extension: bool = False
     note: str = ""
 
 
@@ -179,12 +183,32 @@ _COLLECTIONS: Final = {
             "deleteVenResource",
         ),
         conflicts=True,
+        refers=True,
+    ),
+    "resource_groups": _Collection(
+        v31.ResourceGroupRequest,
+        v31.ResourceGroup,
+        "resourceGroupID",
+        {"resourceGroupName": Name, **_TARGETS},
+        (
+            "searchResourceGroups",
+            "createResourceGroup",
+            "searchResourceGroupByID",
+            "updateResourceGroup",
+            "deleteResourceGroup",
+        ),
+        conflicts=True,
+        refers=True,
+        extension=True,
+        note="An extension, not part of the OpenADR standard. A VEN sees the groups that hold resources of its own, "
+        "and of their children only these.",
     ),
 }
 _PUBLIC: Final = (
     "Without a token: public programs and their events, as far as they have no targets. "
     "Any other object is answered 401 then."
 )
+_CAPITAL: Final = re.compile(r"[A-Z]")
 _KINDS: Final = (("GET", False), ("POST", False), ("GET", True), ("PUT", True), ("DELETE", True))
 _WORDS: Final = {
     ("GET", False): "List {name} that the caller may see, the newest first.",
@@ -199,6 +223,7 @@ _ALWAYS: Final = {
     "subscription": ("targets",),
     "ven": ("targets",),
     "resource": ("targets",),
+    "resourceGroup": ("children", "targets"),
 }
 """Members that answers always have, although the type does not demand them (COMPAT-045)."""
 _ANSWERS: Final = {collection.answer.__name__: collection.answer for collection in _COLLECTIONS.values()}
@@ -255,7 +280,7 @@ _SCOPES: Final = {
     Scope.WRITE_EVENTS: "Write events.",
     Scope.WRITE_REPORTS: "Write reports.",
     Scope.WRITE_SUBSCRIPTIONS: "Write subscriptions.",
-    Scope.WRITE_VENS: "Write vens and resources.",
+    Scope.WRITE_VENS: "Write vens and resources; as business logic, resource groups too.",
 }
 
 
@@ -291,13 +316,15 @@ def _operation(route: Route, schemas: _Schemas, *, public: bool) -> tuple[str, J
     operation: Json = {
         "tags": [name],
         "operationId": collection.operations[_KINDS.index(kind)],
-        "summary": _WORDS[kind].format(name=name),
+        "summary": _WORDS[kind].format(name=name.replace("_", " ")),
         "security": _security(route.permission) + ([{}] if public else []),
     }
     if public:
         operation["description"] = _PUBLIC
     if collection.note:
         operation["description"] = collection.note
+    if collection.extension:
+        operation["x-extension"] = True
     parameters = []
     if one:
         errors |= {404}
@@ -308,7 +335,7 @@ def _operation(route: Route, schemas: _Schemas, *, public: bool) -> tuple[str, J
         operation["parameters"] = parameters
     if route.method in {"POST", "PUT"}:
         errors |= {408, 413, 415} | ({409} if collection.conflicts else set())
-        errors |= {404} if name == "resources" else set()
+        errors |= {404} if collection.refers else set()
         operation["requestBody"] = {"required": True, "content": _json(schemas.of(collection.request))}
     if route.method in {"PUT", "DELETE"}:
         errors |= {412}
@@ -414,7 +441,7 @@ def _component(name: str, schema: Json) -> Json:
 def _as_answered(name: str, schema: Json) -> None:
     """An answer says its kind, has what it always has, and leaves out what is absent (GEN-018)."""
     properties: Json = schema["properties"]
-    properties["objectType"] = {"type": "string", "const": name.upper()}
+    properties["objectType"] = {"type": "string", "const": _CAPITAL.sub(r"_\g<0>", name).upper()}
     schema["required"] = [*schema["required"], "objectType", *_ALWAYS.get(name, ())]
     _never_null(properties)
 

@@ -13,7 +13,7 @@ from typing import Any, ClassVar, Final
 from sqlalchemy import ColumnElement, CompoundSelect, RowMapping, Select, Table, delete, insert, select, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from openadr_profiles.v31 import ObjectType, encode
+from openadr_profiles.v31 import encode
 from vtn.access import Reader
 from vtn.errors import NotFound
 from vtn.store.database import Database
@@ -60,7 +60,8 @@ class Objects:
     """The part of a store that does not depend on the object."""
 
     table: ClassVar[Table]
-    kind: ClassVar[ObjectType]
+    kind: ClassVar[str]
+    """The ``objectType`` of its objects."""
 
     def __init__(self, database: Database, stamps: Stamps) -> None:
         self._database = database
@@ -121,7 +122,7 @@ class Objects:
         return {"id": new_id(), "created_at": at, "modified_at": at, **columns}
 
     async def _update(
-        self, connection: AsyncConnection, present: RowMapping, columns: Mapping[str, Any], at: str | None = None
+        self, connection: AsyncConnection, present: Mapping[Any, Any], columns: Mapping[str, Any], at: str | None = None
     ) -> str:
         """Update columns of a row, modified ``at`` a stamp, else now; return the new text."""
         changed = {"modified_at": at or self._stamps.next(after=present["modified_at"]), **columns}

@@ -62,6 +62,15 @@ class ResourceQuery:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ResourceGroupQuery:
+    """``name`` is exact."""
+
+    page: Page = Page()
+    targets: tuple[str, ...] | None = None
+    name: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SubscriptionQuery:
     """``objects`` are kinds of objects, any of which an entry names."""
 

@@ -11,6 +11,7 @@ from typing import Any
 
 from sqlalchemy import (
     Boolean,
+    CheckConstraint,
     Column,
     ForeignKey,
     ForeignKeyConstraint,
@@ -103,6 +104,25 @@ subscriptions = _object(
 )
 for _column in (subscriptions.c.program_id, subscriptions.c.client_id):
     Index(None, _column, subscriptions.c.created_at, subscriptions.c.id)
+
+resource_groups = _object(
+    "resource_groups",
+    Column("name", Text, nullable=False, unique=True),
+    Column("targets", Targets, nullable=False),
+)
+
+resource_group_children = Table(
+    "resource_group_children",
+    metadata,
+    Column("group_id", KEY, ForeignKey("resource_groups.id", ondelete="CASCADE"), primary_key=True),
+    Column("place", Integer, primary_key=True, autoincrement=False),
+    Column("resource_id", KEY, ForeignKey("resources.id", ondelete="CASCADE")),
+    Column("child_group_id", KEY, ForeignKey("resource_groups.id", ondelete="CASCADE")),
+    CheckConstraint("(resource_id IS NULL) <> (child_group_id IS NULL)", name="one_child"),
+    UniqueConstraint("resource_id", "group_id"),  # also the way up, and what a deletion looks for
+    UniqueConstraint("child_group_id", "group_id"),
+)
+"""The members of a group in their order: in each row a resource or a group."""
 
 for _table in (programs, events):
     Index(

@@ -1,0 +1,300 @@
+"""Resource groups in the database (COMPAT-088)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final, TypeAlias
+
+from sqlalchemy import (
+    CTE,
+    ColumnElement,
+    CompoundSelect,
+    RowMapping,
+    Select,
+    Text,
+    bindparam,
+    cast,
+    delete,
+    func,
+    insert,
+    null,
+    or_,
+    select,
+    union_all,
+)
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from openadr_profiles.v31 import RESOURCE_GROUP, GroupChild, Invalid, ResourceGroupRequest
+from vtn.access import Reader, business_logic_only
+from vtn.errors import Conflict, NotFound
+from vtn.nesting import check_nesting
+from vtn.settings import ResourceGroups
+from vtn.store.database import Database, violates
+from vtn.store.objects import Created, Objects, Precondition, members_of
+from vtn.store.query import ResourceGroupQuery
+from vtn.store.stamps import Stamps
+from vtn.store.tables import constraint, resource_group_children, resource_groups, resources, vens
+from vtn.store.types import Targets, includes
+from vtn.store.visibility import owned, share_a_target, writable
+from vtn.store.walks import newest_first
+
+Children: TypeAlias = tuple[tuple[str, str], ...]
+"""The type and the id of each child, in their order."""
+
+_LOCK: Final = "resource groups"
+_TYPES: Final = {"r": "ven_resource", "g": "resource_group"}
+_links = resource_group_children
+
+
+class ResourceGroupStore(Objects):
+    """Groups of resources and of other groups, written by business logic.
+
+    A VEN sees the groups that hold a resource of its own, directly or through groups in them, and of their children
+    those resources and groups. Its texts, and so its ETags, are made of these only. Every read is one statement: a
+    group and its children are of one moment.
+
+    Writers take turns, as two changes that are right by themselves can close a circle together. How far a statement
+    has to go is bounded when groups are written (``ResourceGroups``).
+    """
+
+    table = resource_groups
+    kind = RESOURCE_GROUP
+
+    def __init__(self, database: Database, stamps: Stamps, limits: ResourceGroups) -> None:
+        super().__init__(database, stamps)
+        self._limits = limits
+        self.watch = self.watch_with_grants = database.revisions.watch(_links)  # and resources, through its keys
+
+    async def search(self, query: ResourceGroupQuery, *, visible_to: Reader) -> list[str]:
+        """Return one page of the groups the reader may see, the newest first."""
+        if not query.page.limit:
+            return []
+        sight = _Sight(visible_to)
+        clauses: list[ColumnElement[bool]] = sight.groups()
+        if query.targets is not None:
+            clauses.append(share_a_target(resource_groups.c.targets, query.targets))
+        if query.name is not None:
+            clauses.append(resource_groups.c.name == query.name)
+        page = select(resource_groups.c.id).where(*clauses).order_by(*newest_first(resource_groups))
+        found = page.limit(query.page.limit).offset(query.page.skip).subquery("found")
+        statement = select(resource_groups, sight.children()).join(found, found.c.id == resource_groups.c.id)
+        rows = await self._database.rows(statement.order_by(*newest_first(resource_groups)))
+        return [self._text(row) for row in rows]
+
+    async def get(self, object_id: str, *, visible_to: Reader) -> str:
+        """Return one group; raises NotFound also when it is hidden."""
+        sight = _Sight(visible_to)
+        statement = select(resource_groups, sight.children()).where(resource_groups.c.id == object_id, *sight.groups())
+        row = await self._database.row(statement)
+        if row is None:
+            raise NotFound
+        return self._text(row)
+
+    async def create(self, group: ResourceGroupRequest, *, by: Reader) -> Created:
+        """Store a new group.
+
+        Raises Invalid for children that are too many or named twice, NotFound for one that does not exist, Conflict if
+        the name is taken or a limit would be exceeded, Forbidden for a VEN.
+        """
+        business_logic_only(by)
+        children = self._checked(group)
+        row = self._row(_columns(group))
+        try:
+            async with self._database.write() as connection:
+                await self._take_turn(connection)
+                await self._check_children(connection, None, children)
+                await connection.execute(insert(resource_groups).values(row))
+                await _store(connection, row["id"], children)
+        except IntegrityError as error:
+            raise _refused(error) from error
+        return Created(row["id"], self._text({**row, "children": children}))
+
+    async def replace(
+        self, object_id: str, group: ResourceGroupRequest, *, by: Reader, check: Precondition | None = None
+    ) -> str:
+        """Put a group with its children in the place of another; raises as ``create`` does, NotFound for a VEN."""
+        try:
+            async with self._database.write() as connection:
+                await self._take_turn(connection)
+                present = await self._present(connection, object_id, by, check)
+                children = self._checked(group)
+                if children != _children_in(present):
+                    await self._check_children(connection, object_id, children)
+                    await connection.execute(delete(_links).where(_links.c.group_id == object_id))
+                    await _store(connection, object_id, children)
+                return await self._update(connection, {**present, "children": children}, _columns(group))
+        except IntegrityError as error:
+            raise _refused(error) from error
+
+    async def delete(self, object_id: str, *, by: Reader, check: Precondition | None = None) -> str:
+        """Remove a group, and take it out of those that hold it; its children stay. Gives what it was."""
+        async with self._database.write() as connection:
+            await self._take_turn(connection)
+            present = await self._present(connection, object_id, by, check)
+            await connection.execute(delete(resource_groups).where(resource_groups.c.id == object_id))
+        return self._text(present)
+
+    async def _present(
+        self, connection: AsyncConnection, object_id: str, by: Reader, check: Precondition | None
+    ) -> RowMapping:
+        """Return the group about to change; raises NotFound."""
+        statement = select(resource_groups, _Sight(by).children())
+        return await self._locked(connection, statement.where(resource_groups.c.id == object_id, *writable(by)), check)
+
+    async def _take_turn(self, connection: AsyncConnection) -> None:
+        """Wait until no other transaction writes groups. What is read after this is what they have left."""
+        if not self._database.is_sqlite:  # it has one writer
+            await connection.execute(select(func.pg_advisory_xact_lock(func.hashtext(_LOCK))))
+
+    def _checked(self, group: ResourceGroupRequest) -> Children:
+        children = group.children or ()
+        if len(children) > self._limits.max_children:
+            raise Invalid("children", f"{len(children)} of them; expected {self._limits.max_children} at most")
+        known = set[GroupChild]()
+        for place, child in enumerate(children):
+            if child in known:
+                raise Invalid(f"children[{place}].id", "named more than once")
+            known.add(child)
+        return tuple((child.type, child.id) for child in children)
+
+    async def _check_children(self, connection: AsyncConnection, group_id: str | None, children: Children) -> None:
+        """Raise NotFound or Conflict, naming the child, unless the group can hold all of them."""
+        limits = self._limits
+        ids = _by_place(children, "ven_resource")
+        if ids:
+            found = await connection.execute(_resources_found(tuple(ids.values()), group_id))
+            self._check_each(ids, {row.id: row.groups for row in found}, "resource")
+        ids = _by_place(children, "resource_group")
+        if ids:
+            rows = (await connection.execute(_groups_found(tuple(ids.values()), group_id))).all()
+            self._check_each(ids, {row.id: row.groups for row in rows}, "resource group")
+            if len(ids) + rows[0].nested > limits.max_nested:
+                raise Conflict(f"children: more than {limits.max_nested} places for groups in groups would be taken")
+            links = await connection.execute(_around(tuple(ids.values()), group_id))
+            check_nesting(group_id, ids, [(row[0], row[1]) for row in links], max_depth=limits.max_depth)
+
+    def _check_each(self, ids: Mapping[int, str], groups: Mapping[str, int], what: str) -> None:
+        """``groups`` says of each child that exists in how many other groups it is."""
+        for place, child_id in ids.items():
+            if child_id not in groups:
+                raise NotFound(f"children[{place}].id: there is no such {what}")
+            if groups[child_id] >= self._limits.max_groups_each:
+                raise Conflict(f"children[{place}].id: this {what} is in {groups[child_id]} groups already")
+
+    def _text(self, row: Mapping[Any, Any]) -> str:
+        """Return a group with those of its children that are in the row."""
+        children = [f'{{"type":"{type_}","id":"{child_id}"}}' for type_, child_id in _children_in(row)]
+        return super()._text({**row, "members": f'{row["members"]},"children":[{",".join(children)}]'})
+
+
+class _Sight:
+    """What a reader sees of groups, as parts of one statement."""
+
+    def __init__(self, reader: Reader) -> None:
+        self._own: CTE | None = None
+        if not reader.sees_everything:
+            own = select(_links.c.group_id, _links.c.resource_id).join(
+                resources, resources.c.id == _links.c.resource_id
+            )
+            self._own = own.where(*owned(resources.c.client_id, reader)).cte("own")
+            seen = select(self._own.c.group_id.label("id")).cte("seen", recursive=True)
+            self._seen = seen.union(select(_links.c.group_id).join(seen, _links.c.child_group_id == seen.c.id))
+
+    def groups(self) -> list[ColumnElement[bool]]:
+        """Return clauses for the groups that are visible: all of them for business logic."""
+        return [] if self._own is None else [resource_groups.c.id.in_(select(self._seen.c.id))]
+
+    def children(self) -> ColumnElement[str]:
+        """Return a column with the visible children of a group, as ``_children_in`` reads it."""
+        one = func.coalesce(" r" + _links.c.resource_id, " g" + _links.c.child_group_id)
+        shown = select(func.aggregate_strings(cast(_links.c.place, Text) + one, ","))
+        shown = shown.where(_links.c.group_id == resource_groups.c.id)
+        if self._own is not None:
+            shown = shown.where(
+                or_(
+                    _links.c.resource_id.in_(select(self._own.c.resource_id)),
+                    _links.c.child_group_id.in_(select(self._seen.c.id)),
+                )
+            )
+        return shown.correlate(resource_groups).scalar_subquery().label("children")
+
+
+def _children_in(row: Mapping[Any, Any]) -> Children:
+    """Return the children of a row, in their order: those just written, or those read from the database."""
+    children = row["children"]
+    if not isinstance(children, str):
+        return children or ()
+    in_order = sorted((int(place), child) for place, child in (one.split(" ") for one in children.split(",")))
+    return tuple((_TYPES[child[0]], child[1:]) for _, child in in_order)
+
+
+def _by_place(children: Children, type_: str) -> dict[int, str]:
+    """Return the ids of the children of one type, each under its place in the document."""
+    return {place: child_id for place, (child_type, child_id) in enumerate(children) if child_type == type_}
+
+
+def _resources_found(ids: tuple[str, ...], group_id: str | None) -> Select[Any]:
+    """Select the id of each of these resources, and the number of other groups it is in; none can be deleted meanwhile.
+
+    A ven is locked before its resources, as where it is deleted: two transactions cannot wait for each other.
+    """
+    return (
+        select(resources.c.id, _groups_of(_links.c.resource_id == resources.c.id, group_id))
+        .join(vens)
+        .where(includes(bindparam("ids", ids, Targets), resources.c.id))
+        .order_by(vens.c.id, resources.c.id)
+        .with_for_update(read=True, key_share=True, of=[vens, resources])
+    )
+
+
+def _groups_found(ids: tuple[str, ...], group_id: str | None) -> Select[Any]:
+    """Select the id of each of these groups, the number of other groups it is in, and that of all groups in groups."""
+    nested = select(func.count()).where(_links.c.child_group_id.is_not(null()), _links.c.group_id != (group_id or ""))
+    return select(
+        resource_groups.c.id,
+        _groups_of(_links.c.child_group_id == resource_groups.c.id, group_id),
+        nested.scalar_subquery().label("nested"),
+    ).where(includes(bindparam("ids", ids, Targets), resource_groups.c.id))
+
+
+def _groups_of(child: ColumnElement[bool], group_id: str | None) -> ColumnElement[int]:
+    others = select(func.count()).select_from(_links).where(child, _links.c.group_id != (group_id or ""))
+    return others.correlate(resources, resource_groups).scalar_subquery().label("groups")
+
+
+def _around(ids: tuple[str, ...], group_id: str | None) -> CompoundSelect[Any]:
+    """Select the links above a group, and those below the groups that it is to hold."""
+    pairs = select(_links.c.group_id, _links.c.child_group_id).where(_links.c.child_group_id.is_not(null()))
+    below = pairs.where(includes(bindparam("ids", ids, Targets), _links.c.group_id)).cte("below", recursive=True)
+    below = below.union(pairs.join(below, below.c.child_group_id == _links.c.group_id))
+    above = pairs.where(_links.c.child_group_id == group_id).cte("above", recursive=True)
+    above = above.union(pairs.join(above, above.c.group_id == _links.c.child_group_id))
+    return union_all(select(below), select(above))
+
+
+async def _store(connection: AsyncConnection, group_id: str, children: Children) -> None:
+    rows = [
+        {
+            "group_id": group_id,
+            "place": place,
+            "resource_id": child_id if type_ == "ven_resource" else None,
+            "child_group_id": child_id if type_ == "resource_group" else None,
+        }
+        for place, (type_, child_id) in enumerate(children)
+    ]
+    if rows:
+        await connection.execute(insert(_links), rows)
+
+
+def _columns(group: ResourceGroupRequest) -> dict[str, Any]:
+    members: dict[str, Any] = {"resourceGroupName": group.resource_group_name}
+    if group.attributes is not None:
+        members["attributes"] = group.attributes
+    return {"name": group.resource_group_name, "targets": group.targets or (), "members": members_of(members)}
+
+
+def _refused(error: IntegrityError) -> Exception:
+    if violates(error, constraint(resource_groups, "name")):
+        return Conflict("resourceGroupName: another resource group has this name")
+    return error
