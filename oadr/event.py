@@ -17,7 +17,7 @@ import typer
 from oadr import issuing
 from oadr.business_logic import BusinessLogic, act, contacts_of, with_connection
 from oadr.errors import Exit, Failure
-from oadr.lookup import find
+from oadr.lookup import find, resources_of
 from oadr.options import parsed_by
 from oadr.output import AllOption, JsonOption, plain, show_json, show_one, show_rows, wants_json
 from oadr.quantities import kw_text, length, local_time, moment, power_kw
@@ -549,10 +549,7 @@ class _Fleet:
             if ven is not None:
                 vens[id_] = ven
         contacts = await contacts_of(client, [ven.client_id for ven in vens.values()])
-        if len(vens) > _FEW:
-            return _Fleet(list(vens.values()), await client.resources.search(), events, contacts)
-        own = [await client.resources.search(ven_id=id_) for id_ in vens]
-        return _Fleet(list(vens.values()), [each for found in own for each in found], events, contacts)
+        return _Fleet(list(vens.values()), await resources_of(client, vens), events, contacts)
 
     @property
     def events(self) -> list[Event]:
@@ -567,9 +564,6 @@ class _Fleet:
     def recipients(self, targets: Sequence[str]) -> list[issuing.Recipient]:
         """Return the vens that an event with these targets reaches, with what each can shed."""
         return issuing.recipients(targets, self.vens, self.resources, contacts=self.contacts)
-
-
-_FEW = 20
 
 
 async def _ven_with_id(client: VtnClient, id_: str) -> Ven | None:
@@ -658,7 +652,15 @@ def _agree(preview: issuing.Preview, yes: bool, dry_run: bool) -> None:
     reasons = "; ".join(preview.confirm)
     if not (sys.stdin.isatty() and sys.stderr.isatty()):
         raise Failure(f"not issued: {reasons}. Give --yes to issue it without a question", Exit.CHECK_FAILED)
-    if not typer.confirm(visible(f"{reasons}. Issue it?"), err=True):
+    try:
+        agreed = typer.confirm(visible(f"{reasons}. Issue it?"), err=True)
+    except typer.Abort as error:
+        _tell("")
+        if isinstance(error.__context__, KeyboardInterrupt):
+            raise Failure("nothing was issued", Exit.INTERRUPTED) from None
+        told = "nothing was issued, as nobody answered. Give --yes to issue it without a question"
+        raise Failure(told, Exit.CHECK_FAILED) from None
+    if not agreed:
         raise Failure("nothing was issued", Exit.CHECK_FAILED)
 
 

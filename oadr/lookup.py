@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable
-from typing import Final, Protocol, TypeVar
+from collections.abc import Awaitable, Callable, Collection, Iterable
+from typing import TYPE_CHECKING, Final, Protocol, TypeVar
 
 from oadr.errors import Exit, Failure
-from openadr_profiles.v31 import Metadata
+from openadr_profiles.v31 import Metadata, Resource
+
+if TYPE_CHECKING:
+    from ven.client import VtnClient
 
 T = TypeVar("T", bound=Metadata)
 T_co = TypeVar("T_co", covariant=True)
 
 _SHOWN: Final = 5
+_FEW: Final = 20
 
 
 class _Readable(Protocol[T_co]):
@@ -47,3 +51,10 @@ async def find(
         raise Failure(f"there is no {kind} {text!r}", Exit.REFUSED)
     ids = ", ".join(each.id for each in found[:_SHOWN])
     raise Failure(f"{text!r} is the beginning of {len(found)} {kind}s: {ids}; give more of it", Exit.REFUSED)
+
+
+async def resources_of(client: VtnClient, ven_ids: Collection[str]) -> list[Resource]:
+    """The resources of vens: of a few they are asked for one by one, else all of the VTN are read."""
+    if len(ven_ids) > _FEW:
+        return list(await client.resources.search())
+    return [each for id_ in ven_ids for each in await client.resources.search(ven_id=id_)]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Annotated, Any, Final, TypeAlias
 
 import msgspec
@@ -23,6 +23,9 @@ Row: TypeAlias = Mapping[str, Any]
 
 ROWS_SHOWN: Final = 50
 """The number of rows of a list that a terminal shows unless asked for all."""
+
+_SHORTEST_ID: Final = 8
+_LONG_WORD: Final = 16
 
 
 def wants_json(asked: bool) -> bool:
@@ -46,7 +49,8 @@ def show_rows(
 ) -> None:
     """A list: ``columns`` maps a row's key to its heading; JSON carries the whole rows.
 
-    On a terminal, without ``everything``, the first ROWS_SHOWN are shown and the others counted.
+    On a terminal, without ``everything``, the first ROWS_SHOWN are shown and the others counted, and ids are shown by
+    their beginnings, which commands take as well.
     """
     if wants_json(as_json):
         show_json(list(rows))
@@ -60,13 +64,16 @@ def show_rows(
     if not rows:
         console.print(empty)
         return
-    table = Table(title=title, title_justify="left", header_style="bold", box=SIMPLE_HEAD, pad_edge=False)
-    for key, heading in columns.items():
-        # An id is for copying, and an instant for reading: they stay in one piece.
-        table.add_column(heading, overflow="fold", no_wrap=key in {"id", "start"})
     shown = rows if everything else rows[:ROWS_SHOWN]
-    for row in shown:
-        table.add_row(*(Text(_cell(row.get(key))) for key in columns))
+    short = unique_beginnings([str(row["id"]) for row in rows]) if "id" in columns else {}
+    cells = [[_cell(short[row[key]] if key == "id" else row.get(key)) for key in columns] for row in shown]
+    table = Table(title=title, title_justify="left", header_style="bold", box=SIMPLE_HEAD, pad_edge=False)
+    for place, (key, heading) in enumerate(columns.items()):
+        # An id is for copying, and an instant for reading: they stay in one piece. So do words, unless they are long.
+        word = max((len(each) for row in cells for each in row[place].split()), default=0)
+        table.add_column(heading, overflow="fold", no_wrap=key in {"id", "start"}, min_width=min(word, _LONG_WORD))
+    for line in cells:
+        table.add_row(*map(Text, line))
     console.print(table)
     if len(shown) < len(rows):
         console.print(f"{len(rows) - len(shown):,} more of {len(rows):,}; --all shows them")
@@ -78,6 +85,19 @@ def show_one(row: Row, columns: Mapping[str, str], *, as_json: bool, title: str)
         show_json(row)
     else:
         show_rows([row], columns, as_json=False, title=title, empty="")
+
+
+def unique_beginnings(ids: Iterable[str]) -> dict[str, str]:
+    """Return for each id its shortest beginning, of at least eight characters, that no other of them has."""
+    ordered = sorted(set(ids))
+    found = {}
+    for place, id_ in enumerate(ordered):
+        beside = ordered[max(0, place - 1) : place] + ordered[place + 1 : place + 2]
+        length = _SHORTEST_ID
+        while any(other[:length] == id_[:length] for other in beside) and length < len(id_):
+            length += 1
+        found[id_] = id_[:length]
+    return found
 
 
 def plain(wire: msgspec.Struct) -> dict[str, Any]:

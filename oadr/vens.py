@@ -11,7 +11,7 @@ import typer
 from oadr.business_logic import BusinessLogic, act, contacts_of, with_connection
 from oadr.errors import Exit, Failure
 from oadr.issuing import capacity_kw, is_unseen, last_contact
-from oadr.lookup import find
+from oadr.lookup import find, resources_of
 from oadr.output import AllOption, JsonOption, plain, show_one, show_rows
 from oadr.quantities import ago
 from openadr_profiles.contact import Contact
@@ -52,11 +52,11 @@ def list_(
     """List vens with targets, what they can shed, their last contact and last report, and what is wrong with them."""
 
     async def read(client: VtnClient) -> list[dict[str, Any]]:
+        vens = await client.vens.search(targets=target or ())
         resources: dict[str, list[Resource]] = {}
-        for resource in await client.resources.search():
+        for resource in await resources_of(client, [ven.id for ven in vens]):
             resources.setdefault(resource.ven_id, []).append(resource)
         last = _last_reports(await client.reports.search()) if reports else None
-        vens = await client.vens.search(targets=target or ())
         contacts = await contacts_of(client, [ven.client_id for ven in vens] if target else None)
         now = datetime.now(UTC)
         return [_row(ven, resources.get(ven.id, ()), last, contacts, now) for ven in vens]

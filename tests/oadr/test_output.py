@@ -1,0 +1,78 @@
+"""Lists on a terminal: ids by their beginnings, and lines that hold them in one piece."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import termios
+from collections.abc import Sequence
+
+import pytest
+
+from oadr.output import unique_beginnings
+from tests.e2e.processes import OADR
+from tests.oadr.conftest import Operator
+from tests.support.terminal import open_terminal
+
+
+@pytest.mark.parametrize(
+    ("ids", "short"),
+    [
+        (["e9aeaab0-0cc7"], ["e9aeaab0"]),
+        (["e9aeaab0-0cc7", "e9aeaab0-0cd8", "77b0c0de-1234"], ["e9aeaab0-0cc", "e9aeaab0-0cd", "77b0c0de"]),
+        (["short"], ["short"]),
+        (["12345678", "123456789"], ["12345678", "123456789"]),
+        (["same-id-twice", "same-id-twice"], ["same-id-"] * 2),
+        ([], []),
+    ],
+)
+def test_an_id_is_shown_by_its_shortest_unique_beginning(ids: list[str], short: list[str]) -> None:
+    found = unique_beginnings(ids)
+    assert [found[each] for each in ids] == short
+
+
+def on_terminal(operator: Operator, words: Sequence[str], *, columns: int, typed: bytes = b"") -> tuple[int, str]:
+    """Run a command on a terminal of its own; return its exit code and what the terminal showed."""
+    ours, theirs = open_terminal()
+    termios.tcsetwinsize(theirs, (24, columns))
+    environment = os.environ | operator.environment | {"TERM": "xterm", "NO_COLOR": "1"}
+    environment.pop("COLUMNS", None)
+    running = subprocess.Popen([OADR, *words], stdin=theirs, stdout=theirs, stderr=theirs, env=environment)
+    os.close(theirs)
+    os.write(ours, typed)
+    shown = b""
+    try:
+        while part := os.read(ours, 65536):
+            shown += part
+    except OSError:  # the last one has closed the terminal
+        pass
+    os.close(ours)
+    return running.wait(), shown.decode()
+
+
+def test_a_list_keeps_its_words_whole_on_110_columns(operator: Operator) -> None:
+    """And JSON has the whole id, on a terminal too."""
+    words = ("--shed", "3kW", "--target", "group:north", "--start", "+1h", "--name", "evening")
+    event = operator.ask("event", "create", *words)
+    code, shown = on_terminal(operator, ("event", "list"), columns=110)
+    assert code == 0, shown
+    (line,) = [line for line in shown.splitlines() if event["id"][:8] in line]
+    assert event["id"] not in shown
+    for word in ("demand-response", "evening", "scheduled", "shed 3 kW"):
+        assert word in line, shown
+    assert event["id"] in on_terminal(operator, ("event", "list", "--json"), columns=110)[1]
+
+
+def test_a_question_that_nobody_answers_says_what_to_do(operator: Operator) -> None:
+    """The end of input on a terminal (Ctrl-D), and no terminal at all; Ctrl-C is an interruption."""
+    words = ("event", "create", "--shed", "3kW")
+    code, shown = on_terminal(operator, words, columns=110, typed=b"\x04")
+    assert (code, "Give --yes" in shown, "Aborted" in shown) == (7, True, False), shown
+    environment = os.environ | operator.environment
+    done = subprocess.run(
+        [OADR, *words], stdin=subprocess.DEVNULL, capture_output=True, text=True, env=environment, check=False
+    )
+    assert (done.returncode, "Give --yes" in done.stderr) == (7, True), done.stderr
+    code, shown = on_terminal(operator, words, columns=110, typed=b"n\n")
+    assert (code, "nothing was issued" in shown) == (7, True), shown
+    assert operator.ask("event", "list") == []
