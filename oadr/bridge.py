@@ -10,6 +10,7 @@ import typer
 
 from oadr.config import load
 from oadr.errors import reporting
+from oadr.options import examples
 from oadr.running import run_until_stopped
 
 if TYPE_CHECKING:
@@ -18,11 +19,19 @@ if TYPE_CHECKING:
 PREFIX = "OADR_BRIDGE_"
 
 app = typer.Typer(
-    add_completion=False, help="Bridge between a VTN and legacy panels on an MQTT broker.", no_args_is_help=True
+    add_completion=False,
+    help="Bridge between a VTN and legacy panels on an MQTT broker.",
+    no_args_is_help=True,
+    epilog=examples("bridge run --config bridge.toml", "bridge simulate panel-1 --broker mqtt://127.0.0.1"),
 )
 
 
-@app.command()
+@app.command(
+    epilog=examples(
+        "bridge run --config bridge.toml",
+        "bridge run --vtn http://127.0.0.1:8080/openadr3/3.1.0 --client-id bridge-1 --broker mqtt://127.0.0.1",
+    )
+)
 def run(
     *,
     config: Annotated[
@@ -63,7 +72,12 @@ def run(
         run_until_stopped(lambda: _serve(settings))
 
 
-@app.command()
+@app.command(
+    epilog=examples(
+        "bridge simulate panel-1 panel-2 --broker mqtt://127.0.0.1",
+        "bridge simulate panel-3 --dialect envelope --every 1",
+    )
+)
 def simulate(
     panel_ids: Annotated[list[str], typer.Argument(help="Ids of the panels, as panel-1.")],
     *,

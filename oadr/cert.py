@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
 import typer
 
 from oadr.errors import reporting
+from oadr.options import examples
 from oadr.output import JsonOption, show_json, show_rows, wants_json
 
 if TYPE_CHECKING:
@@ -19,8 +20,13 @@ app = typer.Typer(
     add_completion=False,
     help="Make a certificate authority, issue certificates from it, and inspect any.",
     no_args_is_help=True,
+    epilog=examples("cert ca --out pki", "cert issue server vtn.example --ca pki"),
 )
-issue = typer.Typer(help="Issue a certificate for a server or a client.", no_args_is_help=True)
+issue = typer.Typer(
+    help="Issue a certificate for a server or a client.",
+    no_args_is_help=True,
+    epilog=examples("cert issue server vtn.example --ca pki", "cert issue client home-1 --ca pki"),
+)
 app.add_typer(issue, name="issue")
 
 KeyOption: TypeAlias = Annotated[
@@ -39,7 +45,7 @@ AlternativeNamesOption: TypeAlias = Annotated[
 DaysOption: TypeAlias = Annotated[int, typer.Option("--days", min=1, help="How long it is valid.")]
 
 
-@app.command("ca")
+@app.command("ca", epilog=examples("cert ca --out pki", "cert ca --out pki --name 'Utility CA' --days 3650"))
 def make_authority(
     *,
     out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Where ca.pem and ca.key go.")],
@@ -58,7 +64,12 @@ def make_authority(
         _show_written(pair, describe(authority.certificate), as_json=json)
 
 
-@issue.command("server")
+@issue.command(
+    "server",
+    epilog=examples(
+        "cert issue server vtn.example --ca pki", "cert issue server vtn.example --ca pki --san 10.0.0.7 --out vtn"
+    ),
+)
 def issue_server(
     name: Annotated[str, typer.Argument(help="The DNS name or IP address by which clients reach the server.")],
     *,
@@ -81,7 +92,10 @@ def issue_server(
         _show_written(pair, describe(issued.certificate), as_json=json)
 
 
-@issue.command("client")
+@issue.command(
+    "client",
+    epilog=examples("cert issue client home-1 --ca pki", "cert issue client home-1 --ca pki --out home-1 --days 365"),
+)
 def issue_client(
     client_id: Annotated[str, typer.Argument(metavar="NAME", help="The client id; it becomes the common name.")],
     *,
@@ -104,7 +118,7 @@ def issue_client(
         _show_written(pair, describe(issued.certificate), as_json=json)
 
 
-@app.command("show")
+@app.command("show", epilog=examples("cert show pki/ca.pem", "cert show home-1/home-1.pem --json"))
 def show(
     file: Annotated[Path, typer.Argument(help="A certificate or a chain, PEM or DER.")],
     *,

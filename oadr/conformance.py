@@ -34,9 +34,15 @@ from rich.console import Console
 from rich.progress import Progress, TextColumn
 
 from oadr.errors import Exit, Failure, reporting
+from oadr.options import examples
 from oadr.output import JsonOption, show_json, show_rows, wants_json
 
-app = typer.Typer(add_completion=False, help="Examine any OpenADR 3.1 VTN over HTTP.", no_args_is_help=True)
+app = typer.Typer(
+    add_completion=False,
+    help="Examine any OpenADR 3.1 VTN over HTTP.",
+    no_args_is_help=True,
+    epilog=examples("conformance run http://127.0.0.1:8080/openadr3/3.1.0", "conformance explain PAGE-008"),
+)
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 _CREDENTIAL = "ID:SECRET, a bearer token, or @FILE with either"
@@ -54,7 +60,13 @@ class ProfileName(StrEnum):
     V31 = "3.1"
 
 
-@app.command(name="run")
+@app.command(
+    name="run",
+    epilog=examples(
+        "conformance run http://127.0.0.1:8080/openadr3/3.1.0 --only PAGE",
+        "conformance run https://vtn.example/openadr3/3.1.0 --html report.html",
+    ),
+)
 def run_(
     url: Annotated[str, typer.Argument(help="The VTN: its API prefix, as https://vtn.example/openadr3/3.1.0.")],
     *,
@@ -162,7 +174,7 @@ async def _examine(subject: Subject, checks: Sequence[Check], profile_name: str)
                 loop.remove_signal_handler(number)
 
 
-@app.command(name="list")
+@app.command(name="list", epilog=examples("conformance list", "conformance list --only 'EVT-*'"))
 def list_(*, only: OnlyOption = None, as_json: JsonOption = False) -> None:
     """List the checks: on a terminal cases of one question together, as JSON every one."""
     with reporting():
@@ -190,7 +202,7 @@ def list_(*, only: OnlyOption = None, as_json: JsonOption = False) -> None:
         show_rows(rows, _COLUMNS, as_json=False, title=title, empty="no checks")
 
 
-@app.command()
+@app.command(epilog=examples("conformance explain PAGE-008", "conformance explain EVT-003 --json"))
 def explain(
     name: Annotated[str, typer.Argument(help="A requirement or a check: PAGE-008.")],
     *,

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from oadr.errors import Exit, Failure, reporting
+from oadr.options import examples
 from oadr.output import JsonOption, show_rows
 
 app = typer.Typer(help="Find VTNs on the local network (multicast DNS).")
@@ -15,7 +16,7 @@ app = typer.Typer(help="Find VTNs on the local network (multicast DNS).")
 _COLUMNS = {"name": "Name", "url": "Address", "version": "Version", "programs": "Programs", "note": "Note"}
 
 
-@app.callback(invoke_without_command=True)
+@app.callback(invoke_without_command=True, epilog=examples("discover", "discover --wait 10 --json"))
 def discover(
     *,
     wait: Annotated[float, typer.Option(help="Seconds to listen.", min=0.1, max=60)] = 3.0,

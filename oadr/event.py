@@ -18,7 +18,7 @@ from oadr import issuing
 from oadr.business_logic import BusinessLogic, act, contacts_of, with_connection
 from oadr.errors import Exit, Failure
 from oadr.lookup import find, resources_of
-from oadr.options import parsed_by
+from oadr.options import examples, parsed_by
 from oadr.output import AllOption, JsonOption, plain, show_json, show_one, show_rows, wants_json
 from oadr.quantities import kw_text, length, local_time, moment, power_kw
 from oadr.terminal import visible
@@ -49,7 +49,12 @@ if TYPE_CHECKING:
     from oadr.status import EventStatus
     from ven.client import VtnClient
 
-app = typer.Typer(add_completion=False, help="Issue events, list them, see what became of them.", no_args_is_help=True)
+app = typer.Typer(
+    add_completion=False,
+    help="Issue events, list them, see what became of them.",
+    no_args_is_help=True,
+    epilog=examples("event create --shed 5kW --for 1h --target group:north", "event status 3f2a --watch"),
+)
 
 _DEFAULT_PROGRAM = "demand-response"
 

@@ -1,4 +1,4 @@
-"""Values of options that are more than text: parsed by our own functions, and refused in their own words."""
+"""Options of commands: values that are more than text, refused in our own words; examples at the end of a help."""
 
 from __future__ import annotations
 
@@ -25,3 +25,8 @@ def parsed_by(parse: Callable[[str], T]) -> Callable[[str], T]:
             raise typer.BadParameter(str(error)) from None
 
     return parser
+
+
+def examples(*calls: str) -> str:
+    """The end of a command's help: calls of ``oadr``, written without that word."""
+    return "Examples:  " + "  |  ".join(f"oadr {call}" for call in calls)

@@ -7,10 +7,16 @@ from typing import Annotated
 import typer
 
 from oadr.business_logic import BusinessLogic, act, with_connection
+from oadr.options import examples
 from oadr.output import AllOption, JsonOption, plain, show_one, show_rows
 from openadr_profiles.v31 import ProgramRequest
 
-app = typer.Typer(add_completion=False, help="List and make programs.", no_args_is_help=True)
+app = typer.Typer(
+    add_completion=False,
+    help="List and make programs.",
+    no_args_is_help=True,
+    epilog=examples("program list", "program create summer"),
+)
 
 _COLUMNS = {"id": "Program", "programName": "Name", "targets": "Targets", "createdDateTime": "Created"}
 

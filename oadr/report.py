@@ -12,6 +12,7 @@ import typer
 
 from oadr.business_logic import BusinessLogic, act, with_connection
 from oadr.lookup import find
+from oadr.options import examples
 from oadr.output import AllOption, JsonOption, plain, show_json, show_rows, wants_json
 from oadr.quantities import local_time
 from oadr.terminal import visible
@@ -21,7 +22,12 @@ from ven.report_shapes import opt_report_name, status_report_name
 if TYPE_CHECKING:
     from ven.client import VtnClient
 
-app = typer.Typer(add_completion=False, help="List, show and export reports.", no_args_is_help=True)
+app = typer.Typer(
+    add_completion=False,
+    help="List, show and export reports.",
+    no_args_is_help=True,
+    epilog=examples("report list --event 3f2a", "report export --csv > all.csv"),
+)
 
 EventOption = Annotated[
     str | None, typer.Option(help="Only reports about this event: its id, or a unique beginning of it.")

@@ -9,12 +9,16 @@ import typer
 
 from oadr.config import load
 from oadr.errors import reporting
+from oadr.options import examples
 from oadr.running import run_until_stopped
 
 PREFIX = "OADR_VEN_"
 
 app = typer.Typer(
-    add_completion=False, help="A device: takes part in events, switches its circuits, reports.", no_args_is_help=True
+    add_completion=False,
+    help="A device: takes part in events, switches its circuits, reports.",
+    no_args_is_help=True,
+    epilog=examples("ven run --config home-1.toml", "ven run --vtn http://127.0.0.1:8080/openadr3/3.1.0"),
 )
 
 
@@ -23,7 +27,11 @@ def _ven() -> None:
     """Keep `run` a command of its own while it is the only one."""
 
 
-@app.command()
+@app.command(
+    epilog=examples(
+        "ven run --config home-1.toml", "ven run --vtn http://127.0.0.1:8080/openadr3/3.1.0 --client-id home-1"
+    )
+)
 def run(
     *,
     config: Annotated[

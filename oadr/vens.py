@@ -12,6 +12,7 @@ from oadr.business_logic import BusinessLogic, act, contacts_of, with_connection
 from oadr.errors import Exit, Failure
 from oadr.issuing import capacity_kw, is_unseen, last_contact
 from oadr.lookup import find, resources_of
+from oadr.options import examples
 from oadr.output import AllOption, JsonOption, plain, show_one, show_rows
 from oadr.quantities import ago
 from openadr_profiles.contact import Contact
@@ -20,7 +21,12 @@ from openadr_profiles.v31 import BlVenRequest, Report, Resource, Ven
 if TYPE_CHECKING:
     from ven.client import VtnClient
 
-app = typer.Typer(add_completion=False, help="List VENs, grant them targets, remove them.", no_args_is_help=True)
+app = typer.Typer(
+    add_completion=False,
+    help="List VENs, grant them targets, remove them.",
+    no_args_is_help=True,
+    epilog=examples("vens list", "vens add home-1 --target group:north"),
+)
 
 _COLUMNS = {"id": "ven", "venName": "Name", "clientID": "Client", "targets": "Targets"}
 _LIST_COLUMNS = _COLUMNS | {

@@ -18,6 +18,7 @@ import typer
 from oadr import loop
 from oadr.config import load
 from oadr.errors import Exit, Failure, reporting
+from oadr.options import examples
 from oadr.output import JsonOption, show_json, show_rows, wants_json
 
 if TYPE_CHECKING:
@@ -29,13 +30,28 @@ T = TypeVar("T")
 PREFIX = "OADR_VTN_"
 
 app = typer.Typer(
-    add_completion=False, help="The OpenADR 3 server: run it, and say who may use it.", no_args_is_help=True
+    add_completion=False,
+    help="The OpenADR 3 server: run it, and say who may use it.",
+    no_args_is_help=True,
+    epilog=examples("vtn client add utility --role bl", "vtn run --port 8080"),
 )
-client_app = typer.Typer(help="Clients: who may get tokens, and for what.", no_args_is_help=True)
-key_app = typer.Typer(help="The key that signs tokens.", no_args_is_help=True)
+client_app = typer.Typer(
+    help="Clients: who may get tokens, and for what.",
+    no_args_is_help=True,
+    epilog=examples("vtn client add home-1 --role ven", "vtn client list"),
+)
+key_app = typer.Typer(
+    help="The key that signs tokens.",
+    no_args_is_help=True,
+    epilog=examples("vtn key rotate", "vtn key rotate --end-tokens"),
+)
 app.add_typer(client_app, name="client")
 app.add_typer(key_app, name="key")
-secrets_app = typer.Typer(help="The key that seals the secrets in the database.", no_args_is_help=True)
+secrets_app = typer.Typer(
+    help="The key that seals the secrets in the database.",
+    no_args_is_help=True,
+    epilog=examples("vtn secrets status", "vtn secrets rotate"),
+)
 app.add_typer(secrets_app, name="secrets")
 
 ConfigOption: TypeAlias = Annotated[
@@ -81,7 +97,9 @@ class RoleName(StrEnum):
     VEN = "VEN"
 
 
-@app.command()
+@app.command(
+    epilog=examples("vtn run --port 8080", "vtn run --host 0.0.0.0 --tls-cert vtn.pem --tls-key vtn.key --workers 2")
+)
 def run(
     *,
     config: ConfigOption = None,
@@ -118,7 +136,7 @@ def run(
         _serve(_settings(config, flags))
 
 
-@app.command()
+@app.command(epilog=examples("vtn migrate", "vtn migrate --config vtn.toml"))
 def migrate(*, config: ConfigOption = None, database_url: DatabaseOption = None) -> None:
     """Bring the tables of the database up to date (`run` does it too unless database.migrate is off)."""
     with reporting():
@@ -128,7 +146,7 @@ def migrate(*, config: ConfigOption = None, database_url: DatabaseOption = None)
         typer.echo(f"{name} is up to date")
 
 
-@app.command()
+@app.command(epilog=examples("vtn init", "vtn init /etc/openadr/vtn.toml --client-id utility"))
 def init(
     file: Annotated[Path, typer.Argument(help="The configuration to write.")] = Path("vtn.toml"),
     *,
@@ -155,7 +173,7 @@ def init(
             typer.echo(f"Keep the secret now; it is not shown again. Next: oadr vtn run --config {file}", err=True)
 
 
-@app.command()
+@app.command(epilog=examples("vtn backup vtn-2026-11-28.gz", "vtn backup vtn.jsonl --config vtn.toml"))
 def backup(
     file: Annotated[Path, typer.Argument(help="The file to write; packed if its name ends in .gz.")],
     *,
@@ -178,7 +196,7 @@ def backup(
         )
 
 
-@app.command()
+@app.command(epilog=examples("vtn verify vtn-2026-11-28.gz", "vtn verify vtn.jsonl && echo whole"))
 def verify(file: Annotated[Path, typer.Argument(help="What `oadr vtn backup` has written.")]) -> None:
     """Read a backup to its end and check every row of it; needs no database."""
     with reporting():
@@ -194,7 +212,9 @@ def verify(file: Annotated[Path, typer.Argument(help="What `oadr vtn backup` has
             typer.echo(f"To restore it takes the key {', '.join(sorted(content.keys))}.", err=True)
 
 
-@app.command()
+@app.command(
+    epilog=examples("vtn restore vtn-2026-11-28.gz", "vtn restore vtn.gz --database postgresql://oadr@db/oadr")
+)
 def restore(
     file: Annotated[Path, typer.Argument(help="What `oadr vtn backup` has written.")],
     *,
@@ -214,7 +234,9 @@ def restore(
         typer.echo(f"{count} rows are restored")
 
 
-@client_app.command()
+@client_app.command(
+    epilog=examples("vtn client add utility --role bl", "vtn client add home-1 --role ven --secret-file home-1.secret")
+)
 def add(
     client_id: Annotated[str, typer.Argument(help="Id of the client, as its tokens carry it.")],
     *,
@@ -263,7 +285,7 @@ def add(
     _show_credentials(_with_clients(config, database_url, act), given=given, as_json=as_json)
 
 
-@client_app.command(name="list")
+@client_app.command(name="list", epilog=examples("vtn client list", "vtn client list --json"))
 def list_(*, config: ConfigOption = None, database_url: DatabaseOption = None, as_json: JsonOption = False) -> None:
     """List clients, without their secrets."""
 
@@ -274,7 +296,7 @@ def list_(*, config: ConfigOption = None, database_url: DatabaseOption = None, a
     show_rows(rows, _COLUMNS, as_json=as_json, title="Clients", empty="no clients; add one with: oadr vtn client add")
 
 
-@client_app.command()
+@client_app.command(epilog=examples("vtn client suspend home-1", "vtn client suspend home-1 --config vtn.toml"))
 def suspend(
     client_id: Annotated[str, typer.Argument(help="Id of the client.")],
     *,
@@ -286,7 +308,7 @@ def suspend(
     typer.echo(f"{client_id} is suspended")
 
 
-@client_app.command()
+@client_app.command(epilog=examples("vtn client resume home-1", "vtn client resume home-1 --config vtn.toml"))
 def resume(
     client_id: Annotated[str, typer.Argument(help="Id of the client.")],
     *,
@@ -298,7 +320,7 @@ def resume(
     typer.echo(f"{client_id} may get tokens again")
 
 
-@client_app.command()
+@client_app.command(epilog=examples("vtn client rotate home-1", "vtn client rotate home-1 --secret-file home-1.secret"))
 def rotate(
     client_id: Annotated[str, typer.Argument(help="Id of the client.")],
     *,
@@ -323,7 +345,7 @@ def rotate(
     _show_credentials({"client_id": made.client_id, "client_secret": made.secret}, given=given, as_json=as_json)
 
 
-@client_app.command()
+@client_app.command(epilog=examples("vtn client remove home-1", "vtn client remove home-1 --config vtn.toml"))
 def remove(
     client_id: Annotated[str, typer.Argument(help="Id of the client.")],
     *,
@@ -335,7 +357,7 @@ def remove(
     typer.echo(f"{client_id} is removed")
 
 
-@key_app.command(name="rotate")
+@key_app.command(name="rotate", epilog=examples("vtn key rotate", "vtn key rotate --end-tokens"))
 def rotate_key(
     *,
     end_tokens: Annotated[
@@ -354,7 +376,7 @@ def rotate_key(
         typer.echo(f"tokens are signed with the key {kid} from now on")
 
 
-@secrets_app.command(name="status")
+@secrets_app.command(name="status", epilog=examples("vtn secrets status", "vtn secrets status --json"))
 def secrets_status(
     *, config: ConfigOption = None, database_url: DatabaseOption = None, as_json: JsonOption = False
 ) -> None:
@@ -368,7 +390,7 @@ def secrets_status(
         show_rows(rows, columns, as_json=as_json, title="Keys of secrets", empty="there are no secrets yet")
 
 
-@secrets_app.command(name="rotate")
+@secrets_app.command(name="rotate", epilog=examples("vtn secrets rotate", "vtn secrets rotate --forget-old"))
 def rotate_secrets_key(
     *,
     forget_old: Annotated[
@@ -388,7 +410,7 @@ def rotate_secrets_key(
             typer.echo(f"No longer in the file: {', '.join(gone)}", err=True)
 
 
-@secrets_app.command(name="reseal")
+@secrets_app.command(name="reseal", epilog=examples("vtn secrets reseal", "vtn secrets reseal --config vtn.toml"))
 def reseal_secrets(*, config: ConfigOption = None, database_url: DatabaseOption = None) -> None:
     """Seal all secrets under the first key of the file, where the file comes from elsewhere."""
     with reporting():

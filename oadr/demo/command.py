@@ -24,7 +24,7 @@ from oadr.demo.layout import clock_text
 from oadr.demo.show import look_of, painter, painting, show_end
 from oadr.demo.view import PARTS, Doing, Row, View
 from oadr.errors import Exit, Failure, reporting
-from oadr.options import parsed_by
+from oadr.options import examples, parsed_by
 from oadr.output import show_json
 from oadr.quantities import length
 from oadr.running import Interrupted, run_interruptibly
@@ -39,7 +39,7 @@ _LEAST_S = 15
 _LAST_LINES = 20
 
 
-@app.command()
+@app.command(epilog=examples("demo", "demo --for 30s --details"))
 def demo(
     *,
     speed: Annotated[

@@ -27,7 +27,10 @@ def parse(command: Command) -> None:
     except Exit:  # `oadr --version` is done here
         return
     while hasattr(group, "resolve_command"):
-        name, group, rest = group.resolve_command(context, [*context._protected_args, *context.args])
+        words = [*context._protected_args, *context.args]
+        if not words and group.invoke_without_command:
+            return
+        name, group, rest = group.resolve_command(context, words)
         context = group.make_context(name, rest, parent=context)
 
 

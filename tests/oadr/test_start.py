@@ -12,7 +12,9 @@ from typing import Any
 import pytest
 from typer.main import get_command
 
-from oadr import event, program, report, vens
+from oadr.__main__ import app
+from tests.docs.pages import commands_in_line
+from tests.docs.test_commands import parse
 from tests.e2e.processes import OADR
 from tests.oadr.conftest import Operator
 
@@ -82,16 +84,28 @@ def test_completion_knows_commands_and_their_commands() -> None:
     assert "_OADR_COMPLETE=complete_bash" in shown.stdout
 
 
-def commands() -> Iterator[tuple[str, Any]]:
-    for name, module in (("event", event), ("program", program), ("report", report), ("vens", vens)):
-        group: Any = get_command(module.app)
-        for command in group.commands.values():
-            yield f"{name} {command.name}", command
+def commands(name: str, command: Any) -> Iterator[tuple[str, Any]]:
+    """Every command below a command, with that one itself."""
+    yield name, command
+    if hasattr(command, "list_commands"):
+        for below in command.list_commands(None):
+            yield from commands(f"{name} {below}", command.get_command(None, below))
 
 
-@pytest.mark.parametrize(("name", "command"), [*commands()])
-def test_every_help_has_two_examples(name: str, command: Any) -> None:
-    assert command.epilog.count(f"oadr {name}") == 2, command.epilog
+COMMANDS = [*commands("oadr", get_command(app))]
+
+
+@pytest.mark.parametrize(("name", "command"), COMMANDS, ids=[name for name, _ in COMMANDS])
+def test_every_help_has_two_examples(name: str, command: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of this command, as one can copy them: they parse. The conformance suite has its credentials from variables."""
+    for each in ("BL", "VEN", "VEN2", "EXPIRED_TOKEN"):
+        monkeypatch.setenv(f"OADR_CONFORMANCE_{each}", "id:secret")
+    calls = (command.epilog or "").removeprefix("Examples:  ").split("  |  ")
+    assert len(calls) == 2, command.epilog
+    for call in calls:
+        assert f"{call} ".startswith(f"{name} ")
+        for found in commands_in_line(name, call):
+            parse(found)
 
 
 def test_nothing_answers_is_said_in_the_words_of_an_operator(operator: Operator) -> None:
