@@ -15,7 +15,7 @@ from tests.vtn.harness import VtnUnderTest
 from vtn.app import migrate_database
 from vtn.errors import MigrationMissing, MigrationTooNew, Unavailable
 from vtn.store.database import Database
-from vtn.store.tables import metadata
+from vtn.store.indexes import metadata
 
 
 def differences(connection: Connection) -> list[object]:

@@ -11,6 +11,7 @@ import hashlib
 import json
 import re
 from collections.abc import Callable, Iterator
+from contextlib import aclosing
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final, Protocol
@@ -18,10 +19,10 @@ from typing import Any, Final, Protocol
 import msgspec
 from sqlalchemy import Boolean, Connection, Integer, Table, insert, inspect, select, text
 from sqlalchemy.exc import IntegrityError
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from vtn.errors import ArchiveUnusable, DatabaseNotEmpty
 from vtn.store.database import Database
+from vtn.store.engine import AsyncConnection
 from vtn.store.migrate import revisions
 from vtn.store.sealing import seal_plain
 from vtn.store.tables import metadata
@@ -75,8 +76,8 @@ async def write_archive(database: Database, write: Callable[[bytes], object]) ->
             )
         write(sums.line({"format": FORMAT, "version": _VERSION, "revision": revision}))
         for name, table in _TABLES.items():
-            async with connection.stream(select(table).order_by(*table.primary_key)) as rows:
-                async for row in rows.mappings():
+            async with aclosing(connection.stream(select(table).order_by(*table.primary_key))) as rows:
+                async for row in rows:
                     write(sums.line({"table": name, "row": dict(row)}))
                     count += 1
         write(sums.line({"end": True, "rows": count}))

@@ -34,12 +34,12 @@ from sqlalchemy.exc import (
     OperationalError,
 )
 from sqlalchemy.exc import TimeoutError as PoolTimeout
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from vtn.errors import DatabaseMissing, Unavailable
 from vtn.files import make_empty, make_private
 from vtn.places import data_folder
 from vtn.settings import Database as DatabaseSettings
+from vtn.store.engine import AsyncConnection, AsyncEngine, create_async_engine
 from vtn.store.probe import Probe
 from vtn.store.reads import Question, Reads
 from vtn.store.revisions import Changes, Revisions

@@ -11,12 +11,12 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Final
 
 from sqlalchemy import ColumnElement, CompoundSelect, RowMapping, Select, Table, delete, insert, select, text, update
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from openadr_profiles.v31 import encode
 from vtn.access import Reader
 from vtn.errors import NotFound
 from vtn.store.database import Database
+from vtn.store.engine import AsyncConnection
 from vtn.store.ids import new_id
 from vtn.store.query import Page
 from vtn.store.stamps import Stamps

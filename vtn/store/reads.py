@@ -10,8 +10,7 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, TypeAlias
 
-from sqlalchemy import CompoundSelect, Select
-from sqlalchemy.dialects.postgresql import asyncpg as postgresql
+from sqlalchemy import CompoundSelect, Dialect, Select
 from sqlalchemy.engine import URL
 
 from vtn.settings import Database as Settings
@@ -25,7 +24,14 @@ _READ_ONLY: Final = "25006"
 
 def connect_arguments(url: URL) -> dict[str, Any]:
     """Return the driver's arguments for connecting to a database, including the options of its URL (``?ssl=…``)."""
-    return dict(postgresql.dialect().create_connect_args(url)[1])  # type: ignore[no-untyped-call] # the library's own
+    return dict(_dialect().create_connect_args(url)[1])
+
+
+def _dialect() -> Dialect:
+    from sqlalchemy.dialects.postgresql import asyncpg  # noqa: PLC0415 (a server on SQLite does not pay for it)
+
+    dialect: Dialect = asyncpg.dialect()  # type: ignore[no-untyped-call] # the library's own
+    return dialect
 
 
 class Reads:
@@ -35,7 +41,7 @@ class Reads:
         self._arguments = connect_arguments(url)
         self._settings = settings
         self._connections = connections
-        self._dialect = postgresql.dialect()  # type: ignore[no-untyped-call] # the library's own
+        self._dialect = _dialect()
         self._written: dict[Question, tuple[str, Sequence[tuple[str, Any]]]] = {}
         self._pool: Any = None
 

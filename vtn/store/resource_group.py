@@ -23,7 +23,6 @@ from sqlalchemy import (
     union_all,
 )
 from sqlalchemy.exc import IntegrityError
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from openadr_profiles.v31 import RESOURCE_GROUP, GroupChild, Invalid, ResourceGroupRequest
 from vtn.access import Reader, business_logic_only
@@ -31,6 +30,7 @@ from vtn.errors import Conflict, NotFound
 from vtn.nesting import check_nesting
 from vtn.settings import ResourceGroups
 from vtn.store.database import Database, violates
+from vtn.store.engine import AsyncConnection
 from vtn.store.objects import Created, Objects, Precondition, members_of
 from vtn.store.query import ResourceGroupQuery
 from vtn.store.stamps import Stamps

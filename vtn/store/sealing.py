@@ -10,10 +10,10 @@ from typing import Final
 import msgspec
 import structlog
 from sqlalchemy import ColumnElement, func, select, text, update
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from openadr_profiles.v31 import SubscriptionRequest, decode, encode
 from vtn.store.database import Database
+from vtn.store.engine import AsyncConnection
 from vtn.store.objects import members_of
 from vtn.store.tables import signing_keys, subscriptions
 from vtn.store.vault import PREFIX_LETTERS, Vault, is_sealed, key_id_of

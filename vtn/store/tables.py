@@ -2,7 +2,7 @@
 
 ``members`` is the JSON of an object without its braces, its metadata and its ``targets``: an answer is put together by
 joining texts, whatever part of the targets its reader may see. Instants are RFC 3339 texts of one width (``Stamps``):
-they sort and go out as they are.
+they sort and go out as they are. Indexes on targets are in ``indexes``.
 """
 
 from __future__ import annotations
@@ -123,14 +123,6 @@ resource_group_children = Table(
     UniqueConstraint("child_group_id", "group_id"),
 )
 """The members of a group in their order: in each row a resource or a group."""
-
-for _table in (programs, events):
-    Index(
-        f"ix_{_table.name}_targets",
-        _table.c.targets,
-        postgresql_using="gin",
-        postgresql_with={"fastupdate": "off"},
-    ).ddl_if(dialect="postgresql")
 
 clients = Table(
     "clients",

@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 import msgspec
-from sqlalchemy import Dialect, Text
-from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy import ARRAY, Dialect, Text
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.elements import ColumnElement

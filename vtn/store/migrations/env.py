@@ -2,7 +2,7 @@
 
 from alembic import context
 
-from vtn.store.tables import metadata
+from vtn.store.indexes import metadata
 
 context.configure(connection=context.config.attributes["connection"], target_metadata=metadata)
 with context.begin_transaction():
