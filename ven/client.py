@@ -81,7 +81,12 @@ class VtnClient:
         clock = clock or SystemClock()
         if not verify:
             _log.warning("the VTN's certificate is NOT verified: anybody can pose as the VTN", base_url=self.base_url)
-        tls = tls_context(ca_file=ca_file, certificate=client_certificate, key=client_key, verify=verify)
+        is_plain = verify and not (ca_file or client_certificate) and self.base_url.startswith("http:")
+        tls = (
+            None
+            if is_plain
+            else tls_context(ca_file=ca_file, certificate=client_certificate, key=client_key, verify=verify)
+        )
         self._transport = Transport(tls=tls, timeout_s=timeout_s, user_agent=_USER_AGENT, clock=clock)
         self._tokens: Tokens
         if client_id is not None and client_secret is not None:

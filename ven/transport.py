@@ -84,9 +84,12 @@ def tls_context(
 
 
 class Transport:
-    """Sends single requests. Does not retry and knows nothing of tokens or objects."""
+    """Sends single requests. Does not retry and knows nothing of tokens or objects.
 
-    def __init__(self, *, tls: ssl.SSLContext, timeout_s: float, user_agent: str, clock: Clock) -> None:
+    Without ``tls`` the usual context is made when it is first needed: reading the system's authorities takes 50 ms.
+    """
+
+    def __init__(self, *, tls: ssl.SSLContext | None, timeout_s: float, user_agent: str, clock: Clock) -> None:
         self._tls = tls
         self._timeout = aiohttp.ClientTimeout(total=timeout_s)
         self._user_agent = user_agent
@@ -98,7 +101,6 @@ class Transport:
         """Make connections possible; call inside the running event loop."""
         if self._session is None:
             self._session = aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(ssl=self._tls),
                 timeout=self._timeout,
                 headers={"User-Agent": self._user_agent, "Accept": _ACCEPTED},
                 cookie_jar=aiohttp.DummyCookieJar(),
@@ -142,6 +144,7 @@ class Transport:
                 headers=sent,
                 data=form if body is None else body,
                 allow_redirects=False,
+                ssl=self._context(url),
             ) as response:
                 answer = Answer(response.status, response.headers, await _whole_body(response))
         except (aiohttp.ClientConnectorCertificateError, aiohttp.ClientSSLError) as error:
@@ -160,6 +163,14 @@ class Transport:
         if answer.status >= 300 and answer.status != 304:
             raise self._failure(method, url, answer)
         return answer
+
+    def _context(self, url: str) -> ssl.SSLContext | bool:
+        """Return the TLS context for a URL; True, the library's default, where none is used."""
+        if not url.lower().startswith("https:"):
+            return True
+        if self._tls is None:
+            self._tls = tls_context()
+        return self._tls
 
     def _compare_clocks(self, url: str, answer: Answer) -> None:
         """Warn once when the server's clock is not ours (TIME-038)."""

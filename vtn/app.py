@@ -7,6 +7,7 @@ import socket
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime
+from functools import partial
 from importlib import metadata
 from typing import TYPE_CHECKING, Any
 
@@ -245,7 +246,7 @@ class VtnServer:
             self._metrics.sample(ANSWERS_BYTES, lambda: answers.size_bytes)
             self._metrics.sample(ANSWERS_MADE, lambda: answers.made)
         budget = self._body_budget()
-        about = About(self._database, self._metrics, self._description(routes, open_routes))
+        about = About(self._database, self._metrics, partial(self._description, routes, open_routes))
         return application(
             self.settings,
             routes=routes,

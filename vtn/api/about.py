@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import cached_property
 from typing import Any, Final
 
 from aiohttp import web
@@ -20,11 +22,10 @@ _NO_STORE: Final = {"Cache-Control": "no-store"}
 class About:
     """Answers to anybody, without a token (GEN-022)."""
 
-    def __init__(self, database: Database, metrics: Metrics | None, description: dict[str, Any]) -> None:
+    def __init__(self, database: Database, metrics: Metrics | None, describe: Callable[[], dict[str, Any]]) -> None:
         self._database = database
         self._metrics = metrics
-        self._description = encode(description)
-        self._page = pages.page(description)
+        self._describe = describe
 
     def routes(self) -> tuple[OpenRoute, ...]:
         """Return the routes, which are below the origin, not the prefixes."""
@@ -46,10 +47,21 @@ class About:
             raise Unavailable("the tables of the database are not those of this version")
         return _status("ready")
 
+    @cached_property
+    def _description(self) -> dict[str, Any]:
+        """The description of the API, made when somebody asks for it: it takes a tenth of a start."""
+        return self._describe()
+
+    @cached_property
+    def _json(self) -> bytes:
+        return encode(self._description)
+
+    @cached_property
+    def _page(self) -> str:
+        return pages.page(self._description)
+
     async def _openapi(self, _: web.Request) -> web.Response:
-        return web.Response(
-            body=self._description, content_type="application/json", headers={"Cache-Control": "no-cache"}
-        )
+        return web.Response(body=self._json, content_type="application/json", headers={"Cache-Control": "no-cache"})
 
     async def _docs(self, _: web.Request) -> web.Response:
         headers = {

@@ -1,7 +1,7 @@
 """The description of the API at ``/openapi.json``, made of the routes that are served and the types that they read.
 
-What a route asks of its caller, its body and its answer stand here under its method and path; a route without an entry
-cannot be described, and the server does not start with one.
+The permission, body and answer of a route stand here under its method and path. A route without an entry cannot be
+described: `/openapi.json` fails, and with it every test that reads it.
 """
 
 from __future__ import annotations

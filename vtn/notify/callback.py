@@ -51,7 +51,7 @@ class Callbacks:
     def __init__(self, settings: Webhook, *, lookup: Lookup = system_lookup) -> None:
         self._settings = settings
         self._lookup = lookup
-        self._ssl = _client_context(settings)
+        self._ssl = None if settings.ca_file is None else _client_context(settings)
         self._networks = tuple(ip_network(entry) for entry in settings.allowed if _is_network(entry))
         self._hosts = frozenset(entry.lower() for entry in settings.allowed if not _is_network(entry))
         self._turn = asyncio.Semaphore(_AT_ONCE)
@@ -101,6 +101,8 @@ class Callbacks:
         headers = {"Accept-Encoding": "identity"}
         if entry.bearer_token is not None:
             headers["Authorization"] = f"Bearer {entry.bearer_token}"
+        if self._ssl is None:  # reading the system's authorities takes a tenth of a start, and few servers need them
+            self._ssl = await asyncio.to_thread(_client_context, self._settings)
         connector = aiohttp.TCPConnector(
             resolver=_Resolver(self._addresses), ssl=self._ssl, use_dns_cache=False, force_close=True
         )
