@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from importlib import import_module, metadata
+from importlib import import_module
 from typing import Annotated, Any, Final, Literal
 
 import typer
 from typer.core import TyperGroup
 from typer.main import get_command
+
+from oadr import lean
 
 _MODULES: Final = {
     "demo": ("oadr.demo.command", "Show a whole fleet live on this machine."),
@@ -47,6 +49,7 @@ class _Commands(TyperGroup):
         module, help_ = _MODULES[cmd_name]
         if self._listing:
             return TyperGroup(name=cmd_name, help=help_)
+        lean.import_structlog()
         command = get_command(import_module(module).app)
         command.name = cmd_name
         return command
@@ -81,6 +84,8 @@ app = typer.Typer(
 
 def _version(asked: bool) -> None:
     if asked:
+        from importlib import metadata
+
         typer.echo(f"oadr {metadata.version('openadr-fleet')}")
         raise typer.Exit
 

@@ -7,6 +7,8 @@ import signal
 from collections.abc import Awaitable, Callable, Collection
 from typing import Any, Final, TypeVar
 
+from oadr import lean
+
 T = TypeVar("T")
 
 _PATIENCE_S: Final = 5.0
@@ -26,6 +28,7 @@ def run_until_stopped(work: Callable[[], Awaitable[None]]) -> None:
 
 def run_interruptibly(work: Callable[[], Awaitable[T]]) -> T:
     """The result of ``work``; raises Interrupted once it has ended because SIGINT or SIGTERM asked it to."""
+    lean.resume_collecting()
     return asyncio.run(_interruptibly(work))
 
 

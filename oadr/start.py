@@ -5,9 +5,12 @@ from __future__ import annotations
 import os
 import sys
 
+from oadr import lean
+
 
 def main() -> None:
     """Run the command line. Ctrl-C exits with 130, a closed pipe (``oadr event list | head``) with 0, both quietly."""
+    lean.begin()
     try:
         try:
             from oadr.__main__ import app
@@ -15,6 +18,7 @@ def main() -> None:
             app()
         finally:
             sys.stdout.flush()
+            lean.end()
     except KeyboardInterrupt:
         os._exit(130)  # nothing runs yet that would have to be closed
     except BrokenPipeError:

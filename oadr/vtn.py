@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeAlias, TypeVar
 import structlog
 import typer
 
-from oadr import loop
+from oadr import lean, loop
 from oadr.config import load
 from oadr.errors import Exit, Failure, reporting
 from oadr.options import examples
@@ -444,6 +444,7 @@ def _url(database: str | None) -> str | None:
 
 
 def _serve(settings: Settings) -> None:
+    lean.import_aiohttp()
     from vtn.app import build
     from vtn.workers import Supervisor
 

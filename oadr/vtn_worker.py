@@ -3,13 +3,19 @@
 import sys
 from contextlib import suppress
 
-from oadr import logs, loop
-from oadr.errors import reporting
-from vtn.workers import read_told, serve
+from oadr import lean
 
 
 def main() -> None:
     """Serve with what is told on standard input."""
+    lean.begin()
+    lean.import_structlog()
+    from oadr import logs, loop
+    from oadr.errors import reporting
+
+    lean.import_aiohttp()
+    from vtn.workers import read_told, serve
+
     logs.configure(level=sys.argv[1])
     with reporting(), suppress(KeyboardInterrupt):
         # Unbuffered, so that what follows the settings is left for the loop to see the pipe close.

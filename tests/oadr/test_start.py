@@ -30,15 +30,33 @@ def imported_by(*words: str) -> set[str]:
     return set(done.stderr.splitlines()[-1].split())
 
 
+def profiled(errors: str) -> set[str]:
+    """The modules that Python says it has imported, when asked for the time of each."""
+    return {line.rpartition("|")[2].strip() for line in errors.splitlines() if line.startswith("import time:")}
+
+
 def test_help_imports_no_command_and_no_large_library() -> None:
     found = imported_by("--help")
-    assert not {name for name in found if name.startswith(("oadr.", "ven", "vtn", "bridge_mqtt"))} - {"oadr.__main__"}
+    assert not {name for name in found if name.startswith(("oadr.", "ven", "vtn", "bridge_mqtt"))} - {
+        "oadr.__main__",
+        "oadr.lean",
+    }
     assert not {"aiohttp", "pydantic", "structlog", "asyncio", "msgspec"} & found
 
 
 def test_a_command_imports_no_other_command(operator: Operator) -> None:
     found = imported_by("event", "list", "--help")
     assert not {"oadr.vtn", "oadr.bridge", "oadr.demo", "aiohttp", "sqlalchemy", "vtn"} & found
+
+
+def test_a_list_imports_no_library_that_it_does_not_use(operator: Operator) -> None:
+    """Neither for settings nor for a log without colours."""
+    environment = os.environ | operator.environment | {"PYTHONPROFILEIMPORTTIME": "1"}
+    done = subprocess.run([OADR, "event", "list"], capture_output=True, text=True, env=environment, check=False)
+    assert done.returncode == 0, done.stderr
+    found = profiled(done.stderr)
+    assert {"ven.client", "structlog"} <= found
+    assert not {"rich.console", "pydantic_settings", "sqlalchemy", "vtn"} & found
 
 
 def test_a_closed_pipe_is_quiet(operator: Operator) -> None:

@@ -13,6 +13,8 @@ import aiohttp
 import pytest
 from structlog.testing import capture_logs
 
+from tests.e2e.processes import program
+from tests.support.net import free_port
 from tests.support.pki import Pki
 from tests.vtn.conftest import settings_for
 from tests.vtn.harness import VtnUnderTest
@@ -49,6 +51,23 @@ async def test_a_start_says_at_once_that_it_has_begun(url: str) -> None:
     with capture_logs() as logs, pytest.raises(AddressUnusable):
         await VtnUnderTest(settings_for(url, host="192.0.2.1", insecure_http=True)).start()
     assert [each["event"] for each in logs][:1] == ["VTN is starting"]
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_start_imports_no_library_that_it_does_not_use(url: str, tmp_path: Path, workers: int) -> None:
+    """Neither the mapper of SQLAlchemy, nor the other database, nor what only a migration or a scrape needs."""
+    port = free_port()
+    environment = {"OADR_VTN_DATABASE__URL": url, "PYTHONPROFILEIMPORTTIME": "1"}
+    words = ["vtn", "run", "--port", str(port), "--workers", str(workers)]
+    server = program("vtn", words, folder=tmp_path, environment=environment, port=port)
+    server.start()
+    server.stop()
+    lines = (tmp_path / "vtn.log").read_text().splitlines()
+    found = [line.rpartition("|")[2].strip() for line in lines if line.startswith("import time:")]
+    assert found.count("vtn.app") == (1 if workers == 1 else workers + 1)  # the supervisor prepares the database
+    others = {"alembic", "prometheus_client", "pydantic_settings", "rich.console", "sqlalchemy.orm", "zeroconf"}
+    assert not others & {*found}
+    assert not {"asyncpg", "sqlalchemy.dialects.postgresql"} & {*found}
 
 
 async def test_an_address_that_is_not_ours_is_named(url: str) -> None:
