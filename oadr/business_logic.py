@@ -86,8 +86,10 @@ class BusinessLogic(BaseModel):
     def client(self) -> VtnClient:
         """A client for this connection; use as an async context manager."""
         from ven.client import VtnClient
+        from ven.short_transport import ShortTransport
 
         return VtnClient(
+            transport=ShortTransport,
             base_url=self.url,
             client_id=self.client_id,
             client_secret=self.client_secret,

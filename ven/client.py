@@ -25,7 +25,7 @@ from ven.contacts import Contacts
 from ven.errors import Forbidden, Unauthorized
 from ven.objects import NOT_MODIFIED, Broken, Events, Found, NotModified, Programs, Reports, Resources, Vens
 from ven.tokens import ClientAuthentication, ClientCredentials, FixedToken, Tokens
-from ven.transport import Answer, Transport, tls_context
+from ven.transport import Answer, BaseTransport, Transport, tls_context
 
 __all__ = ["NOT_MODIFIED", "Broken", "Found", "NotModified", "VtnClient"]
 
@@ -50,6 +50,7 @@ class VtnClient:
         verify: False accepts any server certificate; logged loudly (TLS-005).
         timeout_s: real seconds for one request, from connecting to the last byte.
         clock: what the lifetime of tokens is measured with.
+        transport: what sends requests; ``ven.short_transport.ShortTransport`` for a program that sends a few and ends.
     """
 
     def __init__(
@@ -69,6 +70,7 @@ class VtnClient:
         verify: bool = True,
         timeout_s: float = 30.0,
         clock: Clock | None = None,
+        transport: type[BaseTransport] = Transport,
     ) -> None:
         if (client_id is None) != (client_secret is None):
             raise ValueError("client_id and client_secret belong together: give both or neither")
@@ -87,7 +89,7 @@ class VtnClient:
             if is_plain
             else tls_context(ca_file=ca_file, certificate=client_certificate, key=client_key, verify=verify)
         )
-        self._transport = Transport(tls=tls, timeout_s=timeout_s, user_agent=_USER_AGENT, clock=clock)
+        self._transport = transport(tls=tls, timeout_s=timeout_s, user_agent=_USER_AGENT, clock=clock)
         self._tokens: Tokens
         if client_id is not None and client_secret is not None:
             self._tokens = ClientCredentials(

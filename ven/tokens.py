@@ -14,7 +14,7 @@ import structlog
 
 from ven.clock import Clock
 from ven.errors import Refused, TemporarilyUnavailable, Unauthorized, UnexpectedAnswer, Unreachable
-from ven.transport import Transport
+from ven.transport import BaseTransport
 
 _log = structlog.get_logger(__name__)
 
@@ -88,7 +88,7 @@ class ClientCredentials:
 
     def __init__(
         self,
-        transport: Transport,
+        transport: BaseTransport,
         *,
         base_url: str,
         client_id: str,

@@ -5,16 +5,15 @@ from __future__ import annotations
 import email.utils
 import errno
 import ssl
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final, Protocol
 
-import aiohttp
 import msgspec
 import structlog
-from multidict import CIMultiDictProxy
 
 from openadr_profiles.v31 import Problem
 from ven.clock import Clock
@@ -29,13 +28,24 @@ from ven.errors import (
     UntrustedServer,
 )
 
+if TYPE_CHECKING:
+    import aiohttp
+
 Query = Iterable[tuple[str, str]]
 
 _log = structlog.get_logger(__name__)
 
 _CLOCKS_AGREE_S: Final = 5.0
-_MAX_BODY: Final = 32 * 1024 * 1024
-_ACCEPTED: Final = "application/json, application/problem+json"
+MAX_BODY: Final = 32 * 1024 * 1024
+"""Bytes of the longest answer that is read."""
+ACCEPTED: Final = "application/json, application/problem+json"
+
+
+class Headers(Protocol):
+    """Headers of an answer; capitals in names do not count."""
+
+    def get(self, name: str, /) -> str | None:
+        """Return the first header of a name."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +53,7 @@ class Answer:
     """Status, headers and complete body of an answer that is not an error (2xx or 304)."""
 
     status: int
-    headers: CIMultiDictProxy[str]
+    headers: Headers
     body: bytes
 
     @property
@@ -83,7 +93,7 @@ def tls_context(
     return context
 
 
-class Transport:
+class BaseTransport(ABC):
     """Sends single requests. Does not retry and knows nothing of tokens or objects.
 
     Without ``tls`` the usual context is made when it is first needed: reading the system's authorities takes 50 ms.
@@ -91,26 +101,30 @@ class Transport:
 
     def __init__(self, *, tls: ssl.SSLContext | None, timeout_s: float, user_agent: str, clock: Clock) -> None:
         self._tls = tls
-        self._timeout = aiohttp.ClientTimeout(total=timeout_s)
+        self._timeout_s = timeout_s
         self._user_agent = user_agent
         self._clock = clock
-        self._session: aiohttp.ClientSession | None = None
         self._clocks_differ = False
 
+    @abstractmethod
     def open(self) -> None:
         """Make connections possible; call inside the running event loop."""
-        if self._session is None:
-            self._session = aiohttp.ClientSession(
-                timeout=self._timeout,
-                headers={"User-Agent": self._user_agent, "Accept": _ACCEPTED},
-                cookie_jar=aiohttp.DummyCookieJar(),
-            )
 
+    @abstractmethod
     async def close(self) -> None:
         """Close all connections."""
-        if self._session is not None:
-            await self._session.close()
-            self._session = None
+
+    @abstractmethod
+    async def _send(
+        self,
+        method: str,
+        url: str,
+        query: Query,
+        headers: Mapping[str, str],
+        body: bytes | None,
+        form: Mapping[str, str] | None,
+    ) -> Answer:
+        """Send one request and return its answer, whatever its status; raises Unreachable, UntrustedServer."""
 
     async def request(
         self,
@@ -131,43 +145,16 @@ class Transport:
             Forbidden, NotFound, Conflict, InvalidRequest: other 4xx.
             UnexpectedAnswer: a redirect, or a body beyond all measure.
         """
-        if self._session is None:
-            raise RuntimeError("the client is not open: use it as `async with`")
         sent = dict(headers or {})
         if body is not None:
             sent["Content-Type"] = "application/json"
-        try:
-            async with self._session.request(
-                method,
-                url,
-                params=list(query),
-                headers=sent,
-                data=form if body is None else body,
-                allow_redirects=False,
-                ssl=self._context(url),
-            ) as response:
-                answer = Answer(response.status, response.headers, await _whole_body(response))
-        except (aiohttp.ClientConnectorCertificateError, aiohttp.ClientSSLError) as error:
-            raise UntrustedServer(f"no trusted TLS connection to {_origin(url)}: {error}") from error
-        except aiohttp.InvalidURL as error:
-            raise Unreachable(f"{url} is not a usable URL") from error
-        except TimeoutError as error:
-            raise Unreachable(f"no answer from {_origin(url)} within {self._timeout.total:g} s") from error
-        except aiohttp.ClientConnectorError as error:
-            refused = error.os_error.errno == errno.ECONNREFUSED or isinstance(error.os_error, ConnectionRefusedError)
-            why = "nothing answers there; is the VTN running (oadr vtn run)?" if refused else _reason(error.os_error)
-            raise Unreachable(f"cannot reach {_origin(url)}: {why}") from error
-        except (aiohttp.ClientError, OSError) as error:
-            raise Unreachable(f"cannot reach {_origin(url)}: {error or type(error).__name__}") from error
+        answer = await self._send(method, url, query, sent, body, form)
         self._compare_clocks(url, answer)
         if answer.status >= 300 and answer.status != 304:
             raise self._failure(method, url, answer)
         return answer
 
-    def _context(self, url: str) -> ssl.SSLContext | bool:
-        """Return the TLS context for a URL; True, the library's default, where none is used."""
-        if not url.lower().startswith("https:"):
-            return True
+    def _context(self) -> ssl.SSLContext:
         if self._tls is None:
             self._tls = tls_context()
         return self._tls
@@ -182,7 +169,7 @@ class Transport:
             return
         differ = abs(difference_s) > _CLOCKS_AGREE_S
         if differ and not self._clocks_differ:
-            _log.warning("clocks differ", server=_origin(url), server_ahead_s=round(difference_s, 1))
+            _log.warning("clocks differ", server=origin(url), server_ahead_s=round(difference_s, 1))
         self._clocks_differ = differ
 
     def _failure(self, method: str, url: str, answer: Answer) -> Exception:
@@ -194,8 +181,66 @@ class Transport:
         if answer.status == 401:
             return Unauthorized(what)
         if answer.status < 400:
-            return UnexpectedAnswer(f"{what} (redirect to {answer.headers.get('Location', 'nowhere')}, not followed)")
+            return UnexpectedAnswer(f"{what} (redirect to {answer.headers.get('Location') or 'nowhere'}, not followed)")
         return REFUSALS.get(answer.status, InvalidRequest)(what, problem=problem)
+
+
+class Transport(BaseTransport):
+    """Sends requests on connections that are kept: for programs that go on running."""
+
+    _session: aiohttp.ClientSession | None = None
+
+    def open(self) -> None:
+        """Make connections possible; call inside the running event loop."""
+        import aiohttp  # noqa: PLC0415 (a command with few requests uses ShortTransport)
+
+        if self._session is None:
+            self._session = aiohttp.ClientSession(
+                timeout=aiohttp.ClientTimeout(total=self._timeout_s),
+                headers={"User-Agent": self._user_agent, "Accept": ACCEPTED},
+                cookie_jar=aiohttp.DummyCookieJar(),
+            )
+
+    async def close(self) -> None:
+        """Close all connections."""
+        if self._session is not None:
+            await self._session.close()
+            self._session = None
+
+    async def _send(
+        self,
+        method: str,
+        url: str,
+        query: Query,
+        headers: Mapping[str, str],
+        body: bytes | None,
+        form: Mapping[str, str] | None,
+    ) -> Answer:
+        import aiohttp  # noqa: PLC0415 (see above)
+
+        if self._session is None:
+            raise RuntimeError("the client is not open: use it as `async with`")
+        try:
+            async with self._session.request(
+                method,
+                url,
+                params=list(query),
+                headers=headers,
+                data=form if body is None else body,
+                allow_redirects=False,
+                ssl=self._context() if url.lower().startswith("https:") else True,
+            ) as response:
+                return Answer(response.status, response.headers, await _whole_body(response))
+        except (aiohttp.ClientConnectorCertificateError, aiohttp.ClientSSLError) as error:
+            raise UntrustedServer(f"no trusted TLS connection to {origin(url)}: {error}") from error
+        except aiohttp.InvalidURL as error:
+            raise Unreachable(f"{url} is not a usable URL") from error
+        except TimeoutError as error:
+            raise Unreachable(f"no answer from {origin(url)} within {self._timeout_s:g} s") from error
+        except aiohttp.ClientConnectorError as error:
+            raise unreachable(url, error.os_error) from error
+        except (aiohttp.ClientError, OSError) as error:
+            raise Unreachable(f"cannot reach {origin(url)}: {error or type(error).__name__}") from error
 
 
 class _OAuthError(msgspec.Struct, frozen=True):
@@ -227,8 +272,8 @@ async def _whole_body(response: aiohttp.ClientResponse) -> bytes:
     body = bytearray()
     async for chunk in response.content.iter_chunked(65536):
         body += chunk
-        if len(body) > _MAX_BODY:
-            raise UnexpectedAnswer(f"{_origin(str(response.url))} sent more than {_MAX_BODY} bytes in one answer")
+        if len(body) > MAX_BODY:
+            raise UnexpectedAnswer(f"{origin(str(response.url))} sent more than {MAX_BODY} bytes in one answer")
     return bytes(body)
 
 
@@ -244,9 +289,15 @@ def _retry_after_s(header: str | None, now: datetime) -> float | None:
         return None
 
 
-def _reason(error: OSError) -> str:
-    return error.strerror or str(error) or type(error).__name__
+def unreachable(url: str, error: Exception) -> Unreachable:
+    """Return the error for a server that cannot be reached, in the words of an operator."""
+    if isinstance(error, ConnectionRefusedError) or getattr(error, "errno", None) == errno.ECONNREFUSED:
+        why = "nothing answers there; is the VTN running (oadr vtn run)?"
+    else:
+        why = getattr(error, "strerror", None) or str(error) or type(error).__name__
+    return Unreachable(f"cannot reach {origin(url)}: {why}")
 
 
-def _origin(url: str) -> str:
+def origin(url: str) -> str:
+    """Return scheme, host and port of a URL, for messages."""
     return "/".join(url.split("/", 3)[:3])

@@ -56,7 +56,7 @@ def test_a_list_imports_no_library_that_it_does_not_use(operator: Operator) -> N
     assert done.returncode == 0, done.stderr
     found = profiled(done.stderr)
     assert {"ven.client", "structlog"} <= found
-    assert not {"rich.console", "pydantic_settings", "sqlalchemy", "vtn"} & found
+    assert not {"aiohttp", "rich.console", "pydantic_settings", "sqlalchemy", "vtn"} & found
 
 
 def test_a_closed_pipe_is_quiet(operator: Operator) -> None:

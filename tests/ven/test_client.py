@@ -27,6 +27,8 @@ from ven.errors import (
     UnexpectedAnswer,
     Unreachable,
 )
+from ven.short_transport import ShortTransport
+from ven.transport import BaseTransport, Transport
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -42,9 +44,18 @@ def clock() -> ManualClock:
     return ManualClock(START)
 
 
+@pytest.fixture(params=[Transport, ShortTransport])
+def transport(request: pytest.FixtureRequest) -> type[BaseTransport]:
+    """Both that there are: of a VEN, and of a command that ends."""
+    kind: type[BaseTransport] = request.param
+    return kind
+
+
 @pytest.fixture
-async def client(vtn: ScriptedVtn, clock: ManualClock) -> AsyncIterator[VtnClient]:
-    async with VtnClient(base_url=vtn.base_url, client_id="home", client_secret="s3cret", clock=clock) as client:
+async def client(vtn: ScriptedVtn, clock: ManualClock, transport: type[BaseTransport]) -> AsyncIterator[VtnClient]:
+    async with VtnClient(
+        base_url=vtn.base_url, client_id="home", client_secret="s3cret", clock=clock, transport=transport
+    ) as client:
         yield client
 
 
@@ -273,13 +284,15 @@ async def test_error_that_is_not_json_does_not_confuse(vtn: ScriptedVtn, client:
         await client.events.search()
 
 
-async def test_vtn_that_is_not_there_is_unreachable() -> None:
-    async with VtnClient(base_url=f"http://127.0.0.1:{free_port()}") as client:
+async def test_vtn_that_is_not_there_is_unreachable(transport: type[BaseTransport]) -> None:
+    async with VtnClient(base_url=f"http://127.0.0.1:{free_port()}", transport=transport) as client:
         with pytest.raises(Unreachable, match=r"cannot reach http://127\.0\.0\.1"):
             await client.events.search()
 
 
-async def test_vtn_that_never_answers_is_unreachable_after_the_timeout(vtn: ScriptedVtn) -> None:
+async def test_vtn_that_never_answers_is_unreachable_after_the_timeout(
+    vtn: ScriptedVtn, transport: type[BaseTransport]
+) -> None:
     forever = asyncio.Event()
 
     async def hang(_: web.Request) -> web.StreamResponse:
@@ -287,7 +300,7 @@ async def test_vtn_that_never_answers_is_unreachable_after_the_timeout(vtn: Scri
         return web.Response()
 
     vtn.answer = hang
-    async with VtnClient(base_url=vtn.base_url, timeout_s=0.05) as client:
+    async with VtnClient(base_url=vtn.base_url, timeout_s=0.05, transport=transport) as client:
         with pytest.raises(Unreachable, match="no answer"):
             await client.events.search()
     forever.set()
@@ -453,3 +466,28 @@ async def test_packed_answers_are_welcome_and_plain_ones_read_too(
     vtn.answer = answer
     assert [event.id for event in await client.events.search()] == ["e1"]
     assert all("gzip" in each for each in welcome)
+
+
+@pytest.mark.parametrize("length", [5, 50_000])
+async def test_an_answer_that_is_cut_off_is_no_answer(transport: type[BaseTransport], length: int) -> None:
+    """A server that hangs up in its body, packed or not, is unreachable or unreadable; never a shorter list."""
+
+    async def hang_up(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n")
+        writer.write(f"Content-Length: {length}\r\n\r\n[]".encode())
+        await writer.drain()
+        writer.close()
+
+    server = await asyncio.start_server(hang_up, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    async with server, VtnClient(base_url=f"http://127.0.0.1:{port}", token="t", transport=transport) as client:
+        with pytest.raises(Unreachable):
+            await client.events.search()
+
+
+@pytest.mark.parametrize("url", ["http://", "http://a b/", "http://host:port/x"])
+async def test_a_url_that_is_none_is_named(transport: type[BaseTransport], url: str) -> None:
+    """Whatever sends it."""
+    async with VtnClient(base_url=url, token="t", transport=transport) as client:
+        with pytest.raises(Unreachable, match=r"is not a usable URL|cannot reach"):
+            await client.events.search()

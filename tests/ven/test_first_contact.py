@@ -17,6 +17,8 @@ from ven.clock import ManualClock, SystemClock
 from ven.errors import BadCertificateFile, Conflict, Unauthorized, UntrustedServer
 from ven.registration import register
 from ven.settings import Settings
+from ven.short_transport import ShortTransport
+from ven.transport import Transport
 
 
 async def test_wrong_secret_ends_the_start_with_a_clear_error(town: Town) -> None:
@@ -95,13 +97,14 @@ async def test_vtn_with_a_known_authority_is_trusted_and_another_is_not(tmp_path
             async with VtnClient(base_url=base_url, client_id="bl", client_secret=SECRET, **members) as client:  # type: ignore[arg-type] # a table of calls
                 return await client.programs.search()
 
-        assert await programs(ca_file=pki.ca) == []
-        assert await programs(verify=False) == []
-        with pytest.raises(UntrustedServer, match="no trusted TLS connection to https://127"):
-            await programs()
         stranger = Pki(tmp_path / "stranger", now=clock.now, name="stranger")
-        with pytest.raises(UntrustedServer):
-            await programs(ca_file=stranger.ca)
+        for transport in (Transport, ShortTransport):
+            assert await programs(transport=transport, ca_file=pki.ca) == []
+            assert await programs(transport=transport, verify=False) == []
+            with pytest.raises(UntrustedServer, match="no trusted TLS connection to https://127"):
+                await programs(transport=transport)
+            with pytest.raises(UntrustedServer):
+                await programs(transport=transport, ca_file=stranger.ca)
 
 
 async def test_certificate_for_another_name_is_not_trusted(tmp_path: Path, empty_database: Path) -> None:
@@ -110,12 +113,11 @@ async def test_certificate_for_another_name_is_not_trusted(tmp_path: Path, empty
     pki = Pki(tmp_path / "pki", now=clock.now)
     files = pki.server("elsewhere.example", "127.0.0.2")
     tls = {"cert": files.certificate, "key": files.key}
-    async with (
-        a_town(tmp_path, ManualClock(clock.now()), tls=tls, ca_file=pki.ca, database=empty_database) as town,
-        VtnClient(base_url=town.vtn.base_url, ca_file=pki.ca) as client,
-    ):
-        with pytest.raises(UntrustedServer):
-            await client.programs.search()
+    async with a_town(tmp_path, ManualClock(clock.now()), tls=tls, ca_file=pki.ca, database=empty_database) as town:
+        for transport in (Transport, ShortTransport):
+            async with VtnClient(base_url=town.vtn.base_url, ca_file=pki.ca, transport=transport) as client:
+                with pytest.raises(UntrustedServer):
+                    await client.programs.search()
 
 
 def test_certificate_file_that_is_none_is_named(tmp_path: Path) -> None:
