@@ -21,6 +21,7 @@ from vtn.api.application import application
 from vtn.api.body import Budget
 from vtn.api.door import OpenRoute, Route
 from vtn.api.entrance import Entrance
+from vtn.api.flight import Sending
 from vtn.api.payload_values import PayloadValues
 from vtn.api.v31 import event, program, report, resource, resource_group, subscription, ven
 from vtn.auth.bearer import Bearer
@@ -36,7 +37,18 @@ from vtn.auth.tokens import Tokens
 from vtn.connections import Runner
 from vtn.contacts import Contacts
 from vtn.errors import LibraryMissing, Unavailable
-from vtn.metrics import ANSWERS_BYTES, ANSWERS_MADE, BODIES_BYTES, BODIES_REFUSED, REPORTS_WAITING, UNSUITABLE, Metrics
+from vtn.metrics import (
+    ANSWERS_BYTES,
+    ANSWERS_MADE,
+    BODIES_BYTES,
+    BODIES_REFUSED,
+    REPORTS_WAITING,
+    SENDING_BYTES,
+    SENDING_CUT,
+    SENDING_REFUSED,
+    UNSUITABLE,
+    Metrics,
+)
 from vtn.notify.callback import Callbacks, Lookup, system_lookup
 from vtn.process import spare_the_collector
 from vtn.retention import Retention
@@ -262,6 +274,7 @@ class VtnServer:
             answers=answers,
             budget=budget,
             contacts=self._contacts,
+            sending=self._sending(),
             reader_of=self._bearer.reader_of,
         )
 
@@ -277,6 +290,15 @@ class VtnServer:
             self._metrics.sample(BODIES_BYTES, lambda: budget.held)
             self._metrics.sample(BODIES_REFUSED, lambda: budget.refused)
         return budget
+
+    def _sending(self) -> Sending:
+        """Return the memory budget for large answers."""
+        sending = Sending(self.settings.limits.answers_in_flight_bytes, largest=self.settings.body_limit_bytes)
+        if self._metrics is not None:
+            self._metrics.sample(SENDING_BYTES, lambda: sending.flight.held + sending.texts.held)
+            self._metrics.sample(SENDING_REFUSED, lambda: sending.flight.refused)
+            self._metrics.sample(SENDING_CUT, lambda: sending.cut)
+        return sending
 
     def _routes(self) -> tuple[tuple[Route, ...], tuple[OpenRoute, ...]]:
         """Return the routes below the prefixes: those that need a token, and those open to anybody."""

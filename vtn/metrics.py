@@ -46,6 +46,9 @@ ABANDONED: Final = 7
 BODIES_BYTES: Final = 8
 BODIES_REFUSED: Final = 9
 UNSUITABLE: Final = 10
+SENDING_BYTES: Final = 11
+SENDING_REFUSED: Final = 12
+SENDING_CUT: Final = 13
 
 _GAUGES: Final = {
     UNDER_WAY: ("oadr_vtn_requests_under_way", "Requests being answered."),
@@ -53,12 +56,18 @@ _GAUGES: Final = {
     ANSWERS_BYTES: ("oadr_vtn_answers_kept_bytes", "Memory for answers that may be given again, about."),
     REPORTS_WAITING: ("oadr_vtn_reports_waiting", "Reports that wait for the next commit."),
     BODIES_BYTES: ("oadr_vtn_bodies_bytes", "Bodies of requests in hand, as declared, received or unpacked."),
+    SENDING_BYTES: ("oadr_vtn_answers_in_flight_bytes", "Memory for large answers that are being sent."),
 }
 _COUNTERS: Final = {
     REFUSED: ("oadr_vtn_connections_refused", "Connections refused because there were too many."),
     ANSWERS_MADE: ("oadr_vtn_answers_made", "Answers to GET made anew, because none was kept that still held."),
     ABANDONED: ("oadr_vtn_uploads_abandoned", "Requests whose client hung up before the body was whole."),
     BODIES_REFUSED: ("oadr_vtn_bodies_refused", "Requests refused because bodies took all the memory meant for them."),
+    SENDING_REFUSED: (
+        "oadr_vtn_answers_refused",
+        "Requests refused because large answers took all the memory for them.",
+    ),
+    SENDING_CUT: ("oadr_vtn_answers_cut", "Large answers that ended early, as an object or the database was gone."),
     UNSUITABLE: ("oadr_vtn_unsuitable_payload_values", "Events and reports with payload values unlike their type."),
     REPLACED: ("oadr_vtn_workers_replaced", "Workers that ended and were replaced."),
 }

@@ -68,6 +68,8 @@ async def test_the_database_admits_and_shows_what_the_rule_does(vtn: VtnUnderTes
     )
     found_events = await EventStore(database, stamps, visibility).search(EventQuery(targets=wanted), visible_to=READER)
 
+    assert isinstance(found_programs, list)
+    assert isinstance(found_events, list)
     assert {one["id"]: one["targets"] for one in map(json.loads, found_programs)} == expected_programs
     assert {one["id"]: one["targets"] for one in map(json.loads, found_events)} == expected_events
 

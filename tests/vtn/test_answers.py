@@ -143,6 +143,11 @@ def _store(tmp_path: Any) -> tuple[Revisions, Board]:
     return revisions, board
 
 
+def _body(ready: object) -> bytes:
+    assert isinstance(ready, Ready)
+    return ready.plain.body
+
+
 async def test_memory_is_bounded_and_equal_bodies_are_kept_once(tmp_path: Any) -> None:
     """The one unused for longest goes first."""
     revisions, board = _store(tmp_path)
@@ -154,7 +159,7 @@ async def test_memory_is_bounded_and_equal_bodies_are_kept_once(tmp_path: Any) -
             made.append(number)
             return body, None
 
-        return (await answers.get(number, revisions.watch(tables.events), make)).plain.body
+        return _body(await answers.get(number, revisions.watch(tables.events), make))
 
     for number in range(100):
         await ask(number, b"the same" * 1000)
@@ -193,9 +198,9 @@ async def test_who_joins_a_reading_gets_nothing_from_before_a_write(tmp_path: An
     await wait_until(lambda: readings == 2)
     gate.set()
 
-    assert [(await one).plain.body for one in early] == [b"old"] * 3
-    assert [(await one).plain.body for one in late] == [b"new"] * 3
-    assert (await answers.get("q", watch, make)).plain.body == b"new"
+    assert [_body(await one) for one in early] == [b"old"] * 3
+    assert [_body(await one) for one in late] == [b"new"] * 3
+    assert _body(await answers.get("q", watch, make)) == b"new"
     assert readings == 2
     board.close()
 

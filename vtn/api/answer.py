@@ -7,6 +7,7 @@ from typing import Final
 
 from aiohttp import ETag, hdrs, web
 
+from vtn.api.flight import COUNTED_FROM_BYTES, Held
 from vtn.api.ready import HEADERS, MEDIA_TYPE, PACKED, Ready, digest_of, pack, sent
 from vtn.errors import Stale
 from vtn.store.objects import Precondition
@@ -15,29 +16,39 @@ _WORTH_PACKING: Final = 1024
 _ANY: Final = "*"
 
 
-def read(request: web.Request, ready: Ready) -> web.StreamResponse:
-    """Return the answer to a GET: the bytes, or 304 if If-None-Match names their tag (ETAG-001, ETAG-002)."""
-    packed = _packs(request, ready.size)
+def read(request: web.Request, ready: Ready, held: Held | None = None) -> web.StreamResponse | int:
+    """Return the answer to a GET: the bytes, or 304 if If-None-Match names their tag (ETAG-001, ETAG-002).
+
+    If the bytes are so many that they count, and nothing is ``held`` for them, returns how many they are instead.
+    """
+    packed = packs(request, ready.size)
     known = request.headers.get(hdrs.IF_NONE_MATCH)
-    if known is not None and (
-        ready.names(known) or any(_names(each, ready.tag) for each in request.if_none_match or ())
-    ):
+    if known is not None and (ready.names(known) or knows(request, ready.tag)):
         return ready.same(request, packed=packed)
-    return (ready.packed if packed else ready.plain).found(request)
+    form = ready.packed if packed else ready.plain
+    size = len(form.body)
+    if size > COUNTED_FROM_BYTES and held is None:
+        return size
+    return form.found(request, held)
 
 
-def written(request: web.Request, text: str, *, status: int = 200, location: str | None = None) -> web.StreamResponse:
-    """Return the answer to a POST or PUT: the whole object, with the ETag that a GET of it would carry now."""
+def written(
+    request: web.Request, text: str, *, status: int = 200, location: str | None = None, held: Held | None = None
+) -> web.StreamResponse:
+    """Return the answer to a POST or PUT: the whole object, with the ETag that a GET of it would carry now.
+
+    ``held`` is the memory for it, which is given back when it is sent.
+    """
     body = text.encode()
     headers = HEADERS | {"ETag": f'"{_tag(body)}"'}
     if location is not None:
         headers["Location"] = location
-    return _response(request, body, headers, status=status)
+    return _response(request, body, headers, status=status, held=held)
 
 
-def removed(request: web.Request, text: str) -> web.StreamResponse:
-    """Return the answer to a DELETE: the object as it was (MATRIX-004)."""
-    return _response(request, text.encode(), dict(HEADERS))
+def removed(request: web.Request, text: str, held: Held | None) -> web.StreamResponse:
+    """Return the answer to a DELETE: the object as it was (MATRIX-004). ``held`` is given back when it is sent."""
+    return _response(request, text.encode(), dict(HEADERS), held=held)
 
 
 def precondition(request: web.Request) -> Precondition | None:
@@ -65,16 +76,24 @@ def accepts_gzip(header: str) -> bool:
     return allowed.get("gzip", allowed.get("*", False))
 
 
-def _response(request: web.Request, body: bytes, headers: dict[str, str], *, status: int = 200) -> web.StreamResponse:
-    if _packs(request, len(body)):
+def packs(request: web.Request, size: int) -> bool:
+    """Return True if an answer of this size is to be compressed."""
+    return size > _WORTH_PACKING and accepts_gzip(request.headers.get(hdrs.ACCEPT_ENCODING, ""))
+
+
+def knows(request: web.Request, tag: str) -> bool:
+    """Return True if If-None-Match names this tag."""
+    return any(_names(each, tag) for each in request.if_none_match or ())
+
+
+def _response(
+    request: web.Request, body: bytes, headers: dict[str, str], *, status: int = 200, held: Held | None
+) -> web.StreamResponse:
+    if packs(request, len(body)):
         headers["Content-Encoding"] = "gzip"
         body = pack(body)
     headers["Content-Type"] = MEDIA_TYPE
-    return sent(request, status, headers, body)
-
-
-def _packs(request: web.Request, size: int) -> bool:
-    return size > _WORTH_PACKING and accepts_gzip(request.headers.get(hdrs.ACCEPT_ENCODING, ""))
+    return sent(request, status, headers, body, held)
 
 
 def _tag(body: bytes) -> str:

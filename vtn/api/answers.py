@@ -14,14 +14,15 @@ from dataclasses import dataclass
 from typing import Final, TypeAlias
 
 from vtn.api.ready import Ready
+from vtn.store.large import Large
 from vtn.store.objects import Passing
 from vtn.store.revisions import Revision, Watch
 
 _ENTRY_COST: Final = 600
 """About what a key and its entry take, in bytes, beside the body."""
 
-Made: TypeAlias = tuple[bytes, Passing | None]
-"""A body, and for how long it is so by the clock if not for ever."""
+Made: TypeAlias = tuple[bytes, Passing | None] | Large
+"""A body, and for how long it is so by the clock if not for ever; or what is too large to be one."""
 
 
 @dataclass(slots=True)
@@ -37,7 +38,7 @@ class _Kept:
 class _Reading:
     revision: Revision
     expires: float | None
-    result: asyncio.Task[Ready]
+    result: asyncio.Task[Ready | Large]
 
 
 class Answers:
@@ -83,12 +84,16 @@ class Answers:
             while len(self._last) > self._most_last:
                 self._last.popitem(last=False)
 
-    async def get(self, key: Hashable, watch: Watch | None, make: Callable[[], Awaitable[Made]]) -> Ready:
-        """Return the answer under a key: a cached one if valid, else a new one, made once for all who wait for it."""
+    async def get(self, key: Hashable, watch: Watch | None, make: Callable[[], Awaitable[Made]]) -> Ready | Large:
+        """Return the answer under a key: a cached one if valid, else a new one, made once for all who wait for it.
+
+        A Large has no texts yet, and is not cached.
+        """
         revision = None if watch is None else watch.revision()
         if watch is None or revision is None:
             self.made += 1
-            return Ready((await make())[0])
+            made = await make()
+            return made if isinstance(made, Large) else Ready(made[0])
         kept = self._kept.get(key)
         if kept is not None:
             if (
@@ -111,10 +116,13 @@ class Answers:
 
     async def _read(
         self, key: Hashable, revision: Revision, expires: float | None, make: Callable[[], Awaitable[Made]]
-    ) -> Ready:
-        body, passing = await make()
-        ready = Ready(body)
+    ) -> Ready | Large:
+        made = await make()
         self.made += 1
+        if isinstance(made, Large):
+            return made
+        body, passing = made
+        ready = Ready(body)
         if len(body) <= self._max_bytes // 8 and self._is_so(passing):
             ready = self._keep(key, ready, revision, expires, passing)
         return ready

@@ -12,6 +12,7 @@ from vtn.api.answers import Answers
 from vtn.api.cors import CrossOrigin
 from vtn.api.door import Call, OpenRoute, Route
 from vtn.api.entrance import CLIENT, Entrance, Handle
+from vtn.api.flight import Sending
 from vtn.api.request_log import RequestLog
 from vtn.auth.limiter import Limiter
 from vtn.contacts import OPENADR_31, Contacts
@@ -31,6 +32,7 @@ def application(
     answers: Answers,
     budget: body.Budget,
     contacts: Contacts,
+    sending: Sending,
     root_routes: Iterable[Route] = (),
     metrics: Metrics | None = None,
     limiter: Limiter | None = None,
@@ -54,10 +56,10 @@ def application(
     public = settings.public.programs
 
     def guarded(route: Route, base: str) -> Handle:
-        with_token = _guarded(route, base, reader_of, answers, contacts, limiter, certificates)
+        with_token = _guarded(route, base, reader_of, answers, contacts, sending, limiter, certificates)
         if not public or not route.permission.or_anonymous:
             return with_token
-        return _or_public(with_token, route, base, anonymous(public), answers, anonymous_limiter)
+        return _or_public(with_token, route, base, anonymous(public), answers, sending, anonymous_limiter)
 
     routes, open_routes, origin = tuple(routes), tuple(open_routes), settings.public_url or ""
     for prefix in settings.prefixes:
@@ -90,6 +92,7 @@ def _guarded(
     reader_of: Callable[[web.Request], Awaitable[Reader]],
     answers: Answers,
     contacts: Contacts,
+    sending: Sending,
     limiter: Limiter | None,
     certificates: ClientCertificates | None,
 ) -> Handle:
@@ -108,7 +111,7 @@ def _guarded(
             if limiter is not None:
                 limiter.take(client_id)
             route.permission.check(reader)
-            return await route.handler(Call(request, reader, base, answers))
+            return await route.handler(Call(request, reader, base, answers, sending))
         except Exception as error:
             refusal = problem.refusal(error, invalid_token_status=401)
             if refusal is not None and _is_problem(route, refusal.status):
@@ -131,7 +134,13 @@ def _is_problem(route: Route, status: int) -> bool:
 
 
 def _or_public(
-    with_token: Handle, route: Route, base: str, reader: Reader, answers: Answers, limiter: Limiter | None
+    with_token: Handle,
+    route: Route,
+    base: str,
+    reader: Reader,
+    answers: Answers,
+    sending: Sending,
+    limiter: Limiter | None,
 ) -> Handle:
     """Extend a handler to callers without a token, who see what is public (COMPAT-017); an invalid token is refused.
 
@@ -146,7 +155,7 @@ def _or_public(
         if limiter is not None:
             limiter.take(request.remote or "")
         try:
-            return await route.handler(Call(request, reader, base, answers))
+            return await route.handler(Call(request, reader, base, answers, sending))
         except NotFound:
             raise Unauthenticated(NOBODY_KNOWN) from None
 

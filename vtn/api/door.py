@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Awaitable, Callable, Hashable
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import Final, Generic, Protocol, TypeVar
@@ -16,9 +17,12 @@ from openadr_profiles.v31.numbers import as_written
 from vtn.access import Permission, Reader
 from vtn.api import answer, body
 from vtn.api.answers import Answers, Made
+from vtn.api.flight import Held, Sending
 from vtn.api.query import OBJECT_ID, Query
 from vtn.api.ready import Ready
-from vtn.errors import Forbidden, Malformed, UnsupportedMediaType
+from vtn.api.streamed import streamed
+from vtn.errors import Forbidden, Malformed, Unavailable, UnsupportedMediaType
+from vtn.store.large import ChangedMeanwhile, Large
 from vtn.store.objects import Created, Found, Precondition
 from vtn.store.revisions import Watch
 
@@ -26,8 +30,10 @@ Q = TypeVar("Q")
 Q_contra = TypeVar("Q_contra", contravariant=True)
 D = TypeVar("D")
 D_contra = TypeVar("D_contra", contravariant=True)
+T = TypeVar("T")
 
 _LONG_QUESTION: Final = 512
+_ATTEMPTS: Final = 5
 
 _NUL: Final = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
 
@@ -35,13 +41,15 @@ _NUL: Final = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
 class Call(msgspec.Struct, frozen=True, gc=False):
     """One request, and who asks: a client with a token, or somebody without one who may read what is public.
 
-    ``base`` is the prefix it came by, as clients write it; ``answers`` are those given before.
+    ``base`` is the prefix it came by, as clients write it; ``answers`` are those given before; ``sending`` has the
+    memory for large ones.
     """
 
     request: web.Request
     reader: Reader
     base: str
     answers: Answers
+    sending: Sending
 
     @property
     def query(self) -> Query:
@@ -84,8 +92,8 @@ class Store(Protocol[Q_contra, D_contra]):
     @property
     def watch_with_grants(self) -> Watch | None: ...
     async def standpoint(self, reader: Reader) -> Reader: ...
-    async def search(self, query: Q_contra, *, visible_to: Reader) -> list[str]: ...
-    async def get(self, object_id: str, *, visible_to: Reader) -> str: ...
+    async def search(self, query: Q_contra, *, visible_to: Reader) -> list[str] | Large: ...
+    async def get(self, object_id: str, *, visible_to: Reader) -> str | Large: ...
     async def create(self, request: D_contra, /, *, by: Reader) -> Created: ...
     async def replace(
         self, object_id: str, request: D_contra, /, *, by: Reader, check: Precondition | None = None
@@ -121,54 +129,83 @@ class Collection(Generic[Q, D]):
         """Answer with one page of the matching objects that the reader may see (MATRIX-006)."""
         words = call.request.rel_url.raw_query_string
         if (known := self._last(call, words)) is not None:
-            return answer.read(call.request, known)
+            found = answer.read(call.request, known)
+            if not isinstance(found, int):
+                return found
         query = self._query(call.query)
 
         async def page(standpoint: Reader) -> Made:
             texts = await self._store.search(query, visible_to=standpoint)
+            if isinstance(texts, Large):
+                return texts
             return _as_list(texts), texts.passing if isinstance(texts, Found) else None
 
-        return answer.read(call.request, await self._ready(call, words, query, page))
+        return await _steadily(lambda: self._answered(call, words, query, page))
 
     async def get(self, call: Call) -> web.StreamResponse:
         """Answer with one object."""
         object_id = call.object_id
+        words = f"/{object_id}"
+        if (known := self._last(call, words)) is not None:
+            found = answer.read(call.request, known)
+            if not isinstance(found, int):
+                return found
 
         async def one(standpoint: Reader) -> Made:
-            return (await self._store.get(object_id, visible_to=standpoint)).encode(), None
+            text = await self._store.get(object_id, visible_to=standpoint)
+            return text if isinstance(text, Large) else (text.encode(), None)
 
-        words = f"/{object_id}"
-        return answer.read(call.request, self._last(call, words) or await self._ready(call, words, object_id, one))
+        return await _steadily(lambda: self._answered(call, words, object_id, one))
 
     async def create(self, call: Call) -> web.StreamResponse:
         """Create an object; the answer is sent once it is stored durably."""
         async with body.Body(call.request) as raw:
-            document = self._decoded(call, raw)
-            creating = self._store.create(document, by=call.reader)
-            del raw, document  # large ones would take memory while they wait for a commit
-            created = await creating
+            held = await call.sending.room(call.reader.client_id, len(raw))
+            try:
+                document = self._decoded(call, raw)
+                creating = self._store.create(document, by=call.reader)
+                del raw, document  # large ones would take memory while they wait for a commit
+                created = await creating
+            except BaseException:
+                _give_back(held)
+                raise
         location = f"{call.base}/{self._name}/{created.id}"
-        return answer.written(call.request, created.text, status=201, location=location)
+        return answer.written(call.request, created.text, status=201, location=location, held=held)
 
     async def replace(self, call: Call) -> web.StreamResponse:
         """Replace an object; that it exists is checked before the document is validated (GEN-009)."""
         object_id = call.object_id
         async with body.Body(call.request) as raw:
+            held = await call.sending.room(call.reader.client_id, len(raw))
             try:
-                document = self._decoded(call, raw)
-            except (Invalid, Forbidden, UnsupportedMediaType):
-                await self._store.get(object_id, visible_to=call.reader)
+                text = await self._replaced(call, object_id, raw)
+            except BaseException:
+                _give_back(held)
                 raise
-            check = answer.precondition(call.request)
-            replacing = self._store.replace(object_id, document, by=call.reader, check=check)
-            del raw, document
-            text = await replacing
-        return answer.written(call.request, text)
+        return answer.written(call.request, text, held=held)
+
+    async def _replaced(self, call: Call, object_id: str, raw: bytes) -> str:
+        try:
+            document = self._decoded(call, raw)
+        except (Invalid, Forbidden, UnsupportedMediaType):
+            await self._store.get(object_id, visible_to=call.reader)
+            raise
+        check = answer.precondition(call.request)
+        replacing = self._store.replace(object_id, document, by=call.reader, check=check)
+        del raw, document
+        return await replacing
 
     async def delete(self, call: Call) -> web.StreamResponse:
-        """Remove an object; the answer is what it was."""
+        """Remove an object; the answer is what it was, and there is memory for the largest before it is removed."""
         check = answer.precondition(call.request)
-        return answer.removed(call.request, await self._store.delete(call.object_id, by=call.reader, check=check))
+        object_id = call.object_id
+        held = await call.sending.room(call.reader.client_id, call.sending.largest)
+        try:
+            text = await self._store.delete(object_id, by=call.reader, check=check)
+        except BaseException:
+            _give_back(held)
+            raise
+        return answer.removed(call.request, text, held)
 
     def _last(self, call: Call, words: str) -> Ready | None:
         """Return the reader's last answer to the same request; None if something has changed since."""
@@ -178,9 +215,40 @@ class Collection(Generic[Q, D]):
             return None
         return call.answers.last(self._asked(call, words), watch, revision)
 
+    async def _answered(
+        self, call: Call, words: str, question: Hashable, make: Callable[[Reader], Awaitable[Made]]
+    ) -> web.StreamResponse:
+        """Answer a query; raises ChangedMeanwhile if it is to be tried again.
+
+        Who has to wait for memory has nothing in hand meanwhile: the answer is made again.
+        """
+        held: Held | None = None
+        while True:
+            try:
+                ready = await self._ready(call, words, question, make)
+                if isinstance(ready, Large):
+                    _give_back(held)
+                    return await streamed(call.request, ready, call.sending, owner=call.reader.client_id)
+                found = answer.read(call.request, ready)
+            except BaseException:
+                _give_back(held)
+                raise
+            if not isinstance(found, int):
+                _give_back(held)
+                return found
+            if held is None:
+                held = call.sending.flight.take_now(call.reader.client_id, found)
+            if held is not None and held.is_enough_for(found):
+                read = answer.read(call.request, ready, held)
+                if not isinstance(read, int):
+                    return read
+            _give_back(held)
+            del ready
+            held = await call.sending.flight.take(call.reader.client_id, found)
+
     async def _ready(
         self, call: Call, words: str, question: Hashable, make: Callable[[Reader], Awaitable[Made]]
-    ) -> Ready:
+    ) -> Ready | Large:
         """Return the answer to a query; the reader's targets are read again if the database was queried meanwhile."""
         watch = self._store.watch_with_grants
         before = None if watch is None else watch.revision()
@@ -215,6 +283,19 @@ class Collection(Generic[Q, D]):
 def _sort_of(reader: Reader) -> int:
     """Return the sort of a reader; sorts never share an answer: 0 VENs, 1 business logic, 2 callers without a token."""
     return 2 if reader.public is not None else int(reader.sees_everything)
+
+
+async def _steadily(read: Callable[[], Awaitable[T]]) -> T:
+    """Read until nobody changes what is read meanwhile; raises Unavailable if that never happens."""
+    for _ in range(_ATTEMPTS):
+        with suppress(ChangedMeanwhile):
+            return await read()
+    raise Unavailable("the objects change faster than they can be read; try again later")
+
+
+def _give_back(held: Held | None) -> None:
+    if held is not None:
+        held.give_back()
 
 
 def _as_list(texts: list[str]) -> bytes:

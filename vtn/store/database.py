@@ -6,6 +6,7 @@ PostgreSQL has a pool for transactions and one for single statements. Reads are 
 
 from __future__ import annotations
 
+import asyncio
 import sqlite3
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
@@ -45,6 +46,7 @@ from vtn.store.reads import Question, Reads
 from vtn.store.revisions import Changes, Revisions
 from vtn.store.withhold import withhold_values
 
+_LARGE_READS: Final = 2
 _CHANGES: Final = "openadr changes"
 
 # Classes of SQLSTATE that say "not now": connection, transaction rollback, resources, object state, operator, system.
@@ -71,6 +73,8 @@ class Database:
         self._reads: Reads | None = None
         self._probe: Probe | None = None
         self._hangs: Callable[[], bool] = _never
+        self.large_reads = asyncio.Semaphore(_LARGE_READS)
+        """Taken by who reads a text of any size, so that few are made at the same time."""
         self._trouble: str | None = None
         """Reason why the last write failed, if the disk was full or writing was not permitted."""
         if self.is_sqlite:

@@ -34,7 +34,9 @@ _BEFORE_ALL: Final = ""
 _AFTER_ALL: Final = "~"
 
 
-def newest_either_way(page: Page, clauses: Sequence[ColumnElement[bool]]) -> CompoundSelect[Any] | None:
+def newest_either_way(
+    page: Page, clauses: Sequence[ColumnElement[bool]], columns: Sequence[ColumnElement[Any]]
+) -> CompoundSelect[Any] | None:
     """Return a statement for the newest events that meet the clauses; None if none is about the targets of events."""
     asked = next((part for clause in clauses for part in iterate(clause) if _is_about_events(part)), None)
     if not isinstance(asked, overlaps):
@@ -43,21 +45,23 @@ def newest_either_way(page: Page, clauses: Sequence[ColumnElement[bool]]) -> Com
     held = select(func.json_each(targets).table_valued("value").c.value)
     some = select(literal(1)).select_from(_EVENT_TARGETS).where(_EVENT_TARGETS.c.target.in_(held)).limit(_MANY + 1)
     many = select(func.count() > _MANY).select_from(some.subquery()).scalar_subquery()
-    walked = select(events).where(
+    walked = select(*columns).where(
         events.c.created_at >= case((many, _BEFORE_ALL), else_=_AFTER_ALL),
         *(replacement_traverse(clause, {}, _tested) for clause in clauses),
     )
     return (
-        union_all(walked, _looked_up(many, clauses))
+        union_all(walked, _looked_up(many, clauses, columns))
         .order_by(column("created_at").desc(), column("id").desc())
         .limit(page.limit)
         .offset(page.skip)
     )
 
 
-def _looked_up(many: ColumnElement[bool], clauses: Sequence[ColumnElement[bool]]) -> Select[Any]:
+def _looked_up(
+    many: ColumnElement[bool], clauses: Sequence[ColumnElement[bool]], columns: Sequence[ColumnElement[Any]]
+) -> Select[Any]:
     few = select(literal(1).label("one")).where(~many).subquery("few")
-    return select(events).select_from(few.join(events, true())).where(*clauses)
+    return select(*columns).select_from(few.join(events, true())).where(*clauses)
 
 
 def _is_about_events(part: Any) -> bool:

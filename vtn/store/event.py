@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any, Final, cast
 
@@ -16,18 +16,16 @@ from openadr_profiles.v31.timeline import lifespan
 from vtn.access import Reader, Sight, business_logic_only
 from vtn.store.database import Database, violates
 from vtn.store.either_way import newest_either_way
-from vtn.store.objects import Created, Found, Objects, Passing, Precondition, joined, members_of, targets_ending
+from vtn.store.large import Large, Row
+from vtn.store.objects import Created, Found, Objects, Passing, Precondition, Seen, joined, members_of, targets_ending
 from vtn.store.query import EventQuery, Page
 from vtn.store.reads import Question
 from vtn.store.stamps import Stamps, stamp
 from vtn.store.tables import constraint, events, reports, resources, vens
-from vtn.store.visibility import Visibility, share_a_target, values, writable
+from vtn.store.visibility import Visibility, share_a_target, shown_to, values, writable
 
-_SHOWN: Final = (
-    *(events.c.id, events.c.created_at, events.c.modified_at),
-    *(events.c.members, events.c.targets, events.c.targets_inside),
-)
-"""The columns that an event's text is made of."""
+_NOT_SHOWN: Final = frozenset({"program_id", "ends_at"})
+"""The columns that an event's text is not made of."""
 
 _NEVER: Final = "9999-12-31T23:59:59.999999Z"
 
@@ -42,13 +40,14 @@ class EventStore(Objects):
         super().__init__(database, stamps)
         self._visibility = visibility
         self._first_pages: dict[tuple[object, ...], Question] = {}
+        self._in_text = [column for column in self._in_page if column.key not in _NOT_SHOWN]
         self.watch_with_grants = database.revisions.watch(self.table, vens, resources)
 
     async def standpoint(self, reader: Reader) -> Reader:
         """Return the reader an answer is cached for, which depends on the targets held, not on the client."""
         return await self._visibility.standpoint(reader)
 
-    async def search(self, query: EventQuery, *, visible_to: Reader) -> list[str]:
+    async def search(self, query: EventQuery, *, visible_to: Reader) -> list[str] | Large:
         """Return one page of the events the reader may see, with the targets it may see."""
         sight = await self._visibility.sight(visible_to, query.targets)
         if not query.page.limit:
@@ -56,10 +55,10 @@ class EventStore(Objects):
         if query.active:
             return await self._active(query, sight)
         if query.page.skip:
-            rows: Iterable[Mapping[Any, Any]] = await self._page(query.page, self._clauses(query, sight))
+            rows: Sequence[Row] = await self._page(query.page, self._clauses(query, sight))
         else:
             rows = await self._database.found(self._first_page(query, sight), _values(query, sight))
-        return self._all_seen(rows, sight)
+        return await self._all_shown(rows, self._seen_by(sight), seen_by=shown_to(sight))
 
     def _clauses(self, query: EventQuery, sight: Sight | None) -> list[ColumnElement[bool]]:
         clauses = self._visibility.event(sight)
@@ -79,16 +78,16 @@ class EventStore(Objects):
             nobody = None if sight is None else Sight(frozenset(), None if sight.asked is None else frozenset(), public)
             statement = self._newest(Page(limit=limit), self._clauses(query, nobody))
             if isinstance(statement, Select):  # not the one of SQLite, which has two ways
-                statement = cast(Question, statement.with_only_columns(*_SHOWN))
+                statement = cast(Question, statement.with_only_columns(*self._in_text))
             self._first_pages[form] = statement
         return statement
 
     def _newest(self, page: Page, clauses: Iterable[ColumnElement[bool]]) -> Question:
         clauses = tuple(clauses)
-        either_way = newest_either_way(page, clauses) if self._database.is_sqlite else None
+        either_way = newest_either_way(page, clauses, self._in_page) if self._database.is_sqlite else None
         return super()._newest(page, clauses) if either_way is None else either_way
 
-    async def _active(self, query: EventQuery, sight: Sight | None) -> Found:
+    async def _active(self, query: EventQuery, sight: Sight | None) -> Found | Large:
         """Return the events that are not over, and when the next event ends, by one statement."""
         now = self._stamps.now
         ongoing = events.c.ends_at > now
@@ -101,14 +100,19 @@ class EventStore(Objects):
             .order_by(found.c.created_at.desc(), found.c.id.desc())
         )
         rows = await self._database.rows(statement)
-        texts = Found(self._all_seen((row for row in rows if row["id"] is not None), sight))
-        texts.passing = Passing(now, rows[0]["next_end"] or _NEVER)
-        return texts
+        shown = [row for row in rows if row["id"] is not None]
+        texts = await self._all_shown(shown, self._seen_by(sight), seen_by=shown_to(sight))
+        if isinstance(texts, Large):
+            return texts
+        found_texts = Found(texts)
+        found_texts.passing = Passing(now, rows[0]["next_end"] or _NEVER)
+        return found_texts
 
-    async def get(self, object_id: str, *, visible_to: Reader) -> str:
+    async def get(self, object_id: str, *, visible_to: Reader) -> str | Large:
         """Return one event; raises NotFound also when it is hidden (PRIV-010)."""
         sight = await self._visibility.sight(visible_to)
-        return self._seen(await self._one(object_id, self._visibility.event(sight)), sight)
+        clauses = self._visibility.event(sight)
+        return await self._one_shown(object_id, clauses, self._seen_by(sight), seen_by=shown_to(sight))
 
     async def create(self, event: EventRequest, *, by: Reader) -> Created:
         """Store a new event; raises Invalid if its program does not exist (EVT-003), Forbidden for a VEN."""
@@ -139,10 +143,11 @@ class EventStore(Objects):
     def _reports_of(self, object_id: str) -> Select[Any]:
         return select(reports.c.id).where(reports.c.event_id == object_id)
 
-    def _all_seen(self, rows: Iterable[Mapping[Any, Any]], sight: Sight | None) -> list[str]:
+    def _seen_by(self, sight: Sight | None) -> Seen:
+        return self._texts if sight is None else lambda rows: self._all_seen(rows, sight)
+
+    def _all_seen(self, rows: Iterable[Row], sight: Sight) -> list[str]:
         """Return the events as their reader sees them; most events of a page have the same targets."""
-        if sight is None:
-            return [self._text(row) for row in rows]
         endings: dict[tuple[str, ...], str] = {}
         texts, kind = [], self._kind
         for row in rows:
@@ -154,9 +159,6 @@ class EventStore(Objects):
                 members = _reduced(members, sight)
             texts.append(joined(kind, row["id"], row["created_at"], row["modified_at"], members, ending))
         return texts
-
-    def _seen(self, row: Mapping[Any, Any], sight: Sight | None) -> str:
-        return self._all_seen((row,), sight)[0]
 
 
 def _values(query: EventQuery, sight: Sight | None) -> dict[str, Any]:

@@ -6,9 +6,9 @@ is written. Who is asking is an argument of every method, and every statement us
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Final
+from typing import Any, ClassVar, Final, TypeAlias
 
 from sqlalchemy import ColumnElement, CompoundSelect, RowMapping, Select, Table, delete, insert, select, text, update
 
@@ -18,6 +18,7 @@ from vtn.errors import NotFound
 from vtn.store.database import Database
 from vtn.store.engine import AsyncConnection
 from vtn.store.ids import new_id
+from vtn.store.large import SIZE, WHOLE_BYTES, WITH_PAGE_BYTES, ChangedMeanwhile, Large, Row, shown_within
 from vtn.store.query import Page
 from vtn.store.stamps import Stamps
 from vtn.store.tables import reports
@@ -50,6 +51,10 @@ AT_ONCE_OVER: Final = Passing("", "")
 """Validity of an answer that must not be given again."""
 
 
+Seen: TypeAlias = Callable[[Iterable[Row]], list[str]]
+"""Makes the texts of objects, as a reader sees them."""
+
+
 class Found(list[str]):
     """The texts of a search; ``passing`` tells how long they are the answer if not until the next write."""
 
@@ -69,6 +74,7 @@ class Objects:
         self._kind = str(self.kind)  # an enumeration is slow to write
         self.watch = database.revisions.watch(self.table)
         self.watch_with_grants = self.watch
+        self._in_page = shown_within(self.table, WITH_PAGE_BYTES)
 
     async def standpoint(self, reader: Reader) -> Reader:
         """Return the reader an answer is cached for: all that it depends on. Equal standpoints share answers."""
@@ -82,20 +88,56 @@ class Objects:
         """Return the statement for a page. Skipped rows are counted in an index where there is one, and not fetched."""
         table = self.table
         if not page.skip:
-            return select(table).where(*clauses).order_by(*newest_first(table)).limit(page.limit)
+            return select(*self._in_page).where(*clauses).order_by(*newest_first(table)).limit(page.limit)
         counted = select(table.c.id).where(*clauses).order_by(*newest_first(table))
         return self._whole(counted.limit(page.limit).offset(page.skip))
 
     def _whole(self, ids: Select[Any]) -> Select[Any]:
         """Return a statement for the objects with these ids."""
         found = ids.subquery()
-        return select(self.table).join(found, found.c.id == self.table.c.id).order_by(*newest_first(self.table))
+        joined = self.table.join(found, found.c.id == self.table.c.id)
+        return select(*self._in_page).select_from(joined).order_by(*newest_first(self.table))
 
-    async def _one(self, object_id: str, clauses: Iterable[ColumnElement[bool]]) -> RowMapping:
-        row = await self._database.row(select(self.table).where(self.table.c.id == object_id, *clauses))
+    async def _all_shown(self, rows: Sequence[Row], seen: Seen, *, seen_by: object) -> list[str] | Large:
+        """Return the texts of a page, if they are small enough in all; raises ChangedMeanwhile (read the page again).
+
+        ``seen`` makes the texts, which depend on nothing but the objects and ``seen_by``.
+        """
+        size = left_out = 0
+        for row in rows:
+            size += row[SIZE]
+            left_out += row["members"] is None
+        if size > WHOLE_BYTES:
+            return self._large(rows, seen, seen_by, is_list=True)
+        return seen(await self._completed(rows) if left_out else rows)
+
+    async def _one_shown(
+        self, object_id: str, clauses: Iterable[ColumnElement[bool]], seen: Seen, *, seen_by: object
+    ) -> str | Large:
+        """Return the text of an object, if it is small enough; raises NotFound."""
+        columns = shown_within(self.table, WHOLE_BYTES)
+        row = await self._database.row(select(*columns).where(self.table.c.id == object_id, *clauses))
         if row is None:
             raise NotFound
-        return row
+        if row["members"] is None:
+            return self._large((row,), seen, seen_by, is_list=False)
+        return seen((row,))[0]
+
+    async def _completed(self, rows: Sequence[Row]) -> Sequence[Row]:
+        """Return the rows with the texts that were left out; raises ChangedMeanwhile."""
+        ids = [row["id"] for row in rows if row["members"] is None]
+        found = {
+            row["id"]: row for row in await self._database.rows(select(self.table).where(self.table.c.id.in_(ids)))
+        }
+        return [row if row["members"] is not None else _same(row, found.get(row["id"])) for row in rows]
+
+    def _large(self, rows: Sequence[Row], seen: Seen, seen_by: object, *, is_list: bool) -> Large:
+        async def read(row: Row) -> str:
+            async with self._database.large_reads:
+                whole = await self._database.row(select(self.table).where(self.table.c.id == row["id"]))
+                return seen((_same(row, whole),))[0]
+
+        return Large(self._kind, rows, seen_by=seen_by, read=read, is_list=is_list)
 
     async def _locked(
         self, connection: AsyncConnection, statement: Select[Any], check: Precondition | None
@@ -171,12 +213,22 @@ class Objects:
             async with self._database.write() as connection:
                 removed = (await connection.execute(some)).rowcount
 
+    def _texts(self, rows: Iterable[Row]) -> list[str]:
+        return [self._text(row) for row in rows]
+
     def _text(self, row: Mapping[Any, Any]) -> str:
         """Return the whole object, for readers who may see all of it."""
         return self._joined(row, row["members"], targets_ending(row.get("targets")))
 
     def _joined(self, row: Mapping[Any, Any], members: str, ending: str) -> str:
         return joined(self._kind, row["id"], row["created_at"], row["modified_at"], members, ending)
+
+
+def _same(row: Row, now: Row | None) -> Row:
+    """Return the row as it is ``now``; raises ChangedMeanwhile if that is another version."""
+    if now is None or now["modified_at"] != row["modified_at"]:
+        raise ChangedMeanwhile
+    return now
 
 
 def joined(kind: str, object_id: str, created_at: str, modified_at: str, members: str, ending: str) -> str:

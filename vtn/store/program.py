@@ -5,18 +5,19 @@ from __future__ import annotations
 from typing import Any
 
 from msgspec.structs import replace
-from sqlalchemy import ColumnElement, RowMapping, Select, select
+from sqlalchemy import ColumnElement, Select, select
 from sqlalchemy.exc import IntegrityError
 
 from openadr_profiles.v31 import ObjectType, ProgramRequest
 from vtn.access import Reader, Sight, business_logic_only
 from vtn.errors import Conflict
 from vtn.store.database import Database, violates
-from vtn.store.objects import Created, Objects, Precondition, members_of, targets_ending
+from vtn.store.large import Large
+from vtn.store.objects import Created, Objects, Precondition, Seen, members_of, targets_ending
 from vtn.store.query import ProgramQuery
 from vtn.store.stamps import Stamps
 from vtn.store.tables import constraint, events, programs, reports, resources, vens
-from vtn.store.visibility import Visibility, share_a_target, writable
+from vtn.store.visibility import Visibility, share_a_target, shown_to, writable
 
 
 class ProgramStore(Objects):
@@ -34,7 +35,7 @@ class ProgramStore(Objects):
         """Return the reader an answer is cached for, which depends on the targets held, not on the client."""
         return await self._visibility.standpoint(reader)
 
-    async def search(self, query: ProgramQuery, *, visible_to: Reader) -> list[str]:
+    async def search(self, query: ProgramQuery, *, visible_to: Reader) -> list[str] | Large:
         """Return one page of the programs the reader may see, with the targets it may see."""
         sight = await self._visibility.sight(visible_to, query.targets)
         clauses: list[ColumnElement[bool]] = self._visibility.program(sight)
@@ -42,7 +43,8 @@ class ProgramStore(Objects):
             clauses.append(share_a_target(programs.c.targets, query.targets))
         if query.names is not None:
             clauses.append(programs.c.name.in_(query.names))
-        return [self._seen(row, sight) for row in await self._page(query.page, clauses)]
+        rows = await self._page(query.page, clauses)
+        return await self._all_shown(rows, self._seen_by(sight), seen_by=shown_to(sight))
 
     async def public_names(self) -> list[str]:
         """Names of programs that everybody may see, the newest first (MDNS-005)."""
@@ -51,10 +53,11 @@ class ProgramStore(Objects):
         )
         return [row["name"] for row in await self._database.rows(statement)]
 
-    async def get(self, object_id: str, *, visible_to: Reader) -> str:
+    async def get(self, object_id: str, *, visible_to: Reader) -> str | Large:
         """Return one program; raises NotFound also when it is hidden (PRIV-010)."""
         sight = await self._visibility.sight(visible_to)
-        return self._seen(await self._one(object_id, self._visibility.program(sight)), sight)
+        clauses = self._visibility.program(sight)
+        return await self._one_shown(object_id, clauses, self._seen_by(sight), seen_by=shown_to(sight))
 
     async def create(self, program: ProgramRequest, *, by: Reader) -> Created:
         """Store a new program; raises Conflict if its name is taken (PROG-002), Forbidden for a VEN."""
@@ -83,10 +86,12 @@ class ProgramStore(Objects):
     def _reports_of(self, object_id: str) -> Select[Any]:
         return select(reports.c.id).join(events).where(events.c.program_id == object_id)
 
-    def _seen(self, row: RowMapping, sight: Sight | None) -> str:
+    def _seen_by(self, sight: Sight | None) -> Seen:
         if sight is None:
-            return self._text(row)
-        return self._joined(row, row["members"], targets_ending(sight.shown(row["targets"])))
+            return self._texts
+        return lambda rows: [
+            self._joined(row, row["members"], targets_ending(sight.shown(row["targets"]))) for row in rows
+        ]
 
 
 def _columns(program: ProgramRequest) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from openadr_profiles.v31 import Invalid, ObjectType, ReportRequest, encode
 from vtn.access import Reader
 from vtn.store.batch import Batch
 from vtn.store.database import Database, violates
+from vtn.store.large import Large
 from vtn.store.memory import Memory
 from vtn.store.merge import merged
 from vtn.store.objects import AT_ONCE_OVER, Created, Found, Objects, Precondition, members_of
@@ -60,7 +61,7 @@ class ReportStore(Objects):
         """Return the number of new reports that wait for the next commit."""
         return self._batch.waiting
 
-    async def search(self, query: ReportQuery, *, visible_to: Reader) -> Found:
+    async def search(self, query: ReportQuery, *, visible_to: Reader) -> Found | Large:
         """Return one page of reports: the next one of the reader's walk, or found by counting."""
         page = query.page
         if not page.limit:
@@ -70,7 +71,10 @@ class ReportStore(Objects):
             page = Page(limit=page.limit)
         rows = await self._database.rows(self._asked_for(query, page, step.behind, visible_to))
         step.read(rows)
-        found = Found(self._text(row) for row in rows)
+        texts = await self._all_shown(rows, self._texts, seen_by=())
+        if isinstance(texts, Large):
+            return texts
+        found = Found(texts)
         if not step.is_counted:
             found.passing = AT_ONCE_OVER
         return found
@@ -93,9 +97,10 @@ class ReportStore(Objects):
             return self._newest(page, [*clauses, reports.c.event_id.in_(its_events)])
         return self._whole(merged(page, its_events, clauses))
 
-    async def get(self, object_id: str, *, visible_to: Reader) -> str:
+    async def get(self, object_id: str, *, visible_to: Reader) -> str | Large:
         """Return one report; raises NotFound also when it is another client's (REPORT-008)."""
-        return self._text(await self._one(object_id, owned(reports.c.client_id, visible_to)))
+        mine = owned(reports.c.client_id, visible_to)
+        return await self._one_shown(object_id, mine, self._texts, seen_by=())
 
     async def create(self, report: ReportRequest, *, by: Reader) -> Created:
         """Store a new report of the caller's; raises Invalid unless the caller sees its event (REPORT-005)."""

@@ -11,6 +11,7 @@ from openadr_profiles.v31 import BlResourceRequest, ObjectType, VenResourceReque
 from vtn.access import Reader, business_logic_only
 from vtn.errors import Conflict, NotFound
 from vtn.store.database import violates
+from vtn.store.large import Large
 from vtn.store.objects import Created, Objects, Precondition, members_of
 from vtn.store.query import ResourceQuery
 from vtn.store.tables import constraint, resources, vens
@@ -25,7 +26,7 @@ class ResourceStore(Objects):
     table = resources
     kind = ObjectType.RESOURCE
 
-    async def search(self, query: ResourceQuery, *, visible_to: Reader) -> list[str]:
+    async def search(self, query: ResourceQuery, *, visible_to: Reader) -> list[str] | Large:
         """Return one page of resources, with all their targets (PRIV-015)."""
         clauses: list[ColumnElement[bool]] = owned(resources.c.client_id, visible_to)
         if query.targets is not None:
@@ -34,11 +35,12 @@ class ResourceStore(Objects):
             clauses.append(resources.c.name.in_(query.names))
         if query.ven_id is not None:
             clauses.append(resources.c.ven_id == query.ven_id)
-        return [self._text(row) for row in await self._page(query.page, clauses)]
+        return await self._all_shown(await self._page(query.page, clauses), self._texts, seen_by=())
 
-    async def get(self, object_id: str, *, visible_to: Reader) -> str:
+    async def get(self, object_id: str, *, visible_to: Reader) -> str | Large:
         """Return one resource; raises NotFound also when it is another client's."""
-        return self._text(await self._one(object_id, owned(resources.c.client_id, visible_to)))
+        mine = owned(resources.c.client_id, visible_to)
+        return await self._one_shown(object_id, mine, self._texts, seen_by=())
 
     async def create(self, resource: BlResourceRequest | VenResourceRequest, *, by: Reader) -> Created:
         """Store a new resource; raises NotFound if the ven is not there for the caller, Conflict if it has the name."""

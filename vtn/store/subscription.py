@@ -31,7 +31,8 @@ from openadr_profiles.v31.common import distinct
 from vtn.access import Reader
 from vtn.errors import Forbidden, NotFound, SecretsKeyUnusable, Unavailable
 from vtn.store.database import Database, violates
-from vtn.store.objects import Created, Objects, Precondition
+from vtn.store.large import Large, Row
+from vtn.store.objects import Created, Objects, Precondition, Seen
 from vtn.store.query import SubscriptionQuery
 from vtn.store.sealing import opened_tokens, sealed_tokens, without_tokens
 from vtn.store.stamps import Stamps
@@ -74,7 +75,7 @@ class SubscriptionStore(Objects):
         self._verify = verify
         self._max_per_client = max_per_client
 
-    async def search(self, query: SubscriptionQuery, *, visible_to: Reader) -> list[str]:
+    async def search(self, query: SubscriptionQuery, *, visible_to: Reader) -> list[str] | Large:
         """Return one page of subscriptions (PAGE-022)."""
         clauses: list[ColumnElement[bool]] = owned(subscriptions.c.client_id, visible_to)
         if query.program_id is not None:
@@ -83,11 +84,13 @@ class SubscriptionStore(Objects):
             clauses.append(subscriptions.c.client_name == query.client_name)
         if query.objects is not None:
             clauses.append(share_a_target(subscriptions.c.objects, query.objects))
-        return [self._seen(row, visible_to) for row in await self._page(query.page, clauses)]
+        rows = await self._page(query.page, clauses)
+        return await self._all_shown(rows, self._seen_by(visible_to), seen_by=visible_to.client_id)
 
-    async def get(self, object_id: str, *, visible_to: Reader) -> str:
+    async def get(self, object_id: str, *, visible_to: Reader) -> str | Large:
         """Return one subscription; raises NotFound also when it is another client's (SUBS-003)."""
-        return self._seen(await self._one(object_id, owned(subscriptions.c.client_id, visible_to)), visible_to)
+        mine = owned(subscriptions.c.client_id, visible_to)
+        return await self._one_shown(object_id, mine, self._seen_by(visible_to), seen_by=visible_to.client_id)
 
     async def create(self, subscription: SubscriptionRequest, *, by: Reader) -> Created:
         """Store a new subscription of the caller's.
@@ -195,7 +198,10 @@ class SubscriptionStore(Objects):
             return []
         return [exists().where(programs.c.id == program_id, *self._visibility.program_for(by))]
 
-    def _seen(self, row: RowMapping, by: Reader) -> str:
+    def _seen_by(self, by: Reader) -> Seen:
+        return lambda rows: [self._seen(row, by) for row in rows]
+
+    def _seen(self, row: Row, by: Reader) -> str:
         return self._text(row) if _owns(row, by) or not row["has_tokens"] else _for_others(super()._text(row))
 
     def _text(self, row: Mapping[Any, Any]) -> str:
@@ -251,7 +257,7 @@ def _with_program(from_: FromClause, subscription: SubscriptionRequest, by: Read
     return select(from_, *_PROGRAM, *held).select_from(joined)
 
 
-def _owns(row: RowMapping, by: Reader) -> bool:
+def _owns(row: Row, by: Reader) -> bool:
     return bool(row["client_id"] == by.client_id)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from typing import Any, Final
 
 import msgspec
@@ -10,7 +11,7 @@ from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.elements import ColumnElement
 from sqlalchemy.sql.functions import GenericFunction
-from sqlalchemy.types import Boolean, TypeDecorator, TypeEngine
+from sqlalchemy.types import Boolean, Integer, TypeDecorator, TypeEngine
 
 KEY = Text().with_variant(Text(collation="C"), "postgresql")
 """Ids and instants: compared byte by byte, whatever the database's language."""
@@ -137,3 +138,32 @@ def _all_of_sqlite(element: all_of, compiler: SQLCompiler, **kw: Any) -> str:
         "(SELECT json_group_array(DISTINCT target.value) "  # noqa: S608 (made of compiled SQL only)
         f"FROM {rows} AS every_grant, json_each(every_grant.held) AS target)"
     )
+
+
+class octets(GenericFunction[int]):  # noqa: N801 (it reads as the SQL function it becomes)
+    """The bytes of a text, or about those of a list of targets; 0 for null. The database reads no large text for it."""
+
+    type = Integer()
+    inherit_cache = True
+
+    def __init__(self, of: ColumnElement[Any]) -> None:
+        super().__init__(of)
+
+
+@compiles(octets, "postgresql")
+def _octets_postgresql(element: octets, compiler: SQLCompiler, **kw: Any) -> str:
+    (of,) = element.clauses
+    what = compiler.process(of, **kw)
+    if isinstance(of.type, Targets):
+        what = f"array_to_string({what}, ',')"
+    return f"coalesce(octet_length({what}), 0)"
+
+
+@compiles(octets, "sqlite")
+def _octets_sqlite(element: octets, compiler: SQLCompiler, **kw: Any) -> str:
+    (what,) = (compiler.process(clause, **kw) for clause in element.clauses)
+    return f"coalesce({_SQLITE_OCTETS.format(what)}, 0)"
+
+
+_SQLITE_OCTETS: Final = "octet_length({})" if sqlite3.sqlite_version_info >= (3, 43) else "length(CAST({} AS BLOB))"
+"""Before 3.43 SQLite reads the text to tell its length."""

@@ -11,6 +11,7 @@ from openadr_profiles.v31 import BlVenRequest, ObjectType, VenVenRequest
 from vtn.access import Reader, business_logic_only
 from vtn.errors import Conflict
 from vtn.store.database import violates
+from vtn.store.large import Large
 from vtn.store.objects import Created, Objects, Precondition, members_of
 from vtn.store.query import VenQuery
 from vtn.store.tables import constraint, vens
@@ -23,18 +24,19 @@ class VenStore(Objects):
     table = vens
     kind = ObjectType.VEN
 
-    async def search(self, query: VenQuery, *, visible_to: Reader) -> list[str]:
+    async def search(self, query: VenQuery, *, visible_to: Reader) -> list[str] | Large:
         """Return one page of vens, with all their targets (PRIV-015)."""
         clauses: list[ColumnElement[bool]] = owned(vens.c.client_id, visible_to)
         if query.targets is not None:
             clauses.append(share_a_target(vens.c.targets, query.targets))
         if query.names is not None:
             clauses.append(vens.c.name.in_(query.names))
-        return [self._text(row) for row in await self._page(query.page, clauses)]
+        return await self._all_shown(await self._page(query.page, clauses), self._texts, seen_by=())
 
-    async def get(self, object_id: str, *, visible_to: Reader) -> str:
+    async def get(self, object_id: str, *, visible_to: Reader) -> str | Large:
         """Return one ven; raises NotFound also when it is another client's."""
-        return self._text(await self._one(object_id, owned(vens.c.client_id, visible_to)))
+        mine = owned(vens.c.client_id, visible_to)
+        return await self._one_shown(object_id, mine, self._texts, seen_by=())
 
     async def create(self, ven: BlVenRequest | VenVenRequest, *, by: Reader) -> Created:
         """Store a new ven; raises Conflict if its client has one or its name is taken (VEN-003, VEN-004)."""

@@ -167,6 +167,11 @@ def values(sight: Sight | None) -> dict[str, tuple[str, ...]]:
     return {"effective": tuple(sight.effective), "granted": tuple(sight.granted)}
 
 
+def shown_to(sight: Sight | None) -> object:
+    """Return all of a sight that the texts of visible programs and events depend on."""
+    return None if sight is None else tuple(sorted(sight.effective))
+
+
 def share_a_target(column: ColumnElement[Any], targets: Iterable[str], name: str = "targets") -> ColumnElement[bool]:
     """Return a clause for objects with one of these targets (PAGE-025), which are a parameter of the statement."""
     return overlaps(column, bindparam(name, tuple(targets), Targets))

@@ -1,0 +1,88 @@
+"""Pages and objects whose texts are too large to be in memory together: they are read one by one as they are sent.
+
+A statement for a page leaves out the texts of large objects (``shown_within``) and tells their sizes. What is small
+enough in all is completed by a second statement. Anything else is a ``Large``: it knows the version of every object and
+reads the text of one at a time. An object that is changed or removed before its turn is not replaced by what it became.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any, Final, TypeAlias
+
+from blake3 import blake3
+from sqlalchemy import ColumnElement, Table, case, literal_column
+
+from vtn.store.types import octets
+
+WHOLE_BYTES: Final = 2 * 1024 * 1024
+"""Up to this size, an answer is made as a whole."""
+WITH_PAGE_BYTES: Final = 64 * 1024
+"""Up to this size, an object is read with its page."""
+SIZE: Final = "size_bytes"
+_LARGE_COLUMNS: Final = ("members", "targets", "tokens")
+
+Row: TypeAlias = Mapping[Any, Any]
+
+
+class ChangedMeanwhile(Exception):
+    """An object of an answer was changed or removed before its text was read."""
+
+
+class Large:
+    """A page, or one object, whose texts are read when they are sent.
+
+    ``rows`` have the id, the modification and the size of every object. ``read`` gives the text of one of these, as its
+    reader saw it when the rows were found, or raises ChangedMeanwhile if it is another version by now. ``seen_by`` is
+    all that the texts depend on beside the objects.
+    """
+
+    def __init__(
+        self, kind: str, rows: Sequence[Row], *, seen_by: object, read: Callable[[Row], Awaitable[str]], is_list: bool
+    ) -> None:
+        self.is_list = is_list
+        self._rows = tuple({name: row[name] for name in ("id", "modified_at", SIZE)} for row in rows)
+        self._read = read
+        self._made_of = kind, seen_by
+
+    def __len__(self) -> int:
+        """Return the number of objects."""
+        return len(self._rows)
+
+    @property
+    def size_bytes(self) -> int:
+        """Return about how many bytes all texts have."""
+        return sum(self.size(number) for number in range(len(self)))
+
+    def size(self, number: int) -> int:
+        """Return about how many bytes the text of an object has."""
+        size: int = self._rows[number][SIZE]
+        return size
+
+    async def text(self, number: int) -> bytes:
+        """Return the text of an object; raises ChangedMeanwhile, or Unavailable."""
+        return (await self._read(self._rows[number])).encode()
+
+    def digest(self, form: str) -> bytes:
+        """Return 128 bits that differ whenever an object, its version or its reader's view of it differs.
+
+        ``form`` names the program that writes the texts. An object has another modification after every change, so no
+        text needs to be read.
+        """
+        return blake3(repr((form, self._made_of, self._rows)).encode()).digest(16)
+
+
+def shown_within(table: Table, most_bytes: int) -> tuple[ColumnElement[Any], ...]:
+    """Return the columns of a table, with the size of a row's texts in bytes; larger texts are left out as null."""
+    large = [table.c[name] for name in _LARGE_COLUMNS if name in table.c]
+    size: ColumnElement[Any] = octets(large[0])
+    for column in large[1:]:
+        size = size + octets(column)
+    fits = size <= literal_column(str(most_bytes))
+    return (
+        *(
+            column if column.name not in _LARGE_COLUMNS else case((fits, column)).label(column.name)
+            for column in table.c
+        ),
+        size.label(SIZE),
+    )
