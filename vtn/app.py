@@ -133,6 +133,7 @@ class VtnServer:
         self._metrics = Metrics(metadata.version("openadr-fleet"), shared) if settings.metrics else None
         self._contact_store = ContactStore(self._database)
         self._contacts = Contacts(settings.contacts, self._contact_store, now)
+        self._sending = Sending(settings.limits.answers_in_flight_bytes, largest=settings.body_limit_bytes)
         self._callbacks = Callbacks(settings.webhook, lookup=lookup)
         self._runner: Runner | None = None
         self._revocations: asyncio.Task[None] | None = None
@@ -274,7 +275,7 @@ class VtnServer:
             answers=answers,
             budget=budget,
             contacts=self._contacts,
-            sending=self._sending(),
+            sending=self._memory_for_answers(),
             reader_of=self._bearer.reader_of,
         )
 
@@ -291,9 +292,9 @@ class VtnServer:
             self._metrics.sample(BODIES_REFUSED, lambda: budget.refused)
         return budget
 
-    def _sending(self) -> Sending:
+    def _memory_for_answers(self) -> Sending:
         """Return the memory budget for large answers."""
-        sending = Sending(self.settings.limits.answers_in_flight_bytes, largest=self.settings.body_limit_bytes)
+        sending = self._sending
         if self._metrics is not None:
             self._metrics.sample(SENDING_BYTES, lambda: sending.flight.held + sending.texts.held)
             self._metrics.sample(SENDING_REFUSED, lambda: sending.flight.refused)

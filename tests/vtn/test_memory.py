@@ -21,7 +21,7 @@ from sqlalchemy import insert
 from tests.vtn.conftest import settings_for
 from vtn.access import DEFAULT_SCOPES, Role
 from vtn.app import VtnServer
-from vtn.store.tables import resources
+from vtn.store.tables import reports, resources
 from vtn.workers import Supervisor
 
 COMMAND = [sys.executable, "-m", "oadr.vtn_worker", "error"]
@@ -154,6 +154,75 @@ async def test_replacing_a_large_report_takes_a_few_times_its_size(migrated_url:
 
         assert status == 200, answer
         assert vtn.peak() - before <= 6 * LARGE
+
+
+async def test_pages_of_large_objects_take_no_more_than_their_budget(migrated_url: str) -> None:
+    """PAGE-010, GEN-008: many at once, packed and plain, read and not read, and single objects."""
+    async with process(migrated_url) as vtn:
+        bl, home = vtn.token(Role.BL, "bl"), vtn.token(Role.VEN, "home")
+        _, program = await vtn.ask("POST", "/programs", bl, {"programName": "p"})
+        _, event = await vtn.ask("POST", "/events", bl, {"programID": program["id"]})
+        await give_reports(vtn, event, "home", 20)
+        await vtn.ask("GET", "/reports?limit=1", home)
+        vtn.forget_peak()
+        before = vtn.peak()
+
+        lengths = await asyncio.gather(
+            *(read(vtn, f"/reports?limit={20 - number}", home) for number in range(3)),
+            read(vtn, "/reports?limit=15", home, "Accept-Encoding: gzip\r\n"),
+            read(vtn, "/reports/report-1", home),
+            *(ignore(vtn, f"/reports?limit={15 - number}", home) for number in range(10)),
+            *(ignore(vtn, f"/reports/report-{number}", home) for number in range(10)),
+        )
+
+        assert [length // LARGE for length in lengths[:5]] == [20, 19, 18, 0, 1]
+        assert vtn.peak() - before <= 200 * MB
+
+
+async def give_reports(vtn: Process, event: Any, client_id: str, count: int) -> None:
+    """So many reports of 4 MB, straight into the database."""
+    note = {"id": 0, "payloads": [{"type": "NOTE", "values": ["x" * LARGE]}]}
+    shown = {"resources": [{"resourceName": "r", "intervals": [note]}]}
+    members = {"clientID": client_id, "eventID": event["id"], "clientName": "c"} | shown
+    own = {"event_id": event["id"], "client_id": client_id, "client_name": "c", "members": json.dumps(members)[1:-1]}
+    stamp = event["createdDateTime"]
+    for number in range(count):
+        row = {"id": f"report-{number}", "created_at": stamp, "modified_at": stamp, **own}
+        async with vtn.server._database.write() as connection:
+            await connection.execute(insert(reports), row)
+
+
+async def ask_for(vtn: Process, path: str, token: str, more: str = "") -> tuple[asyncio.StreamReader, Any]:
+    """A GET on a connection of its own, which ends with the answer."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", vtn.port)
+    head = f"GET /openadr3/3.1.0{path} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {token}\r\nConnection: close\r\n"
+    writer.write(f"{head}{more}\r\n".encode())
+    return reader, writer
+
+
+async def read(vtn: Process, path: str, token: str, more: str = "") -> int:
+    """The number of bytes of an answer, which is read to its end and is the last on its connection."""
+    reader, writer = await ask_for(vtn, path, token, more)
+    length = 0
+    try:
+        assert b" 200 " in await reader.readline()
+        while part := await reader.read(65536):
+            length += len(part)
+    finally:
+        writer.transport.abort()
+    return length
+
+
+async def ignore(vtn: Process, path: str, token: str) -> int:
+    """Wait until an answer begins, and leave it unread until others had time to come and be answered."""
+    reader, writer = await ask_for(vtn, path, token)
+    try:
+        status = int((await reader.readline()).split()[1])
+        if status == 200:
+            await read(vtn, "/reports/report-2", token)
+        return status
+    finally:
+        writer.transport.abort()
 
 
 async def test_many_large_bodies_at_once_take_no_more_than_their_budget(template_url: str) -> None:

@@ -68,6 +68,7 @@ class _Streamed(web.StreamResponse):
         self._sending = sending
         self._held = held
         self._writer: Any = None
+        self._draining: asyncio.Task[None] | None = None
 
     async def prepare(self, request: web.BaseRequest) -> Any:
         """Send the header."""
@@ -87,6 +88,8 @@ class _Streamed(web.StreamResponse):
             raise ConnectionResetError("the answer could not be finished") from None
         finally:
             self._packer = None
+            if self._draining is not None:
+                self._draining.cancel()
 
     async def _send_all(self) -> None:
         large = self._large
@@ -98,7 +101,7 @@ class _Streamed(web.StreamResponse):
             await self._put(b"]")
         if self._packer is not None:
             await self._write(self._packer.flush())
-        await self._writer.drain()
+        await self._is_taken()
 
     async def _send_object(self, number: int) -> None:
         """Send an object. Its text is read once for a reader that takes it at once, else for as much as it takes."""
@@ -106,7 +109,7 @@ class _Streamed(web.StreamResponse):
         while at is not None:
             with await self._sending.texts.take("", self._large.size(number)):
                 at = await self._send_while_taken(await self._large.text(number), at)
-            await self._writer.drain()
+            await self._is_taken()
 
     async def _send_while_taken(self, text: bytes, at: int) -> int | None:
         """Send a text from a place on, until its reader does not take it or others wait; return where that was.
@@ -119,14 +122,24 @@ class _Streamed(web.StreamResponse):
             at += _PIECE_BYTES
             if at >= len(text):
                 return None
-            try:
-                async with asyncio.timeout(_TAKEN_S):
-                    await self._writer.drain()
-            except TimeoutError:
+            if not await self._is_taken(within_s=_TAKEN_S):
                 return at
             if self._sending.texts.is_waited_for and asyncio.get_running_loop().time() > until:
                 return at
             await asyncio.sleep(0)  # others have their turn, too
+
+    async def _is_taken(self, *, within_s: float | None = None) -> bool:
+        """Wait until there is room on the connection; return False if there is none in time."""
+        if self._draining is None:
+            if self._req is not None and not self._req.protocol.writing_paused:
+                return True
+            self._draining = asyncio.ensure_future(self._writer.drain())  # which cannot be cancelled and go on
+        await asyncio.wait({self._draining}, timeout=within_s)
+        if not self._draining.done():
+            return False
+        drained, self._draining = self._draining, None
+        drained.result()
+        return True
 
     async def _put(self, piece: bytes) -> None:
         await self._write(piece if self._packer is None else self._packer.compress(piece))

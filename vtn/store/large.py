@@ -41,7 +41,7 @@ class Large:
         self, kind: str, rows: Sequence[Row], *, seen_by: object, read: Callable[[Row], Awaitable[str]], is_list: bool
     ) -> None:
         self.is_list = is_list
-        self._rows = tuple({name: row[name] for name in ("id", "modified_at", SIZE)} for row in rows)
+        self._rows = tuple({name: row[name] for name in row if name not in _LARGE_COLUMNS} for row in rows)
         self._read = read
         self._made_of = kind, seen_by
 
@@ -69,7 +69,8 @@ class Large:
         ``form`` names the program that writes the texts. An object has another modification after every change, so no
         text needs to be read.
         """
-        return blake3(repr((form, self._made_of, self._rows)).encode()).digest(16)
+        versions = [(row["id"], row["modified_at"], row[SIZE]) for row in self._rows]
+        return blake3(repr((form, self._made_of, versions)).encode()).digest(16)
 
 
 def shown_within(table: Table, most_bytes: int) -> tuple[ColumnElement[Any], ...]:

@@ -119,9 +119,10 @@ class Objects:
         row = await self._database.row(select(*columns).where(self.table.c.id == object_id, *clauses))
         if row is None:
             raise NotFound
-        if row["members"] is None:
-            return self._large((row,), seen, seen_by, is_list=False)
-        return seen((row,))[0]
+        return self._shown(row, seen, seen_by=seen_by)
+
+    def _shown(self, row: Row, seen: Seen, *, seen_by: object) -> str | Large:
+        return self._large((row,), seen, seen_by, is_list=False) if row["members"] is None else seen((row,))[0]
 
     async def _completed(self, rows: Sequence[Row]) -> Sequence[Row]:
         """Return the rows with the texts that were left out; raises ChangedMeanwhile."""
@@ -225,10 +226,10 @@ class Objects:
 
 
 def _same(row: Row, now: Row | None) -> Row:
-    """Return the row as it is ``now``; raises ChangedMeanwhile if that is another version."""
+    """Return a row with its texts, as it is ``now``; raises ChangedMeanwhile if that is another version."""
     if now is None or now["modified_at"] != row["modified_at"]:
         raise ChangedMeanwhile
-    return now
+    return {**row, **now}
 
 
 def joined(kind: str, object_id: str, created_at: str, modified_at: str, members: str, ending: str) -> str:

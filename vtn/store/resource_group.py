@@ -31,6 +31,7 @@ from vtn.nesting import check_nesting
 from vtn.settings import ResourceGroups
 from vtn.store.database import Database, violates
 from vtn.store.engine import AsyncConnection
+from vtn.store.large import WHOLE_BYTES, Large, shown_within
 from vtn.store.objects import Created, Objects, Precondition, members_of
 from vtn.store.query import ResourceGroupQuery
 from vtn.store.stamps import Stamps
@@ -66,7 +67,7 @@ class ResourceGroupStore(Objects):
         self._limits = limits
         self.watch = self.watch_with_grants = database.revisions.watch(_links)  # and resources, through its keys
 
-    async def search(self, query: ResourceGroupQuery, *, visible_to: Reader) -> list[str]:
+    async def search(self, query: ResourceGroupQuery, *, visible_to: Reader) -> list[str] | Large:
         """Return one page of the groups the reader may see, the newest first."""
         if not query.page.limit:
             return []
@@ -78,18 +79,20 @@ class ResourceGroupStore(Objects):
             clauses.append(resource_groups.c.name == query.name)
         page = select(resource_groups.c.id).where(*clauses).order_by(*newest_first(resource_groups))
         found = page.limit(query.page.limit).offset(query.page.skip).subquery("found")
-        statement = select(resource_groups, sight.children()).join(found, found.c.id == resource_groups.c.id)
+        joined = resource_groups.join(found, found.c.id == resource_groups.c.id)
+        statement = select(*self._in_page, sight.children()).select_from(joined)
         rows = await self._database.rows(statement.order_by(*newest_first(resource_groups)))
-        return [self._text(row) for row in rows]
+        return await self._all_shown(rows, self._texts, seen_by=[row["children"] for row in rows])
 
-    async def get(self, object_id: str, *, visible_to: Reader) -> str:
+    async def get(self, object_id: str, *, visible_to: Reader) -> str | Large:
         """Return one group; raises NotFound also when it is hidden."""
         sight = _Sight(visible_to)
-        statement = select(resource_groups, sight.children()).where(resource_groups.c.id == object_id, *sight.groups())
+        columns = *shown_within(resource_groups, WHOLE_BYTES), sight.children()
+        statement = select(*columns).where(resource_groups.c.id == object_id, *sight.groups())
         row = await self._database.row(statement)
         if row is None:
             raise NotFound
-        return self._text(row)
+        return self._shown(row, self._texts, seen_by=row["children"])
 
     async def create(self, group: ResourceGroupRequest, *, by: Reader) -> Created:
         """Store a new group.
