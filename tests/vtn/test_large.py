@@ -77,6 +77,10 @@ async def make_large(vtn: VtnUnderTest, collection: str) -> tuple[Caller, list[s
         case "resources":
             ven = await home.ven()
             made = [await home.resource(ven, **attributes(LONG)) for _ in range(3)]
+        case "resource_groups":
+            resource = await home.resource(await home.ven())
+            other = await bl.group()
+            made = [await bl.group(resource, other, **attributes(LONG)) for _ in range(3)]
         case "subscriptions":
             document = {"clientName": "c", "objectOperations": [LONG_ENTRY] * 180}
             made = [(await home.post("/subscriptions", document)).ok(201) for _ in range(3)]
@@ -84,7 +88,16 @@ async def make_large(vtn: VtnUnderTest, collection: str) -> tuple[Caller, list[s
     return home, [one["id"] for one in made]
 
 
-KINDS = ("programs", "programs of many targets", "events", "reports", "vens", "resources", "subscriptions")
+KINDS = (
+    "programs",
+    "programs of many targets",
+    "events",
+    "reports",
+    "vens",
+    "resources",
+    "resource_groups",
+    "subscriptions",
+)
 
 
 @pytest.mark.parametrize("kind_of_objects", KINDS)

@@ -32,6 +32,12 @@ def read(request: web.Request, ready: Ready, held: Held | None = None) -> web.St
     return form.found(request, held)
 
 
+def read_small(request: web.Request, ready: Ready) -> web.StreamResponse:
+    """Return the answer to a GET that is small whatever is stored, so that it need not count."""
+    found = read(request, ready)
+    return ready.plain.found(request) if isinstance(found, int) else found
+
+
 def written(
     request: web.Request, text: str, *, status: int = 200, location: str | None = None, held: Held | None = None
 ) -> web.StreamResponse:

@@ -26,6 +26,6 @@ def routes(store: ContactStore, contacts: Contacts) -> tuple[Route, ...]:
         query = ContactQuery(page=page, client_ids=call.query.texts("clientID"))
         if not page.skip:
             await contacts.store()
-        return answer.read(call.request, Ready(encode(await store.search(query))))
+        return answer.read_small(call.request, Ready(encode(await store.search(query))))
 
     return (Route("GET", "/contacts", search, _READ),)
