@@ -41,7 +41,9 @@ class Large:
         self, kind: str, rows: Sequence[Row], *, seen_by: object, read: Callable[[Row], Awaitable[str]], is_list: bool
     ) -> None:
         self.is_list = is_list
-        self._rows = tuple({name: row[name] for name in row if name not in _LARGE_COLUMNS} for row in rows)
+        self._rows = tuple(
+            {name: value for name, value in dict(row).items() if name not in _LARGE_COLUMNS} for row in rows
+        )
         self._read = read
         self._made_of = kind, seen_by
 
