@@ -45,10 +45,10 @@ def import_structlog() -> None:
 
 
 def import_aiohttp() -> None:
-    """Import aiohttp without the system's certificate authorities (0.04 s).
+    """Import aiohttp without the system's certificate authorities (0.08 s, 3 MB).
 
-    It reads them for connections whose owner names no TLS context, and holds them for good. Ours all name one; others
-    would trust nobody.
+    It reads them twice, for connections whose owner names no TLS context, and holds them for good. Ours all name one;
+    others would trust nobody.
     """
     if "aiohttp" in sys.modules:
         return
@@ -72,11 +72,14 @@ def _hidden(name: str) -> Iterator[None]:
 
 @contextmanager
 def _without_authorities() -> Iterator[None]:
-    import ssl
-
-    usual = ssl.create_default_context
-    ssl.create_default_context = lambda *_, **__: ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # for the block only
+    """Have OpenSSL find no authorities where it looks for those of the system."""
+    usual = {name: os.environ.get(name) for name in ("SSL_CERT_FILE", "SSL_CERT_DIR")}
+    os.environ.update(dict.fromkeys(usual, os.devnull))
     try:
         yield
     finally:
-        ssl.create_default_context = usual
+        for name, value in usual.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value

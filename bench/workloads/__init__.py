@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Final
 
-from bench.workloads import events, fleet, memory, poll, reports, search, token
+from bench.workloads import events, fleet, memory, poll, reports, search, start, token
 from bench.workloads.context import Context
 
 WORKLOADS: Final[Mapping[str, Callable[[Context], Awaitable[None]]]] = {
@@ -17,4 +17,5 @@ WORKLOADS: Final[Mapping[str, Callable[[Context], Awaitable[None]]]] = {
     "token": token.for_clients,
     "memory": memory.of_a_worker,
     "fleet": fleet.that_reports,
+    "start": start.of_programs,
 }

@@ -7,6 +7,8 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,6 +19,7 @@ from tests.docs.pages import commands_in_line
 from tests.docs.test_commands import parse
 from tests.e2e.processes import OADR
 from tests.oadr.conftest import Operator
+from tests.support.pki import Pki
 
 
 def imported_by(*words: str) -> set[str]:
@@ -57,6 +60,19 @@ def test_a_list_imports_no_library_that_it_does_not_use(operator: Operator) -> N
     found = profiled(done.stderr)
     assert {"ven.client", "structlog"} <= found
     assert not {"aiohttp", "rich.console", "pydantic_settings", "sqlalchemy", "vtn"} & found
+
+
+def test_aiohttp_is_imported_without_authorities_and_nothing_else_changes(tmp_path: Path) -> None:
+    """A connection that names no TLS context trusts nobody; contexts that are made later trust those of the system."""
+    script = (
+        "import os, ssl\nbefore = dict(os.environ)\nfrom oadr import lean\nlean.import_aiohttp()\n"
+        "from aiohttp import connector\nassert dict(os.environ) == before\n"
+        "context = connector._SSL_CONTEXT_VERIFIED\n"
+        "print(len(context.get_ca_certs()), context.verify_mode.name, len(ssl.create_default_context().get_ca_certs()))"
+    )
+    environment = os.environ | {"SSL_CERT_FILE": str(Pki(tmp_path, now=lambda: datetime.now(UTC)).ca)}
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, env=environment, check=True)
+    assert done.stdout.split() == ["0", "CERT_REQUIRED", "1"]
 
 
 def test_a_closed_pipe_is_quiet(operator: Operator) -> None:
