@@ -7,11 +7,13 @@ import gzip
 import json
 import os
 import tomllib
+import tracemalloc
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from sqlalchemy import select, text
+from sqlalchemy import insert, select, text
 from typer.testing import CliRunner
 
 from oadr.__main__ import app
@@ -23,13 +25,14 @@ from tests.vtn.test_upgrade import a_database_at
 from vtn import retention
 from vtn.access import Role
 from vtn.administration import back_up, restore, verify
+from vtn.app import migrate_database
 from vtn.errors import ArchiveUnusable, DatabaseNotEmpty
 from vtn.settings import Settings
-from vtn.store import objects
-from vtn.store.archive import write_archive
+from vtn.store import objects, tables
+from vtn.store.archive import read_archive, write_archive
 from vtn.store.database import Database
 from vtn.store.tables import signing_keys
-from vtn.store.vault import is_sealed
+from vtn.store.vault import Vault, is_sealed
 
 PATHS = ("/programs", "/events", "/reports", "/subscriptions", "/vens", "/resources", "/resource_groups")
 
@@ -470,3 +473,38 @@ def test_backup_restore_and_keys_by_command(home: Path, monkeypatch: pytest.Monk
     assert run("vtn", "restore", "b.jsonl.gz", *new).exit_code == Exit.OK
     assert run("vtn", "restore", "b.jsonl.gz", *new).exit_code == Exit.CONFIGURATION
     assert [one["client_id"] for one in json.loads(run("vtn", "client", "list", *new).stdout)] == ["operator"]
+
+
+async def test_a_backup_of_large_objects_takes_bounded_memory(
+    vtn: VtnUnderTest, empty_urls: dict[str, str], kind: str
+) -> None:
+    """Rows are read and restored a few at a time while they are large, however many there are."""
+    event = await vtn.bl.event(await vtn.bl.program())
+    columns = {"created_at": event["createdDateTime"], "modified_at": event["createdDateTime"]}
+    columns |= {"event_id": event["id"], "client_id": "home", "client_name": "c"}
+    for number in range(60):
+        row = {**columns, "id": f"report-{number}", "members": f'"resources":[],"note":"{"x" * 1_000_000}"'}
+        async with vtn.server._database.write() as connection:
+            await connection.execute(insert(tables.reports).values(row))
+    lines: list[bytes] = []
+    await write_archive(vtn.server._database, lines.append)
+    settings = with_key_of(vtn, empty_urls[kind])
+    await migrate_database(settings)
+    restored = Database(settings.database)
+
+    def next_line(_: int) -> bytes:
+        return lines.pop(0) if lines else b""
+
+    tracemalloc.start()
+    try:
+        await write_archive(vtn.server._database, len)
+        _, peak_of_backup = tracemalloc.get_traced_memory()
+        tracemalloc.reset_peak()
+        before, _ = tracemalloc.get_traced_memory()
+        assert await read_archive(restored, SimpleNamespace(readline=next_line), Vault(settings)) >= 62
+        _, peak_of_restore = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+        await restored.close()
+    assert peak_of_backup <= 30_000_000
+    assert peak_of_restore - before <= 50_000_000

@@ -10,14 +10,13 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Callable, Iterator
-from contextlib import aclosing
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final, Protocol
 
 import msgspec
-from sqlalchemy import Boolean, Connection, Integer, Table, insert, inspect, select, text
+from sqlalchemy import Boolean, Connection, Integer, RowMapping, Table, insert, inspect, select, text, tuple_
 from sqlalchemy.exc import IntegrityError
 
 from vtn.errors import ArchiveUnusable, DatabaseNotEmpty
@@ -33,6 +32,9 @@ FORMAT: Final = "openadr-fleet-vtn-backup"
 _WITHOUT_SUMS: Final = 1
 _VERSION: Final = 2
 _AT_ONCE: Final = 500
+_SIZE_AT_ONCE: Final = 8 * 1024 * 1024
+_LARGE: Final = 64 * 1024
+_LARGE_AT_ONCE: Final = 8
 _LONGEST_LINE_BYTES: Final = 256 * 1024 * 1024
 _TABLES: Final[dict[str, Table]] = {table.name: table for table in metadata.sorted_tables}
 _SUM: Final = re.compile(rb',"sum":"([0-9a-f]{16})"\}\n')
@@ -76,10 +78,9 @@ async def write_archive(database: Database, write: Callable[[bytes], object]) ->
             )
         write(sums.line({"format": FORMAT, "version": _VERSION, "revision": revision}))
         for name, table in _TABLES.items():
-            async with aclosing(connection.stream(select(table).order_by(*table.primary_key))) as rows:
-                async for row in rows:
-                    write(sums.line({"table": name, "row": dict(row)}))
-                    count += 1
+            async for row in _rows_of(connection, table):
+                write(sums.line({"table": name, "row": dict(row)}))
+                count += 1
         write(sums.line({"end": True, "rows": count}))
     return count
 
@@ -110,14 +111,15 @@ async def read_archive(database: Database, lines: Lines, vault: Vault, *, drop_s
     count = 0
     async with database.write() as connection:
         await _check_empty(connection)
-        batch, of = list[dict[str, Any]](), ""
+        batch, of, size = list[dict[str, Any]](), "", 0
         for name, row in reader.rows():
             if drop_secrets and not _without_secrets(name, row):
                 continue
-            if name != of or len(batch) >= _AT_ONCE:
+            if name != of or len(batch) >= _AT_ONCE or size > _SIZE_AT_ONCE:
                 await _insert(connection, of, batch)
-                batch, of = [], name
+                batch, of, size = [], name, 0
             batch.append(row)
+            size += _size(row)
             count += 1
         await _insert(connection, of, batch)
         await seal_plain(connection, vault)
@@ -259,6 +261,28 @@ def _revision_of(connection: Connection) -> str | None:
         return None
     found: str | None = connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
     return found
+
+
+async def _rows_of(connection: AsyncConnection, table: Table) -> AsyncIterator[RowMapping]:
+    """Yield all rows in the order of their keys; few are read at once while rows are large."""
+    key = tuple(table.primary_key)
+    statement = select(table).order_by(*key)
+    at_once = _LARGE_AT_ONCE
+    rows: Sequence[RowMapping] = (await connection.execute(statement.limit(at_once))).mappings().all()
+    while rows:
+        last = tuple(rows[-1][column.name] for column in key)
+        is_large = any(_size(row) > _LARGE for row in rows)
+        at_once = _LARGE_AT_ONCE if is_large else min(at_once * 2, _AT_ONCE)
+        for row in rows:
+            yield row
+        rows = ()  # before there are others
+        behind = tuple_(*key) > tuple_(*last)
+        rows = (await connection.execute(statement.where(behind).limit(at_once))).mappings().all()
+
+
+def _size(row: Mapping[Any, Any]) -> int:
+    """Return the number of characters in the texts of a row."""
+    return sum(len(value) for value in row.values() if isinstance(value, str))
 
 
 async def _insert(connection: AsyncConnection, name: str, rows: list[dict[str, Any]]) -> None:

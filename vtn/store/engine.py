@@ -8,18 +8,16 @@ from one of its ordinary methods waits in the event loop.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, Concatenate, Final, ParamSpec, TypeVar
 
-from sqlalchemy import Connection, CursorResult, Engine, Executable, PoolProxiedConnection, RowMapping, create_engine
+from sqlalchemy import Connection, CursorResult, Engine, Executable, PoolProxiedConnection, create_engine
 from sqlalchemy.engine import URL
 from sqlalchemy.util import greenlet_spawn
 
 P = ParamSpec("P")
 T = TypeVar("T")
-
-_ROWS_AT_ONCE: Final = 100
 
 
 class AsyncConnection:
@@ -44,18 +42,6 @@ class AsyncConnection:
     async def exec_driver_sql(self, sql: str, values: tuple[Any, ...] | None = None) -> CursorResult[*tuple[Any, ...]]:
         """Execute a statement that needs no compiling, with the driver's own marks for values."""
         return await greenlet_spawn(self._connection.exec_driver_sql, sql, values)
-
-    async def stream(self, statement: Executable) -> AsyncGenerator[RowMapping, None]:
-        """Yield the rows of a statement that may have more than fit into memory."""
-        options = {"stream_results": True}
-        result = await greenlet_spawn(self._connection.execute, statement, execution_options=options)
-        try:
-            rows = result.mappings()
-            while some := await greenlet_spawn(rows.fetchmany, _ROWS_AT_ONCE):
-                for row in some:
-                    yield row
-        finally:
-            await _to_the_end(greenlet_spawn(result.close))
 
     async def run_sync(self, work: Callable[Concatenate[Connection, P], T], *args: P.args, **named: P.kwargs) -> T:
         """Run a function on the ordinary connection behind this one."""
