@@ -12,6 +12,7 @@ VenError(Exception)
 │   │   ├── Conflict             409: the name or client is taken
 │   │   └── InvalidRequest       400 and other faults of the request: correct it
 │   └── UnexpectedAnswer         success that cannot be read: probably not an OpenADR 3.1 VTN at this address
+│       └── AnswerTooLarge       more bytes than are read from one answer: ask for less at once
 ├── NotUnderstood                an event asks for something that has no meaning here: opt out and say so
 ├── BadCertificateFile           a CA, certificate or key file cannot be used: correct the setting
 ├── BadStore                     the file of the VEN's memory cannot be used: correct the path or the file
@@ -85,6 +86,10 @@ class InvalidRequest(Refused):
 
 class UnexpectedAnswer(VtnError):
     """The server answered with something that is not OpenADR 3.1."""
+
+
+class AnswerTooLarge(UnexpectedAnswer):
+    """An answer has more bytes than are read; a page of fewer objects may have less."""
 
 
 class NotUnderstood(VenError):

@@ -29,12 +29,13 @@ from openadr_profiles.v31 import (
     decode,
     encode,
 )
-from ven.errors import UnexpectedAnswer
+from ven.errors import AnswerTooLarge, UnexpectedAnswer
 from ven.transport import Answer
 
 _log = structlog.get_logger(__name__)
 
 PAGE_SIZE: Final = 50
+_SMALLEST_PAGE: Final = 2  # pages overlap by one object
 _MAX_ATTEMPTS: Final = 3
 _MAX_POLLS_KEPT: Final = 32
 
@@ -101,6 +102,7 @@ class Collection(Generic[T, R]):
         self._path = path
         self._type = type_
         self._polled: dict[Filters, list[_Page[T]]] = {}
+        self._page_size = PAGE_SIZE
         self.broken_seen = 0
         """The number of unreadable objects found in lists so far."""
 
@@ -138,6 +140,17 @@ class Collection(Generic[T, R]):
         return NOT_MODIFIED if known is not None and unchanged else _found(pages)
 
     async def _read_all(self, filters: Filters, *, known: list[_Page[T]]) -> tuple[list[_Page[T]], bool]:
+        """Read all pages, and tell whether they are all the known ones; large objects in pages of fewer."""
+        while True:
+            try:
+                return await self._read_pages(filters, known=known)
+            except AnswerTooLarge:
+                if self._page_size <= _SMALLEST_PAGE:
+                    raise
+                self._page_size = max(self._page_size // 4, _SMALLEST_PAGE)
+                known = []
+
+    async def _read_pages(self, filters: Filters, *, known: list[_Page[T]]) -> tuple[list[_Page[T]], bool]:
         """All pages, and whether they are all the known ones (VENCLIENT-007).
 
         Each page begins with the last object of the one before. If that object is not in it, something was deleted
@@ -150,12 +163,12 @@ class Collection(Generic[T, R]):
             slipped = False
             while True:
                 old = known[len(pages)] if len(pages) < len(known) else None
-                page, is_old = await self._read_page(filters, skip=len(pages) * (PAGE_SIZE - 1), known=old)
+                page, is_old = await self._read_page(filters, skip=len(pages) * (self._page_size - 1), known=old)
                 unchanged = unchanged and is_old
                 slipped = bool(pages) and pages[-1].ids[-1] not in page.ids
                 fresh = set(page.ids) - seen
                 pages.append(page)
-                if slipped or not fresh or len(page.ids) < PAGE_SIZE:
+                if slipped or not fresh or len(page.ids) < self._page_size:
                     break
                 seen |= fresh
             if not slipped or attempt == _MAX_ATTEMPTS:
@@ -163,7 +176,7 @@ class Collection(Generic[T, R]):
         return pages, unchanged and len(pages) == len(known)
 
     async def _read_page(self, filters: Filters, *, skip: int, known: _Page[T] | None) -> tuple[_Page[T], bool]:
-        query = [*filters, ("skip", str(skip)), ("limit", str(PAGE_SIZE))]
+        query = [*filters, ("skip", str(skip)), ("limit", str(self._page_size))]
         answer = await self._send("GET", self._path, query=query, etag=known.etag if known else None)
         if answer.status == 304:
             if known is None:

@@ -17,7 +17,7 @@ from contextlib import suppress
 from typing import Final, TypeVar
 from urllib.parse import urlencode, urlsplit
 
-from ven.errors import UnexpectedAnswer, Unreachable, UntrustedServer
+from ven.errors import AnswerTooLarge, UnexpectedAnswer, Unreachable, UntrustedServer
 from ven.transport import ACCEPTED, MAX_BODY, Answer, BaseTransport, origin, unreachable
 
 T = TypeVar("T")
@@ -106,7 +106,7 @@ def _whole_body(response: http.client.HTTPResponse, url: str) -> bytes:
     while chunk := response.read(_CHUNK):
         body += chunk if unpack is None else _unpacked(unpack.decompress, chunk, MAX_BODY + 1 - len(body))
         if len(body) > MAX_BODY:
-            raise UnexpectedAnswer(f"{origin(url)} sent more than {MAX_BODY} bytes in one answer")
+            raise AnswerTooLarge(f"{origin(url)} sent more than {MAX_BODY} bytes in one answer")
     if response.length:
         raise http.client.IncompleteRead(bytes(body), response.length)
     if unpack is not None and not unpack.eof:

@@ -19,6 +19,7 @@ from openadr_profiles.v31 import Problem
 from ven.clock import Clock
 from ven.errors import (
     REFUSALS,
+    AnswerTooLarge,
     BadCertificateFile,
     InvalidRequest,
     TemporarilyUnavailable,
@@ -273,7 +274,7 @@ async def _whole_body(response: aiohttp.ClientResponse) -> bytes:
     async for chunk in response.content.iter_chunked(65536):
         body += chunk
         if len(body) > MAX_BODY:
-            raise UnexpectedAnswer(f"{origin(str(response.url))} sent more than {MAX_BODY} bytes in one answer")
+            raise AnswerTooLarge(f"{origin(str(response.url))} sent more than {MAX_BODY} bytes in one answer")
     return bytes(body)
 
 

@@ -14,9 +14,12 @@ from aiohttp import web
 from openadr_profiles.v31 import EventRequest
 from tests.support.net import free_port
 from tests.ven.scripted_vtn import ScriptedVtn, an_event, json_list, problem, scripted_vtn
+from ven import short_transport as short
+from ven import transport as long
 from ven.client import NOT_MODIFIED, VtnClient
 from ven.clock import ManualClock, SystemClock
 from ven.errors import (
+    AnswerTooLarge,
     Conflict,
     Forbidden,
     InvalidRequest,
@@ -384,6 +387,26 @@ async def test_vtn_that_ignores_paging_is_not_read_for_ever(vtn: ScriptedVtn, cl
 
     vtn.answer = same_page
     assert len(await client.events.search()) == 50
+
+
+async def test_pages_of_large_objects_are_read_a_few_at_a_time(
+    vtn: ScriptedVtn, client: VtnClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """VENCLIENT-007: no more is read of one answer than fits, and objects larger than that are said to be so."""
+    shelf = Shelf(vtn, 30)
+    three = len(json.dumps([an_event(id_) for id_ in shelf.ids[-3:]]))
+    for module in (long, short):
+        monkeypatch.setattr(module, "MAX_BODY", three)
+
+    assert [event.id for event in await client.events.search()] == shelf.ids
+    first = await client.events.poll()
+    assert first is not NOT_MODIFIED
+    assert [event.id for event in first] == shelf.ids
+    assert await client.events.poll() is NOT_MODIFIED
+    for module in (long, short):
+        monkeypatch.setattr(module, "MAX_BODY", three // 4)
+    with pytest.raises(AnswerTooLarge, match="more than"):
+        await client.events.search()
 
 
 async def test_poll_says_when_nothing_has_changed(vtn: ScriptedVtn, client: VtnClient) -> None:
