@@ -19,6 +19,7 @@ from tests.support.official import official_document
 from tests.support.once import Once
 from tests.support.pki import Pki
 from tests.support.postgres import PostgresServer, prepare
+from tests.support.sent import RECORDER, Sent
 from ven.transport import Answer, Transport
 
 _SHARED = pytest.StashKey[Path]()
@@ -40,10 +41,11 @@ def _same_logs() -> Iterator[None]:
 
 
 @pytest.fixture(autouse=True)
-def _valid_requests(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Check every request that our client sends in this process against the official OpenADR 3.1 document.
+def _valid_requests(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, sent: Sent) -> Iterator[None]:
+    """Check every request that our client sends against the official OpenADR 3.1 document.
 
-    A test that sends something else on purpose says so with the mark ``sends_invalid_requests``.
+    Here and in the commands that tests start as processes of their own. A test that sends others on purpose says
+    so with the mark ``sends_invalid_requests``.
     """
     problems: list[str] = []
     send = Transport.request
@@ -56,6 +58,7 @@ def _valid_requests(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPa
 
     monkeypatch.setattr(Transport, "request", checked)
     yield
+    problems += [problem for each in sent.read() for problem in _problems(*each)]
     if request.node.get_closest_marker("sends_invalid_requests") is None:
         assert problems == [], "not valid by the official document"
 
@@ -98,6 +101,17 @@ def _no_files_of_the_user(pytestconfig: pytest.Config) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_DATA_HOME", str(shared / "data"))
         yield
+
+
+@pytest.fixture(autouse=True, scope="session")
+def sent(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sent]:
+    """What our client sends in processes that tests start; they inherit the variables that make it write that down."""
+    file = tmp_path_factory.mktemp("sent") / "requests"
+    file.parent.chmod(0o733)  # processes of other accounts write there too
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TEST_SENT_REQUESTS", str(file))
+        patch.setenv("PYTHONPATH", str(RECORDER), prepend=os.pathsep)
+        yield Sent(file)
 
 
 @pytest.fixture(scope="session")

@@ -15,7 +15,6 @@ from tests.support.net import accepts_connections
 from tests.support.processes import ServerProcess
 
 OADR = str(Path(sys.executable).with_name("oadr"))
-_CLEAN = {name: value for name, value in os.environ.items() if not name.startswith("OADR_")}
 
 
 def oadr(*arguments: str, environment: Mapping[str, str] | None = None) -> Any:
@@ -31,12 +30,16 @@ def run_oadr(
     """Run a command that ends, whatever becomes of it."""
     return subprocess.run(
         [OADR, *arguments],
-        env=_CLEAN | dict(environment or {}),
+        env=_clean() | dict(environment or {}),
         capture_output=True,
         text=True,
         timeout=timeout_s,
         check=False,
     )
+
+
+def _clean() -> dict[str, str]:
+    return {name: value for name, value in os.environ.items() if not name.startswith("OADR_")}
 
 
 def program(
