@@ -234,6 +234,14 @@ async def test_vens_are_listed_with_their_last_contact_protocol_and_refused_requ
     preview = await asyncio.to_thread(group.run, "event", "create", "--shed", "1kW", "--yes", "--dry-run")
     assert "warning: 2 of 3 VENs never seen: " in preview.stderr, "home-2 is not one of them"
     assert "home-2" not in preview.stderr
+    words = ("--shed", "1kW", "--target", "group:north")
+    event = await asyncio.to_thread(group.ask, "event", "create", *words)
+    status = await asyncio.to_thread(group.ask, "event", "status", event["id"])
+    assert {each["name"]: each["last_contact"] is None for each in status["participants"]} == {
+        "home-1": True,
+        "home-2": False,
+    }
+    assert (status["totals"]["targeted"], status["totals"]["unseen"]) == (2, 1)
 
 
 @pytest.mark.parametrize(
