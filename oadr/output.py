@@ -26,6 +26,8 @@ ROWS_SHOWN: Final = 50
 
 _SHORTEST_ID: Final = 8
 _LONG_WORD: Final = 16
+_BETWEEN: Final = 3
+"""Characters between two columns."""
 
 
 def wants_json(asked: bool) -> bool:
@@ -68,10 +70,11 @@ def show_rows(
     short = unique_beginnings([str(row["id"]) for row in rows]) if "id" in columns else {}
     cells = [[_cell(short[row[key]] if key == "id" else row.get(key)) for key in columns] for row in shown]
     table = Table(title=title, title_justify="left", header_style="bold", box=SIMPLE_HEAD, pad_edge=False)
+    widths = column_widths([list(columns.values()), *cells], console.width)
     for place, (key, heading) in enumerate(columns.items()):
-        # An id is for copying, and an instant for reading: they stay in one piece. So do words, unless they are long.
-        word = max((len(each) for row in cells for each in row[place].split()), default=0)
-        table.add_column(heading, overflow="fold", no_wrap=key in {"id", "start"}, min_width=min(word, _LONG_WORD))
+        # An id is for copying, and an instant for reading: where nothing fits, they stay in one piece.
+        width = None if widths is None else widths[place]
+        table.add_column(heading, overflow="fold", no_wrap=widths is None and key in {"id", "start"}, width=width)
     for line in cells:
         table.add_row(*map(Text, line))
     console.print(table)
@@ -97,6 +100,26 @@ def unique_beginnings(ids: Iterable[str]) -> dict[str, str]:
         while any(other[:length] == id_[:length] for other in beside) and length < len(id_):
             length += 1
         found[id_] = id_[:length]
+    return found
+
+
+def column_widths(lines: Sequence[Sequence[str]], width: int) -> list[int] | None:
+    """Share the width of a terminal out over the columns of lines, so that no word of up to 16 characters is broken.
+
+    What is left is shared out equally among the columns that need more. None if there is not enough for the words.
+    """
+    columns = list(zip(*lines, strict=True))
+    least = [max(min(_LONG_WORD, len(word)) for cell in cells for word in cell.split() or [""]) for cells in columns]
+    left = width - sum(least) - _BETWEEN * len(columns)
+    if left < 0:
+        return None
+    wanted = [max(map(len, cells)) - has for cells, has in zip(columns, least, strict=True)]
+    found = list(least)
+    order = sorted(range(len(columns)), key=wanted.__getitem__)
+    for place, column in enumerate(order):
+        more = min(wanted[column], left // (len(order) - place))
+        found[column] += more
+        left -= more
     return found
 
 

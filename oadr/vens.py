@@ -68,7 +68,9 @@ def list_(
         return [_row(ven, resources.get(ven.id, ()), last, contacts, now) for ven in vens]
 
     rows = act(settings, read)
-    show_rows(rows, _LIST_COLUMNS, as_json=as_json, title="VENs", empty="no vens", everything=everything)
+    same = all(row["clientID"] == row["venName"] for row in rows)
+    columns = {key: heading for key, heading in _LIST_COLUMNS.items() if not (same and key == "clientID")}
+    show_rows(rows, columns, as_json=as_json, title="VENs", empty="no vens", everything=everything)
 
 
 @app.command(
