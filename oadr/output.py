@@ -106,18 +106,18 @@ def unique_beginnings(ids: Iterable[str]) -> dict[str, str]:
 def column_widths(lines: Sequence[Sequence[str]], width: int) -> list[int] | None:
     """Share the width of a terminal out over the columns of lines, so that no word of up to 16 characters is broken.
 
-    What is left is shared out equally among the columns that need more. None if there is not enough for the words.
+    The first line has the headings. What is left makes as many columns as possible wide enough for one line a row.
+    None if there is not enough for the words.
     """
     columns = list(zip(*lines, strict=True))
     least = [max(min(_LONG_WORD, len(word)) for cell in cells for word in cell.split() or [""]) for cells in columns]
     left = width - sum(least) - _BETWEEN * len(columns)
     if left < 0:
         return None
-    wanted = [max(map(len, cells)) - has for cells, has in zip(columns, least, strict=True)]
+    wanted = [max(0, max(map(len, cells[1:]), default=0) - has) for cells, has in zip(columns, least, strict=True)]
     found = list(least)
-    order = sorted(range(len(columns)), key=wanted.__getitem__)
-    for place, column in enumerate(order):
-        more = min(wanted[column], left // (len(order) - place))
+    for column in sorted(range(len(columns)), key=wanted.__getitem__):
+        more = min(wanted[column], left)
         found[column] += more
         left -= more
     return found

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from oadr.output import unique_beginnings
+from oadr.output import column_widths, unique_beginnings
 from tests.e2e.processes import OADR
 from tests.oadr.conftest import Operator
 from tests.support.terminal import open_terminal
@@ -76,3 +76,18 @@ def test_a_question_that_nobody_answers_says_what_to_do(operator: Operator) -> N
     code, shown = on_terminal(operator, words, columns=110, typed=b"n\n")
     assert (code, "nothing was issued" in shown) == (7, True), shown
     assert operator.ask("event", "list") == []
+
+
+@pytest.mark.parametrize(
+    ("width", "widths"),
+    [
+        (60, [8, 11, 26]),
+        (40, [8, 11, 12]),
+        (28, [8, 5, 6]),
+        (27, None),
+    ],
+)
+def test_the_width_is_shared_out_in_words(width: int, widths: list[int] | None) -> None:
+    """As many columns as possible have one line a row; none breaks a word; nothing is cut off."""
+    lines = [("id", "State", "Note"), ("e9aeaab0", "not so good", "one of the panels is quiet")]
+    assert column_widths(lines, width) == widths
