@@ -20,7 +20,7 @@ from tests.support.once import Once
 from tests.support.pki import Pki
 from tests.support.postgres import PostgresServer, prepare
 from tests.support.sent import RECORDER, Sent
-from ven.transport import Answer, Transport
+from ven.transport import Answer, BaseTransport
 
 _SHARED = pytest.StashKey[Path]()
 _MOST_WORKERS = 8
@@ -48,15 +48,15 @@ def _valid_requests(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPa
     so with the mark ``sends_invalid_requests``.
     """
     problems: list[str] = []
-    send = Transport.request
+    send = BaseTransport.request
 
     async def checked(
-        self: Transport, method: str, url: str, *, query: Sequence[tuple[str, str]] = (), **content: Any
+        self: BaseTransport, method: str, url: str, *, query: Sequence[tuple[str, str]] = (), **content: Any
     ) -> Answer:
         problems.extend(_problems(method, url, query := tuple(query), content.get("body")))
         return await send(self, method, url, query=query, **content)
 
-    monkeypatch.setattr(Transport, "request", checked)
+    monkeypatch.setattr(BaseTransport, "request", checked)
     yield
     problems += [problem for each in sent.read() for problem in _problems(*each)]
     if request.node.get_closest_marker("sends_invalid_requests") is None:

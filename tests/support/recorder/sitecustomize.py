@@ -27,7 +27,7 @@ class _Finder:
 
             def load(module: Any) -> None:
                 loaded(module)
-                _record(module.Transport)
+                _record(module.BaseTransport)
 
             spec.loader.exec_module = load  # type: ignore[method-assign]
         return spec
