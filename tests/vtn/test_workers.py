@@ -34,6 +34,9 @@ from vtn.app import VtnServer
 from vtn.errors import PortTaken, StartFailed, WorkerFailed
 from vtn.settings import Settings
 from vtn.shared import made
+from vtn.store.contact import ContactStore
+from vtn.store.database import Database
+from vtn.store.query import ContactQuery
 from vtn.workers import Supervisor, Told
 
 COMMAND = [sys.executable, "-m", "oadr.vtn_worker", "error"]
@@ -392,3 +395,27 @@ async def test_a_database_that_is_not_there_is_told_before_any_worker_starts() -
     supervisor = Supervisor(settings_for("sqlite:////nowhere/vtn.sqlite3", workers=2), command=COMMAND)
     with pytest.raises(StartFailed):
         await supervisor.start()
+
+
+async def test_what_every_worker_has_heard_is_told_by_each_and_stored_at_the_end(migrated_url: str) -> None:
+    """Contacts of clients that came to different workers, while they run and after they were told to end."""
+    names = [f"home-{number}" for number in range(12)]
+    async with _fleet(migrated_url, 2, contacts={"store_s": 0.2}) as fleet:
+        for name in names:
+            await _json(fleet.caller(Role.VEN, name), "GET", "events")
+        for _ in range(4):  # whichever worker answers
+            bl = fleet.caller(Role.BL)
+
+            async def told(bl: aiohttp.ClientSession = bl) -> bool:
+                found = {each["clientID"] for each in await _json(bl, "GET", "contacts")}
+                return found >= set(names)
+
+            await wait_until(told)
+    async with _fleet(migrated_url, 2, contacts={"store_s": 3600}) as fleet:
+        late = [f"late-{number}" for number in range(12)]
+        for name in late:
+            await _json(fleet.caller(Role.VEN, name), "GET", "events")
+    database = Database(settings_for(migrated_url).database)
+    found = await ContactStore(database).search(ContactQuery(client_ids=tuple(late)))
+    await database.close()
+    assert sorted(each.client_id for each in found) == sorted(late)
