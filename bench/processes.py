@@ -62,8 +62,22 @@ class Meter:
         """Memory of the largest process."""
         return max(process.memory_info().rss for process in self._all()) / 1e6
 
+    def forget_peak(self) -> None:
+        """Measure the peak from now on."""
+        for process in self._all():
+            Path(f"/proc/{process.pid}/clear_refs").write_text("5", encoding="ascii")
+
+    def peak_mb(self) -> float:
+        """The most memory that one of the processes has had since."""
+        return max(_peak_kib(process.pid) for process in self._all()) * 1024 / 1e6
+
     def _all(self) -> list[psutil.Process]:
         return [self._process, *self._process.children(recursive=True)]
+
+
+def _peak_kib(pid: int) -> int:
+    lines = Path(f"/proc/{pid}/status").read_text(encoding="ascii").splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM:"))
 
 
 class ServerProcess:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Final
 
-from bench.workloads import events, fleet, memory, poll, reports, search, start, token
+from bench.workloads import events, fleet, large, memory, poll, reports, search, start, token
 from bench.workloads.context import Context
 
 WORKLOADS: Final[Mapping[str, Callable[[Context], Awaitable[None]]]] = {
@@ -18,4 +18,5 @@ WORKLOADS: Final[Mapping[str, Callable[[Context], Awaitable[None]]]] = {
     "memory": memory.of_a_worker,
     "fleet": fleet.that_reports,
     "start": start.of_programs,
+    "large": large.of_reports,
 }

@@ -178,22 +178,19 @@ class Collection(Generic[Q, D]):
         async with body.Body(call.request) as raw:
             held = await call.sending.room(call.reader.client_id, len(raw))
             try:
-                text = await self._replaced(call, object_id, raw)
+                try:
+                    document = self._decoded(call, raw)
+                except (Invalid, Forbidden, UnsupportedMediaType):
+                    await self._store.get(object_id, visible_to=call.reader)
+                    raise
+                check = answer.precondition(call.request)
+                replacing = self._store.replace(object_id, document, by=call.reader, check=check)
+                del raw, document
+                text = await replacing
             except BaseException:
                 _give_back(held)
                 raise
         return answer.written(call.request, text, held=held)
-
-    async def _replaced(self, call: Call, object_id: str, raw: bytes) -> str:
-        try:
-            document = self._decoded(call, raw)
-        except (Invalid, Forbidden, UnsupportedMediaType):
-            await self._store.get(object_id, visible_to=call.reader)
-            raise
-        check = answer.precondition(call.request)
-        replacing = self._store.replace(object_id, document, by=call.reader, check=check)
-        del raw, document
-        return await replacing
 
     async def delete(self, call: Call) -> web.StreamResponse:
         """Remove an object; the answer is what it was, and there is memory for the largest before it is removed."""
