@@ -107,7 +107,6 @@ def _no_files_of_the_user(pytestconfig: pytest.Config) -> Iterator[None]:
 def sent(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sent]:
     """What our client sends in processes that tests start; they inherit the variables that make it write that down."""
     file = tmp_path_factory.mktemp("sent") / "requests"
-    file.parent.chmod(0o733)  # processes of other accounts write there too
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("TEST_SENT_REQUESTS", str(file))
         patch.setenv("PYTHONPATH", str(RECORDER), prepend=os.pathsep)
