@@ -12,7 +12,15 @@ from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequenc
 from contextlib import asynccontextmanager
 from typing import Any, Concatenate, Final, ParamSpec, TypeVar
 
-from sqlalchemy import Connection, CursorResult, Engine, Executable, PoolProxiedConnection, create_engine
+from sqlalchemy import (
+    AsyncAdaptedQueuePool,
+    Connection,
+    CursorResult,
+    Engine,
+    Executable,
+    PoolProxiedConnection,
+    create_engine,
+)
 from sqlalchemy.engine import URL
 from sqlalchemy.util import greenlet_spawn
 
@@ -100,7 +108,8 @@ class AsyncEngine:
 
 def create_async_engine(url: URL, **options: Any) -> AsyncEngine:
     """Return an engine for an asynchronous driver; ``options`` are those of ``sqlalchemy.create_engine``."""
-    return AsyncEngine(create_engine(url, **options))
+    # The pool is named because older versions (2.0.36) have none for files of SQLite.
+    return AsyncEngine(create_engine(url, poolclass=AsyncAdaptedQueuePool, **options))
 
 
 async def _to_the_end(work: Coroutine[Any, Any, None]) -> None:
