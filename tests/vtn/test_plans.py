@@ -45,6 +45,42 @@ async def _many(vtn: VtnUnderTest) -> tuple[Caller, str, str]:
     return home, programs[0]["id"], event["id"]
 
 
+async def _many_groups(vtn: VtnUnderTest) -> tuple[Caller, Caller]:
+    """A VEN with one resource in three groups, and one with a third of all; each of 300 groups has 20 children."""
+    vtn.judges = False
+    small, large = vtn.home(), vtn.home()
+    owners = [(await home.ven(), home.client_id) for home in (small, large)]
+    owners.append((await vtn.home().ven(), ""))  # a client for each of its resources
+    at = {"created_at": "2026-05-01T00:00:00.000000Z", "modified_at": "2026-05-01T00:00:00.000000Z", "targets": ()}
+    resources, groups, links = list[dict[str, Any]](), list[dict[str, Any]](), list[dict[str, Any]]()
+    for number in range(2000):
+        ven, client_id = owners[0 if number == 0 else 1 + (number % 3 > 0)]
+        client_id = client_id or f"c{number}"
+        resources.append(
+            at
+            | {"id": f"r{number}", "ven_id": ven["id"], "client_id": client_id, "name": f"{number}", "members": '"a":1'}
+        )
+    for number in range(300):
+        groups.append(at | {"id": f"g{number}", "name": f"{number}", "members": '"a":1'})
+        for place in range(19):
+            links.append({"group_id": f"g{number}", "place": place, "child_group_id": None,
+                          "resource_id": f"r{(number * 7 + place * 101) % 1999 + 1}"})  # fmt: skip
+        held = {"resource_id": "r0", "child_group_id": None}
+        if number < 297:
+            held = {"resource_id": None, "child_group_id": f"g{number // 10}"}
+        if number:
+            links.append({"group_id": f"g{number}", "place": 19} | held)
+    async with vtn.server._database.write() as connection:
+        for table, rows in (
+            (tables.resources, resources),
+            (tables.resource_groups, groups),
+            (tables.resource_group_children, links),
+        ):
+            await connection.execute(insert(table), rows)
+    await _tidied(vtn.server._database)
+    return small, large
+
+
 async def _tidied(database: Database) -> None:
     """Update the statistics, as every database does by itself; on PostgreSQL also vacuum rows of earlier tests.
 
@@ -244,3 +280,22 @@ async def test_few_and_many_are_found_in_the_same_order(vtn: VtnUnderTest) -> No
         for skip in (0, 30, 49, len(expected) - 30, len(expected)):
             found = await caller.ids(f"/events?skip={skip}{query}")
             assert found == expected[skip : skip + 50], query
+
+
+async def test_resource_groups_are_found_from_the_resources_of_the_reader(vtn: VtnUnderTest) -> None:
+    """COMPAT-088: a VEN with little reads little, and no child is compared with every visible group."""
+    small, large = await _many_groups(vtn)
+
+    for caller, path, most_rows, most_thousands in (
+        (small, "/resource_groups", 1_000, 30),
+        (small, "/resource_groups/g299", 1_000, 30),
+        (large, "/resource_groups", 40_000, 600),
+        (large, "/resource_groups/g1", 40_000, 300),
+    ):
+        with Plans(vtn) as plans:
+            (await caller.get(path)).ok()
+        assert len(plans.sent) == 1
+        if vtn.server._database.is_sqlite:
+            assert await plans.instructions() < most_thousands
+        else:
+            assert await plans.rows_read() < most_rows

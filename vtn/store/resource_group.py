@@ -15,10 +15,10 @@ from sqlalchemy import (
     bindparam,
     cast,
     delete,
+    exists,
     func,
     insert,
     null,
-    or_,
     select,
     union_all,
 )
@@ -44,7 +44,6 @@ Children: TypeAlias = tuple[tuple[str, str], ...]
 """The type and the id of each child, in their order."""
 
 _LOCK: Final = "resource groups"
-_TYPES: Final = {"r": "ven_resource", "g": "resource_group"}
 _links = resource_group_children
 
 
@@ -80,19 +79,19 @@ class ResourceGroupStore(Objects):
         page = select(resource_groups.c.id).where(*clauses).order_by(*newest_first(resource_groups))
         found = page.limit(query.page.limit).offset(query.page.skip).subquery("found")
         joined = resource_groups.join(found, found.c.id == resource_groups.c.id)
-        statement = select(*self._in_page, sight.children()).select_from(joined)
+        statement = select(*self._in_page, *sight.children()).select_from(joined)
         rows = await self._database.rows(statement.order_by(*newest_first(resource_groups)))
-        return await self._all_shown(rows, self._texts, seen_by=[row["children"] for row in rows])
+        return await self._all_shown(rows, self._texts, seen_by=[_children_in(row) for row in rows])
 
     async def get(self, object_id: str, *, visible_to: Reader) -> str | Large:
         """Return one group; raises NotFound also when it is hidden."""
         sight = _Sight(visible_to)
-        columns = *shown_within(resource_groups, WHOLE_BYTES), sight.children()
+        columns = *shown_within(resource_groups, WHOLE_BYTES), *sight.children()
         statement = select(*columns).where(resource_groups.c.id == object_id, *sight.groups())
         row = await self._database.row(statement)
         if row is None:
             raise NotFound
-        return self._shown(row, self._texts, seen_by=row["children"])
+        return self._shown(row, self._texts, seen_by=_children_in(row))
 
     async def create(self, group: ResourceGroupRequest, *, by: Reader) -> Created:
         """Store a new group.
@@ -142,7 +141,7 @@ class ResourceGroupStore(Objects):
         self, connection: AsyncConnection, object_id: str, by: Reader, check: Precondition | None
     ) -> RowMapping:
         """Return the group about to change; raises NotFound."""
-        statement = select(resource_groups, _Sight(by).children())
+        statement = select(resource_groups, *_Sight(by).children())
         return await self._locked(connection, statement.where(resource_groups.c.id == object_id, *writable(by)), check)
 
     async def _take_turn(self, connection: AsyncConnection) -> None:
@@ -195,41 +194,46 @@ class _Sight:
     """What a reader sees of groups, as parts of one statement."""
 
     def __init__(self, reader: Reader) -> None:
-        self._own: CTE | None = None
+        self._own = owned(resources.c.client_id, reader)
+        self._seen: CTE | None = None
         if not reader.sees_everything:
-            own = select(_links.c.group_id, _links.c.resource_id).join(
-                resources, resources.c.id == _links.c.resource_id
-            )
-            self._own = own.where(*owned(resources.c.client_id, reader)).cte("own")
-            seen = select(self._own.c.group_id.label("id")).cte("seen", recursive=True)
+            direct = select(_links.c.group_id.label("id")).join(resources, resources.c.id == _links.c.resource_id)
+            seen = direct.where(*self._own).cte("seen", recursive=True)
             self._seen = seen.union(select(_links.c.group_id).join(seen, _links.c.child_group_id == seen.c.id))
 
     def groups(self) -> list[ColumnElement[bool]]:
         """Return clauses for the groups that are visible: all of them for business logic."""
-        return [] if self._own is None else [resource_groups.c.id.in_(select(self._seen.c.id))]
+        return [] if self._seen is None else [resource_groups.c.id.in_(select(self._seen.c.id))]
 
-    def children(self) -> ColumnElement[str]:
-        """Return a column with the visible children of a group, as ``_children_in`` reads it."""
-        one = func.coalesce(" r" + _links.c.resource_id, " g" + _links.c.child_group_id)
-        shown = select(func.aggregate_strings(cast(_links.c.place, Text) + one, ","))
-        shown = shown.where(_links.c.group_id == resource_groups.c.id)
-        if self._own is not None:
-            shown = shown.where(
-                or_(
-                    _links.c.resource_id.in_(select(self._own.c.resource_id)),
-                    _links.c.child_group_id.in_(select(self._seen.c.id)),
-                )
-            )
-        return shown.correlate(resource_groups).scalar_subquery().label("children")
+    def children(self) -> tuple[ColumnElement[str], ColumnElement[str]]:
+        """Return columns with the visible resources and groups in a group, as ``_children_in`` reads them."""
+        inner, groups = _listed(_links.c.resource_id), _listed(_links.c.child_group_id)
+        if self._seen is not None:
+            inner = inner.where(exists().where(resources.c.id == _links.c.resource_id, *self._own))
+            groups = groups.where(_links.c.child_group_id.in_(select(self._seen.c.id)))
+        return inner.scalar_subquery().label("resources"), groups.scalar_subquery().label("groups")
+
+
+def _listed(child: ColumnElement[str]) -> Select[Any]:
+    """Select the children of one type in a group, with their places; null if there are none."""
+    listed = func.aggregate_strings(cast(_links.c.place, Text) + " " + child, ",")
+    return (
+        select(listed).select_from(_links).where(_links.c.group_id == resource_groups.c.id).correlate(resource_groups)
+    )
 
 
 def _children_in(row: Mapping[Any, Any]) -> Children:
     """Return the children of a row, in their order: those just written, or those read from the database."""
-    children = row["children"]
-    if not isinstance(children, str):
-        return children or ()
-    in_order = sorted((int(place), child) for place, child in (one.split(" ") for one in children.split(",")))
-    return tuple((_TYPES[child[0]], child[1:]) for _, child in in_order)
+    written: Children | None = row.get("children")
+    if written is not None:
+        return written
+    found = [
+        (int(place), type_, child_id)
+        for type_, listed in (("ven_resource", row["resources"]), ("resource_group", row["groups"]))
+        if listed
+        for place, child_id in (one.split(" ") for one in listed.split(","))
+    ]
+    return tuple((type_, child_id) for _, type_, child_id in sorted(found))
 
 
 def _by_place(children: Children, type_: str) -> dict[int, str]:
