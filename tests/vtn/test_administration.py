@@ -186,6 +186,14 @@ def changed(lines: list[bytes], table: str, **columns: object) -> list[bytes]:
         (lambda lines: changed(lines, "programs", created_at="yesterday"), "created_at is not an instant"),
         (lambda lines: changed(lines, "programs", targets="g"), "targets is of another type"),
         (lambda lines: changed(lines, "programs", name=None), "name is missing"),
+        (
+            lambda lines: changed(lines, "resource_group_children", resource_id=None, child_group_id=None),
+            "resource_group_children .* child is not a resource or a group",
+        ),
+        (
+            lambda lines: changed(lines, "resource_group_children", resource_id="elsewhere", child_group_id=None),
+            "resource_group_children in it contradict each other",
+        ),
         (lambda lines: changed(lines, "events", program_id="elsewhere"), "events in it contradict each other"),
         (lambda lines: [], "not a backup"),
     ],

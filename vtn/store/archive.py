@@ -217,6 +217,10 @@ class _Reader:
                 raise self._wrong(name, row, column.name, "is of another type")
             if value is not None and column.name in _STAMPS and not _is_stamp(value):
                 raise self._wrong(name, row, column.name, "is not an instant")
+        if name == "resource_group_children" and (row.get("resource_id") is None) == (
+            row.get("child_group_id") is None
+        ):
+            raise self._wrong(name, {"id": row["group_id"]}, "child", "is not a resource or a group")
         if "members" in table.columns:
             try:
                 msgspec.json.decode(f"{{{row['members']}}}", type=dict[str, Any])
