@@ -11,6 +11,7 @@ import json
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, asynccontextmanager
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -157,7 +158,7 @@ def start_site(tmp_path: Path, databases: tuple[str, str], mosquitto: Mosquitto)
 
 
 class Wire:
-    """What was said between bridge and panel, and the least power the panel was seen to use."""
+    """What was said between bridge and panel, and the powers the panel was seen to use, in kW."""
 
     def __init__(self) -> None:
         self.commands: list[dict[str, Any]] = []
@@ -214,17 +215,23 @@ async def test_an_event_goes_on_without_a_second_shed_when_bridge_and_home_are_k
         for name in ("home-1", "bridge"):
             site.ask("vens", "add", name, "--target", "group:north")
         await wait_until(lambda: len(wire.powers_kw) > 3, timeout_s=60, what="the panel measures")
-        normal_kw = min(wire.powers_kw)
         event = site.ask(
             *("event", "create", "--shed", f"{SHED_KW}kW", "--start", "+10s", "--for", "1h", "--target", "group:north")
         )
 
-        # What is delivered is the mean since the start: who begins late on a busy machine takes a while to show it.
+        # What is delivered is the mean since the start: who begins late on a busy machine takes a while to show it. The
+        # panel's other circuits wander meanwhile, so the sum of what each has delivered is looked at.
         def both_shed() -> bool:
-            delivered = {name: one["delivered_kw"] or 0 for name, one in in_event(site, event["id"]).items()}
-            return set(delivered) == {"home-1", "panel-1"} and min(delivered.values()) > SHED_KW * 0.8
+            participants = in_event(site, event["id"])
+            delivered = [
+                sum(circuit["delivered_kw"] or 0 for circuit in one["circuits"]) for one in participants.values()
+            ]
+            return set(participants) == {"home-1", "panel-1"} and min(delivered) > SHED_KW * 0.8
 
-        await wait_until(both_shed, timeout_s=240, what="home and panel have shed")
+        try:
+            await wait_until(both_shed, timeout_s=240, what="home and panel have shed")
+        except AssertionError as error:
+            raise AssertionError(f"{error}: {in_event(site, event['id'])}") from None
         switched = site.switched()
         assert switched == {"ev": 1}, "the circuit with the highest number is shed first, and is enough"
         said_before = status_reports(site, event["id"])
@@ -258,7 +265,9 @@ async def test_an_event_goes_on_without_a_second_shed_when_bridge_and_home_are_k
 
         assert site.switched() == {"ev": 2}, "once off, once back"
         assert wire.sheds() == 1, wire.commands
-        assert min(wire.powers_kw) > normal_kw - SHED_KW - 1.0, "no more was shed than was asked for"
+        drops_kw = [before - after for before, after in pairwise(wire.powers_kw) if before - after > 1.0]
+        assert len(drops_kw) == 1, "circuits wander by far less from one message to the next"
+        assert drops_kw[0] < SHED_KW + 1.0, "no more was shed than was asked for"
         acks = {ack["correlationId"]: ack for ack in site.panel_acks()}
         for command in wire.commands:
             assert acks[command["correlationId"]]["matched"], command
