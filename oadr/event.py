@@ -530,7 +530,7 @@ _LIST_COLUMNS = {
 
 @dataclass(frozen=True)
 class _Fleet:
-    """What is needed to judge an event: the vens it may reach, their resources and contacts, and all events.
+    """Hold what an event is judged by: the vens it may reach, their resources and contacts, and all events.
 
     ``contacts`` is by client id; None if the VTN tells of none.
     """

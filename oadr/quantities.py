@@ -129,7 +129,7 @@ def local_time(at: datetime, *, zone: tzinfo | None = None) -> str:
 
 
 def ago(at: datetime, *, now: datetime) -> str:
-    """How long ago an instant was, in its largest unit: ``40 s ago``, ``12 min ago``, ``5 h ago``, ``3 d ago``."""
+    """Say how long ago an instant was, in its largest unit: ``40 s ago``, ``12 min ago``, ``5 h ago``, ``3 d ago``."""
     seconds = max(0, int((now - at).total_seconds()))
     for unit, length_s in (("d", 86400), ("h", 3600), ("min", 60)):
         if seconds >= length_s:
