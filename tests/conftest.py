@@ -105,7 +105,7 @@ def _no_files_of_the_user(pytestconfig: pytest.Config) -> Iterator[None]:
 
 @pytest.fixture(autouse=True, scope="session")
 def sent(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sent]:
-    """What our client sends in processes that tests start; they inherit the variables that make it write that down."""
+    """Record what our client sends in processes that tests start; they inherit the variables for it."""
     file = tmp_path_factory.mktemp("sent") / "requests"
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("TEST_SENT_REQUESTS", str(file))

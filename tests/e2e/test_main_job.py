@@ -158,7 +158,7 @@ def start_site(tmp_path: Path, databases: tuple[str, str], mosquitto: Mosquitto)
 
 
 class Wire:
-    """What was said between bridge and panel, and the powers the panel was seen to use, in kW."""
+    """Keep what was said between bridge and panel, and the powers the panel was seen to use, in kW."""
 
     def __init__(self) -> None:
         self.commands: list[dict[str, Any]] = []

@@ -226,7 +226,7 @@ def test_500_vens_are_a_funnel_and_the_exceptions() -> None:
 
 
 def test_the_silent_are_told_apart_by_their_last_contact() -> None:
-    """Who polls and does not answer has another problem than who is not there."""
+    """Tell a VEN that polls and does not answer from one that is not there."""
     vens = [ven("fresh"), ven("gone"), ven("new"), *(ven(f"polls-{number:02}") for number in range(30))]
     at = START + HOUR / 2
     contacts = {

@@ -1,4 +1,4 @@
-"""What a VEN learns of resource groups: nothing of another's resources (COMPAT-088, PRIV-010, PRIV-017)."""
+"""Show a VEN nothing of another's resources in resource groups (COMPAT-088, PRIV-010, PRIV-017)."""
 
 from __future__ import annotations
 

@@ -213,7 +213,7 @@ class Slow:
         return await self._reader.readuntil(b"\r\n\r\n")
 
     async def rest(self) -> tuple[bytes, bool]:
-        """What else comes, and whether it ended as an answer ends."""
+        """Return what else comes, and whether it ended as an answer ends."""
         got = bytearray()
         try:
             while part := await self._reader.read(65536):

@@ -153,7 +153,7 @@ class Room:
 
 
 class Sending:
-    """What a process has for large answers: ``most_bytes`` for those being sent, as much again for texts to be sent.
+    """Hold the memory for large answers: ``most_bytes`` for those being sent, as much again for texts to be sent.
 
     ``largest`` is about how many bytes an object can have.
     """

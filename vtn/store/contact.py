@@ -22,7 +22,7 @@ AT_ONCE: Final = 2000
 
 @dataclass(frozen=True, slots=True)
 class News:
-    """What a process has heard of a client: a contact (protocol and time), a refused request (and its protocol)."""
+    """Hold news of a client: a contact (protocol and time), a refused request (and its protocol)."""
 
     client_id: str
     heard: tuple[str, datetime] | None

@@ -191,7 +191,7 @@ class ResourceGroupStore(Objects):
 
 
 class _Sight:
-    """What a reader sees of groups, as parts of one statement."""
+    """Build what a reader sees of groups, as parts of one statement."""
 
     def __init__(self, reader: Reader) -> None:
         self._own = owned(resources.c.client_id, reader)
