@@ -23,6 +23,7 @@ from bridge_mqtt.store.acks import AckQuery
 from bridge_mqtt.store.events import Baseline, StoredEvent
 from bridge_mqtt.store.telemetry import Sample
 from bridge_mqtt.telemetry import merged_samples
+from openadr_profiles.fleet.reports import Opt, Shed, ShedInterval, opt_report, status_report
 from openadr_profiles.panel import AckStatus, CircuitCurtailment, CommandState, Dialect, Load, Op
 from openadr_profiles.panel.circuits import ENVELOPE_NEVER, FLAT_SHARES, circuit_type, is_critical
 from openadr_profiles.v31 import AGGREGATED_REPORT, OperatingState, ReportRequest
@@ -31,8 +32,7 @@ from openadr_profiles.v31.timeline import Timeline, Window
 from ven.circuits import Circuit, operating_state
 from ven.meter import Sample as MeterSample
 from ven.meter import measure, power_of
-from ven.report_shapes import Opt, Shed, ShedInterval, opt_report, status_report
-from ven.reporting import Facts, build, report_name
+from ven.reports.requested import Facts, build, report_name
 
 _log = structlog.get_logger(__name__)
 

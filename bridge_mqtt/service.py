@@ -32,9 +32,9 @@ from bridge_mqtt.store.events import StoredEvent
 from bridge_mqtt.telemetry import TelemetryDesk
 from bridge_mqtt.view import Health, View
 from bridge_mqtt.vtn import VtnSide, client_for
+from openadr_client.clock import Clock, SystemClock
+from openadr_client.errors import Forbidden, Unauthorized, VenError, VtnError
 from openadr_profiles.panel.identity import ACK_FILTER, LOADS_FILTER, METERING_TOPIC, TELEMETRY_FILTER
-from ven.clock import Clock, SystemClock
-from ven.errors import Forbidden, Unauthorized, VenError, VtnError
 
 _log = structlog.get_logger(__name__)
 

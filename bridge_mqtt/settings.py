@@ -11,8 +11,8 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, m
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
+from openadr_client.tokens import ClientAuthentication
 from openadr_profiles.panel import Dialect, UnsafePanelId, check_panel_id
-from ven.tokens import ClientAuthentication
 
 _DRIVERS: Final = {"sqlite": "sqlite+aiosqlite", "postgresql": "postgresql+asyncpg", "postgres": "postgresql+asyncpg"}
 _PORTS: Final = {"mqtt": 1883, "mqtts": 8883}

@@ -11,18 +11,18 @@ from bridge_mqtt.reports import resource_name
 from bridge_mqtt.settings import Vtn
 from bridge_mqtt.store import Store, events, reports
 from bridge_mqtt.store.reports import ReportState, StoredReport
+from openadr_client.client import NOT_MODIFIED, VtnClient
+from openadr_client.clock import Clock
+from openadr_client.errors import Conflict, NotFound, Refused
 from openadr_profiles.panel import Load
 from openadr_profiles.panel.circuits import is_critical
 from openadr_profiles.v31 import Attribute, Event, ValuesMap, Ven, VenResourceRequest, VenVenRequest
-from ven.client import NOT_MODIFIED, VtnClient
-from ven.clock import Clock
-from ven.errors import Conflict, NotFound, Refused
 
 _log = structlog.get_logger(__name__)
 
 
 def client_for(settings: Vtn, clock: Clock) -> VtnClient:
-    """Return a client with these settings; raises ``ven.errors.BadCertificateFile``."""
+    """Return a client with these settings; raises ``openadr_client.errors.BadCertificateFile``."""
     return VtnClient(
         base_url=settings.url,
         client_id=settings.client_id,
@@ -39,7 +39,7 @@ def client_for(settings: Vtn, clock: Clock) -> VtnClient:
 
 
 class VtnSide:
-    """Registration, polling and sending. Every method may raise ``ven.errors.VtnError``."""
+    """Registration, polling and sending. Every method may raise ``openadr_client.errors.VtnError``."""
 
     def __init__(self, settings: Vtn, *, client: VtnClient, store: Store, registry: Registry, clock: Clock) -> None:
         self._settings = settings

@@ -15,20 +15,20 @@ import typer
 from typer.core import TyperGroup
 from typer.main import get_command
 
-from oadr import lean
+from oadr.process import lean
 
 _MODULES: Final = {
     "demo": ("oadr.demo.command", "Show a whole fleet live on this machine."),
-    "vtn": ("oadr.vtn", "The OpenADR 3 server: run it, and say who may use it."),
-    "ven": ("oadr.ven", "A device: takes part in events, switches its circuits, reports."),
-    "bridge": ("oadr.bridge", "Bridge between a VTN and legacy panels on an MQTT broker."),
-    "program": ("oadr.program", "List and make programs."),
-    "event": ("oadr.event", "Issue events, list them, see what became of them."),
-    "report": ("oadr.report", "List, show and export reports."),
-    "vens": ("oadr.vens", "List VENs, grant them targets, remove them."),
-    "cert": ("oadr.cert", "A small certificate authority."),
-    "discover": ("oadr.discover", "Find VTNs on the local network."),
-    "conformance": ("oadr.conformance", "Examine any OpenADR 3.1 VTN."),
+    "vtn": ("oadr.commands.vtn", "The OpenADR 3 server: run it, and say who may use it."),
+    "ven": ("oadr.commands.ven", "A device: takes part in events, switches its circuits, reports."),
+    "bridge": ("oadr.commands.bridge", "Bridge between a VTN and legacy panels on an MQTT broker."),
+    "program": ("oadr.commands.program", "List and make programs."),
+    "event": ("oadr.commands.event", "Issue events, list them, see what became of them."),
+    "report": ("oadr.commands.report", "List, show and export reports."),
+    "vens": ("oadr.commands.vens", "List VENs, grant them targets, remove them."),
+    "cert": ("oadr.commands.cert", "A small certificate authority."),
+    "discover": ("oadr.commands.discover", "Find VTNs on the local network."),
+    "conformance": ("oadr.commands.conformance", "Examine any OpenADR 3.1 VTN."),
 }
 
 
@@ -100,7 +100,7 @@ def _common(
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
     ] = False,
 ) -> None:
-    from oadr import logs
+    from oadr.process import logs
 
     logs.configure(level=log_level)
 

@@ -14,7 +14,7 @@ from typing import Final
 
 import typer
 
-from oadr.terminal import visible
+from oadr.terminal.text import visible
 
 
 class Exit(IntEnum):
@@ -41,18 +41,18 @@ class Failure(Exception):
 
 _CODES: Final[dict[str, Exit]] = {
     "oadr.config.ConfigError": Exit.CONFIGURATION,
-    "oadr.running.Interrupted": Exit.INTERRUPTED,
-    "ven.errors.Unreachable": Exit.UNREACHABLE,
-    "ven.errors.TemporarilyUnavailable": Exit.UNREACHABLE,
-    "ven.errors.UnexpectedAnswer": Exit.UNREACHABLE,
-    "ven.errors.Unauthorized": Exit.UNAUTHORIZED,
-    "ven.errors.Forbidden": Exit.UNAUTHORIZED,
-    "ven.errors.Refused": Exit.REFUSED,
-    "ven.errors.BadCertificateFile": Exit.CONFIGURATION,
-    "ven.errors.BadStore": Exit.CONFIGURATION,
-    "ven.errors.UnknownDriver": Exit.CONFIGURATION,
-    "ven.errors.BadDriverOptions": Exit.CONFIGURATION,
-    "ven.errors.DriverFailed": Exit.UNREACHABLE,
+    "oadr.process.running.Interrupted": Exit.INTERRUPTED,
+    "openadr_client.errors.Unreachable": Exit.UNREACHABLE,
+    "openadr_client.errors.TemporarilyUnavailable": Exit.UNREACHABLE,
+    "openadr_client.errors.UnexpectedAnswer": Exit.UNREACHABLE,
+    "openadr_client.errors.Unauthorized": Exit.UNAUTHORIZED,
+    "openadr_client.errors.Forbidden": Exit.UNAUTHORIZED,
+    "openadr_client.errors.Refused": Exit.REFUSED,
+    "openadr_client.errors.BadCertificateFile": Exit.CONFIGURATION,
+    "openadr_client.errors.BadStore": Exit.CONFIGURATION,
+    "openadr_client.errors.UnknownDriver": Exit.CONFIGURATION,
+    "openadr_client.errors.BadDriverOptions": Exit.CONFIGURATION,
+    "openadr_client.errors.DriverFailed": Exit.UNREACHABLE,
     "openadr_profiles.v31.errors.Invalid": Exit.REFUSED,
     "openadr_profiles.panel.errors.UnsafePanelId": Exit.USAGE,
     "vtn.errors.StartFailed": Exit.UNREACHABLE,
@@ -126,7 +126,10 @@ _WRONG_PATH: Final = (
 
 
 def _is_not_found(error: BaseException | None) -> bool:
-    return any(f"{class_.__module__}.{class_.__qualname__}" == "ven.errors.NotFound" for class_ in type(error).__mro__)
+    return any(
+        f"{class_.__module__}.{class_.__qualname__}" == "openadr_client.errors.NotFound"
+        for class_ in type(error).__mro__
+    )
 
 
 _EXTRAS: Final = {

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 
-from oadr import lean
+from oadr.process import lean
 
 
 def main() -> None:

@@ -3,18 +3,18 @@
 import sys
 from contextlib import suppress
 
-from oadr import lean
+from oadr.process import lean
 
 
 def main() -> None:
     """Serve with what is told on standard input."""
     lean.begin()
     lean.import_structlog()
-    from oadr import logs, loop
     from oadr.errors import reporting
+    from oadr.process import logs, loop
 
     lean.import_aiohttp()
-    from vtn.workers import read_told, serve
+    from vtn.processes.supervisor import read_told, serve
 
     logs.configure(level=sys.argv[1])
     with reporting(), suppress(KeyboardInterrupt):

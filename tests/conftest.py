@@ -14,13 +14,13 @@ import pytest
 import structlog
 from hypothesis import settings
 
+from openadr_client.transport import Answer, BaseTransport
 from tests.support.mosquitto import Mosquitto
 from tests.support.official import official_document
 from tests.support.once import Once
 from tests.support.pki import Pki
 from tests.support.postgres import PostgresServer, prepare
 from tests.support.sent import RECORDER, Sent
-from ven.transport import Answer, BaseTransport
 
 _SHARED = pytest.StashKey[Path]()
 _MOST_WORKERS = 8

@@ -9,13 +9,13 @@ from typing import Final
 
 import structlog
 
+from openadr_profiles.fleet.reports import Opt, opt_report, opt_report_name
 from openadr_profiles.v31 import AGGREGATED_REPORT, Event, OperatingState, Program, ReportRequest, Timeline, encode
 from ven.asks import Context
 from ven.circuits import operating_state
 from ven.decision import Candidate, Decision, decide
 from ven.inbox import Inbox
 from ven.records import Decided, Received
-from ven.report_shapes import Opt, opt_report, opt_report_name
 from ven.schedule import Schedule
 from ven.settings import Settings
 from ven.store import Store

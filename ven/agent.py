@@ -12,14 +12,14 @@ from typing import Final
 
 import structlog
 
-from ven.backoff import Backoff
-from ven.client import NOT_MODIFIED, VtnClient
-from ven.clock import Clock, SystemClock
+from openadr_client.backoff import Backoff
+from openadr_client.client import NOT_MODIFIED, VtnClient
+from openadr_client.clock import Clock, SystemClock
+from openadr_client.errors import NotFound, Refused, Unauthorized, UnexpectedAnswer, UntrustedServer, VtnError
 from ven.control import Control
 from ven.drivers import Driver, find_driver
-from ven.errors import NotFound, Refused, Unauthorized, UnexpectedAnswer, UntrustedServer, VtnError
-from ven.outbox import Outbox
 from ven.registration import register
+from ven.reports.outbox import Outbox
 from ven.settings import Settings
 from ven.store import Store
 

@@ -11,15 +11,15 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from functools import partial
 
+from openadr_client.clock import Clock
 from openadr_profiles.v31 import DueReport, Event, Program, Resource
 from ven.agenda import Agenda
 from ven.asks import SIMPLE
-from ven.clock import Clock
 from ven.curtailer import Curtailer
 from ven.drivers import Driver
 from ven.panel import Panel
-from ven.report_queue import ReportQueue
-from ven.reporting import Facts, build, report_name
+from ven.reports.queue import ReportQueue
+from ven.reports.requested import Facts, build, report_name
 from ven.settings import Settings
 from ven.store import Store
 

@@ -14,16 +14,16 @@ from typing import Final
 
 import structlog
 
+from openadr_client.errors import NotUnderstood
+from openadr_profiles.fleet.reports import Shed, ShedInterval, status_report, status_report_name
 from openadr_profiles.v31 import AGGREGATED_REPORT, Event, Held, OperatingState
 from ven.agenda import Agenda
 from ven.asks import ACTED_ON, IMPORT_LIMIT
 from ven.circuits import operating_state
 from ven.curtailment import CircuitPlan, Plan, plan, sheddable_kw
-from ven.errors import NotUnderstood
 from ven.meter import Measured, Sample, measure, power_of
 from ven.panel import Panel
 from ven.records import Outcome, Stretch
-from ven.report_shapes import Shed, ShedInterval, status_report, status_report_name
 from ven.settings import Settings
 from ven.store import Store
 

@@ -8,10 +8,10 @@ from decimal import Decimal
 
 import structlog
 
+from openadr_client.clock import Clock
+from openadr_client.errors import DriverFailed
 from ven.circuits import Circuit
-from ven.clock import Clock
 from ven.drivers import Driver
-from ven.errors import DriverFailed
 from ven.meter import Baseline, Sample
 
 _log = structlog.get_logger(__name__)

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 import structlog
 
+from openadr_client.client import VtnClient
+from openadr_client.errors import Conflict
 from openadr_profiles.v31 import (
     Attribute,
     Resource,
@@ -17,8 +19,6 @@ from openadr_profiles.v31 import (
     VenVenRequest,
 )
 from ven.circuits import Circuit
-from ven.client import VtnClient
-from ven.errors import Conflict
 
 _log = structlog.get_logger(__name__)
 

@@ -8,12 +8,12 @@ from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
 
+from openadr_client.client import VtnClient
+from openadr_client.clock import Clock
+from openadr_client.tokens import ClientAuthentication
 from ven.asks import SheddingRules
 from ven.circuits import Circuit
-from ven.client import VtnClient
-from ven.clock import Clock
 from ven.decision import OptRules
-from ven.tokens import ClientAuthentication
 
 
 class _Group(BaseModel):

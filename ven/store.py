@@ -19,10 +19,10 @@ from typing import Final, Self
 
 import aiosqlite
 
+from openadr_client.errors import BadStore
 from openadr_profiles.v31 import Event, Invalid, Program, decode, encode
 from ven.curtailment import CircuitPlan, Plan
 from ven.decision import Decision
-from ven.errors import BadStore
 from ven.meter import Sample
 from ven.records import Decided, Outcome, Outgoing, Received, Stretch
 

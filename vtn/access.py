@@ -87,7 +87,7 @@ def known_scopes(words: frozenset[str], role: Role) -> frozenset[Scope]:
 
 
 @dataclass(frozen=True, slots=True)
-class Reader:
+class Caller:
     """The client a token was issued to. ``granted`` are the targets it holds, once they are known.
 
     ``public`` is for a caller without a token: the names of the programs it may read. It is None for clients.
@@ -105,12 +105,12 @@ class Reader:
         return self.role is Role.BL
 
 
-def anonymous(public_programs: Iterable[str]) -> Reader:
+def anonymous(public_programs: Iterable[str]) -> Caller:
     """Describe a reader without a token, who holds no targets and sees no more than the programs of these names."""
-    return Reader("", Role.VEN, frozenset(), granted=frozenset(), public=frozenset(public_programs))
+    return Caller("", Role.VEN, frozenset(), granted=frozenset(), public=frozenset(public_programs))
 
 
-def business_logic_only(reader: Reader) -> None:
+def business_logic_only(reader: Caller) -> None:
     """Raise Forbidden unless the reader is business logic."""
     if reader.role is not Role.BL:
         raise Forbidden("only business logic may do this")
@@ -129,7 +129,7 @@ class Permission:
     only_bl: bool = False
     or_anonymous: bool = False
 
-    def check(self, reader: Reader) -> None:
+    def check(self, reader: Caller) -> None:
         """Raise Forbidden, naming the scopes that would help, or Unauthenticated, unless the reader may do it."""
         if reader.public is not None:
             if not self.or_anonymous:

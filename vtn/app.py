@@ -14,29 +14,32 @@ from typing import TYPE_CHECKING, Any
 import structlog
 from aiohttp import web
 
-from vtn.api import contact, headers, openapi
+from vtn.api import contact, openapi
 from vtn.api.about import About
-from vtn.api.answers import Answers
 from vtn.api.application import application
-from vtn.api.body import Budget
-from vtn.api.door import OpenRoute, Route
-from vtn.api.entrance import Entrance
-from vtn.api.flight import Sending
+from vtn.api.collection import OpenRoute, Route
 from vtn.api.payload_values import PayloadValues
 from vtn.api.v31 import event, program, report, resource, resource_group, subscription, ven
 from vtn.auth.bearer import Bearer
 from vtn.auth.clients import Clients
 from vtn.auth.endpoint import TokenEndpoint
 from vtn.auth.external import ExternalTokens
-from vtn.auth.guesses import Guesses
 from vtn.auth.keys import SigningKeys
-from vtn.auth.limiter import Limiter
-from vtn.auth.moments import Moments
+from vtn.auth.rate_limiter import RateLimiter
 from vtn.auth.secrets import Secrets
 from vtn.auth.tokens import Tokens
-from vtn.connections import Runner
+from vtn.auth.wrong_secrets import WrongSecrets
+from vtn.cache.responses import ResponseCache
 from vtn.contacts import Contacts
+from vtn.counters.revisions import Revisions
 from vtn.errors import LibraryMissing, Unavailable
+from vtn.http import headers
+from vtn.http.body import Budget
+from vtn.http.connections import Runner
+from vtn.http.entrance import Entrance
+from vtn.http.sending import SendBudget
+from vtn.http.sockets import bound, make_room
+from vtn.http.tls import ClientCertificates, ServerTls
 from vtn.metrics import (
     ANSWERS_BYTES,
     ANSWERS_MADE,
@@ -50,28 +53,26 @@ from vtn.metrics import (
     Metrics,
 )
 from vtn.notify.callback import Callbacks, Lookup, system_lookup
-from vtn.process import spare_the_collector
+from vtn.processes.collector import spare_the_collector
+from vtn.processes.shared_memory import SharedMemory
+from vtn.processes.timestamps import SharedTimestamps
 from vtn.retention import Retention
 from vtn.settings import Settings
-from vtn.shared import Shared
-from vtn.sockets import bound, make_room
 from vtn.store.contact import ContactStore
 from vtn.store.database import Database
 from vtn.store.event import EventStore
+from vtn.store.host_changes import counters_of, listener_of
 from vtn.store.migrate import check_migrated, migrate
 from vtn.store.program import ProgramStore
 from vtn.store.report import ReportStore
 from vtn.store.resource import ResourceStore
 from vtn.store.resource_group import ResourceGroupStore
-from vtn.store.revisions import Revisions
 from vtn.store.sealing import prepare_secrets
-from vtn.store.sharing import board_of, listener_of
 from vtn.store.stamps import Stamps
 from vtn.store.subscription import SubscriptionStore
 from vtn.store.vault import Vault
 from vtn.store.ven import VenStore
 from vtn.store.visibility import Visibility
-from vtn.tls import ClientCertificates, ServerTls
 
 if TYPE_CHECKING:
     from vtn.mdns import Announcement
@@ -98,10 +99,10 @@ class VtnServer:
         *,
         now: Callable[[], datetime] = system_now,
         lookup: Lookup = system_lookup,
-        shared: Shared | None = None,
+        shared: SharedMemory | None = None,
     ) -> None:
         self._shared_port = shared is not None
-        self._shared = shared = shared or Shared()
+        self._shared = shared = shared or SharedMemory()
         self._now = now
         self.settings = settings
         self._revisions = Revisions()
@@ -133,7 +134,7 @@ class VtnServer:
         self._metrics = Metrics(metadata.version("openadr-fleet"), shared) if settings.metrics else None
         self._contact_store = ContactStore(self._database)
         self._contacts = Contacts(settings.contacts, self._contact_store, now)
-        self._sending = Sending(settings.limits.answers_in_flight_bytes, largest=settings.body_limit_bytes)
+        self._sending = SendBudget(settings.limits.answers_in_flight_bytes, largest=settings.body_limit_bytes)
         self._callbacks = Callbacks(settings.webhook, lookup=lookup)
         self._runner: Runner | None = None
         self._revocations: asyncio.Task[None] | None = None
@@ -217,7 +218,7 @@ class VtnServer:
         try:
             self._port = socket.getsockname()[1]
             listener = listener_of(self._database)
-            self._revisions.start(board_of(self._database), listener)
+            self._revisions.start(counters_of(self._database), listener)
             await self.prepare()
             if listener is not None:
                 self._database.fail_fast_while(listener.hangs)
@@ -254,7 +255,7 @@ class VtnServer:
     def _application(self) -> tuple[web.Application, Entrance]:
         routes, open_routes = self._routes()
         tls, limits = self.settings.tls, self.settings.limits
-        answers = Answers(max_bytes=self.settings.answers_bytes, now=lambda: self._stamps.now)
+        answers = ResponseCache(max_bytes=self.settings.answers_bytes, now=lambda: self._stamps.now)
         if self._metrics is not None:
             self._metrics.sample(ANSWERS_BYTES, lambda: answers.size_bytes)
             self._metrics.sample(ANSWERS_MADE, lambda: answers.made)
@@ -292,7 +293,7 @@ class VtnServer:
             self._metrics.sample(BODIES_REFUSED, lambda: budget.refused)
         return budget
 
-    def _memory_for_answers(self) -> Sending:
+    def _memory_for_answers(self) -> SendBudget:
         """Return the memory budget for large answers."""
         sending = self._sending
         if self._metrics is not None:
@@ -339,23 +340,23 @@ class VtnServer:
         visibility = Visibility(self._database, self.settings.privacy)
         return Retention(self.settings.reports, ReportStore(self._database, self._stamps, visibility), self._now)
 
-    def _limiter(self, name: str, *, burst: int, per_s: float) -> Limiter:
+    def _limiter(self, name: str, *, burst: int, per_s: float) -> RateLimiter:
         """Return the rate limit, which all workers share."""
         seats = self._shared.part(name)
-        moments = Moments(seats, self._shared.seat) if len(seats) > 1 else None
-        return Limiter(burst=burst, per_s=per_s, now=self._now, moments=moments)
+        moments = SharedTimestamps(seats, self._shared.seat) if len(seats) > 1 else None
+        return RateLimiter(burst=burst, per_s=per_s, now=self._now, moments=moments)
 
-    def _anonymous_limiter(self) -> Limiter | None:
+    def _anonymous_limiter(self) -> RateLimiter | None:
         """Return the limit on requests without a token; behind a proxy everybody has one address, so there is none."""
         public = self.settings.public
         if not public.programs or self.settings.behind_proxy:
             return None
         return self._limiter("anonymous requests per address", burst=public.requests_burst, per_s=public.requests_per_s)
 
-    def _guesses(self) -> Guesses:
+    def _guesses(self) -> WrongSecrets:
         """Return the limits on wrong secrets; behind a proxy all clients have one address."""
         auth = self.settings.auth
-        return Guesses(
+        return WrongSecrets(
             per_client=self._limiter("wrong secrets per client", burst=auth.failure_burst, per_s=auth.failure_per_s),
             per_address=None
             if self.settings.behind_proxy

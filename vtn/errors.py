@@ -1,7 +1,7 @@
 """Errors of the VTN.
 
 VtnError
-├── Refused                  a request that is not carried out; ``vtn/api/problem.py`` gives each its status
+├── Refused                  a request that is not carried out; ``vtn/http/problem.py`` gives each its status
 │   ├── Malformed            the request itself is not readable: a query parameter, an id in the path
 │   ├── Unauthenticated      no token, or one that does not hold
 │   │   └── Revoked          a token that was taken back
@@ -170,7 +170,7 @@ class BadCertificate(StartFailed):
     """The certificate or its key cannot be used."""
 
 
-class BoardUnusable(StartFailed):
+class CountersUnusable(StartFailed):
     """The file in which the processes of a host tell each other of changes cannot be used."""
 
 

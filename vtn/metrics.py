@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator, Sequence
 from itertools import accumulate
 from typing import TYPE_CHECKING, Final, TypeAlias
 
-from vtn.shared import Shared
+from vtn.processes.shared_memory import SharedMemory
 
 if TYPE_CHECKING:
     from prometheus_client import Metric
@@ -80,7 +80,7 @@ _Key: TypeAlias = tuple[str, str, int]
 class Metrics:
     """The numbers of all workers, of which this process counts its own."""
 
-    def __init__(self, version: str, shared: Shared) -> None:
+    def __init__(self, version: str, shared: SharedMemory) -> None:
         self._parts = shared.part("metrics")
         self._own = self._parts[shared.seat].cast("d")
         self._raw = self._parts[shared.seat]

@@ -13,7 +13,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, f
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
-from vtn.places import default_database
+from vtn.paths import default_database
 
 T = TypeVar("T")
 

@@ -32,7 +32,7 @@ _NEAR: Final = 10_000
 _NO_PAGE: Final = 7
 """Skipping this many more each time is no walk."""
 
-Question: TypeAlias = dict[str, str | int]
+Prepared: TypeAlias = dict[str, str | int]
 
 
 async def of_reports(context: Context) -> None:
@@ -76,24 +76,24 @@ async def _read(bare: Reference, seconds: float) -> Sample:
     return await bare_read(bare, seconds, CONNECTIONS)
 
 
-def _requests(context: Context, reader: Api, questions: Iterator[Question]) -> Requests:
+def _requests(context: Context, reader: Api, questions: Iterator[Prepared]) -> Requests:
     headers = bearer(reader)
     return lambda: request(context.vtn.address, "GET", f"/reports?{urlencode(next(questions))}", headers=headers)
 
 
-def _counted(first: int, room: int, filters: Mapping[str, str] = MappingProxyType({})) -> Iterator[Question]:
+def _counted(first: int, room: int, filters: Mapping[str, str] = MappingProxyType({})) -> Iterator[Prepared]:
     """Yield skips among ``room`` numbers; none continues the one before, and none is repeated soon."""
     for number in count():
         limit = _PAGE - number // room % _LIMITS
         yield {**filters, "skip": first + number * _NO_PAGE % room, "limit": limit}
 
 
-def _walked(first: int, end: int, filters: Mapping[str, str] = MappingProxyType({})) -> Iterator[Question]:
+def _walked(first: int, end: int, filters: Mapping[str, str] = MappingProxyType({})) -> Iterator[Prepared]:
     """From page to page, and again from the first, which is moved a little each time."""
     starts = range(first, min(first + _PAGE, end))
     return ({**filters, "skip": skip} for start in cycle(starts) for skip in range(start, end, _PAGE))
 
 
-def _named() -> Iterator[Question]:
+def _named() -> Iterator[Prepared]:
     """One client after the other."""
     return ({"clientName": f"name-{client_name(number)}"} for number in cycle(range(1, CLIENTS, 2)) if number % 5)

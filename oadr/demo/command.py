@@ -18,16 +18,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.console import Console
 
-from oadr import logs
+from oadr.commands.options import examples, parsed_by
 from oadr.demo.homes import KINDS
 from oadr.demo.layout import clock_text
 from oadr.demo.show import look_of, painter, painting, show_end
 from oadr.demo.view import PARTS, Doing, Row, View
 from oadr.errors import Exit, Failure, reporting
-from oadr.options import examples, parsed_by
-from oadr.output import show_json
-from oadr.quantities import length
-from oadr.running import Interrupted, run_interruptibly
+from oadr.process import logs
+from oadr.process.running import Interrupted, run_interruptibly
+from oadr.terminal.output import show_json
+from oadr.terminal.quantities import length
 
 if TYPE_CHECKING:
     from oadr.demo.fleet import Fleet
@@ -114,7 +114,7 @@ class _Run:
     """The state of a run so far, and the view of it."""
 
     def __init__(self, *, speed: float) -> None:
-        from ven.clock import ScaledClock
+        from openadr_client.clock import ScaledClock
 
         self.clock = ScaledClock(speed)
         self.began = time.monotonic()

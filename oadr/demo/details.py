@@ -7,7 +7,7 @@ from rich.console import Group
 from rich.table import Table
 
 from oadr.demo.story import Scene
-from oadr.status_view import status_tables
+from oadr.events.status_view import status_tables
 
 
 def details(scene: Scene) -> Group:

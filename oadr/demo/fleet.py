@@ -14,15 +14,15 @@ import bridge_mqtt.settings
 import ven.settings
 import vtn.settings
 from bridge_mqtt.service import Bridge
-from bridge_mqtt.simulator import SimulatedPanel, simulated_panel
+from bridge_mqtt.simulators.panels import SimulatedPanel, simulated_panel
 from oadr.demo.broker import broker
 from oadr.demo.homes import HOMES, PANELS, TARGET, Home, LegacyPanel
 from oadr.demo.pace import Pace
-from oadr.running import cancel
+from oadr.process.running import cancel
+from openadr_client.client import VtnClient
+from openadr_client.clock import Clock
 from openadr_profiles.panel import Dialect
 from ven.agent import run_ven
-from ven.client import VtnClient
-from ven.clock import Clock
 from vtn.access import Role
 from vtn.app import VtnServer, build
 from vtn.auth.clients import Credentials

@@ -14,7 +14,7 @@ from rich.text import Text
 
 from oadr.demo.layout import Look, screen, summary
 from oadr.demo.view import View
-from oadr.running import cancel
+from oadr.process.running import cancel
 
 _PAINT_EVERY_S: Final = 0.2
 _LINES_WIDTH: Final = 100

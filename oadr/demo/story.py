@@ -12,17 +12,17 @@ from typing import Any
 
 import aiohttp
 
+from oadr.commands.event import program_named, reduction_event
 from oadr.demo.fleet import BRIDGE, BUSINESS_LOGIC, Fleet
 from oadr.demo.homes import HOMES, PANELS, PROGRAM, REQUESTED_KW, TARGET
 from oadr.demo.truth import HomeDevice, Ledger, LegacyDevice
 from oadr.demo.verdict import Evidence, Finding, judge
 from oadr.demo.view import Plan, Power, Step
-from oadr.event import program_named, reduction_event
-from oadr.status import EventStatus, event_status
+from oadr.events.status import EventStatus, event_status
+from openadr_client.client import VtnClient
+from openadr_profiles.fleet.reports import read_status, status_report_name
 from openadr_profiles.v31 import AGGREGATED_REPORT, BlVenRequest, Event, EventPayloadType, Report, Resource, Ven
 from openadr_profiles.v31.timeline import Timeline
-from ven.client import VtnClient
-from ven.report_shapes import read_status, status_report_name
 
 _LOOK_EVERY_S = 0.2
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from statistics import median
 from typing import Protocol
 
-from bridge_mqtt.simulator import PanelModel
+from bridge_mqtt.simulators.panels import PanelModel
 from oadr.demo.homes import Home
 from openadr_profiles.panel.circuits import FLAT_CIRCUITS
 from ven.circuits import Circuit

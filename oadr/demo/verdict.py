@@ -9,9 +9,9 @@ from decimal import Decimal
 from typing import Any
 
 from oadr.demo.truth import Ledger
-from oadr.status import EventStatus, Participant
+from oadr.events.status import EventStatus, Participant
+from openadr_profiles.fleet.reports import opt_report_name, status_report_name
 from openadr_profiles.v31 import Report, ReportPayloadType
-from ven.report_shapes import opt_report_name, status_report_name
 
 _TOLERANCE_KW = Decimal("0.3")
 _TOLERANCE_SHARE = Decimal("0.1")

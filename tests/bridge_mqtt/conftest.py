@@ -11,14 +11,14 @@ import pytest
 
 from bridge_mqtt.service import Bridge
 from bridge_mqtt.settings import Settings
-from bridge_mqtt.simulator import SimulatedPanel, simulated_panel
+from bridge_mqtt.simulators.panels import SimulatedPanel, simulated_panel
 from bridge_mqtt.store import Store, events
+from openadr_client.clock import Clock, ScaledClock, SystemClock
 from openadr_profiles.panel import Dialect
 from openadr_profiles.v31 import Event, decode
 from tests.support.mosquitto import Mosquitto
 from tests.support.net import free_port
 from tests.support.waiting import wait_until
-from ven.clock import Clock, ScaledClock, SystemClock
 
 FLAT, ENVELOPE = Dialect.FLAT, Dialect.ENVELOPE
 

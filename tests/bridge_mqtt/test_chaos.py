@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from bridge_mqtt.simulator import SimulatedPanel
+from bridge_mqtt.simulators.panels import SimulatedPanel
 from tests.bridge_mqtt.conftest import ENVELOPE, FLAT, World, an_event
 from tests.support.waiting import wait_until
 

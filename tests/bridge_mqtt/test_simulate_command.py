@@ -7,7 +7,7 @@ import sys
 import pytest
 from typer.testing import CliRunner
 
-from oadr.bridge import app
+from oadr.commands.bridge import app
 from tests.support.net import free_port
 
 

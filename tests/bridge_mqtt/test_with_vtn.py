@@ -13,7 +13,11 @@ import pytest
 
 from bridge_mqtt.service import Bridge
 from bridge_mqtt.settings import Broker, Settings
-from bridge_mqtt.simulator import SimulatedPanel, simulated_panel
+from bridge_mqtt.simulators.panels import SimulatedPanel, simulated_panel
+from openadr_client.client import VtnClient
+from openadr_client.clock import ScaledClock
+from openadr_client.errors import Unauthorized
+from openadr_profiles.fleet.reports import read_opts, read_status
 from openadr_profiles.panel import Dialect
 from openadr_profiles.v31 import (
     AGGREGATED_REPORT,
@@ -32,10 +36,6 @@ from openadr_profiles.v31 import (
 )
 from tests.support.mosquitto import Mosquitto
 from tests.support.waiting import wait_until
-from ven.client import VtnClient
-from ven.clock import ScaledClock
-from ven.errors import Unauthorized
-from ven.report_shapes import read_opts, read_status
 from vtn.access import Role
 from vtn.app import VtnServer, build
 from vtn.settings import Settings as VtnSettings

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from oadr.cert import app
+from oadr.commands.cert import app
 from tests.support.terminal import open_terminal
 
 
@@ -71,7 +71,7 @@ def test_show_lists_every_certificate_of_a_file(ca: Path) -> None:
 def test_a_terminal_gets_a_table(ca: Path) -> None:
     """And a program gets JSON, which the other tests read."""
     ours, theirs = open_terminal()
-    command = [sys.executable, "-c", "from oadr.cert import app; app()", "show", str(ca / "ca.pem")]
+    command = [sys.executable, "-c", "from oadr.commands.cert import app; app()", "show", str(ca / "ca.pem")]
     with os.fdopen(ours, "rb", buffering=0) as terminal:
         done = subprocess.run(
             command, stdout=theirs, check=False, cwd=Path(__file__).parents[2], env={**os.environ, "COLUMNS": "120"}

@@ -19,8 +19,8 @@ import pytest
 from oadr.demo.fleet import Fleet
 from oadr.demo.pace import Pace
 from oadr.demo.story import tell
+from openadr_client.clock import ScaledClock
 from tests.e2e.processes import OADR, run_oadr
-from ven.clock import ScaledClock
 
 SPEED = 60
 

@@ -7,10 +7,10 @@ from aiohttp import web
 
 from bridge_mqtt.settings import Vtn
 from bridge_mqtt.vtn import client_for
-from oadr.business_logic import BusinessLogic
-from tests.ven.scripted_vtn import scripted_vtn
-from ven.client import VtnClient
-from ven.clock import SystemClock
+from oadr.commands.business_logic import BusinessLogic
+from openadr_client.client import VtnClient
+from openadr_client.clock import SystemClock
+from tests.support.scripted_vtn import scripted_vtn
 from ven.settings import VtnSettings
 
 

@@ -12,13 +12,13 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from oadr.commands.event import create_all, program_named, reduction_event
 from oadr.errors import Exit
-from oadr.event import create_all, program_named, reduction_event
+from openadr_client.client import VtnClient
+from openadr_client.errors import Forbidden, InvalidRequest
 from openadr_profiles.v31 import EventPayloadType, ProgramRequest
 from tests.oadr.conftest import Operator
 from tests.oadr.other_vtn import without_extensions
-from ven.client import VtnClient
-from ven.errors import Forbidden, InvalidRequest
 
 
 @pytest.fixture

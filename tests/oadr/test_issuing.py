@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from oadr.event import reduction_event
-from oadr.issuing import (
+from oadr.commands.event import reduction_event
+from oadr.events.issuing import (
     Recipient,
     Safety,
     asked_kw,

@@ -6,7 +6,7 @@ import sys
 import pytest
 import uvloop
 
-from oadr import loop
+from oadr.process import loop
 
 
 async def _running() -> asyncio.AbstractEventLoop:

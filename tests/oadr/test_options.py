@@ -5,8 +5,8 @@ import re
 import pytest
 from typer.testing import CliRunner
 
+from oadr.commands.event import app as event
 from oadr.demo.command import app as demo
-from oadr.event import app as event
 
 
 @pytest.mark.parametrize(

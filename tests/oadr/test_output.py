@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from oadr.output import column_widths, unique_beginnings
+from oadr.terminal.output import column_widths, unique_beginnings
 from tests.e2e.processes import OADR
 from tests.oadr.conftest import Operator
 from tests.support.terminal import open_terminal

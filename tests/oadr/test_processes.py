@@ -29,7 +29,7 @@ def test_a_request_that_is_not_valid_is_found(operator: Operator, sent: Sent) ->
     """The client is asked to send what the document does not have."""
     list(sent.read())
     script = (
-        "import asyncio, sys\nfrom ven.client import VtnClient\n"
+        "import asyncio, sys\nfrom openadr_client.client import VtnClient\n"
         "async def ask():\n"
         "    async with VtnClient(base_url=sys.argv[1], token='none') as client:\n"
         "        await client._send('GET', '/programs', query=[('programName', 'x')])\n"

@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from oadr.quantities import kw_text, length, local_time, moment, power_kw
+from oadr.terminal.quantities import kw_text, length, local_time, moment, power_kw
 
 NOON = datetime(2026, 1, 31, 12, tzinfo=UTC)
 

@@ -9,10 +9,11 @@ from typing import Any
 
 from rich.console import Console
 
-from oadr.event import reduction_event
-from oadr.status import EventStatus, event_status, targeted
-from oadr.status_view import status_tables
+from oadr.commands.event import reduction_event
+from oadr.events.status import EventStatus, event_status, targeted
+from oadr.events.status_view import status_tables
 from openadr_profiles.contact import Contact
+from openadr_profiles.fleet.reports import Opt, Shed, ShedInterval, opt_report, status_report
 from openadr_profiles.v31 import (
     AGGREGATED_REPORT,
     Duration,
@@ -28,7 +29,6 @@ from openadr_profiles.v31 import (
     Start,
     Ven,
 )
-from ven.report_shapes import Opt, Shed, ShedInterval, opt_report, status_report
 
 START = datetime(2026, 1, 1, 12, tzinfo=UTC)
 HOUR = timedelta(hours=1)

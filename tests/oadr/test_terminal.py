@@ -9,9 +9,9 @@ import logging
 import pytest
 import structlog
 
-from oadr import logs
 from oadr.errors import Exit, Failure, reporting
-from oadr.terminal import visible, visible_json
+from oadr.process import logs
+from oadr.terminal.text import visible, visible_json
 
 EVIL = "home\x1b[2J\x9b1m\u202e\x07\r\nx"
 

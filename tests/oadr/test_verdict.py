@@ -12,7 +12,7 @@ import pytest
 
 from oadr.demo.truth import Ledger, Reading
 from oadr.demo.verdict import Evidence, judge
-from oadr.status import Circuit, EventStatus, Participant
+from oadr.events.status import Circuit, EventStatus, Participant
 from openadr_profiles.v31 import Interval, Report, ReportResource, ValuesMap
 
 START = datetime(2026, 1, 1, 12, tzinfo=UTC)

@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 
+from openadr_client.clock import ManualClock
 from tests.support.once import Once
 from tests.ven.builders import START
 from tests.ven.home import Home, Town
 from tests.ven.home import town as a_town
-from ven.clock import ManualClock
 from vtn.app import migrate_database
 from vtn.settings import Settings
 

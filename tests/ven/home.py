@@ -12,13 +12,20 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from openadr_client.client import VtnClient
+from openadr_client.clock import Clock, ManualClock
+from openadr_client.errors import DriverFailed
+from openadr_profiles.fleet.reports import (
+    Opt,
+    ShedInterval,
+    opt_report_name,
+    read_opts,
+    read_status,
+    status_report_name,
+)
 from openadr_profiles.v31 import Event, EventRequest, Program, ProgramRequest, Report
 from tests.ven.builders import START, a_circuit
 from ven.agent import Agent
-from ven.client import VtnClient
-from ven.clock import Clock, ManualClock
-from ven.errors import DriverFailed
-from ven.report_shapes import Opt, ShedInterval, opt_report_name, read_opts, read_status, status_report_name
 from ven.settings import Settings
 from ven.store import Store
 from vtn.access import Role

@@ -5,13 +5,13 @@ from decimal import Decimal
 
 import pytest
 
+from openadr_client.errors import Unreachable
+from openadr_client.objects import Events
+from openadr_profiles.fleet.reports import Shed, ShedInterval
 from openadr_profiles.v31 import AGGREGATED_REPORT, NOW, ZERO, BlVenRequest, Event, IntervalPeriod, OperatingState
 from tests.ven.builders import START, shed_event
 from tests.ven.conftest import StartHome
 from tests.ven.home import Town, as_request
-from ven.errors import Unreachable
-from ven.objects import Events
-from ven.report_shapes import Shed, ShedInterval
 
 
 def shed(interval: ShedInterval, name: str) -> Shed:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from oadr.ven import app
+from oadr.commands.ven import app
 from tests.support.waiting import wait_until
 from tests.ven.home import SECRET, Town
 
@@ -32,7 +32,7 @@ async def start(folder: Path, town: Town, *, secret: str) -> asyncio.subprocess.
     return await asyncio.create_subprocess_exec(
         sys.executable,
         "-c",
-        "from oadr.ven import app; app()",
+        "from oadr.commands.ven import app; app()",
         "run",
         "--config",
         "home.toml",

@@ -4,8 +4,8 @@ from pathlib import Path
 
 from pydantic import BaseModel
 
+from openadr_profiles.fleet.reports import DELIVERED_SHED, FINAL_DEMAND, OPT, REQUESTED_SHED
 from ven.circuits import Circuit
-from ven.report_shapes import DELIVERED_SHED, FINAL_DEMAND, OPT, REQUESTED_SHED
 from ven.settings import Settings
 
 TEXT = (Path(__file__).parents[2] / "docs" / "ven.md").read_text()

@@ -5,6 +5,11 @@ from pathlib import Path
 
 import pytest
 
+from openadr_client.client import VtnClient
+from openadr_client.clock import ManualClock, SystemClock
+from openadr_client.errors import BadCertificateFile, Conflict, Unauthorized, UntrustedServer
+from openadr_client.short_transport import ShortTransport
+from openadr_client.transport import Transport
 from openadr_profiles.v31 import BlVenRequest, VenVenRequest
 from tests.support.net import free_port
 from tests.support.pki import Pki
@@ -12,13 +17,8 @@ from tests.ven.conftest import StartHome
 from tests.ven.home import SECRET, Town
 from tests.ven.home import town as a_town
 from ven.agent import run_ven
-from ven.client import VtnClient
-from ven.clock import ManualClock, SystemClock
-from ven.errors import BadCertificateFile, Conflict, Unauthorized, UntrustedServer
 from ven.registration import register
 from ven.settings import Settings
-from ven.short_transport import ShortTransport
-from ven.transport import Transport
 
 
 async def test_wrong_secret_ends_the_start_with_a_clear_error(town: Town) -> None:

@@ -10,11 +10,11 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+from openadr_client.clock import SystemClock
 from tests.support.processes import ServerProcess
 from tests.support.waiting import wait_until
 from tests.ven.builders import shed_event
 from tests.ven.home import SECRET, town
-from ven.clock import SystemClock
 from vtn.access import Role
 
 LENGTH = timedelta(seconds=30)

@@ -4,8 +4,8 @@ from decimal import Decimal
 from hypothesis import given
 from hypothesis import strategies as st
 
+from openadr_profiles.fleet.reports import Opt, Shed, ShedInterval, opt_report, read_opts, read_status, status_report
 from openadr_profiles.v31 import AGGREGATED_REPORT, OperatingState, ReportRequest, decode, encode
-from ven.report_shapes import Opt, Shed, ShedInterval, opt_report, read_opts, read_status, status_report
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 

@@ -12,6 +12,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from openadr_client.client import VtnClient
+from openadr_client.clock import ManualClock
+from openadr_client.errors import Unreachable
 from openadr_profiles.v31 import (
     AGGREGATED_REPORT,
     BlResourceRequest,
@@ -24,10 +27,7 @@ from openadr_profiles.v31 import (
 from tests.ven.builders import START, shed_event
 from tests.ven.conftest import StartHome
 from tests.ven.home import Home, Town
-from ven.client import VtnClient
-from ven.clock import ManualClock
-from ven.errors import Unreachable
-from ven.outbox import Outbox
+from ven.reports.outbox import Outbox
 from ven.store import Store
 
 

@@ -3,7 +3,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from ven.clock import ManualClock
+from openadr_client.clock import ManualClock
 from ven.settings import Settings
 
 GIVEN: dict[str, Any] = {

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
+from openadr_client.errors import BadStore
 from tests.ven.builders import START, a_circuit, a_program, shed_event
 from ven.curtailment import plan
 from ven.decision import Decision
-from ven.errors import BadStore
 from ven.meter import Sample
 from ven.records import Decided, Outcome, Received
 from ven.store import Store

@@ -76,7 +76,7 @@ class Answer:
         return detail
 
 
-class Caller:
+class Session:
     """Somebody with a token (or without)."""
 
     def __init__(self, vtn: VtnUnderTest, client_id: str, headers: Mapping[str, str]) -> None:
@@ -143,7 +143,7 @@ class Caller:
         """A new ven of the caller's own."""
         return (await self.post("/vens", {"objectType": "VEN_VEN_REQUEST", "venName": unique("ven")} | members)).ok(201)
 
-    async def ven_for(self, client: Caller, targets: Iterable[str] = (), **members: Any) -> Any:
+    async def ven_for(self, client: Session, targets: Iterable[str] = (), **members: Any) -> Any:
         """A new ven that business logic makes for a client."""
         document = {"objectType": "BL_VEN_REQUEST", "clientID": client.client_id, "venName": unique("ven")}
         return (await self.post("/vens", document | {"targets": list(targets)} | members)).ok(201)
@@ -239,29 +239,29 @@ class VtnUnderTest:
         problems = [problem for problem in found if not any(each.search(problem) for each in self._extensions)]
         assert not problems, f"{method} {path}: {problems}: {body[:2000].decode()}"
 
-    def caller(self, role: Role, *, scopes: Iterable[Scope] | None = None, client_id: str | None = None) -> Caller:
+    def caller(self, role: Role, *, scopes: Iterable[Scope] | None = None, client_id: str | None = None) -> Session:
         """Somebody with a token of a role, by default with the scopes the role usually has."""
         client_id = unique(role.lower()) if client_id is None else client_id
         chosen = DEFAULT_SCOPES[role] if scopes is None else frozenset(scopes)
         return self.with_token(self.server._tokens.issue(client_id, role, chosen, 3600), client_id)
 
-    def with_token(self, token: str, client_id: str = "") -> Caller:
+    def with_token(self, token: str, client_id: str = "") -> Session:
         """Somebody with any token."""
-        return Caller(self, client_id, {"Authorization": f"Bearer {token}"})
+        return Session(self, client_id, {"Authorization": f"Bearer {token}"})
 
     @property
-    def bl(self) -> Caller:
+    def bl(self) -> Session:
         """Business logic."""
         return self.caller(Role.BL)
 
-    def home(self) -> Caller:
+    def home(self) -> Session:
         """A VEN that nobody knows yet."""
         return self.caller(Role.VEN)
 
     @property
-    def nobody(self) -> Caller:
+    def nobody(self) -> Session:
         """Somebody without a token."""
-        return Caller(self, "", {})
+        return Session(self, "", {})
 
     async def wipe(self) -> None:
         """Forget every object and client; time goes on, as it does for a server."""

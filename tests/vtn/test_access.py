@@ -11,7 +11,7 @@ from sqlalchemy import insert
 
 from openadr_profiles.v31 import Invalid
 from tests.vtn.harness import VtnUnderTest
-from vtn.access import DEFAULT_SCOPES, ONLY_BL, Reader, Role, Scope, Sight, scope_named, scopes_named
+from vtn.access import DEFAULT_SCOPES, ONLY_BL, Caller, Role, Scope, Sight, scope_named, scopes_named
 from vtn.settings import Privacy
 from vtn.store.event import EventStore
 from vtn.store.program import ProgramStore
@@ -21,7 +21,7 @@ from vtn.store.visibility import Visibility
 
 WORDS = ("a", "b", "c", "V1")
 some_targets = st.lists(st.sampled_from(WORDS), unique=True, max_size=3)
-READER = Reader("client", Role.VEN, DEFAULT_SCOPES[Role.VEN])
+READER = Caller("client", Role.VEN, DEFAULT_SCOPES[Role.VEN])
 AT = "2026-06-01T00:00:00.000000Z"
 
 

@@ -15,11 +15,11 @@ from structlog.testing import capture_logs
 
 from tests.support.waiting import wait_until
 from tests.vtn.conftest import StartVtn
-from tests.vtn.harness import Caller, VtnUnderTest, unique
+from tests.vtn.harness import Session, VtnUnderTest, unique
 from tests.vtn.test_limits import exchange, problem_of
 from vtn.access import Role
-from vtn.api.body import Budget
 from vtn.errors import Overloaded, TooManyRequests
+from vtn.http.body import Budget
 
 MIB = 1024 * 1024
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}
@@ -32,7 +32,7 @@ async def number(vtn: VtnUnderTest, name: str) -> float:
     return next(each.value for each in samples if each.name == name)
 
 
-def head(caller: Caller, *lines: str) -> bytes:
+def head(caller: Session, *lines: str) -> bytes:
     """The header of a POST of a program."""
     fixed = ("POST /openadr3/3.1.0/programs HTTP/1.1", "Host: x", f"Authorization: {caller.headers['Authorization']}")
     return "\r\n".join((*fixed, *lines, "", "")).encode()

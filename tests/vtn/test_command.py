@@ -15,8 +15,8 @@ import pytest
 import structlog
 from typer.testing import CliRunner, Result
 
+from oadr.commands.vtn import app
 from oadr.errors import Exit
-from oadr.vtn import app
 from tests.support.net import accepts_connections, free_port
 from tests.support.waiting import wait_until_sync
 from tests.vtn.conftest import settings_for

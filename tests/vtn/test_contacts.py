@@ -13,7 +13,7 @@ from openadr_profiles.contact import RefusedRequest
 from tests.support.postgres import PostgresServer
 from tests.support.waiting import wait_until
 from tests.vtn.conftest import StartVtn, settings_for
-from tests.vtn.harness import START, Caller, VtnUnderTest
+from tests.vtn.harness import START, Session, VtnUnderTest
 from tests.vtn.statements import Statements
 from vtn.access import Role, Scope
 from vtn.administration import back_up, restore
@@ -23,7 +23,7 @@ from vtn.store.query import ContactQuery
 from vtn.store.stamps import stamp
 
 
-async def contact_of(client: Caller, asked_by: Caller) -> dict[str, Any]:
+async def contact_of(client: Session, asked_by: Session) -> dict[str, Any]:
     """Return what business logic reads of one client; empty if nothing is known."""
     found = (await asked_by.get("/contacts", {"clientID": client.client_id})).ok()
     return dict(found[0]) if found else {}

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.vtn.harness import Caller, VtnUnderTest, unique
+from tests.vtn.harness import Session, VtnUnderTest, unique
 from vtn.access import Role, Scope
 
 COLLECTIONS = ("programs", "events", "reports", "vens", "resources")
@@ -21,7 +21,7 @@ METADATA = {"id", "createdDateTime", "modificationDateTime", "objectType"}
 class Bench:
     """A caller who may write everything, and a full document of every collection."""
 
-    caller: Caller
+    caller: Session
     documents: dict[str, dict[str, Any]]
 
     def document(self, collection: str, **members: Any) -> dict[str, Any]:

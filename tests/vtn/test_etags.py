@@ -13,7 +13,7 @@ import pytest
 
 from tests.support.waiting import wait_until
 from tests.vtn.harness import VtnUnderTest, unique
-from vtn.api.answer import accepts_gzip
+from vtn.http.conditional import accepts_gzip
 
 COLLECTIONS = ("programs", "events", "reports", "vens", "resources")
 

@@ -15,7 +15,7 @@ from jwt.utils import base64url_encode
 
 from tests.support.net import free_port
 from tests.vtn.conftest import StartVtn
-from tests.vtn.harness import Caller, VtnUnderTest
+from tests.vtn.harness import Session, VtnUnderTest
 from tests.vtn.identity_provider import IdentityProvider
 from vtn.access import Role
 
@@ -52,7 +52,7 @@ class World:
         }
         return {name: value for name, value in (good | changed).items() if value is not None}
 
-    def caller(self, kid: str | None = "one", **changed: Any) -> Caller:
+    def caller(self, kid: str | None = "one", **changed: Any) -> Session:
         """Somebody with a token that the provider signed."""
         return self.vtn.with_token(self.provider.token(self.claims(**changed), kid))
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tests.vtn.conftest import StartVtn
-from tests.vtn.harness import Caller, VtnUnderTest, child_of, unique
+from tests.vtn.harness import Session, VtnUnderTest, child_of, unique
 from vtn.access import Role
 
 
@@ -20,9 +20,9 @@ class Street:
     ``mixed`` has both resources and the three others; ``of_first`` and ``of_second`` one resource each; ``empty`` none.
     """
 
-    bl: Caller
-    first: Caller
-    second: Caller
+    bl: Session
+    first: Session
+    second: Session
     pump: Any
     heater: Any
     of_first: Any
@@ -196,7 +196,7 @@ async def test_every_answer_is_what_the_rule_says(vtn: VtnUnderTest, start_vtn: 
     other = await start_vtn()
     vens = {home: await home.ven() for home in (vtn.home() for _ in range(3))}
 
-    def there(caller: Caller) -> Caller:
+    def there(caller: Session) -> Session:
         """The same caller at one of the two servers."""
         where = chance.choice([vtn, other])
         return where.with_token(caller.headers["Authorization"].removeprefix("Bearer "), caller.client_id)

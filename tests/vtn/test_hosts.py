@@ -12,10 +12,10 @@ import pytest_asyncio
 from tests.support.postgres import PostgresServer
 from tests.support.waiting import wait_until
 from tests.vtn.conftest import settings_for
-from tests.vtn.harness import Caller, VtnUnderTest
+from tests.vtn.harness import Session, VtnUnderTest
 from tests.vtn.statements import Statements
 from vtn.access import Role
-from vtn.store.board import Board
+from vtn.counters.counters import ChangeCounters
 from vtn.store.database import Database
 from vtn.store.listener import APPLICATION, PostgresListener
 from vtn.store.tables import metadata
@@ -32,7 +32,7 @@ class Hosts:
         self.here = here
         self.there = there
 
-    def twin(self, caller: Caller, role: Role) -> Caller:
+    def twin(self, caller: Session, role: Role) -> Session:
         """The same client at the other host."""
         return self.there.caller(role, client_id=caller.client_id)
 
@@ -44,10 +44,10 @@ async def hosts(
     """Two hosts: boards that do not know each other."""
     boards = iter(("here", "there"))
 
-    def board_of(_: Database) -> Board:
-        return Board(tmp_path / next(boards), sorted(metadata.tables))
+    def counters_of(_: Database) -> ChangeCounters:
+        return ChangeCounters(tmp_path / next(boards), sorted(metadata.tables))
 
-    monkeypatch.setattr("vtn.app.board_of", board_of)
+    monkeypatch.setattr("vtn.app.counters_of", counters_of)
     name = postgres_server.create_database(template=postgresql_template)
     servers = [VtnUnderTest(settings_for(postgres_server.url(name), database={"pool_size": 3})) for _ in range(2)]
     for server in servers:
@@ -57,7 +57,7 @@ async def hosts(
         await server.stop()
 
 
-async def _from_memory(caller: Caller, path: str) -> bool:
+async def _from_memory(caller: Session, path: str) -> bool:
     with Statements(caller.vtn) as statements:
         await caller.get(path)
     return not statements.sent

@@ -17,12 +17,12 @@ from sqlalchemy import text
 from tests.support.postgres import PostgresServer
 from tests.support.waiting import wait_until
 from tests.vtn.conftest import StartVtn, settings_for
-from tests.vtn.harness import Answer, Caller, VtnUnderTest
+from tests.vtn.harness import Answer, Session, VtnUnderTest
 from tests.vtn.statements import Statements
 from vtn.access import Role
-from vtn.api import flight
-from vtn.api.flight import Room
 from vtn.errors import Overloaded
+from vtn.http import sending as flight
+from vtn.http.sending import MemoryBudget
 
 LONG = "ä" + "x" * 900_000
 """Three of these make a page too large to be made as a whole; one alone is made as a whole."""
@@ -47,7 +47,7 @@ def report(event: Any, value: str) -> dict[str, Any]:
     return {"eventID": event["id"], "clientName": "c", "resources": [{"resourceName": "r", "intervals": [note]}]}
 
 
-async def make_large(vtn: VtnUnderTest, collection: str) -> tuple[Caller, list[str]]:
+async def make_large(vtn: VtnUnderTest, collection: str) -> tuple[Session, list[str]]:
     """Three large objects, and somebody who does not see all of them as they are, if anybody can; the ids."""
     bl, home = vtn.bl, vtn.home()
     made: list[Any] = []
@@ -229,7 +229,7 @@ class Slow:
 
 
 @asynccontextmanager
-async def slow(vtn: VtnUnderTest, caller: Caller, path: str, version: str = "1.1") -> AsyncIterator[Slow]:
+async def slow(vtn: VtnUnderTest, caller: Session, path: str, version: str = "1.1") -> AsyncIterator[Slow]:
     """A GET whose answer is not read yet."""
     url = urlsplit(vtn.base_url)
     plug = socket.socket()
@@ -245,7 +245,7 @@ async def slow(vtn: VtnUnderTest, caller: Caller, path: str, version: str = "1.1
         writer.transport.abort()
 
 
-async def give_reports(vtn: VtnUnderTest, count: int = 5, size: int = 3_500_000) -> tuple[Caller, list[Any]]:
+async def give_reports(vtn: VtnUnderTest, count: int = 5, size: int = 3_500_000) -> tuple[Session, list[Any]]:
     """Reports that fill the buffers of a connection more than once, the newest first."""
     bl, home = vtn.bl, vtn.home()
     event = await bl.event(await bl.program())
@@ -286,18 +286,18 @@ async def test_who_hangs_up_in_the_middle_leaves_nothing_behind(vtn: VtnUnderTes
         await wait_until(lambda: held(vtn) == 0)
 
 
-Break = Callable[[VtnUnderTest, Caller, list[Any]], Awaitable[object]]
+Break = Callable[[VtnUnderTest, Session, list[Any]], Awaitable[object]]
 
 
-async def _put(vtn: VtnUnderTest, home: Caller, made: list[Any]) -> None:
+async def _put(vtn: VtnUnderTest, home: Session, made: list[Any]) -> None:
     (await home.put(f"/reports/{made[-1]['id']}", report({"id": made[-1]["eventID"]}, "other"))).ok()
 
 
-async def _delete(vtn: VtnUnderTest, home: Caller, made: list[Any]) -> None:
+async def _delete(vtn: VtnUnderTest, home: Session, made: list[Any]) -> None:
     (await home.delete(f"/reports/{made[-1]['id']}")).ok()
 
 
-async def _take_table(vtn: VtnUnderTest, home: Caller, made: list[Any]) -> None:
+async def _take_table(vtn: VtnUnderTest, home: Session, made: list[Any]) -> None:
     async with vtn.server._database.write() as connection:
         await connection.execute(text("ALTER TABLE reports RENAME TO gone"))
 
@@ -383,7 +383,7 @@ async def test_one_client_cannot_take_the_memory_of_all_large_answers(
 
 async def test_room_is_given_in_turn() -> None:
     """First come, first served, but for who has its share."""
-    room = Room(1000, shared=True)
+    room = MemoryBudget(1000, shared=True)
     mine = [await room.take("me", 250)]
     served: list[str] = []
 
@@ -406,7 +406,7 @@ async def test_who_waits_for_room_too_long_is_told(monkeypatch: pytest.MonkeyPat
     """GEN-008: nothing is left of who gave up, was told to, or was forgotten."""
     monkeypatch.setattr(flight, "_PATIENCE_S", 0.01)
     monkeypatch.setattr(flight, "_WAITING", 1)
-    room = Room(400, shared=True)
+    room = MemoryBudget(400, shared=True)
     taken = await room.take("me", 10_000)
     assert taken.count == room.held == 100
     with pytest.raises(Overloaded):

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from tests.vtn.conftest import StartVtn
 from tests.vtn.harness import VtnUnderTest
-from vtn.api.body import too_deep
+from vtn.http.body import too_deep
 
 
 def nested(depth: int, inside: Any = 1) -> Any:

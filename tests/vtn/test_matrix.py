@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.vtn.harness import Answer, Caller, VtnUnderTest, unique
+from tests.vtn.harness import Answer, Session, VtnUnderTest, unique
 from vtn.access import Role, Scope
 
 READ_TARGETED = {Scope.READ_TARGETS, Scope.READ_ALL, Scope.READ_BL}
@@ -21,7 +21,7 @@ class World:
     """One object of every kind; those that have an owner belong to `home`."""
 
     vtn: VtnUnderTest
-    home: Caller
+    home: Session
     ids: dict[str, str]
 
     def document(self, collection: str, role: Role) -> dict[str, Any]:
@@ -113,7 +113,7 @@ async def a_world(vtn: VtnUnderTest) -> World:
     return World(vtn, home, ids)
 
 
-async def attempt(world: World, row: Row, caller: Caller, *, role: Role, object_id: str | None = None) -> Answer:
+async def attempt(world: World, row: Row, caller: Session, *, role: Role, object_id: str | None = None) -> Answer:
     """Do the operation as a caller, to the object there is or to another."""
     path = f"/{row.collection}" + (f"/{object_id or world.ids[row.collection]}" if row.one else "")
     document = world.document(row.collection, role) if row.method in {"POST", "PUT"} else None
@@ -231,7 +231,7 @@ async def test_the_role_is_judged_before_existence(vtn: VtnUnderTest, row: Row) 
     "caller", [lambda vtn: vtn.bl, lambda vtn: vtn.home(), lambda vtn: vtn.nobody, lambda vtn: vtn.with_token("x")]
 )
 async def test_anybody_may_ask_for_the_token_endpoint(
-    vtn: VtnUnderTest, caller: Callable[[VtnUnderTest], Caller]
+    vtn: VtnUnderTest, caller: Callable[[VtnUnderTest], Session]
 ) -> None:
     """M31, AUTH-018, AUTH-019, COMPAT-001."""
     assert (await caller(vtn).get("/auth/server")).ok() == {"tokenURL": f"{vtn.base_url}/auth/token"}

@@ -7,10 +7,10 @@ import socket
 import pytest
 from zeroconf.asyncio import AsyncServiceInfo, AsyncZeroconf
 
+from openadr_client.discovery import SERVICE_TYPE, FoundVtn, discover
 from tests.support.waiting import wait_until
 from tests.vtn.conftest import StartVtn
 from tests.vtn.harness import VtnUnderTest, unique
-from ven.discovery import SERVICE_TYPE, FoundVtn, discover
 from vtn.mdns import _fitting
 
 on_one_database = pytest.mark.parametrize("kind", ["sqlite"], indirect=True, scope="session")

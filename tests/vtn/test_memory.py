@@ -21,8 +21,8 @@ from sqlalchemy import insert
 from tests.vtn.conftest import settings_for
 from vtn.access import DEFAULT_SCOPES, Role
 from vtn.app import VtnServer
+from vtn.processes.supervisor import Supervisor
 from vtn.store.tables import reports, resources
-from vtn.workers import Supervisor
 
 COMMAND = [sys.executable, "-m", "oadr.vtn_worker", "error"]
 KEY = "a key that signs the tokens of these tests"

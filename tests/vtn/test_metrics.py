@@ -10,7 +10,7 @@ from prometheus_client import CollectorRegistry, Histogram, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
 from vtn.metrics import ANSWERS_MADE, CONNECTIONS, Metrics, clear_gauges
-from vtn.shared import Shared, made
+from vtn.processes.shared_memory import SharedMemory, made
 
 REQUESTS = "oadr_vtn_requests_total"
 DURATIONS = "oadr_vtn_request_duration_seconds"
@@ -35,7 +35,7 @@ def memory() -> Iterator[int]:
 
 def worker(memory: int, seat: int) -> Metrics:
     """The numbers of one of two."""
-    return Metrics("1", Shared(seats=2, seat=seat, fd=memory))
+    return Metrics("1", SharedMemory(seats=2, seat=seat, fd=memory))
 
 
 def answer(metrics: Metrics, route: str, times: int = 1, status: int = 200, duration_s: float = 0.001) -> None:
@@ -96,7 +96,7 @@ def test_what_a_dead_worker_had_at_the_moment_is_gone(memory: int) -> None:
     other.begin()
     answer(other, "/a")
 
-    clear_gauges(Shared(seats=2, fd=memory).part("metrics")[1])
+    clear_gauges(SharedMemory(seats=2, fd=memory).part("metrics")[1])
 
     found = told(one)
     assert (found["oadr_vtn_requests_under_way",], found[REQUESTS, "GET", "/a", "200"]) == (0, 1)
@@ -104,7 +104,7 @@ def test_what_a_dead_worker_had_at_the_moment_is_gone(memory: int) -> None:
 
 def test_durations_are_those_of_the_library() -> None:
     """The bounds belong to their buckets."""
-    ours, registry = Metrics("1", Shared()), CollectorRegistry()
+    ours, registry = Metrics("1", SharedMemory()), CollectorRegistry()
     bounds = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
     theirs = Histogram(DURATIONS, "Same.", ["method", "route"], buckets=bounds, registry=registry)
     for duration_s in (0.0, 0.0001, *bounds, 0.0011, 0.3, 9.99, 10.01, 3600.0):
@@ -142,7 +142,7 @@ def test_a_route_that_is_too_long_counts_with_those_that_begin_like_it(memory: i
 
 def test_methods_that_do_not_exist_are_one() -> None:
     """A client does not decide how many numbers there are."""
-    metrics = Metrics("1", Shared())
+    metrics = Metrics("1", SharedMemory())
     for number in range(100):
         metrics.begin()
         metrics.end(f"M{number}", "none", 404, 0.1)

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.vtn.harness import Caller, VtnUnderTest, unique
+from tests.vtn.harness import Session, VtnUnderTest, unique
 
 COLLECTIONS = ("programs", "events", "reports", "vens", "resources")
 every_collection = pytest.mark.parametrize("collection", COLLECTIONS)
@@ -263,7 +263,7 @@ class TestActive:
     """`active` leaves out what is over (PAGE-027 … PAGE-031)."""
 
     @staticmethod
-    async def active(caller: Caller, value: str = "true") -> list[str]:
+    async def active(caller: Session, value: str = "true") -> list[str]:
         """The names of the events that are left."""
         return sorted(one["eventName"] for one in (await caller.get("/events", {"active": value})).ok())
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import insert, text
 
-from tests.vtn.harness import Caller, VtnUnderTest
+from tests.vtn.harness import Session, VtnUnderTest
 from tests.vtn.statements import Statements
 from vtn.store import tables
 from vtn.store.database import Database
@@ -16,7 +16,7 @@ EVENTS = 6_000
 REPORTS = 6_000
 
 
-async def _many(vtn: VtnUnderTest) -> tuple[Caller, str, str]:
+async def _many(vtn: VtnUnderTest) -> tuple[Session, str, str]:
     """A VEN that sees sixty of many events and has sent sixty of many reports; the ids of its program and an event."""
     vtn.judges = False  # the rows below hold what a plan depends on, not whole objects
     bl, home = vtn.bl, vtn.home()
@@ -45,7 +45,7 @@ async def _many(vtn: VtnUnderTest) -> tuple[Caller, str, str]:
     return home, programs[0]["id"], event["id"]
 
 
-async def _many_groups(vtn: VtnUnderTest) -> tuple[Caller, Caller]:
+async def _many_groups(vtn: VtnUnderTest) -> tuple[Session, Session]:
     """A VEN with one resource in three groups, and one with a third of all; each of 300 groups has 20 children."""
     vtn.judges = False
     small, large = vtn.home(), vtn.home()

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tests.vtn.conftest import StartVtn
-from tests.vtn.harness import Caller, VtnUnderTest
+from tests.vtn.harness import Session, VtnUnderTest
 
 Shown = dict[str, list[str]]
 
@@ -20,16 +20,16 @@ class Example:
 
     vtn: VtnUnderTest
     kind: str
-    bl: Caller
-    c1: Caller
-    c2: Caller
-    c3: Caller
+    bl: Session
+    c1: Session
+    c2: Session
+    c3: Session
     program: Any
     ven: Any
     resource: Any
     names: dict[str, str]
 
-    async def seen(self, caller: Caller, targets: Sequence[str] | None = None) -> Shown:
+    async def seen(self, caller: Session, targets: Sequence[str] | None = None) -> Shown:
         """Return the objects a caller gets, by name, with the targets shown; `V1` stands for the ven's id."""
         params = None if targets is None else [("targets", target) for target in targets]
         found = (await caller.get(f"/{self.kind}", params)).ok()

@@ -6,7 +6,7 @@ import pytest
 from pydantic import ValidationError
 
 from tests.vtn.conftest import StartVtn, settings_for
-from tests.vtn.harness import Answer, Caller, VtnUnderTest
+from tests.vtn.harness import Answer, Session, VtnUnderTest
 from vtn.access import Role
 
 PUBLIC = {"programs": ["tariff"]}
@@ -27,7 +27,7 @@ async def refused_alike(vtn: VtnUnderTest, path: str) -> None:
     assert answer.headers["WWW-Authenticate"] == missing.headers["WWW-Authenticate"]
 
 
-async def replaced(bl: Caller, program: dict[str, object], **members: object) -> None:
+async def replaced(bl: Session, program: dict[str, object], **members: object) -> None:
     """Put a program with other members in the place of one."""
     (await bl.put(f"/programs/{program['id']}", {"programName": program["programName"]} | members)).ok()
 

@@ -9,20 +9,20 @@ from typing import Any
 import pytest
 
 from tests.vtn.conftest import StartVtn
-from tests.vtn.harness import Caller, VtnUnderTest, child_of, unique
+from tests.vtn.harness import Session, VtnUnderTest, child_of, unique
 from vtn.access import Role, Scope
 
 NONE_SUCH = "x" * 24
 
 
-async def a_home(vtn: VtnUnderTest, resources: int = 1) -> tuple[Caller, Any, list[Any]]:
+async def a_home(vtn: VtnUnderTest, resources: int = 1) -> tuple[Session, Any, list[Any]]:
     """A VEN, its ven and its resources."""
     home = vtn.home()
     ven = await home.ven()
     return home, ven, [await home.resource(ven) for _ in range(resources)]
 
 
-async def shown(caller: Caller, group: Any) -> list[str] | None:
+async def shown(caller: Session, group: Any) -> list[str] | None:
     """Return the ids of the children of a group that the caller is shown, None if it does not see the group."""
     answer = await caller.get(f"/resource_groups/{group['id']}")
     if answer.status == 404:
@@ -33,7 +33,7 @@ async def shown(caller: Caller, group: Any) -> list[str] | None:
     return [child["id"] for child in one["children"]]
 
 
-async def put(caller: Caller, group: Any, *children: Any, **members: Any) -> Any:
+async def put(caller: Session, group: Any, *children: Any, **members: Any) -> Any:
     """Give a group other children."""
     document = {"resourceGroupName": group["resourceGroupName"], "children": [child_of(child) for child in children]}
     return await caller.put(f"/resource_groups/{group['id']}", document | members)

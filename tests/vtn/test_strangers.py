@@ -21,7 +21,7 @@ from openadr_profiles.v31 import (
     VenVenRequest,
 )
 from tests.vtn.harness import VtnUnderTest
-from vtn.access import DEFAULT_SCOPES, Reader, Role
+from vtn.access import DEFAULT_SCOPES, Caller, Role
 from vtn.errors import Forbidden, NotFound
 from vtn.notify.callback import Callbacks
 from vtn.settings import Privacy, ResourceGroups, Webhook
@@ -44,7 +44,7 @@ from vtn.store.subscription import SubscriptionStore
 from vtn.store.ven import VenStore
 from vtn.store.visibility import Visibility
 
-STRANGER = Reader("stranger", Role.VEN, DEFAULT_SCOPES[Role.VEN])
+STRANGER = Caller("stranger", Role.VEN, DEFAULT_SCOPES[Role.VEN])
 
 Attempt = Callable[[Any, dict[str, str]], Awaitable[object]]
 
@@ -222,7 +222,7 @@ async def test_a_stranger_may_not_take_the_form_of_business_logic(vtn: VtnUnderT
     home = vtn.home()
     ven = await home.ven()
     resource = await home.resource(ven)
-    reader = Reader(home.client_id, Role.VEN, DEFAULT_SCOPES[Role.VEN])
+    reader = Caller(home.client_id, Role.VEN, DEFAULT_SCOPES[Role.VEN])
     bl_ven = BlVenRequest(client_id=home.client_id, ven_name="n", targets=("all",))
     bl_resource = BlResourceRequest(resource_name="n", ven_id=ven["id"], targets=("all",))
 

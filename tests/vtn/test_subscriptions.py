@@ -15,7 +15,7 @@ from sqlalchemy import func, select
 
 from tests.support.pki import Pki, server_context
 from tests.vtn.conftest import StartVtn
-from tests.vtn.harness import Caller, VtnUnderTest
+from tests.vtn.harness import Session, VtnUnderTest
 from tests.vtn.receiver import Receiver, echoing
 from vtn.store import tables
 
@@ -33,7 +33,7 @@ def document(*entries: dict[str, Any], **members: Any) -> dict[str, Any]:
     return {"clientName": "c", "objectOperations": list(entries)} | members
 
 
-async def subscribed(caller: Caller, *entries: dict[str, Any], **members: Any) -> Any:
+async def subscribed(caller: Session, *entries: dict[str, Any], **members: Any) -> Any:
     """A stored subscription."""
     return (await caller.post("/subscriptions", document(*entries, **members))).ok(201)
 
@@ -262,7 +262,7 @@ async def test_two_servers_together_never_store_one_too_many(start_vtn: StartVtn
             rows = await one.server._database.rows(mine)
             seen.append(rows[0]["count_1"])
 
-    async def post(door: Caller) -> None:
+    async def post(door: Session) -> None:
         answer = await door.post("/subscriptions", document(programID=program["id"]))
         statuses[answer.status] += 1
         if answer.status == 201 and statuses[201] % 2:

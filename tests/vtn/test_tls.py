@@ -17,7 +17,7 @@ import pytest_asyncio
 from tests.support.pki import Pki, TlsFiles, client_context
 from tests.support.waiting import wait_until
 from tests.vtn.conftest import StartVtn
-from tests.vtn.harness import Caller, VtnUnderTest
+from tests.vtn.harness import Session, VtnUnderTest
 from vtn.access import Role
 from vtn.settings import Settings
 
@@ -47,7 +47,7 @@ def paths(files: TlsFiles) -> dict[str, Any]:
     return {"cert": str(files.certificate), "key": str(files.key)}
 
 
-async def status(vtn: VtnUnderTest, caller: Caller, context: ssl.SSLContext, path: str = "/events") -> int:
+async def status(vtn: VtnUnderTest, caller: Session, context: ssl.SSLContext, path: str = "/events") -> int:
     """Return the status a caller gets over a new connection."""
     async with (
         aiohttp.ClientSession(connector=aiohttp.TCPConnector(ssl=context)) as session,

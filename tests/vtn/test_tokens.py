@@ -16,7 +16,7 @@ from sqlalchemy import select
 from openadr_profiles.v31 import Invalid
 from tests.support.waiting import wait_until
 from tests.vtn.conftest import StartVtn
-from tests.vtn.harness import Answer, Caller, Parameters, VtnUnderTest, unique
+from tests.vtn.harness import Answer, Parameters, Session, VtnUnderTest, unique
 from tests.vtn.test_limits import exchange, problem_of
 from vtn.access import DEFAULT_SCOPES, Role, Scope
 from vtn.auth.clients import Credentials
@@ -500,6 +500,6 @@ async def test_clients_are_listed_without_secrets(vtn: VtnUnderTest) -> None:
     assert made.secret not in repr(listed)
 
 
-async def token(vtn: VtnUnderTest, credentials: Credentials) -> Caller:
+async def token(vtn: VtnUnderTest, credentials: Credentials) -> Session:
     """Somebody with a token from the endpoint."""
     return vtn.with_token((await ask(vtn, form_of(credentials))).ok()["access_token"], credentials.client_id)

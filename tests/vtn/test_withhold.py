@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy import insert, text
 from sqlalchemy.exc import DBAPIError
 
-from oadr import logs
+from oadr.process import logs
 from tests.vtn.conftest import settings_for
 from tests.vtn.harness import VtnUnderTest
 from vtn.store.database import Database

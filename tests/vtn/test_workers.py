@@ -32,12 +32,12 @@ from tests.vtn.harness import CHEAP_SECRETS, unique
 from vtn.access import DEFAULT_SCOPES, Role
 from vtn.app import VtnServer
 from vtn.errors import PortTaken, StartFailed, WorkerFailed
+from vtn.processes.shared_memory import made
+from vtn.processes.supervisor import Supervisor, Told
 from vtn.settings import Settings
-from vtn.shared import made
 from vtn.store.contact import ContactStore
 from vtn.store.database import Database
 from vtn.store.query import ContactQuery
-from vtn.workers import Supervisor, Told
 
 COMMAND = [sys.executable, "-m", "oadr.vtn_worker", "error"]
 KEY = "a key that signs the tokens of these tests"

@@ -12,9 +12,9 @@ from importlib.metadata import EntryPoint, entry_points
 from types import TracebackType
 from typing import Any, Final, Protocol, Self
 
+from openadr_client.clock import Clock
+from openadr_client.errors import UnknownDriver
 from ven.circuits import Circuit
-from ven.clock import Clock
-from ven.errors import UnknownDriver
 
 GROUP: Final = "openadr_fleet.drivers"
 

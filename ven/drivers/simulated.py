@@ -19,9 +19,9 @@ from typing import Any, Final, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from openadr_client.clock import Clock
+from openadr_client.errors import BadDriverOptions, DriverFailed
 from ven.circuits import Circuit
-from ven.clock import Clock
-from ven.errors import BadDriverOptions, DriverFailed
 
 _WATT: Final = Decimal("0.001")
 _NOTHING: Final = Decimal(0)

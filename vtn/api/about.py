@@ -9,8 +9,8 @@ from typing import Any, Final
 from aiohttp import web
 
 from openadr_profiles.v31 import encode
-from vtn.api import pages
-from vtn.api.door import OpenRoute
+from vtn.api import docs_page as pages
+from vtn.api.collection import OpenRoute
 from vtn.errors import Unavailable
 from vtn.metrics import CONTENT_TYPE, Metrics
 from vtn.store.database import Database

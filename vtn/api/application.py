@@ -6,20 +6,20 @@ from collections.abc import Awaitable, Callable, Iterable
 
 from aiohttp import hdrs, web
 
-from vtn.access import NOBODY_KNOWN, Reader, anonymous
-from vtn.api import body, headers, problem
-from vtn.api.answers import Answers
-from vtn.api.cors import CrossOrigin
-from vtn.api.door import Call, OpenRoute, Route
-from vtn.api.entrance import CLIENT, Entrance, Handle
-from vtn.api.flight import Sending
-from vtn.api.request_log import RequestLog
-from vtn.auth.limiter import Limiter
+from vtn.access import NOBODY_KNOWN, Caller, anonymous
+from vtn.api.collection import Call, OpenRoute, Route
+from vtn.auth.rate_limiter import RateLimiter
+from vtn.cache.responses import ResponseCache
 from vtn.contacts import OPENADR_31, Contacts
 from vtn.errors import NotFound, Unauthenticated
+from vtn.http import body, headers, problem
+from vtn.http.cors import CrossOrigin
+from vtn.http.entrance import CLIENT, Entrance, Handle
+from vtn.http.request_log import RequestLog
+from vtn.http.sending import SendBudget
+from vtn.http.tls import ClientCertificates
 from vtn.metrics import Metrics
 from vtn.settings import Settings
-from vtn.tls import ClientCertificates
 
 
 def application(
@@ -28,15 +28,15 @@ def application(
     routes: Iterable[Route],
     open_routes: Iterable[OpenRoute],
     origin_routes: Iterable[OpenRoute],
-    reader_of: Callable[[web.Request], Awaitable[Reader]],
-    answers: Answers,
+    reader_of: Callable[[web.Request], Awaitable[Caller]],
+    answers: ResponseCache,
     budget: body.Budget,
     contacts: Contacts,
-    sending: Sending,
+    sending: SendBudget,
     root_routes: Iterable[Route] = (),
     metrics: Metrics | None = None,
-    limiter: Limiter | None = None,
-    anonymous_limiter: Limiter | None = None,
+    limiter: RateLimiter | None = None,
+    anonymous_limiter: RateLimiter | None = None,
     certificates: ClientCertificates | None = None,
 ) -> tuple[web.Application, Entrance]:
     """Everything the server answers: ``routes`` and ``open_routes`` below the prefixes, the others as they are."""
@@ -89,11 +89,11 @@ def application(
 def _guarded(
     route: Route,
     base: str,
-    reader_of: Callable[[web.Request], Awaitable[Reader]],
-    answers: Answers,
+    reader_of: Callable[[web.Request], Awaitable[Caller]],
+    answers: ResponseCache,
     contacts: Contacts,
-    sending: Sending,
-    limiter: Limiter | None,
+    sending: SendBudget,
+    limiter: RateLimiter | None,
     certificates: ClientCertificates | None,
 ) -> Handle:
     """Return a handler that authenticates and authorises the caller before anything else (GEN-009, MATRIX-003).
@@ -137,10 +137,10 @@ def _or_public(
     with_token: Handle,
     route: Route,
     base: str,
-    reader: Reader,
-    answers: Answers,
-    sending: Sending,
-    limiter: Limiter | None,
+    reader: Caller,
+    answers: ResponseCache,
+    sending: SendBudget,
+    limiter: RateLimiter | None,
 ) -> Handle:
     """Extend a handler to callers without a token, who see what is public (COMPAT-017); an invalid token is refused.
 

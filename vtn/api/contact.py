@@ -6,10 +6,10 @@ from aiohttp import web
 
 from openadr_profiles.v31 import encode
 from vtn.access import Permission, Scope, business_logic_only
-from vtn.api import answer
-from vtn.api.door import Call, Route
-from vtn.api.ready import Ready
+from vtn.api.collection import Call, Route
 from vtn.contacts import Contacts
+from vtn.http import conditional as answer
+from vtn.http.responses import CachedResponse
 from vtn.store.contact import ContactStore
 from vtn.store.query import ContactQuery
 
@@ -26,6 +26,6 @@ def routes(store: ContactStore, contacts: Contacts) -> tuple[Route, ...]:
         query = ContactQuery(page=page, client_ids=call.query.texts("clientID"))
         if not page.skip:
             await contacts.store()
-        return answer.read_small(call.request, Ready(encode(await store.search(query))))
+        return answer.read_small(call.request, CachedResponse(encode(await store.search(query))))
 
     return (Route("GET", "/contacts", search, _READ),)

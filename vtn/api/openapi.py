@@ -20,7 +20,7 @@ from openadr_profiles.v31.common import Name, ObjectID, Target
 from openadr_profiles.v31.duration import Duration
 from openadr_profiles.v31.instant import Start
 from vtn.access import Permission, Scope
-from vtn.api.door import OpenRoute, Route
+from vtn.api.collection import OpenRoute, Route
 
 Json: TypeAlias = dict[str, Any]
 

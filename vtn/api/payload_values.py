@@ -9,7 +9,7 @@ import structlog
 
 from openadr_profiles.v31 import EventRequest, Invalid, ReportRequest
 from openadr_profiles.v31.payload_values import unsuitable
-from vtn.access import Reader
+from vtn.access import Caller
 from vtn.settings import Validation
 
 D = TypeVar("D", EventRequest, ReportRequest)
@@ -24,12 +24,12 @@ class PayloadValues:
         self._mode = settings.payload_values
         self._count = count
 
-    def checked(self, read: Callable[[bytes, Reader], D]) -> Callable[[bytes, Reader], D]:
+    def checked(self, read: Callable[[bytes, Caller], D]) -> Callable[[bytes, Caller], D]:
         """Wrap the reading of a body; with ``strict`` it raises Invalid naming the first payload that does not suit."""
         if self._mode == "off":
             return read
 
-        def read_and_check(raw: bytes, reader: Reader) -> D:
+        def read_and_check(raw: bytes, reader: Caller) -> D:
             document = read(raw, reader)
             first = next(unsuitable(document), None)
             if first is not None:

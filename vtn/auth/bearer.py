@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from aiohttp import hdrs, web
 
-from vtn.access import NOBODY_KNOWN, Reader
+from vtn.access import NOBODY_KNOWN, Caller
 from vtn.auth.clients import Clients
 from vtn.auth.external import ExternalTokens
 from vtn.auth.tokens import Tokens
@@ -25,7 +25,7 @@ class Bearer:
             if tokens is not None:
                 await tokens.refresh_keys()
 
-    async def reader_of(self, request: web.Request) -> Reader:
+    async def reader_of(self, request: web.Request) -> Caller:
         """Say who is asking; raises Unauthenticated. Only a single header counts, never the address of the request."""
         token = _token(request)
         try:
@@ -36,7 +36,7 @@ class Bearer:
                 raise
         return await self._reader_of(token)
 
-    async def _reader_of(self, token: str) -> Reader:
+    async def _reader_of(self, token: str) -> Caller:
         if self._external is not None and (self._own is None or not self._own.claims(token)):
             return await self._external.reader(token)
         if self._own is None:

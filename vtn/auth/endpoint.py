@@ -13,12 +13,12 @@ from aiohttp import hdrs, web
 
 from openadr_profiles.v31 import encode
 from vtn.access import Scope, scope_named
-from vtn.api import body
 from vtn.auth.clients import Client, Clients
-from vtn.auth.guesses import Guesses
-from vtn.auth.limiter import Limiter
+from vtn.auth.rate_limiter import RateLimiter
 from vtn.auth.tokens import Tokens
+from vtn.auth.wrong_secrets import WrongSecrets
 from vtn.errors import NotOffered, TooLarge, TooManyRequests, UnsupportedMediaType
+from vtn.http import body
 from vtn.settings import Auth
 
 _FORM: Final = "application/x-www-form-urlencoded"
@@ -55,8 +55,8 @@ class TokenEndpoint:
         tokens: Tokens,
         *,
         token_url: Callable[[web.Request], str],
-        per_client: Limiter,
-        guesses: Guesses,
+        per_client: RateLimiter,
+        guesses: WrongSecrets,
     ) -> None:
         self._settings = settings
         self._clients = clients

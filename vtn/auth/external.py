@@ -8,10 +8,10 @@ from typing import Any, Final
 
 import jwt
 
-from vtn.access import Reader, Role, known_scopes
+from vtn.access import Caller, Role, known_scopes
 from vtn.auth.clients import Clients
 from vtn.auth.jwks import Jwks
-from vtn.auth.known import KnownTokens, Verified
+from vtn.auth.token_cache import KnownTokens, Verified
 from vtn.errors import Unauthenticated
 from vtn.settings import ExternalAuth
 
@@ -34,7 +34,7 @@ class ExternalTokens:
         self._skew = timedelta(seconds=settings.clock_skew_s)
         self.known = KnownTokens(clients, now, most=token_cache)
 
-    async def reader(self, token: str) -> Reader:
+    async def reader(self, token: str) -> Caller:
         """Return the client a token was issued to; raises Unauthenticated, or Unavailable while there are no keys."""
         return self.known.reader(token) or self.known.remember(token, await self._verified(token))
 
@@ -81,7 +81,7 @@ class ExternalTokens:
             _words(_claim(claims, self._settings.role_claim)),
             read_all_implies_bl=self._settings.read_all_implies_bl,
         )
-        reader = Reader(self._client_id(claims), role, known_scopes(words, role))
+        reader = Caller(self._client_id(claims), role, known_scopes(words, role))
         return Verified(reader, moments.get("iat", _BEGINNING), moments["exp"] + self._skew)
 
     def _client_id(self, claims: dict[str, Any]) -> str:

@@ -14,7 +14,7 @@ from typing import Final, TypeVar
 from argon2 import PasswordHasher, Type
 from argon2.exceptions import VerificationError
 
-from vtn.auth.turns import Turns
+from vtn.auth.fair_queue import FairQueue
 from vtn.settings import Auth
 
 T = TypeVar("T")
@@ -38,8 +38,8 @@ class Secrets:
         )
         # One thread more than there are turns at once: for those who guess.
         self._threads = ThreadPoolExecutor(settings.hash_workers + 1, thread_name_prefix="secrets")
-        self._turns = Turns(at_once=settings.hash_workers, most=settings.hash_queue)
-        self._guesses = Turns(at_once=1, most=settings.hash_queue)
+        self._turns = FairQueue(at_once=settings.hash_workers, most=settings.hash_queue)
+        self._guesses = FairQueue(at_once=1, most=settings.hash_queue)
         self._decoy: str | None = None
         self._key = secrets.token_bytes(32)
         self._right = _Digests()
@@ -97,7 +97,7 @@ class Secrets:
             return False
 
     async def _in_turn(
-        self, turns: Turns, key: str, work: Callable[[], T], known: Callable[[], T | None] = lambda: None
+        self, turns: FairQueue, key: str, work: Callable[[], T], known: Callable[[], T | None] = lambda: None
     ) -> T:
         """Do the work in a thread, when it is its turn; ``known`` may have become true while it waited."""
         await turns.take(key)

@@ -8,10 +8,10 @@ from typing import Any, Final
 
 import jwt
 
-from vtn.access import Reader, Role, Scope, known_scopes
+from vtn.access import Caller, Role, Scope, known_scopes
 from vtn.auth.clients import Clients
 from vtn.auth.keys import SigningKeys
-from vtn.auth.known import KnownTokens, Verified
+from vtn.auth.token_cache import KnownTokens, Verified
 from vtn.errors import Unauthenticated
 from vtn.settings import Auth
 
@@ -65,7 +65,7 @@ class Tokens:
         """Say whether a token looks like one of ours; nothing is verified."""
         return bool(_header(token).get("alg") == _ALGORITHM)
 
-    async def reader(self, token: str) -> Reader:
+    async def reader(self, token: str) -> Caller:
         """Give who a token was issued to; raises Unauthenticated if it does not hold, is over or was taken back."""
         reader = self.known.reader(token)
         if reader is not None:
@@ -96,7 +96,7 @@ class Tokens:
             scopes = known_scopes(frozenset(claims["scope"].split()), role)
             issued_at = _moment(claims[_EXACTLY] / 1e6) if _EXACTLY in claims else _moment(claims["iat"])
             begins = max(issued_at, _moment(claims["iat"]), _moment(claims.get("nbf") or 0))
-            verified = Verified(Reader(claims["sub"], role, scopes), issued_at, _moment(claims["exp"]))
+            verified = Verified(Caller(claims["sub"], role, scopes), issued_at, _moment(claims["exp"]))
         except (jwt.InvalidTokenError, KeyError, TypeError, ValueError, AttributeError, OverflowError):
             return None
         if begins > self._now() + _SKEW:

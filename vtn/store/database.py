@@ -36,14 +36,14 @@ from sqlalchemy.exc import (
 )
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
+from vtn.counters.revisions import Changes, Revisions
 from vtn.errors import DatabaseMissing, Unavailable
 from vtn.files import make_empty, make_private
-from vtn.places import data_folder
+from vtn.paths import data_folder
 from vtn.settings import Database as DatabaseSettings
 from vtn.store.engine import AsyncConnection, AsyncEngine, create_async_engine
+from vtn.store.prepared import Prepared, PreparedStatements
 from vtn.store.probe import Probe
-from vtn.store.reads import Question, Reads
-from vtn.store.revisions import Changes, Revisions
 from vtn.store.withhold import withhold_values
 
 _LARGE_READS: Final = 2
@@ -70,7 +70,7 @@ class Database:
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
         self._settings = settings
         self._failures: tuple[type[Exception], ...] = (DBAPIError, *_connection_errors(sqlite=self.is_sqlite))
-        self._reads: Reads | None = None
+        self._reads: PreparedStatements | None = None
         self._probe: Probe | None = None
         self._hangs: Callable[[], bool] = _never
         self.large_reads = asyncio.Semaphore(_LARGE_READS)
@@ -84,7 +84,7 @@ class Database:
             transactions = max(1, settings.pool_size // 3)
             self._writer = _postgresql(self.url, settings, pool_size=transactions, statement_s=settings.timeout_s)
             self._reader = self._writer.execution_options(isolation_level="AUTOCOMMIT")
-            self._reads = Reads(self.url, settings, connections=max(1, settings.pool_size - transactions))
+            self._reads = PreparedStatements(self.url, settings, connections=max(1, settings.pool_size - transactions))
             self._probe = Probe(self.url)
         _note_changes(self._writer)
 
@@ -136,7 +136,7 @@ class Database:
         rows = await self.rows(statement)
         return rows[0] if rows else None
 
-    async def found(self, statement: Question, values: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
+    async def found(self, statement: Prepared, values: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
         """Return every row of a reading statement that is made once for the process and asked again and again."""
         if self._reads is not None:
             with self._reachable():

@@ -13,13 +13,13 @@ from sqlalchemy.exc import IntegrityError
 
 from openadr_profiles.v31 import Event, EventRequest, Invalid, ObjectType
 from openadr_profiles.v31.timeline import lifespan
-from vtn.access import Reader, Sight, business_logic_only
+from vtn.access import Caller, Sight, business_logic_only
 from vtn.store.database import Database, violates
-from vtn.store.either_way import newest_either_way
+from vtn.store.event_pages import newest_by_target
 from vtn.store.large import Large, Row
 from vtn.store.objects import Created, Found, Objects, Passing, Precondition, Seen, joined, members_of, targets_ending
+from vtn.store.prepared import Prepared
 from vtn.store.query import EventQuery, Page
-from vtn.store.reads import Question
 from vtn.store.stamps import Stamps, stamp
 from vtn.store.tables import constraint, events, reports, resources, vens
 from vtn.store.visibility import Visibility, share_a_target, shown_to, values, writable
@@ -39,15 +39,15 @@ class EventStore(Objects):
     def __init__(self, database: Database, stamps: Stamps, visibility: Visibility) -> None:
         super().__init__(database, stamps)
         self._visibility = visibility
-        self._first_pages: dict[tuple[object, ...], Question] = {}
+        self._first_pages: dict[tuple[object, ...], Prepared] = {}
         self._in_text = [column for column in self._in_page if column.key not in _NOT_SHOWN]
         self.watch_with_grants = database.revisions.watch(self.table, vens, resources)
 
-    async def standpoint(self, reader: Reader) -> Reader:
+    async def standpoint(self, reader: Caller) -> Caller:
         """Return the reader an answer is cached for, which depends on the targets held, not on the client."""
         return await self._visibility.standpoint(reader)
 
-    async def search(self, query: EventQuery, *, visible_to: Reader) -> list[str] | Large:
+    async def search(self, query: EventQuery, *, visible_to: Caller) -> list[str] | Large:
         """Return one page of the events the reader may see, with the targets it may see."""
         sight = await self._visibility.sight(visible_to, query.targets)
         if not query.page.limit:
@@ -68,23 +68,23 @@ class EventStore(Objects):
             clauses.append(events.c.program_id == bindparam("program_id", query.program_id))
         return clauses
 
-    def _first_page(self, query: EventQuery, sight: Sight | None) -> Question:
+    def _first_page(self, query: EventQuery, sight: Sight | None) -> Prepared:
         """Return the statement for the first page, which all VENs poll; each form is built once, without targets."""
         public = None if sight is None else sight.public
         form = sight is None, public, query.targets is None, query.program_id is None
-        statement: Question | None = self._first_pages.get(form)
+        statement: Prepared | None = self._first_pages.get(form)
         if statement is None:
             limit: Any = bindparam("limit", type_=Integer)
             nobody = None if sight is None else Sight(frozenset(), None if sight.asked is None else frozenset(), public)
             statement = self._newest(Page(limit=limit), self._clauses(query, nobody))
             if isinstance(statement, Select):  # not the one of SQLite, which has two ways
-                statement = cast(Question, statement.with_only_columns(*self._in_text))
+                statement = cast(Prepared, statement.with_only_columns(*self._in_text))
             self._first_pages[form] = statement
         return statement
 
-    def _newest(self, page: Page, clauses: Iterable[ColumnElement[bool]]) -> Question:
+    def _newest(self, page: Page, clauses: Iterable[ColumnElement[bool]]) -> Prepared:
         clauses = tuple(clauses)
-        either_way = newest_either_way(page, clauses, self._in_page) if self._database.is_sqlite else None
+        either_way = newest_by_target(page, clauses, self._in_page) if self._database.is_sqlite else None
         return super()._newest(page, clauses) if either_way is None else either_way
 
     async def _active(self, query: EventQuery, sight: Sight | None) -> Found | Large:
@@ -108,13 +108,13 @@ class EventStore(Objects):
         found_texts.passing = Passing(now, rows[0]["next_end"] or _NEVER)
         return found_texts
 
-    async def get(self, object_id: str, *, visible_to: Reader) -> str | Large:
+    async def get(self, object_id: str, *, visible_to: Caller) -> str | Large:
         """Return one event; raises NotFound also when it is hidden (PRIV-010)."""
         sight = await self._visibility.sight(visible_to)
         clauses = self._visibility.event(sight)
         return await self._one_shown(object_id, clauses, self._seen_by(sight), seen_by=shown_to(sight))
 
-    async def create(self, event: EventRequest, *, by: Reader) -> Created:
+    async def create(self, event: EventRequest, *, by: Caller) -> Created:
         """Store a new event; raises Invalid if its program does not exist (EVT-003), Forbidden for a VEN."""
         business_logic_only(by)
         at = self._stamps.next()
@@ -125,7 +125,7 @@ class EventStore(Objects):
             raise _dangling(error) from error
 
     async def replace(
-        self, object_id: str, event: EventRequest, *, by: Reader, check: Precondition | None = None
+        self, object_id: str, event: EventRequest, *, by: Caller, check: Precondition | None = None
     ) -> str:
         """Put an event in the place of another; raises NotFound, Invalid (EVT-010)."""
         try:
@@ -136,7 +136,7 @@ class EventStore(Objects):
         except IntegrityError as error:
             raise _dangling(error) from error
 
-    async def delete(self, object_id: str, *, by: Reader, check: Precondition | None = None) -> str:
+    async def delete(self, object_id: str, *, by: Caller, check: Precondition | None = None) -> str:
         """Remove an event with its reports (EVT-012); gives what it was."""
         return self._text(await self._delete(object_id, writable(by), check))
 

@@ -20,7 +20,7 @@ from typing import Any, Final
 import structlog
 from sqlalchemy.engine import URL
 
-from vtn.store.reads import connect_arguments
+from vtn.store.prepared import connect_arguments
 
 _log = structlog.get_logger(__name__)
 

@@ -13,17 +13,17 @@ from typing import Any, ClassVar, Final, TypeAlias
 from sqlalchemy import ColumnElement, CompoundSelect, RowMapping, Select, Table, delete, insert, select, text, update
 
 from openadr_profiles.v31 import encode
-from vtn.access import Reader
+from vtn.access import Caller
 from vtn.errors import NotFound
 from vtn.store.database import Database
 from vtn.store.engine import AsyncConnection
 from vtn.store.ids import new_id
 from vtn.store.large import SIZE, WHOLE_BYTES, WITH_PAGE_BYTES, ChangedMeanwhile, Large, Row, shown_within
+from vtn.store.page_cursors import newest_first
 from vtn.store.query import Page
 from vtn.store.stamps import Stamps
 from vtn.store.tables import reports
 from vtn.store.types import json_array
-from vtn.store.walks import newest_first
 
 _AT_ONCE: Final = 5000
 
@@ -76,9 +76,9 @@ class Objects:
         self.watch_with_grants = self.watch
         self._in_page = shown_within(self.table, WITH_PAGE_BYTES)
 
-    async def standpoint(self, reader: Reader) -> Reader:
+    async def standpoint(self, reader: Caller) -> Caller:
         """Return the reader an answer is cached for: all that it depends on. Equal standpoints share answers."""
-        return Reader(reader.client_id, reader.role, frozenset())
+        return Caller(reader.client_id, reader.role, frozenset())
 
     async def _page(self, page: Page, clauses: Iterable[ColumnElement[bool]]) -> list[RowMapping]:
         """Return a page, newest first (creation, then id: a total order), after every filter (PAGE-009, PAGE-010)."""

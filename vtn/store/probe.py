@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from sqlalchemy.engine import URL
 
-from vtn.store.reads import connect_arguments
+from vtn.store.prepared import connect_arguments
 
 _ANSWER_S: Final = 0.75
 """Time limit of a query, in seconds. One that takes longer goes on, and the next caller gets its result."""

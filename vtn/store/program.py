@@ -9,7 +9,7 @@ from sqlalchemy import ColumnElement, Select, select
 from sqlalchemy.exc import IntegrityError
 
 from openadr_profiles.v31 import ObjectType, ProgramRequest
-from vtn.access import Reader, Sight, business_logic_only
+from vtn.access import Caller, Sight, business_logic_only
 from vtn.errors import Conflict
 from vtn.store.database import Database, violates
 from vtn.store.large import Large
@@ -31,11 +31,11 @@ class ProgramStore(Objects):
         self._visibility = visibility
         self.watch_with_grants = database.revisions.watch(self.table, vens, resources)
 
-    async def standpoint(self, reader: Reader) -> Reader:
+    async def standpoint(self, reader: Caller) -> Caller:
         """Return the reader an answer is cached for, which depends on the targets held, not on the client."""
         return await self._visibility.standpoint(reader)
 
-    async def search(self, query: ProgramQuery, *, visible_to: Reader) -> list[str] | Large:
+    async def search(self, query: ProgramQuery, *, visible_to: Caller) -> list[str] | Large:
         """Return one page of the programs the reader may see, with the targets it may see."""
         sight = await self._visibility.sight(visible_to, query.targets)
         clauses: list[ColumnElement[bool]] = self._visibility.program(sight)
@@ -53,13 +53,13 @@ class ProgramStore(Objects):
         )
         return [row["name"] for row in await self._database.rows(statement)]
 
-    async def get(self, object_id: str, *, visible_to: Reader) -> str | Large:
+    async def get(self, object_id: str, *, visible_to: Caller) -> str | Large:
         """Return one program; raises NotFound also when it is hidden (PRIV-010)."""
         sight = await self._visibility.sight(visible_to)
         clauses = self._visibility.program(sight)
         return await self._one_shown(object_id, clauses, self._seen_by(sight), seen_by=shown_to(sight))
 
-    async def create(self, program: ProgramRequest, *, by: Reader) -> Created:
+    async def create(self, program: ProgramRequest, *, by: Caller) -> Created:
         """Store a new program; raises Conflict if its name is taken (PROG-002), Forbidden for a VEN."""
         business_logic_only(by)
         try:
@@ -69,7 +69,7 @@ class ProgramStore(Objects):
             raise _conflict(error) from error
 
     async def replace(
-        self, object_id: str, program: ProgramRequest, *, by: Reader, check: Precondition | None = None
+        self, object_id: str, program: ProgramRequest, *, by: Caller, check: Precondition | None = None
     ) -> str:
         """Put a program in the place of another; raises NotFound, Conflict (PROG-003)."""
         try:
@@ -79,7 +79,7 @@ class ProgramStore(Objects):
         except IntegrityError as error:
             raise _conflict(error) from error
 
-    async def delete(self, object_id: str, *, by: Reader, check: Precondition | None = None) -> str:
+    async def delete(self, object_id: str, *, by: Caller, check: Precondition | None = None) -> str:
         """Remove a program with its events and their reports (PROG-012); gives what it was."""
         return self._text(await self._delete(object_id, writable(by), check))
 

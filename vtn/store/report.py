@@ -9,18 +9,18 @@ from sqlalchemy import ColumnElement, CompoundSelect, RowMapping, Select, delete
 from sqlalchemy.exc import IntegrityError
 
 from openadr_profiles.v31 import Invalid, ObjectType, ReportRequest, encode
-from vtn.access import Reader
+from vtn.access import Caller
 from vtn.store.batch import Batch
 from vtn.store.database import Database, violates
+from vtn.store.fact_cache import FactCache
 from vtn.store.large import Large
-from vtn.store.memory import Memory
-from vtn.store.merge import merged
 from vtn.store.objects import AT_ONCE_OVER, Created, Found, Objects, Precondition, members_of
+from vtn.store.page_cursors import Key, PageCursors, is_behind
 from vtn.store.query import Page, ReportQuery
+from vtn.store.report_pages import merged
 from vtn.store.stamps import Stamps
 from vtn.store.tables import constraint, events, programs, reports
 from vtn.store.visibility import Visibility, owned, with_grants
-from vtn.store.walks import Key, Walks, is_behind
 
 _EVENT = events.join(programs, programs.c.id == events.c.program_id)
 _EVENT_COLUMNS = (
@@ -52,8 +52,8 @@ class ReportStore(Objects):
     ) -> None:
         super().__init__(database, stamps)
         self._visibility = visibility
-        self._events: Memory[_Event | None] = Memory(database.revisions.watch(events), most=_REMEMBERED)
-        self._walks = Walks(stamps, self.watch)
+        self._events: FactCache[_Event | None] = FactCache(database.revisions.watch(events), most=_REMEMBERED)
+        self._walks = PageCursors(stamps, self.watch)
         self._batch = Batch(database, reports, max_bytes=max_waiting_bytes)
 
     @property
@@ -61,7 +61,7 @@ class ReportStore(Objects):
         """Return the number of new reports that wait for the next commit."""
         return self._batch.waiting
 
-    async def search(self, query: ReportQuery, *, visible_to: Reader) -> Found | Large:
+    async def search(self, query: ReportQuery, *, visible_to: Caller) -> Found | Large:
         """Return one page of reports: the next one of the reader's walk, or found by counting."""
         page = query.page
         if not page.limit:
@@ -80,7 +80,7 @@ class ReportStore(Objects):
         return found
 
     def _asked_for(
-        self, query: ReportQuery, page: Page, behind: Key | None, reader: Reader
+        self, query: ReportQuery, page: Page, behind: Key | None, reader: Caller
     ) -> Select[Any] | CompoundSelect[Any]:
         clauses: list[ColumnElement[bool]] = owned(reports.c.client_id, reader)
         if query.event_id is not None:
@@ -97,12 +97,12 @@ class ReportStore(Objects):
             return self._newest(page, [*clauses, reports.c.event_id.in_(its_events)])
         return self._whole(merged(page, its_events, clauses))
 
-    async def get(self, object_id: str, *, visible_to: Reader) -> str | Large:
+    async def get(self, object_id: str, *, visible_to: Caller) -> str | Large:
         """Return one report; raises NotFound also when it is another client's (REPORT-008)."""
         mine = owned(reports.c.client_id, visible_to)
         return await self._one_shown(object_id, mine, self._texts, seen_by=())
 
-    async def create(self, report: ReportRequest, *, by: Reader) -> Created:
+    async def create(self, report: ReportRequest, *, by: Caller) -> Created:
         """Store a new report of the caller's; raises Invalid unless the caller sees its event (REPORT-005)."""
         await self._check_visible(report.event_id, by)
         row = self._row(_given_to(by.client_id, _columns(report)))
@@ -113,7 +113,7 @@ class ReportStore(Objects):
             raise _dangling(error) from error
         return Created(row["id"], self._text(row))
 
-    async def _check_visible(self, event_id: str, by: Reader) -> None:
+    async def _check_visible(self, event_id: str, by: Caller) -> None:
         """Raise Invalid unless the caller sees the event; asks the database once, or not at all."""
         row: RowMapping | None = None
 
@@ -132,7 +132,7 @@ class ReportStore(Objects):
             raise _no_event()
 
     async def replace(
-        self, object_id: str, report: ReportRequest, *, by: Reader, check: Precondition | None = None
+        self, object_id: str, report: ReportRequest, *, by: Caller, check: Precondition | None = None
     ) -> str:
         """Put a report in the place of another; it stays its client's (REPORT-009, REPORT-013)."""
         columns = _columns(report)
@@ -152,7 +152,7 @@ class ReportStore(Objects):
         except IntegrityError as error:
             raise _dangling(error) from error
 
-    async def delete(self, object_id: str, *, by: Reader, check: Precondition | None = None) -> str:
+    async def delete(self, object_id: str, *, by: Caller, check: Precondition | None = None) -> str:
         """Remove a report; gives what it was."""
         return self._text(await self._delete(object_id, owned(reports.c.client_id, by), check))
 
@@ -172,7 +172,7 @@ class ReportStore(Objects):
             removed = await connection.execute(delete(reports).where(reports.c.id.in_(oldest)).returning(reports.c.id))
             return len(removed.all())
 
-    def _check_event(self, row: RowMapping, by: Reader) -> None:
+    def _check_event(self, row: RowMapping, by: Caller) -> None:
         """Raise Invalid unless the event in this row, with the caller's grants beside it, is there and visible."""
         if row["found_event_id"] is None:
             raise _no_event()

@@ -8,7 +8,7 @@ from sqlalchemy import ColumnElement, RowMapping, and_, select
 from sqlalchemy.exc import IntegrityError
 
 from openadr_profiles.v31 import BlResourceRequest, ObjectType, VenResourceRequest
-from vtn.access import Reader, business_logic_only
+from vtn.access import Caller, business_logic_only
 from vtn.errors import Conflict, NotFound
 from vtn.store.database import violates
 from vtn.store.large import Large
@@ -26,7 +26,7 @@ class ResourceStore(Objects):
     table = resources
     kind = ObjectType.RESOURCE
 
-    async def search(self, query: ResourceQuery, *, visible_to: Reader) -> list[str] | Large:
+    async def search(self, query: ResourceQuery, *, visible_to: Caller) -> list[str] | Large:
         """Return one page of resources, with all their targets (PRIV-015)."""
         clauses: list[ColumnElement[bool]] = owned(resources.c.client_id, visible_to)
         if query.targets is not None:
@@ -37,12 +37,12 @@ class ResourceStore(Objects):
             clauses.append(resources.c.ven_id == query.ven_id)
         return await self._all_shown(await self._page(query.page, clauses), self._texts, seen_by=())
 
-    async def get(self, object_id: str, *, visible_to: Reader) -> str | Large:
+    async def get(self, object_id: str, *, visible_to: Caller) -> str | Large:
         """Return one resource; raises NotFound also when it is another client's."""
         mine = owned(resources.c.client_id, visible_to)
         return await self._one_shown(object_id, mine, self._texts, seen_by=())
 
-    async def create(self, resource: BlResourceRequest | VenResourceRequest, *, by: Reader) -> Created:
+    async def create(self, resource: BlResourceRequest | VenResourceRequest, *, by: Caller) -> Created:
         """Store a new resource; raises NotFound if the ven is not there for the caller, Conflict if it has the name."""
         _may_write(resource, by)
         mine = owned(vens.c.client_id, by)
@@ -62,7 +62,7 @@ class ResourceStore(Objects):
         object_id: str,
         resource: BlResourceRequest | VenResourceRequest,
         *,
-        by: Reader,
+        by: Caller,
         check: Precondition | None = None,
     ) -> str:
         """Put a resource in the place of another; what a VEN writes keeps client and targets (RES-009, RES-012)."""
@@ -80,12 +80,12 @@ class ResourceStore(Objects):
         except IntegrityError as error:
             raise _refused(error) from error
 
-    async def delete(self, object_id: str, *, by: Reader, check: Precondition | None = None) -> str:
+    async def delete(self, object_id: str, *, by: Caller, check: Precondition | None = None) -> str:
         """Remove a resource; gives what it was."""
         return self._text(await self._delete(object_id, owned(resources.c.client_id, by), check))
 
 
-def _may_write(resource: BlResourceRequest | VenResourceRequest, by: Reader) -> None:
+def _may_write(resource: BlResourceRequest | VenResourceRequest, by: Caller) -> None:
     if isinstance(resource, BlResourceRequest):
         business_logic_only(by)
 

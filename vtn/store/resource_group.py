@@ -25,7 +25,7 @@ from sqlalchemy import (
 from sqlalchemy.exc import IntegrityError
 
 from openadr_profiles.v31 import RESOURCE_GROUP, GroupChild, Invalid, ResourceGroupRequest
-from vtn.access import Reader, business_logic_only
+from vtn.access import Caller, business_logic_only
 from vtn.errors import Conflict, NotFound
 from vtn.nesting import check_nesting
 from vtn.settings import ResourceGroups
@@ -33,12 +33,12 @@ from vtn.store.database import Database, violates
 from vtn.store.engine import AsyncConnection
 from vtn.store.large import WHOLE_BYTES, Large, shown_within
 from vtn.store.objects import Created, Objects, Precondition, members_of
+from vtn.store.page_cursors import newest_first
 from vtn.store.query import ResourceGroupQuery
 from vtn.store.stamps import Stamps
 from vtn.store.tables import constraint, resource_group_children, resource_groups, resources, vens
 from vtn.store.types import Targets, includes
 from vtn.store.visibility import owned, share_a_target, writable
-from vtn.store.walks import newest_first
 
 Children: TypeAlias = tuple[tuple[str, str], ...]
 """The type and the id of each child, in their order."""
@@ -66,7 +66,7 @@ class ResourceGroupStore(Objects):
         self._limits = limits
         self.watch = self.watch_with_grants = database.revisions.watch(_links)  # and resources, through its keys
 
-    async def search(self, query: ResourceGroupQuery, *, visible_to: Reader) -> list[str] | Large:
+    async def search(self, query: ResourceGroupQuery, *, visible_to: Caller) -> list[str] | Large:
         """Return one page of the groups the reader may see, the newest first."""
         if not query.page.limit:
             return []
@@ -83,7 +83,7 @@ class ResourceGroupStore(Objects):
         rows = await self._database.rows(statement.order_by(*newest_first(resource_groups)))
         return await self._all_shown(rows, self._texts, seen_by=[_children_in(row) for row in rows])
 
-    async def get(self, object_id: str, *, visible_to: Reader) -> str | Large:
+    async def get(self, object_id: str, *, visible_to: Caller) -> str | Large:
         """Return one group; raises NotFound also when it is hidden."""
         sight = _Sight(visible_to)
         columns = *shown_within(resource_groups, WHOLE_BYTES), *sight.children()
@@ -93,7 +93,7 @@ class ResourceGroupStore(Objects):
             raise NotFound
         return self._shown(row, self._texts, seen_by=_children_in(row))
 
-    async def create(self, group: ResourceGroupRequest, *, by: Reader) -> Created:
+    async def create(self, group: ResourceGroupRequest, *, by: Caller) -> Created:
         """Store a new group.
 
         Raises Invalid for children that are too many or named twice, NotFound for one that does not exist, Conflict if
@@ -113,7 +113,7 @@ class ResourceGroupStore(Objects):
         return Created(row["id"], self._text({**row, "children": children}))
 
     async def replace(
-        self, object_id: str, group: ResourceGroupRequest, *, by: Reader, check: Precondition | None = None
+        self, object_id: str, group: ResourceGroupRequest, *, by: Caller, check: Precondition | None = None
     ) -> str:
         """Put a group with its children in the place of another; raises as ``create`` does, NotFound for a VEN."""
         try:
@@ -129,7 +129,7 @@ class ResourceGroupStore(Objects):
         except IntegrityError as error:
             raise _refused(error) from error
 
-    async def delete(self, object_id: str, *, by: Reader, check: Precondition | None = None) -> str:
+    async def delete(self, object_id: str, *, by: Caller, check: Precondition | None = None) -> str:
         """Remove a group, and take it out of those that hold it; its children stay. Gives what it was."""
         async with self._database.write() as connection:
             await self._take_turn(connection)
@@ -138,7 +138,7 @@ class ResourceGroupStore(Objects):
         return self._text(present)
 
     async def _present(
-        self, connection: AsyncConnection, object_id: str, by: Reader, check: Precondition | None
+        self, connection: AsyncConnection, object_id: str, by: Caller, check: Precondition | None
     ) -> RowMapping:
         """Return the group about to change; raises NotFound."""
         statement = select(resource_groups, *_Sight(by).children())
@@ -193,7 +193,7 @@ class ResourceGroupStore(Objects):
 class _Sight:
     """Build what a reader sees of groups, as parts of one statement."""
 
-    def __init__(self, reader: Reader) -> None:
+    def __init__(self, reader: Caller) -> None:
         self._own = owned(resources.c.client_id, reader)
         self._seen: CTE | None = None
         if not reader.sees_everything:

@@ -28,7 +28,7 @@ from sqlalchemy.exc import IntegrityError
 
 from openadr_profiles.v31 import Invalid, ObjectOperation, ObjectType, SubscriptionRequest, decode, encode
 from openadr_profiles.v31.common import distinct
-from vtn.access import Reader
+from vtn.access import Caller
 from vtn.errors import Forbidden, NotFound, SecretsKeyUnusable, Unavailable
 from vtn.store.database import Database, violates
 from vtn.store.large import Large, Row
@@ -75,7 +75,7 @@ class SubscriptionStore(Objects):
         self._verify = verify
         self._max_per_client = max_per_client
 
-    async def search(self, query: SubscriptionQuery, *, visible_to: Reader) -> list[str] | Large:
+    async def search(self, query: SubscriptionQuery, *, visible_to: Caller) -> list[str] | Large:
         """Return one page of subscriptions (PAGE-022)."""
         clauses: list[ColumnElement[bool]] = owned(subscriptions.c.client_id, visible_to)
         if query.program_id is not None:
@@ -87,12 +87,12 @@ class SubscriptionStore(Objects):
         rows = await self._page(query.page, clauses)
         return await self._all_shown(rows, self._seen_by(visible_to), seen_by=visible_to.client_id)
 
-    async def get(self, object_id: str, *, visible_to: Reader) -> str | Large:
+    async def get(self, object_id: str, *, visible_to: Caller) -> str | Large:
         """Return one subscription; raises NotFound also when it is another client's (SUBS-003)."""
         mine = owned(subscriptions.c.client_id, visible_to)
         return await self._one_shown(object_id, mine, self._seen_by(visible_to), seen_by=visible_to.client_id)
 
-    async def create(self, subscription: SubscriptionRequest, *, by: Reader) -> Created:
+    async def create(self, subscription: SubscriptionRequest, *, by: Caller) -> Created:
         """Store a new subscription of the caller's.
 
         Raises Invalid unless the caller sees its program (SUBS-004), Forbidden for one too many (SUBS-016).
@@ -106,7 +106,7 @@ class SubscriptionStore(Objects):
         return Created(row["id"], self._text(row))
 
     async def replace(
-        self, object_id: str, subscription: SubscriptionRequest, *, by: Reader, check: Precondition | None = None
+        self, object_id: str, subscription: SubscriptionRequest, *, by: Caller, check: Precondition | None = None
     ) -> str:
         """Put a subscription in the place of another; it stays its client's (SUBS-010).
 
@@ -119,7 +119,7 @@ class SubscriptionStore(Objects):
             present = await self._replaceable(object_id, subscription, by, check)  # somebody else has changed it
         return text if _owns(present, by) else _for_others(text)
 
-    async def delete(self, object_id: str, *, by: Reader, check: Precondition | None = None) -> str:
+    async def delete(self, object_id: str, *, by: Caller, check: Precondition | None = None) -> str:
         """Remove a subscription; gives what it was."""
         async with self._database.write() as connection:
             statement = self._selected(object_id, owned(subscriptions.c.client_id, by))
@@ -129,7 +129,7 @@ class SubscriptionStore(Objects):
             await connection.execute(delete(subscriptions).where(subscriptions.c.id == object_id))
         return self._seen(row, by)
 
-    async def _check_new(self, subscription: SubscriptionRequest, by: Reader) -> None:
+    async def _check_new(self, subscription: SubscriptionRequest, by: Caller) -> None:
         """Raise what stands in the way of a new subscription, in one statement."""
         (row,) = await self._database.rows(_with_program(_count(by.client_id).subquery(), subscription, by))
         if row["count"] >= self._max_per_client:
@@ -137,7 +137,7 @@ class SubscriptionStore(Objects):
         self._check_program(row, subscription, by)
 
     async def _replaceable(
-        self, object_id: str, subscription: SubscriptionRequest, by: Reader, check: Precondition | None
+        self, object_id: str, subscription: SubscriptionRequest, by: Caller, check: Precondition | None
     ) -> RowMapping:
         """Return the row that a subscription would replace; ``check`` gets its text as the caller sees it."""
         mine = owned(subscriptions.c.client_id, by)
@@ -150,7 +150,7 @@ class SubscriptionStore(Objects):
         self._check_program(row, subscription, by)
         return row
 
-    def _check_program(self, row: RowMapping, subscription: SubscriptionRequest, by: Reader) -> None:
+    def _check_program(self, row: RowMapping, subscription: SubscriptionRequest, by: Caller) -> None:
         """Raise Invalid unless the program in this row, with the caller's grants beside it, is there and visible."""
         if subscription.program_id is None:
             return
@@ -158,14 +158,14 @@ class SubscriptionStore(Objects):
         if row["found_program_id"] is None or not (sight is None or sight.admits(row["program_targets"])):
             raise _no_program()
 
-    async def _add(self, row: dict[str, Any], by: Reader) -> bool:
+    async def _add(self, row: dict[str, Any], by: Caller) -> bool:
         """Store a new row if there is room and its program is visible; gives whether it did."""
         clauses = [self._room(by.client_id), *self._program_visible(row["program_id"], by)]
         values = [literal(value, subscriptions.c[name].type) for name, value in row.items()]
         statement = insert(subscriptions).from_select(list(row), select(*values).where(*clauses))
         return await self._write(statement)
 
-    async def _change(self, present: RowMapping, subscription: SubscriptionRequest, by: Reader) -> str | None:
+    async def _change(self, present: RowMapping, subscription: SubscriptionRequest, by: Caller) -> str | None:
         """Put a subscription in the place of a row unless that has changed; gives the new text, None if it has."""
         if not _owns(present, by):
             subscription = _with_tokens_of(subscription, self._entries_with_tokens(present))
@@ -192,16 +192,16 @@ class SubscriptionStore(Objects):
             return func.openadr_may_subscribe(client_id, self._max_per_client, type_=Boolean)
         return _count(client_id).scalar_subquery() < self._max_per_client  # there is one writer
 
-    def _program_visible(self, program_id: str | None, by: Reader) -> list[ColumnElement[bool]]:
+    def _program_visible(self, program_id: str | None, by: Caller) -> list[ColumnElement[bool]]:
         """Return a clause: the caller sees the program. The same statement reads its targets, so they are current."""
         if program_id is None:
             return []
         return [exists().where(programs.c.id == program_id, *self._visibility.program_for(by))]
 
-    def _seen_by(self, by: Reader) -> Seen:
+    def _seen_by(self, by: Caller) -> Seen:
         return lambda rows: [self._seen(row, by) for row in rows]
 
-    def _seen(self, row: Row, by: Reader) -> str:
+    def _seen(self, row: Row, by: Caller) -> str:
         return self._text(row) if _owns(row, by) or not row["has_tokens"] else _for_others(super()._text(row))
 
     def _text(self, row: Mapping[Any, Any]) -> str:
@@ -249,7 +249,7 @@ def _count(client_id: str) -> Select[Any]:
     return select(func.count().label("count")).where(subscriptions.c.client_id == client_id)
 
 
-def _with_program(from_: FromClause, subscription: SubscriptionRequest, by: Reader) -> Select[Any]:
+def _with_program(from_: FromClause, subscription: SubscriptionRequest, by: Caller) -> Select[Any]:
     """Return a statement for rows with the program a subscription names and the targets the caller holds."""
     if subscription.program_id is None:
         return select(from_)
@@ -257,7 +257,7 @@ def _with_program(from_: FromClause, subscription: SubscriptionRequest, by: Read
     return select(from_, *_PROGRAM, *held).select_from(joined)
 
 
-def _owns(row: Row, by: Reader) -> bool:
+def _owns(row: Row, by: Caller) -> bool:
     return bool(row["client_id"] == by.client_id)
 
 

@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from vtn.errors import SecretsKeyUnusable
 from vtn.files import check_private, new_file, replace_file
-from vtn.places import data_folder
+from vtn.paths import data_folder
 from vtn.settings import Settings
 
 _log = structlog.get_logger(__name__)

@@ -8,7 +8,7 @@ from sqlalchemy import ColumnElement
 from sqlalchemy.exc import IntegrityError
 
 from openadr_profiles.v31 import BlVenRequest, ObjectType, VenVenRequest
-from vtn.access import Reader, business_logic_only
+from vtn.access import Caller, business_logic_only
 from vtn.errors import Conflict
 from vtn.store.database import violates
 from vtn.store.large import Large
@@ -24,7 +24,7 @@ class VenStore(Objects):
     table = vens
     kind = ObjectType.VEN
 
-    async def search(self, query: VenQuery, *, visible_to: Reader) -> list[str] | Large:
+    async def search(self, query: VenQuery, *, visible_to: Caller) -> list[str] | Large:
         """Return one page of vens, with all their targets (PRIV-015)."""
         clauses: list[ColumnElement[bool]] = owned(vens.c.client_id, visible_to)
         if query.targets is not None:
@@ -33,12 +33,12 @@ class VenStore(Objects):
             clauses.append(vens.c.name.in_(query.names))
         return await self._all_shown(await self._page(query.page, clauses), self._texts, seen_by=())
 
-    async def get(self, object_id: str, *, visible_to: Reader) -> str | Large:
+    async def get(self, object_id: str, *, visible_to: Caller) -> str | Large:
         """Return one ven; raises NotFound also when it is another client's."""
         mine = owned(vens.c.client_id, visible_to)
         return await self._one_shown(object_id, mine, self._texts, seen_by=())
 
-    async def create(self, ven: BlVenRequest | VenVenRequest, *, by: Reader) -> Created:
+    async def create(self, ven: BlVenRequest | VenVenRequest, *, by: Caller) -> Created:
         """Store a new ven; raises Conflict if its client has one or its name is taken (VEN-003, VEN-004)."""
         try:
             async with self._database.write() as connection:
@@ -47,7 +47,7 @@ class VenStore(Objects):
             raise _conflict(error) from error
 
     async def replace(
-        self, object_id: str, ven: BlVenRequest | VenVenRequest, *, by: Reader, check: Precondition | None = None
+        self, object_id: str, ven: BlVenRequest | VenVenRequest, *, by: Caller, check: Precondition | None = None
     ) -> str:
         """Put a ven in the place of another; what a VEN writes keeps client and targets (VEN-010, VEN-011)."""
         try:
@@ -59,13 +59,13 @@ class VenStore(Objects):
         except IntegrityError as error:
             raise _conflict(error) from error
 
-    async def delete(self, object_id: str, *, by: Reader, check: Precondition | None = None) -> str:
+    async def delete(self, object_id: str, *, by: Caller, check: Precondition | None = None) -> str:
         """Remove a ven with its resources (VEN-013); gives what it was."""
         return self._text(await self._delete(object_id, owned(vens.c.client_id, by), check))
 
 
 def _columns(
-    ven: BlVenRequest | VenVenRequest, by: Reader, *, client_id: str, targets: tuple[str, ...]
+    ven: BlVenRequest | VenVenRequest, by: Caller, *, client_id: str, targets: tuple[str, ...]
 ) -> dict[str, Any]:
     if isinstance(ven, BlVenRequest):
         business_logic_only(by)

@@ -22,14 +22,14 @@ from sqlalchemy import (
     union_all,
 )
 
-from vtn.access import Reader, Role, Sight
+from vtn.access import Caller, Role, Sight
 from vtn.settings import Privacy
 from vtn.store.database import Database
-from vtn.store.memory import Memory
+from vtn.store.fact_cache import FactCache
 from vtn.store.tables import events, programs, resources, vens
 from vtn.store.types import Targets, all_of, includes, overlaps
 
-_EVERYBODY: Final = Reader("", Role.BL, frozenset())
+_EVERYBODY: Final = Caller("", Role.BL, frozenset())
 _REMEMBERED: Final = 20_000
 
 
@@ -43,7 +43,7 @@ def grants(client_id: str | BindParameter[str]) -> CompoundSelect[Any]:
     )
 
 
-def with_grants(from_: FromClause, reader: Reader) -> tuple[tuple[ColumnElement[Any], ...], FromClause]:
+def with_grants(from_: FromClause, reader: Caller) -> tuple[tuple[ColumnElement[Any], ...], FromClause]:
     """Add what the reader holds to each row, in columns that come first; no columns for who sees everything.
 
     The number of rows stays the same: all grants are in one row (``held_at_once``). A join with the grants themselves
@@ -71,9 +71,9 @@ class Visibility:
     def __init__(self, database: Database, privacy: Privacy) -> None:
         self._database = database
         self._privacy = privacy
-        self._granted: Memory[Reader] = Memory(database.revisions.watch(vens, resources), most=_REMEMBERED)
+        self._granted: FactCache[Caller] = FactCache(database.revisions.watch(vens, resources), most=_REMEMBERED)
 
-    async def sight(self, reader: Reader, asked: tuple[str, ...] | None = None) -> Sight | None:
+    async def sight(self, reader: Caller, asked: tuple[str, ...] | None = None) -> Sight | None:
         """Return the sight of the reader in one request; None if it sees everything."""
         if reader.sees_everything:
             return None
@@ -85,7 +85,7 @@ class Visibility:
             granted = (await self.standpoint(reader)).granted or frozenset()
         return Sight(granted, narrowed)
 
-    async def standpoint(self, reader: Reader) -> Reader:
+    async def standpoint(self, reader: Caller) -> Caller:
         """Return a reader that stands for all who see the same programs and events, by the targets held."""
         if reader.sees_everything:
             return _EVERYBODY
@@ -93,9 +93,9 @@ class Visibility:
             return reader
         return await self._granted.get(reader.client_id, lambda: self._look_up(reader.client_id))
 
-    async def _look_up(self, client_id: str) -> Reader:
+    async def _look_up(self, client_id: str) -> Caller:
         held = self.held((await self._database.found(_GRANTS, {"client_id": client_id}))[0])
-        return Reader("", Role.VEN, frozenset(), granted=held)
+        return Caller("", Role.VEN, frozenset(), granted=held)
 
     def held(self, row: Mapping[Any, Any]) -> frozenset[str]:
         """Return the targets in a row of ``held_at_once``; none without a ven."""
@@ -103,7 +103,7 @@ class Visibility:
         implied = (ven_id,) if ven_id is not None and self._privacy.implicit_ven_id_target else ()
         return frozenset((*row["held"], *implied))
 
-    def sight_in(self, row: Mapping[Any, Any], reader: Reader) -> Sight | None:
+    def sight_in(self, row: Mapping[Any, Any], reader: Caller) -> Sight | None:
         """Return the sight of the reader, from a row selected ``with_grants``; None if it sees everything."""
         return None if reader.sees_everything else Sight(self.held(row))
 
@@ -115,7 +115,7 @@ class Visibility:
             return [_untargeted(programs.c.targets, sight), _named(sight.public)]
         return [_admits(programs.c.targets, sight, "effective")]
 
-    def program_for(self, reader: Reader) -> list[ColumnElement[bool]]:
+    def program_for(self, reader: Caller) -> list[ColumnElement[bool]]:
         """Return clauses for the programs visible by the targets that the reader holds when the statement runs."""
         if reader.sees_everything:
             return []
@@ -150,12 +150,12 @@ class Visibility:
         return sight.admits(targets, program_targets=program_targets if self._privacy.events_follow_program else ())
 
 
-def owned(column: ColumnElement[Any], reader: Reader) -> list[ColumnElement[bool]]:
+def owned(column: ColumnElement[Any], reader: Caller) -> list[ColumnElement[bool]]:
     """Return clauses for the objects whose client is the reader (PRIV-017); all of them for business logic."""
     return [] if reader.sees_everything else [column == reader.client_id]
 
 
-def writable(reader: Reader) -> list[ColumnElement[bool]]:
+def writable(reader: Caller) -> list[ColumnElement[bool]]:
     """Return clauses for the programs and events the reader may change: all for business logic, none for a VEN."""
     return [] if reader.sees_everything else [false()]
 

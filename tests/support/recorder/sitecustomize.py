@@ -8,7 +8,7 @@ import os
 import sys
 from typing import Any
 
-_CLIENT = "ven.transport"
+_CLIENT = "openadr_client.transport"
 _FILE = os.environ.get("TEST_SENT_REQUESTS")
 
 

@@ -2,7 +2,7 @@
 
 from openadr_profiles.v31 import EventRequest
 from vtn.access import READ_TARGETED, WRITE_EVENTS
-from vtn.api.door import Collection, Route, body_of
+from vtn.api.collection import Collection, Route, body_of
 from vtn.api.payload_values import PayloadValues
 from vtn.api.query import Query
 from vtn.store.event import EventStore

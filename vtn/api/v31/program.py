@@ -2,7 +2,7 @@
 
 from openadr_profiles.v31 import ProgramRequest
 from vtn.access import READ_TARGETED, WRITE_PROGRAMS
-from vtn.api.door import Collection, Route, body_of
+from vtn.api.collection import Collection, Route, body_of
 from vtn.api.query import Query
 from vtn.store.program import ProgramStore
 from vtn.store.query import ProgramQuery

@@ -2,7 +2,7 @@
 
 from openadr_profiles.v31 import ReportRequest
 from vtn.access import DELETE_REPORTS_AS_BL_TOO, READ_OWNED, WRITE_REPORTS
-from vtn.api.door import Collection, Route, body_of
+from vtn.api.collection import Collection, Route, body_of
 from vtn.api.payload_values import PayloadValues
 from vtn.api.query import Query
 from vtn.settings import Reports

@@ -2,7 +2,7 @@
 
 from openadr_profiles.v31 import ResourceGroupRequest
 from vtn.access import READ_OWNED, WRITE_GROUPS
-from vtn.api.door import Collection, Route, body_of
+from vtn.api.collection import Collection, Route, body_of
 from vtn.api.query import Query
 from vtn.store.query import ResourceGroupQuery
 from vtn.store.resource_group import ResourceGroupStore

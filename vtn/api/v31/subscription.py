@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from openadr_profiles.v31 import ObjectType, SubscriptionRequest, decode
-from vtn.access import READ_OWNED, WRITE_SUBSCRIPTIONS, Reader
-from vtn.api.door import Collection, Route
+from vtn.access import READ_OWNED, WRITE_SUBSCRIPTIONS, Caller
+from vtn.api.collection import Collection, Route
 from vtn.api.query import Query
 from vtn.errors import Malformed
 from vtn.notify.callback import Callbacks
@@ -23,7 +23,7 @@ class _Subscriptions(Collection[SubscriptionQuery, SubscriptionRequest]):
     """Documents name only callback URLs that may be called as they are written; the store has them verified."""
 
     def __init__(self, store: SubscriptionStore, callbacks: Callbacks) -> None:
-        def body(raw: bytes, _: Reader) -> SubscriptionRequest:
+        def body(raw: bytes, _: Caller) -> SubscriptionRequest:
             subscription = decode(raw, SubscriptionRequest)
             callbacks.check(subscription.object_operations)
             return subscription

@@ -9,7 +9,7 @@ import msgspec
 from msgspec import Raw, Struct, field
 
 from openadr_profiles.v31 import Invalid, ObjectType, decode
-from vtn.access import Reader
+from vtn.access import Caller
 from vtn.errors import Forbidden
 
 B = TypeVar("B", bound=Struct)
@@ -22,7 +22,7 @@ class _Head(Struct):
     object_type: str | None = field(name=_TYPE, default=None)
 
 
-def by_role(kind: ObjectType, *, bl: type[B], ven: type[V]) -> Callable[[bytes, Reader], B | V]:
+def by_role(kind: ObjectType, *, bl: type[B], ven: type[V]) -> Callable[[bytes, Caller], B | V]:
     """Return a decoder of the form its writer may use; without ``objectType``, that of the writer's role (COMPAT-029).
 
     The word of an answer, ``kind``, says as little: what was read can be put back (OBJ-013).
@@ -30,7 +30,7 @@ def by_role(kind: ObjectType, *, bl: type[B], ven: type[V]) -> Callable[[bytes, 
     """
     forms: dict[str, type[B | V]] = {str(bl.__struct_config__.tag): bl, str(ven.__struct_config__.tag): ven}
 
-    def read(raw: bytes, reader: Reader) -> B | V:
+    def read(raw: bytes, reader: Caller) -> B | V:
         own: type[B | V] = bl if reader.sees_everything else ven
         named = decode(raw, _Head).object_type
         if named is None or named == kind:

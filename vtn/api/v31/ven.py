@@ -2,7 +2,7 @@
 
 from openadr_profiles.v31 import BlVenRequest, ObjectType, VenVenRequest
 from vtn.access import READ_OWNED, WRITE_VENS
-from vtn.api.door import Collection, Route
+from vtn.api.collection import Collection, Route
 from vtn.api.query import Query
 from vtn.api.v31.variant import by_role
 from vtn.store.query import VenQuery

@@ -1,0 +1,60 @@
+"""Find the object that somebody means by an id, a unique beginning of one, or a name."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Collection, Iterable
+from typing import TYPE_CHECKING, Final, Protocol, TypeVar
+
+from oadr.errors import Exit, Failure
+from openadr_profiles.v31 import Metadata, Resource
+
+if TYPE_CHECKING:
+    from openadr_client.client import VtnClient
+
+T = TypeVar("T", bound=Metadata)
+T_co = TypeVar("T_co", covariant=True)
+
+_SHOWN: Final = 5
+_FEW: Final = 20
+
+
+class _Readable(Protocol[T_co]):
+    async def get(self, id_: str) -> T_co: ...
+
+
+async def find(
+    collection: _Readable[T],
+    text: str,
+    *,
+    kind: str,
+    every: Callable[[], Awaitable[Iterable[T]]],
+    name_of: Callable[[T], str | None] | None = None,
+) -> T:
+    """The object with this id, else the only one with this name, else the only one whose id begins so.
+
+    Raises:
+        Failure: none or several (REFUSED); several are named.
+    """
+    from openadr_client.errors import InvalidRequest, NotFound
+
+    if not text:
+        raise Failure(f"give the id of the {kind}, or the beginning of it", Exit.USAGE)
+    try:
+        return await collection.get(text)
+    except (NotFound, InvalidRequest):
+        objects = list(await every())
+    found = [each for each in objects if name_of is not None and name_of(each) == text]
+    found = found or [each for each in objects if text and each.id.startswith(text)]
+    if len(found) == 1:
+        return found[0]
+    if not found:
+        raise Failure(f"there is no {kind} {text!r}", Exit.REFUSED)
+    ids = ", ".join(each.id for each in found[:_SHOWN])
+    raise Failure(f"{text!r} is the beginning of {len(found)} {kind}s: {ids}; give more of it", Exit.REFUSED)
+
+
+async def resources_of(client: VtnClient, ven_ids: Collection[str]) -> list[Resource]:
+    """The resources of vens: of a few they are asked for one by one, else all of the VTN are read."""
+    if len(ven_ids) > _FEW:
+        return list(await client.resources.search())
+    return [each for id_ in ven_ids for each in await client.resources.search(ven_id=id_)]

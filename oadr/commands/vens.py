@@ -1,0 +1,210 @@
+"""``oadr vens``: the VENs a VTN knows, and what is granted to them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Annotated, Any, Final
+
+import typer
+
+from oadr.commands.business_logic import BusinessLogic, act, contacts_of, with_connection
+from oadr.commands.lookup import find, resources_of
+from oadr.commands.options import examples
+from oadr.errors import Exit, Failure
+from oadr.events.issuing import capacity_kw, is_unseen, last_contact
+from oadr.terminal.output import AllOption, JsonOption, plain, show_one, show_rows
+from oadr.terminal.quantities import ago
+from openadr_profiles.contact import Contact
+from openadr_profiles.v31 import BlVenRequest, Report, Resource, Ven
+
+if TYPE_CHECKING:
+    from openadr_client.client import VtnClient
+
+app = typer.Typer(
+    add_completion=False,
+    help="List VENs, grant them targets, remove them.",
+    no_args_is_help=True,
+    epilog=examples("vens list", "vens add home-1 --target group:north"),
+)
+
+_COLUMNS = {"id": "ven", "venName": "Name", "clientID": "Client", "targets": "Targets"}
+_LIST_COLUMNS = _COLUMNS | {
+    "resourceCount": "Resources",
+    "canShed": "Can shed kW",
+    "lastContactAgo": "Last contact",
+    "protocol": "Protocol",
+    "lastReportAgo": "Last report",
+    "problems": "Problems",
+}
+_RECENT: Final = timedelta(days=1)
+"""For so long a refused request is a problem, if the VEN has had contact since."""
+
+
+@app.command(name="list", epilog="Examples:  oadr vens list  |  oadr vens list --target group:north --all")
+@with_connection
+def list_(
+    *,
+    target: Annotated[
+        list[str] | None, typer.Option(help="Only vens that hold one of these targets themselves. Repeatable.")
+    ] = None,
+    reports: Annotated[
+        bool, typer.Option("--reports/--no-reports", help="Read all reports to tell who reported last, and when.")
+    ] = True,
+    everything: AllOption = False,
+    settings: BusinessLogic,
+    as_json: JsonOption = False,
+) -> None:
+    """List vens with targets, what they can shed, their last contact and last report, and what is wrong with them."""
+
+    async def read(client: VtnClient) -> list[dict[str, Any]]:
+        vens = await client.vens.search(targets=target or ())
+        resources: dict[str, list[Resource]] = {}
+        for resource in await resources_of(client, [ven.id for ven in vens]):
+            resources.setdefault(resource.ven_id, []).append(resource)
+        last = _last_reports(await client.reports.search()) if reports else None
+        contacts = await contacts_of(client, [ven.client_id for ven in vens] if target else None)
+        now = datetime.now(UTC)
+        return [_row(ven, resources.get(ven.id, ()), last, contacts, now) for ven in vens]
+
+    rows = act(settings, read)
+    same = all(row["clientID"] == row["venName"] for row in rows)
+    columns = {key: heading for key, heading in _LIST_COLUMNS.items() if not (same and key == "clientID")}
+    show_rows(rows, columns, as_json=as_json, title="VENs", empty="no vens", everything=everything)
+
+
+@app.command(
+    epilog="Examples:  oadr vens add home-1 --target group:north  |  oadr vens add home-2 --for-client device-2"
+)
+@with_connection
+def add(
+    name: Annotated[str, typer.Argument(help="The ven's name, unique in the VTN.")],
+    *,
+    for_client: Annotated[
+        str | None, typer.Option("--for-client", help="Client id the VEN gets its tokens with; default: its name.")
+    ] = None,
+    target: Annotated[list[str] | None, typer.Option(help="Target granted to it, as group:north. Repeatable.")] = None,
+    known: Annotated[
+        bool, typer.Option("--known", help="Only change a ven that is enrolled; a name that is not is refused.")
+    ] = False,
+    settings: BusinessLogic,
+    as_json: JsonOption = False,
+) -> None:
+    """Enrol a VEN, or grant targets to one that is enrolled: with --target, its targets become exactly these.
+
+    Credentials are made on the VTN's side: oadr vtn client add.
+    """
+
+    async def enrol(client: VtnClient) -> tuple[Ven, str]:
+        found = await client.vens.search(ven_name=name)
+        if not found:
+            if known:
+                raise Failure(f"no ven is named {name!r}; oadr vens list shows those there are", Exit.REFUSED)
+            request = BlVenRequest(client_id=for_client or name, ven_name=name, targets=tuple(target or ()) or None)
+            return await client.vens.create(request), "Enrolled"
+        ven = found[0]
+        request = BlVenRequest(
+            client_id=for_client or ven.client_id,
+            ven_name=name,
+            attributes=ven.attributes,
+            targets=tuple(target) if target else ven.targets,
+        )
+        if request.targets == ven.targets and request.client_id == ven.client_id:
+            return ven, "Enrolled before, nothing changed"
+        return await client.vens.replace(ven.id, request), "Changed"
+
+    ven, what = act(settings, enrol)
+    if what == "Enrolled":
+        typer.echo(
+            f"{ven.id} is new and counts as silent in events until client {for_client or name} connects", err=True
+        )
+    show_one(plain(ven), _COLUMNS, as_json=as_json, title=what)
+
+
+@app.command(epilog="Examples:  oadr vens remove home-1  |  oadr vens remove 3f2a --json")
+@with_connection
+def remove(
+    ven: Annotated[str, typer.Argument(help="Its name, its id, or a unique beginning of the id.")],
+    *,
+    settings: BusinessLogic,
+    as_json: JsonOption = False,
+) -> None:
+    """Remove a ven and its resources. Its reports stay; a VEN that still runs registers itself again."""
+
+    async def take_out(client: VtnClient) -> Ven:
+        found = await find(client.vens, ven, kind="ven", every=client.vens.search, name_of=lambda each: each.ven_name)
+        return await client.vens.delete(found.id)
+
+    show_one(plain(act(settings, take_out)), _COLUMNS, as_json=as_json, title="Removed")
+
+
+def _last_reports(reports: Sequence[Report]) -> dict[str, datetime]:
+    last: dict[str, datetime] = {}
+    for report in reports:
+        at = report.modification_date_time
+        last[report.client_id] = max(at, last.get(report.client_id, at))
+    return last
+
+
+def _row(
+    ven: Ven,
+    resources: Sequence[Resource],
+    last: dict[str, datetime] | None,
+    contacts: Mapping[str, Contact] | None,
+    now: datetime,
+) -> dict[str, Any]:
+    can = capacity_kw(ven, resources)
+    reported = None if last is None else last.get(ven.client_id)
+    contact = None if contacts is None else contacts.get(ven.client_id)
+    seen = last_contact(contacts, ven.client_id)
+    return {
+        **plain(ven),
+        "resourceNames": sorted(resource.resource_name for resource in resources),
+        "resourceCount": len(resources),
+        "canShed": None if can is None else float(can),
+        "lastContact": _time(seen),
+        "lastContactAgo": None if seen is None else ago(seen, now=now),
+        "protocol": None if contact is None else contact.protocol,
+        "lastRefused": None if contact is None or contact.last_refused is None else plain(contact.last_refused),
+        "lastReport": _time(reported),
+        "lastReportAgo": None if reported is None else ago(reported, now=now),
+        "problems": [
+            *_silence(seen, reported, now, contacts_known=contacts is not None, reports_known=last is not None),
+            *_refused(contact, now),
+            *_missing(ven, resources),
+        ],
+    }
+
+
+def _time(at: datetime | None) -> str | None:
+    return None if at is None else at.isoformat(timespec="seconds").replace("+00:00", "Z")
+
+
+def _silence(
+    seen: datetime | None, reported: datetime | None, now: datetime, *, contacts_known: bool, reports_known: bool
+) -> list[str]:
+    found = []
+    if contacts_known and is_unseen(seen, now=now):
+        found.append("never seen" if seen is None else f"unseen for {(now - seen).days} d")
+    if reports_known and reported is None:
+        found.append("has never reported")
+    elif reported is not None and (now - reported).days >= 1:
+        found.append(f"no report for {(now - reported).days} d")
+    return found
+
+
+def _refused(contact: Contact | None, now: datetime) -> list[str]:
+    """Name the last refused request, if it is of the last day or newer than the last contact that counts."""
+    last = None if contact is None else contact.last_refused
+    if contact is None or last is None:
+        return []
+    if contact.last_contact is not None and contact.last_contact >= last.at and last.at < now - _RECENT:
+        return []
+    return [f"{last.request} refused {ago(last.at, now=now)}: {last.status} {last.title}"]
+
+
+def _missing(ven: Ven, resources: Sequence[Resource]) -> list[str]:
+    found = [] if resources else ["no resources"]
+    if not ven.targets and not any(resource.targets for resource in resources):
+        found.append("holds no target: gets only events for everybody")
+    return found

@@ -1,0 +1,162 @@
+"""`VtnClient`: an OpenADR 3.1 client for VENs and for business logic.
+
+    async with VtnClient(base_url="https://vtn.example/openadr3/3.1.0", client_id="home-1", client_secret="…") as vtn:
+        for event in await vtn.events.search(active=True):
+            ...
+
+The five kinds of objects are collections with `search`, `poll`, `get`, `create`, `replace`, `delete`.
+`openadr_client.errors` lists what a call may raise.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from importlib.metadata import version
+from pathlib import Path
+from types import TracebackType
+from typing import Final, Self
+
+import structlog
+from pydantic import SecretStr
+
+from openadr_client.clock import Clock, SystemClock
+from openadr_client.contacts import Contacts
+from openadr_client.errors import Forbidden, Unauthorized
+from openadr_client.objects import NOT_MODIFIED, Broken, Events, Found, NotModified, Programs, Reports, Resources, Vens
+from openadr_client.tokens import ClientAuthentication, ClientCredentials, FixedToken, Tokens
+from openadr_client.transport import Answer, BaseTransport, Transport, tls_context
+from openadr_profiles.v31 import Event, Program, Report, Resource, Ven
+
+__all__ = ["NOT_MODIFIED", "Broken", "Found", "NotModified", "VtnClient"]
+
+_log = structlog.get_logger(__name__)
+
+_USER_AGENT: Final = f"openadr-fleet/{version('openadr-fleet')}"
+
+
+class VtnClient:
+    """A connection to one VTN as one client. Use as an async context manager.
+
+    Args:
+        base_url: the API's root including the version, such as ``https://vtn.example/openadr3/3.1.0``.
+        client_id, client_secret: credentials for tokens; both or neither.
+        token: a ready bearer token instead of credentials. Without either, requests carry no token (VENCLIENT-002).
+        token_url: where to fetch tokens; default: asked from the VTN.
+        scope: scopes to ask for, separated by blanks; default: all the client has.
+        audience: the form member ``audience`` of token requests, which some token servers demand.
+        client_authentication: ``form`` sends id and secret in the form, ``basic`` in the Authorization header.
+        ca_file: CA certificates (PEM) to trust besides those of the system.
+        client_certificate, client_key: PEM files with which to identify ourselves by TLS.
+        verify: False accepts any server certificate; logged loudly (TLS-005).
+        timeout_s: real seconds for one request, from connecting to the last byte.
+        clock: what the lifetime of tokens is measured with.
+        transport: what sends requests; ``short_transport.ShortTransport`` for a program that sends a few and ends.
+    """
+
+    def __init__(
+        self,
+        *,
+        base_url: str,
+        client_id: str | None = None,
+        client_secret: SecretStr | str | None = None,
+        token: SecretStr | str | None = None,
+        token_url: str | None = None,
+        scope: str | None = None,
+        audience: str | None = None,
+        client_authentication: ClientAuthentication = "form",
+        ca_file: Path | None = None,
+        client_certificate: Path | None = None,
+        client_key: Path | None = None,
+        verify: bool = True,
+        timeout_s: float = 30.0,
+        clock: Clock | None = None,
+        transport: type[BaseTransport] = Transport,
+    ) -> None:
+        if (client_id is None) != (client_secret is None):
+            raise ValueError("client_id and client_secret belong together: give both or neither")
+        if client_id is not None and token is not None:
+            raise ValueError("give either client_id and client_secret, or token")
+        if not base_url.startswith(("http://", "https://")):
+            raise ValueError(f"base_url must begin with http:// or https://, not {base_url!r}")
+        self.base_url = base_url.rstrip("/")
+        self.client_id = client_id
+        clock = clock or SystemClock()
+        if not verify:
+            _log.warning("the VTN's certificate is NOT verified: anybody can pose as the VTN", base_url=self.base_url)
+        is_plain = verify and not (ca_file or client_certificate) and self.base_url.startswith("http:")
+        tls = (
+            None
+            if is_plain
+            else tls_context(ca_file=ca_file, certificate=client_certificate, key=client_key, verify=verify)
+        )
+        self._transport = transport(tls=tls, timeout_s=timeout_s, user_agent=_USER_AGENT, clock=clock)
+        self._tokens: Tokens
+        if client_id is not None and client_secret is not None:
+            self._tokens = ClientCredentials(
+                self._transport,
+                base_url=self.base_url,
+                client_id=client_id,
+                client_secret=_revealed(client_secret),
+                token_url=token_url,
+                scope=scope,
+                audience=audience,
+                authentication=client_authentication,
+                clock=clock,
+            )
+        else:
+            self._tokens = FixedToken(None if token is None else _revealed(token))
+        self.programs = Programs(self._send, "/programs", Program)
+        self.events = Events(self._send, "/events", Event)
+        self.reports = Reports(self._send, "/reports", Report)
+        self.vens = Vens(self._send, "/vens", Ven)
+        self.resources = Resources(self._send, "/resources", Resource)
+        self.contacts = Contacts(self._send)
+
+    def __repr__(self) -> str:
+        return f"VtnClient(base_url={self.base_url!r}, client_id={self.client_id!r})"
+
+    async def __aenter__(self) -> Self:
+        self._transport.open()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._transport.close()
+
+    async def _send(
+        self,
+        method: str,
+        path: str,
+        *,
+        query: Sequence[tuple[str, str]] = (),
+        body: bytes | None = None,
+        etag: str | None = None,
+    ) -> Answer:
+        """Send with a token; a refused token is renewed once and the request repeated once (VENCLIENT-005)."""
+        token = await self._tokens.current()
+        try:
+            return await self._send_once(method, path, query, body, etag, token)
+        except (Unauthorized, Forbidden):
+            another = await self._tokens.renewed(token)
+            if another is None:
+                raise
+            return await self._send_once(method, path, query, body, etag, another)
+
+    async def _send_once(
+        self,
+        method: str,
+        path: str,
+        query: Sequence[tuple[str, str]],
+        body: bytes | None,
+        etag: str | None,
+        token: str | None,
+    ) -> Answer:
+        headers = {} if token is None else {"Authorization": f"Bearer {token}"}
+        if etag is not None:
+            headers["If-None-Match"] = etag
+        return await self._transport.request(method, self.base_url + path, query=query, headers=headers, body=body)
+
+
+def _revealed(secret: SecretStr | str) -> str:
+    return secret.get_secret_value() if isinstance(secret, SecretStr) else secret

@@ -1,0 +1,315 @@
+"""The five kinds of objects of a VTN, as collections that can be searched, polled, read and written."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Iterable, Sequence
+from dataclasses import dataclass
+from enum import Enum
+from typing import Final, Generic, Protocol, TypeVar
+from urllib.parse import quote
+
+import msgspec
+import structlog
+
+from openadr_client.errors import AnswerTooLarge, UnexpectedAnswer
+from openadr_client.transport import Answer
+from openadr_profiles.v31 import (
+    BlResourceRequest,
+    BlVenRequest,
+    Event,
+    EventRequest,
+    Invalid,
+    Metadata,
+    Program,
+    ProgramRequest,
+    Report,
+    ReportRequest,
+    Resource,
+    Ven,
+    VenResourceRequest,
+    VenVenRequest,
+    decode,
+    encode,
+)
+
+_log = structlog.get_logger(__name__)
+
+PAGE_SIZE: Final = 50
+_SMALLEST_PAGE: Final = 2  # pages overlap by one object
+_MAX_ATTEMPTS: Final = 3
+_MAX_POLLS_KEPT: Final = 32
+
+T = TypeVar("T", bound=Metadata)
+R = TypeVar("R")
+
+
+class NotModified(Enum):
+    """The answer of a poll when nothing has changed since the last one."""
+
+    NOT_MODIFIED = "not modified"
+
+
+NOT_MODIFIED: Final = NotModified.NOT_MODIFIED
+
+
+@dataclass(frozen=True)
+class Broken:
+    """An object of a list that could not be read: its id, if even that could be found, and the problem."""
+
+    id: str | None
+    problem: str
+
+
+class Found(list[T]):
+    """The readable objects of a collection, in the VTN's order; `broken` are the others."""
+
+    def __init__(self, objects: Iterable[T], broken: Iterable[Broken] = ()) -> None:
+        super().__init__(objects)
+        self.broken: tuple[Broken, ...] = tuple(broken)
+
+
+class Send(Protocol):
+    """Sends one authorised request to a path below the base URL."""
+
+    def __call__(
+        self,
+        method: str,
+        path: str,
+        *,
+        query: Sequence[tuple[str, str]] = (),
+        body: bytes | None = None,
+        etag: str | None = None,
+    ) -> Awaitable[Answer]: ...
+
+
+Filters = Sequence[tuple[str, str]]
+
+
+@dataclass(frozen=True)
+class _Page(Generic[T]):
+    etag: str | None
+    ids: tuple[str, ...]
+    """Ids in order, with a placeholder for an object whose id cannot be read."""
+    objects: tuple[T, ...]
+    broken: tuple[Broken, ...]
+
+
+class Collection(Generic[T, R]):
+    """All objects of one kind. `R` is what is written, `T` what is read."""
+
+    def __init__(self, send: Send, path: str, type_: type[T]) -> None:
+        self._send = send
+        self._path = path
+        self._type = type_
+        self._polled: dict[Filters, list[_Page[T]]] = {}
+        self._page_size = PAGE_SIZE
+        self.broken_seen = 0
+        """The number of unreadable objects found in lists so far."""
+
+    async def get(self, id_: str) -> T:
+        """One object; raises NotFound if there is none for this client."""
+        return self._read(await self._send("GET", self._member(id_)))
+
+    async def create(self, request: R) -> T:
+        """Write a new object and return it as stored."""
+        return self._read(await self._send("POST", self._path, body=encode(request)))
+
+    async def replace(self, id_: str, request: R) -> T:
+        """Write the object anew as a whole and return it as stored."""
+        return self._read(await self._send("PUT", self._member(id_), body=encode(request)))
+
+    async def delete(self, id_: str) -> T:
+        """Delete the object and return what it was."""
+        return self._read(await self._send("DELETE", self._member(id_)))
+
+    def forget_polls(self) -> None:
+        """Have the next poll give everything, also if nothing has changed."""
+        self._polled.clear()
+
+    async def _search(self, filters: Filters) -> Found[T]:
+        pages, _ = await self._read_all(filters, known=[])
+        return _found(pages)
+
+    async def _poll(self, filters: Filters) -> Found[T] | NotModified:
+        known = self._polled.get(filters)
+        pages, unchanged = await self._read_all(filters, known=known or [])
+        self._polled.pop(filters, None)
+        self._polled[filters] = pages
+        if len(self._polled) > _MAX_POLLS_KEPT:
+            del self._polled[next(iter(self._polled))]
+        return NOT_MODIFIED if known is not None and unchanged else _found(pages)
+
+    async def _read_all(self, filters: Filters, *, known: list[_Page[T]]) -> tuple[list[_Page[T]], bool]:
+        """Read all pages, and tell whether they are all the known ones; large objects in pages of fewer."""
+        while True:
+            try:
+                return await self._read_pages(filters, known=known)
+            except AnswerTooLarge:
+                if self._page_size <= _SMALLEST_PAGE:
+                    raise
+                self._page_size = max(self._page_size // 4, _SMALLEST_PAGE)
+                known = []
+
+    async def _read_pages(self, filters: Filters, *, known: list[_Page[T]]) -> tuple[list[_Page[T]], bool]:
+        """All pages, and whether they are all the known ones (VENCLIENT-007).
+
+        Each page begins with the last object of the one before. If that object is not in it, something was deleted
+        while paging and another object slipped out of sight: then the reading begins anew.
+        """
+        for attempt in range(1, _MAX_ATTEMPTS + 1):
+            pages: list[_Page[T]] = []
+            seen: set[str] = set()
+            unchanged = True
+            slipped = False
+            while True:
+                old = known[len(pages)] if len(pages) < len(known) else None
+                page, is_old = await self._read_page(filters, skip=len(pages) * (self._page_size - 1), known=old)
+                unchanged = unchanged and is_old
+                slipped = bool(pages) and pages[-1].ids[-1] not in page.ids
+                fresh = set(page.ids) - seen
+                pages.append(page)
+                if slipped or not fresh or len(page.ids) < self._page_size:
+                    break
+                seen |= fresh
+            if not slipped or attempt == _MAX_ATTEMPTS:
+                break
+        return pages, unchanged and len(pages) == len(known)
+
+    async def _read_page(self, filters: Filters, *, skip: int, known: _Page[T] | None) -> tuple[_Page[T], bool]:
+        query = [*filters, ("skip", str(skip)), ("limit", str(self._page_size))]
+        answer = await self._send("GET", self._path, query=query, etag=known.etag if known else None)
+        if answer.status == 304:
+            if known is None:
+                raise UnexpectedAnswer(f"GET {self._path} answered 304 without having been asked for it")
+            return known, True
+        try:
+            members = decode(answer.body, list[msgspec.Raw])
+        except Invalid as error:
+            raise UnexpectedAnswer(f"GET {self._path} is not a list of objects: {error}") from error
+        ids: list[str] = []
+        objects: list[T] = []
+        broken: list[Broken] = []
+        for index, member in enumerate(members):
+            try:
+                object_ = decode(bytes(member), self._type)
+                ids.append(object_.id)
+                objects.append(object_)
+            except Invalid as error:
+                id_ = _id_of(member)
+                ids.append(id_ or f"?{skip + index}")
+                broken.append(Broken(id_, str(error)))
+                self.broken_seen += 1
+                _log.warning("unreadable object ignored", path=self._path, id=id_, problem=str(error))
+        return _Page(answer.etag, tuple(ids), tuple(objects), tuple(broken)), False
+
+    def _member(self, id_: str) -> str:
+        return f"{self._path}/{quote(id_, safe='')}"
+
+    def _read(self, answer: Answer) -> T:
+        try:
+            return decode(answer.body, self._type)
+        except Invalid as error:
+            raise UnexpectedAnswer(f"{self._path}: not a readable {self._type.__name__.lower()}: {error}") from error
+
+
+class Programs(Collection[Program, ProgramRequest]):
+    """Programs, to which events belong."""
+
+    async def search(self, *, program_name: str | None = None, targets: Sequence[str] = ()) -> Found[Program]:
+        """All programs that this client may see, of all pages; the standard has no filter by name."""
+        found = await self._search(_filters(targets=targets))
+        if program_name is None:
+            return found
+        return Found((program for program in found if program.program_name == program_name), found.broken)
+
+    async def poll(self) -> Found[Program] | NotModified:
+        """All programs, or NOT_MODIFIED if they are those of the last poll."""
+        return await self._poll(())
+
+
+class Events(Collection[Event, EventRequest]):
+    """Events, which ask something of VENs."""
+
+    async def search(
+        self, *, program_id: str | None = None, targets: Sequence[str] = (), active: bool | None = None
+    ) -> Found[Event]:
+        """All events that this client may see, of all pages; `active` leaves out those that are over."""
+        return await self._search(_filters(programID=program_id, targets=targets, active=active))
+
+    async def poll(
+        self, *, program_id: str | None = None, targets: Sequence[str] = (), active: bool | None = None
+    ) -> Found[Event] | NotModified:
+        """The same, or NOT_MODIFIED if it is what the last poll with these filters gave."""
+        return await self._poll(_filters(programID=program_id, targets=targets, active=active))
+
+
+class Reports(Collection[Report, ReportRequest]):
+    """Reports of VENs."""
+
+    async def search(
+        self, *, program_id: str | None = None, event_id: str | None = None, client_name: str | None = None
+    ) -> Found[Report]:
+        """All reports that this client may see (a VEN: its own), of all pages."""
+        return await self._search(_filters(programID=program_id, eventID=event_id, clientName=client_name))
+
+    async def poll(
+        self, *, program_id: str | None = None, event_id: str | None = None, client_name: str | None = None
+    ) -> Found[Report] | NotModified:
+        """The same, or NOT_MODIFIED if it is what the last poll with these filters gave."""
+        return await self._poll(_filters(programID=program_id, eventID=event_id, clientName=client_name))
+
+
+class Vens(Collection[Ven, BlVenRequest | VenVenRequest]):
+    """The VTN's records of its VENs."""
+
+    async def search(self, *, ven_name: str | None = None, targets: Sequence[str] = ()) -> Found[Ven]:
+        """All vens that this client may see (a VEN: its own), of all pages."""
+        return await self._search(_filters(venName=ven_name, targets=targets))
+
+    async def poll(self) -> Found[Ven] | NotModified:
+        """All vens, or NOT_MODIFIED if they are those of the last poll."""
+        return await self._poll(())
+
+
+class Resources(Collection[Resource, BlResourceRequest | VenResourceRequest]):
+    """The devices and loads of vens."""
+
+    async def search(
+        self, *, ven_id: str | None = None, resource_name: str | None = None, targets: Sequence[str] = ()
+    ) -> Found[Resource]:
+        """All resources that this client may see (a VEN: its own), of all pages."""
+        return await self._search(_filters(venID=ven_id, resourceName=resource_name, targets=targets))
+
+    async def poll(self, *, ven_id: str | None = None) -> Found[Resource] | NotModified:
+        """The same, or NOT_MODIFIED if it is what the last poll with this filter gave."""
+        return await self._poll(_filters(venID=ven_id))
+
+
+def _filters(**given: str | bool | Sequence[str] | None) -> Filters:
+    pairs: list[tuple[str, str]] = []
+    for name, value in given.items():
+        if isinstance(value, bool):
+            pairs.append((name, "true" if value else "false"))
+        elif isinstance(value, str):
+            pairs.append((name, value))
+        else:
+            pairs.extend((name, each) for each in value or ())
+    return tuple(pairs)
+
+
+def _found(pages: Iterable[_Page[T]]) -> Found[T]:
+    pages = list(pages)
+    objects = {object_.id: object_ for page in pages for object_ in page.objects}
+    broken = {(each.id, each.problem): each for page in pages for each in page.broken}
+    return Found(objects.values(), broken.values())
+
+
+class _Identified(msgspec.Struct, frozen=True):
+    id: str
+
+
+def _id_of(member: msgspec.Raw) -> str | None:
+    try:
+        return msgspec.json.decode(bytes(member), type=_Identified).id
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return None

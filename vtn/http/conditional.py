@@ -1,0 +1,111 @@
+"""Answers: bytes with a strong ETag, 304 when the reader has them already, gzip when that is welcome and worth it."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Final
+
+from aiohttp import ETag, hdrs, web
+
+from vtn.errors import Stale
+from vtn.http.responses import HEADERS, MEDIA_TYPE, PACKED, CachedResponse, digest_of, pack, sent
+from vtn.http.sending import COUNTED_FROM_BYTES, Reservation
+from vtn.store.objects import Precondition
+
+_WORTH_PACKING: Final = 1024
+_ANY: Final = "*"
+
+
+def read(request: web.Request, ready: CachedResponse, held: Reservation | None = None) -> web.StreamResponse | int:
+    """Return the answer to a GET: the bytes, or 304 if If-None-Match names their tag (ETAG-001, ETAG-002).
+
+    If the bytes are so many that they count, and nothing is ``held`` for them, returns how many they are instead.
+    """
+    packed = packs(request, ready.size)
+    known = request.headers.get(hdrs.IF_NONE_MATCH)
+    if known is not None and (ready.names(known) or knows(request, ready.tag)):
+        return ready.not_modified(request, packed=packed)
+    form = ready.packed if packed else ready.plain
+    size = len(form.body)
+    if size > COUNTED_FROM_BYTES and held is None:
+        return size
+    return form.ok(request, held)
+
+
+def read_small(request: web.Request, ready: CachedResponse) -> web.StreamResponse:
+    """Return the answer to a GET that is small whatever is stored, so that it need not count."""
+    found = read(request, ready)
+    return ready.plain.ok(request) if isinstance(found, int) else found
+
+
+def written(
+    request: web.Request, text: str, *, status: int = 200, location: str | None = None, held: Reservation | None = None
+) -> web.StreamResponse:
+    """Return the answer to a POST or PUT: the whole object, with the ETag that a GET of it would carry now.
+
+    ``held`` is the memory for it, which is given back when it is sent.
+    """
+    body = text.encode()
+    headers = HEADERS | {"ETag": f'"{_tag(body)}"'}
+    if location is not None:
+        headers["Location"] = location
+    return _response(request, body, headers, status=status, held=held)
+
+
+def removed(request: web.Request, text: str, held: Reservation | None) -> web.StreamResponse:
+    """Return the answer to a DELETE: the object as it was (MATRIX-004). ``held`` is given back when it is sent."""
+    return _response(request, text.encode(), dict(HEADERS), held=held)
+
+
+def precondition(request: web.Request) -> Precondition | None:
+    """Return the If-Match check, which raises Stale if the present object is not the one the caller read (ETAG-003)."""
+    named = request.if_match
+    if hdrs.IF_MATCH not in request.headers:
+        return None
+
+    def check(text: str) -> None:
+        tag = _tag(text.encode())
+        if not any(not known.is_weak and _names(known, tag) for known in named or ()):
+            raise Stale("the object has changed since it was read; read it again")
+
+    return check
+
+
+@lru_cache(maxsize=256)
+def accepts_gzip(header: str) -> bool:
+    """Return True if Accept-Encoding allows gzip (COMP-001, COMP-002)."""
+    allowed: dict[str, bool] = {}
+    for part in header.lower().split(","):
+        coding, _, parameters = part.partition(";")
+        quality = parameters.replace(" ", "").removeprefix("q=")
+        allowed[coding.strip()] = quality.strip("0.") != "" if quality else True
+    return allowed.get("gzip", allowed.get("*", False))
+
+
+def packs(request: web.Request, size: int) -> bool:
+    """Return True if an answer of this size is to be compressed."""
+    return size > _WORTH_PACKING and accepts_gzip(request.headers.get(hdrs.ACCEPT_ENCODING, ""))
+
+
+def knows(request: web.Request, tag: str) -> bool:
+    """Return True if If-None-Match names this tag."""
+    return any(_names(each, tag) for each in request.if_none_match or ())
+
+
+def _response(
+    request: web.Request, body: bytes, headers: dict[str, str], *, status: int = 200, held: Reservation | None
+) -> web.StreamResponse:
+    if packs(request, len(body)):
+        headers["Content-Encoding"] = "gzip"
+        body = pack(body)
+    headers["Content-Type"] = MEDIA_TYPE
+    return sent(request, status, headers, body, held)
+
+
+def _tag(body: bytes) -> str:
+    return digest_of(body).hex()
+
+
+def _names(known: ETag, tag: str) -> bool:
+    """Return True if an ETag from a header is this one, compressed or not: both are the same version."""
+    return known.value == _ANY or known.value.removesuffix(PACKED) == tag
