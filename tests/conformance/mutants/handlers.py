@@ -15,7 +15,7 @@ from typing import Any
 
 from multidict import CIMultiDict
 
-from mutation.proxy import Asked, Handler, Told, Upstream
+from mutants.proxy import Asked, Handler, Told, Upstream
 
 Obj = dict[str, Any]
 

@@ -20,14 +20,14 @@ from pathlib import Path
 from typing import Any, Final
 
 from multidict import CIMultiDict
-from mutation.proxy import Asked, Proxy, Told, Upstream
+from mutants.proxy import Asked, Proxy, Told, Upstream
 from oadr_conformance import Subject
 from oadr_conformance.session import Session
 from oadr_conformance.wire import Wire
-from stranger import vtn
 from yarl import URL
 
 from tests.support.net import free_port
+from vtns.ours import vtn
 
 PREFIX: Final = "/energy/api"
 _PAGE: Final = 7

@@ -7,11 +7,11 @@ from typing import Any, Final
 
 import pytest
 import yaml
-from demanding_vtn import DemandingVtn, demanding_vtn
 from oadr_conformance import ALL, Outcome, Run, Standing, run, select
 from oadr_conformance.basis import BASES, Basis, Source
+from vtns.demanding import DemandingVtn, demanding_vtn
 
-_OPENAPI: Final = Path(__file__).parents[1] / "data" / "openapi" / "openadr3-3.1.yaml"
+_OPENAPI: Final = Path(__file__).parents[2] / "data" / "openapi" / "openadr3-3.1.yaml"
 _HEADINGS: Final = {
     "Object Metadata",
     "Required and optional properties",

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from oadr_conformance import Subject
-from stranger import TURNED, vtn
+from vtns.ours import TURNED, vtn
 
 from tests.support.postgres import PostgresServer
 

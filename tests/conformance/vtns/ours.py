@@ -25,12 +25,12 @@ from types import MappingProxyType
 import jwt
 from oadr_conformance import ALL, Credential, Outcome, Run, Subject, profile_of, run, select
 from oadr_conformance.reports import html_page, show
-from receiver import receiver
 from rich.console import Console
 
 from tests.support.net import free_port
 from tests.support.postgres import PostgresServer
 from tests.support.processes import ServerProcess
+from vtns.receiver import receiver
 
 _KEY = "a key for conformance runs, long enough for HS256"
 _SETTINGS = f"""

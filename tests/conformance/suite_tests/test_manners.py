@@ -12,9 +12,7 @@ from threading import Thread
 from typing import Final
 
 import pytest
-import requirements
-from another_vtn import another_vtn
-from mutation.proxy import Asked, Proxy, Told, Upstream
+from mutants.proxy import Asked, Proxy, Told, Upstream
 from oadr_conformance import (
     ALL,
     INTERRUPTED,
@@ -39,8 +37,10 @@ from oadr_conformance.rulings import RULINGS
 from oadr_conformance.runner import opened
 from oadr_conformance.session import PREFIX, Session
 from oadr_conformance.wire import Obj, Wire, alike
+from vtns.another import another_vtn
 from yarl import URL
 
+from tests.support import requirements
 from tests.support.net import free_port
 
 _NORMATIVE: Final = re.compile(r"\[[^\]]*\b(API|Def|RFC|Enum|Chg)\b(?! 3\.0\.1)")

@@ -3,9 +3,9 @@
 import asyncio
 from pathlib import Path
 
-from mutation.handlers import Fault
-from mutation.harness import Verdict, prove, rig
-from mutation.table import TABLE, faults_of, unused_patterns
+from mutants.handlers import Fault
+from mutants.harness import Verdict, prove, rig
+from mutants.table import TABLE, faults_of, unused_patterns
 from oadr_conformance import ALL, Check
 
 

@@ -6,9 +6,9 @@ import re
 from functools import partial
 from typing import Any, Final
 
-from mutation import handlers as f
-from mutation.handlers import Fault, drops, renames, sets
-from mutation.proxy import Asked, Handler, Told
+from mutants import handlers as f
+from mutants.handlers import Fault, drops, renames, sets
+from mutants.proxy import Asked, Handler, Told
 
 
 def _token(handler: Handler) -> Handler:

@@ -25,19 +25,19 @@ from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
-import requirements
 from multidict import CIMultiDict
 from oadr_conformance import ALL, Check, Misused, Outcome, Subject, judge, opened, select
 from oadr_conformance.session import Session
 from rich.console import Console
 from rich.table import Table
-from stranger import TURNED, vtn
+from vtns.ours import TURNED, vtn
 from yarl import URL
 
-from mutation.handlers import Fault
-from mutation.notifiers import notifiers
-from mutation.proxy import Asked, Proxy
-from mutation.table import TABLE, faults_of, unused_patterns
+from mutants.handlers import Fault
+from mutants.notifiers import notifiers
+from mutants.proxy import Asked, Proxy
+from mutants.table import TABLE, faults_of, unused_patterns
+from tests.support import requirements
 from tests.support.net import free_port
 
 
@@ -152,7 +152,7 @@ async def _with_vtn(checks: Sequence[Check], switches: Mapping[str, str], *, rul
 
 def _side_by_side(arguments: Sequence[str], jobs: int) -> list[Verdict]:
     """The same in several processes, each with a VTN of its own."""
-    command = [sys.executable, "-m", "mutation.harness", *arguments]
+    command = [sys.executable, "-m", "mutants.harness", *arguments]
     shares = [
         subprocess.Popen([*command, "--share", f"{number}/{jobs}"], stdout=subprocess.PIPE) for number in range(jobs)
     ]

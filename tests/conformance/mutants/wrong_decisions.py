@@ -5,8 +5,8 @@ from __future__ import annotations
 from functools import partial
 from typing import Final
 
-from mutation import handlers as f
-from mutation.handlers import Fault, drops, renames, sets
+from mutants import handlers as f
+from mutants.handlers import Fault, drops, renames, sets
 
 DECISIONS: Final = (
     # Bodies

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import Any, Final
 
-from mutation.proxy import Asked, Told
+from mutants.proxy import Asked, Told
 
 _COLLECTIONS: Final = {"events", "reports", "subscriptions", "vens", "resources"}
 _OBJECT: Final = re.compile(r"(programs|vens)/([^/]+)")

@@ -6,9 +6,9 @@ from collections.abc import Iterable
 from fnmatch import fnmatchcase
 from typing import Final
 
-from mutation.handlers import Fault
-from mutation.wrong_answers import ANSWERS
-from mutation.wrong_decisions import DECISIONS
+from mutants.handlers import Fault
+from mutants.wrong_answers import ANSWERS
+from mutants.wrong_decisions import DECISIONS
 
 TABLE: Final = (*DECISIONS, *ANSWERS)
 

@@ -13,8 +13,8 @@ from oadr_conformance import ALL, Credential, Subject
 from oadr_conformance.probe import Probe
 from oadr_conformance.session import Session, is_ours
 from oadr_conformance.wire import Wire
-from receiver import receiver
 from typer.testing import CliRunner, Result
+from vtns.receiver import receiver
 
 from oadr.__main__ import app
 from tests.support.net import free_port

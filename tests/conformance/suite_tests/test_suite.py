@@ -9,7 +9,6 @@ from pathlib import Path
 from xml.etree import ElementTree as ET
 
 import pytest
-import requirements
 from oadr_conformance import (
     ALL,
     Check,
@@ -35,6 +34,7 @@ from oadr_conformance.session import PREFIX
 from oadr_conformance.wire import Obj
 from rich.console import Console
 
+from tests.support import requirements
 from tests.support.net import free_port
 
 
