@@ -14,7 +14,7 @@ from typing import Final, Protocol
 
 import psutil
 
-from tests.support.postgres import PostgresServer
+from bench.support.postgres import PostgresServer
 
 _DURABLE: Final = (
     "fsync=on",

@@ -20,8 +20,8 @@ from bench.databases import Databases
 from bench.errors import BenchError, Unusable
 from bench.processes import Cores, Meter, ServerProcess, python
 from bench.seeding import client_name, fill_events, fill_reports, fill_vens
+from bench.support.net import free_port
 from bench.wire import Address
-from tests.support.net import free_port
 from vtn.access import Role
 from vtn.app import client_registry
 from vtn.settings import Database, Settings

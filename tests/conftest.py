@@ -14,12 +14,12 @@ import pytest
 import structlog
 from hypothesis import settings
 
+from bench.support.postgres import PostgresServer, prepare
 from openadr_client.transport import Answer, BaseTransport
 from tests.support.mosquitto import Mosquitto
 from tests.support.official import official_document
 from tests.support.once import Once
 from tests.support.pki import Pki
-from tests.support.postgres import PostgresServer, prepare
 from tests.support.sent import RECORDER, Sent
 
 _SHARED = pytest.StashKey[Path]()

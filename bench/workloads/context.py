@@ -17,9 +17,9 @@ from bench.measure import Series, Subject, interleaved
 from bench.processes import Cores, Meter, ServerProcess, python
 from bench.references import Config, ReadyAnswer
 from bench.results import Case, Goal
+from bench.support.net import free_port
 from bench.vtn import Vtn
 from bench.wire import Address
-from tests.support.net import free_port
 
 _HOST = "127.0.0.1"
 

@@ -24,8 +24,8 @@ import psutil
 from bench.errors import NotReady
 from bench.measure import Series
 from bench.results import Case, Goal
+from bench.support.net import free_port
 from bench.workloads.context import Context
-from tests.support.net import free_port
 
 _OADR: Final = str(Path(sys.executable).with_name("oadr"))
 _WORKERS: Final = (1, 2)

@@ -10,8 +10,8 @@ from aiohttp import web
 
 from bench.errors import Unusable, WrongAnswer
 from bench.load import load
+from bench.support.net import free_port
 from bench.wire import Address, Head, chunked_end, read_head, request
-from tests.support.net import free_port
 
 
 @asynccontextmanager

@@ -9,6 +9,7 @@ from typing import Any
 import aiohttp
 import pytest
 
+from bench.support.net import free_port
 from bridge_mqtt.service import Bridge
 from bridge_mqtt.settings import Settings
 from bridge_mqtt.simulators.panels import SimulatedPanel, simulated_panel
@@ -17,7 +18,6 @@ from openadr_client.clock import Clock, ScaledClock, SystemClock
 from openadr_profiles.panel import Dialect
 from openadr_profiles.v31 import Event, decode
 from tests.support.mosquitto import Mosquitto
-from tests.support.net import free_port
 from tests.support.waiting import wait_until
 
 FLAT, ENVELOPE = Dialect.FLAT, Dialect.ENVELOPE

@@ -9,9 +9,9 @@ from pathlib import Path
 import aiomqtt
 import pytest
 
+from bench.support.postgres import PostgresServer
 from tests.bridge_mqtt.conftest import World, an_event
 from tests.support.mosquitto import Mosquitto
-from tests.support.postgres import PostgresServer
 from tests.support.waiting import wait_until
 
 ROOT = Path(__file__).parents[2]

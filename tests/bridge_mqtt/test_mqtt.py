@@ -11,11 +11,11 @@ from typing import Any
 import aiomqtt
 import pytest
 
+from bench.support.net import free_port
 from bridge_mqtt.errors import BadCertificateFile, BrokerRefused, BrokerUnreachable, BrokerUntrusted
 from bridge_mqtt.mqtt import Link, Received
 from bridge_mqtt.settings import Broker
 from tests.support.mosquitto import Mosquitto
-from tests.support.net import free_port
 from tests.support.pki import Pki
 from tests.support.waiting import wait_until
 

@@ -7,8 +7,8 @@ import sys
 import pytest
 from typer.testing import CliRunner
 
+from bench.support.net import free_port
 from oadr.commands.bridge import app
-from tests.support.net import free_port
 
 
 @pytest.mark.parametrize("panel_id", ["pan/el+#", "$SYS", "a+b", "", "a\x07b"])

@@ -11,6 +11,7 @@ from alembic.migration import MigrationContext
 from sqlalchemy import Connection, inspect, text
 from sqlalchemy.exc import IntegrityError
 
+from bench.support.net import free_port
 from bridge_mqtt.acks import AckDesk
 from bridge_mqtt.errors import StoreTooNew, StoreUnavailable
 from bridge_mqtt.model import Command, Holding, HoldingState
@@ -24,7 +25,6 @@ from bridge_mqtt.store.schema import metadata
 from bridge_mqtt.telemetry import TelemetryDesk
 from openadr_profiles.panel import CommandState, Op, Telemetry, read_telemetry
 from tests.support import panel_captures
-from tests.support.net import free_port
 
 NOW = datetime(2026, 11, 23, 17, 0, tzinfo=UTC)
 

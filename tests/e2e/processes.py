@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 from urllib.request import urlopen
 
-from tests.support.net import accepts_connections
-from tests.support.processes import ServerProcess
+from bench.support.net import accepts_connections
+from bench.support.processes import ServerProcess
 
 OADR = str(Path(sys.executable).with_name("oadr"))
 

@@ -14,8 +14,8 @@ import aiohttp
 import pytest
 from yarl import URL
 
-from tests.support.net import free_port
-from tests.support.postgres import PostgresServer
+from bench.support.net import free_port
+from bench.support.postgres import PostgresServer
 from tests.support.waiting import wait_until
 
 _SIGNING: Final = "canary-signing-key-of-more-than-32-bytes"

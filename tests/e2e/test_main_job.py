@@ -18,11 +18,11 @@ from typing import Any
 import aiomqtt
 import pytest
 
+from bench.support.net import free_port
+from bench.support.postgres import PostgresServer
+from bench.support.processes import ServerProcess
 from tests.e2e.processes import get_json, oadr, program
 from tests.support.mosquitto import Mosquitto
-from tests.support.net import free_port
-from tests.support.postgres import PostgresServer
-from tests.support.processes import ServerProcess
 from tests.support.waiting import wait_until
 
 SHED_KW = 2.0

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner, Result
 
+from bench.support.net import free_port
 from oadr.__main__ import app
 from tests.e2e.processes import oadr, program
-from tests.support.net import free_port
 
 
 @dataclass

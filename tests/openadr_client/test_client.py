@@ -11,6 +11,7 @@ import pytest
 import structlog
 from aiohttp import web
 
+from bench.support.net import free_port
 from openadr_client import short_transport as short
 from openadr_client import transport as long
 from openadr_client.client import NOT_MODIFIED, VtnClient
@@ -30,7 +31,6 @@ from openadr_client.errors import (
 from openadr_client.short_transport import ShortTransport
 from openadr_client.transport import BaseTransport, Transport
 from openadr_profiles.v31 import EventRequest
-from tests.support.net import free_port
 from tests.support.scripted_vtn import ScriptedVtn, an_event, json_list, problem, scripted_vtn
 
 START = datetime(2026, 1, 1, tzinfo=UTC)

@@ -4,9 +4,9 @@ import getpass
 from pathlib import Path
 from signal import SIGKILL
 
-from tests.support.net import accepts_connections, free_port
+from bench.support.net import accepts_connections, free_port
+from bench.support.processes import ServerProcess, find_program
 from tests.support.pki import Pki, TlsFiles
-from tests.support.processes import ServerProcess, find_program
 
 
 class Mosquitto:

@@ -7,7 +7,7 @@ from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import create_async_engine
 
-from tests.support.postgres import PostgresServer
+from bench.support.postgres import PostgresServer
 
 
 async def _run(url: str, *statements: str) -> list[object]:

@@ -8,7 +8,7 @@ from pathlib import Path
 import aiomqtt
 import pytest
 
-from tests.support import processes
+from bench.support import processes
 from tests.support.mosquitto import Mosquitto
 from tests.support.pki import Pki, client_context
 from tests.support.waiting import wait_until

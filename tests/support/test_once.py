@@ -5,7 +5,7 @@ from threading import Barrier, Thread
 
 import pytest
 
-from tests.support.net import free_port
+from bench.support.net import free_port
 from tests.support.once import Once
 
 

@@ -5,13 +5,13 @@ from pathlib import Path
 
 import pytest
 
+from bench.support.net import free_port
 from openadr_client.client import VtnClient
 from openadr_client.clock import ManualClock, SystemClock
 from openadr_client.errors import BadCertificateFile, Conflict, Unauthorized, UntrustedServer
 from openadr_client.short_transport import ShortTransport
 from openadr_client.transport import Transport
 from openadr_profiles.v31 import BlVenRequest, VenVenRequest
-from tests.support.net import free_port
 from tests.support.pki import Pki
 from tests.ven.conftest import StartHome
 from tests.ven.home import SECRET, Town

@@ -10,8 +10,8 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+from bench.support.processes import ServerProcess
 from openadr_client.clock import SystemClock
-from tests.support.processes import ServerProcess
 from tests.support.waiting import wait_until
 from tests.ven.builders import shed_event
 from tests.ven.home import SECRET, town

@@ -15,8 +15,8 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
+from bench.support.postgres import PostgresServer
 from tests.support.once import Once
-from tests.support.postgres import PostgresServer
 from tests.vtn.harness import CHEAP_SECRETS, VtnUnderTest
 from vtn.app import migrate_database
 from vtn.settings import Settings

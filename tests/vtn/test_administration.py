@@ -16,9 +16,9 @@ import pytest
 from sqlalchemy import insert, select, text
 from typer.testing import CliRunner
 
+from bench.support.postgres import PostgresServer
 from oadr.__main__ import app
 from oadr.errors import Exit
-from tests.support.postgres import PostgresServer
 from tests.vtn.conftest import StartVtn, settings_for
 from tests.vtn.harness import VtnUnderTest
 from tests.vtn.test_upgrade import a_database_at

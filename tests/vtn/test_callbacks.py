@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
+from bench.support.net import free_port
 from openadr_profiles.v31 import Invalid, ObjectOperation
-from tests.support.net import free_port
 from vtn.notify.callback import Callbacks
 from vtn.settings import Webhook
 

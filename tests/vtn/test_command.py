@@ -15,9 +15,9 @@ import pytest
 import structlog
 from typer.testing import CliRunner, Result
 
+from bench.support.net import accepts_connections, free_port
 from oadr.commands.vtn import app
 from oadr.errors import Exit
-from tests.support.net import accepts_connections, free_port
 from tests.support.waiting import wait_until_sync
 from tests.vtn.conftest import settings_for
 from vtn.app import client_registry

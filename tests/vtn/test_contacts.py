@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
+from bench.support.postgres import PostgresServer
 from openadr_profiles.contact import RefusedRequest
-from tests.support.postgres import PostgresServer
 from tests.support.waiting import wait_until
 from tests.vtn.conftest import StartVtn, settings_for
 from tests.vtn.harness import START, Session, VtnUnderTest

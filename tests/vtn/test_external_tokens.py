@@ -13,7 +13,7 @@ import pytest
 import pytest_asyncio
 from jwt.utils import base64url_encode
 
-from tests.support.net import free_port
+from bench.support.net import free_port
 from tests.vtn.conftest import StartVtn
 from tests.vtn.harness import Session, VtnUnderTest
 from tests.vtn.identity_provider import IdentityProvider

@@ -12,7 +12,7 @@ from typing import Any
 import psutil
 import pytest
 
-from tests.support.postgres import PostgresServer
+from bench.support.postgres import PostgresServer
 from tests.support.waiting import wait_until
 from tests.vtn.conftest import settings_for
 from tests.vtn.harness import VtnUnderTest

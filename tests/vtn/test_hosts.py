@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
-from tests.support.postgres import PostgresServer
+from bench.support.postgres import PostgresServer
 from tests.support.waiting import wait_until
 from tests.vtn.conftest import settings_for
 from tests.vtn.harness import Session, VtnUnderTest

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 import pytest
 from sqlalchemy import text
 
-from tests.support.postgres import PostgresServer
+from bench.support.postgres import PostgresServer
 from tests.support.waiting import wait_until
 from tests.vtn.conftest import StartVtn, settings_for
 from tests.vtn.harness import Answer, Session, VtnUnderTest

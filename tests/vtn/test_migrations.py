@@ -9,7 +9,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Connection, text
 
-from tests.support.postgres import PostgresServer
+from bench.support.postgres import PostgresServer
 from tests.vtn.conftest import settings_for
 from tests.vtn.harness import VtnUnderTest
 from vtn.app import migrate_database

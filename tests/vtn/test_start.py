@@ -13,8 +13,8 @@ import aiohttp
 import pytest
 from structlog.testing import capture_logs
 
+from bench.support.net import free_port
 from tests.e2e.processes import program
-from tests.support.net import free_port
 from tests.support.pki import Pki
 from tests.vtn.conftest import settings_for
 from tests.vtn.harness import VtnUnderTest

@@ -24,7 +24,7 @@ import pytest
 from structlog.testing import capture_logs
 from yarl import URL
 
-from tests.support.net import free_port
+from bench.support.net import free_port
 from tests.support.pki import Pki, client_context
 from tests.support.waiting import wait_until
 from tests.vtn.conftest import settings_for

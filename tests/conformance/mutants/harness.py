@@ -33,12 +33,12 @@ from rich.table import Table
 from vtns.ours import TURNED, vtn
 from yarl import URL
 
+from bench.support.net import free_port
 from mutants.handlers import Fault
 from mutants.notifiers import notifiers
 from mutants.proxy import Asked, Proxy
 from mutants.table import TABLE, faults_of, unused_patterns
 from tests.support import requirements
-from tests.support.net import free_port
 
 
 @dataclass

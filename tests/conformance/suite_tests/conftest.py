@@ -9,7 +9,7 @@ import pytest
 from oadr_conformance import Subject
 from vtns.ours import TURNED, vtn
 
-from tests.support.postgres import PostgresServer
+from bench.support.postgres import PostgresServer
 
 _RUNS = ("results", "turned_results", "mixed_run", "demanding_run")
 """Fixtures that are whole runs of the suite, which many tests look at."""

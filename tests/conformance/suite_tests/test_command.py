@@ -16,8 +16,8 @@ from oadr_conformance.wire import Wire
 from typer.testing import CliRunner, Result
 from vtns.receiver import receiver
 
+from bench.support.net import free_port
 from oadr.__main__ import app
-from tests.support.net import free_port
 
 
 def _credential(credential: Credential) -> str:

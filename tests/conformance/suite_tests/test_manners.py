@@ -40,8 +40,8 @@ from oadr_conformance.wire import Obj, Wire, alike
 from vtns.another import another_vtn
 from yarl import URL
 
+from bench.support.net import free_port
 from tests.support import requirements
-from tests.support.net import free_port
 
 _NORMATIVE: Final = re.compile(r"\[[^\]]*\b(API|Def|RFC|Enum|Chg)\b(?! 3\.0\.1)")
 _RULING: Final = re.compile(r"\(R-\d+")

@@ -34,8 +34,8 @@ from oadr_conformance.session import PREFIX
 from oadr_conformance.wire import Obj
 from rich.console import Console
 
+from bench.support.net import free_port
 from tests.support import requirements
-from tests.support.net import free_port
 
 
 def test_no_two_checks_have_the_same_key() -> None:

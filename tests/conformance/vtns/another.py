@@ -26,7 +26,7 @@ from oadr_conformance.session import Session
 from oadr_conformance.wire import Wire
 from yarl import URL
 
-from tests.support.net import free_port
+from bench.support.net import free_port
 from vtns.ours import vtn
 
 PREFIX: Final = "/energy/api"

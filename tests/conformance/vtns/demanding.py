@@ -28,7 +28,7 @@ from aiohttp import web
 from multidict import MultiMapping
 from oadr_conformance import Credential, Subject, profile_of
 
-from tests.support.net import free_port
+from bench.support.net import free_port
 
 Obj = dict[str, Any]
 Valid = Callable[[Any], bool]

@@ -27,9 +27,9 @@ from oadr_conformance import ALL, Credential, Outcome, Run, Subject, profile_of,
 from oadr_conformance.reports import html_page, show
 from rich.console import Console
 
-from tests.support.net import free_port
-from tests.support.postgres import PostgresServer
-from tests.support.processes import ServerProcess
+from bench.support.net import free_port
+from bench.support.postgres import PostgresServer
+from bench.support.processes import ServerProcess
 from vtns.receiver import receiver
 
 _KEY = "a key for conformance runs, long enough for HS256"

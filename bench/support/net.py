@@ -1,4 +1,4 @@
-"""Ports for servers that a test starts."""
+"""Ports for servers that a test or a measurement starts."""
 
 import os
 import random
@@ -11,7 +11,7 @@ _chance = random.SystemRandom()  # not the shared one, which Hypothesis sets to 
 
 
 def free_port() -> int:
-    """A TCP port on 127.0.0.1 that nothing listens on.
+    """Return a TCP port on 127.0.0.1 that nothing listens on.
 
     It lies below the range the kernel hands to outgoing connections: a port from that range could be taken by any
     client between two lives of a server, and a client that retries against it can even connect to itself. The workers
@@ -30,7 +30,7 @@ def free_port() -> int:
 
 
 def _range(worker: str) -> tuple[int, int]:
-    """The ports of a worker of pytest-xdist, named like `gw3`; all of them for a run without workers."""
+    """Return the ports of a worker of pytest-xdist, named like `gw3`; all of them for a run without workers."""
     number = worker.removeprefix("gw")
     if not number.isdecimal():
         return _LOWEST, _HIGHEST

@@ -1,23 +1,23 @@
-"""A server process that a test owns: started, proved ready, stopped, killed, started again."""
+"""Server processes that a test or a measurement owns: started, proved ready, stopped, killed, started again."""
 
 import os
 import pwd
 import shutil
 import signal
 import subprocess
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from tests.support.waiting import wait_until_sync
-
+_POLL_S = 0.01
 _START_TIMEOUT_S = 120.0  # a busy machine is not a failure
 _STOP_TIMEOUT_S = 60.0
 
 
 class ServerProcess:
-    """One program in the foreground, its output in a log file.
+    """Run one program in the foreground, its output in a log file.
 
-    The kernel ends it when the test run dies, so that a killed run leaves nothing behind.
+    The kernel ends it when its owner dies, so that a killed run leaves nothing behind.
     """
 
     def __init__(
@@ -58,7 +58,11 @@ class ServerProcess:
                 group=account.pw_gid if account else None,
                 extra_groups=[] if account else None,
             )
-        wait_until_sync(self._ready_or_dead, timeout_s=_START_TIMEOUT_S, what=f"{self._command[0]} ready")
+        deadline = time.monotonic() + _START_TIMEOUT_S
+        while not self._ready_or_dead():
+            if time.monotonic() >= deadline:
+                raise RuntimeError(f"{self._command[0]} is not ready within {_START_TIMEOUT_S:g} s")
+            time.sleep(_POLL_S)
 
     def stop(self, how: signal.Signals = signal.SIGTERM) -> None:
         """End it with the signal and wait for the end; does nothing when it is down."""

@@ -1,0 +1,1 @@
+"""Servers and ports that measurements and tests start."""
