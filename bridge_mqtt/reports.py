@@ -29,9 +29,8 @@ from openadr_profiles.panel.circuits import ENVELOPE_NEVER, FLAT_SHARES, circuit
 from openadr_profiles.v31 import AGGREGATED_REPORT, OperatingState, ReportRequest
 from openadr_profiles.v31.report_schedule import due_together
 from openadr_profiles.v31.timeline import Timeline, Window
-from ven.circuits import Circuit, operating_state
-from ven.meter import Sample as MeterSample
-from ven.meter import measure, power_of
+from ven.panel.circuits import BranchCircuit, operating_state
+from ven.panel.meter import PowerReading, measure, power_of
 from ven.reports.requested import Facts, build, report_name
 
 _log = structlog.get_logger(__name__)
@@ -154,7 +153,7 @@ class Reporter:
         }
         now_kw = dict(series[-1].kw) if series else {}
 
-        async def samples(start: datetime, end: datetime) -> Sequence[MeterSample]:
+        async def samples(start: datetime, end: datetime) -> Sequence[PowerReading]:
             return [sample for sample in series if start - self._hold <= sample.at < end]
 
         def curtailed(name: str, start: datetime, end: datetime | None) -> bool:
@@ -186,7 +185,7 @@ def resource_name(ven_id: str, circuit_id: str | None = None) -> str | None:
     return name if len(name) <= _MAX_RESOURCE_NAME else None
 
 
-def panel_circuits(panel: Panel) -> list[Circuit]:
+def panel_circuits(panel: Panel) -> list[BranchCircuit]:
     """The circuits of a panel as resources. Panels that do not tell their ratings get 0, which no report shows."""
     found = []
     for load in panel.loads:
@@ -196,7 +195,7 @@ def panel_circuits(panel: Panel) -> list[Circuit]:
         rated = Decimal(str(load.capacity_kw)) if load.capacity_kw and 0 < load.capacity_kw < 100_000 else _NOTHING
         critical = is_critical(load)
         found.append(
-            Circuit(
+            BranchCircuit(
                 id=name,
                 name=(load.name or load.id)[:128],
                 breaker_amps=float(rated * 1000 / 240) or 1.0,
@@ -303,7 +302,7 @@ def _circuit_shed(
     facts: EventFacts,
     panel: Panel,
     load: Load,
-    series: Sequence[MeterSample],
+    series: Sequence[PowerReading],
     baseline: Baseline | None,
     span: tuple[datetime, datetime],
     *,
@@ -381,10 +380,10 @@ def _is_final(stored: StoredEvent, facts: EventFacts, now: datetime) -> bool:
     return all(_returned(facts, panel) for panel in facts.panels)
 
 
-def _series(samples: Sequence[Sample]) -> list[MeterSample]:
+def _series(samples: Sequence[Sample]) -> list[PowerReading]:
     """A panel's samples with its circuits by id, and the whole panel under the empty name."""
     return [
-        MeterSample(
+        PowerReading(
             at=sample.received_at,
             kw={
                 load.id: Decimal(str(load.current_power_kw))
@@ -397,7 +396,7 @@ def _series(samples: Sequence[Sample]) -> list[MeterSample]:
     ]
 
 
-def _mean(series: Sequence[MeterSample], name: str, start: datetime, end: datetime) -> Decimal | None:
+def _mean(series: Sequence[PowerReading], name: str, start: datetime, end: datetime) -> Decimal | None:
     if start >= end:
         return None
     measured = measure(series, start, end, power=power_of(name), hold=end - start)

@@ -16,7 +16,7 @@ from bridge_mqtt.store import panels, quarantine, telemetry
 from bridge_mqtt.store.events import Baseline
 from bridge_mqtt.store.telemetry import Sample
 from openadr_profiles.panel import Telemetry, Unreadable, read_telemetry
-from ven.meter import Sample as MeterSample
+from ven.panel.meter import PowerReading
 
 _log = structlog.get_logger(__name__)
 
@@ -84,7 +84,7 @@ def mean_kw(values: Sequence[float]) -> Decimal:
     return (sum((Decimal(str(value)) for value in values), Decimal(0)) / len(values)).quantize(_WATT)
 
 
-def merged_samples(by_panel: Mapping[str, Sequence[Sample]]) -> list[MeterSample]:
+def merged_samples(by_panel: Mapping[str, Sequence[Sample]]) -> list[PowerReading]:
     """The samples of several panels as one series: at each moment the last reading of every circuit.
 
     Circuits are named ``<panel>/<circuit>``, as in reports.
@@ -95,5 +95,5 @@ def merged_samples(by_panel: Mapping[str, Sequence[Sample]]) -> list[MeterSample
         for load in sample.loads:
             if load.current_power_kw is not None:
                 kw[f"{sample.ven_id}/{load.id}"] = Decimal(str(load.current_power_kw))
-        series.append(MeterSample(at=sample.received_at, kw=dict(kw)))
+        series.append(PowerReading(at=sample.received_at, kw=dict(kw)))
     return series

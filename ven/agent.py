@@ -19,9 +19,9 @@ from openadr_client.errors import NotFound, Refused, Unauthorized, UnexpectedAns
 from ven.control import Control
 from ven.drivers import Driver, find_driver
 from ven.registration import register
-from ven.reports.outbox import Outbox
-from ven.settings import Settings
-from ven.store import Store
+from ven.reports.sender import ReportSender
+from ven.settings import VenSettings
+from ven.store.state_file import StateFile
 
 _log = structlog.get_logger(__name__)
 
@@ -31,7 +31,7 @@ _NOT_TO_BE_WAITED_OUT: Final = (Unauthorized, Refused, UntrustedServer, Unexpect
 """Answers at the first contact that an operator has to do something about."""
 
 
-async def run_ven(settings: Settings, *, clock: Clock | None = None, ready: asyncio.Event | None = None) -> None:
+async def run_ven(settings: VenSettings, *, clock: Clock | None = None, ready: asyncio.Event | None = None) -> None:
     """Run a VEN until cancelled.
 
     `ready` is set once the VTN knows us and has shown its events. Circuits that are curtailed when the task is
@@ -47,7 +47,7 @@ async def run_ven(settings: Settings, *, clock: Clock | None = None, ready: asyn
     driver = find_driver(settings.driver.kind)(settings.circuits, settings.driver.options, clock)
     settings.store.parent.mkdir(parents=True, exist_ok=True)
     async with (
-        Store(settings.store, now=clock.now()) as store,
+        StateFile(settings.store, now=clock.now()) as store,
         driver,
         settings.vtn.client(clock) as client,
     ):
@@ -59,11 +59,11 @@ class Agent:
 
     def __init__(
         self,
-        settings: Settings,
+        settings: VenSettings,
         *,
         clock: Clock,
         client: VtnClient,
-        store: Store,
+        store: StateFile,
         driver: Driver,
         ready: asyncio.Event | None = None,
     ) -> None:
@@ -72,7 +72,7 @@ class Agent:
         self._client = client
         self._ready = ready or asyncio.Event()
         self._control = Control(settings, store=store, driver=driver, clock=clock)
-        self._outbox = Outbox(store=store, client=client, clock=clock)
+        self._outbox = ReportSender(store=store, client=client, clock=clock)
         self._chance = Random(settings.ven_name)  # noqa: S311 # spreads a fleet in time, keeps no secret
         self._registered = False
         self._lock = asyncio.Lock()

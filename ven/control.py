@@ -13,21 +13,21 @@ from functools import partial
 
 from openadr_client.clock import Clock
 from openadr_profiles.v31 import DueReport, Event, Program, Resource
-from ven.agenda import Agenda
 from ven.asks import SIMPLE
-from ven.curtailer import Curtailer
 from ven.drivers import Driver
-from ven.panel import Panel
+from ven.events.agenda import Agenda
+from ven.panel.curtailer import Curtailer
+from ven.panel.switchgear import Switchgear
 from ven.reports.queue import ReportQueue
 from ven.reports.requested import Facts, build, report_name
-from ven.settings import Settings
-from ven.store import Store
+from ven.settings import VenSettings
+from ven.store.state_file import StateFile
 
 
 class Control:
     """The device side of a VEN. Not to be called concurrently with itself: the agent holds a lock around each call."""
 
-    def __init__(self, settings: Settings, *, store: Store, driver: Driver, clock: Clock) -> None:
+    def __init__(self, settings: VenSettings, *, store: StateFile, driver: Driver, clock: Clock) -> None:
         hold = timedelta(seconds=3 * settings.sample_s)
         self._settings = settings
         self._store = store
@@ -36,7 +36,7 @@ class Control:
         self.sample = timedelta(seconds=settings.sample_s)
         self._targets: dict[str, Sequence[str]] = {}
         self._queue = ReportQueue()
-        self.panel = Panel(settings.circuits, driver, clock, baseline_s=settings.baseline_s, hold=hold)
+        self.panel = Switchgear(settings.circuits, driver, clock, baseline_s=settings.baseline_s, hold=hold)
         self.agenda = Agenda(settings, store)
         self.curtailer = Curtailer(settings, store, self.panel, self.agenda, hold=hold)
 

@@ -7,12 +7,12 @@ from datetime import datetime
 from decimal import Decimal
 
 from openadr_profiles.v31 import Event
-from ven.curtailment import CircuitPlan
 from ven.decision import Decision
+from ven.panel.curtailment import CircuitPlan
 
 
 @dataclass(frozen=True)
-class Received:
+class ReceivedEvent:
     """An event with the moments that fix it in time.
 
     ``anchor`` is when this version was first received, which is what "now" means in it (TIME-016); ``first_received``

@@ -18,7 +18,7 @@ from openadr_profiles.v31 import (
     VenResourceRequest,
     VenVenRequest,
 )
-from ven.circuits import Circuit
+from ven.panel.circuits import BranchCircuit
 
 _log = structlog.get_logger(__name__)
 
@@ -31,7 +31,9 @@ class Registration:
     resources: dict[str, Resource]
 
 
-async def register(client: VtnClient, *, ven_name: str, circuits: Sequence[Circuit], rename: bool) -> Registration:
+async def register(
+    client: VtnClient, *, ven_name: str, circuits: Sequence[BranchCircuit], rename: bool
+) -> Registration:
     """See to it that the VTN has our ven and our circuits as we describe them (VENCLIENT-008).
 
     A ven under another name keeps that name unless `rename`. Resources that are not circuits of ours are left alone.
@@ -45,12 +47,12 @@ async def register(client: VtnClient, *, ven_name: str, circuits: Sequence[Circu
     return Registration(ven, {**known, **mine})
 
 
-def ven_attributes(circuits: Iterable[Circuit]) -> tuple[ValuesMap, ...]:
+def ven_attributes(circuits: Iterable[BranchCircuit]) -> tuple[ValuesMap, ...]:
     """Return the attributes of the ven as a whole: the power of all circuits together, in kW."""
     return (_attribute(Attribute.MAX_POWER_CONSUMPTION, float(sum(circuit.rated_kw for circuit in circuits))),)
 
 
-def circuit_attributes(circuit: Circuit) -> tuple[ValuesMap, ...]:
+def circuit_attributes(circuit: BranchCircuit) -> tuple[ValuesMap, ...]:
     """Return the attributes of a circuit; those that the standard does not have are documented in `docs/ven.md`."""
     return (
         _attribute(Attribute.MAX_POWER_CONSUMPTION, float(circuit.rated_kw)),
@@ -62,7 +64,7 @@ def circuit_attributes(circuit: Circuit) -> tuple[ValuesMap, ...]:
     )
 
 
-async def _ven(client: VtnClient, ven_name: str, circuits: Sequence[Circuit], *, rename: bool) -> Ven:
+async def _ven(client: VtnClient, ven_name: str, circuits: Sequence[BranchCircuit], *, rename: bool) -> Ven:
     wanted = VenVenRequest(ven_name=ven_name, attributes=ven_attributes(circuits))
     found = await _own(client, ven_name)
     if found is None:
@@ -87,7 +89,7 @@ async def _own(client: VtnClient, ven_name: str) -> Ven | None:
     return next(iter(named), visible[0] if len(visible) == 1 else None)
 
 
-async def _resource(client: VtnClient, ven_id: str, circuit: Circuit, known: Resource | None) -> Resource:
+async def _resource(client: VtnClient, ven_id: str, circuit: BranchCircuit, known: Resource | None) -> Resource:
     wanted = VenResourceRequest(resource_name=circuit.id, ven_id=ven_id, attributes=circuit_attributes(circuit))
     if known is None:
         try:

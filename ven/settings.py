@@ -12,8 +12,8 @@ from openadr_client.client import VtnClient
 from openadr_client.clock import Clock
 from openadr_client.tokens import ClientAuthentication
 from ven.asks import SheddingRules
-from ven.circuits import Circuit
 from ven.decision import OptRules
+from ven.panel.circuits import BranchCircuit
 
 
 class _Group(BaseModel):
@@ -86,7 +86,7 @@ class DriverSettings(_Group):
     options: dict[str, Any] = Field(default_factory=dict)
 
 
-class Settings(_Group):
+class VenSettings(_Group):
     """All settings of one VEN.
 
     ``sample_s`` is the time between two readings of the circuits, ``poll_s`` between two looks at the VTN (with
@@ -100,7 +100,7 @@ class Settings(_Group):
     client_name: str | None = Field(default=None, min_length=1, max_length=128)
     rename: bool = False
     store: Path = Path("ven.sqlite3")
-    circuits: tuple[Circuit, ...] = Field(min_length=1)
+    circuits: tuple[BranchCircuit, ...] = Field(min_length=1)
     driver: DriverSettings = DriverSettings()
     opt: OptRules = OptRules()
     shedding: SheddingRules = SheddingRules()
@@ -112,7 +112,7 @@ class Settings(_Group):
 
     @field_validator("circuits")
     @classmethod
-    def _ids_are_unique(cls, circuits: tuple[Circuit, ...]) -> tuple[Circuit, ...]:
+    def _ids_are_unique(cls, circuits: tuple[BranchCircuit, ...]) -> tuple[BranchCircuit, ...]:
         repeated = [id_ for id_, count in Counter(circuit.id for circuit in circuits).items() if count > 1]
         if repeated:
             raise ValueError(f"circuit ids must differ: {', '.join(repeated)} is given more than once")

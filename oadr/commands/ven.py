@@ -53,7 +53,7 @@ def run(
     """Take part in events until interrupted; the secret comes from OADR_VEN_VTN__CLIENT_SECRET or a file (_FILE)."""
     with reporting():
         from ven.agent import run_ven
-        from ven.settings import Settings
+        from ven.settings import VenSettings
 
         flags = {
             "vtn.url": vtn_url,
@@ -63,5 +63,5 @@ def run(
             "store": store,
             "poll_s": poll_s,
         }
-        settings = load(Settings, prefix=PREFIX, file=config, flags=flags)
+        settings = load(VenSettings, prefix=PREFIX, file=config, flags=flags)
         run_until_stopped(lambda: run_ven(settings))

@@ -197,7 +197,7 @@ class Fleet:
 
     async def _start_home(self, home: Home) -> tuple[str, asyncio.Event]:
         pace = self.pace
-        settings = ven.settings.Settings.model_validate(
+        settings = ven.settings.VenSettings.model_validate(
             {
                 "vtn": {
                     "url": self.vtn_url,

@@ -15,8 +15,8 @@ from typing import Protocol
 from bridge_mqtt.simulators.panels import PanelModel
 from oadr.demo.homes import Home
 from openadr_profiles.panel.circuits import FLAT_CIRCUITS
-from ven.circuits import Circuit
-from ven.drivers.simulated import Curve, Options
+from ven.drivers.simulated import Curve, SimulatedOptions
+from ven.panel.circuits import BranchCircuit
 
 _LEGACY_CRITICAL = frozenset({circuit.id for circuit in FLAT_CIRCUITS if circuit.critical})
 _NOTHING = Decimal(0)
@@ -46,9 +46,9 @@ class HomeDevice:
 
     def __init__(self, home: Home, state_file: Path) -> None:
         self.name = home.name
-        circuits = [Circuit.model_validate(circuit) for circuit in home.circuits]
+        circuits = [BranchCircuit.model_validate(circuit) for circuit in home.circuits]
         self.critical = frozenset(circuit.id for circuit in circuits if circuit.critical)
-        options = Options(seed=home.seed)
+        options = SimulatedOptions(seed=home.seed)
         self._curves = {circuit.id: Curve.of(circuit, options) for circuit in circuits}
         self._state_file = state_file
 

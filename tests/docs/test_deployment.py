@@ -15,7 +15,7 @@ from bridge_mqtt.settings import Settings as BridgeSettings
 from oadr.config import load
 from tests.docs.pages import ROOT, commands_in_line
 from tests.docs.test_commands import parse
-from ven.settings import Settings as VenSettings
+from ven.settings import VenSettings
 from vtn.settings import Settings as VtnSettings
 
 DEPLOY = ROOT / "deploy"

@@ -19,7 +19,7 @@ EXAMPLES = Path(__file__).parents[2] / "docs" / "examples"
     ("name", "model", "environment"),
     [
         ("vtn.toml", vtn.settings.Settings, {}),
-        ("home.toml", ven.settings.Settings, {"OADR_X_VTN__CLIENT_SECRET": "s"}),
+        ("home.toml", ven.settings.VenSettings, {"OADR_X_VTN__CLIENT_SECRET": "s"}),
         ("bridge.toml", bridge_mqtt.settings.Settings, {"OADR_X_VTN__CLIENT_SECRET": "s"}),
     ],
 )

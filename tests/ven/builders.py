@@ -17,17 +17,17 @@ from openadr_profiles.v31 import (
     Start,
     ValuesMap,
 )
-from ven.circuits import Circuit
+from ven.panel.circuits import BranchCircuit
 
 START = datetime(2026, 1, 1, 12, tzinfo=UTC)
 
 
-def a_circuit(id_: str, **members: Any) -> Circuit:
+def a_circuit(id_: str, **members: Any) -> BranchCircuit:
     """A circuit that may be shed completely unless said otherwise."""
     given = {"breaker_amps": 20, "rated_kw": Decimal(4), **members}
     if not given.get("critical"):
         given.setdefault("shed_share", Decimal(1))
-    return Circuit(id=id_, **given)
+    return BranchCircuit(id=id_, **given)
 
 
 def shed_event(

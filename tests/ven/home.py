@@ -26,8 +26,8 @@ from openadr_profiles.fleet.reports import (
 from openadr_profiles.v31 import Event, EventRequest, Program, ProgramRequest, Report
 from tests.ven.builders import START, a_circuit
 from ven.agent import Agent
-from ven.settings import Settings
-from ven.store import Store
+from ven.settings import VenSettings
+from ven.store.state_file import StateFile
 from vtn.access import Role
 from vtn.app import VtnServer, build
 from vtn.settings import Settings as VtnSettings
@@ -80,19 +80,19 @@ class Relay:
 class Home:
     """A VEN that can be stopped like a process that is killed, and started again on the same store and relay."""
 
-    def __init__(self, settings: Settings, clock: ManualClock, relay: Relay) -> None:
+    def __init__(self, settings: VenSettings, clock: ManualClock, relay: Relay) -> None:
         self.settings = settings
         self.relay = relay
         self._clock = clock
         self._stack = AsyncExitStack()
         self._task: asyncio.Task[None] | None = None
         self._agent: Agent | None = None
-        self._store: Store | None = None
+        self._store: StateFile | None = None
 
     async def start(self) -> None:
         """Start it and wait until it has done what there is to do."""
         stack = self._stack = AsyncExitStack()
-        self._store = await stack.enter_async_context(Store(self.settings.store, now=self._clock.now()))
+        self._store = await stack.enter_async_context(StateFile(self.settings.store, now=self._clock.now()))
         client = await stack.enter_async_context(self.settings.vtn.client(self._clock))
         self._agent = Agent(self.settings, clock=self._clock, client=client, store=self._store, driver=self.relay)
         self._task = asyncio.create_task(self._agent.run())
@@ -163,7 +163,7 @@ class Town:
         self.vtn = build(self.vtn.settings.model_copy(update={"port": port}), now=self._clock.now)
         await self.vtn.start()
 
-    def settings(self, name: str = "home-1", **members: Any) -> Settings:
+    def settings(self, name: str = "home-1", **members: Any) -> VenSettings:
         """Settings of a home: one reading and one look at the VTN every 5 minutes."""
         given = {
             "vtn": {"url": self.vtn.base_url, "client_id": name, "client_secret": SECRET},
@@ -176,7 +176,7 @@ class Town:
             "settle_s": 0,
             **members,
         }
-        return Settings.model_validate(given)
+        return VenSettings.model_validate(given)
 
     async def home(self, name: str = "home-1", *, relay: Relay | None = None, **members: Any) -> Home:
         """A home whose credentials the VTN knows; not started yet."""

@@ -6,8 +6,8 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from tests.ven.builders import a_circuit, total
-from ven.circuits import Circuit, operating_state
-from ven.curtailment import plan, sheddable_kw
+from ven.panel.circuits import BranchCircuit, operating_state
+from ven.panel.curtailment import plan_shedding, sheddable_kw
 
 kilowatts = st.decimals(min_value=-5, max_value=50, places=3)
 requests = st.decimals(min_value=-5, max_value=200, places=3)
@@ -16,7 +16,7 @@ shares = st.decimals(min_value=0, max_value=1, places=2)
 
 
 @st.composite
-def panels(draw: st.DrawFn, on_off: st.SearchStrategy[bool] = EITHER) -> tuple[list[Circuit], dict[str, Decimal]]:
+def panels(draw: st.DrawFn, on_off: st.SearchStrategy[bool] = EITHER) -> tuple[list[BranchCircuit], dict[str, Decimal]]:
     circuits = []
     for number in range(draw(st.integers(0, 8))):
         critical = draw(st.booleans())
@@ -35,10 +35,10 @@ def panels(draw: st.DrawFn, on_off: st.SearchStrategy[bool] = EITHER) -> tuple[l
 
 @given(panels(), requests, st.decimals(min_value=0, max_value=5, places=2))
 def test_no_circuit_gives_more_than_it_may(
-    panel: tuple[list[Circuit], dict[str, Decimal]], requested: Decimal, tolerance: Decimal
+    panel: tuple[list[BranchCircuit], dict[str, Decimal]], requested: Decimal, tolerance: Decimal
 ) -> None:
     circuits, original = panel
-    result = plan(circuits, original, requested, tolerance_kw=tolerance)
+    result = plan_shedding(circuits, original, requested, tolerance_kw=tolerance)
 
     assert [each.circuit_id for each in result.circuits] == [circuit.id for circuit in circuits]
     for circuit, each in zip(circuits, result.circuits, strict=True):
@@ -51,10 +51,10 @@ def test_no_circuit_gives_more_than_it_may(
 
 @given(panels(), requests, st.decimals(min_value=0, max_value=5, places=2))
 def test_all_together_give_what_is_asked_or_say_what_is_missing(
-    panel: tuple[list[Circuit], dict[str, Decimal]], requested: Decimal, tolerance: Decimal
+    panel: tuple[list[BranchCircuit], dict[str, Decimal]], requested: Decimal, tolerance: Decimal
 ) -> None:
     circuits, original = panel
-    result = plan(circuits, original, requested, tolerance_kw=tolerance)
+    result = plan_shedding(circuits, original, requested, tolerance_kw=tolerance)
 
     asked = max(requested, Decimal(0))
     assert result.shed_kw == total(each.shed_kw for each in result.circuits)
@@ -62,9 +62,9 @@ def test_all_together_give_what_is_asked_or_say_what_is_missing(
 
 
 @given(panels(on_off=st.just(False)), requests)
-def test_what_can_be_given_is_given(panel: tuple[list[Circuit], dict[str, Decimal]], requested: Decimal) -> None:
+def test_what_can_be_given_is_given(panel: tuple[list[BranchCircuit], dict[str, Decimal]], requested: Decimal) -> None:
     circuits, original = panel
-    result = plan(circuits, original, requested)
+    result = plan_shedding(circuits, original, requested)
 
     asked = max(requested, Decimal(0))
     assert result.shed_kw == min(asked, sheddable_kw(circuits, original))
@@ -73,10 +73,10 @@ def test_what_can_be_given_is_given(panel: tuple[list[Circuit], dict[str, Decima
 
 @given(panels(on_off=st.just(False)), requests)
 def test_more_important_circuits_give_only_when_the_others_are_exhausted(
-    panel: tuple[list[Circuit], dict[str, Decimal]], requested: Decimal
+    panel: tuple[list[BranchCircuit], dict[str, Decimal]], requested: Decimal
 ) -> None:
     circuits, original = panel
-    result = plan(circuits, original, requested)
+    result = plan_shedding(circuits, original, requested)
     sheds = {each.circuit_id: each.shed_kw for each in result.circuits}
     for giving in circuits:
         for other in circuits:
@@ -86,11 +86,11 @@ def test_more_important_circuits_give_only_when_the_others_are_exhausted(
 
 @given(panels(on_off=st.just(False)), requests, requests)
 def test_larger_request_takes_no_less_from_any_circuit(
-    panel: tuple[list[Circuit], dict[str, Decimal]], one: Decimal, other: Decimal
+    panel: tuple[list[BranchCircuit], dict[str, Decimal]], one: Decimal, other: Decimal
 ) -> None:
     """So that of several events in force the largest request serves them all."""
     circuits, original = panel
-    smaller, larger = (plan(circuits, original, kw).circuits for kw in sorted((one, other)))
+    smaller, larger = (plan_shedding(circuits, original, kw).circuits for kw in sorted((one, other)))
     assert all(few.shed_kw <= many.shed_kw for few, many in zip(smaller, larger, strict=True))
 
 
@@ -102,7 +102,7 @@ def test_least_important_gives_first_and_of_equals_the_largest() -> None:
         a_circuit("pool", priority=5, shed_share=Decimal("0.5")),
     ]
     original = {"fridge": Decimal("0.2"), "heater": Decimal(3), "ev": Decimal("7.2"), "pool": Decimal("1.1")}
-    result = plan(circuits, original, Decimal(8))
+    result = plan_shedding(circuits, original, Decimal(8))
     assert {each.circuit_id: each.shed_kw for each in result.circuits} == {
         "fridge": 0,
         "heater": Decimal("0.25"),
@@ -114,7 +114,7 @@ def test_least_important_gives_first_and_of_equals_the_largest() -> None:
 
 def test_sums_are_exact() -> None:
     circuits = [a_circuit(f"c{number}", shed_share=Decimal("0.1")) for number in range(3)]
-    result = plan(circuits, dict.fromkeys(("c0", "c1", "c2"), Decimal(1)), Decimal(5))
+    result = plan_shedding(circuits, dict.fromkeys(("c0", "c1", "c2"), Decimal(1)), Decimal(5))
     assert result.shed_kw == Decimal("0.3")
     assert result.unmet_kw == Decimal("4.7")
 
@@ -124,7 +124,7 @@ def test_switched_circuit_gives_all_or_nothing() -> None:
     original = {"heater": Decimal(3), "ev": Decimal(1)}
 
     def sheds(requested: str, tolerance: str = "0") -> list[Decimal]:
-        result = plan(circuits, original, Decimal(requested), tolerance_kw=Decimal(tolerance))
+        result = plan_shedding(circuits, original, Decimal(requested), tolerance_kw=Decimal(tolerance))
         return [each.shed_kw for each in result.circuits]
 
     assert sheds("3.5") == [3, Decimal("0.5")]

@@ -5,8 +5,8 @@ from pathlib import Path
 from pydantic import BaseModel
 
 from openadr_profiles.fleet.reports import DELIVERED_SHED, FINAL_DEMAND, OPT, REQUESTED_SHED
-from ven.circuits import Circuit
-from ven.settings import Settings
+from ven.panel.circuits import BranchCircuit
+from ven.settings import VenSettings
 
 TEXT = (Path(__file__).parents[2] / "docs" / "ven.md").read_text()
 
@@ -27,11 +27,11 @@ def in_table(heading: str) -> set[str]:
 
 
 def test_every_setting_is_documented_and_nothing_else() -> None:
-    assert in_table("Seconds are seconds of the clock the VEN runs on.") == set(names(Settings))
+    assert in_table("Seconds are seconds of the clock the VEN runs on.") == set(names(VenSettings))
 
 
 def test_every_member_of_a_circuit_is_documented() -> None:
-    assert in_table("A circuit:") == set(names(Circuit))
+    assert in_table("A circuit:") == set(names(BranchCircuit))
 
 
 def test_private_payload_types_are_documented() -> None:

@@ -18,7 +18,7 @@ from tests.ven.home import SECRET, Town
 from tests.ven.home import town as a_town
 from ven.agent import run_ven
 from ven.registration import register
-from ven.settings import Settings
+from ven.settings import VenSettings
 
 
 async def test_wrong_secret_ends_the_start_with_a_clear_error(town: Town) -> None:
@@ -134,7 +134,7 @@ def test_certificate_file_that_is_none_is_named(tmp_path: Path) -> None:
 def test_settings_carry_the_certificate_files(tmp_path: Path) -> None:
     pki = Pki(tmp_path / "pki", now=SystemClock().now)
     files = pki.client("home-1")
-    settings = Settings.model_validate(
+    settings = VenSettings.model_validate(
         {
             "vtn": {
                 "url": "https://vtn.example/openadr3/3.1.0",

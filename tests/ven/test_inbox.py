@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from openadr_profiles.v31 import Event
 from tests.ven.builders import START, shed_event
-from ven.inbox import Inbox
+from ven.events.inbox import Inbox
 
 NOW = START - timedelta(minutes=30)
 

@@ -23,8 +23,8 @@ LENGTH = timedelta(seconds=30)
 PROGRAM = """
 import asyncio, json, sys
 from ven.agent import run_ven
-from ven.settings import Settings
-asyncio.run(run_ven(Settings.model_validate(json.load(open(sys.argv[1])))))
+from ven.settings import VenSettings
+asyncio.run(run_ven(VenSettings.model_validate(json.load(open(sys.argv[1])))))
 """
 
 

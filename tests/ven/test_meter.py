@@ -6,13 +6,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.ven.builders import START
-from ven.meter import Baseline, Sample, measure, power_of, power_of_all
+from ven.panel.meter import PowerReading, RollingBaseline, measure, power_of, power_of_all
 
 HOLD = timedelta(seconds=30)
 
 
-def at(second: float, **kw: str) -> Sample:
-    return Sample(START + timedelta(seconds=second), {id_: Decimal(value) for id_, value in kw.items()})
+def at(second: float, **kw: str) -> PowerReading:
+    return PowerReading(START + timedelta(seconds=second), {id_: Decimal(value) for id_, value in kw.items()})
 
 
 def second(number: float) -> timedelta:
@@ -42,7 +42,7 @@ def test_silence_is_not_covered() -> None:
 
 
 @pytest.mark.parametrize("samples", [[], [at(-100, ev="1")], [at(0, oven="1")], [at(60, ev="1")]])
-def test_interval_without_readings_is_unknown(samples: list[Sample]) -> None:
+def test_interval_without_readings_is_unknown(samples: list[PowerReading]) -> None:
     assert measure(samples, START, START + second(60), power=power_of("ev"), hold=HOLD) is None
 
 
@@ -71,13 +71,13 @@ def test_energy_of_two_halves_is_the_energy_of_the_whole(readings: list[tuple[in
 
 
 def test_baseline_is_the_mean_before_the_moment() -> None:
-    baseline = Baseline(span=second(60), hold=HOLD)
+    baseline = RollingBaseline(span=second(60), hold=HOLD)
     for each, kw in ((0, "9"), (70, "1"), (90, "3"), (110, "2")):
         baseline.add(at(each, ev=kw))
     assert baseline.at(START + second(120), ["ev", "oven"]) == {"ev": Decimal("2.000")}
 
 
 def test_baseline_of_a_single_reading_is_that_reading() -> None:
-    baseline = Baseline(span=second(60), hold=HOLD)
+    baseline = RollingBaseline(span=second(60), hold=HOLD)
     baseline.add(at(0, ev="2.5"))
     assert baseline.at(START, ["ev"]) == {"ev": Decimal("2.500")}

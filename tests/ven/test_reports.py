@@ -27,8 +27,8 @@ from openadr_profiles.v31 import (
 from tests.ven.builders import START, shed_event
 from tests.ven.conftest import StartHome
 from tests.ven.home import Home, Town
-from ven.reports.outbox import Outbox
-from ven.store import Store
+from ven.reports.sender import ReportSender
+from ven.store.state_file import StateFile
 
 
 def values(report: Report) -> dict[str, list[dict[str, Any]]]:
@@ -227,7 +227,7 @@ async def test_finished_event_is_forgotten(town: Town, start_home: StartHome) ->
     await town.issue(asking(ReportDescriptor(payload_type="USAGE")))
     await home.until(START + timedelta(hours=2))
     await home.kill()
-    async with Store(home.settings.store, now=town.clock.now()) as store:
+    async with StateFile(home.settings.store, now=town.clock.now()) as store:
         assert await store.events() == []
         assert await store.unsent() == []
         assert await store.stretches() == []
@@ -260,10 +260,10 @@ def lose_the_answer(patch: pytest.MonkeyPatch) -> None:
 def die_before_recording(patch: pytest.MonkeyPatch) -> None:
     """The report arrives, but the process is killed before it can write that down."""
 
-    async def never(self: Store, *_: Any) -> None:
+    async def never(self: StateFile, *_: Any) -> None:
         raise Unreachable("as if killed")
 
-    patch.setattr(Store, "mark_sent", never)
+    patch.setattr(StateFile, "mark_sent", never)
 
 
 @pytest.mark.parametrize("break_", [lose_the_answer, die_before_recording])
@@ -343,8 +343,8 @@ def test_newest_revision_arrives_once_whatever_breaks(plan: list[str], doings: l
         with TemporaryDirectory() as folder:
             path = Path(folder) / "ven.sqlite3"
             for number, life in enumerate(_lives(doings)):
-                async with Store(path, now=START) as store:
-                    outbox = Outbox(store=store, client=cast(VtnClient, client), clock=ManualClock(START))
+                async with StateFile(path, now=START) as store:
+                    outbox = ReportSender(store=store, client=cast(VtnClient, client), clock=ManualClock(START))
                     for doing in life:
                         if doing == "send":
                             with suppress(Unreachable):

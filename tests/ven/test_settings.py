@@ -4,7 +4,7 @@ import pytest
 from pydantic import ValidationError
 
 from openadr_client.clock import ManualClock
-from ven.settings import Settings
+from ven.settings import VenSettings
 
 GIVEN: dict[str, Any] = {
     "vtn": {"url": "https://vtn.example/openadr3/3.1.0/", "client_id": "home", "client_secret": "s3cret"},
@@ -14,7 +14,7 @@ GIVEN: dict[str, Any] = {
 
 
 def test_few_settings_are_enough() -> None:
-    settings = Settings.model_validate(GIVEN)
+    settings = VenSettings.model_validate(GIVEN)
     assert settings.vtn.url == "https://vtn.example/openadr3/3.1.0"
     assert settings.reported_as == "home"
     assert repr(settings.vtn.client(ManualClock())) == (
@@ -24,12 +24,12 @@ def test_few_settings_are_enough() -> None:
 
 def test_secrets_do_not_show() -> None:
     """VENCLIENT-026."""
-    assert "s3cret" not in repr(Settings.model_validate(GIVEN))
+    assert "s3cret" not in repr(VenSettings.model_validate(GIVEN))
 
 
 def test_dumped_settings_can_be_read_again() -> None:
-    settings = Settings.model_validate(GIVEN | {"opt": {"quiet_hours": ["22:00-06:00"]}})
-    assert Settings.model_validate(settings.model_dump(exclude_unset=True)) == settings
+    settings = VenSettings.model_validate(GIVEN | {"opt": {"quiet_hours": ["22:00-06:00"]}})
+    assert VenSettings.model_validate(settings.model_dump(exclude_unset=True)) == settings
 
 
 @pytest.mark.parametrize(
@@ -51,4 +51,4 @@ def test_dumped_settings_can_be_read_again() -> None:
 )
 def test_mistakes_are_named(wrong: dict[str, Any], message: str) -> None:
     with pytest.raises(ValidationError, match=message):
-        Settings.model_validate(GIVEN | wrong)
+        VenSettings.model_validate(GIVEN | wrong)

@@ -7,11 +7,11 @@ import pytest
 
 from openadr_client.errors import BadStore
 from tests.ven.builders import START, a_circuit, a_program, shed_event
-from ven.curtailment import plan
 from ven.decision import Decision
-from ven.meter import Sample
-from ven.records import Decided, Outcome, Received
-from ven.store import Store
+from ven.panel.curtailment import plan_shedding
+from ven.panel.meter import PowerReading
+from ven.records import Decided, Outcome, ReceivedEvent
+from ven.store.state_file import StateFile
 
 HOLD = timedelta(seconds=30)
 
@@ -22,10 +22,10 @@ def path(tmp_path: Path) -> Path:
 
 
 async def test_everything_is_there_after_opening_again(path: Path) -> None:
-    received = Received(shed_event(-2), START, START - HOLD)
+    received = ReceivedEvent(shed_event(-2), START, START - HOLD)
     decided = Decided("e1", START, Decision.out("no time"), START + HOLD)
-    planned = plan([a_circuit("ev"), a_circuit("oven")], {"ev": Decimal("0.1")}, Decimal("0.3"))
-    async with Store(path, now=START) as store:
+    planned = plan_shedding([a_circuit("ev"), a_circuit("oven")], {"ev": Decimal("0.1")}, Decimal("0.3"))
+    async with StateFile(path, now=START) as store:
         await store.put_event(received)
         await store.put_programs([a_program()])
         await store.put_decision(decided)
@@ -33,25 +33,25 @@ async def test_everything_is_there_after_opening_again(path: Path) -> None:
         stretch = await store.begin_stretch(
             event_id="e1", interval_id=7, payload_type="SIMPLE", start=START, end=None, plan=planned
         )
-        await store.put_sample(Sample(START, {"ev": Decimal("0.1")}), keep_from=START)
+        await store.put_sample(PowerReading(START, {"ev": Decimal("0.1")}), keep_from=START)
         await store.put_report("r", "e1", b"{}", expires_at=START, may_exist=True)
 
-    async with Store(path, now=START + timedelta(days=1)) as store:
+    async with StateFile(path, now=START + timedelta(days=1)) as store:
         assert store.created_at == START
         assert await store.events() == [received]
         assert await store.programs() == [a_program()]
         assert await store.decisions() == [decided]
         assert await store.baselines() == {"e1": {"ev": Decimal("0.1")}}
         assert await store.stretches() == [(stretch, {"ev": Outcome(), "oven": Outcome()})]
-        assert await store.samples(START, START + HOLD, hold=HOLD) == [Sample(START, {"ev": Decimal("0.1")})]
+        assert await store.samples(START, START + HOLD, hold=HOLD) == [PowerReading(START, {"ev": Decimal("0.1")})]
         (report,) = await store.unsent()
         assert (report.name, report.body, report.revision, report.tried, report.vtn_id) == ("r", b"{}", 1, True, None)
         assert report.expires_at == START
 
 
 async def test_forgotten_event_leaves_nothing(path: Path) -> None:
-    async with Store(path, now=START) as store:
-        await store.put_event(Received(shed_event(-2), START, START))
+    async with StateFile(path, now=START) as store:
+        await store.put_event(ReceivedEvent(shed_event(-2), START, START))
         await store.put_baseline("e1", {"ev": Decimal(1)})
         await store.begin_stretch(
             event_id="e1",
@@ -59,7 +59,7 @@ async def test_forgotten_event_leaves_nothing(path: Path) -> None:
             payload_type="SIMPLE",
             start=START,
             end=None,
-            plan=plan([a_circuit("ev")], {"ev": Decimal(1)}, Decimal(1)),
+            plan=plan_shedding([a_circuit("ev")], {"ev": Decimal(1)}, Decimal(1)),
         )
         await store.put_report("r", "e1", b"{}", expires_at=None, may_exist=False)
         await store.forget_event("e1")
@@ -73,14 +73,14 @@ async def test_forgotten_event_leaves_nothing(path: Path) -> None:
 
 
 async def test_outcomes_of_a_stretch_are_kept(path: Path) -> None:
-    async with Store(path, now=START) as store:
+    async with StateFile(path, now=START) as store:
         stretch = await store.begin_stretch(
             event_id="e1",
             interval_id=0,
             payload_type="SIMPLE",
             start=START,
             end=START + HOLD,
-            plan=plan([a_circuit("ev")], {"ev": Decimal(1)}, Decimal(1)),
+            plan=plan_shedding([a_circuit("ev")], {"ev": Decimal(1)}, Decimal(1)),
         )
         await store.end_stretch(stretch.id, START + HOLD, {"ev": Decimal("0.25")})
         await store.put_finals(stretch.id, {"ev": Decimal("1.5")})
@@ -90,16 +90,16 @@ async def test_outcomes_of_a_stretch_are_kept(path: Path) -> None:
 
 
 async def test_readings_that_matter_to_nobody_are_dropped(path: Path) -> None:
-    async with Store(path, now=START) as store:
+    async with StateFile(path, now=START) as store:
         for second in range(0, 100, 10):
             at = START + timedelta(seconds=second)
-            await store.put_sample(Sample(at, {}), keep_from=at - HOLD)
+            await store.put_sample(PowerReading(at, {}), keep_from=at - HOLD)
         found = await store.samples(START, START + timedelta(hours=1), hold=HOLD)
         assert [(sample.at - START).seconds for sample in found] == [60, 70, 80, 90]
 
 
 async def test_revision_written_while_sending_is_sent_next(path: Path) -> None:
-    async with Store(path, now=START) as store:
+    async with StateFile(path, now=START) as store:
         await store.put_report("r", "e1", b"1", expires_at=None, may_exist=False)
         (first,) = await store.unsent()
         await store.put_report("r", "e1", b"2", expires_at=None, may_exist=False)
@@ -112,7 +112,7 @@ async def test_revision_written_while_sending_is_sent_next(path: Path) -> None:
 
 
 async def test_failed_transaction_leaves_nothing(path: Path) -> None:
-    async with Store(path, now=START) as store:
+    async with StateFile(path, now=START) as store:
         with pytest.raises(sqlite3.Error):
             await store.put_baseline("e1", {"ev": Decimal(1), None: Decimal(2)})  # type: ignore[dict-item] # on purpose
         assert await store.baselines() == {}
@@ -120,9 +120,9 @@ async def test_failed_transaction_leaves_nothing(path: Path) -> None:
 
 
 async def test_second_process_is_refused(path: Path) -> None:
-    async with Store(path, now=START):
+    async with StateFile(path, now=START):
         with pytest.raises(BadStore, match="by another process"):
-            async with Store(path, now=START):
+            async with StateFile(path, now=START):
                 pass
 
 
@@ -131,7 +131,7 @@ async def test_file_of_another_program_is_refused_and_left_alone(path: Path) -> 
     connection.execute("create table theirs (x)")
     connection.close()
     with pytest.raises(BadStore, match="database of another program"):
-        async with Store(path, now=START):
+        async with StateFile(path, now=START):
             pass
     connection = sqlite3.connect(path)
     assert connection.execute("select name from sqlite_schema").fetchall() == [("theirs",)]
@@ -146,22 +146,22 @@ def garbage(path: Path) -> Path:
 
 async def test_file_that_is_no_database_is_refused(garbage: Path) -> None:
     with pytest.raises(BadStore, match="not a database"):
-        async with Store(garbage, now=START):
+        async with StateFile(garbage, now=START):
             pass
 
 
 async def test_file_of_a_newer_version_is_refused(path: Path) -> None:
-    async with Store(path, now=START):
+    async with StateFile(path, now=START):
         pass
     connection = sqlite3.connect(path)
     connection.execute("pragma user_version=99")
     connection.close()
     with pytest.raises(BadStore, match=r"newer version \(99\)"):
-        async with Store(path, now=START):
+        async with StateFile(path, now=START):
             pass
 
 
 async def test_folder_that_does_not_exist_is_refused(tmp_path: Path) -> None:
     with pytest.raises(BadStore, match="cannot be used"):
-        async with Store(tmp_path / "nowhere" / "ven.sqlite3", now=START):
+        async with StateFile(tmp_path / "nowhere" / "ven.sqlite3", now=START):
             pass

@@ -14,7 +14,7 @@ from typing import Any, Final, Protocol, Self
 
 from openadr_client.clock import Clock
 from openadr_client.errors import UnknownDriver
-from ven.circuits import Circuit
+from ven.panel.circuits import BranchCircuit
 
 GROUP: Final = "openadr_fleet.drivers"
 
@@ -50,7 +50,7 @@ class Driver(Protocol):
 class Factory(Protocol):
     """Makes a driver; raises BadDriverOptions naming the option that is wrong."""
 
-    def __call__(self, circuits: Sequence[Circuit], options: Mapping[str, Any], clock: Clock) -> Driver: ...
+    def __call__(self, circuits: Sequence[BranchCircuit], options: Mapping[str, Any], clock: Clock) -> Driver: ...
 
 
 def find_driver(kind: str) -> Factory:

@@ -21,13 +21,13 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from openadr_client.clock import Clock
 from openadr_client.errors import BadDriverOptions, DriverFailed
-from ven.circuits import Circuit
+from ven.panel.circuits import BranchCircuit
 
 _WATT: Final = Decimal("0.001")
 _NOTHING: Final = Decimal(0)
 
 
-class Options(BaseModel):
+class SimulatedOptions(BaseModel):
     """`seed` tells panels apart. `ripple` is how much a circuit's power moves about its mean, as a part of it."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -49,7 +49,7 @@ class Curve:
     phase: float
 
     @staticmethod
-    def of(circuit: Circuit, options: Options) -> Curve:
+    def of(circuit: BranchCircuit, options: SimulatedOptions) -> Curve:
         """The curve of a circuit: between 40 and 80 % of its rating on average."""
         digest = hashlib.sha256(f"{options.seed}\n{circuit.id}".encode()).digest()
         one, two, three, four = (int.from_bytes(digest[place : place + 4]) / 2**32 for place in (0, 4, 8, 12))
@@ -74,7 +74,7 @@ class Curve:
 class SimulatedPanel:
     """The driver of a simulated panel. `switched` counts how often each circuit's limit was really changed."""
 
-    def __init__(self, circuits: Sequence[Circuit], options: Options, clock: Clock) -> None:
+    def __init__(self, circuits: Sequence[BranchCircuit], options: SimulatedOptions, clock: Clock) -> None:
         self._curves = {circuit.id: Curve.of(circuit, options) for circuit in circuits}
         self._file = options.state_file
         self._clock = clock
@@ -131,10 +131,10 @@ class SimulatedPanel:
             raise DriverFailed(f"{self._file} cannot be written: {error}") from error
 
 
-def create(circuits: Sequence[Circuit], options: Mapping[str, Any], clock: Clock) -> SimulatedPanel:
+def create(circuits: Sequence[BranchCircuit], options: Mapping[str, Any], clock: Clock) -> SimulatedPanel:
     """The factory that the entry point names."""
     try:
-        return SimulatedPanel(circuits, Options.model_validate(dict(options)), clock)
+        return SimulatedPanel(circuits, SimulatedOptions.model_validate(dict(options)), clock)
     except ValidationError as error:
         mistakes = "; ".join(f"{'.'.join(map(str, item['loc']))}: {item['msg']}" for item in error.errors())
         raise BadDriverOptions(f"options of the simulated driver: {mistakes}") from error

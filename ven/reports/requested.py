@@ -38,9 +38,9 @@ from openadr_profiles.v31 import (
     payload_descriptor,
     with_quality,
 )
-from ven.circuits import Circuit, operating_state
-from ven.curtailment import sheddable_kw
-from ven.meter import Measured, Sample, measure, power_of_all
+from ven.panel.circuits import BranchCircuit, operating_state
+from ven.panel.curtailment import sheddable_kw
+from ven.panel.meter import Measurement, PowerReading, measure, power_of_all
 
 _log = structlog.get_logger(__name__)
 
@@ -97,13 +97,13 @@ class Facts:
 
     event_id: str
     client_name: str
-    circuits: tuple[Circuit, ...]
+    circuits: tuple[BranchCircuit, ...]
     targets: Mapping[str, Sequence[str]]
     baseline_kw: Mapping[str, Decimal]
     expected_kw: Mapping[str, Decimal]
     opted_out: bool
     hold: timedelta
-    samples: Callable[[datetime, datetime], Awaitable[Sequence[Sample]]]
+    samples: Callable[[datetime, datetime], Awaitable[Sequence[PowerReading]]]
     curtailed: Callable[[str, datetime, datetime | None], bool]
     level: Callable[[datetime], int]
 
@@ -128,7 +128,7 @@ async def _build_one(group: Sequence[DueReport], facts: Facts) -> ReportRequest 
     """One report, or None if a value is missing among several."""
     asked = group[0].descriptor
     circuits = _asked_about(asked, facts)
-    entries: list[tuple[str, tuple[Circuit, ...]]] = [(AGGREGATED_REPORT, circuits)]
+    entries: list[tuple[str, tuple[BranchCircuit, ...]]] = [(AGGREGATED_REPORT, circuits)]
     if not asked.aggregate:
         entries = [*((circuit.id, (circuit,)) for circuit in circuits), *entries]
     common, own = interval_periods(group[0].windows)
@@ -157,7 +157,7 @@ async def _build_one(group: Sequence[DueReport], facts: Facts) -> ReportRequest 
     )
 
 
-def _asked_about(asked: ReportDescriptor, facts: Facts) -> tuple[Circuit, ...]:
+def _asked_about(asked: ReportDescriptor, facts: Facts) -> tuple[BranchCircuit, ...]:
     return tuple(each for each in facts.circuits if asks_about(asked, facts.targets.get(each.id, ())))
 
 
@@ -166,9 +166,9 @@ class _Scene:
     """One resource (a circuit, or several together) in one window."""
 
     facts: Facts
-    circuits: tuple[Circuit, ...]
+    circuits: tuple[BranchCircuit, ...]
     window: Window
-    samples: Sequence[Sample]
+    samples: Sequence[PowerReading]
 
     def say(self, asked: ReportDescriptor) -> tuple[ValuesMap, DataQuality | None]:
         """Return a payload, and its data quality if that must be reported (None: it is good)."""
@@ -183,7 +183,7 @@ class _Scene:
         value = ValuesMap(type=asked.payload_type, values=(self._in_units(asked, power_kw),))
         return value, DataQuality.ESTIMATED if estimated else None
 
-    def _power_kw(self, asked: ReportDescriptor, measured: Measured | None) -> Decimal | None:
+    def _power_kw(self, asked: ReportDescriptor, measured: Measurement | None) -> Decimal | None:
         if asked.payload_type == ReportPayloadType.BASELINE:
             return self._sum(self.facts.baseline_kw)
         if asked.payload_type == ReportPayloadType.LOAD_SHED_DELTA_AVAILABLE:
@@ -192,7 +192,7 @@ class _Scene:
             return self._sum(self.facts.expected_kw)
         return None if measured is None else self._measured_kw(asked, measured)
 
-    def _measured_kw(self, asked: ReportDescriptor, measured: Measured) -> Decimal | None:
+    def _measured_kw(self, asked: ReportDescriptor, measured: Measurement) -> Decimal | None:
         if asked.payload_type == ReportPayloadType.DELTA_USAGE:
             baseline_kw = self._sum(self.facts.baseline_kw)
             return None if baseline_kw is None else measured.mean_kw - baseline_kw
@@ -203,7 +203,7 @@ class _Scene:
             return measured.last_kw
         return measured.mean_kw
 
-    def _measured(self) -> Measured | None:
+    def _measured(self) -> Measurement | None:
         if self.window.end is None or not self.circuits:
             return None
         power = power_of_all(circuit.id for circuit in self.circuits)

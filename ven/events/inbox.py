@@ -7,29 +7,29 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from openadr_profiles.v31 import Event, Timeline
-from ven.records import Received
+from ven.records import ReceivedEvent
 
 
 @dataclass(frozen=True)
 class Merged:
     """The result of merging a poll: events that are new or modified, and the known ids that it did not show."""
 
-    changed: tuple[Received, ...]
+    changed: tuple[ReceivedEvent, ...]
     missing: tuple[str, ...]
 
 
 class Inbox:
     """Events by id, each in the newest version that was received."""
 
-    def __init__(self, events: Iterable[Received] = ()) -> None:
+    def __init__(self, events: Iterable[ReceivedEvent] = ()) -> None:
         self._events = {received.event.id: received for received in events}
 
     @property
-    def events(self) -> Collection[Received]:
+    def events(self) -> Collection[ReceivedEvent]:
         """All events."""
         return self._events.values()
 
-    def get(self, event_id: str) -> Received | None:
+    def get(self, event_id: str) -> ReceivedEvent | None:
         """One event."""
         return self._events.get(event_id)
 
@@ -39,7 +39,7 @@ class Inbox:
         A version older than the known one is ignored. An event that is over when it is first seen is
         ignored. `broken` are ids of events that could not be read: they are there, in a version we do not know.
         """
-        changed: list[Received] = []
+        changed: list[ReceivedEvent] = []
         seen: set[str | None] = set(broken)
         for event in found:
             seen.add(event.id)
@@ -47,9 +47,9 @@ class Inbox:
             if known is None:
                 if Timeline.of(event, anchor=now).transpired(now):
                     continue
-                received = Received(event, anchor=now, first_received=now)
+                received = ReceivedEvent(event, anchor=now, first_received=now)
             elif event.modification_date_time > known.event.modification_date_time:
-                received = Received(event, anchor=now, first_received=known.first_received)
+                received = ReceivedEvent(event, anchor=now, first_received=known.first_received)
             else:
                 continue
             self._events[event.id] = received

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime
 
 from openadr_profiles.v31 import InForce, Timeline, in_force, random_offset
-from ven.records import Received
+from ven.records import ReceivedEvent
 
 
 class Schedule:
@@ -16,7 +16,7 @@ class Schedule:
         self._identity = ven_identity
         self._timelines: dict[str, Timeline] = {}
 
-    def set(self, events: Iterable[Received]) -> None:
+    def set(self, events: Iterable[ReceivedEvent]) -> None:
         """Place these events and no others."""
         old = self._timelines
         self._timelines = {
@@ -26,7 +26,7 @@ class Schedule:
             for each in events
         }
 
-    def place(self, received: Received) -> Timeline:
+    def place(self, received: ReceivedEvent) -> Timeline:
         """One event in time."""
         offset = random_offset(received.event, self._identity)
         return Timeline.of(received.event, anchor=received.anchor, offset=offset)

@@ -21,10 +21,10 @@ import aiosqlite
 
 from openadr_client.errors import BadStore
 from openadr_profiles.v31 import Event, Invalid, Program, decode, encode
-from ven.curtailment import CircuitPlan, Plan
 from ven.decision import Decision
-from ven.meter import Sample
-from ven.records import Decided, Outcome, Outgoing, Received, Stretch
+from ven.panel.curtailment import CircuitPlan, SheddingPlan
+from ven.panel.meter import PowerReading
+from ven.records import Decided, Outcome, Outgoing, ReceivedEvent, Stretch
 
 _OURS: Final = 0x6F414456  # "oADV", in the file's header
 _VERSION: Final = 1
@@ -62,7 +62,7 @@ _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _US: Final = timedelta(microseconds=1)
 
 
-class Store:
+class StateFile:
     """The memory of one VEN; use as an async context manager. A second process that opens the file is refused."""
 
     def __init__(self, path: Path, *, now: datetime) -> None:
@@ -124,17 +124,17 @@ class Store:
 
     # events, programs and what was decided about them
 
-    async def events(self) -> list[Received]:
+    async def events(self) -> list[ReceivedEvent]:
         """All events that are remembered; one that can no longer be read is dropped with all that belongs to it."""
-        received: list[Received] = []
+        received: list[ReceivedEvent] = []
         for id_, body, anchor, first in await self._rows("select id, body, anchor, first_received from event"):
             try:
-                received.append(Received(decode(body, Event), _instant(anchor), _instant(first)))
+                received.append(ReceivedEvent(decode(body, Event), _instant(anchor), _instant(first)))
             except Invalid:
                 await self.forget_event(id_)
         return received
 
-    async def put_event(self, received: Received) -> None:
+    async def put_event(self, received: ReceivedEvent) -> None:
         """Remember this version of an event."""
         event = received.event
         await self._write(
@@ -242,7 +242,7 @@ class Store:
         payload_type: str,
         start: datetime,
         end: datetime | None,
-        plan: Plan,
+        plan: SheddingPlan,
     ) -> Stretch:
         """Remember a curtailment before it is carried out."""
         async with self._transaction() as connection:
@@ -306,19 +306,21 @@ class Store:
 
     # readings
 
-    async def put_sample(self, sample: Sample, *, keep_from: datetime) -> None:
+    async def put_sample(self, sample: PowerReading, *, keep_from: datetime) -> None:
         """Keep a reading, and drop those that only matter before `keep_from`."""
         async with self._transaction() as connection:
             text = json.dumps({id_: str(kw) for id_, kw in sample.kw.items()})
             await connection.execute("insert or replace into sample values (?, ?)", (_us(sample.at), text))
             await connection.execute("delete from sample where at < ?", (_us(keep_from),))
 
-    async def samples(self, start: datetime, end: datetime, *, hold: timedelta) -> Sequence[Sample]:
+    async def samples(self, start: datetime, end: datetime, *, hold: timedelta) -> Sequence[PowerReading]:
         """Return the readings that apply to [start, end), in order."""
         rows = await self._rows(
             "select at, kw from sample where at > ? and at < ? order by at", (_us(start - hold), _us(end))
         )
-        return [Sample(_instant(at), {id_: Decimal(kw) for id_, kw in json.loads(text).items()}) for at, text in rows]
+        return [
+            PowerReading(_instant(at), {id_: Decimal(kw) for id_, kw in json.loads(text).items()}) for at, text in rows
+        ]
 
     # reports
 

@@ -19,7 +19,7 @@ _US: Final = timedelta(microseconds=1)
 
 
 @dataclass(frozen=True)
-class Sample:
+class PowerReading:
     """The power of all circuits that could be read at one moment, in kW by circuit id."""
 
     at: datetime
@@ -33,7 +33,7 @@ class Sample:
 
 
 @dataclass(frozen=True)
-class Measured:
+class Measurement:
     """Measurements over [start, end). `covered` is the part of that time that has readings, above 0 and at most 1."""
 
     mean_kw: Decimal
@@ -49,13 +49,13 @@ class Measured:
 
 
 def measure(
-    samples: Sequence[Sample],
+    samples: Sequence[PowerReading],
     start: datetime,
     end: datetime,
     *,
-    power: Callable[[Sample], Decimal | None],
+    power: Callable[[PowerReading], Decimal | None],
     hold: timedelta,
-) -> Measured | None:
+) -> Measurement | None:
     """Measure one circuit, or a sum of circuits, over [start, end); None if no reading says anything about it.
 
     `samples` are in order of time and begin early enough to include the one that holds at the start.
@@ -78,29 +78,29 @@ def measure(
     if not weight_us or peak is None or last is None:
         return None
     span_us = (end - start) // _US
-    return Measured(weighted / weight_us, peak, last, weight_us / span_us, Decimal(span_us) / _HOUR_US)
+    return Measurement(weighted / weight_us, peak, last, weight_us / span_us, Decimal(span_us) / _HOUR_US)
 
 
-def power_of(circuit_id: str) -> Callable[[Sample], Decimal | None]:
+def power_of(circuit_id: str) -> Callable[[PowerReading], Decimal | None]:
     """Return the power of one circuit, for `measure`."""
     return lambda sample: sample.kw.get(circuit_id)
 
 
-def power_of_all(circuit_ids: Iterable[str]) -> Callable[[Sample], Decimal | None]:
+def power_of_all(circuit_ids: Iterable[str]) -> Callable[[PowerReading], Decimal | None]:
     """Return the total power of these circuits, for `measure`."""
     ids = tuple(circuit_ids)
     return lambda sample: sample.total(ids)
 
 
-class Baseline:
+class RollingBaseline:
     """The uncurtailed power of the circuits: recent readings, forgotten when older than `span`."""
 
     def __init__(self, *, span: timedelta, hold: timedelta) -> None:
         self._span = span
         self._hold = hold
-        self._samples: deque[Sample] = deque()
+        self._samples: deque[PowerReading] = deque()
 
-    def add(self, sample: Sample) -> None:
+    def add(self, sample: PowerReading) -> None:
         """Take a reading of circuits that are not limited."""
         self._samples.append(sample)
         while self._samples[0].at < sample.at - self._span - self._hold:

@@ -17,15 +17,15 @@ import structlog
 from openadr_client.errors import NotUnderstood
 from openadr_profiles.fleet.reports import Shed, ShedInterval, status_report, status_report_name
 from openadr_profiles.v31 import AGGREGATED_REPORT, Event, Held, OperatingState
-from ven.agenda import Agenda
 from ven.asks import ACTED_ON, IMPORT_LIMIT
-from ven.circuits import operating_state
-from ven.curtailment import CircuitPlan, Plan, plan, sheddable_kw
-from ven.meter import Measured, Sample, measure, power_of
-from ven.panel import Panel
+from ven.events.agenda import Agenda
+from ven.panel.circuits import operating_state
+from ven.panel.curtailment import CircuitPlan, SheddingPlan, plan_shedding, sheddable_kw
+from ven.panel.meter import Measurement, PowerReading, measure, power_of
+from ven.panel.switchgear import Switchgear
 from ven.records import Outcome, Stretch
-from ven.settings import Settings
-from ven.store import Store
+from ven.settings import VenSettings
+from ven.store.state_file import StateFile
 
 _log = structlog.get_logger(__name__)
 
@@ -47,7 +47,7 @@ class _Wanted:
     payload_type: str
     start: datetime
     end: datetime | None
-    plan: Plan
+    plan: SheddingPlan
     unplaced: int
 
     def is_carried_out_by(self, stretch: Stretch) -> bool:
@@ -76,7 +76,9 @@ class _Run:
 class Curtailer:
     """Keeps the panel at what the events in force ask of it."""
 
-    def __init__(self, settings: Settings, store: Store, panel: Panel, agenda: Agenda, *, hold: timedelta) -> None:
+    def __init__(
+        self, settings: VenSettings, store: StateFile, panel: Switchgear, agenda: Agenda, *, hold: timedelta
+    ) -> None:
         self._settings = settings
         self._store = store
         self._panel = panel
@@ -117,7 +119,7 @@ class Curtailer:
         await self._take_finals(now)
         await self._report(now)
 
-    async def keep(self, sample: Sample | None, *, needed_from: datetime | None) -> None:
+    async def keep(self, sample: PowerReading | None, *, needed_from: datetime | None) -> None:
         """Keep a reading while stretches are open or, by `needed_from`, something else needs it."""
         starts = [run.stretch.start for run in self._runs if run.is_open]
         earliest = min([*starts, *([needed_from] if needed_from else [])], default=None)
@@ -187,7 +189,7 @@ class Curtailer:
                 )
         return wanted
 
-    def _plan(self, event: Event, held: Held) -> Plan:
+    def _plan(self, event: Event, held: Held) -> SheddingPlan:
         """Share out the reduction that the event asks for now over the circuits.
 
         A reduction is counted from the baseline, which does not move. A limit applies to the present power: the plan
@@ -208,8 +210,8 @@ class Curtailer:
             if run.is_open and (stretch.event_id, stretch.payload_type) == (event.id, held.payload_type):
                 limit_kw = sum(original_kw.values(), _NOTHING) - requested_kw
                 if drawn_kw is None or drawn_kw <= limit_kw + rules.tolerance_kw:
-                    return Plan(stretch.requested_kw, stretch.plan, stretch.unmet_kw)
-        return plan(circuits, original_kw, requested_kw, tolerance_kw=rules.tolerance_kw)
+                    return SheddingPlan(stretch.requested_kw, stretch.plan, stretch.unmet_kw)
+        return plan_shedding(circuits, original_kw, requested_kw, tolerance_kw=rules.tolerance_kw)
 
     def _estimated_kw(self) -> dict[str, Decimal]:
         """Return the uncurtailed power of the circuits in kW: as read, or for limited circuits as before the limit."""
@@ -261,7 +263,7 @@ class Curtailer:
         self._status_due[stretch.event_id] = now
         _log.info("curtailment ends", event_id=stretch.event_id, interval=stretch.interval_id)
 
-    async def _measure(self, stretch: Stretch, until: datetime) -> dict[str, Measured]:
+    async def _measure(self, stretch: Stretch, until: datetime) -> dict[str, Measurement]:
         samples = await self._store.samples(stretch.start, until, hold=self._hold)
         found = {
             each.circuit_id: measure(samples, stretch.start, until, power=power_of(each.circuit_id), hold=self._hold)

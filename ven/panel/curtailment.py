@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Final
 
-from ven.circuits import Circuit
+from ven.panel.circuits import BranchCircuit
 
 _NOTHING: Final = Decimal(0)
 
@@ -27,7 +27,7 @@ class CircuitPlan:
 
 
 @dataclass(frozen=True)
-class Plan:
+class SheddingPlan:
     """The plan for all circuits, in their listed order; ``unmet_kw`` is the part of the request they cannot give."""
 
     requested_kw: Decimal
@@ -40,13 +40,13 @@ class Plan:
         return sum((circuit.shed_kw for circuit in self.circuits), _NOTHING)
 
 
-def plan(
-    circuits: Iterable[Circuit],
+def plan_shedding(
+    circuits: Iterable[BranchCircuit],
     original_kw: Mapping[str, Decimal],
     requested_kw: Decimal,
     *,
     tolerance_kw: Decimal = _NOTHING,
-) -> Plan:
+) -> SheddingPlan:
     """Share a requested reduction out over the circuits.
 
     The least important circuits give first, and of equally important ones those that can give most; each gives what is
@@ -64,7 +64,7 @@ def plan(
             continue
         sheds[circuit.id] = shed
         missing -= shed
-    return Plan(
+    return SheddingPlan(
         requested_kw=requested_kw,
         circuits=tuple(
             CircuitPlan(each.id, original_kw.get(each.id, _NOTHING), sheds.get(each.id, _NOTHING)) for each in circuits
@@ -73,6 +73,6 @@ def plan(
     )
 
 
-def sheddable_kw(circuits: Iterable[Circuit], original_kw: Mapping[str, Decimal]) -> Decimal:
+def sheddable_kw(circuits: Iterable[BranchCircuit], original_kw: Mapping[str, Decimal]) -> Decimal:
     """The most that all circuits can give together."""
     return sum((circuit.sheddable_kw(original_kw.get(circuit.id, _NOTHING)) for circuit in circuits), _NOTHING)

@@ -9,15 +9,15 @@ from openadr_client.clock import Clock
 from openadr_client.errors import NotFound, Refused
 from openadr_profiles.v31 import ReportRequest, decode
 from ven.records import Outgoing
-from ven.store import Store
+from ven.store.state_file import StateFile
 
 _log = structlog.get_logger(__name__)
 
 
-class Outbox:
+class ReportSender:
     """Sends what the store holds. A report that was begun before is looked for at the VTN before it is made again."""
 
-    def __init__(self, *, store: Store, client: VtnClient, clock: Clock) -> None:
+    def __init__(self, *, store: StateFile, client: VtnClient, clock: Clock) -> None:
         self._store = store
         self._client = client
         self._clock = clock

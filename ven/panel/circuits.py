@@ -15,7 +15,7 @@ IDLE_BELOW_KW: Final = Decimal("0.01")
 Kilowatts = Annotated[Decimal, Field(ge=0, le=100_000, decimal_places=6)]
 
 
-class Circuit(BaseModel):
+class BranchCircuit(BaseModel):
     """One circuit. ``id`` is also its resource name at the VTN.
 
     ``priority`` 1 is the most important; circuits with higher numbers are shed first. ``shed_share`` is the greatest

@@ -10,29 +10,29 @@ import structlog
 
 from openadr_client.clock import Clock
 from openadr_client.errors import DriverFailed
-from ven.circuits import Circuit
 from ven.drivers import Driver
-from ven.meter import Baseline, Sample
+from ven.panel.circuits import BranchCircuit
+from ven.panel.meter import PowerReading, RollingBaseline
 
 _log = structlog.get_logger(__name__)
 
 
-class Panel:
+class Switchgear:
     """Reads and switches. A circuit that fails is logged and tried again next time; the others are not affected."""
 
     def __init__(
-        self, circuits: Sequence[Circuit], driver: Driver, clock: Clock, *, baseline_s: float, hold: timedelta
+        self, circuits: Sequence[BranchCircuit], driver: Driver, clock: Clock, *, baseline_s: float, hold: timedelta
     ) -> None:
         self.circuits = tuple(circuits)
         self.ids = tuple(circuit.id for circuit in circuits)
-        self.last: Sample | None = None
+        self.last: PowerReading | None = None
         self.limits: dict[str, Decimal] = {}
         self.lifted_at: dict[str, datetime] = {}
         self._driver = driver
         self._clock = clock
-        self._baseline = Baseline(span=timedelta(seconds=baseline_s), hold=hold)
+        self._baseline = RollingBaseline(span=timedelta(seconds=baseline_s), hold=hold)
 
-    async def read(self) -> Sample | None:
+    async def read(self) -> PowerReading | None:
         """The power of the circuits and the limits in force, now; None if the device does not answer."""
         try:
             self.limits = dict(await self._driver.limits())
@@ -40,7 +40,7 @@ class Panel:
         except DriverFailed as error:
             _log.error("circuits cannot be read", problem=str(error))
             return None
-        self.last = Sample(self._clock.now(), {id_: kw[id_] for id_ in self.ids if id_ in kw})
+        self.last = PowerReading(self._clock.now(), {id_: kw[id_] for id_ in self.ids if id_ in kw})
         if not self.limits:
             self._baseline.add(self.last)
         return self.last

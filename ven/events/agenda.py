@@ -12,13 +12,13 @@ import structlog
 from openadr_profiles.fleet.reports import Opt, opt_report, opt_report_name
 from openadr_profiles.v31 import AGGREGATED_REPORT, Event, OperatingState, Program, ReportRequest, Timeline, encode
 from ven.asks import Context
-from ven.circuits import operating_state
 from ven.decision import Candidate, Decision, decide
-from ven.inbox import Inbox
-from ven.records import Decided, Received
-from ven.schedule import Schedule
-from ven.settings import Settings
-from ven.store import Store
+from ven.events.inbox import Inbox
+from ven.events.schedule import Schedule
+from ven.panel.circuits import operating_state
+from ven.records import Decided, ReceivedEvent
+from ven.settings import VenSettings
+from ven.store.state_file import StateFile
 
 _log = structlog.get_logger(__name__)
 
@@ -29,7 +29,7 @@ _KEPT_AFTER_END: Final = timedelta(hours=24)
 class Agenda:
     """Everything is written to the store as it happens; `load` takes up what was written before."""
 
-    def __init__(self, settings: Settings, store: Store) -> None:
+    def __init__(self, settings: VenSettings, store: StateFile) -> None:
         self._settings = settings
         self._store = store
         self._inbox = Inbox()
@@ -74,7 +74,7 @@ class Agenda:
     def __contains__(self, event_id: str) -> bool:
         return self._inbox.get(event_id) is not None
 
-    def received(self, event_id: str) -> Received:
+    def received(self, event_id: str) -> ReceivedEvent:
         """One of the events."""
         received = self._inbox.get(event_id)
         if received is None:
@@ -120,7 +120,7 @@ class Agenda:
             may_exist=modified or event.created_date_time <= self._store.created_at,
         )
 
-    async def _see_to(self, received: Received, now: datetime, power_kw: Decimal | None) -> None:
+    async def _see_to(self, received: ReceivedEvent, now: datetime, power_kw: Decimal | None) -> None:
         """Decide on this version of an event unless that is done, and have the decision reported if it is news."""
         event = received.event
         decided = self._decided.get(event.id)
@@ -146,7 +146,7 @@ class Agenda:
             )
             await self.put_report(report, name)
 
-    def _decide(self, received: Received) -> Decision:
+    def _decide(self, received: ReceivedEvent) -> Decision:
         others = [id_ for id_, decided in self._decided.items() if decided.decision.opted_in]
         candidate = Candidate(
             context=self.context(received.event),
