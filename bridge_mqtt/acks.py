@@ -10,9 +10,9 @@ import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bridge_mqtt.model import Command, Holding, HoldingState
-from bridge_mqtt.mqtt import Received
 from bridge_mqtt.panels import Registry
 from bridge_mqtt.store import acks, commands, events, panels, quarantine
+from openadr_client.mqtt import Received
 from openadr_profiles.panel import (
     Ack,
     AckStatus,

@@ -20,11 +20,12 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bridge_mqtt import decisions
 from bridge_mqtt.model import Command, Holding, HoldingState, Panel
-from bridge_mqtt.mqtt import Link, NotSent, Unconfirmed
 from bridge_mqtt.panels import Registry
 from bridge_mqtt.requests import piece_end
 from bridge_mqtt.settings import Dispatch
 from bridge_mqtt.store import commands, events
+from openadr_client.errors import NotSent, Unconfirmed
+from openadr_client.mqtt import MqttLink
 from openadr_profiles.panel import (
     CommandState,
     Dialect,
@@ -143,7 +144,7 @@ class Outbox:
         self,
         *,
         turn: Callable[[], AbstractAsyncContextManager[AsyncConnection]],
-        link: Link,
+        link: MqttLink,
         registry: Registry,
         settings: Dispatch,
         inflight: int,

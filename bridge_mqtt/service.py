@@ -21,7 +21,6 @@ from bridge_mqtt.commands import Outbox, carry_out, outstanding_deadlines
 from bridge_mqtt.decisions import Policy, Queue, Situation, decide
 from bridge_mqtt.errors import StoreUnavailable
 from bridge_mqtt.model import EventState, HoldingState
-from bridge_mqtt.mqtt import Link, Received
 from bridge_mqtt.panels import Registry
 from bridge_mqtt.planner import Planned, Planner
 from bridge_mqtt.reports import Reporter
@@ -33,7 +32,8 @@ from bridge_mqtt.telemetry import TelemetryDesk
 from bridge_mqtt.view import Health, View
 from bridge_mqtt.vtn import VtnSide, client_for
 from openadr_client.clock import Clock, SystemClock
-from openadr_client.errors import Forbidden, Unauthorized, VenError, VtnError
+from openadr_client.errors import ClientError, Forbidden, Unauthorized, VtnError
+from openadr_client.mqtt import MqttLink, Received
 from openadr_profiles.panel.identity import ACK_FILTER, LOADS_FILTER, METERING_TOPIC, TELEMETRY_FILTER
 
 _log = structlog.get_logger(__name__)
@@ -51,7 +51,7 @@ _BETWEEN_REPORTS_S = 0.2
 class Bridge:
     """A bridge that is connected while it is entered, and works while ``run`` is awaited.
 
-    Entering raises BridgeError (broker, database, port) or, if the VTN refuses the credentials, VenError. A VTN that
+    Entering raises BridgeError (broker, database, port) or, if the VTN refuses the credentials, ClientError. A VTN that
     cannot be reached is no reason not to start: what panels hold must be ended in time.
     """
 
@@ -110,7 +110,7 @@ class Bridge:
         per_hour = settings.telemetry.quarantine_per_hour
         self._ack_desk = AckDesk(self._registry, quarantine_per_hour=per_hour, clock_speed=speed)
         self._telemetry_desk = TelemetryDesk(self._registry, quarantine_per_hour=per_hour)
-        self._link = Link(
+        self._link = MqttLink(
             settings.broker,
             filters=_filters(settings),
             take=self._take,
@@ -314,7 +314,7 @@ class Bridge:
                     await self._vtn.register()
                     changed = await self._vtn.poll()
                     self._planner.bridge_targets = self._vtn.targets
-                except VenError as error:
+                except ClientError as error:
                     if self.health.vtn is None:
                         _log.warning("VTN not available", problem=str(error))
                     self.health.vtn = str(error)
@@ -344,7 +344,7 @@ class Bridge:
                 try:
                     await self._vtn.send_reports()
                     wait_s = self.settings.reporting.retry_least_s
-                except VenError as error:
+                except ClientError as error:
                     _log.warning("reports not sent", problem=str(error), retry_in_s=wait_s)
                     retry_at = self._clock.now() + timedelta(seconds=wait_s)
                     wake_at = min(wake_at, retry_at)
@@ -400,7 +400,7 @@ def _filters(settings: Settings) -> list[str]:
 async def run_bridge(settings: Settings, *, clock: Clock | None = None, started: asyncio.Event | None = None) -> None:
     """Start a bridge and let it work until cancelled; ``started`` is set once it is connected.
 
-    Raises BridgeError or VenError if it cannot start.
+    Raises BridgeError or ClientError if it cannot start.
     """
     async with Bridge(settings, clock=clock) as bridge:
         if started is not None:

@@ -11,11 +11,11 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, m
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
+from openadr_client.settings import BrokerSettings
 from openadr_client.tokens import ClientAuthentication
 from openadr_profiles.panel import Dialect, UnsafePanelId, check_panel_id
 
 _DRIVERS: Final = {"sqlite": "sqlite+aiosqlite", "postgresql": "postgresql+asyncpg", "postgres": "postgresql+asyncpg"}
-_PORTS: Final = {"mqtt": 1883, "mqtts": 8883}
 
 
 class _Group(BaseModel):
@@ -61,68 +61,11 @@ class Vtn(_Group):
         return self
 
 
-class Broker(_Group):
+class Broker(BrokerSettings):
     """The MQTT broker of the panels (MQTT 3.1.1)."""
 
-    url: str = "mqtt://127.0.0.1:1883"
-    """``mqtt://host:port``, or ``mqtts://host:port`` for TLS."""
-    username: str | None = None
-    password: SecretStr | None = None
     client_id: Annotated[str, Field(min_length=1, max_length=128)] = "openadr-bridge"
     """Fixed, because the broker keeps acks for it while we are away; two bridges with one id throw each other out."""
-    ca_file: Path | None = None
-    """CA certificates (PEM) to trust instead of those of the system."""
-    client_certificate: Path | None = None
-    client_key: Path | None = None
-    server_name: str | None = None
-    """The name to ask for (SNI) and to verify in the broker's certificate, if it is not the host of the URL."""
-    keepalive_s: Annotated[int, Field(ge=5, le=3600)] = 60
-    timeout_s: Annotated[float, Field(gt=0, le=120)] = 10.0
-    reconnect_least_s: Annotated[float, Field(gt=0)] = 0.5
-    reconnect_most_s: Annotated[float, Field(gt=0)] = 30.0
-    inflight: Annotated[int, Field(ge=1, le=65_535)] = 100
-    """Publishes on their way at the same time."""
-    queue: Annotated[int, Field(ge=1)] = 10_000
-    """QoS 0 messages kept while the database is slow; more are dropped. Unconfirmed QoS 1 the broker limits itself."""
-
-    @field_validator("url")
-    @classmethod
-    def _mqtt(cls, value: str) -> str:
-        try:
-            parts = urlsplit(value)
-            usable = parts.scheme in _PORTS and bool(parts.hostname) and parts.port != 0
-        except ValueError:
-            usable = False
-        if not usable or parts.username or parts.path.strip("/"):
-            raise ValueError("expected mqtt://HOST:PORT, or mqtts://HOST:PORT for TLS")
-        return value
-
-    @model_validator(mode="after")
-    def _fitting(self) -> Self:
-        if (self.client_certificate is None) != (self.client_key is None):
-            raise ValueError("client_certificate and client_key belong together: give both or neither")
-        if self.password is not None and self.username is None:
-            raise ValueError("password is given without username")
-        for name in ("ca_file", "client_certificate", "server_name"):
-            if not self.tls and getattr(self, name) is not None:
-                raise ValueError(f"{name} is for TLS: use an mqtts:// URL")
-        return self
-
-    @property
-    def tls(self) -> bool:
-        """Return True if the connection is encrypted."""
-        return urlsplit(self.url).scheme == "mqtts"
-
-    @property
-    def host(self) -> str:
-        """The host of the URL."""
-        return urlsplit(self.url).hostname or ""
-
-    @property
-    def port(self) -> int:
-        """The port of the URL, or the usual one."""
-        parts = urlsplit(self.url)
-        return parts.port or _PORTS[parts.scheme]
 
 
 class Database(_Group):

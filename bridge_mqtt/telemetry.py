@@ -10,11 +10,11 @@ import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bridge_mqtt.model import Panel
-from bridge_mqtt.mqtt import Received
 from bridge_mqtt.panels import Registry
 from bridge_mqtt.store import panels, quarantine, telemetry
 from bridge_mqtt.store.events import Baseline
 from bridge_mqtt.store.telemetry import Sample
+from openadr_client.mqtt import Received
 from openadr_profiles.panel import Telemetry, Unreadable, read_telemetry
 from ven.panel.meter import PowerReading
 

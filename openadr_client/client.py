@@ -23,8 +23,10 @@ from openadr_client.clock import Clock, SystemClock
 from openadr_client.contacts import Contacts
 from openadr_client.errors import Forbidden, Unauthorized
 from openadr_client.objects import NOT_MODIFIED, Broken, Events, Found, NotModified, Programs, Reports, Resources, Vens
+from openadr_client.pooled_transport import PooledTransport
+from openadr_client.tls import vtn_context
 from openadr_client.tokens import ClientAuthentication, ClientCredentials, FixedToken, Tokens
-from openadr_client.transport import Answer, BaseTransport, Transport, tls_context
+from openadr_client.transport import Answer, BaseTransport
 from openadr_profiles.v31 import Event, Program, Report, Resource, Ven
 
 __all__ = ["NOT_MODIFIED", "Broken", "Found", "NotModified", "VtnClient"]
@@ -70,7 +72,7 @@ class VtnClient:
         verify: bool = True,
         timeout_s: float = 30.0,
         clock: Clock | None = None,
-        transport: type[BaseTransport] = Transport,
+        transport: type[BaseTransport] = PooledTransport,
     ) -> None:
         if (client_id is None) != (client_secret is None):
             raise ValueError("client_id and client_secret belong together: give both or neither")
@@ -87,7 +89,7 @@ class VtnClient:
         tls = (
             None
             if is_plain
-            else tls_context(ca_file=ca_file, certificate=client_certificate, key=client_key, verify=verify)
+            else vtn_context(ca_file=ca_file, certificate=client_certificate, key=client_key, verify=verify)
         )
         self._transport = transport(tls=tls, timeout_s=timeout_s, user_agent=_USER_AGENT, clock=clock)
         self._tokens: Tokens

@@ -1,6 +1,6 @@
-"""Errors of talking to a VTN and of running a VEN. Each class says what the caller can do.
+"""Errors of talking to a VTN or to a broker. Each class says what the caller can do.
 
-VenError(Exception)
+ClientError(Exception)
 ├── VtnError                     an answer of the VTN, or the lack of one
 │   ├── Unreachable              no connection: check the address and the network, try again later
 │   │   └── UntrustedServer      TLS could not be agreed on: check certificates and names
@@ -13,12 +13,14 @@ VenError(Exception)
 │   │   └── InvalidRequest       400 and other faults of the request: correct it
 │   └── UnexpectedAnswer         success that cannot be read: probably not an OpenADR 3.1 VTN at this address
 │       └── AnswerTooLarge       more bytes than are read from one answer: ask for less at once
-├── NotUnderstood                an event asks for something that has no meaning here: opt out and say so
+├── BrokerError                  the MQTT broker
+│   ├── BrokerUnreachable        no connection: check host, port and network
+│   ├── BrokerUntrusted          TLS could not be agreed on: check CA, certificate and server name
+│   ├── BrokerRefused            the broker said no: check user, password, client id and its access rules
+│   ├── NotSent                  a message never left this process: it may be sent again
+│   └── Unconfirmed              a message may have been sent: only its effect can tell
 ├── BadCertificateFile           a CA, certificate or key file cannot be used: correct the setting
-├── BadStore                     the file of the VEN's memory cannot be used: correct the path or the file
-├── BadDriverOptions             the driver does not understand an option: correct the setting
-├── UnknownDriver                no driver of that name is installed: correct the setting or install it
-└── DriverFailed                 the driver could not switch or read a circuit: look at the device
+└── LibraryMissing               an optional library is not installed: install the extra that the message names
 """
 
 from __future__ import annotations
@@ -28,19 +30,23 @@ from typing import Final
 from openadr_profiles.v31 import Problem
 
 
-class VenError(Exception):
+class ClientError(Exception):
     """Base of every error of this package."""
 
 
-class VtnError(VenError):
+class VtnError(ClientError):
     """Base of everything that can be the result of a call to the VTN."""
 
 
 class Unreachable(VtnError):
     """The VTN could not be reached, or the connection broke before an answer was complete.
 
-    Whether a write was carried out is unknown.
+    Whether a write was carried out is unknown, unless ``was_sent`` is False: then no byte of the request has left.
     """
+
+    def __init__(self, message: str, *, was_sent: bool = True) -> None:
+        super().__init__(message)
+        self.was_sent = was_sent
 
 
 class UntrustedServer(Unreachable):
@@ -92,28 +98,36 @@ class AnswerTooLarge(UnexpectedAnswer):
     """An answer has more bytes than are read; a page of fewer objects may have less."""
 
 
-class NotUnderstood(VenError):
-    """A payload of an event cannot be turned into a reduction; the message is fit to be a reason for opting out."""
+class BrokerError(ClientError):
+    """Base of what the broker, or its absence, can cause."""
 
 
-class BadCertificateFile(VenError):
+class BrokerUnreachable(BrokerError):
+    """There is no connection to the broker."""
+
+
+class BrokerUntrusted(BrokerError):
+    """The TLS handshake with the broker failed."""
+
+
+class BrokerRefused(BrokerError):
+    """The broker refused the connection or the subscription."""
+
+
+class NotSent(BrokerError):
+    """The message never left this process: it may be sent again."""
+
+
+class Unconfirmed(BrokerError):
+    """The message may have been sent; only its effect can tell."""
+
+
+class BadCertificateFile(ClientError):
     """A certificate or key file is missing, unreadable or does not fit its partner."""
 
 
-class BadStore(VenError):
-    """The database file cannot be opened, is not ours, or is from a newer version."""
-
-
-class BadDriverOptions(VenError):
-    """The driver's own options are wrong; the message names each."""
-
-
-class UnknownDriver(VenError):
-    """The settings name a driver that does not exist."""
-
-
-class DriverFailed(VenError):
-    """A circuit could not be switched or read."""
+class LibraryMissing(ClientError, ImportError):
+    """An optional library is not installed; the message names the extra of this distribution that brings it."""
 
 
 REFUSALS: Final[dict[int, type[Refused]]] = {403: Forbidden, 404: NotFound, 409: Conflict}

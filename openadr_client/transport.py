@@ -1,4 +1,7 @@
-"""One request and its answer: TLS, size and time limits, and the mapping of every failure to our own errors."""
+"""The base of both ways to send a request: limits, and the mapping of every failure to our own errors.
+
+`PooledTransport` keeps its connections, `ShortTransport` opens one for each request.
+"""
 
 from __future__ import annotations
 
@@ -9,8 +12,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import Final, Protocol
 
 import msgspec
 import structlog
@@ -18,19 +20,14 @@ import structlog
 from openadr_client.clock import Clock
 from openadr_client.errors import (
     REFUSALS,
-    AnswerTooLarge,
-    BadCertificateFile,
     InvalidRequest,
     TemporarilyUnavailable,
     Unauthorized,
     UnexpectedAnswer,
     Unreachable,
-    UntrustedServer,
 )
+from openadr_client.tls import vtn_context
 from openadr_profiles.v31 import Problem
-
-if TYPE_CHECKING:
-    import aiohttp
 
 Query = Iterable[tuple[str, str]]
 
@@ -61,37 +58,6 @@ class Answer:
     def etag(self) -> str | None:
         """The entity tag, for a later conditional read."""
         return self.headers.get("ETag")
-
-
-def tls_context(
-    *,
-    ca_file: Path | None = None,
-    certificate: Path | None = None,
-    key: Path | None = None,
-    verify: bool = True,
-) -> ssl.SSLContext:
-    """TLS 1.2 or newer; authorities of the system and of `ca_file`, our own certificate if given (TLS-002, TLS-005).
-
-    Raises:
-        BadCertificateFile: a file is missing or is not what it should be.
-    """
-    context = ssl.create_default_context()
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    if ca_file is not None:
-        try:
-            context.load_verify_locations(cafile=ca_file)
-        except (OSError, ssl.SSLError) as error:
-            raise BadCertificateFile(f"{ca_file} is not a readable file of CA certificates (PEM): {error}") from error
-    if certificate is not None:
-        try:
-            context.load_cert_chain(certificate, key)
-        except (OSError, ssl.SSLError) as error:
-            pair = f"{certificate} and {key}" if key else f"{certificate}"
-            raise BadCertificateFile(f"{pair}: not a certificate with its private key (PEM): {error}") from error
-    if not verify:
-        context.check_hostname = False
-        context.verify_mode = ssl.CERT_NONE
-    return context
 
 
 class BaseTransport(ABC):
@@ -157,7 +123,7 @@ class BaseTransport(ABC):
 
     def _context(self) -> ssl.SSLContext:
         if self._tls is None:
-            self._tls = tls_context()
+            self._tls = vtn_context()
         return self._tls
 
     def _compare_clocks(self, url: str, answer: Answer) -> None:
@@ -186,64 +152,6 @@ class BaseTransport(ABC):
         return REFUSALS.get(answer.status, InvalidRequest)(what, problem=problem)
 
 
-class Transport(BaseTransport):
-    """Sends requests on connections that are kept: for programs that go on running."""
-
-    _session: aiohttp.ClientSession | None = None
-
-    def open(self) -> None:
-        """Make connections possible; call inside the running event loop."""
-        import aiohttp  # noqa: PLC0415 (a command with few requests uses ShortTransport)
-
-        if self._session is None:
-            self._session = aiohttp.ClientSession(
-                timeout=aiohttp.ClientTimeout(total=self._timeout_s),
-                headers={"User-Agent": self._user_agent, "Accept": ACCEPTED},
-                cookie_jar=aiohttp.DummyCookieJar(),
-            )
-
-    async def close(self) -> None:
-        """Close all connections."""
-        if self._session is not None:
-            await self._session.close()
-            self._session = None
-
-    async def _send(
-        self,
-        method: str,
-        url: str,
-        query: Query,
-        headers: Mapping[str, str],
-        body: bytes | None,
-        form: Mapping[str, str] | None,
-    ) -> Answer:
-        import aiohttp  # noqa: PLC0415 (see above)
-
-        if self._session is None:
-            raise RuntimeError("the client is not open: use it as `async with`")
-        try:
-            async with self._session.request(
-                method,
-                url,
-                params=list(query),
-                headers=headers,
-                data=form if body is None else body,
-                allow_redirects=False,
-                ssl=self._context() if url.lower().startswith("https:") else True,
-            ) as response:
-                return Answer(response.status, response.headers, await _whole_body(response))
-        except (aiohttp.ClientConnectorCertificateError, aiohttp.ClientSSLError) as error:
-            raise UntrustedServer(f"no trusted TLS connection to {origin(url)}: {error}") from error
-        except aiohttp.InvalidURL as error:
-            raise Unreachable(f"{url} is not a usable URL") from error
-        except TimeoutError as error:
-            raise Unreachable(f"no answer from {origin(url)} within {self._timeout_s:g} s") from error
-        except aiohttp.ClientConnectorError as error:
-            raise unreachable(url, error.os_error) from error
-        except (aiohttp.ClientError, OSError) as error:
-            raise Unreachable(f"cannot reach {origin(url)}: {error or type(error).__name__}") from error
-
-
 class _OAuthError(msgspec.Struct, frozen=True):
     """The error body of a token endpoint (RFC 6749 section 5.2)."""
 
@@ -267,15 +175,6 @@ def read_problem(answer: Answer) -> Problem:
     except (msgspec.DecodeError, UnicodeDecodeError):
         text = " ".join(answer.body[:200].decode(errors="replace").split())
         return Problem(status=answer.status, detail=text)
-
-
-async def _whole_body(response: aiohttp.ClientResponse) -> bytes:
-    body = bytearray()
-    async for chunk in response.content.iter_chunked(65536):
-        body += chunk
-        if len(body) > MAX_BODY:
-            raise AnswerTooLarge(f"{origin(str(response.url))} sent more than {MAX_BODY} bytes in one answer")
-    return bytes(body)
 
 
 def _retry_after_s(header: str | None, now: datetime) -> float | None:

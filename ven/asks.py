@@ -10,8 +10,8 @@ from typing import Annotated, Final
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from openadr_client.errors import NotUnderstood
 from openadr_profiles.v31 import Event, EventPayloadType, Program, Value, ValuesMap
+from ven.errors import NotUnderstood
 
 SIMPLE: Final = EventPayloadType.SIMPLE.value
 RELATIVE: Final = EventPayloadType.DISPATCH_SETPOINT_RELATIVE.value

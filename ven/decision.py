@@ -12,9 +12,9 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from openadr_client.errors import NotUnderstood
 from openadr_profiles.v31 import Timeline
 from ven.asks import Context
+from ven.errors import NotUnderstood
 
 _CLOCK_TIMES: Final = re.compile(r"\s*(\d{1,2}):(\d{2})\s*-\s*(\d{1,2}):(\d{2})\s*")
 _DAY: Final = timedelta(days=1)

@@ -20,9 +20,9 @@ from typing import Any, Final
 import aiomqtt
 import structlog
 
-from bridge_mqtt.mqtt import stop_if_cancelled, tls_context
 from bridge_mqtt.settings import Broker
 from openadr_client.clock import Clock, SystemClock
+from openadr_client.mqtt import context_of, stop_if_cancelled
 from openadr_profiles.panel import Dialect, ack_topic, check_panel_id, command_topic
 from openadr_profiles.panel.circuits import FLAT_CIRCUITS, FLAT_SHARES, PANEL_VOLTAGE
 from openadr_profiles.panel.identity import METERING_TOPIC
@@ -402,7 +402,7 @@ class SimulatedPanel:
         self._broker = broker
         self._clock = clock or SystemClock()
         self._interval_s = interval_s
-        self._tls = tls_context(broker) if broker.tls else None
+        self._tls = context_of(broker)
         self._cut = asyncio.Event()
         self._may_connect = asyncio.Event()
         self._may_connect.set()

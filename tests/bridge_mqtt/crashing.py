@@ -11,24 +11,24 @@ import signal
 import sys
 from pathlib import Path
 
-from bridge_mqtt.mqtt import Link
 from bridge_mqtt.service import run_bridge
 from bridge_mqtt.settings import Settings
+from openadr_client.mqtt import MqttLink
 
 
 def main() -> None:
     """Run until the point is reached."""
     settings = Settings.model_validate_json(Path(sys.argv[1]).read_text())
     point = sys.argv[2]
-    publish = Link.publish
+    publish = MqttLink.publish
 
-    async def publish_and_die(self: Link, topic: str, payload: bytes) -> None:
+    async def publish_and_die(self: MqttLink, topic: str, payload: bytes) -> None:
         if point == "after":
             await publish(self, topic, payload)
         os.kill(os.getpid(), signal.SIGKILL)
 
     if point != "never":
-        Link.publish = publish_and_die  # type: ignore[method-assign] # the crash is the point
+        MqttLink.publish = publish_and_die  # type: ignore[method-assign] # the crash is the point
     asyncio.run(run_bridge(settings))
 
 

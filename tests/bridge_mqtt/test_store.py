@@ -15,7 +15,6 @@ from bench.support.net import free_port
 from bridge_mqtt.acks import AckDesk
 from bridge_mqtt.errors import StoreTooNew, StoreUnavailable
 from bridge_mqtt.model import Command, Holding, HoldingState
-from bridge_mqtt.mqtt import Received
 from bridge_mqtt.panels import Registry
 from bridge_mqtt.settings import Settings
 from bridge_mqtt.store import Store, acks, commands, panels, telemetry
@@ -23,6 +22,7 @@ from bridge_mqtt.store.acks import AckQuery
 from bridge_mqtt.store.engine import VERSION_TABLE, open_engine
 from bridge_mqtt.store.schema import metadata
 from bridge_mqtt.telemetry import TelemetryDesk
+from openadr_client.mqtt import Received
 from openadr_profiles.panel import CommandState, Op, Telemetry, read_telemetry
 from tests.support import panel_captures
 

@@ -12,8 +12,8 @@ import structlog
 from aiohttp import web
 
 from bench.support.net import free_port
+from openadr_client import pooled_transport as long
 from openadr_client import short_transport as short
-from openadr_client import transport as long
 from openadr_client.client import NOT_MODIFIED, VtnClient
 from openadr_client.clock import ManualClock, SystemClock
 from openadr_client.errors import (
@@ -28,8 +28,9 @@ from openadr_client.errors import (
     UnexpectedAnswer,
     Unreachable,
 )
+from openadr_client.pooled_transport import PooledTransport
 from openadr_client.short_transport import ShortTransport
-from openadr_client.transport import BaseTransport, Transport
+from openadr_client.transport import BaseTransport
 from openadr_profiles.v31 import EventRequest
 from tests.support.scripted_vtn import ScriptedVtn, an_event, json_list, problem, scripted_vtn
 
@@ -47,7 +48,7 @@ def clock() -> ManualClock:
     return ManualClock(START)
 
 
-@pytest.fixture(params=[Transport, ShortTransport])
+@pytest.fixture(params=[PooledTransport, ShortTransport])
 def transport(request: pytest.FixtureRequest) -> type[BaseTransport]:
     """Both that there are: of a VEN, and of a command that ends."""
     kind: type[BaseTransport] = request.param

@@ -14,7 +14,6 @@ from typing import Any, Self
 
 from openadr_client.client import VtnClient
 from openadr_client.clock import Clock, ManualClock
-from openadr_client.errors import DriverFailed
 from openadr_profiles.fleet.reports import (
     Opt,
     ShedInterval,
@@ -26,6 +25,7 @@ from openadr_profiles.fleet.reports import (
 from openadr_profiles.v31 import Event, EventRequest, Program, ProgramRequest, Report
 from tests.ven.builders import START, a_circuit
 from ven.agent import Agent
+from ven.errors import DriverFailed
 from ven.settings import VenSettings
 from ven.store.state_file import StateFile
 from vtn.access import Role

@@ -3,10 +3,10 @@ from typing import Any
 
 import pytest
 
-from openadr_client.errors import NotUnderstood
 from openadr_profiles.v31 import EventPayloadDescriptor, Interval, ProgramPayloadDescriptor, ValuesMap
 from tests.ven.builders import a_program, shed_event
 from ven.asks import IMPORT_LIMIT, RELATIVE, SIMPLE, Context, SheddingRules, Sign
+from ven.errors import NotUnderstood
 
 
 def context(*, units: str | None = "KW", program: Any = None, **rules: Any) -> Context:

@@ -5,10 +5,10 @@ from pathlib import Path
 import pytest
 
 from openadr_client.clock import ManualClock
-from openadr_client.errors import BadDriverOptions, DriverFailed, UnknownDriver
 from tests.ven.builders import START, a_circuit
 from ven.drivers import find_driver
 from ven.drivers.simulated import SimulatedPanel, create
+from ven.errors import BadDriverOptions, DriverFailed, UnknownDriver
 
 CIRCUITS = [a_circuit("ev", rated_kw=Decimal("7.2")), a_circuit("heater")]
 

@@ -9,8 +9,8 @@ from bench.support.net import free_port
 from openadr_client.client import VtnClient
 from openadr_client.clock import ManualClock, SystemClock
 from openadr_client.errors import BadCertificateFile, Conflict, Unauthorized, UntrustedServer
+from openadr_client.pooled_transport import PooledTransport
 from openadr_client.short_transport import ShortTransport
-from openadr_client.transport import Transport
 from openadr_profiles.v31 import BlVenRequest, VenVenRequest
 from tests.support.pki import Pki
 from tests.ven.conftest import StartHome
@@ -98,7 +98,7 @@ async def test_vtn_with_a_known_authority_is_trusted_and_another_is_not(tmp_path
                 return await client.programs.search()
 
         stranger = Pki(tmp_path / "stranger", now=clock.now, name="stranger")
-        for transport in (Transport, ShortTransport):
+        for transport in (PooledTransport, ShortTransport):
             assert await programs(transport=transport, ca_file=pki.ca) == []
             assert await programs(transport=transport, verify=False) == []
             with pytest.raises(UntrustedServer, match="no trusted TLS connection to https://127"):
@@ -114,7 +114,7 @@ async def test_certificate_for_another_name_is_not_trusted(tmp_path: Path, empty
     files = pki.server("elsewhere.example", "127.0.0.2")
     tls = {"cert": files.certificate, "key": files.key}
     async with a_town(tmp_path, ManualClock(clock.now()), tls=tls, ca_file=pki.ca, database=empty_database) as town:
-        for transport in (Transport, ShortTransport):
+        for transport in (PooledTransport, ShortTransport):
             async with VtnClient(base_url=town.vtn.base_url, ca_file=pki.ca, transport=transport) as client:
                 with pytest.raises(UntrustedServer):
                     await client.programs.search()

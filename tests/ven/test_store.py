@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from openadr_client.errors import BadStore
 from tests.ven.builders import START, a_circuit, a_program, shed_event
 from ven.decision import Decision
+from ven.errors import BadStore
 from ven.panel.curtailment import plan_shedding
 from ven.panel.meter import PowerReading
 from ven.records import Decided, Outcome, ReceivedEvent

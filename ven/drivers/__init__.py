@@ -13,7 +13,7 @@ from types import TracebackType
 from typing import Any, Final, Protocol, Self
 
 from openadr_client.clock import Clock
-from openadr_client.errors import UnknownDriver
+from ven.errors import UnknownDriver
 from ven.panel.circuits import BranchCircuit
 
 GROUP: Final = "openadr_fleet.drivers"

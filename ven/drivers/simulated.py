@@ -20,7 +20,7 @@ from typing import Any, Final, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from openadr_client.clock import Clock
-from openadr_client.errors import BadDriverOptions, DriverFailed
+from ven.errors import BadDriverOptions, DriverFailed
 from ven.panel.circuits import BranchCircuit
 
 _WATT: Final = Decimal("0.001")

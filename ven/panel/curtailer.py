@@ -14,10 +14,10 @@ from typing import Final
 
 import structlog
 
-from openadr_client.errors import NotUnderstood
 from openadr_profiles.fleet.reports import Shed, ShedInterval, status_report, status_report_name
 from openadr_profiles.v31 import AGGREGATED_REPORT, Event, Held, OperatingState
 from ven.asks import ACTED_ON, IMPORT_LIMIT
+from ven.errors import NotUnderstood
 from ven.events.agenda import Agenda
 from ven.panel.circuits import operating_state
 from ven.panel.curtailment import CircuitPlan, SheddingPlan, plan_shedding, sheddable_kw

@@ -9,8 +9,8 @@ from decimal import Decimal
 import structlog
 
 from openadr_client.clock import Clock
-from openadr_client.errors import DriverFailed
 from ven.drivers import Driver
+from ven.errors import DriverFailed
 from ven.panel.circuits import BranchCircuit
 from ven.panel.meter import PowerReading, RollingBaseline
 

@@ -19,9 +19,9 @@ from typing import Final, Self
 
 import aiosqlite
 
-from openadr_client.errors import BadStore
 from openadr_profiles.v31 import Event, Invalid, Program, decode, encode
 from ven.decision import Decision
+from ven.errors import BadStore
 from ven.panel.curtailment import CircuitPlan, SheddingPlan
 from ven.panel.meter import PowerReading
 from ven.records import Decided, Outcome, Outgoing, ReceivedEvent, Stretch

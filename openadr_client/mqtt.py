@@ -1,10 +1,10 @@
-"""The connection to the broker: persistent session, QoS 1, and nothing acknowledged before it is stored (rule R19).
+"""A connection to an MQTT broker: persistent session, QoS 1, and nothing acknowledged before it is stored.
 
 aiomqtt acknowledges a message as soon as it is queued. paho below it can leave that to the application
 (``manual_ack_set`` and ``ack``), but aiomqtt does not pass it on, so ``_Client`` switches it on; that is all it adds.
 The broker sends only so many unacknowledged messages at a time (Mosquitto: 20), so while nothing is stored the broker
 keeps the rest, and our queue stays short. Each connection is a new client object: what an old one had not sent dies
-with it, and a command can never leave twice.
+with it, and a message can never leave twice.
 """
 
 from __future__ import annotations
@@ -19,26 +19,33 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, Self, cast
 
-import aiomqtt
 import structlog
-from paho.mqtt.client import MQTT_ERR_NO_CONN
 
-from bridge_mqtt.errors import BadCertificateFile, BrokerError, BrokerRefused, BrokerUnreachable, BrokerUntrusted
-from bridge_mqtt.settings import Broker
+from openadr_client.errors import (
+    BrokerError,
+    BrokerRefused,
+    BrokerUnreachable,
+    BrokerUntrusted,
+    LibraryMissing,
+    NotSent,
+    Unconfirmed,
+)
+from openadr_client.settings import BrokerSettings
+from openadr_client.tls import NamedContext, broker_context
+
+try:
+    import aiomqtt
+    from paho.mqtt.client import MQTT_ERR_NO_CONN
+except ModuleNotFoundError as missing:
+    raise LibraryMissing(
+        f"MQTT needs the library {missing.name}: install it with  pip install 'openadr-fleet[mqtt]'", name=missing.name
+    ) from missing
 
 _log = structlog.get_logger(__name__)
 
 _NODELAY: Final = ((socket.IPPROTO_TCP, socket.TCP_NODELAY, 1),)
 _REFUSED_SUBSCRIPTION: Final = 128
 _BATCH: Final = 500
-
-
-class NotSent(BrokerError):
-    """The message never left this process: it may be sent again."""
-
-
-class Unconfirmed(BrokerError):
-    """The message may have been sent; only its effect can tell."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +61,7 @@ class Received:
 Take = Callable[[Sequence[Received]], Awaitable[None]]
 
 
-class Link:
+class MqttLink:
     """One client of the broker that comes back whenever the connection is lost.
 
     ``take`` gets the messages in their order, in batches; when it returns they are stored, and are acknowledged.
@@ -62,7 +69,7 @@ class Link:
 
     def __init__(
         self,
-        settings: Broker,
+        settings: BrokerSettings,
         *,
         filters: Sequence[str],
         take: Take,
@@ -76,7 +83,7 @@ class Link:
         self._now = now
         self._on_change = on_change
         self._sleep = sleep
-        self._tls = tls_context(settings) if settings.tls else None
+        self._tls = context_of(settings)
         self._client: _Client | None = None
         self.connected_since: datetime | None = None
         self.reconnects = 0
@@ -104,7 +111,7 @@ class Link:
                 await self._disconnect()
 
     async def publish(self, topic: str, payload: bytes) -> None:
-        """Publish with QoS 1, not retained (rule C1), and wait for the receipt; raises NotSent or Unconfirmed."""
+        """Publish with QoS 1, not retained, and wait for the receipt; raises NotSent or Unconfirmed."""
         client = self._client
         if client is None:
             raise NotSent("there is no connection to the broker")
@@ -216,7 +223,7 @@ class _Arrivals(asyncio.Queue[aiomqtt.Message]):
 class _Client(aiomqtt.Client):
     """aiomqtt with acknowledgment by hand."""
 
-    def __init__(self, settings: Broker, *, tls: ssl.SSLContext | None, now: Callable[[], datetime]) -> None:
+    def __init__(self, settings: BrokerSettings, *, tls: ssl.SSLContext | None, now: Callable[[], datetime]) -> None:
         self.arrivals = _Arrivals(now, settings.queue)
         super().__init__(
             settings.host,
@@ -246,25 +253,6 @@ class _Client(aiomqtt.Client):
         self._client.ack(message.mid, message.qos)
 
 
-class NamedContext(ssl.SSLContext):
-    """A client context that asks for a given name instead of the host it connects to (SNI)."""
-
-    server_name: str | None = None
-    _last: ssl.SSLSocket | None = None
-
-    def wrap_socket(self, *args: Any, **options: Any) -> ssl.SSLSocket:
-        """As in the parent, with our name."""
-        if self.server_name is not None:
-            options["server_hostname"] = self.server_name
-        self._last = super().wrap_socket(*args, **options)
-        return self._last
-
-    def close_last(self) -> None:
-        """Close the socket whose handshake failed; paho forgets it."""
-        if self._last is not None:
-            self._last.close()
-
-
 def stop_if_cancelled() -> None:
     """Raise CancelledError if this task was cancelled and has not noticed.
 
@@ -276,32 +264,21 @@ def stop_if_cancelled() -> None:
         raise asyncio.CancelledError
 
 
-def tls_context(settings: Broker) -> NamedContext:
-    """TLS 1.2 or newer, server verified, our certificate if we have one; raises BadCertificateFile."""
-    context = NamedContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    context.server_name = settings.server_name
-    try:
-        if settings.ca_file is None:
-            context.load_default_certs()
-        else:
-            context.load_verify_locations(cafile=settings.ca_file)
-    except (OSError, ssl.SSLError) as error:
-        raise BadCertificateFile(f"broker.ca_file {settings.ca_file} cannot be used: {error}") from error
-    if settings.client_certificate is not None:
-        try:
-            context.load_cert_chain(settings.client_certificate, settings.client_key)
-        except (OSError, ssl.SSLError) as error:
-            names = f"{settings.client_certificate} and {settings.client_key}"
-            raise BadCertificateFile(
-                f"broker.client_certificate and client_key {names} cannot be used: {error}"
-            ) from error
-    return context
+def context_of(settings: BrokerSettings) -> NamedContext | None:
+    """Return the TLS context for a broker, or None for one without TLS; raises BadCertificateFile."""
+    if not settings.tls:
+        return None
+    return broker_context(
+        ca_file=settings.ca_file,
+        certificate=settings.client_certificate,
+        key=settings.client_key,
+        server_name=settings.server_name,
+    )
 
 
 @contextmanager
-def _connection_errors(settings: Broker) -> Iterator[None]:
-    """Turn aiomqtt's exceptions into the bridge's own errors."""
+def _connection_errors(settings: BrokerSettings) -> Iterator[None]:
+    """Turn aiomqtt's exceptions into our own errors."""
     where = f"the broker {settings.url}"
     try:
         yield

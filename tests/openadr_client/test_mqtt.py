@@ -12,9 +12,9 @@ import aiomqtt
 import pytest
 
 from bench.support.net import free_port
-from bridge_mqtt.errors import BadCertificateFile, BrokerRefused, BrokerUnreachable, BrokerUntrusted
-from bridge_mqtt.mqtt import Link, Received
 from bridge_mqtt.settings import Broker
+from openadr_client.errors import BadCertificateFile, BrokerRefused, BrokerUnreachable, BrokerUntrusted
+from openadr_client.mqtt import MqttLink, Received
 from tests.support.mosquitto import Mosquitto
 from tests.support.pki import Pki
 from tests.support.waiting import wait_until
@@ -34,9 +34,9 @@ class Inbox:
         await self.open.wait()
 
 
-def link(broker: Broker, inbox: Inbox) -> Link:
+def link(broker: Broker, inbox: Inbox) -> MqttLink:
     """A link that subscribes to acknowledgments."""
-    return Link(broker, filters=["ven/ack/+"], take=inbox.take, now=lambda: datetime.now(UTC))
+    return MqttLink(broker, filters=["ven/ack/+"], take=inbox.take, now=lambda: datetime.now(UTC))
 
 
 def settings(url: str, **more: Any) -> Broker:
@@ -52,7 +52,7 @@ async def publish(broker: Mosquitto, *payloads: bytes) -> None:
 
 
 @contextlib.asynccontextmanager
-async def running(link: Link) -> Any:
+async def running(link: MqttLink) -> Any:
     """A link that is connected and hands over messages."""
     async with link:
         task = asyncio.create_task(link.run())
@@ -171,7 +171,7 @@ def test_a_certificate_file_that_is_none_is_named(tmp_path: Path) -> None:
     """The setting and the file are in the message."""
     wrong = tmp_path / "ca.pem"
     wrong.write_text("nothing")
-    with pytest.raises(BadCertificateFile, match=r"broker\.ca_file"):
+    with pytest.raises(BadCertificateFile, match=r"the broker's ca_file"):
         link(settings("mqtts://127.0.0.1:1", ca_file=wrong), Inbox())
 
 
