@@ -12,8 +12,8 @@ from decimal import Decimal
 from functools import partial
 
 from openadr_client.clock import Clock
+from openadr_profiles.fleet.power import SIMPLE
 from openadr_profiles.v31 import DueReport, Event, Program, Resource
-from ven.asks import SIMPLE
 from ven.drivers import Driver
 from ven.events.agenda import Agenda
 from ven.panel.curtailer import Curtailer

@@ -12,9 +12,9 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from openadr_profiles.fleet.power import PayloadNotUnderstood
 from openadr_profiles.v31 import Timeline
 from ven.asks import Context
-from ven.errors import NotUnderstood
 
 _CLOCK_TIMES: Final = re.compile(r"\s*(\d{1,2}):(\d{2})\s*-\s*(\d{1,2}):(\d{2})\s*")
 _DAY: Final = timedelta(days=1)
@@ -118,7 +118,7 @@ def decide(candidate: Candidate, rules: OptRules) -> Decision:
     """Opt in, unless the event cannot be understood or a rule opts out; the first such rule gives the reason."""
     try:
         stated_kw = candidate.context.largest_stated_kw()
-    except NotUnderstood as error:
+    except PayloadNotUnderstood as error:
         return Decision.out(str(error))
     for rule in _RULES:
         if reason := rule(candidate, rules, stated_kw):

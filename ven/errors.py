@@ -1,7 +1,6 @@
 """Errors of running a VEN. Each class says what the owner can do; those of talking to a VTN are in `openadr_client`.
 
 VenError(Exception)
-├── NotUnderstood      an event asks for something that has no meaning here: opt out and say so
 ├── BadStore           the file of the VEN's memory cannot be used: correct the path or the file
 ├── BadDriverOptions   the driver does not understand an option: correct the setting
 ├── UnknownDriver      no driver of that name is installed: correct the setting or install it
@@ -13,10 +12,6 @@ from __future__ import annotations
 
 class VenError(Exception):
     """Base of every error of this package."""
-
-
-class NotUnderstood(VenError):
-    """A payload of an event cannot be turned into a reduction; the message is fit to be a reason for opting out."""
 
 
 class BadStore(VenError):

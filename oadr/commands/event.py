@@ -1,4 +1,4 @@
-"""``oadr event``: issue events and see what became of them. The rules of issuing are in ``oadr.events.issuing``."""
+"""``oadr event``: issue events and see what became of them. Its rules are in ``openadr_profiles.fleet``."""
 
 from __future__ import annotations
 
@@ -18,11 +18,15 @@ from oadr.commands.business_logic import BusinessLogic, act, contacts_of, with_c
 from oadr.commands.lookup import find, resources_of
 from oadr.commands.options import examples, parsed_by
 from oadr.errors import Exit, Failure
-from oadr.events import issuing
 from oadr.terminal.output import AllOption, JsonOption, plain, show_json, show_one, show_rows, wants_json
-from oadr.terminal.quantities import kw_text, length, local_time, moment, power_kw
+from oadr.terminal.quantities import length, moment, power_kw
 from oadr.terminal.text import visible
 from openadr_profiles.contact import Contact
+from openadr_profiles.fleet.cancellation import PLANNED_PERIOD, cancelled, planned
+from openadr_profiles.fleet.division import Basis, share_out
+from openadr_profiles.fleet.preview import Preview, Safety, examine
+from openadr_profiles.fleet.recipients import Recipient, recipients
+from openadr_profiles.fleet.wording import kw_text, local_time
 from openadr_profiles.v31 import (
     Duration,
     Event,
@@ -46,8 +50,8 @@ from openadr_profiles.v31 import (
 from openadr_profiles.v31.timeline import Timeline
 
 if TYPE_CHECKING:
-    from oadr.events.status import EventStatus
     from openadr_client.client import VtnClient
+    from openadr_profiles.fleet.status import EventStatus
 
 app = typer.Typer(
     add_completion=False,
@@ -118,7 +122,7 @@ def create(
     level: LevelOption = None,
     file: FileOption = None,
     share: Annotated[
-        issuing.Basis,
+        Basis,
         typer.Option(help="How --total is shared: by what each VEN says it can shed (equal if one has not), or equal."),
     ] = "capacity",
     start: Annotated[datetime, typer.Option(parser=parsed_by(_moment), metavar="WHEN", help=WHEN)] = "now",  # type: ignore[assignment] # defaults pass through the parser
@@ -168,9 +172,7 @@ def create(
             members = {"event_name": name, "priority": priority, "targets": tuple(target) if target else None}
             read = msgspec.structs.replace(read, **{key: each for key, each in members.items() if each is not None})
             fleet = await _Fleet.read(client, read.targets or ())
-            requests: list[tuple[EventRequest, Sequence[issuing.Recipient]]] = [
-                (read, fleet.recipients(read.targets or ()))
-            ]
+            requests: list[tuple[EventRequest, Sequence[Recipient]]] = [(read, fleet.recipients(read.targets or ()))]
         elif total:
             fleet = await _Fleet.read(client, target or ())
             requests = _divided(total, share, target or (), fleet, request)
@@ -179,7 +181,7 @@ def create(
             fleet = await _Fleet.read(client, target or ())
             requests = [(request(values, type_, target or ()), fleet.recipients(target or ()))]
         _agree(
-            issuing.examine(requests, fleet.events, fleet.vens, fleet.resources, now=now, safety=_safety(settings)),
+            examine(requests, fleet.events, fleet.vens, fleet.resources, now=now, safety=_safety(settings)),
             yes,
             dry_run,
         )
@@ -249,7 +251,7 @@ def update(
         others = [event for event in fleet.events if event.id != old.id]
         to = fleet.recipients(request.targets or ())
         _agree(
-            issuing.examine([(request, to)], others, fleet.vens, fleet.resources, now=now, safety=_safety(settings)),
+            examine([(request, to)], others, fleet.vens, fleet.resources, now=now, safety=_safety(settings)),
             yes,
             dry_run,
         )
@@ -328,7 +330,7 @@ def cancel(
                 _tell(f"event {event.id} was cancelled before; nothing is changed")
                 done.append(event)
             else:
-                done.append(await client.events.replace(event.id, issuing.cancelled(event)))
+                done.append(await client.events.replace(event.id, cancelled(event)))
         return done
 
     rows = [_row(event, datetime.now(UTC)) for event in act(settings, call_off)]
@@ -402,7 +404,7 @@ def _show_status(found: EventStatus, *, as_json: bool, everything: bool, clear: 
 
 async def read_status(client: VtnClient, event_id: str, *, at: datetime) -> EventStatus:
     """Read the VTN's objects and return the status of an event."""
-    from oadr.events.status import event_status
+    from openadr_profiles.fleet.status import event_status
 
     event = await _event(client, event_id)
     fleet = await _Fleet.read(client, event.targets or ())
@@ -566,9 +568,9 @@ class _Fleet:
             if not Timeline.of(each, anchor=each.modification_date_time).transpired(now)
         ]
 
-    def recipients(self, targets: Sequence[str]) -> list[issuing.Recipient]:
+    def recipients(self, targets: Sequence[str]) -> list[Recipient]:
         """Return the vens that an event with these targets reaches, with what each can shed."""
-        return issuing.recipients(targets, self.vens, self.resources, contacts=self.contacts)
+        return recipients(targets, self.vens, self.resources, contacts=self.contacts)
 
 
 async def _ven_with_id(client: VtnClient, id_: str) -> Ven | None:
@@ -610,15 +612,15 @@ async def create_all(client: VtnClient, requests: Sequence[EventRequest]) -> lis
 
 def _divided(
     total: Sequence[Decimal],
-    share: issuing.Basis,
+    share: Basis,
     targets: Sequence[str],
     fleet: _Fleet,
     request: Any,
-) -> list[tuple[EventRequest, Sequence[issuing.Recipient]]]:
+) -> list[tuple[EventRequest, Sequence[Recipient]]]:
     """One event for each group of equal share, targeted at the ids of its vens; with a single group, as targeted."""
     everybody = fleet.recipients(targets)
     try:
-        division = issuing.share_out(total, everybody, basis=share)
+        division = share_out(total, everybody, basis=share)
     except ValueError as error:
         raise Failure(f"--total {kw_text(max(total))}: {error}", Exit.USAGE) from None
     how = "by what each says it can shed" if division.basis == "capacity" else "equally"
@@ -643,7 +645,7 @@ def _divided(
     ]
 
 
-def _agree(preview: issuing.Preview, yes: bool, dry_run: bool) -> None:
+def _agree(preview: Preview, yes: bool, dry_run: bool) -> None:
     """Show what would happen; raise Failure (exit code 7) unless it may."""
     for line in preview.summary:
         _tell(line)
@@ -673,9 +675,9 @@ def _tell(line: str) -> None:
     typer.echo(visible(line), err=True)
 
 
-def _safety(settings: BusinessLogic) -> issuing.Safety:
+def _safety(settings: BusinessLogic) -> Safety:
     limits = settings.safety
-    return issuing.Safety(
+    return Safety(
         confirm_above_kw=limits.confirm_above_kw,
         max_kw_per_ven=limits.max_kw_per_ven,
         max_total_kw=limits.max_total_kw,
@@ -685,11 +687,11 @@ def _safety(settings: BusinessLogic) -> issuing.Safety:
 
 def _row(event: Event, now: datetime) -> dict[str, Any]:
     """An event as a row: the standard's members, and beside them its state and its start and end as planned."""
-    from oadr.events.status import state_of
+    from openadr_profiles.fleet.status import state_of
 
     timeline = Timeline.of(event, anchor=event.modification_date_time)
-    start, end = issuing.planned(event) or (timeline.start, timeline.end)
-    known = not timeline.cancelled or issuing.planned(event) is not None
+    start, end = planned(event) or (timeline.start, timeline.end)
+    known = not timeline.cancelled or planned(event) is not None
     return {
         **plain(event),
         "state": state_of(timeline, now),
@@ -701,7 +703,7 @@ def _row(event: Event, now: datetime) -> dict[str, Any]:
             _words(payload, event)
             for interval in event.intervals or ()
             for payload in interval.payloads
-            if payload.type != issuing.PLANNED_PERIOD
+            if payload.type != PLANNED_PERIOD
         ],
     }
 

@@ -14,9 +14,9 @@ from oadr.commands.business_logic import BusinessLogic, act, with_connection
 from oadr.commands.lookup import find
 from oadr.commands.options import examples
 from oadr.terminal.output import AllOption, JsonOption, plain, show_json, show_rows, wants_json
-from oadr.terminal.quantities import local_time
 from oadr.terminal.text import visible
 from openadr_profiles.fleet.reports import opt_report_name, status_report_name
+from openadr_profiles.fleet.wording import local_time
 from openadr_profiles.v31 import Report
 
 if TYPE_CHECKING:

@@ -12,10 +12,10 @@ from oadr.commands.business_logic import BusinessLogic, act, contacts_of, with_c
 from oadr.commands.lookup import find, resources_of
 from oadr.commands.options import examples
 from oadr.errors import Exit, Failure
-from oadr.events.issuing import capacity_kw, is_unseen, last_contact
 from oadr.terminal.output import AllOption, JsonOption, plain, show_one, show_rows
-from oadr.terminal.quantities import ago
 from openadr_profiles.contact import Contact
+from openadr_profiles.fleet.recipients import capacity_kw, is_unseen, last_contact
+from openadr_profiles.fleet.wording import ago
 from openadr_profiles.v31 import BlVenRequest, Report, Resource, Ven
 
 if TYPE_CHECKING:

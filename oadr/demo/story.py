@@ -18,9 +18,9 @@ from oadr.demo.homes import HOMES, PANELS, PROGRAM, REQUESTED_KW, TARGET
 from oadr.demo.truth import HomeDevice, Ledger, LegacyDevice
 from oadr.demo.verdict import Evidence, Finding, judge
 from oadr.demo.view import Plan, Power, Step
-from oadr.events.status import EventStatus, event_status
 from openadr_client.client import VtnClient
 from openadr_profiles.fleet.reports import read_status, status_report_name
+from openadr_profiles.fleet.status import EventStatus, event_status
 from openadr_profiles.v31 import AGGREGATED_REPORT, BlVenRequest, Event, EventPayloadType, Report, Resource, Ven
 from openadr_profiles.v31.timeline import Timeline
 

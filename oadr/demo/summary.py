@@ -9,7 +9,7 @@ from typing import Final
 from oadr.demo.homes import KINDS
 from oadr.demo.story import Scene
 from oadr.demo.view import CircuitLine, Doing, Phase, Row, Verdict
-from oadr.events.status import Participant
+from openadr_profiles.fleet.status import Participant
 
 _LEFT_KW: Final = Decimal("0.01")
 _WORTH_SHOWING_KW: Final = Decimal("0.05")

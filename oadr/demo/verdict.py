@@ -9,8 +9,8 @@ from decimal import Decimal
 from typing import Any
 
 from oadr.demo.truth import Ledger
-from oadr.events.status import EventStatus, Participant
 from openadr_profiles.fleet.reports import opt_report_name, status_report_name
+from openadr_profiles.fleet.status import EventStatus, Participant
 from openadr_profiles.v31 import Report, ReportPayloadType
 
 _TOLERANCE_KW = Decimal("0.3")

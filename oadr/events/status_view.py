@@ -10,10 +10,10 @@ from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from oadr.events.issuing import is_unseen
-from oadr.events.status import Circuit, EventStatus, Participant, Superseded
-from oadr.terminal.quantities import ago, local_time
 from oadr.terminal.text import visible
+from openadr_profiles.fleet.recipients import is_unseen
+from openadr_profiles.fleet.status import CircuitStatus, EventStatus, Participant, Superseded
+from openadr_profiles.fleet.wording import ago, local_time
 
 _WORTH_SHOWING_KW = Decimal("0.05")
 _ENOUGH = Decimal("0.9")
@@ -136,11 +136,11 @@ def _silence(one: Participant, status: EventStatus) -> str | None:
     return "never seen" if one.last_contact is None else f"last contact {ago(one.last_contact, now=status.at)}"
 
 
-def _matters(circuit: Circuit) -> bool:
+def _matters(circuit: CircuitStatus) -> bool:
     return any((kw or 0) > _WORTH_SHOWING_KW for kw in (circuit.requested_kw, circuit.delivered_kw))
 
 
-def _circuits(circuits: Iterable[tuple[Participant, Circuit]]) -> Table:
+def _circuits(circuits: Iterable[tuple[Participant, CircuitStatus]]) -> Table:
     table = Table(header_style="bold", pad_edge=False, box=SIMPLE_HEAD)
     for heading in ("Participant", "Circuit"):
         table.add_column(heading, overflow="fold")

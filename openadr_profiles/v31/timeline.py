@@ -268,12 +268,12 @@ def in_force(timelines: Iterable[Timeline], at: datetime) -> dict[str, InForce]:
     The lowest ``priority`` number wins and an absent one loses; among equals the event modified last wins.
     """
     chosen: dict[str, InForce] = {}
-    for timeline in sorted(timelines, key=lambda timeline: _rank(timeline.event)):
+    for timeline in sorted(timelines, key=lambda timeline: rank(timeline.event)):
         chosen.update((name, InForce(timeline.event, held)) for name, held in timeline.values_at(at).items())
     return chosen
 
 
-def _rank(event: Event) -> tuple[bool, int, datetime, str]:
+def rank(event: Event) -> tuple[bool, int, datetime, str]:
     """Return a sort key that puts events of lower precedence first."""
     return event.priority is not None, -(event.priority or 0), event.modification_date_time, event.id
 

@@ -10,19 +10,13 @@ import pytest
 from msgspec.structs import replace
 
 from oadr.commands.event import reduction_event
-from oadr.events.issuing import (
-    Recipient,
-    Safety,
-    asked_kw,
-    cancelled,
-    capacity_kw,
-    examine,
-    overriding,
-    planned,
-    recipients,
-    share_out,
-)
 from openadr_profiles.contact import Contact
+from openadr_profiles.fleet.cancellation import cancelled, planned
+from openadr_profiles.fleet.division import share_out
+from openadr_profiles.fleet.power import asked_kw
+from openadr_profiles.fleet.precedence import overriding
+from openadr_profiles.fleet.preview import Safety, examine
+from openadr_profiles.fleet.recipients import Recipient, capacity_kw, recipients
 from openadr_profiles.v31 import Event, EventPayloadType, EventRequest, Resource, ValuesMap, Ven
 from openadr_profiles.v31.timeline import Timeline
 

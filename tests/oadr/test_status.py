@@ -10,10 +10,10 @@ from typing import Any
 from rich.console import Console
 
 from oadr.commands.event import reduction_event
-from oadr.events.status import EventStatus, event_status, targeted
 from oadr.events.status_view import status_tables
 from openadr_profiles.contact import Contact
 from openadr_profiles.fleet.reports import Opt, Shed, ShedInterval, opt_report, status_report
+from openadr_profiles.fleet.status import EventStatus, event_status, targeted
 from openadr_profiles.v31 import (
     AGGREGATED_REPORT,
     Duration,

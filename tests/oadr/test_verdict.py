@@ -12,7 +12,7 @@ import pytest
 
 from oadr.demo.truth import Ledger, Reading
 from oadr.demo.verdict import Evidence, judge
-from oadr.events.status import Circuit, EventStatus, Participant
+from openadr_profiles.fleet.status import CircuitStatus, EventStatus, Participant
 from openadr_profiles.v31 import Interval, Report, ReportResource, ValuesMap
 
 START = datetime(2026, 1, 1, 12, tzinfo=UTC)
@@ -52,7 +52,7 @@ def ledger(home: str = "2", panel: str = "2", out: str = "0", fridge: str = "0",
 def participant(
     name: str, *, opted_in: bool = True, reached: bool = True, reason: str | None = None, state: str = "RUNNING_NORMAL"
 ) -> Participant:
-    circuit = Circuit("ev" if name == "home" else "heater", Decimal(2), None, None, None, None, state)
+    circuit = CircuitStatus("ev" if name == "home" else "heater", Decimal(2), None, None, None, None, state)
     return Participant(
         name=name,
         ven_name=name,

@@ -3,10 +3,10 @@ from typing import Any
 
 import pytest
 
+from openadr_profiles.fleet.power import IMPORT_LIMIT, RELATIVE, SIMPLE, PayloadNotUnderstood, Sign
 from openadr_profiles.v31 import EventPayloadDescriptor, Interval, ProgramPayloadDescriptor, ValuesMap
 from tests.ven.builders import a_program, shed_event
-from ven.asks import IMPORT_LIMIT, RELATIVE, SIMPLE, Context, SheddingRules, Sign
-from ven.errors import NotUnderstood
+from ven.asks import Context, SheddingRules
 
 
 def context(*, units: str | None = "KW", program: Any = None, **rules: Any) -> Context:
@@ -63,12 +63,12 @@ def test_import_limit_sheds_what_exceeds_it(limit: float, kw: int) -> None:
     ],
 )
 def test_values_without_meaning_are_refused_by_name(type_: str, values: tuple[Any, ...]) -> None:
-    with pytest.raises(NotUnderstood, match=type_):
+    with pytest.raises(PayloadNotUnderstood, match=type_):
         asked(context(), type_, *values)
 
 
 def test_units_without_meaning_are_refused_by_name() -> None:
-    with pytest.raises(NotUnderstood, match="DISPATCH_SETPOINT_RELATIVE in KWH: only KW, W and MW"):
+    with pytest.raises(PayloadNotUnderstood, match="DISPATCH_SETPOINT_RELATIVE in KWH: only KW, W and MW"):
         asked(context(units="KWH"), RELATIVE, -1)
 
 
@@ -91,7 +91,7 @@ def test_event_is_not_understood_if_any_interval_is_not() -> None:
             Interval(id=1, payloads=(ValuesMap(type=SIMPLE, values=(9,)),)),
         )
     )
-    with pytest.raises(NotUnderstood, match="value 9"):
+    with pytest.raises(PayloadNotUnderstood, match="value 9"):
         Context(event, None, SheddingRules()).largest_stated_kw()
 
 

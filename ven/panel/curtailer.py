@@ -14,10 +14,9 @@ from typing import Final
 
 import structlog
 
+from openadr_profiles.fleet.power import IMPORT_LIMIT, KINDS, PayloadNotUnderstood
 from openadr_profiles.fleet.reports import Shed, ShedInterval, status_report, status_report_name
 from openadr_profiles.v31 import AGGREGATED_REPORT, Event, Held, OperatingState
-from ven.asks import ACTED_ON, IMPORT_LIMIT
-from ven.errors import NotUnderstood
 from ven.events.agenda import Agenda
 from ven.panel.circuits import operating_state
 from ven.panel.curtailment import CircuitPlan, SheddingPlan, plan_shedding, sheddable_kw
@@ -175,11 +174,11 @@ class Curtailer:
     def _wanted(self, now: datetime) -> list[_Wanted]:
         wanted: list[_Wanted] = []
         for payload_type, (event, held) in self._agenda.schedule.in_force(now, self._agenda.opted_in).items():
-            if payload_type not in ACTED_ON or event.id not in self._baselines:
+            if payload_type not in KINDS or event.id not in self._baselines:
                 continue
             try:
                 planned = self._plan(event, held)
-            except NotUnderstood as error:
+            except PayloadNotUnderstood as error:
                 _log.error("value of an event ignored", event_id=event.id, problem=str(error))
                 continue
             if planned.requested_kw > 0:

@@ -13,8 +13,11 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from oadr.events.issuing import asked_by_ven_kw, is_unseen, last_contact, overriding, planned, reached
 from openadr_profiles.contact import Contact
+from openadr_profiles.fleet.cancellation import planned
+from openadr_profiles.fleet.power import asked_by_ven_kw
+from openadr_profiles.fleet.precedence import overriding
+from openadr_profiles.fleet.recipients import is_unseen, last_contact, reached
 from openadr_profiles.fleet.reports import (
     Opt,
     Shed,
@@ -31,7 +34,7 @@ _SECONDS_PER_HOUR = 3600
 
 
 @dataclass(frozen=True)
-class Circuit:
+class CircuitStatus:
     """One circuit (or whatever a ven calls a resource) in the interval that is shown; kW, None is "not reported"."""
 
     name: str
@@ -57,7 +60,7 @@ class Participant:
     delivered_kw: Decimal | None
     requested_kwh: Decimal
     delivered_kwh: Decimal
-    circuits: tuple[Circuit, ...]
+    circuits: tuple[CircuitStatus, ...]
     reports: int
     planned_kwh: Decimal | None = None
     """Energy the event as issued asks of this ven until now; None for a panel and for events that do not ask in kW."""
@@ -227,7 +230,7 @@ def planned_kwh(event: Event, timeline: Timeline, at: datetime) -> Decimal | Non
 
 
 def targeted(event: Event, vens: Iterable[Ven], resources: Iterable[Resource]) -> list[Ven]:
-    """The vens an event is for (``issuing.reached``)."""
+    """The vens an event is for (``recipients.reached``)."""
     return reached(event.targets, vens, resources)
 
 
@@ -304,8 +307,8 @@ def _shown(intervals: Sequence[ShedInterval], at: datetime) -> ShedInterval | No
     return begun[-1] if begun else None
 
 
-def _circuit(shed: Shed, prefix: str) -> Circuit:
-    return Circuit(
+def _circuit(shed: Shed, prefix: str) -> CircuitStatus:
+    return CircuitStatus(
         name=shed.resource_name.removeprefix(prefix),
         requested_kw=shed.requested_kw,
         original_kw=shed.original_kw,
