@@ -255,10 +255,6 @@ class VtnServer:
     def _application(self) -> tuple[web.Application, Entrance]:
         routes, open_routes = self._routes()
         tls, limits = self.settings.tls, self.settings.limits
-        answers = ResponseCache(max_bytes=self.settings.answers_bytes, now=lambda: self._stamps.now)
-        if self._metrics is not None:
-            self._metrics.sample(ANSWERS_BYTES, lambda: answers.size_bytes)
-            self._metrics.sample(ANSWERS_MADE, lambda: answers.made)
         budget = self._body_budget()
         about = About(self._database, self._metrics, partial(self._description, routes, open_routes))
         return application(
@@ -273,11 +269,10 @@ class VtnServer:
             else self._limiter("requests per client", burst=limits.requests_burst, per_s=limits.requests_per_s),
             anonymous_limiter=self._anonymous_limiter(),
             certificates=ClientCertificates(tls.clients) if tls is not None and tls.clients else None,
-            answers=answers,
             budget=budget,
             contacts=self._contacts,
             sending=self._memory_for_answers(),
-            reader_of=self._bearer.reader_of,
+            caller_of=self._bearer.caller_of,
         )
 
     def _body_budget(self) -> Budget:
@@ -316,16 +311,19 @@ class VtnServer:
         )
         reports = ReportStore(database, stamps, visibility)
         values = PayloadValues(settings.validation, self._count_unsuitable)
+        cache = ResponseCache(max_bytes=settings.answers_bytes, now=lambda: stamps.now)
         if self._metrics is not None:
+            self._metrics.sample(ANSWERS_BYTES, lambda: cache.size_bytes)
+            self._metrics.sample(ANSWERS_MADE, lambda: cache.made)
             self._metrics.sample(REPORTS_WAITING, lambda: reports.waiting)
         return (
-            *program.routes(ProgramStore(database, stamps, visibility)),
-            *event.routes(EventStore(database, stamps, visibility), values),
-            *report.routes(reports, settings.reports, values),
-            *ven.routes(VenStore(database, stamps)),
-            *resource.routes(ResourceStore(database, stamps)),
-            *resource_group.routes(ResourceGroupStore(database, stamps, settings.resource_groups)),
-            *subscription.routes(subscriptions, self._callbacks),
+            *program.routes(ProgramStore(database, stamps, visibility), cache),
+            *event.routes(EventStore(database, stamps, visibility), cache, values),
+            *report.routes(reports, cache, settings.reports, values),
+            *ven.routes(VenStore(database, stamps), cache),
+            *resource.routes(ResourceStore(database, stamps), cache),
+            *resource_group.routes(ResourceGroupStore(database, stamps, settings.resource_groups), cache),
+            *subscription.routes(subscriptions, cache, self._callbacks),
             *contact.routes(self._contact_store, self._contacts),
         ), (
             OpenRoute("GET", "/auth/server", self._endpoint.server),

@@ -17,6 +17,7 @@ VtnError
 │   ├── NotOffered           a part of the standard that this server was told not to offer
 │   └── Unavailable          the database does not answer at the moment
 │       └── Overloaded       more waits to be read or written than this process takes
+├── ChangedMeanwhile         an object was changed while an answer was being made of it: it is read again
 ├── ArchiveUnusable          a backup or example that cannot be written or read, or would overwrite something
 ├── DatabaseMissing          there is no database yet, and this command makes none
 ├── DatabaseNotEmpty         a backup would be mixed with what is there
@@ -124,6 +125,10 @@ class Unavailable(Refused):
 
 class Overloaded(Unavailable):
     """More waits to be read or written than this process takes; nothing was stored."""
+
+
+class ChangedMeanwhile(VtnError):
+    """An object of an answer was changed or removed before its text was read: the answer has to be read again."""
 
 
 class ArchiveUnusable(VtnError):

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -70,8 +68,8 @@ async def test_the_database_admits_and_shows_what_the_rule_does(vtn: VtnUnderTes
 
     assert isinstance(found_programs, list)
     assert isinstance(found_events, list)
-    assert {one["id"]: one["targets"] for one in map(json.loads, found_programs)} == expected_programs
-    assert {one["id"]: one["targets"] for one in map(json.loads, found_events)} == expected_events
+    assert {one.id: list(one.targets or ()) for one in found_programs} == expected_programs
+    assert {one.id: list(one.targets or ()) for one in found_events} == expected_events
 
 
 def test_a_ven_has_no_scope_that_is_for_business_logic_only() -> None:

@@ -20,7 +20,7 @@ from vtn.counters.counters import ChangeCounters
 from vtn.counters.revisions import Revisions
 from vtn.http.responses import CachedResponse
 from vtn.store import tables
-from vtn.store.objects import Passing
+from vtn.store.rows import Validity
 
 
 async def _known(answer_from: Session, path: str) -> bytes:
@@ -155,7 +155,7 @@ async def test_memory_is_bounded_and_equal_bodies_are_kept_once(tmp_path: Any) -
     made: list[int] = []
 
     async def ask(number: int, body: bytes) -> bytes:
-        async def make() -> tuple[bytes, Passing | None]:
+        async def make() -> tuple[bytes, Validity | None]:
             made.append(number)
             return body, None
 
@@ -182,7 +182,7 @@ async def test_who_joins_a_reading_gets_nothing_from_before_a_write(tmp_path: An
     stored, gate = b"old", asyncio.Event()
     readings = 0
 
-    async def make() -> tuple[bytes, Passing | None]:
+    async def make() -> tuple[bytes, Validity | None]:
         nonlocal readings
         readings += 1
         found = stored
@@ -257,9 +257,9 @@ async def test_a_reader_is_reduced_to_what_its_answers_may_depend_on(vtn: VtnUnd
     await vtn.bl.ven_for(home, ["g"])
     visibility = Visibility(vtn.server._database, Privacy(implicit_ven_id_target=False))
 
-    standpoint = await visibility.standpoint(Caller(home.client_id, Role.VEN, frozenset()))
+    audience = await visibility.audience(Caller(home.client_id, Role.VEN, frozenset()))
 
-    assert standpoint == Caller("", Role.VEN, frozenset(), granted=frozenset({"g"}))
+    assert audience == Caller("", Role.VEN, frozenset(), granted=frozenset({"g"}))
 
 
 @pytest.mark.parametrize("seed", range(4))

@@ -120,7 +120,7 @@ SEARCHES: dict[type[Objects], Any] = {
 }
 
 WITHOUT_READER = {
-    "standpoint": "says whom an answer is made for, and gives none",
+    "audience": "says whom an answer is made for, and gives none",
     "public_names": "gives what everybody may see",
     "remove_before": "the server's own housekeeping, on nobody's behalf",
 }

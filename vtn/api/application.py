@@ -9,7 +9,6 @@ from aiohttp import hdrs, web
 from vtn.access import NOBODY_KNOWN, Caller, anonymous
 from vtn.api.collection import Call, OpenRoute, Route
 from vtn.auth.rate_limiter import RateLimiter
-from vtn.cache.responses import ResponseCache
 from vtn.contacts import OPENADR_31, Contacts
 from vtn.errors import NotFound, Unauthenticated
 from vtn.http import body, headers, problem
@@ -28,8 +27,7 @@ def application(
     routes: Iterable[Route],
     open_routes: Iterable[OpenRoute],
     origin_routes: Iterable[OpenRoute],
-    reader_of: Callable[[web.Request], Awaitable[Caller]],
-    answers: ResponseCache,
+    caller_of: Callable[[web.Request], Awaitable[Caller]],
     budget: body.Budget,
     contacts: Contacts,
     sending: SendBudget,
@@ -56,10 +54,10 @@ def application(
     public = settings.public.programs
 
     def guarded(route: Route, base: str) -> Handle:
-        with_token = _guarded(route, base, reader_of, answers, contacts, sending, limiter, certificates)
+        with_token = _guarded(route, base, caller_of, contacts, sending, limiter, certificates)
         if not public or not route.permission.or_anonymous:
             return with_token
-        return _or_public(with_token, route, base, anonymous(public), answers, sending, anonymous_limiter)
+        return _or_public(with_token, route, base, anonymous(public), sending, anonymous_limiter)
 
     routes, open_routes, origin = tuple(routes), tuple(open_routes), settings.public_url or ""
     for prefix in settings.prefixes:
@@ -89,8 +87,7 @@ def application(
 def _guarded(
     route: Route,
     base: str,
-    reader_of: Callable[[web.Request], Awaitable[Caller]],
-    answers: ResponseCache,
+    caller_of: Callable[[web.Request], Awaitable[Caller]],
     contacts: Contacts,
     sending: SendBudget,
     limiter: RateLimiter | None,
@@ -102,16 +99,16 @@ def _guarded(
     """
 
     async def handle(request: web.Request) -> web.StreamResponse:
-        reader = await reader_of(request)
-        client_id = request[CLIENT] = reader.client_id
+        caller = await caller_of(request)
+        client_id = request[CLIENT] = caller.client_id
         try:
             if certificates is not None:
                 certificates.check(request, client_id)
             contacts.heard(client_id, OPENADR_31)
             if limiter is not None:
                 limiter.take(client_id)
-            route.permission.check(reader)
-            return await route.handler(Call(request, reader, base, answers, sending))
+            route.permission.check(caller)
+            return await route.handler(Call(request, caller, base, sending))
         except Exception as error:
             refusal = problem.refusal(error, invalid_token_status=401)
             if refusal is not None and _is_problem(route, refusal.status):
@@ -137,8 +134,7 @@ def _or_public(
     with_token: Handle,
     route: Route,
     base: str,
-    reader: Caller,
-    answers: ResponseCache,
+    caller: Caller,
     sending: SendBudget,
     limiter: RateLimiter | None,
 ) -> Handle:
@@ -151,11 +147,11 @@ def _or_public(
     async def handle(request: web.Request) -> web.StreamResponse:
         if hdrs.AUTHORIZATION in request.headers:
             return await with_token(request)
-        route.permission.check(reader)
+        route.permission.check(caller)
         if limiter is not None:
             limiter.take(request.remote or "")
         try:
-            return await route.handler(Call(request, reader, base, answers, sending))
+            return await route.handler(Call(request, caller, base, sending))
         except NotFound:
             raise Unauthenticated(NOBODY_KNOWN) from None
 

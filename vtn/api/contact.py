@@ -8,7 +8,7 @@ from openadr_profiles.v31 import encode
 from vtn.access import Permission, Scope, business_logic_only
 from vtn.api.collection import Call, Route
 from vtn.contacts import Contacts
-from vtn.http import conditional as answer
+from vtn.http import conditional
 from vtn.http.responses import CachedResponse
 from vtn.store.contact import ContactStore
 from vtn.store.query import ContactQuery
@@ -21,11 +21,11 @@ def routes(store: ContactStore, contacts: Contacts) -> tuple[Route, ...]:
 
     async def search(call: Call) -> web.StreamResponse:
         """Answer with one page of contacts; before the first page, what this process has heard is stored."""
-        business_logic_only(call.reader)
+        business_logic_only(call.caller)
         page = call.query.page()
         query = ContactQuery(page=page, client_ids=call.query.texts("clientID"))
         if not page.skip:
             await contacts.store()
-        return answer.read_small(call.request, CachedResponse(encode(await store.search(query))))
+        return conditional.read_small(call.request, CachedResponse(encode(await store.search(query))))
 
     return (Route("GET", "/contacts", search, _READ),)

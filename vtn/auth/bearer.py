@@ -25,18 +25,18 @@ class Bearer:
             if tokens is not None:
                 await tokens.refresh_keys()
 
-    async def reader_of(self, request: web.Request) -> Caller:
+    async def caller_of(self, request: web.Request) -> Caller:
         """Say who is asking; raises Unauthenticated. Only a single header counts, never the address of the request."""
         token = _token(request)
         try:
-            return await self._reader_of(token)
+            return await self._caller_of(token)
         except Revoked as revoked:
             # It may have been resumed by another process, and have got its token there.
             if not await self._clients.resumed(revoked.client_id):
                 raise
-        return await self._reader_of(token)
+        return await self._caller_of(token)
 
-    async def _reader_of(self, token: str) -> Caller:
+    async def _caller_of(self, token: str) -> Caller:
         if self._external is not None and (self._own is None or not self._own.claims(token)):
             return await self._external.reader(token)
         if self._own is None:

@@ -15,14 +15,14 @@ from typing import Final, TypeAlias
 
 from vtn.counters.revisions import Revision, Watch
 from vtn.http.responses import CachedResponse
-from vtn.store.large import Large
-from vtn.store.objects import Passing
+from vtn.http.streamed import LargeBody
+from vtn.store.rows import Validity
 
 _ENTRY_COST: Final = 600
 """About what a key and its entry take, in bytes, beside the body."""
 
-Made: TypeAlias = tuple[bytes, Passing | None] | Large
-"""A body, and for how long it is so by the clock if not for ever; or what is too large to be one."""
+Rendered: TypeAlias = tuple[bytes, Validity | None] | LargeBody
+"""A body, and for how long it is valid by the clock if not for ever; or what is too large to be one body."""
 
 
 @dataclass(slots=True)
@@ -31,14 +31,14 @@ class _Kept:
     """None once it is dropped."""
     revision: Revision
     expires: float | None
-    passing: Passing | None
+    passing: Validity | None
 
 
 @dataclass(slots=True)
 class _Reading:
     revision: Revision
     expires: float | None
-    result: asyncio.Task[CachedResponse | Large]
+    result: asyncio.Task[CachedResponse | LargeBody]
 
 
 class ResponseCache:
@@ -85,17 +85,17 @@ class ResponseCache:
                 self._last.popitem(last=False)
 
     async def get(
-        self, key: Hashable, watch: Watch | None, make: Callable[[], Awaitable[Made]]
-    ) -> CachedResponse | Large:
+        self, key: Hashable, watch: Watch | None, make: Callable[[], Awaitable[Rendered]]
+    ) -> CachedResponse | LargeBody:
         """Return the answer under a key: a cached one if valid, else a new one, made once for all who wait for it.
 
-        A Large has no texts yet, and is not cached.
+        What is too large to be one body has not been read yet, and is not cached.
         """
         revision = None if watch is None else watch.revision()
         if watch is None or revision is None:
             self.made += 1
             made = await make()
-            return made if isinstance(made, Large) else CachedResponse(made[0])
+            return made if not isinstance(made, tuple) else CachedResponse(made[0])
         kept = self._kept.get(key)
         if kept is not None:
             if (
@@ -117,11 +117,11 @@ class ResponseCache:
         return await asyncio.shield(reading.result)
 
     async def _read(
-        self, key: Hashable, revision: Revision, expires: float | None, make: Callable[[], Awaitable[Made]]
-    ) -> CachedResponse | Large:
+        self, key: Hashable, revision: Revision, expires: float | None, make: Callable[[], Awaitable[Rendered]]
+    ) -> CachedResponse | LargeBody:
         made = await make()
         self.made += 1
-        if isinstance(made, Large):
+        if not isinstance(made, tuple):
             return made
         body, passing = made
         ready = CachedResponse(body)
@@ -135,11 +135,11 @@ class ResponseCache:
         if not reading.result.cancelled():
             reading.result.exception()  # somebody waited for it, or nobody is left who would
 
-    def _is_so(self, passing: Passing | None) -> bool:
+    def _is_so(self, passing: Validity | None) -> bool:
         return passing is None or passing.since <= self._now() < passing.until
 
     def _keep(
-        self, key: Hashable, ready: CachedResponse, revision: Revision, expires: float | None, passing: Passing | None
+        self, key: Hashable, ready: CachedResponse, revision: Revision, expires: float | None, passing: Validity | None
     ) -> CachedResponse:
         self._drop(key)
         ready, uses = self._bodies.get(ready.digest, (ready, 0))

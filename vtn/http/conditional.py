@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import lru_cache
 from typing import Final
 
@@ -10,7 +11,6 @@ from aiohttp import ETag, hdrs, web
 from vtn.errors import Stale
 from vtn.http.responses import HEADERS, MEDIA_TYPE, PACKED, CachedResponse, digest_of, pack, sent
 from vtn.http.sending import COUNTED_FROM_BYTES, Reservation
-from vtn.store.objects import Precondition
 
 _WORTH_PACKING: Final = 1024
 _ANY: Final = "*"
@@ -39,32 +39,39 @@ def read_small(request: web.Request, ready: CachedResponse) -> web.StreamRespons
 
 
 def written(
-    request: web.Request, text: str, *, status: int = 200, location: str | None = None, held: Reservation | None = None
+    request: web.Request,
+    body: bytes,
+    *,
+    status: int = 200,
+    location: str | None = None,
+    held: Reservation | None = None,
 ) -> web.StreamResponse:
     """Return the answer to a POST or PUT: the whole object, with the ETag that a GET of it would carry now.
 
     ``held`` is the memory for it, which is given back when it is sent.
     """
-    body = text.encode()
     headers = HEADERS | {"ETag": f'"{_tag(body)}"'}
     if location is not None:
         headers["Location"] = location
     return _response(request, body, headers, status=status, held=held)
 
 
-def removed(request: web.Request, text: str, held: Reservation | None) -> web.StreamResponse:
+def removed(request: web.Request, body: bytes, held: Reservation | None) -> web.StreamResponse:
     """Return the answer to a DELETE: the object as it was (MATRIX-004). ``held`` is given back when it is sent."""
-    return _response(request, text.encode(), dict(HEADERS), held=held)
+    return _response(request, body, dict(HEADERS), held=held)
 
 
-def precondition(request: web.Request) -> Precondition | None:
-    """Return the If-Match check, which raises Stale if the present object is not the one the caller read (ETAG-003)."""
+def precondition(request: web.Request) -> Callable[[bytes], None] | None:
+    """Return the If-Match check of an object's present bytes; it raises Stale unless the caller read these (ETAG-003).
+
+    None if the request has no If-Match.
+    """
     named = request.if_match
     if hdrs.IF_MATCH not in request.headers:
         return None
 
-    def check(text: str) -> None:
-        tag = _tag(text.encode())
+    def check(body: bytes) -> None:
+        tag = _tag(body)
         if not any(not known.is_weak and _names(known, tag) for known in named or ()):
             raise Stale("the object has changed since it was read; read it again")
 

@@ -10,16 +10,15 @@ from __future__ import annotations
 import asyncio
 import socket
 import struct
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import structlog
 from aiohttp import hdrs, web
 
-from vtn.errors import Unavailable
+from vtn.errors import ChangedMeanwhile, Unavailable
 from vtn.http.conditional import knows, packs
 from vtn.http.responses import HEADERS, MEDIA_TYPE, PACKED, digest_of, packer
 from vtn.http.sending import Reservation, SendBudget
-from vtn.store.large import ChangedMeanwhile, Large
 
 _log = structlog.get_logger(__name__)
 
@@ -28,19 +27,37 @@ _STREAM_BYTES: Final = 512 * 1024
 """About what an answer takes beside the text of an object: pieces on their way, and the state of compression."""
 _TAKEN_S: Final = 0.25
 _LONG_S: Final = 1.0
-_FORM: Final = "1"
-"""Part of the tags of pages; to be changed with the way in which objects are written."""
 _RESET: Final = struct.pack("ii", 1, 0)
 
 
-async def streamed(request: web.Request, large: Large, sending: SendBudget, *, owner: str) -> web.StreamResponse:
+class LargeBody(Protocol):
+    """One object, or a list of them, too large to be in memory together; each is read when it is sent."""
+
+    @property
+    def is_list(self) -> bool: ...
+    @property
+    def size_bytes(self) -> int:
+        """Return about how many bytes all objects have."""
+
+    def __len__(self) -> int: ...
+    def size(self, number: int) -> int:
+        """Return about how many bytes an object has."""
+
+    async def text(self, number: int) -> bytes:
+        """Return an object as it is sent; raises ChangedMeanwhile, or Unavailable."""
+
+    def digest(self) -> bytes:
+        """Return 128 bits for the ETag of a list, which differ whenever its bytes would differ; nothing is read."""
+
+
+async def streamed(request: web.Request, large: LargeBody, sending: SendBudget, *, owner: str) -> web.StreamResponse:
     """Return the answer to a GET, or 304 if If-None-Match names its tag (ETAG-001, ETAG-002).
 
     The tag of one object is that of its text, as after a PUT. That of a page is made of the versions of its objects,
     so that nothing is read for a 304. Raises ChangedMeanwhile, Overloaded or Unavailable before anything is sent.
     """
     if large.is_list:
-        tag = large.digest(_FORM).hex()
+        tag = large.digest().hex()
     else:
         with await sending.texts.take(owner, large.size(0)):
             tag = digest_of(await large.text(0)).hex()
@@ -62,7 +79,7 @@ class _Streamed(web.StreamResponse):
     """Sends a large answer. Its memory is ``held`` for it until the end."""
 
     def __init__(
-        self, large: Large, headers: dict[str, str], *, packed: bool, sending: SendBudget, held: Reservation
+        self, large: LargeBody, headers: dict[str, str], *, packed: bool, sending: SendBudget, held: Reservation
     ) -> None:
         super().__init__(headers=headers)
         self._large = large

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
+from functools import partial
 from typing import Any, Final, cast
 
-import msgspec
 from msgspec.structs import replace
 from sqlalchemy import ColumnElement, Integer, Select, bindparam, func, or_, select, true
 from sqlalchemy.exc import IntegrityError
@@ -17,12 +17,13 @@ from vtn.access import Caller, Sight, business_logic_only
 from vtn.store.database import Database, violates
 from vtn.store.event_pages import newest_by_target
 from vtn.store.large import Large, Row
-from vtn.store.objects import Created, Found, Objects, Passing, Precondition, Seen, joined, members_of, targets_ending
+from vtn.store.objects import Objects, View, members_of
 from vtn.store.prepared import Prepared
 from vtn.store.query import EventQuery, Page
+from vtn.store.rows import ObjectRow, Precondition, RowPage, Validity
 from vtn.store.stamps import Stamps, stamp
 from vtn.store.tables import constraint, events, reports, resources, vens
-from vtn.store.visibility import Visibility, share_a_target, shown_to, values, writable
+from vtn.store.visibility import Visibility, seen_by, share_a_target, shown_to, values, writable
 
 _NOT_SHOWN: Final = frozenset({"program_id", "ends_at"})
 """The columns that an event's text is not made of."""
@@ -43,22 +44,22 @@ class EventStore(Objects):
         self._in_text = [column for column in self._in_page if column.key not in _NOT_SHOWN]
         self.watch_with_grants = database.revisions.watch(self.table, vens, resources)
 
-    async def standpoint(self, reader: Caller) -> Caller:
-        """Return the reader an answer is cached for, which depends on the targets held, not on the client."""
-        return await self._visibility.standpoint(reader)
+    async def audience(self, caller: Caller) -> Caller:
+        """Return all that an answer depends on of its caller: the targets held, not the client."""
+        return await self._visibility.audience(caller)
 
-    async def search(self, query: EventQuery, *, visible_to: Caller) -> list[str] | Large:
+    async def search(self, query: EventQuery, *, visible_to: Caller) -> RowPage | Large:
         """Return one page of the events the reader may see, with the targets it may see."""
         sight = await self._visibility.sight(visible_to, query.targets)
         if not query.page.limit:
-            return []
+            return RowPage()
         if query.active:
             return await self._active(query, sight)
         if query.page.skip:
             rows: Sequence[Row] = await self._page(query.page, self._clauses(query, sight))
         else:
             rows = await self._database.found(self._first_page(query, sight), _values(query, sight))
-        return await self._all_shown(rows, self._seen_by(sight), seen_by=shown_to(sight))
+        return await self._seen_page(rows, self._view(sight), audience=shown_to(sight))
 
     def _clauses(self, query: EventQuery, sight: Sight | None) -> list[ColumnElement[bool]]:
         clauses = self._visibility.event(sight)
@@ -87,7 +88,7 @@ class EventStore(Objects):
         either_way = newest_by_target(page, clauses, self._in_page) if self._database.is_sqlite else None
         return super()._newest(page, clauses) if either_way is None else either_way
 
-    async def _active(self, query: EventQuery, sight: Sight | None) -> Found | Large:
+    async def _active(self, query: EventQuery, sight: Sight | None) -> RowPage | Large:
         """Return the events that are not over, and when the next event ends, by one statement."""
         now = self._stamps.now
         ongoing = events.c.ends_at > now
@@ -101,20 +102,18 @@ class EventStore(Objects):
         )
         rows = await self._database.rows(statement)
         shown = [row for row in rows if row["id"] is not None]
-        texts = await self._all_shown(shown, self._seen_by(sight), seen_by=shown_to(sight))
-        if isinstance(texts, Large):
-            return texts
-        found_texts = Found(texts)
-        found_texts.passing = Passing(now, rows[0]["next_end"] or _NEVER)
-        return found_texts
+        page = await self._seen_page(shown, self._view(sight), audience=shown_to(sight))
+        if isinstance(page, RowPage):
+            page.validity = Validity(now, rows[0]["next_end"] or _NEVER)
+        return page
 
-    async def get(self, object_id: str, *, visible_to: Caller) -> str | Large:
+    async def get(self, object_id: str, *, visible_to: Caller) -> ObjectRow | Large:
         """Return one event; raises NotFound also when it is hidden (PRIV-010)."""
         sight = await self._visibility.sight(visible_to)
         clauses = self._visibility.event(sight)
-        return await self._one_shown(object_id, clauses, self._seen_by(sight), seen_by=shown_to(sight))
+        return await self._seen_object(object_id, clauses, self._view(sight), audience=shown_to(sight))
 
-    async def create(self, event: EventRequest, *, by: Caller) -> Created:
+    async def create(self, event: EventRequest, *, by: Caller) -> ObjectRow:
         """Store a new event; raises Invalid if its program does not exist (EVT-003), Forbidden for a VEN."""
         business_logic_only(by)
         at = self._stamps.next()
@@ -126,7 +125,7 @@ class EventStore(Objects):
 
     async def replace(
         self, object_id: str, event: EventRequest, *, by: Caller, check: Precondition | None = None
-    ) -> str:
+    ) -> ObjectRow:
         """Put an event in the place of another; raises NotFound, Invalid (EVT-010)."""
         try:
             async with self._database.write() as connection:
@@ -136,29 +135,15 @@ class EventStore(Objects):
         except IntegrityError as error:
             raise _dangling(error) from error
 
-    async def delete(self, object_id: str, *, by: Caller, check: Precondition | None = None) -> str:
-        """Remove an event with its reports (EVT-012); gives what it was."""
-        return self._text(await self._delete(object_id, writable(by), check))
+    async def delete(self, object_id: str, *, by: Caller, check: Precondition | None = None) -> ObjectRow:
+        """Remove an event with its reports (EVT-012); returns what it was."""
+        return self._whole_object(await self._delete(object_id, writable(by), check))
 
     def _reports_of(self, object_id: str) -> Select[Any]:
         return select(reports.c.id).where(reports.c.event_id == object_id)
 
-    def _seen_by(self, sight: Sight | None) -> Seen:
-        return self._texts if sight is None else lambda rows: self._all_seen(rows, sight)
-
-    def _all_seen(self, rows: Iterable[Row], sight: Sight) -> list[str]:
-        """Return the events as their reader sees them; most events of a page have the same targets."""
-        endings: dict[tuple[str, ...], str] = {}
-        texts, kind = [], self._kind
-        for row in rows:
-            members, targets = row["members"], tuple(row["targets"])
-            ending = endings.get(targets)
-            if ending is None:
-                ending = endings[targets] = targets_ending(sight.shown(targets))
-            if row["targets_inside"]:
-                members = _reduced(members, sight)
-            texts.append(joined(kind, row["id"], row["created_at"], row["modified_at"], members, ending))
-        return texts
+    def _view(self, sight: Sight | None) -> View:
+        return self._whole_objects if sight is None else partial(seen_by, sight)
 
 
 def _values(query: EventQuery, sight: Sight | None) -> dict[str, Any]:
@@ -185,22 +170,6 @@ def _ends_at(event: EventRequest, at: str) -> str | None:
     members = {name: getattr(event, name) for name in event.__struct_fields__}
     end = lifespan(Event(**members, id="new", created_date_time=moment, modification_date_time=moment)).end
     return None if end is None else stamp(end)
-
-
-def _reduced(members: str, sight: Sight) -> str:
-    """Reduce the targets of report descriptors like those of the event (EVT-020).
-
-    A descriptor for others only is left out: without targets it would ask everybody.
-    """
-    event = msgspec.json.decode(f"{{{members}}}", type=dict[str, msgspec.Raw])  # numbers keep their texts (GEN-017)
-    descriptors = []
-    for descriptor in msgspec.json.decode(event["reportDescriptors"], type=list[dict[str, Any]]):
-        if targets := descriptor.get("targets"):
-            descriptor["targets"] = sight.shown(targets)
-            if not descriptor["targets"]:
-                continue
-        descriptors.append(descriptor)
-    return members_of(event | {"reportDescriptors": descriptors})
 
 
 def _dangling(error: IntegrityError) -> Exception:

@@ -13,6 +13,7 @@ from typing import Any, Final, TypeAlias
 from blake3 import blake3
 from sqlalchemy import ColumnElement, Table, case, literal_column
 
+from vtn.store.rows import ObjectRow
 from vtn.store.types import octets
 
 WHOLE_BYTES: Final = 2 * 1024 * 1024
@@ -25,27 +26,29 @@ _LARGE_COLUMNS: Final = ("members", "targets", "tokens")
 Row: TypeAlias = Mapping[Any, Any]
 
 
-class ChangedMeanwhile(Exception):
-    """An object of an answer was changed or removed before its text was read."""
-
-
 class Large:
     """A page, or one object, whose texts are read when they are sent.
 
-    ``rows`` have the id, the modification and the size of every object. ``read`` gives the text of one of these, as its
-    reader saw it when the rows were found, or raises ChangedMeanwhile if it is another version by now. ``seen_by`` is
-    all that the texts depend on beside the objects.
+    ``rows`` have the id, the modification and the size of every object. ``read`` gives one of these, as its caller saw
+    it when the rows were found, or raises ChangedMeanwhile if it is another version by now. ``audience`` is all that
+    the objects depend on beside what is stored.
     """
 
     def __init__(
-        self, kind: str, rows: Sequence[Row], *, seen_by: object, read: Callable[[Row], Awaitable[str]], is_list: bool
+        self,
+        kind: str,
+        rows: Sequence[Row],
+        *,
+        audience: object,
+        read: Callable[[Row], Awaitable[ObjectRow]],
+        is_list: bool,
     ) -> None:
         self.is_list = is_list
         self._rows = tuple(
             {name: value for name, value in dict(row).items() if name not in _LARGE_COLUMNS} for row in rows
         )
         self._read = read
-        self._made_of = kind, seen_by
+        self._made_of = kind, audience
 
     def __len__(self) -> int:
         """Return the number of objects."""
@@ -61,14 +64,14 @@ class Large:
         size: int = self._rows[number][SIZE]
         return size
 
-    async def text(self, number: int) -> bytes:
-        """Return the text of an object; raises ChangedMeanwhile, or Unavailable."""
-        return (await self._read(self._rows[number])).encode()
+    async def row(self, number: int) -> ObjectRow:
+        """Return an object; raises ChangedMeanwhile, or Unavailable."""
+        return await self._read(self._rows[number])
 
     def digest(self, form: str) -> bytes:
-        """Return 128 bits that differ whenever an object, its version or its reader's view of it differs.
+        """Return 128 bits that differ whenever an object, its version or its caller's view of it differs.
 
-        ``form`` names the program that writes the texts. An object has another modification after every change, so no
+        ``form`` names what renders the objects. An object has another modification after every change, so no
         text needs to be read.
         """
         versions = [(row["id"], row["modified_at"], row[SIZE]) for row in self._rows]

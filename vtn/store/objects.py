@@ -1,64 +1,33 @@
-"""Code shared by the stores of all objects: reading and composing JSON texts, and preconditions of changes.
+"""Code shared by the stores of all objects: pages, large texts, preconditions, and the statements of changes.
 
-A store speaks ``openadr_profiles.v31`` on the way in and JSON texts on the way out: an object is encoded once, when it
-is written. Who is asking is an argument of every method, and every statement uses it.
+A store speaks ``openadr_profiles.v31`` on the way in and rows (``vtn/store/rows.py``) on the way out. Who is asking is
+an argument of every method, and every statement uses it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, ClassVar, Final, TypeAlias
 
 from sqlalchemy import ColumnElement, CompoundSelect, RowMapping, Select, Table, delete, insert, select, text, update
 
 from openadr_profiles.v31 import encode
 from vtn.access import Caller
-from vtn.errors import NotFound
+from vtn.errors import ChangedMeanwhile, NotFound
 from vtn.store.database import Database
 from vtn.store.engine import AsyncConnection
 from vtn.store.ids import new_id
-from vtn.store.large import SIZE, WHOLE_BYTES, WITH_PAGE_BYTES, ChangedMeanwhile, Large, Row, shown_within
+from vtn.store.large import SIZE, WHOLE_BYTES, WITH_PAGE_BYTES, Large, Row, shown_within
 from vtn.store.page_cursors import newest_first
 from vtn.store.query import Page
+from vtn.store.rows import ObjectRow, Precondition, RowPage
 from vtn.store.stamps import Stamps
 from vtn.store.tables import reports
-from vtn.store.types import json_array
 
 _AT_ONCE: Final = 5000
 
-Precondition = Callable[[str], None]
-"""Looks at an object's present text before it is changed; raises to prevent it (If-Match)."""
-
-
-@dataclass(frozen=True, slots=True)
-class Created:
-    """A new object."""
-
-    id: str
-    text: str
-
-
-@dataclass(frozen=True, slots=True)
-class Passing:
-    """The period, as stamps, for which an answer is valid by the clock if nothing is written."""
-
-    since: str
-    until: str
-
-
-AT_ONCE_OVER: Final = Passing("", "")
-"""Validity of an answer that must not be given again."""
-
-
-Seen: TypeAlias = Callable[[Iterable[Row]], list[str]]
-"""Makes the texts of objects, as a reader sees them."""
-
-
-class Found(list[str]):
-    """The texts of a search; ``passing`` tells how long they are the answer if not until the next write."""
-
-    passing: Passing | None = None
+View: TypeAlias = Callable[[Iterable[Row]], list[ObjectRow]]
+"""Makes objects of rows of the table, as one caller sees them."""
 
 
 class Objects:
@@ -71,14 +40,13 @@ class Objects:
     def __init__(self, database: Database, stamps: Stamps) -> None:
         self._database = database
         self._stamps = stamps
-        self._kind = str(self.kind)  # an enumeration is slow to write
         self.watch = database.revisions.watch(self.table)
         self.watch_with_grants = self.watch
         self._in_page = shown_within(self.table, WITH_PAGE_BYTES)
 
-    async def standpoint(self, reader: Caller) -> Caller:
-        """Return the reader an answer is cached for: all that it depends on. Equal standpoints share answers."""
-        return Caller(reader.client_id, reader.role, frozenset())
+    async def audience(self, caller: Caller) -> Caller:
+        """Return the caller reduced to all that an answer depends on. Callers of equal audiences share answers."""
+        return Caller(caller.client_id, caller.role, frozenset())
 
     async def _page(self, page: Page, clauses: Iterable[ColumnElement[bool]]) -> list[RowMapping]:
         """Return a page, newest first (creation, then id: a total order), after every filter (PAGE-009, PAGE-010)."""
@@ -98,31 +66,31 @@ class Objects:
         joined = self.table.join(found, found.c.id == self.table.c.id)
         return select(*self._in_page).select_from(joined).order_by(*newest_first(self.table))
 
-    async def _all_shown(self, rows: Sequence[Row], seen: Seen, *, seen_by: object) -> list[str] | Large:
-        """Return the texts of a page, if they are small enough in all; raises ChangedMeanwhile (read the page again).
+    async def _seen_page(self, rows: Sequence[Row], view: View, *, audience: object) -> RowPage | Large:
+        """Return the objects of a page, if they are small enough in all; raises ChangedMeanwhile (read the page again).
 
-        ``seen`` makes the texts, which depend on nothing but the objects and ``seen_by``.
+        ``view`` makes the objects, which depend on nothing but the rows and ``audience``.
         """
         size = left_out = 0
         for row in rows:
             size += row[SIZE]
             left_out += row["members"] is None
         if size > WHOLE_BYTES:
-            return self._large(rows, seen, seen_by, is_list=True)
-        return seen(await self._completed(rows) if left_out else rows)
+            return self._large(rows, view, audience, is_list=True)
+        return RowPage(view(await self._completed(rows) if left_out else rows))
 
-    async def _one_shown(
-        self, object_id: str, clauses: Iterable[ColumnElement[bool]], seen: Seen, *, seen_by: object
-    ) -> str | Large:
-        """Return the text of an object, if it is small enough; raises NotFound."""
+    async def _seen_object(
+        self, object_id: str, clauses: Iterable[ColumnElement[bool]], view: View, *, audience: object
+    ) -> ObjectRow | Large:
+        """Return an object, if it is small enough; raises NotFound."""
         columns = shown_within(self.table, WHOLE_BYTES)
         row = await self._database.row(select(*columns).where(self.table.c.id == object_id, *clauses))
         if row is None:
             raise NotFound
-        return self._shown(row, seen, seen_by=seen_by)
+        return self._seen_row(row, view, audience=audience)
 
-    def _shown(self, row: Row, seen: Seen, *, seen_by: object) -> str | Large:
-        return self._large((row,), seen, seen_by, is_list=False) if row["members"] is None else seen((row,))[0]
+    def _seen_row(self, row: Row, view: View, *, audience: object) -> ObjectRow | Large:
+        return self._large((row,), view, audience, is_list=False) if row["members"] is None else view((row,))[0]
 
     async def _completed(self, rows: Sequence[Row]) -> Sequence[Row]:
         """Return the rows with the texts that were left out; raises ChangedMeanwhile."""
@@ -130,15 +98,15 @@ class Objects:
         found = {
             row["id"]: row for row in await self._database.rows(select(self.table).where(self.table.c.id.in_(ids)))
         }
-        return [row if row["members"] is not None else _same(row, found.get(row["id"])) for row in rows]
+        return [row if row["members"] is not None else _unchanged(row, found.get(row["id"])) for row in rows]
 
-    def _large(self, rows: Sequence[Row], seen: Seen, seen_by: object, *, is_list: bool) -> Large:
-        async def read(row: Row) -> str:
+    def _large(self, rows: Sequence[Row], view: View, audience: object, *, is_list: bool) -> Large:
+        async def read(row: Row) -> ObjectRow:
             async with self._database.large_reads:
                 whole = await self._database.row(select(self.table).where(self.table.c.id == row["id"]))
-                return seen((_same(row, whole),))[0]
+                return view((_unchanged(row, whole),))[0]
 
-        return Large(self._kind, rows, seen_by=seen_by, read=read, is_list=is_list)
+        return Large(str(self.kind), rows, audience=audience, read=read, is_list=is_list)
 
     async def _locked(
         self, connection: AsyncConnection, statement: Select[Any], check: Precondition | None
@@ -148,17 +116,19 @@ class Objects:
         if row is None:
             raise NotFound
         if check is not None:
-            check(self._text(row))
+            check(self._whole_object(row))
         return row
 
     def _selected(self, object_id: str, clauses: Iterable[ColumnElement[bool]]) -> Select[Any]:
         return select(self.table).where(self.table.c.id == object_id, *clauses)
 
-    async def _insert(self, connection: AsyncConnection, columns: Mapping[str, Any], at: str | None = None) -> Created:
+    async def _insert(
+        self, connection: AsyncConnection, columns: Mapping[str, Any], at: str | None = None
+    ) -> ObjectRow:
         """Insert a row, created ``at`` a stamp, else now."""
         row = self._row(columns, at)
         await connection.execute(insert(self.table).values(row))
-        return Created(row["id"], self._text(row))
+        return self._whole_object(row)
 
     def _row(self, columns: Mapping[str, Any], at: str | None = None) -> dict[str, Any]:
         at = at or self._stamps.next()
@@ -166,16 +136,16 @@ class Objects:
 
     async def _update(
         self, connection: AsyncConnection, present: Mapping[Any, Any], columns: Mapping[str, Any], at: str | None = None
-    ) -> str:
-        """Update columns of a row, modified ``at`` a stamp, else now; return the new text."""
+    ) -> ObjectRow:
+        """Update columns of a row, modified ``at`` a stamp, else now; return what it is now."""
         changed = {"modified_at": at or self._stamps.next(after=present["modified_at"]), **columns}
         await connection.execute(update(self.table).where(self.table.c.id == present["id"]).values(changed))
-        return self._text({**present, **changed})
+        return self._whole_object({**present, **changed})
 
     async def _delete(
         self, object_id: str, clauses: Iterable[ColumnElement[bool]], check: Precondition | None
     ) -> RowMapping:
-        """Remove an object with everything that belongs to it (foreign keys cascade); give what it was.
+        """Remove an object with everything that belongs to it (foreign keys cascade); return what it was.
 
         Nobody can report on an event while it is being removed. If there are many reports, they are removed before it,
         some at a time, so that nobody has to wait for all of them.
@@ -214,35 +184,30 @@ class Objects:
             async with self._database.write() as connection:
                 removed = (await connection.execute(some)).rowcount
 
-    def _texts(self, rows: Iterable[Row]) -> list[str]:
-        return [self._text(row) for row in rows]
+    def _whole_objects(self, rows: Iterable[Row]) -> list[ObjectRow]:
+        return [self._whole_object(row) for row in rows]
 
-    def _text(self, row: Mapping[Any, Any]) -> str:
-        """Return the whole object, for readers who may see all of it."""
-        return self._joined(row, row["members"], targets_ending(row.get("targets")))
-
-    def _joined(self, row: Mapping[Any, Any], members: str, ending: str) -> str:
-        return joined(self._kind, row["id"], row["created_at"], row["modified_at"], members, ending)
+    def _whole_object(self, row: Row) -> ObjectRow:
+        """Return the object of a row, for callers who may see all of it."""
+        return ObjectRow(*metadata_of(row), row["members"], targets_of(row))
 
 
-def _same(row: Row, now: Row | None) -> Row:
+def _unchanged(row: Row, now: Row | None) -> Row:
     """Return a row with its texts, as it is ``now``; raises ChangedMeanwhile if that is another version."""
     if now is None or now["modified_at"] != row["modified_at"]:
         raise ChangedMeanwhile
     return {**row, **now}
 
 
-def joined(kind: str, object_id: str, created_at: str, modified_at: str, members: str, ending: str) -> str:
-    """Return an object's JSON text: its metadata, its members, and its targets."""
-    return (
-        f'{{"id":"{object_id}","createdDateTime":"{created_at}","modificationDateTime":"{modified_at}"'
-        f',"objectType":"{kind}",{members}{ending}}}'
-    )
+def metadata_of(row: Row) -> tuple[str, str, str]:
+    """Return the id of a row, its creation and its last modification."""
+    return row["id"], row["created_at"], row["modified_at"]
 
 
-def targets_ending(targets: Iterable[str] | None) -> str:
-    """Return the end of an object's JSON text: its targets, unless its kind has none."""
-    return "" if targets is None else f',"targets":{json_array(targets)}'
+def targets_of(row: Row) -> tuple[str, ...] | None:
+    """Return all targets of a row; None if its kind has none."""
+    targets = row.get("targets")
+    return None if targets is None else tuple(targets)
 
 
 def members_of(value: object) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from msgspec.structs import replace
@@ -13,11 +14,12 @@ from vtn.access import Caller, Sight, business_logic_only
 from vtn.errors import Conflict
 from vtn.store.database import Database, violates
 from vtn.store.large import Large
-from vtn.store.objects import Created, Objects, Precondition, Seen, members_of, targets_ending
+from vtn.store.objects import Objects, View, members_of
 from vtn.store.query import ProgramQuery
+from vtn.store.rows import ObjectRow, Precondition, RowPage
 from vtn.store.stamps import Stamps
 from vtn.store.tables import constraint, events, programs, reports, resources, vens
-from vtn.store.visibility import Visibility, share_a_target, shown_to, writable
+from vtn.store.visibility import Visibility, seen_by, share_a_target, shown_to, writable
 
 
 class ProgramStore(Objects):
@@ -31,11 +33,11 @@ class ProgramStore(Objects):
         self._visibility = visibility
         self.watch_with_grants = database.revisions.watch(self.table, vens, resources)
 
-    async def standpoint(self, reader: Caller) -> Caller:
-        """Return the reader an answer is cached for, which depends on the targets held, not on the client."""
-        return await self._visibility.standpoint(reader)
+    async def audience(self, caller: Caller) -> Caller:
+        """Return all that an answer depends on of its caller: the targets held, not the client."""
+        return await self._visibility.audience(caller)
 
-    async def search(self, query: ProgramQuery, *, visible_to: Caller) -> list[str] | Large:
+    async def search(self, query: ProgramQuery, *, visible_to: Caller) -> RowPage | Large:
         """Return one page of the programs the reader may see, with the targets it may see."""
         sight = await self._visibility.sight(visible_to, query.targets)
         clauses: list[ColumnElement[bool]] = self._visibility.program(sight)
@@ -44,7 +46,7 @@ class ProgramStore(Objects):
         if query.names is not None:
             clauses.append(programs.c.name.in_(query.names))
         rows = await self._page(query.page, clauses)
-        return await self._all_shown(rows, self._seen_by(sight), seen_by=shown_to(sight))
+        return await self._seen_page(rows, self._view(sight), audience=shown_to(sight))
 
     async def public_names(self) -> list[str]:
         """Names of programs that everybody may see, the newest first (MDNS-005)."""
@@ -53,13 +55,13 @@ class ProgramStore(Objects):
         )
         return [row["name"] for row in await self._database.rows(statement)]
 
-    async def get(self, object_id: str, *, visible_to: Caller) -> str | Large:
+    async def get(self, object_id: str, *, visible_to: Caller) -> ObjectRow | Large:
         """Return one program; raises NotFound also when it is hidden (PRIV-010)."""
         sight = await self._visibility.sight(visible_to)
         clauses = self._visibility.program(sight)
-        return await self._one_shown(object_id, clauses, self._seen_by(sight), seen_by=shown_to(sight))
+        return await self._seen_object(object_id, clauses, self._view(sight), audience=shown_to(sight))
 
-    async def create(self, program: ProgramRequest, *, by: Caller) -> Created:
+    async def create(self, program: ProgramRequest, *, by: Caller) -> ObjectRow:
         """Store a new program; raises Conflict if its name is taken (PROG-002), Forbidden for a VEN."""
         business_logic_only(by)
         try:
@@ -70,7 +72,7 @@ class ProgramStore(Objects):
 
     async def replace(
         self, object_id: str, program: ProgramRequest, *, by: Caller, check: Precondition | None = None
-    ) -> str:
+    ) -> ObjectRow:
         """Put a program in the place of another; raises NotFound, Conflict (PROG-003)."""
         try:
             async with self._database.write() as connection:
@@ -79,19 +81,15 @@ class ProgramStore(Objects):
         except IntegrityError as error:
             raise _conflict(error) from error
 
-    async def delete(self, object_id: str, *, by: Caller, check: Precondition | None = None) -> str:
-        """Remove a program with its events and their reports (PROG-012); gives what it was."""
-        return self._text(await self._delete(object_id, writable(by), check))
+    async def delete(self, object_id: str, *, by: Caller, check: Precondition | None = None) -> ObjectRow:
+        """Remove a program with its events and their reports (PROG-012); returns what it was."""
+        return self._whole_object(await self._delete(object_id, writable(by), check))
 
     def _reports_of(self, object_id: str) -> Select[Any]:
         return select(reports.c.id).join(events).where(events.c.program_id == object_id)
 
-    def _seen_by(self, sight: Sight | None) -> Seen:
-        if sight is None:
-            return self._texts
-        return lambda rows: [
-            self._joined(row, row["members"], targets_ending(sight.shown(row["targets"]))) for row in rows
-        ]
+    def _view(self, sight: Sight | None) -> View:
+        return self._whole_objects if sight is None else partial(seen_by, sight)
 
 
 def _columns(program: ProgramRequest) -> dict[str, Any]:

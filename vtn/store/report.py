@@ -14,10 +14,11 @@ from vtn.store.batch import Batch
 from vtn.store.database import Database, violates
 from vtn.store.fact_cache import FactCache
 from vtn.store.large import Large
-from vtn.store.objects import AT_ONCE_OVER, Created, Found, Objects, Precondition, members_of
+from vtn.store.objects import Objects, members_of
 from vtn.store.page_cursors import Key, PageCursors, is_behind
 from vtn.store.query import Page, ReportQuery
 from vtn.store.report_pages import merged
+from vtn.store.rows import NOT_REUSABLE, ObjectRow, Precondition, RowPage
 from vtn.store.stamps import Stamps
 from vtn.store.tables import constraint, events, programs, reports
 from vtn.store.visibility import Visibility, owned, with_grants
@@ -61,22 +62,19 @@ class ReportStore(Objects):
         """Return the number of new reports that wait for the next commit."""
         return self._batch.waiting
 
-    async def search(self, query: ReportQuery, *, visible_to: Caller) -> Found | Large:
+    async def search(self, query: ReportQuery, *, visible_to: Caller) -> RowPage | Large:
         """Return one page of reports: the next one of the reader's walk, or found by counting."""
         page = query.page
         if not page.limit:
-            return Found()
+            return RowPage()
         step = self._walks.step((visible_to.client_id, visible_to.role, replace(query, page=Page())), page.skip)
         if step.behind is not None:
             page = Page(limit=page.limit)
         rows = await self._database.rows(self._asked_for(query, page, step.behind, visible_to))
         step.read(rows)
-        texts = await self._all_shown(rows, self._texts, seen_by=())
-        if isinstance(texts, Large):
-            return texts
-        found = Found(texts)
-        if not step.is_counted:
-            found.passing = AT_ONCE_OVER
+        found = await self._seen_page(rows, self._whole_objects, audience=())
+        if isinstance(found, RowPage) and not step.is_counted:
+            found.validity = NOT_REUSABLE
         return found
 
     def _asked_for(
@@ -97,12 +95,12 @@ class ReportStore(Objects):
             return self._newest(page, [*clauses, reports.c.event_id.in_(its_events)])
         return self._whole(merged(page, its_events, clauses))
 
-    async def get(self, object_id: str, *, visible_to: Caller) -> str | Large:
+    async def get(self, object_id: str, *, visible_to: Caller) -> ObjectRow | Large:
         """Return one report; raises NotFound also when it is another client's (REPORT-008)."""
         mine = owned(reports.c.client_id, visible_to)
-        return await self._one_shown(object_id, mine, self._texts, seen_by=())
+        return await self._seen_object(object_id, mine, self._whole_objects, audience=())
 
-    async def create(self, report: ReportRequest, *, by: Caller) -> Created:
+    async def create(self, report: ReportRequest, *, by: Caller) -> ObjectRow:
         """Store a new report of the caller's; raises Invalid unless the caller sees its event (REPORT-005)."""
         await self._check_visible(report.event_id, by)
         row = self._row(_given_to(by.client_id, _columns(report)))
@@ -111,7 +109,7 @@ class ReportStore(Objects):
             await self._batch.add(row, size=len(row["members"]))
         except IntegrityError as error:
             raise _dangling(error) from error
-        return Created(row["id"], self._text(row))
+        return self._whole_object(row)
 
     async def _check_visible(self, event_id: str, by: Caller) -> None:
         """Raise Invalid unless the caller sees the event; asks the database once, or not at all."""
@@ -133,7 +131,7 @@ class ReportStore(Objects):
 
     async def replace(
         self, object_id: str, report: ReportRequest, *, by: Caller, check: Precondition | None = None
-    ) -> str:
+    ) -> ObjectRow:
         """Put a report in the place of another; it stays its client's (REPORT-009, REPORT-013)."""
         columns = _columns(report)
         del report  # only its text is needed from here on
@@ -152,12 +150,12 @@ class ReportStore(Objects):
         except IntegrityError as error:
             raise _dangling(error) from error
 
-    async def delete(self, object_id: str, *, by: Caller, check: Precondition | None = None) -> str:
-        """Remove a report; gives what it was."""
-        return self._text(await self._delete(object_id, owned(reports.c.client_id, by), check))
+    async def delete(self, object_id: str, *, by: Caller, check: Precondition | None = None) -> ObjectRow:
+        """Remove a report; returns what it was."""
+        return self._whole_object(await self._delete(object_id, owned(reports.c.client_id, by), check))
 
     async def remove_before(self, created_before: str, *, most: int) -> int:
-        """Remove the oldest reports that were created before a stamp, at most so many; gives how many there were.
+        """Remove the oldest reports that were created before a stamp, at most so many; returns how many there were.
 
         It waits for nobody who is removing the same ones, with their event or for the same reason: they are gone soon.
         """

@@ -12,8 +12,9 @@ from vtn.access import Caller, business_logic_only
 from vtn.errors import Conflict, NotFound
 from vtn.store.database import violates
 from vtn.store.large import Large
-from vtn.store.objects import Created, Objects, Precondition, members_of
+from vtn.store.objects import Objects, members_of
 from vtn.store.query import ResourceQuery
+from vtn.store.rows import ObjectRow, Precondition, RowPage
 from vtn.store.tables import constraint, resources, vens
 from vtn.store.visibility import owned, share_a_target
 
@@ -26,7 +27,7 @@ class ResourceStore(Objects):
     table = resources
     kind = ObjectType.RESOURCE
 
-    async def search(self, query: ResourceQuery, *, visible_to: Caller) -> list[str] | Large:
+    async def search(self, query: ResourceQuery, *, visible_to: Caller) -> RowPage | Large:
         """Return one page of resources, with all their targets (PRIV-015)."""
         clauses: list[ColumnElement[bool]] = owned(resources.c.client_id, visible_to)
         if query.targets is not None:
@@ -35,14 +36,14 @@ class ResourceStore(Objects):
             clauses.append(resources.c.name.in_(query.names))
         if query.ven_id is not None:
             clauses.append(resources.c.ven_id == query.ven_id)
-        return await self._all_shown(await self._page(query.page, clauses), self._texts, seen_by=())
+        return await self._seen_page(await self._page(query.page, clauses), self._whole_objects, audience=())
 
-    async def get(self, object_id: str, *, visible_to: Caller) -> str | Large:
+    async def get(self, object_id: str, *, visible_to: Caller) -> ObjectRow | Large:
         """Return one resource; raises NotFound also when it is another client's."""
         mine = owned(resources.c.client_id, visible_to)
-        return await self._one_shown(object_id, mine, self._texts, seen_by=())
+        return await self._seen_object(object_id, mine, self._whole_objects, audience=())
 
-    async def create(self, resource: BlResourceRequest | VenResourceRequest, *, by: Caller) -> Created:
+    async def create(self, resource: BlResourceRequest | VenResourceRequest, *, by: Caller) -> ObjectRow:
         """Store a new resource; raises NotFound if the ven is not there for the caller, Conflict if it has the name."""
         _may_write(resource, by)
         mine = owned(vens.c.client_id, by)
@@ -64,7 +65,7 @@ class ResourceStore(Objects):
         *,
         by: Caller,
         check: Precondition | None = None,
-    ) -> str:
+    ) -> ObjectRow:
         """Put a resource in the place of another; what a VEN writes keeps client and targets (RES-009, RES-012)."""
         _may_write(resource, by)
         new_ven = and_(vens.c.id == resource.ven_id, *owned(vens.c.client_id, by))
@@ -80,9 +81,9 @@ class ResourceStore(Objects):
         except IntegrityError as error:
             raise _refused(error) from error
 
-    async def delete(self, object_id: str, *, by: Caller, check: Precondition | None = None) -> str:
-        """Remove a resource; gives what it was."""
-        return self._text(await self._delete(object_id, owned(resources.c.client_id, by), check))
+    async def delete(self, object_id: str, *, by: Caller, check: Precondition | None = None) -> ObjectRow:
+        """Remove a resource; returns what it was."""
+        return self._whole_object(await self._delete(object_id, owned(resources.c.client_id, by), check))
 
 
 def _may_write(resource: BlResourceRequest | VenResourceRequest, by: Caller) -> None:

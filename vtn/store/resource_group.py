@@ -31,10 +31,11 @@ from vtn.nesting import check_nesting
 from vtn.settings import ResourceGroups
 from vtn.store.database import Database, violates
 from vtn.store.engine import AsyncConnection
-from vtn.store.large import WHOLE_BYTES, Large, shown_within
-from vtn.store.objects import Created, Objects, Precondition, members_of
+from vtn.store.large import WHOLE_BYTES, Large, Row, shown_within
+from vtn.store.objects import Objects, members_of, metadata_of, targets_of
 from vtn.store.page_cursors import newest_first
 from vtn.store.query import ResourceGroupQuery
+from vtn.store.rows import GroupRow, ObjectRow, Precondition, RowPage
 from vtn.store.stamps import Stamps
 from vtn.store.tables import constraint, resource_group_children, resource_groups, resources, vens
 from vtn.store.types import Targets, includes
@@ -66,10 +67,10 @@ class ResourceGroupStore(Objects):
         self._limits = limits
         self.watch = self.watch_with_grants = database.revisions.watch(_links)  # and resources, through its keys
 
-    async def search(self, query: ResourceGroupQuery, *, visible_to: Caller) -> list[str] | Large:
+    async def search(self, query: ResourceGroupQuery, *, visible_to: Caller) -> RowPage | Large:
         """Return one page of the groups the reader may see, the newest first."""
         if not query.page.limit:
-            return []
+            return RowPage()
         sight = _Sight(visible_to)
         clauses: list[ColumnElement[bool]] = sight.groups()
         if query.targets is not None:
@@ -81,9 +82,9 @@ class ResourceGroupStore(Objects):
         joined = resource_groups.join(found, found.c.id == resource_groups.c.id)
         statement = select(*self._in_page, *sight.children()).select_from(joined)
         rows = await self._database.rows(statement.order_by(*newest_first(resource_groups)))
-        return await self._all_shown(rows, self._texts, seen_by=[_children_in(row) for row in rows])
+        return await self._seen_page(rows, self._whole_objects, audience=[_children_in(row) for row in rows])
 
-    async def get(self, object_id: str, *, visible_to: Caller) -> str | Large:
+    async def get(self, object_id: str, *, visible_to: Caller) -> ObjectRow | Large:
         """Return one group; raises NotFound also when it is hidden."""
         sight = _Sight(visible_to)
         columns = *shown_within(resource_groups, WHOLE_BYTES), *sight.children()
@@ -91,9 +92,9 @@ class ResourceGroupStore(Objects):
         row = await self._database.row(statement)
         if row is None:
             raise NotFound
-        return self._shown(row, self._texts, seen_by=_children_in(row))
+        return self._seen_row(row, self._whole_objects, audience=_children_in(row))
 
-    async def create(self, group: ResourceGroupRequest, *, by: Caller) -> Created:
+    async def create(self, group: ResourceGroupRequest, *, by: Caller) -> ObjectRow:
         """Store a new group.
 
         Raises Invalid for children that are too many or named twice, NotFound for one that does not exist, Conflict if
@@ -110,11 +111,11 @@ class ResourceGroupStore(Objects):
                 await _store(connection, row["id"], children)
         except IntegrityError as error:
             raise _refused(error) from error
-        return Created(row["id"], self._text({**row, "children": children}))
+        return self._whole_object({**row, "children": children})
 
     async def replace(
         self, object_id: str, group: ResourceGroupRequest, *, by: Caller, check: Precondition | None = None
-    ) -> str:
+    ) -> ObjectRow:
         """Put a group with its children in the place of another; raises as ``create`` does, NotFound for a VEN."""
         try:
             async with self._database.write() as connection:
@@ -129,13 +130,13 @@ class ResourceGroupStore(Objects):
         except IntegrityError as error:
             raise _refused(error) from error
 
-    async def delete(self, object_id: str, *, by: Caller, check: Precondition | None = None) -> str:
-        """Remove a group, and take it out of those that hold it; its children stay. Gives what it was."""
+    async def delete(self, object_id: str, *, by: Caller, check: Precondition | None = None) -> ObjectRow:
+        """Remove a group, and take it out of those that hold it; its children stay. Returns what it was."""
         async with self._database.write() as connection:
             await self._take_turn(connection)
             present = await self._present(connection, object_id, by, check)
             await connection.execute(delete(resource_groups).where(resource_groups.c.id == object_id))
-        return self._text(present)
+        return self._whole_object(present)
 
     async def _present(
         self, connection: AsyncConnection, object_id: str, by: Caller, check: Precondition | None
@@ -184,10 +185,9 @@ class ResourceGroupStore(Objects):
             if groups[child_id] >= self._limits.max_groups_each:
                 raise Conflict(f"children[{place}].id: this {what} is in {groups[child_id]} groups already")
 
-    def _text(self, row: Mapping[Any, Any]) -> str:
+    def _whole_object(self, row: Row) -> GroupRow:
         """Return a group with those of its children that are in the row."""
-        children = [f'{{"type":"{type_}","id":"{child_id}"}}' for type_, child_id in _children_in(row)]
-        return super()._text({**row, "members": f'{row["members"]},"children":[{",".join(children)}]'})
+        return GroupRow(*metadata_of(row), row["members"], targets_of(row), _children_in(row))
 
 
 class _Sight:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, TypeAlias
 
-import msgspec
 import structlog
 from msgspec.structs import replace
 from sqlalchemy import (
@@ -32,8 +31,9 @@ from vtn.access import Caller
 from vtn.errors import Forbidden, NotFound, SecretsKeyUnusable, Unavailable
 from vtn.store.database import Database, violates
 from vtn.store.large import Large, Row
-from vtn.store.objects import Created, Objects, Precondition, Seen
+from vtn.store.objects import Objects, View, metadata_of, targets_of
 from vtn.store.query import SubscriptionQuery
+from vtn.store.rows import ObjectRow, Precondition, RowPage, SubscriptionRow
 from vtn.store.sealing import opened_tokens, sealed_tokens, without_tokens
 from vtn.store.stamps import Stamps
 from vtn.store.tables import constraint, programs, subscriptions
@@ -75,7 +75,7 @@ class SubscriptionStore(Objects):
         self._verify = verify
         self._max_per_client = max_per_client
 
-    async def search(self, query: SubscriptionQuery, *, visible_to: Caller) -> list[str] | Large:
+    async def search(self, query: SubscriptionQuery, *, visible_to: Caller) -> RowPage | Large:
         """Return one page of subscriptions (PAGE-022)."""
         clauses: list[ColumnElement[bool]] = owned(subscriptions.c.client_id, visible_to)
         if query.program_id is not None:
@@ -85,14 +85,14 @@ class SubscriptionStore(Objects):
         if query.objects is not None:
             clauses.append(share_a_target(subscriptions.c.objects, query.objects))
         rows = await self._page(query.page, clauses)
-        return await self._all_shown(rows, self._seen_by(visible_to), seen_by=visible_to.client_id)
+        return await self._seen_page(rows, self._view(visible_to), audience=visible_to.client_id)
 
-    async def get(self, object_id: str, *, visible_to: Caller) -> str | Large:
+    async def get(self, object_id: str, *, visible_to: Caller) -> ObjectRow | Large:
         """Return one subscription; raises NotFound also when it is another client's (SUBS-003)."""
         mine = owned(subscriptions.c.client_id, visible_to)
-        return await self._one_shown(object_id, mine, self._seen_by(visible_to), seen_by=visible_to.client_id)
+        return await self._seen_object(object_id, mine, self._view(visible_to), audience=visible_to.client_id)
 
-    async def create(self, subscription: SubscriptionRequest, *, by: Caller) -> Created:
+    async def create(self, subscription: SubscriptionRequest, *, by: Caller) -> ObjectRow:
         """Store a new subscription of the caller's.
 
         Raises Invalid unless the caller sees its program (SUBS-004), Forbidden for one too many (SUBS-016).
@@ -103,11 +103,11 @@ class SubscriptionStore(Objects):
         row |= self._columns(subscription, by.client_id, row["id"])
         while not await self._add(row, by):
             await self._check_new(subscription, by)  # says why; or nothing is in the way any more
-        return Created(row["id"], self._text(row))
+        return self._seen(row, by)
 
     async def replace(
         self, object_id: str, subscription: SubscriptionRequest, *, by: Caller, check: Precondition | None = None
-    ) -> str:
+    ) -> ObjectRow:
         """Put a subscription in the place of another; it stays its client's (SUBS-010).
 
         Who cannot see the bearer tokens cannot lose them either: where somebody else than the owner gives none, the one
@@ -115,12 +115,12 @@ class SubscriptionStore(Objects):
         """
         present = await self._replaceable(object_id, subscription, by, check)
         await self._verify(subscription.object_operations, frozenset(one.callback_url for one in _entries(present)))
-        while (text := await self._change(present, subscription, by)) is None:
+        while (changed := await self._change(present, subscription, by)) is None:
             present = await self._replaceable(object_id, subscription, by, check)  # somebody else has changed it
-        return text if _owns(present, by) else _for_others(text)
+        return changed
 
-    async def delete(self, object_id: str, *, by: Caller, check: Precondition | None = None) -> str:
-        """Remove a subscription; gives what it was."""
+    async def delete(self, object_id: str, *, by: Caller, check: Precondition | None = None) -> ObjectRow:
+        """Remove a subscription; returns what it was."""
         async with self._database.write() as connection:
             statement = self._selected(object_id, owned(subscriptions.c.client_id, by))
             row = await self._locked(connection, statement, None)
@@ -139,7 +139,7 @@ class SubscriptionStore(Objects):
     async def _replaceable(
         self, object_id: str, subscription: SubscriptionRequest, by: Caller, check: Precondition | None
     ) -> RowMapping:
-        """Return the row that a subscription would replace; ``check`` gets its text as the caller sees it."""
+        """Return the row that a subscription would replace; ``check`` gets it as the caller sees it."""
         mine = owned(subscriptions.c.client_id, by)
         statement = _with_program(subscriptions, subscription, by).where(subscriptions.c.id == object_id, *mine)
         row = await self._database.row(statement)
@@ -159,14 +159,14 @@ class SubscriptionStore(Objects):
             raise _no_program()
 
     async def _add(self, row: dict[str, Any], by: Caller) -> bool:
-        """Store a new row if there is room and its program is visible; gives whether it did."""
+        """Store a new row if there is room and its program is visible; returns True if it did."""
         clauses = [self._room(by.client_id), *self._program_visible(row["program_id"], by)]
         values = [literal(value, subscriptions.c[name].type) for name, value in row.items()]
         statement = insert(subscriptions).from_select(list(row), select(*values).where(*clauses))
         return await self._write(statement)
 
-    async def _change(self, present: RowMapping, subscription: SubscriptionRequest, by: Caller) -> str | None:
-        """Put a subscription in the place of a row unless that has changed; gives the new text, None if it has."""
+    async def _change(self, present: RowMapping, subscription: SubscriptionRequest, by: Caller) -> ObjectRow | None:
+        """Put a subscription in the place of a row unless that has changed; returns what it is now, None if it has."""
         if not _owns(present, by):
             subscription = _with_tokens_of(subscription, self._entries_with_tokens(present))
         changed = {
@@ -176,7 +176,7 @@ class SubscriptionStore(Objects):
         as_seen = subscriptions.c.id == present["id"], subscriptions.c.modified_at == present["modified_at"]
         visible = self._program_visible(subscription.program_id, by)
         made = await self._write(update(subscriptions).where(*as_seen, *visible).values(changed))
-        return self._text({**present, **changed}) if made else None
+        return self._seen({**present, **changed}, by) if made else None
 
     async def _write(self, statement: Insert | Update) -> bool:
         """Execute a statement; return True if it has written its row."""
@@ -198,22 +198,15 @@ class SubscriptionStore(Objects):
             return []
         return [exists().where(programs.c.id == program_id, *self._visibility.program_for(by))]
 
-    def _seen_by(self, by: Caller) -> Seen:
+    def _view(self, by: Caller) -> View:
         return lambda rows: [self._seen(row, by) for row in rows]
 
-    def _seen(self, row: Row, by: Caller) -> str:
-        return self._text(row) if _owns(row, by) or not row["has_tokens"] else _for_others(super()._text(row))
-
-    def _text(self, row: Mapping[Any, Any]) -> str:
-        """Return the whole subscription, with its tokens, as its owner gets it."""
-        text = super()._text(row)
-        if row["tokens"] is None:
-            return text
-        subscription: dict[str, Any] = msgspec.json.decode(text)
-        for entry, token in zip(subscription["objectOperations"], self._tokens(row), strict=True):
-            if token is not None:
-                entry["bearerToken"] = token
-        return encode(subscription).decode()
+    def _seen(self, row: Row, by: Caller) -> SubscriptionRow:
+        """Return a subscription with its tokens for its owner, without them for everybody else."""
+        common = *metadata_of(row), row["members"], targets_of(row)
+        if not _owns(row, by):
+            return SubscriptionRow(*common, hides_tokens=row["has_tokens"])
+        return SubscriptionRow(*common, None if row["tokens"] is None else tuple(self._tokens(row)))
 
     def _entries_with_tokens(self, row: RowMapping) -> tuple[ObjectOperation, ...]:
         entries = _entries(row)
@@ -222,7 +215,7 @@ class SubscriptionStore(Objects):
         pairs = zip(entries, self._tokens(row), strict=True)
         return tuple(replace(entry, bearer_token=token) for entry, token in pairs)
 
-    def _tokens(self, row: Mapping[Any, Any]) -> list[str | None]:
+    def _tokens(self, row: Row) -> list[str | None]:
         try:
             return opened_tokens(self._vault, row["id"], row["tokens"])
         except SecretsKeyUnusable as error:
@@ -259,14 +252,6 @@ def _with_program(from_: FromClause, subscription: SubscriptionRequest, by: Call
 
 def _owns(row: Row, by: Caller) -> bool:
     return bool(row["client_id"] == by.client_id)
-
-
-def _for_others(text: str) -> str:
-    """Return the object as everybody but its owner gets it (SUBS-011, COMPAT-050)."""
-    subscription: dict[str, Any] = msgspec.json.decode(text)
-    for entry in subscription["objectOperations"]:
-        entry["bearerToken"] = None
-    return encode(subscription).decode()
 
 
 def _with_tokens_of(subscription: SubscriptionRequest, present: tuple[ObjectOperation, ...]) -> SubscriptionRequest:

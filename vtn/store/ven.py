@@ -12,8 +12,9 @@ from vtn.access import Caller, business_logic_only
 from vtn.errors import Conflict
 from vtn.store.database import violates
 from vtn.store.large import Large
-from vtn.store.objects import Created, Objects, Precondition, members_of
+from vtn.store.objects import Objects, members_of
 from vtn.store.query import VenQuery
+from vtn.store.rows import ObjectRow, Precondition, RowPage
 from vtn.store.tables import constraint, vens
 from vtn.store.visibility import owned, share_a_target
 
@@ -24,21 +25,21 @@ class VenStore(Objects):
     table = vens
     kind = ObjectType.VEN
 
-    async def search(self, query: VenQuery, *, visible_to: Caller) -> list[str] | Large:
+    async def search(self, query: VenQuery, *, visible_to: Caller) -> RowPage | Large:
         """Return one page of vens, with all their targets (PRIV-015)."""
         clauses: list[ColumnElement[bool]] = owned(vens.c.client_id, visible_to)
         if query.targets is not None:
             clauses.append(share_a_target(vens.c.targets, query.targets))
         if query.names is not None:
             clauses.append(vens.c.name.in_(query.names))
-        return await self._all_shown(await self._page(query.page, clauses), self._texts, seen_by=())
+        return await self._seen_page(await self._page(query.page, clauses), self._whole_objects, audience=())
 
-    async def get(self, object_id: str, *, visible_to: Caller) -> str | Large:
+    async def get(self, object_id: str, *, visible_to: Caller) -> ObjectRow | Large:
         """Return one ven; raises NotFound also when it is another client's."""
         mine = owned(vens.c.client_id, visible_to)
-        return await self._one_shown(object_id, mine, self._texts, seen_by=())
+        return await self._seen_object(object_id, mine, self._whole_objects, audience=())
 
-    async def create(self, ven: BlVenRequest | VenVenRequest, *, by: Caller) -> Created:
+    async def create(self, ven: BlVenRequest | VenVenRequest, *, by: Caller) -> ObjectRow:
         """Store a new ven; raises Conflict if its client has one or its name is taken (VEN-003, VEN-004)."""
         try:
             async with self._database.write() as connection:
@@ -48,7 +49,7 @@ class VenStore(Objects):
 
     async def replace(
         self, object_id: str, ven: BlVenRequest | VenVenRequest, *, by: Caller, check: Precondition | None = None
-    ) -> str:
+    ) -> ObjectRow:
         """Put a ven in the place of another; what a VEN writes keeps client and targets (VEN-010, VEN-011)."""
         try:
             async with self._database.write() as connection:
@@ -59,9 +60,9 @@ class VenStore(Objects):
         except IntegrityError as error:
             raise _conflict(error) from error
 
-    async def delete(self, object_id: str, *, by: Caller, check: Precondition | None = None) -> str:
-        """Remove a ven with its resources (VEN-013); gives what it was."""
-        return self._text(await self._delete(object_id, owned(vens.c.client_id, by), check))
+    async def delete(self, object_id: str, *, by: Caller, check: Precondition | None = None) -> ObjectRow:
+        """Remove a ven with its resources (VEN-013); returns what it was."""
+        return self._whole_object(await self._delete(object_id, owned(vens.c.client_id, by), check))
 
 
 def _columns(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
+import msgspec
 from sqlalchemy import (
     BindParameter,
     ColumnElement,
@@ -26,6 +27,9 @@ from vtn.access import Caller, Role, Sight
 from vtn.settings import Privacy
 from vtn.store.database import Database
 from vtn.store.fact_cache import FactCache
+from vtn.store.large import Row
+from vtn.store.objects import members_of
+from vtn.store.rows import ObjectRow
 from vtn.store.tables import events, programs, resources, vens
 from vtn.store.types import Targets, all_of, includes, overlaps
 
@@ -82,10 +86,10 @@ class Visibility:
             return Sight(frozenset(), narrowed, reader.public)
         granted = reader.granted
         if granted is None:
-            granted = (await self.standpoint(reader)).granted or frozenset()
+            granted = (await self.audience(reader)).granted or frozenset()
         return Sight(granted, narrowed)
 
-    async def standpoint(self, reader: Caller) -> Caller:
+    async def audience(self, reader: Caller) -> Caller:
         """Return a reader that stands for all who see the same programs and events, by the targets held."""
         if reader.sees_everything:
             return _EVERYBODY
@@ -170,6 +174,38 @@ def values(sight: Sight | None) -> dict[str, tuple[str, ...]]:
 def shown_to(sight: Sight | None) -> object:
     """Return all of a sight that the texts of visible programs and events depend on."""
     return None if sight is None else tuple(sorted(sight.effective))
+
+
+def seen_by(sight: Sight, rows: Iterable[Row]) -> list[ObjectRow]:
+    """Return the programs or events of visible rows, with the targets that may be shown (PRIV-013, EVT-020)."""
+    shown: dict[tuple[str, ...], tuple[str, ...]] = {}  # most objects of a page have the same targets
+    seen = []
+    for row in rows:
+        targets = tuple(row["targets"])
+        visible = shown.get(targets)
+        if visible is None:
+            visible = shown[targets] = sight.shown(targets)
+        members = row["members"]
+        if row.get("targets_inside"):
+            members = _with_visible_descriptors(members, sight)
+        seen.append(ObjectRow(row["id"], row["created_at"], row["modified_at"], members, visible))
+    return seen
+
+
+def _with_visible_descriptors(members: str, sight: Sight) -> str:
+    """Limit the targets of an event's report descriptors like those of the event (EVT-020).
+
+    A descriptor for others only is left out: without targets it would ask everybody.
+    """
+    event = msgspec.json.decode(f"{{{members}}}", type=dict[str, msgspec.Raw])  # numbers keep their texts (GEN-017)
+    descriptors = []
+    for descriptor in msgspec.json.decode(event["reportDescriptors"], type=list[dict[str, Any]]):
+        if targets := descriptor.get("targets"):
+            descriptor["targets"] = sight.shown(targets)
+            if not descriptor["targets"]:
+                continue
+        descriptors.append(descriptor)
+    return members_of(event | {"reportDescriptors": descriptors})
 
 
 def share_a_target(column: ColumnElement[Any], targets: Iterable[str], name: str = "targets") -> ColumnElement[bool]:

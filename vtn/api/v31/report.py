@@ -1,18 +1,22 @@
 """Reports: /reports (M11 … M15)."""
 
-from openadr_profiles.v31 import ReportRequest
+from openadr_profiles.v31 import ObjectType, ReportRequest
 from vtn.access import DELETE_REPORTS_AS_BL_TOO, READ_OWNED, WRITE_REPORTS
 from vtn.api.collection import Collection, Route, body_of
 from vtn.api.payload_values import PayloadValues
 from vtn.api.query import Query
+from vtn.api.v31.render import Renderer
+from vtn.cache.responses import ResponseCache
 from vtn.settings import Reports
 from vtn.store.query import ReportQuery
 from vtn.store.report import ReportStore
 
 
-def routes(store: ReportStore, settings: Reports, values: PayloadValues) -> tuple[Route, ...]:
+def routes(store: ReportStore, cache: ResponseCache, settings: Reports, values: PayloadValues) -> tuple[Route, ...]:
     """Return the routes of reports."""
-    reports = Collection("reports", store, query=_query, body=values.checked(body_of(ReportRequest)))
+    reports = Collection(
+        "reports", store, Renderer(ObjectType.REPORT), cache, query=_query, body=values.checked(body_of(ReportRequest))
+    )
     return reports.routes(
         read=READ_OWNED,
         create=WRITE_REPORTS,

@@ -4,15 +4,17 @@ from openadr_profiles.v31 import BlResourceRequest, ObjectType, VenResourceReque
 from vtn.access import READ_OWNED, WRITE_VENS
 from vtn.api.collection import Collection, Route
 from vtn.api.query import Query
+from vtn.api.v31.render import Renderer
 from vtn.api.v31.variant import by_role
+from vtn.cache.responses import ResponseCache
 from vtn.store.query import ResourceQuery
 from vtn.store.resource import ResourceStore
 
 
-def routes(store: ResourceStore) -> tuple[Route, ...]:
+def routes(store: ResourceStore, cache: ResponseCache) -> tuple[Route, ...]:
     """Return the routes of resources."""
     body = by_role(ObjectType.RESOURCE, bl=BlResourceRequest, ven=VenResourceRequest)
-    resources = Collection("resources", store, query=_query, body=body)
+    resources = Collection("resources", store, Renderer(ObjectType.RESOURCE), cache, query=_query, body=body)
     return resources.routes(read=READ_OWNED, create=WRITE_VENS, replace=WRITE_VENS, delete=WRITE_VENS)
 
 
