@@ -1,0 +1,241 @@
+"""``oadr vtn client``: say who may get tokens, and for what."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Awaitable, Callable
+from contextlib import nullcontext
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, TypeAlias, TypeVar
+
+import typer
+
+from oadr.commands.options import examples
+from oadr.commands.vtn.options import ConfigOption, DatabaseOption, load_settings
+from oadr.errors import Exit, Failure, reporting
+from oadr.terminal.output import JsonOption, show_json, show_rows, wants_json
+
+if TYPE_CHECKING:
+    from vtn.auth.clients import Client, Clients
+
+T = TypeVar("T")
+
+app = typer.Typer(
+    help="Clients: who may get tokens, and for what.",
+    no_args_is_help=True,
+    epilog=examples("vtn client add home-1 --role ven", "vtn client list"),
+)
+
+SecretFileOption: TypeAlias = Annotated[
+    Path | None,
+    typer.Option(
+        "--secret-file",
+        metavar="FILE|-",
+        help="A secret of your own, from a file or with - from standard input; without it one is made.",
+    ),
+]
+
+WeakSecretOption: TypeAlias = Annotated[
+    bool, typer.Option("--allow-weak-secret", help="Take a secret of fewer than 12 characters too. For labs only.")
+]
+
+_LONGEST_SECRET_BYTES = 4 * 4096
+
+_COLUMNS = {
+    "client_id": "Client",
+    "role": "Role",
+    "scopes": "Scopes",
+    "created": "Created",
+    "suspended": "Suspended",
+}
+
+
+class RoleName(StrEnum):
+    """The two kinds of clients."""
+
+    BL = "BL"
+    VEN = "VEN"
+
+
+@app.command(
+    epilog=examples("vtn client add utility --role bl", "vtn client add home-1 --role ven --secret-file home-1.secret")
+)
+def add(
+    client_id: Annotated[str, typer.Argument(help="Id of the client, as its tokens carry it.")],
+    *,
+    role: Annotated[
+        RoleName,
+        typer.Option(case_sensitive=False, help="BL sees and steers everything, VEN sees what is meant for it."),
+    ],
+    scope: Annotated[
+        list[str] | None, typer.Option(help="A scope it gets; repeatable. Default: what its role usually has.")
+    ] = None,
+    token_lifetime: Annotated[
+        int | None, typer.Option(help="Seconds its tokens hold, if not as for everybody else.", min=120)
+    ] = None,
+    secret_file: SecretFileOption = None,
+    allow_weak_secret: WeakSecretOption = False,
+    config: ConfigOption = None,
+    database_url: DatabaseOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Register a client. A secret that is made is shown now and never again.
+
+    Examples: oadr vtn client add home-1 --role ven, or
+    oadr vtn client add lab --role bl --secret-file - --allow-weak-secret < secret.txt
+    """
+
+    async def act(clients: Clients) -> dict[str, Any]:
+        from vtn.access import Role, scopes_named
+
+        chosen = Role(role)
+        scopes, unknown = (None, frozenset[str]()) if scope is None else scopes_named(scope, chosen)
+        made = await clients.add(
+            client_id,
+            chosen,
+            scopes=scopes,
+            unknown_scopes=unknown,
+            secret=given,
+            weak_secret=allow_weak_secret,
+            token_lifetime_s=token_lifetime,
+        )
+        for word in sorted(unknown):
+            typer.echo(f"warning: this server knows no scope {word}; it is kept and grants nothing", err=True)
+        return {"client_id": made.client_id, "client_secret": made.secret, "role": chosen.value}
+
+    with reporting():
+        given = _secret_in(secret_file)
+    _show_credentials(with_clients(config, database_url, act), given=given, as_json=as_json)
+
+
+@app.command(name="list", epilog=examples("vtn client list", "vtn client list --json"))
+def list_(*, config: ConfigOption = None, database_url: DatabaseOption = None, as_json: JsonOption = False) -> None:
+    """List clients, without their secrets."""
+
+    async def act(clients: Clients) -> list[dict[str, Any]]:
+        return [_row(client) for client in await clients.list()]
+
+    rows = with_clients(config, database_url, act, make=False)
+    show_rows(rows, _COLUMNS, as_json=as_json, title="Clients", empty="no clients; add one with: oadr vtn client add")
+
+
+@app.command(epilog=examples("vtn client suspend home-1", "vtn client suspend home-1 --config vtn.toml"))
+def suspend(
+    client_id: Annotated[str, typer.Argument(help="Id of the client.")],
+    *,
+    config: ConfigOption = None,
+    database_url: DatabaseOption = None,
+) -> None:
+    """Give a client no more tokens, and end those it has within a minute."""
+    with_clients(config, database_url, lambda clients: clients.suspend(client_id), make=False)
+    typer.echo(f"{client_id} is suspended")
+
+
+@app.command(epilog=examples("vtn client resume home-1", "vtn client resume home-1 --config vtn.toml"))
+def resume(
+    client_id: Annotated[str, typer.Argument(help="Id of the client.")],
+    *,
+    config: ConfigOption = None,
+    database_url: DatabaseOption = None,
+) -> None:
+    """Give a suspended client tokens again."""
+    with_clients(config, database_url, lambda clients: clients.resume(client_id), make=False)
+    typer.echo(f"{client_id} may get tokens again")
+
+
+@app.command(epilog=examples("vtn client rotate home-1", "vtn client rotate home-1 --secret-file home-1.secret"))
+def rotate(
+    client_id: Annotated[str, typer.Argument(help="Id of the client.")],
+    *,
+    secret_file: SecretFileOption = None,
+    allow_weak_secret: WeakSecretOption = False,
+    config: ConfigOption = None,
+    database_url: DatabaseOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Give a client a new secret; the old one and all its tokens end.
+
+    Examples: oadr vtn client rotate home-1, or oadr vtn client rotate home-1 --secret-file /run/secrets/home-1
+    """
+    with reporting():
+        given = _secret_in(secret_file)
+    made = with_clients(
+        config,
+        database_url,
+        lambda clients: clients.rotate(client_id, secret=given, weak_secret=allow_weak_secret),
+        make=False,
+    )
+    _show_credentials({"client_id": made.client_id, "client_secret": made.secret}, given=given, as_json=as_json)
+
+
+@app.command(epilog=examples("vtn client remove home-1", "vtn client remove home-1 --config vtn.toml"))
+def remove(
+    client_id: Annotated[str, typer.Argument(help="Id of the client.")],
+    *,
+    config: ConfigOption = None,
+    database_url: DatabaseOption = None,
+) -> None:
+    """Forget a client and end its tokens within a minute; what it has written stays."""
+    with_clients(config, database_url, lambda clients: clients.remove(client_id), make=False)
+    typer.echo(f"{client_id} is removed")
+
+
+def with_clients(
+    config: Path | None, database_url: str | None, act: Callable[[Clients], Awaitable[T]], *, make: bool = True
+) -> T:
+    """Return what ``act`` makes of the clients in the database; ``make`` creates its tables where there are none."""
+
+    async def run_() -> T:
+        from vtn.app import client_registry
+
+        async with client_registry(load_settings(config, {"database.url": database_url}), make=make) as clients:
+            return await act(clients)
+
+    with reporting():
+        return asyncio.run(run_())
+    raise AssertionError  # reporting() leaves by an exception or lets the answer through
+
+
+def _secret_in(file: Path | None) -> str | None:
+    """Read a secret: the whole file but for the end of its last line. It is never shown, nor part of an error."""
+    if file is None:
+        return None
+    name = "standard input" if file == Path("-") else str(file)
+    try:
+        with nullcontext(sys.stdin.buffer) if file == Path("-") else file.open("rb") as stream:
+            raw = stream.read(_LONGEST_SECRET_BYTES + 1)
+        text = raw.decode()
+    except OSError as error:
+        raise Failure(f"--secret-file: cannot read {name}: {error.strerror}", Exit.USAGE) from None
+    except UnicodeDecodeError:
+        raise Failure(f"--secret-file: {name} is not UTF-8 text", Exit.USAGE) from None
+    text = text.removesuffix("\n").removesuffix("\r")
+    if not text or len(raw) > _LONGEST_SECRET_BYTES:
+        raise Failure(f"--secret-file: {name} is {'too long' if text else 'empty'}; expected a secret", Exit.USAGE)
+    return text
+
+
+def _show_credentials(made: dict[str, Any], *, given: str | None, as_json: bool) -> None:
+    """Show a secret that was made; one that was given is known already."""
+    if given is not None:
+        del made["client_secret"]
+    if wants_json(as_json):
+        show_json(made)
+        return
+    typer.echo(f"client_id      {made['client_id']}")
+    if given is None:
+        typer.echo(f"client_secret  {made['client_secret']}")
+        typer.echo("Keep the secret now; it is not shown again.", err=True)
+
+
+def _row(client: Client) -> dict[str, Any]:
+    return {
+        "client_id": client.client_id,
+        "role": client.role.value,
+        "scopes": " ".join((*sorted(client.scopes), *client.unknown_scopes)),
+        "token_lifetime_s": client.token_lifetime_s,
+        "created": client.created_at.isoformat().replace("+00:00", "Z"),
+        "suspended": client.suspended,
+    }
