@@ -66,7 +66,7 @@ def test_a_list_imports_no_library_that_it_does_not_use(operator: Operator) -> N
 def test_aiohttp_is_imported_without_authorities_and_nothing_else_changes(tmp_path: Path) -> None:
     """A connection that names no TLS context trusts nobody; contexts that are made later trust those of the system."""
     script = (
-        "import os, ssl\nbefore = dict(os.environ)\nfrom oadr import lean\nlean.import_aiohttp()\n"
+        "import os, ssl\nbefore = dict(os.environ)\nfrom oadr.process import lean\nlean.import_aiohttp()\n"
         "from aiohttp import connector\nassert dict(os.environ) == before\n"
         "context = connector._SSL_CONTEXT_VERIFIED\n"
         "print(len(context.get_ca_certs()), context.verify_mode.name, len(ssl.create_default_context().get_ca_certs()))"
