@@ -42,6 +42,8 @@ CHECKS: Final[list[CheckFunction]] = [
 EXAMPLES: Final = int(os.environ.get("OADR_TEST_EXAMPLES", "25"))
 """Made up for each operation, and walks along the links, on each kind of database; more in a long run."""
 STEPS: Final = 20
+REQUEST_S: Final = 60
+"""Seconds that a request may take: the library's own limit of 10 is short of what a busy machine needs."""
 LONGEST_LIST: Final = 3
 """In a document that is made up: lists within lists within lists take all the time, and find nothing more."""
 LONGEST_PATTERN: Final = 40
@@ -77,12 +79,15 @@ async def described(vtn: VtnUnderTest) -> bytes:
 @cache
 def schema_of(document: bytes) -> Any:
     """The description, ready to make up requests from."""
-    return schemathesis.openapi.from_dict(_with_short_bodies(msgspec.json.decode(document)))
+    schema = schemathesis.openapi.from_dict(_with_short_bodies(msgspec.json.decode(document)))
+    schema.config.request_timeout = REQUEST_S
+    return schema
 
 
 def walks_of(document: bytes) -> Any:
     """Walks along its links with documents that are right: with others they end where they begin."""
     schema = schemathesis.openapi.from_dict(_with_short_bodies(msgspec.json.decode(document)))
+    schema.config.request_timeout = REQUEST_S
     schema.config.generation.update(modes=[GenerationMode.POSITIVE])
     return schema.as_state_machine()
 
