@@ -17,7 +17,6 @@ from openadr_profiles.panel import (
     Ack,
     AckStatus,
     CommandState,
-    Dialect,
     KnownCommand,
     Op,
     Unreadable,
@@ -141,7 +140,7 @@ class AckDesk:
             return
         until = holding.until
         panel = self._registry.get(ack.ven_id)
-        if until is not None and panel is not None and panel.dialect is Dialect.ENVELOPE:
+        if until is not None and panel is not None and panel.dialect is not None and not panel.dialect.can_restore:
             # it counts from the receipt, which was before its answer, however long the answer lay at the broker
             longest = (command.deadline_at or ack.received_at) - holding.since
             until += min(ack.received_at - holding.since, longest)

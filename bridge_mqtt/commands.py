@@ -19,7 +19,7 @@ import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bridge_mqtt import decisions
-from bridge_mqtt.model import Command, Holding, HoldingState, Panel
+from bridge_mqtt.model import Command, Holding, HoldingState, PanelRecord
 from bridge_mqtt.panels import Registry
 from bridge_mqtt.requests import piece_end
 from bridge_mqtt.settings import Dispatch
@@ -27,15 +27,13 @@ from bridge_mqtt.store import commands, events
 from openadr_client.errors import NotSent, Unconfirmed
 from openadr_client.mqtt import MqttLink
 from openadr_profiles.panel import (
+    ASSUMED,
     CommandState,
-    Dialect,
     Op,
     UnsendableCommand,
     command_topic,
     correlation_id,
     ping_message,
-    restore_message,
-    shed_message,
 )
 from openadr_profiles.panel.identity import ENTROPY_BYTES
 
@@ -78,7 +76,7 @@ async def carry_out(
             _log.info("panel holds nothing any more", ven_id=panel.ven_id, event_id=holding.event_id, reason=reason)
         case decisions.TimeOut() if command is not None:
             await commands.change(connection, command.correlation_id, state=CommandState.TIMED_OUT)
-            if panel.dialect is Dialect.ENVELOPE and holding is not None:
+            if panel.dialect is not None and not panel.dialect.can_restore and holding is not None:
                 await events.count_recovery(connection, holding.event_id, holding.window_start, panel.ven_id)
             _log.warning(
                 "command not answered", ven_id=panel.ven_id, correlation_id=command.correlation_id, op=command.op.value
@@ -91,7 +89,7 @@ async def carry_out(
 
 
 async def _queue(
-    connection: AsyncConnection, panel: Panel, holding: Holding | None, decision: decisions.Queue, now: datetime
+    connection: AsyncConnection, panel: PanelRecord, holding: Holding | None, decision: decisions.Queue, now: datetime
 ) -> None:
     want = decision.want
     event_id = want.event_id if want else decision.event_id
@@ -137,7 +135,7 @@ async def _queue(
     )
 
 
-class Outbox:
+class CommandOutbox:
     """Sends what is queued, many at a time, and never while somebody else changes the rows (``turn``)."""
 
     def __init__(
@@ -231,18 +229,15 @@ class Outbox:
         if row.op is Op.PING:
             return ping_message(ven_id=row.ven_id, correlation_id=row.correlation_id, now=now), None
         event_id = row.event_id or ""
-        if row.op is Op.RESTORE_PANEL:
-            return (
-                restore_message(ven_id=row.ven_id, correlation_id=row.correlation_id, event_id=event_id, now=now),
-                None,
-            )
         panel = self._registry.get(row.ven_id)
-        dialect = panel.dialect if panel is not None and panel.dialect is not None else Dialect.FLAT
-        flat = dialect is Dialect.FLAT
-        longest = timedelta(seconds=self._settings.flat_piece_s if flat else self._settings.envelope_piece_s)
-        until = piece_end(now, row.window_end, longest)
-        payload = shed_message(
-            dialect=dialect,
+        dialect = (panel.dialect if panel is not None else None) or ASSUMED
+        if row.op is Op.RESTORE_PANEL:
+            restore = dialect.restore_message(
+                ven_id=row.ven_id, correlation_id=row.correlation_id, event_id=event_id, now=now
+            )
+            return restore, None
+        until = piece_end(now, row.window_end, timedelta(seconds=self._settings.piece_s(dialect)))
+        payload = dialect.shed_message(
             ven_id=row.ven_id,
             correlation_id=row.correlation_id,
             event_id=event_id,

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
 
-from bridge_mqtt.model import Command, Holding, HoldingState, Panel, Want
-from openadr_profiles.panel import CommandState, Dialect, Op, wire_event_id
+from bridge_mqtt.model import Command, Holding, HoldingState, PanelRecord, Want
+from openadr_profiles.panel import CommandState, Op, wire_event_id
 
 _A_SECOND = timedelta(seconds=1)
 _SAME_KW = Decimal("0.0005")
@@ -33,7 +33,7 @@ class Policy:
 class Situation:
     """All that matters for one panel."""
 
-    panel: Panel
+    panel: PanelRecord
     holding: Holding | None
     outstanding: Command | None
     want: Want | None
@@ -85,7 +85,7 @@ class Supersede:
 Decision = Queue | Mark | Confirm | Drop | TimeOut | Supersede
 
 
-def is_online(panel: Panel, now: datetime, policy: Policy) -> bool:
+def is_online(panel: PanelRecord, now: datetime, policy: Policy) -> bool:
     """Return True if the panel was heard of within ``policy.offline_after``."""
     return panel.last_seen_at is not None and now - panel.last_seen_at <= policy.offline_after
 
@@ -98,10 +98,10 @@ def decide(situation: Situation, now: datetime, policy: Policy) -> Iterator[Deci
         yield from _about_stranger(situation, now, policy)
     elif situation.holding is None:
         yield from _about_free(situation, now, policy)
-    elif situation.panel.dialect is Dialect.ENVELOPE:
-        yield from _about_envelope(situation, situation.holding, now, policy)
+    elif situation.panel.dialect.can_restore:
+        yield from _about_holder(situation, situation.holding, now, policy)
     else:
-        yield from _about_flat(situation, situation.holding, now, policy)
+        yield from _about_piece(situation, situation.holding, now, policy)
 
 
 def _about_outstanding(s: Situation, command: Command, now: datetime, policy: Policy) -> Iterator[Decision]:
@@ -139,7 +139,7 @@ def _about_stranger(s: Situation, now: datetime, policy: Policy) -> Iterator[Dec
 
 def _about_free(s: Situation, now: datetime, policy: Policy) -> Iterator[Decision]:
     shown = s.panel.event_id if s.panel.sample_is_newer_than_answer else None
-    if s.panel.dialect is Dialect.FLAT and shown in s.known_events:
+    if s.panel.dialect is not None and s.panel.dialect.can_restore and shown in s.known_events:
         yield Queue(Op.RESTORE_PANEL, "shows an event that is over", event_id=shown)
     elif (
         shown is None
@@ -150,8 +150,8 @@ def _about_free(s: Situation, now: datetime, policy: Policy) -> Iterator[Decisio
         yield Queue(Op.SHED_PANEL, "start", want=s.want)
 
 
-def _about_envelope(s: Situation, holding: Holding, now: datetime, policy: Policy) -> Iterator[Decision]:
-    """An envelope panel cannot restore: each piece runs out by itself, then the next one is told (rule C9).
+def _about_piece(s: Situation, holding: Holding, now: datetime, policy: Policy) -> Iterator[Decision]:
+    """A panel that cannot restore: each piece runs out by itself, then the next one is told (rule C9).
 
     A piece that is told before the last one is over would add up, and an unanswered one may have begun late.
     """
@@ -162,7 +162,8 @@ def _about_envelope(s: Situation, holding: Holding, now: datetime, policy: Polic
             yield Queue(Op.SHED_PANEL, "next piece", want=s.want)
 
 
-def _about_flat(s: Situation, holding: Holding, now: datetime, policy: Policy) -> Iterator[Decision]:
+def _about_holder(s: Situation, holding: Holding, now: datetime, policy: Policy) -> Iterator[Decision]:
+    """A panel that can restore, by what is known of the shed it holds."""
     wire_id = wire_event_id(holding.event_id)
     match holding.state:
         case HoldingState.UNCERTAIN | HoldingState.SENDING | HoldingState.RELEASING:
@@ -232,11 +233,11 @@ def _same(holding: Holding, want: Want | None) -> bool:
     )
 
 
-def _is_local(panel: Panel) -> bool:
+def _is_local(panel: PanelRecord) -> bool:
     return panel.event_id is not None and panel.event_id.startswith(_LOCAL_EVENT)
 
 
-def _restarted(panel: Panel, holding: Holding) -> bool:
+def _restarted(panel: PanelRecord, holding: Holding) -> bool:
     return panel.restarted_at is not None and panel.restarted_at > holding.since
 
 

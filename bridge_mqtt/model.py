@@ -39,7 +39,7 @@ class EventState(StrEnum):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Panel:
+class PanelRecord:
     """A panel as it is configured and as it was last heard of."""
 
     ven_id: str

@@ -9,10 +9,17 @@ from decimal import Decimal
 
 import structlog
 
-from bridge_mqtt.model import Panel
+from bridge_mqtt.model import PanelRecord
 from bridge_mqtt.settings import Settings
-from openadr_profiles.panel import Ack, Dialect, Telemetry, UnsafePanelId, check_panel_id
-from openadr_profiles.panel.circuits import envelope_shed_capability_kw, flat_shed_capability_kw
+from openadr_profiles.panel import (
+    ASSUMED,
+    WITHOUT_RESTORE,
+    Ack,
+    Telemetry,
+    UnsafePanelId,
+    check_panel_id,
+    dialect_named,
+)
 
 _log = structlog.get_logger(__name__)
 
@@ -25,26 +32,26 @@ class Registry:
 
     def __init__(self, settings: Settings) -> None:
         self._accepts_all = settings.unregistered == "accept"
-        self._fixed_dialect = {panel.id: panel.dialect for panel in settings.panels if panel.dialect is not None}
+        self._fixed_dialect = {panel.id: known for panel in settings.panels if (known := dialect_named(panel.dialect))}
         self._panels = {
-            panel.id: Panel(
+            panel.id: PanelRecord(
                 ven_id=panel.id,
                 name=panel.name,
                 groups=frozenset(panel.groups),
                 enabled=panel.enabled,
-                dialect=panel.dialect,
+                dialect=dialect_named(panel.dialect),
                 capability_kw=panel.capability_kw,
             )
             for panel in settings.panels
         }
 
-    def __iter__(self) -> Iterator[Panel]:
+    def __iter__(self) -> Iterator[PanelRecord]:
         return iter(self._panels.values())
 
     def __len__(self) -> int:
         return len(self._panels)
 
-    def get(self, ven_id: str) -> Panel | None:
+    def get(self, ven_id: str) -> PanelRecord | None:
         """A panel of this bridge, or None."""
         return self._panels.get(ven_id)
 
@@ -53,30 +60,30 @@ class Registry:
         """The ids of all panels."""
         return list(self._panels)
 
-    def recall(self, heard: Iterable[Panel]) -> None:
+    def recall(self, heard: Iterable[PanelRecord]) -> None:
         """Take over what an earlier run has heard."""
         for old in heard:
             configured = self._panels.get(old.ven_id)
             if configured is None and not self._accepts_all:
                 continue
-            configured = configured or Panel(ven_id=old.ven_id)
-            state = {f.name: getattr(old, f.name) for f in fields(Panel) if f.name not in _CONFIGURED}
+            configured = configured or PanelRecord(ven_id=old.ven_id)
+            state = {f.name: getattr(old, f.name) for f in fields(PanelRecord) if f.name not in _CONFIGURED}
             state["dialect"] = self._fixed_dialect.get(old.ven_id, old.dialect)
             self._panels[old.ven_id] = replace(configured, **state)
 
-    def admit(self, ven_id: str) -> Panel | None:
+    def admit(self, ven_id: str) -> PanelRecord | None:
         """The panel, registered if everybody is; None if it is not one of ours or its id is unsafe (rule C11)."""
         panel = self._panels.get(ven_id)
         if panel is None and self._accepts_all:
             try:
-                panel = Panel(ven_id=check_panel_id(ven_id))
+                panel = PanelRecord(ven_id=check_panel_id(ven_id))
             except UnsafePanelId as error:
                 _log.warning("panel refused", problem=str(error))
                 return None
             self._panels[ven_id] = panel
         return panel
 
-    def measured(self, sample: Telemetry) -> Panel:
+    def measured(self, sample: Telemetry) -> PanelRecord:
         """Note a sample of one of our panels and return the panel as it is now."""
         panel = self._panels[sample.ven_id]
         fell = (
@@ -88,7 +95,7 @@ class Registry:
             return panel
         if fell:
             _log.warning("panel has restarted", ven_id=panel.ven_id, message_num=sample.message_num)
-        dialect = self._fixed_dialect.get(panel.ven_id) or sample.dialect or panel.dialect
+        dialect = self._fixed_dialect.get(panel.ven_id) or dialect_named(sample.dialect) or panel.dialect
         panel = replace(
             panel,
             dialect=dialect,
@@ -108,17 +115,17 @@ class Registry:
         self._panels[panel.ven_id] = panel
         return panel
 
-    def listed(self, sample: Telemetry) -> Panel:
+    def listed(self, sample: Telemetry) -> PanelRecord:
         """Note a list of circuits: it says nothing about the panel as a whole or its event."""
         panel = self._panels[sample.ven_id]
         panel = replace(panel, last_seen_at=sample.received_at, loads=sample.loads or panel.loads)
         self._panels[panel.ven_id] = panel
         return panel
 
-    def answered(self, ack: Ack) -> Panel:
+    def answered(self, ack: Ack) -> PanelRecord:
         """Note an answer of one of our panels and return the panel as it is now."""
         panel = self._panels[ack.ven_id]
-        dialect = self._fixed_dialect.get(panel.ven_id) or ack.dialect or panel.dialect
+        dialect = self._fixed_dialect.get(panel.ven_id) or dialect_named(ack.dialect) or panel.dialect
         latest = panel.answered_at
         if ack.matched:  # answers to other senders' commands do not concern ours
             latest = ack.timestamp if latest is None else max(ack.timestamp, latest)
@@ -127,16 +134,14 @@ class Registry:
         return panel
 
     def cannot_restore(self, ven_id: str) -> None:
-        """The panel refused a restore: it speaks the envelope dialect, whatever the settings say."""
-        _log.error("panel refuses restore; treated as an envelope panel from now on", ven_id=ven_id)
-        self._fixed_dialect[ven_id] = Dialect.ENVELOPE
-        self._panels[ven_id] = replace(self._panels[ven_id], dialect=Dialect.ENVELOPE)
+        """Treat a panel that refused a restore as one that cannot restore, whatever the settings say."""
+        _log.error(f"panel refuses restore; treated as an {WITHOUT_RESTORE.name} panel from now on", ven_id=ven_id)
+        self._fixed_dialect[ven_id] = WITHOUT_RESTORE
+        self._panels[ven_id] = replace(self._panels[ven_id], dialect=WITHOUT_RESTORE)
 
 
-def shed_capability_kw(panel: Panel) -> Decimal:
+def shed_capability_kw(panel: PanelRecord) -> Decimal:
     """Return the kW the panel can shed now: as configured, else by its circuits (its own claim counts whole loads)."""
     if panel.capability_kw is not None:
         return panel.capability_kw
-    if panel.dialect is Dialect.ENVELOPE:
-        return envelope_shed_capability_kw(panel.loads)
-    return flat_shed_capability_kw(panel.loads)
+    return (panel.dialect or ASSUMED).shed_capability_kw(panel.loads)

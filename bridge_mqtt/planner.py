@@ -16,7 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bridge_mqtt.allocation import allocate, redistribute, whole_watts
 from bridge_mqtt.decisions import Policy, is_online
-from bridge_mqtt.model import Allocation, EventState, Holding, HoldingState, Panel, Want, WindowPlan
+from bridge_mqtt.model import Allocation, EventState, Holding, HoldingState, PanelRecord, Want, WindowPlan
 from bridge_mqtt.panels import Registry, shed_capability_kw
 from bridge_mqtt.requests import Ask, Asked, Request, Signs, Unusable, asked_at, precedence, request_kw, taking_part
 from bridge_mqtt.settings import Settings
@@ -118,7 +118,7 @@ class Planner:
         self,
         connection: AsyncConnection,
         event_id: str,
-        panels: list[Panel],
+        panels: list[PanelRecord],
         known: Mapping[str, Baseline],
         now: datetime,
     ) -> dict[str, Baseline]:
@@ -140,7 +140,7 @@ class Planner:
         self,
         asked: Asked,
         event_id: str,
-        panels: list[Panel],
+        panels: list[PanelRecord],
         holdings: Mapping[str, Holding],
         known: Mapping[datetime, WindowPlan],
         baselines: Mapping[str, Baseline],
@@ -176,7 +176,7 @@ class Planner:
         )
 
     def _why_not(
-        self, panel: Panel, event_id: str, holding: Holding | None, planned: Planned, now: datetime
+        self, panel: PanelRecord, event_id: str, holding: Holding | None, planned: Planned, now: datetime
     ) -> str | None:
         """Return why the panel cannot take part now, None if it can; decided anew at each call."""
         if panel.ven_id in planned.wants:
@@ -253,7 +253,7 @@ def _predecessor(asked: Asked, known: Mapping[datetime, WindowPlan]) -> WindowPl
     return next((plan for plan in known.values() if plan.end == asked.start and plan.request == request), None)
 
 
-def _uncurtailed(panel: Panel, holding: Holding | None, before: Baseline | None) -> Panel:
+def _uncurtailed(panel: PanelRecord, holding: Holding | None, before: Baseline | None) -> PanelRecord:
     """The panel as it was before something curtailed it, if something does now."""
     if holding is None or before is None or not before.circuits_kw:
         return panel

@@ -14,18 +14,17 @@ from itertools import islice
 
 import structlog
 
-from bridge_mqtt.model import Allocation, Command, Panel, WindowPlan
+from bridge_mqtt.model import Allocation, Command, PanelRecord, WindowPlan
 from bridge_mqtt.panels import Registry
 from bridge_mqtt.planner import Planner
 from bridge_mqtt.settings import Settings
 from bridge_mqtt.store import Store, acks, commands, events, reports, telemetry
 from bridge_mqtt.store.acks import AckQuery
 from bridge_mqtt.store.events import Baseline, StoredEvent
-from bridge_mqtt.store.telemetry import Sample
+from bridge_mqtt.store.telemetry import PanelSample
 from bridge_mqtt.telemetry import merged_samples
 from openadr_profiles.fleet.reports import Opt, Shed, ShedInterval, opt_report, status_report
-from openadr_profiles.panel import AckStatus, CircuitCurtailment, CommandState, Dialect, Load, Op
-from openadr_profiles.panel.circuits import ENVELOPE_NEVER, FLAT_SHARES, circuit_type, is_critical
+from openadr_profiles.panel import ASSUMED, AckStatus, CircuitCurtailment, CommandState, Load, Op, is_critical
 from openadr_profiles.v31 import AGGREGATED_REPORT, OperatingState, ReportRequest
 from openadr_profiles.v31.report_schedule import due_together
 from openadr_profiles.v31.timeline import Timeline, Window
@@ -49,12 +48,12 @@ class EventFacts:
     stored: StoredEvent
     timeline: Timeline
     until: datetime
-    panels: tuple[Panel, ...]
+    panels: tuple[PanelRecord, ...]
     plans: Mapping[datetime, WindowPlan]
     baselines: Mapping[str, Baseline]
     answers: Mapping[str, Command]
     circuits: Mapping[str, Mapping[str, CircuitCurtailment]]
-    samples: Mapping[str, list[Sample]]
+    samples: Mapping[str, list[PanelSample]]
 
 
 class Reporter:
@@ -185,7 +184,7 @@ def resource_name(ven_id: str, circuit_id: str | None = None) -> str | None:
     return name if len(name) <= _MAX_RESOURCE_NAME else None
 
 
-def panel_circuits(panel: Panel) -> list[BranchCircuit]:
+def panel_circuits(panel: PanelRecord) -> list[BranchCircuit]:
     """The circuits of a panel as resources. Panels that do not tell their ratings get 0, which no report shows."""
     found = []
     for load in panel.loads:
@@ -207,10 +206,8 @@ def panel_circuits(panel: Panel) -> list[BranchCircuit]:
     return found
 
 
-def _share(panel: Panel, load: Load) -> Decimal:
-    if panel.dialect is Dialect.ENVELOPE:
-        return _NOTHING if circuit_type(load) in ENVELOPE_NEVER else Decimal(1)
-    return FLAT_SHARES.get(circuit_type(load), _NOTHING)
+def _share(panel: PanelRecord, load: Load) -> Decimal:
+    return (panel.dialect or ASSUMED).shed_share(load)
 
 
 def _said_yes(command: Command) -> bool:
@@ -300,7 +297,7 @@ def _sheds(facts: EventFacts, plan: WindowPlan, start: datetime, end: datetime |
 
 def _circuit_shed(
     facts: EventFacts,
-    panel: Panel,
+    panel: PanelRecord,
     load: Load,
     series: Sequence[PowerReading],
     baseline: Baseline | None,
@@ -367,7 +364,7 @@ def _plan_at(plans: Mapping[datetime, WindowPlan], at: datetime) -> WindowPlan |
     return plans[max(begun)] if begun else None
 
 
-def _returned(facts: EventFacts, panel: Panel) -> bool:
+def _returned(facts: EventFacts, panel: PanelRecord) -> bool:
     """Return True if the panel has measured since the event ended here."""
     ended = facts.stored.ended_at
     return ended is not None and panel.sample_received_at is not None and panel.sample_received_at > ended
@@ -380,7 +377,7 @@ def _is_final(stored: StoredEvent, facts: EventFacts, now: datetime) -> bool:
     return all(_returned(facts, panel) for panel in facts.panels)
 
 
-def _series(samples: Sequence[Sample]) -> list[PowerReading]:
+def _series(samples: Sequence[PanelSample]) -> list[PowerReading]:
     """A panel's samples with its circuits by id, and the whole panel under the empty name."""
     return [
         PowerReading(

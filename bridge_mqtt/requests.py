@@ -10,7 +10,7 @@ from decimal import Decimal
 from enum import StrEnum
 
 from bridge_mqtt.allocation import whole_watts
-from bridge_mqtt.model import Panel
+from bridge_mqtt.model import PanelRecord
 from openadr_profiles.v31 import Event, EventPayloadType, Unit
 from openadr_profiles.v31.timeline import Held, Timeline
 
@@ -125,7 +125,7 @@ def request_kw(
             return whole_watts(sum(capability_kw.values(), Decimal(0)) * level_shares[int(request.value)])
 
 
-def taking_part(event: Event, panels: Iterable[Panel], bridge_targets: Collection[str]) -> list[Panel]:
+def taking_part(event: Event, panels: Iterable[PanelRecord], bridge_targets: Collection[str]) -> list[PanelRecord]:
     """The enabled panels that an event is for.
 
     A panel takes part if its id or one of its groups is among the targets the VTN shows us. An event without targets,

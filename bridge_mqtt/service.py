@@ -17,7 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bridge_mqtt.acks import AckDesk, is_ack
 from bridge_mqtt.api import Api
-from bridge_mqtt.commands import Outbox, carry_out, outstanding_deadlines
+from bridge_mqtt.commands import CommandOutbox, carry_out, outstanding_deadlines
 from bridge_mqtt.decisions import Policy, Queue, Situation, decide
 from bridge_mqtt.errors import StoreUnavailable
 from bridge_mqtt.model import EventState, HoldingState
@@ -93,6 +93,9 @@ class Bridge:
 
     async def _open(self, stack: AsyncExitStack) -> None:
         settings, clock = self.settings, self._clock
+        for name in settings.dispatch.renamed:
+            dialect = name.removesuffix("_piece_s")
+            _log.warning("setting has a new name", old=f"dispatch.{name}", new=f"dispatch.longest_piece_s.{dialect}")
         speed = clock.speed
         self._store = await Store.open(settings.database.url.get_secret_value())
         stack.push_async_callback(self._store.close)
@@ -118,7 +121,7 @@ class Bridge:
             on_change=self._link_changed,
             sleep=self._sleep,
         )
-        self._outbox = Outbox(
+        self._outbox = CommandOutbox(
             turn=self._turn,
             link=self._link,
             registry=self._registry,

@@ -4,18 +4,33 @@ from __future__ import annotations
 
 from decimal import Decimal
 from pathlib import Path
-from typing import Annotated, Final, Literal, Self
+from typing import Annotated, Any, Final, Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ModelWrapValidatorHandler,
+    PrivateAttr,
+    SecretStr,
+    field_validator,
+    model_validator,
+)
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
 from openadr_client.settings import BrokerSettings
 from openadr_client.tokens import ClientAuthentication
-from openadr_profiles.panel import Dialect, UnsafePanelId, check_panel_id
+from openadr_profiles.panel import DIALECTS, Dialect, UnsafePanelId, check_panel_id
 
 _DRIVERS: Final = {"sqlite": "sqlite+aiosqlite", "postgresql": "postgresql+asyncpg", "postgres": "postgresql+asyncpg"}
+
+
+def _known_dialect(name: str) -> str:
+    if name not in DIALECTS:
+        raise ValueError(f"expected one of {', '.join(DIALECTS)}")
+    return name
 
 
 class _Group(BaseModel):
@@ -96,13 +111,18 @@ class PanelSettings(_Group):
     id: str
     """Its id on the broker: the last level of its topics."""
     name: str | None = None
-    dialect: Dialect | None = None
-    """``flat`` or ``envelope``; without it the panel is asked."""
+    dialect: str | None = None
+    """The name of its panel program's dialect, as ``flat``; without it the panel is asked."""
     groups: tuple[str, ...] = ()
     """Targets of events by which it is meant, besides its id."""
     enabled: bool = True
     capability_kw: Annotated[Decimal, Field(ge=0)] | None = None
     """Power in kW that it can shed; without it, worked out from its metering."""
+
+    @field_validator("dialect")
+    @classmethod
+    def _known(cls, name: str | None) -> str | None:
+        return None if name is None else _known_dialect(name)
 
     @field_validator("id")
     @classmethod
@@ -122,10 +142,9 @@ class Dispatch(_Group):
     """Silence after which a panel counts as offline."""
     first_contact_s: Annotated[float, Field(ge=0)] = 6.0
     """Seconds that a first split waits after the start for panels that have not been heard yet."""
-    flat_piece_s: Annotated[int, Field(ge=60, le=604_800)] = 86_400
-    """The longest shed a flat panel is told at once; longer ones are renewed."""
-    envelope_piece_s: Annotated[int, Field(ge=1, le=3600)] = 60
-    """The pieces in which an envelope panel is told to shed, since it cannot restore."""
+    longest_piece_s: dict[str, int] = Field(default_factory=dict)
+    """By dialect, the longest shed that a panel is told with one command; what is longer is renewed, or told in pieces
+    to panels that cannot restore. For a dialect that is not named here its own default holds."""
     least_remaining_s: Annotated[float, Field(ge=1)] = 5.0
     """A shed that a panel has lost is not sent again for less than this."""
     most_recoveries: Annotated[int, Field(ge=1)] = 3
@@ -141,6 +160,44 @@ class Dispatch(_Group):
     """The share of its capability a panel sheds at SIMPLE levels 0 to 3."""
     positive_sheds: frozenset[str] = frozenset()
     """Programs in which a positive DISPATCH_SETPOINT_RELATIVE means to use less; elsewhere a negative one does."""
+
+    _renamed: tuple[str, ...] = PrivateAttr(default=())
+
+    @property
+    def renamed(self) -> tuple[str, ...]:
+        """Return the settings that were given by an old name, as ``flat_piece_s``."""
+        return self._renamed
+
+    def piece_s(self, dialect: Dialect) -> int:
+        """Return the longest shed in seconds that a panel of this dialect is told with one command."""
+        return self.longest_piece_s.get(dialect.name, dialect.piece_s)
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _old_names(cls, given: Any, read: ModelWrapValidatorHandler[Self]) -> Self:
+        """Read ``flat_piece_s`` and ``envelope_piece_s``, the names before dialects had objects."""
+        old = {name: f"{name}_piece_s" for name in ("flat", "envelope")}
+        if not isinstance(given, dict) or not any(name in given for name in old.values()):
+            return read(given)
+        pieces = given.get("longest_piece_s", {})
+        for dialect, name in old.items():
+            if name in given and isinstance(pieces, dict):
+                if dialect in pieces:
+                    raise ValueError(f"{name} is the old name of longest_piece_s.{dialect}: give only the new one")
+                pieces = {**pieces, dialect: given[name]}
+        rest = {name: value for name, value in given.items() if name not in old.values()}
+        made = read(rest | {"longest_piece_s": pieces})
+        made._renamed = tuple(name for name in old.values() if name in given)  # noqa: SLF001 - of our own class
+        return made
+
+    @field_validator("longest_piece_s")
+    @classmethod
+    def _within_bounds(cls, pieces: dict[str, int]) -> dict[str, int]:
+        for name, seconds in pieces.items():
+            least, most = DIALECTS[_known_dialect(name)].piece_bounds_s
+            if not least <= seconds <= most:
+                raise ValueError(f"{name}: expected {least} to {most} seconds, not {seconds}")
+        return pieces
 
     @field_validator("level_shares")
     @classmethod

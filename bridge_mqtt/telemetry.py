@@ -9,11 +9,11 @@ from decimal import Decimal
 import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from bridge_mqtt.model import Panel
+from bridge_mqtt.model import PanelRecord
 from bridge_mqtt.panels import Registry
 from bridge_mqtt.store import panels, quarantine, telemetry
 from bridge_mqtt.store.events import Baseline
-from bridge_mqtt.store.telemetry import Sample
+from bridge_mqtt.store.telemetry import PanelSample
 from openadr_client.mqtt import Received
 from openadr_profiles.panel import Telemetry, Unreadable, read_telemetry
 from ven.panel.meter import PowerReading
@@ -34,7 +34,7 @@ class TelemetryDesk:
     async def take(self, connection: AsyncConnection, messages: Sequence[Received]) -> None:
         """Store samples and remember the latest of each panel."""
         samples: list[Telemetry] = []
-        latest: dict[str, Panel] = {}
+        latest: dict[str, PanelRecord] = {}
         for message in messages:
             sample = read_telemetry(message.topic, message.payload, message.received_at)
             if isinstance(sample, Telemetry) and self._registry.admit(sample.ven_id) is not None:
@@ -62,7 +62,7 @@ def _put_aside(message: Received, sample: Telemetry | Unreadable) -> Unreadable:
     )
 
 
-def baseline(ven_id: str, samples: Sequence[Sample], frozen_at: datetime) -> Baseline:
+def baseline(ven_id: str, samples: Sequence[PanelSample], frozen_at: datetime) -> Baseline:
     """Return the mean power in kW of a panel and of each of its circuits over the samples before an event."""
     used = [sample.used_power_kw for sample in samples if sample.used_power_kw is not None]
     circuits: dict[str, list[float]] = {}
@@ -84,7 +84,7 @@ def mean_kw(values: Sequence[float]) -> Decimal:
     return (sum((Decimal(str(value)) for value in values), Decimal(0)) / len(values)).quantize(_WATT)
 
 
-def merged_samples(by_panel: Mapping[str, Sequence[Sample]]) -> list[PowerReading]:
+def merged_samples(by_panel: Mapping[str, Sequence[PanelSample]]) -> list[PowerReading]:
     """The samples of several panels as one series: at each moment the last reading of every circuit.
 
     Circuits are named ``<panel>/<circuit>``, as in reports.

@@ -11,13 +11,12 @@ from typing import Any
 import msgspec
 
 from bridge_mqtt.decisions import Policy, is_online
-from bridge_mqtt.model import Allocation, Command, EventState, Holding, Panel, WindowPlan
+from bridge_mqtt.model import Allocation, Command, EventState, Holding, PanelRecord, WindowPlan
 from bridge_mqtt.panels import Registry, shed_capability_kw
 from bridge_mqtt.store import Store, acks, commands, events, quarantine
 from bridge_mqtt.store.acks import AckQuery, StoredAck
 from bridge_mqtt.store.events import Baseline, StoredEvent
-from openadr_profiles.panel import CircuitCurtailment, CommandState, Op
-from openadr_profiles.panel.circuits import is_critical
+from openadr_profiles.panel import CircuitCurtailment, CommandState, Op, is_critical
 
 _MOST_ACKS = 2_000
 
@@ -126,11 +125,11 @@ class View:
         """Return True if the panel belongs to this bridge."""
         return self._registry.get(ven_id) is not None
 
-    def _panel(self, panel: Panel, holding: Holding | None) -> dict[str, Any]:
+    def _panel(self, panel: PanelRecord, holding: Holding | None) -> dict[str, Any]:
         return {
             "venId": panel.ven_id,
             "name": panel.name,
-            "dialect": panel.dialect,
+            "dialect": panel.dialect.name if panel.dialect else None,
             "groups": sorted(panel.groups),
             "enabled": panel.enabled,
             "online": is_online(panel, self._now(), self._policy),
@@ -184,7 +183,7 @@ class View:
         return {
             "venId": part.ven_id,
             "name": panel.name if panel else None,
-            "dialect": panel.dialect if panel else None,
+            "dialect": panel.dialect.name if panel and panel.dialect else None,
             "requestedKw": float(part.requested_kw),
             "capabilityKw": float(part.capability_kw),
             "actualShedKw": answered[-1].actual_kw if answered else None,

@@ -14,8 +14,7 @@ from bridge_mqtt.store.reports import ReportState, StoredReport
 from openadr_client.client import NOT_MODIFIED, VtnClient
 from openadr_client.clock import Clock
 from openadr_client.errors import Conflict, NotFound, Refused
-from openadr_profiles.panel import Load
-from openadr_profiles.panel.circuits import is_critical
+from openadr_profiles.panel import Load, is_critical
 from openadr_profiles.v31 import Attribute, Event, ValuesMap, Ven, VenResourceRequest, VenVenRequest
 
 _log = structlog.get_logger(__name__)

@@ -10,10 +10,10 @@ import msgspec
 from sqlalchemy import RowMapping, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from bridge_mqtt.model import Panel
+from bridge_mqtt.model import PanelRecord
 from bridge_mqtt.store.schema import panels
 from bridge_mqtt.store.upsert import insert_or_skip, insert_or_update
-from openadr_profiles.panel import Dialect, Load
+from openadr_profiles.panel import Load, dialect_named
 
 _SAMPLE = (
     "last_seen_at",
@@ -37,13 +37,13 @@ async def ensure(connection: AsyncConnection, ven_ids: Sequence[str]) -> None:
         await connection.execute(statement, [{"ven_id": ven_id, "tells_event": False} for ven_id in ven_ids])
 
 
-async def heard(connection: AsyncConnection) -> dict[str, Panel]:
+async def heard(connection: AsyncConnection) -> dict[str, PanelRecord]:
     """All panels that have a row, without what only the settings know."""
     rows = (await connection.execute(select(panels))).mappings()
     return {row["ven_id"]: _panel(row) for row in rows}
 
 
-async def save_samples(connection: AsyncConnection, samples: Sequence[Panel]) -> None:
+async def save_samples(connection: AsyncConnection, samples: Sequence[PanelRecord]) -> None:
     """Store the latest sample of each panel."""
     if samples:
         columns = [*_SAMPLE, "dialect", "restarted_at"]
@@ -53,27 +53,31 @@ async def save_samples(connection: AsyncConnection, samples: Sequence[Panel]) ->
             [
                 {"ven_id": sample.ven_id}
                 | {name: getattr(sample, name) for name in columns}
-                | {"loads": msgspec.to_builtins(sample.loads)}
+                | {"loads": msgspec.to_builtins(sample.loads), "dialect": _name(sample)}
                 for sample in samples
             ],
         )
 
 
-async def save_answer(connection: AsyncConnection, panel: Panel) -> None:
+async def save_answer(connection: AsyncConnection, panel: PanelRecord) -> None:
     """Store the time of the panel's last answer, by both clocks, and the dialect of it."""
-    values = {"last_seen_at": panel.last_seen_at, "answered_at": panel.answered_at, "dialect": panel.dialect}
+    values = {"last_seen_at": panel.last_seen_at, "answered_at": panel.answered_at, "dialect": _name(panel)}
     await connection.execute(update(panels).where(panels.c.ven_id == panel.ven_id).values(**values))
 
 
-def _panel(row: RowMapping) -> Panel:
-    return Panel(
+def _panel(row: RowMapping) -> PanelRecord:
+    return PanelRecord(
         ven_id=row["ven_id"],
-        dialect=Dialect(row["dialect"]) if row["dialect"] else None,
+        dialect=dialect_named(row["dialect"]),
         loads=msgspec.convert(row["loads"] or (), tuple[Load, ...]),
         answered_at=_moment(row["answered_at"]),
         restarted_at=_moment(row["restarted_at"]),
         **{name: row[name] for name in _SAMPLE if name != "loads"},
     )
+
+
+def _name(panel: PanelRecord) -> str | None:
+    return None if panel.dialect is None else panel.dialect.name
 
 
 def _moment(value: Any) -> datetime | None:

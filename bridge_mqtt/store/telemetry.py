@@ -16,7 +16,7 @@ from openadr_profiles.panel import Load, Telemetry
 
 
 @dataclass(frozen=True, kw_only=True)
-class Sample:
+class PanelSample:
     """The measurements of a panel at one moment of its own clock."""
 
     ven_id: str
@@ -52,14 +52,14 @@ async def add(connection: AsyncConnection, samples: Sequence[Telemetry]) -> None
 
 async def between(
     connection: AsyncConnection, ven_ids: Collection[str], start: datetime, end: datetime
-) -> dict[str, list[Sample]]:
+) -> dict[str, list[PanelSample]]:
     """By panel, its samples received in [start, end), oldest first."""
     statement = (
         select(telemetry)
         .where(telemetry.c.ven_id.in_(list(ven_ids)), telemetry.c.received_at >= start, telemetry.c.received_at < end)
         .order_by(telemetry.c.received_at, telemetry.c.id)
     )
-    found: dict[str, list[Sample]] = {}
+    found: dict[str, list[PanelSample]] = {}
     for row in (await connection.execute(statement)).mappings():
         found.setdefault(row["ven_id"], []).append(_sample(row))
     return found
@@ -70,8 +70,8 @@ async def forget(connection: AsyncConnection, before: datetime) -> None:
     await connection.execute(delete(telemetry).where(telemetry.c.received_at < before))
 
 
-def _sample(row: RowMapping) -> Sample:
-    return Sample(
+def _sample(row: RowMapping) -> PanelSample:
+    return PanelSample(
         ven_id=row["ven_id"],
         timestamp=row["timestamp"],
         received_at=row["received_at"],

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from oadr.commands.options import examples
+from oadr.commands.options import examples, parsed_by
 from oadr.config import load
 from oadr.errors import reporting
 from oadr.process.running import run_until_stopped
@@ -17,6 +17,15 @@ if TYPE_CHECKING:
     from bridge_mqtt.settings import Settings
 
 PREFIX = "OADR_BRIDGE_"
+
+
+def _panel_program(name: str) -> str:
+    from bridge_mqtt.simulators.panels import MODELS
+
+    if name not in MODELS:
+        raise ValueError(f"{name!r} is none of {', '.join(MODELS)}")
+    return name
+
 
 app = typer.Typer(
     add_completion=False,
@@ -82,7 +91,10 @@ def simulate(
     panel_ids: Annotated[list[str], typer.Argument(help="Ids of the panels, as panel-1.")],
     *,
     broker: Annotated[str, typer.Option(metavar="URL", help="The broker they connect to.")] = "mqtt://127.0.0.1:1883",
-    dialect: Annotated[Literal["flat", "envelope"], typer.Option(help="Which panel program.")] = "flat",
+    dialect: Annotated[
+        str,
+        typer.Option(parser=parsed_by(_panel_program), metavar="NAME", help="Which panel program, by its dialect."),
+    ] = "flat",
     every: Annotated[float, typer.Option(min=0.1, help="Seconds between two samples.")] = 5.0,
     ca_file: Annotated[Path | None, typer.Option(help="CA of the broker, for mqtts://.")] = None,
     certificate: Annotated[Path | None, typer.Option(help="The panels' certificate, for mqtts://.")] = None,
@@ -92,12 +104,11 @@ def simulate(
     with reporting():
         from bridge_mqtt.settings import Broker
         from bridge_mqtt.simulators.panels import simulated_panel
-        from openadr_profiles.panel import Dialect
 
         given = {"url": broker, "ca_file": ca_file, "client_certificate": certificate, "client_key": key}
         settings = load(Broker, prefix="OADR_PANEL_", flags=given, environment={})
         panels = [
-            simulated_panel(id_, Dialect(dialect), settings, seed=number, interval_s=every)
+            simulated_panel(id_, dialect, settings, seed=number, interval_s=every)
             for number, id_ in enumerate(panel_ids)
         ]
 

@@ -21,7 +21,6 @@ from oadr.demo.pace import Pace
 from oadr.process.running import cancel
 from openadr_client.client import VtnClient
 from openadr_client.clock import Clock
-from openadr_profiles.panel import Dialect
 from ven.agent import run_ven
 from vtn.access import Role
 from vtn.app import VtnServer, build
@@ -146,7 +145,7 @@ class Fleet:
     def _start_panel(self, panel: LegacyPanel, port: int) -> None:
         simulated = simulated_panel(
             panel.id,
-            Dialect(panel.dialect),
+            panel.dialect,
             bridge_mqtt.settings.Broker.model_validate(self._mqtt(port, panel.id)),
             seed=panel.seed,
             clock=self.clock,
@@ -185,7 +184,7 @@ class Fleet:
                 "dispatch": {
                     "first_contact_s": pace.seconds(2),
                     "offline_after_s": pace.seconds(10),
-                    "envelope_piece_s": pace.whole_seconds(5, least=5, most=3600),
+                    "longest_piece_s": {"envelope": pace.whole_seconds(5, least=5, most=3600)},
                 },
                 "telemetry": {"baseline_s": pace.seconds(2, least=10)},
                 "reporting": {"delay_s": pace.seconds(0.5), "retry_least_s": pace.seconds(0.5)},

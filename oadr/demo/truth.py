@@ -12,9 +12,9 @@ from pathlib import Path
 from statistics import median
 from typing import Protocol
 
-from bridge_mqtt.simulators.panels import PanelModel
+from bridge_mqtt.simulators.model import PanelModel
 from oadr.demo.homes import Home
-from openadr_profiles.panel.circuits import FLAT_CIRCUITS
+from openadr_profiles.panel.flat import FLAT_CIRCUITS
 from ven.drivers.simulated import Curve, SimulatedOptions
 from ven.panel.circuits import BranchCircuit
 

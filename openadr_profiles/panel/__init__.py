@@ -8,14 +8,24 @@ from openadr_profiles.panel.acks import (
     correlation_of,
     read_ack,
 )
-from openadr_profiles.panel.commands import ping_message, restore_message, rounded_kw, shed_message
+from openadr_profiles.panel.commands import ping_message, rounded_kw
+from openadr_profiles.panel.dialect import Dialect
+from openadr_profiles.panel.dialects import ASSUMED, DIALECTS, WITHOUT_RESTORE, dialect_named
+from openadr_profiles.panel.envelope import ENVELOPE
 from openadr_profiles.panel.errors import PanelContractError, UnsafePanelId, UnsendableCommand
+from openadr_profiles.panel.flat import FLAT
 from openadr_profiles.panel.identity import ack_topic, check_panel_id, command_topic, correlation_id, wire_event_id
+from openadr_profiles.panel.load import Load, circuit_type, is_critical
 from openadr_profiles.panel.reading import Unreadable
-from openadr_profiles.panel.telemetry import Load, Telemetry, read_telemetry
-from openadr_profiles.panel.vocabulary import AckStatus, CommandState, Dialect, Op
+from openadr_profiles.panel.telemetry import Telemetry, read_telemetry
+from openadr_profiles.panel.vocabulary import AckStatus, CommandState, Op
 
 __all__ = [
+    "ASSUMED",
+    "DIALECTS",
+    "ENVELOPE",
+    "FLAT",
+    "WITHOUT_RESTORE",
     "Ack",
     "AckStatus",
     "CircuitCurtailment",
@@ -32,14 +42,15 @@ __all__ = [
     "UnsendableCommand",
     "ack_topic",
     "check_panel_id",
+    "circuit_type",
     "command_topic",
     "correlation_id",
     "correlation_of",
+    "dialect_named",
+    "is_critical",
     "ping_message",
     "read_ack",
     "read_telemetry",
-    "restore_message",
     "rounded_kw",
-    "shed_message",
     "wire_event_id",
 ]

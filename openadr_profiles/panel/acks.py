@@ -11,9 +11,10 @@ from typing import Any
 from msgspec import Struct, field
 
 from openadr_profiles.panel import reading
+from openadr_profiles.panel.dialects import outcome_of
 from openadr_profiles.panel.identity import MAX_CORRELATION_ID, panel_of_topic, wire_event_id
 from openadr_profiles.panel.reading import Unreadable
-from openadr_profiles.panel.vocabulary import SHED_OPS, AckStatus, Dialect, canonical_op
+from openadr_profiles.panel.vocabulary import AckStatus, canonical_op
 
 _EVENT_ID = ("event_id", "eventId", "data.event_id", "data.eventId")
 _CORRELATION_ID = ("correlationId", "correlation_id", "corrId")
@@ -32,7 +33,6 @@ _ERROR = ("error", "data.error", "message")
 _CIRCUITS = ("circuits_curtailed", "circuitsCurtailed", "data.circuits_curtailed")
 
 _INVENTED_EVENT_ID = re.compile(r"(?:evt-|backend_)\d{10}", re.ASCII)
-_NAMES_A_LACK = re.compile(r"\b(?:missing|unknown|requires?|required)\b|\bno\b.*\bprovided\b", re.IGNORECASE | re.ASCII)
 _MAX_OP = 50
 _MAX_ID = 255
 _MAX_ERROR = 1000
@@ -64,7 +64,7 @@ class KnownCommand(Struct, frozen=True, kw_only=True):
 
 
 class Ack(Struct, frozen=True, kw_only=True):
-    """An acknowledgment in canonical form, with the names our API uses."""
+    """An acknowledgment in canonical form, with the names our API uses; ``dialect`` is the name of one, if it shows."""
 
     ven_id: str = field(name="venId")
     event_id: str | None = field(name="eventId")
@@ -80,7 +80,7 @@ class Ack(Struct, frozen=True, kw_only=True):
     panel_timestamp: datetime | None = field(name="panelTimestamp")
     received_at: datetime = field(name="receivedAt")
     response_ms: int | None = field(name="responseMs")
-    dialect: Dialect | None
+    dialect: str | None
     payload_hash: str = field(name="payloadHash")
     raw_payload: str = field(name="rawPayload")
     warnings: tuple[str, ...]
@@ -122,7 +122,7 @@ def read_ack(topic: str, payload: bytes, received_at: datetime, find_command: Fi
     command = _matching(correlation_id, ven_id, find_command, warnings)
     op = command.op if command else _op(members, warnings)
     error = reading.text_at(members, _ERROR, _MAX_ERROR, warnings)
-    status, dialect = _outcome(members, op, error, warnings)
+    status, dialect = outcome_of(members, op, error, warnings)
     circuits = _circuits(members, warnings)
     requested = reading.number_at(members, _REQUESTED, warnings)
     late = bool(command and command.deadline_at and received_at > command.deadline_at)
@@ -167,31 +167,6 @@ def _matching(
 def _op(members: Mapping[str, Any], warnings: list[str]) -> str:
     text = reading.text_at(members, ("op",), _MAX_OP, warnings)
     return canonical_op(text) if text and text.strip() else "unknown"
-
-
-def _outcome(
-    members: Mapping[str, Any], op: str, error: str | None, warnings: list[str]
-) -> tuple[AckStatus, Dialect | None]:
-    status = members.get("status")
-    if isinstance(status, str) and status.strip():
-        word = status.strip().lower()
-        if word in AckStatus.__members__.values():
-            return AckStatus(word), Dialect.FLAT
-        warnings.append(f"status {word[:40]!r} is not known")
-        return AckStatus.UNKNOWN, Dialect.FLAT
-    if status is not None:
-        warnings.append("status is not a text; ignored")
-    match members.get("ok"):
-        case True:
-            return AckStatus.ACCEPTED if op in SHED_OPS else AckStatus.SUCCESS, Dialect.ENVELOPE
-        case False:
-            lacks = error is not None and _NAMES_A_LACK.search(error)
-            return AckStatus.REJECTED if lacks else AckStatus.FAILED, Dialect.ENVELOPE
-        case None:
-            warnings.append("neither status nor ok says how it went")
-        case _:
-            warnings.append("ok is neither true nor false; ignored")
-    return AckStatus.UNKNOWN, None
 
 
 def _event_id(members: Mapping[str, Any], command: KnownCommand | None, warnings: list[str]) -> str | None:

@@ -1,4 +1,4 @@
-"""The commands the bridge sends: one form that both panel programs understand (rules C1 to C5, C9 to C11).
+"""The form of commands that the panel programs share; a dialect may write another (rules C1 to C5, C9 to C11).
 
 Flat members serve the current program, ``data`` the older one. ``shed_kw`` never stands inside ``data``: there the
 older program would take it for a power to reach instead of a reduction (rule C3).
@@ -15,7 +15,6 @@ from msgspec import Struct, field
 
 from openadr_profiles.panel.errors import UnsendableCommand
 from openadr_profiles.panel.identity import MAX_CORRELATION_ID, check_panel_id, wire_event_id
-from openadr_profiles.panel.vocabulary import Dialect
 
 MAX_DURATION_S = 10 * 366 * 86_400
 _WATT = Decimal("0.001")
@@ -75,7 +74,7 @@ def rounded_kw(amount_kw: float | Decimal) -> Decimal:
 
 def shed_message(
     *,
-    dialect: Dialect,
+    op: str,
     ven_id: str,
     correlation_id: str,
     event_id: str,
@@ -83,7 +82,7 @@ def shed_message(
     now: datetime,
     until: datetime,
 ) -> bytes:
-    """The bytes of a shed command sent at ``now`` that ends at ``until``.
+    """Return the bytes of a shed command sent at ``now`` that ends at ``until``; ``op`` is the dialect's word for it.
 
     The length is what remains, in whole seconds, so that a late command cannot overrun (rules C2, C4). Raises
     UnsendableCommand if less than a second remains or the amount cannot be sent, UnsafePanelId for the id.
@@ -98,7 +97,7 @@ def shed_message(
     wire_id = wire_event_id(event_id)
     return msgspec.json.encode(
         _ShedMessage(
-            op="event" if dialect is Dialect.FLAT else "shedPanel",
+            op=op,
             correlation_id=_checked(correlation_id),
             ven_id=check_panel_id(ven_id),
             event_id=wire_id,
@@ -119,7 +118,7 @@ def shed_message(
 
 
 def restore_message(*, ven_id: str, correlation_id: str, event_id: str, now: datetime) -> bytes:
-    """The bytes of a restore command; only flat panels know it (rule C9)."""
+    """Return the bytes of a restore command, for programs that can restore (rule C9)."""
     wire_id = wire_event_id(event_id)
     return msgspec.json.encode(
         _RestoreMessage(
@@ -134,7 +133,7 @@ def restore_message(*, ven_id: str, correlation_id: str, event_id: str, now: dat
 
 
 def ping_message(*, ven_id: str, correlation_id: str, now: datetime) -> bytes:
-    """The bytes of a ping; its answer also tells which program a panel runs (rule C9)."""
+    """Return the bytes of a ping; its answer also tells which program a panel runs (rule C9)."""
     return msgspec.json.encode(
         _PingMessage(
             op="ping",

@@ -9,9 +9,10 @@ from typing import Any
 from msgspec import Struct, field
 
 from openadr_profiles.panel import reading
+from openadr_profiles.panel.dialects import dialect_of_sample
 from openadr_profiles.panel.identity import panel_of_topic
+from openadr_profiles.panel.load import Load
 from openadr_profiles.panel.reading import Unreadable
-from openadr_profiles.panel.vocabulary import Dialect
 
 _EVENT_ID = ("event_id", "eventId", "data.event_id", "data.eventId", "active_event")
 _LOCAL_EVENT = "ui-evt-"
@@ -19,22 +20,10 @@ _MAX_ID = 255
 _MAX_ERROR = 1000
 
 
-class Load(Struct, frozen=True, kw_only=True):
-    """One circuit as a panel measures it now. Generation is negative."""
-
-    id: str
-    name: str | None = None
-    type: str | None = None
-    capacity_kw: float | None = field(name="capacityKw", default=None)
-    current_power_kw: float | None = field(name="currentPowerKw", default=None)
-    shed_capability_kw: float | None = field(name="shedCapabilityKw", default=None)
-    enabled: bool | None = None
-    priority: float | None = None
-
-
 class Telemetry(Struct, frozen=True, kw_only=True):
     """One sample of a panel. ``shed_power_kw`` is the panel's own claim, not a measurement.
 
+    ``dialect`` is the name of the dialect that the sample shows, None if it could be of any (rule C9).
     ``tells_event`` is False for programs that never say which event they follow, so that their silence means nothing.
     """
 
@@ -42,7 +31,7 @@ class Telemetry(Struct, frozen=True, kw_only=True):
     panel_timestamp: datetime | None = field(name="panelTimestamp")
     received_at: datetime = field(name="receivedAt")
     message_num: int | None = field(name="messageNum")
-    dialect: Dialect | None
+    dialect: str | None
     used_power_kw: float | None = field(name="usedPowerKw")
     shed_power_kw: float | None = field(name="shedPowerKw")
     requested_reduction_kw: float | None = field(name="requestedReductionKw")
@@ -82,13 +71,12 @@ def read_telemetry(topic: str, payload: bytes, received_at: datetime) -> Telemet
         warnings.append(f"the payload says panel {claimed!r}, the topic {ven_id!r}; the topic counts")
     if ven_id is None:
         return _unreadable(topic, None, "neither topic nor payload names a panel", payload)
-    message_num = reading.whole_at(members, ("message_num", "messageNum"), warnings)
     return Telemetry(
         ven_id=ven_id,
         panel_timestamp=reading.instant_at(members, ("ts", "timestamp", "data.ts"), received_at, warnings),
         received_at=received_at,
-        message_num=message_num,
-        dialect=_dialect(topic, members, message_num),
+        message_num=reading.whole_at(members, ("message_num", "messageNum"), warnings),
+        dialect=dialect_of_sample(topic, members),
         used_power_kw=reading.number_at(members, ("usedPowerKw", "power_kw", "powerKw"), warnings),
         shed_power_kw=reading.number_at(members, ("shedPowerKw", "shed_kw"), warnings),
         requested_reduction_kw=reading.number_at(members, ("requestedReductionKw",), warnings),
@@ -105,13 +93,6 @@ def read_telemetry(topic: str, payload: bytes, received_at: datetime) -> Telemet
 def _unreadable(topic: str, ven_id: str | None, reason: str, payload: bytes) -> Unreadable:
     head = reading.printable(payload[: reading.KEPT_BYTES])
     return Unreadable(topic=topic, ven_id=ven_id, reason=reason, size=len(payload), head=head)
-
-
-def _dialect(topic: str, members: Mapping[str, Any], message_num: int | None) -> Dialect | None:
-    """Return the dialect that a message shows, or None; load lists of both programs look alike (rule C9)."""
-    if message_num is not None:
-        return Dialect.FLAT
-    return Dialect.ENVELOPE if "schemaVersion" in members and not topic.startswith("ven/loads/") else None
 
 
 def _battery_soc(members: Mapping[str, Any], warnings: list[str]) -> float | None:

@@ -1,19 +1,12 @@
-"""The words of the panel contract: operations, outcomes and dialects, in their canonical spelling."""
+"""The words of the panel contract: operations and outcomes, in their canonical spelling."""
 
 from __future__ import annotations
 
 from enum import StrEnum
 
 
-class Dialect(StrEnum):
-    """The dialects of the two panel programs (rule C9)."""
-
-    FLAT = "flat"
-    ENVELOPE = "envelope"
-
-
 class Op(StrEnum):
-    """Operations of commands. On the wire they are ``event`` and ``restore`` for a flat panel."""
+    """Operations of commands. On the wire each dialect has its own words for them."""
 
     SHED_PANEL = "shedPanel"
     RESTORE_PANEL = "restorePanel"

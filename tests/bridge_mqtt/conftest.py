@@ -15,12 +15,11 @@ from bridge_mqtt.settings import Settings
 from bridge_mqtt.simulators.panels import SimulatedPanel, simulated_panel
 from bridge_mqtt.store import Store, events
 from openadr_client.clock import Clock, ScaledClock, SystemClock
-from openadr_profiles.panel import Dialect
 from openadr_profiles.v31 import Event, decode
 from tests.support.mosquitto import Mosquitto
 from tests.support.waiting import wait_until
 
-FLAT, ENVELOPE = Dialect.FLAT, Dialect.ENVELOPE
+FLAT, ENVELOPE = "flat", "envelope"
 
 
 def an_event(
@@ -103,7 +102,7 @@ class World:
         return plain
 
     async def add_panel(
-        self, ven_id: str, dialect: Dialect = FLAT, *, plugged_in: bool = True, interval_s: float = 0.2
+        self, ven_id: str, dialect: str = FLAT, *, plugged_in: bool = True, interval_s: float = 0.2
     ) -> SimulatedPanel:
         """A panel that measures five times a second, unless told otherwise."""
         broker = self.settings_broker()
@@ -126,7 +125,7 @@ class World:
 
     def piece(self, seconds: int) -> None:
         """How long an envelope panel is told to shed at once."""
-        self._dispatch["envelope_piece_s"] = seconds
+        self._dispatch["longest_piece_s"] = {"envelope": seconds}
 
     def settings_broker(self) -> Any:
         """Broker settings for panels."""

@@ -52,7 +52,7 @@ async def go_wrong(world: World, chance: random.Random, panels: list[SimulatedPa
 async def test_no_panel_ever_holds_two_sheds_whatever_goes_wrong(sqlite_world: World, seed: int) -> None:
     """C6, C7, 12.4 together."""
     world, chance = sqlite_world, random.Random(seed)
-    world.hurry(10, ack_timeout_s=0.4, most_recoveries=1000, first_contact_s=5, envelope_piece_s=10)
+    world.hurry(10, ack_timeout_s=0.4, most_recoveries=1000, first_contact_s=5, longest_piece_s={"envelope": 10})
     panels = [await world.add_panel(f"panel-{n}", FLAT if n < 4 else ENVELOPE, interval_s=2) for n in range(5)]
     await world.start()
     posted: list[str] = []

@@ -19,8 +19,8 @@ from bridge_mqtt.decisions import (
     TimeOut,
     decide,
 )
-from bridge_mqtt.model import Command, Holding, HoldingState, Panel, Want
-from openadr_profiles.panel import CommandState, Dialect, Op
+from bridge_mqtt.model import Command, Holding, HoldingState, PanelRecord, Want
+from openadr_profiles.panel import ENVELOPE, FLAT, CommandState, Op
 
 NOW = datetime(2026, 11, 23, 17, 0, tzinfo=UTC)
 POLICY = Policy(
@@ -37,17 +37,17 @@ def ago(seconds: float) -> datetime:
     return NOW - timedelta(seconds=seconds)
 
 
-def a_panel(**members: Any) -> Panel:
+def a_panel(**members: Any) -> PanelRecord:
     """A flat panel that was heard a second ago and shows no event."""
     known: dict[str, Any] = {
         "ven_id": "panel-1",
-        "dialect": Dialect.FLAT,
+        "dialect": FLAT,
         "last_seen_at": ago(1),
         "sample_at": ago(1),
         "sample_received_at": ago(1),
         "tells_event": True,
     }
-    return Panel(**known | members)
+    return PanelRecord(**known | members)
 
 
 def a_holding(state: HoldingState = HoldingState.HELD, **members: Any) -> Holding:
@@ -203,7 +203,7 @@ def test_a_lost_shed_is_not_repeated_for_the_last_seconds() -> None:
 @pytest.mark.parametrize(
     "panel", [a_panel(event_id="ui-evt-1795454773"), a_panel(event_id="evt-of-others")], ids=["local", "foreign"]
 )
-def test_a_holder_that_follows_another_event_now_is_left_alone(panel: Panel) -> None:
+def test_a_holder_that_follows_another_event_now_is_left_alone(panel: PanelRecord) -> None:
     """12.4-5, C8: a restore would end what is not ours."""
     (only,) = decided(holding=a_holding(), panel=panel)
 
@@ -281,7 +281,7 @@ def test_a_queued_shed_that_is_not_wanted_any_more_is_not_sent() -> None:
 
 def test_an_envelope_panel_waits_for_the_end_of_its_piece() -> None:
     """C9: nothing can be undone; the next piece follows, or nothing."""
-    older = a_panel(dialect=Dialect.ENVELOPE, tells_event=False)
+    older = a_panel(dialect=ENVELOPE, tells_event=False)
     running = a_holding(until=NOW + timedelta(seconds=1))
 
     assert decided(panel=older, holding=running, want=None) == []
@@ -294,7 +294,7 @@ def test_an_envelope_panel_waits_for_the_end_of_its_piece() -> None:
 
 def test_an_unanswered_piece_may_have_begun_late() -> None:
     """C9: two pieces at once would add up."""
-    older = a_panel(dialect=Dialect.ENVELOPE, tells_event=False)
+    older = a_panel(dialect=ENVELOPE, tells_event=False)
     unanswered = a_holding(HoldingState.UNCERTAIN, until=ago(9))
 
     assert decided(panel=older, holding=unanswered) == []

@@ -5,7 +5,6 @@ import json
 import aiomqtt
 import pytest
 
-from openadr_profiles.panel import Dialect
 from tests.bridge_mqtt.conftest import World, an_event
 from tests.support.waiting import wait_until
 
@@ -199,7 +198,7 @@ async def test_an_unknown_panel_is_in_quarantine_and_in_no_figure(sqlite_world: 
 
 async def test_a_panel_whose_dialect_is_unknown_is_asked_first(sqlite_world: World) -> None:
     """C9: a program that says nothing about itself is pinged before it is told anything."""
-    await sqlite_world.add_panel("panel-1", Dialect.ENVELOPE, plugged_in=False)
+    await sqlite_world.add_panel("panel-1", "envelope", plugged_in=False)
     await sqlite_world.start()
     topics: list[str] = []
     async with aiomqtt.Client(sqlite_world.broker.host, sqlite_world.broker.port) as client:

@@ -18,7 +18,6 @@ from openadr_client.client import VtnClient
 from openadr_client.clock import ScaledClock
 from openadr_client.errors import Unauthorized
 from openadr_profiles.fleet.reports import read_opts, read_status
-from openadr_profiles.panel import Dialect
 from openadr_profiles.v31 import (
     AGGREGATED_REPORT,
     BlVenRequest,
@@ -70,7 +69,7 @@ class Town:
             }
         )
 
-    async def panel(self, ven_id: str, dialect: Dialect, seed: int) -> SimulatedPanel:
+    async def panel(self, ven_id: str, dialect: str, seed: int) -> SimulatedPanel:
         """A panel on the broker."""
         panel = simulated_panel(ven_id, dialect, Broker(url=self.broker.url), seed=seed, clock=self.clock)
         await self._keep(panel.run())
@@ -144,9 +143,9 @@ async def town(tmp_path: Path, mosquitto: Mosquitto) -> AsyncIterator[Town]:
 
 async def test_an_event_of_the_vtn_reaches_the_panels_and_comes_back_as_reports(town: Town) -> None:
     """The whole way: event, split, commands, acks, restore, and reports with one resource per circuit."""
-    one = await town.panel("panel-1", Dialect.FLAT, 1)
-    two = await town.panel("panel-2", Dialect.FLAT, 2)
-    older = await town.panel("panel-a", Dialect.ENVELOPE, 3)
+    one = await town.panel("panel-1", "flat", 1)
+    two = await town.panel("panel-2", "flat", 2)
+    older = await town.panel("panel-a", "envelope", 3)
     names = [{"id": name, "groups": ["group:north"]} for name in ("panel-1", "panel-2", "panel-a")]
     bridge = await town.bridge(town.settings(names))
     event = await town.event(
@@ -207,8 +206,8 @@ async def _is_final(town: Town, event: Event) -> bool:
 
 async def test_an_event_is_for_the_panels_it_names_only(town: Town) -> None:
     """Targets: a panel's id, one of its groups, or the bridge as a whole."""
-    one = await town.panel("panel-1", Dialect.FLAT, 1)
-    two = await town.panel("panel-2", Dialect.FLAT, 2)
+    one = await town.panel("panel-1", "flat", 1)
+    two = await town.panel("panel-2", "flat", 2)
     await town.bridge(town.settings([{"id": "panel-1"}, {"id": "panel-2", "groups": ["group:south"]}]))
     await town.event(-3, targets=("panel-1",), start_s=10, length_s=600)
 

@@ -9,6 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from openadr_profiles.panel import (
+    ENVELOPE,
+    FLAT,
     Dialect,
     UnsafePanelId,
     UnsendableCommand,
@@ -16,8 +18,6 @@ from openadr_profiles.panel import (
     command_topic,
     correlation_id,
     ping_message,
-    restore_message,
-    shed_message,
     wire_event_id,
 )
 
@@ -26,15 +26,14 @@ ENTROPY = bytes(range(10))
 
 
 def shed(
-    dialect: Dialect = Dialect.FLAT,
+    dialect: Dialect = FLAT,
     amount_kw: float | Decimal = 5.0,
     until: datetime = NOW + timedelta(seconds=3542.9),
     event_id: str = "evt-a1b2c3d4",
 ) -> dict[str, object]:
     """A shed command as a panel reads it."""
     message: dict[str, object] = json.loads(
-        shed_message(
-            dialect=dialect,
+        dialect.shed_message(
             ven_id="panel-17",
             correlation_id="evt-a1b2c3d4-7f3k9q2m5x1c",
             event_id=event_id,
@@ -67,7 +66,7 @@ def test_one_shed_message_serves_both_programs() -> None:
         },
         "ts": start,
     }
-    assert shed(Dialect.ENVELOPE)["op"] == "shedPanel"
+    assert shed(ENVELOPE)["op"] == "shedPanel"
 
 
 def test_the_older_program_never_reads_a_target_power() -> None:
@@ -80,7 +79,7 @@ def test_the_older_program_never_reads_a_target_power() -> None:
 
 def test_a_restore_names_the_event() -> None:
     """12.1."""
-    message = restore_message(ven_id="panel-17", correlation_id="restore-a1", event_id="evt-a1", now=NOW)
+    message = FLAT.restore_message(ven_id="panel-17", correlation_id="restore-a1", event_id="evt-a1", now=NOW)
 
     assert json.loads(message) == {
         "op": "restore",

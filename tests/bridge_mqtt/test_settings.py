@@ -1,0 +1,50 @@
+"""Settings of the bridge: what is checked at once, and old names."""
+
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from bridge_mqtt.settings import Dispatch, PanelSettings, Settings
+from openadr_profiles.panel import DIALECTS, ENVELOPE, FLAT
+
+
+def settings(**dispatch: Any) -> Dispatch:
+    members = {"vtn": {"url": "http://127.0.0.1/openadr3/3.1.0"}, "unregistered": "accept", "dispatch": dispatch}
+    return Settings.model_validate(members).dispatch
+
+
+def test_a_dialect_has_a_longest_piece_of_its_own_unless_the_settings_say_another() -> None:
+    """C9: what is longer is renewed, or told in pieces to panels that cannot restore."""
+    assert (settings().piece_s(FLAT), settings().piece_s(ENVELOPE)) == (86_400, 60)
+    assert settings(longest_piece_s={"envelope": "30"}).piece_s(ENVELOPE) == 30
+    assert settings(longest_piece_s={"envelope": 30}).piece_s(FLAT) == 86_400
+
+
+@pytest.mark.parametrize("name", list(DIALECTS))
+@pytest.mark.parametrize("beyond", [-1, 1])
+def test_a_piece_has_bounds(name: str, beyond: int) -> None:
+    least, most = DIALECTS[name].piece_bounds_s
+    seconds = most + 1 if beyond > 0 else least - 1
+    with pytest.raises(ValidationError, match=f"{name}: expected {least} to {most} seconds, not {seconds}"):
+        settings(longest_piece_s={name: seconds})
+
+
+def test_the_names_of_before_are_read_and_remembered_for_a_warning() -> None:
+    old = settings(flat_piece_s=3600, envelope_piece_s="30")
+    assert (old.piece_s(FLAT), old.piece_s(ENVELOPE)) == (3600, 30)
+    assert old.renamed == ("flat_piece_s", "envelope_piece_s")
+    assert settings(longest_piece_s={"flat": 3600}).renamed == ()
+
+
+def test_an_old_name_beside_the_new_one_is_refused() -> None:
+    with pytest.raises(ValidationError, match="flat_piece_s is the old name of longest_piece_s"):
+        settings(flat_piece_s=3600, longest_piece_s={"flat": 60})
+
+
+@pytest.mark.parametrize("name", ["round", "", "FLAT"])
+def test_an_unknown_dialect_is_refused_with_the_known_ones(name: str) -> None:
+    with pytest.raises(ValidationError, match="expected one of flat, envelope"):
+        PanelSettings(id="panel-1", dialect=name)
+    with pytest.raises(ValidationError, match="expected one of flat, envelope"):
+        settings(longest_piece_s={name: 60})
