@@ -21,7 +21,7 @@ from ven.drivers import Driver, find_driver
 from ven.registration import register
 from ven.reports.sender import ReportSender
 from ven.settings import VenSettings
-from ven.store.state_file import StateFile
+from ven.store import StateFile
 
 _log = structlog.get_logger(__name__)
 

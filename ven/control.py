@@ -21,7 +21,7 @@ from ven.panel.switchgear import Switchgear
 from ven.reports.queue import ReportQueue
 from ven.reports.requested import Facts, build, report_name
 from ven.settings import VenSettings
-from ven.store.state_file import StateFile
+from ven.store import StateFile
 
 
 class Control:
@@ -91,8 +91,8 @@ class Control:
         return self.panel.last.total(self.panel.ids) if self.panel.last else None
 
     async def _build(self, event_id: str, group: Sequence[DueReport], now: datetime) -> None:
-        apart = [await self._store.has_report(report_name((report,))) for report in group]
-        if all(apart) or await self._store.has_report(report_name(group)):
+        apart = [await self._store.reports.has(report_name((report,))) for report in group]
+        if all(apart) or await self._store.reports.has(report_name(group)):
             return
         timeline = self.agenda.timelines[event_id]
 
@@ -110,7 +110,7 @@ class Control:
             expected_kw=self.curtailer.undisturbed_kw(now),
             opted_out=not self.agenda.decision(event_id).opted_in,
             hold=self._hold,
-            samples=partial(self._store.samples, hold=self._hold),
+            samples=partial(self._store.readings.between, hold=self._hold),
             curtailed=partial(self.curtailer.was_curtailed, event_id),
             level=level,
         )
@@ -122,6 +122,6 @@ class Control:
         over = [id_ for id_, timeline in self.agenda.timelines.items() if timeline.transpired(now)]
         done = [id_ for id_ in over if self._queue.is_done(id_) and self.curtailer.is_done(id_, now)]
         if done:
-            waiting = {report.event_id for report in await self._store.unsent()}
+            waiting = {report.event_id for report in await self._store.reports.unsent()}
             for event_id in (id_ for id_ in done if id_ not in waiting):
                 await self.agenda.remove(event_id)

@@ -27,7 +27,7 @@ from tests.ven.builders import START, a_circuit
 from ven.agent import Agent
 from ven.errors import DriverFailed
 from ven.settings import VenSettings
-from ven.store.state_file import StateFile
+from ven.store import StateFile
 from vtn.access import Role
 from vtn.app import VtnServer, build
 from vtn.settings import Settings as VtnSettings
@@ -123,7 +123,7 @@ class Home:
             return False
         if self._clock.sleepers >= 3:  # the third waits to try sending again
             return True
-        return self._clock.sleepers == 2 and not self._agent._send.is_set() and not await self._store.unsent()
+        return self._clock.sleepers == 2 and not self._agent._send.is_set() and not await self._store.reports.unsent()
 
     async def pass_(self, **length: float) -> None:
         """Let time pass, step by step, with all work done at each."""

@@ -28,7 +28,8 @@ from tests.ven.builders import START, shed_event
 from tests.ven.conftest import StartHome
 from tests.ven.home import Home, Town
 from ven.reports.sender import ReportSender
-from ven.store.state_file import StateFile
+from ven.store import StateFile
+from ven.store.reports import ReportRecords
 
 
 def values(report: Report) -> dict[str, list[dict[str, Any]]]:
@@ -228,9 +229,9 @@ async def test_finished_event_is_forgotten(town: Town, start_home: StartHome) ->
     await home.until(START + timedelta(hours=2))
     await home.kill()
     async with StateFile(home.settings.store, now=town.clock.now()) as store:
-        assert await store.events() == []
-        assert await store.unsent() == []
-        assert await store.stretches() == []
+        assert await store.events.all() == []
+        assert await store.reports.unsent() == []
+        assert await store.stretches.all() == []
 
 
 Break = Callable[[pytest.MonkeyPatch], None]
@@ -260,10 +261,10 @@ def lose_the_answer(patch: pytest.MonkeyPatch) -> None:
 def die_before_recording(patch: pytest.MonkeyPatch) -> None:
     """The report arrives, but the process is killed before it can write that down."""
 
-    async def never(self: StateFile, *_: Any) -> None:
+    async def never(self: ReportRecords, *_: Any) -> None:
         raise Unreachable("as if killed")
 
-    patch.setattr(StateFile, "mark_sent", never)
+    patch.setattr(ReportRecords, "mark_sent", never)
 
 
 @pytest.mark.parametrize("break_", [lose_the_answer, die_before_recording])
@@ -358,7 +359,7 @@ def test_newest_revision_arrives_once_whatever_breaks(plan: list[str], doings: l
                                 event_id="e", client_name=str(number), report_name=doing, resources=()
                             )
                             written[doing] = report
-                            await store.put_report(doing, "e", encode(report), expires_at=None, may_exist=False)
+                            await store.reports.put(doing, "e", encode(report), expires_at=None, may_exist=False)
         arrived = sorted(client.reports.stored.values(), key=lambda report: report.report_name or "")
         assert arrived == [written[name] for name in sorted(written)]
 

@@ -18,7 +18,7 @@ from ven.events.schedule import Schedule
 from ven.panel.circuits import operating_state
 from ven.records import Decided, ReceivedEvent
 from ven.settings import VenSettings
-from ven.store.state_file import StateFile
+from ven.store import StateFile
 
 _log = structlog.get_logger(__name__)
 
@@ -39,9 +39,9 @@ class Agenda:
 
     async def load(self, now: datetime, power_kw: Decimal | None) -> None:
         """Take up what is remembered, and decide what was received but not decided before the end."""
-        self._programs = {program.id: program for program in await self._store.programs()}
-        self._decided = {decided.event_id: decided for decided in await self._store.decisions()}
-        self._inbox = Inbox(await self._store.events())
+        self._programs = {program.id: program for program in await self._store.events.programs()}
+        self._decided = {decided.event_id: decided for decided in await self._store.events.decisions()}
+        self._inbox = Inbox(await self._store.events.all())
         self.schedule.set(self._inbox.events)
         for received in self._inbox.events:
             await self._see_to(received, now, power_kw)
@@ -49,7 +49,7 @@ class Agenda:
     async def take_programs(self, programs: Iterable[Program]) -> None:
         """Learn the programs that the VTN shows: their names and the units of their payloads."""
         self._programs = {program.id: program for program in programs}
-        await self._store.put_programs(self._programs.values())
+        await self._store.events.put_programs(self._programs.values())
 
     async def take_events(
         self, found: Iterable[Event], *, broken: Collection[str | None], now: datetime, power_kw: Decimal | None
@@ -57,7 +57,7 @@ class Agenda:
         """Learn the events that the VTN shows and decide on them; returns known ones that it does not show."""
         merged = self._inbox.merge(found, broken=broken, now=now)
         for received in merged.changed:
-            await self._store.put_event(received)
+            await self._store.events.put(received)
             _log.info("event received", event_id=received.event.id, name=received.event.event_name)
         self.schedule.set(self._inbox.events)
         for received in merged.changed:
@@ -66,7 +66,7 @@ class Agenda:
 
     async def remove(self, event_id: str) -> None:
         """Forget an event and everything about it."""
-        await self._store.forget_event(event_id)
+        await self._store.events.forget(event_id)
         self._inbox.remove(event_id)
         self._decided.pop(event_id, None)
         self.schedule.set(self._inbox.events)
@@ -112,7 +112,7 @@ class Agenda:
         event = self.received(request.event_id).event
         modified = event.modification_date_time > event.created_date_time
         end = self.schedule.timelines[request.event_id].end
-        await self._store.put_report(
+        await self._store.reports.put(
             name,
             request.event_id,
             encode(request),
@@ -128,11 +128,11 @@ class Agenda:
         if decided is None or decided.modified != event.modification_date_time:
             decided = Decided(event.id, event.modification_date_time, self._decide(received), now)
             self._decided[event.id] = decided
-            await self._store.put_decision(decided)
+            await self._store.events.put_decision(decided)
         if not self.context(event).asks_for_reduction:
             return
         name = opt_report_name(event.id)
-        if decided.decision != before or not await self._store.has_report(name):
+        if decided.decision != before or not await self._store.reports.has(name):
             decision = decided.decision
             _log.info("opted in" if decision.opted_in else "opted out", event_id=event.id, reason=decision.reason)
             opted_out = not decision.opted_in

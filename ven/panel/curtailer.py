@@ -24,7 +24,7 @@ from ven.panel.meter import Measurement, PowerReading, measure, power_of
 from ven.panel.switchgear import Switchgear
 from ven.records import Outcome, Stretch
 from ven.settings import VenSettings
-from ven.store.state_file import StateFile
+from ven.store import StateFile
 
 _log = structlog.get_logger(__name__)
 
@@ -91,8 +91,8 @@ class Curtailer:
 
     async def load(self, now: datetime) -> None:
         """Take up what is remembered; every event that was curtailed for gets a new status report."""
-        self._baselines = await self._store.baselines()
-        self._runs = [_Run(stretch, outcomes) for stretch, outcomes in await self._store.stretches()]
+        self._baselines = await self._store.stretches.baselines()
+        self._runs = [_Run(stretch, outcomes) for stretch, outcomes in await self._store.stretches.all()]
         self._status_due = {run.stretch.event_id: now for run in self._runs if run.is_open or self._unfinal(run, now)}
 
     async def step(self, now: datetime, *, needed_from: datetime | None) -> None:
@@ -123,7 +123,7 @@ class Curtailer:
         starts = [run.stretch.start for run in self._runs if run.is_open]
         earliest = min([*starts, *([needed_from] if needed_from else [])], default=None)
         if sample is not None and earliest is not None:
-            await self._store.put_sample(sample, keep_from=earliest - self._hold)
+            await self._store.readings.put(sample, keep_from=earliest - self._hold)
 
     def next_wake(self, now: datetime) -> datetime | None:
         """Return when a status report or a final reading is due next, apart from changes of events; None if never."""
@@ -169,7 +169,7 @@ class Curtailer:
                 continue
             if self._agenda.concerns_us(timeline.event) and (kw := self.undisturbed_kw(now)):
                 self._baselines[event_id] = kw
-                await self._store.put_baseline(event_id, kw)
+                await self._store.stretches.put_baseline(event_id, kw)
 
     def _wanted(self, now: datetime) -> list[_Wanted]:
         wanted: list[_Wanted] = []
@@ -221,7 +221,7 @@ class Curtailer:
         return kw
 
     async def _begin(self, want: _Wanted, now: datetime) -> None:
-        stretch = await self._store.begin_stretch(
+        stretch = await self._store.stretches.begin(
             event_id=want.event_id,
             interval_id=want.interval_id,
             payload_type=want.payload_type,
@@ -248,7 +248,7 @@ class Curtailer:
         mine = [run for run in self._runs if run.stretch.event_id == event_id]
         old = [run for run in mine[:-_MOST_STRETCHES] if not run.is_open and not self._unfinal(run, now)]
         if old:
-            await self._store.forget_stretches([run.stretch.id for run in old])
+            await self._store.stretches.forget([run.stretch.id for run in old])
             self._runs = [run for run in self._runs if run not in old]
 
     async def _end(self, run: _Run, now: datetime) -> None:
@@ -256,14 +256,14 @@ class Curtailer:
         ended_at = now if stretch.end is None or now - stretch.end > self._hold else min(stretch.end, now)
         ended_at = max(ended_at, stretch.start)
         curtailed = {id_: measured.mean_kw for id_, measured in (await self._measure(stretch, ended_at)).items()}
-        await self._store.end_stretch(stretch.id, ended_at, curtailed)
+        await self._store.stretches.end(stretch.id, ended_at, curtailed)
         run.stretch = replace(stretch, ended_at=ended_at)
         run.outcomes = {id_: replace(run.outcomes[id_], curtailed_kw=curtailed.get(id_)) for id_ in run.outcomes}
         self._status_due[stretch.event_id] = now
         _log.info("curtailment ends", event_id=stretch.event_id, interval=stretch.interval_id)
 
     async def _measure(self, stretch: Stretch, until: datetime) -> dict[str, Measurement]:
-        samples = await self._store.samples(stretch.start, until, hold=self._hold)
+        samples = await self._store.readings.between(stretch.start, until, hold=self._hold)
         found = {
             each.circuit_id: measure(samples, stretch.start, until, power=power_of(each.circuit_id), hold=self._hold)
             for each in stretch.plan
@@ -294,7 +294,7 @@ class Curtailer:
                 and latest.at >= self._settled_at(run, id_)
             }
             if finals:
-                await self._store.put_finals(run.stretch.id, finals)
+                await self._store.stretches.put_finals(run.stretch.id, finals)
                 run.outcomes |= {id_: replace(run.outcomes[id_], final_kw=kw) for id_, kw in finals.items()}
                 self._status_due[run.stretch.event_id] = now
 

@@ -9,7 +9,7 @@ from openadr_client.clock import Clock
 from openadr_client.errors import NotFound, Refused
 from openadr_profiles.v31 import ReportRequest, decode
 from ven.records import Outgoing
-from ven.store.state_file import StateFile
+from ven.store import StateFile
 
 _log = structlog.get_logger(__name__)
 
@@ -28,16 +28,16 @@ class ReportSender:
         Raises:
             VtnError: the VTN could not be reached or cannot answer now; what is left is to be tried again.
         """
-        for report in await self._store.unsent():
+        for report in await self._store.reports.unsent():
             if report.expires_at is not None and self._clock.now() >= report.expires_at:
                 _log.warning("report is too old to be sent", event_id=report.event_id, report=report.name)
-                await self._store.give_up(report.name)
+                await self._store.reports.give_up(report.name)
                 continue
             try:
                 await self._send(report)
             except Refused as error:
                 _log.error("report refused", event_id=report.event_id, report=report.name, problem=str(error))
-                await self._store.give_up(report.name)
+                await self._store.reports.give_up(report.name)
 
     async def _send(self, report: Outgoing) -> None:
         request = decode(report.body, ReportRequest)
@@ -47,12 +47,12 @@ class ReportSender:
                 await self._client.reports.replace(vtn_id, request)
             except NotFound:
                 _log.warning("the VTN has lost a report", event_id=report.event_id, report=report.name)
-                await self._store.mark_lost(report.name)
+                await self._store.reports.mark_lost(report.name)
                 vtn_id = None
         if vtn_id is None:
-            await self._store.mark_tried(report.name)
+            await self._store.reports.mark_tried(report.name)
             vtn_id = (await self._client.reports.create(request)).id
-        await self._store.mark_sent(report, vtn_id)
+        await self._store.reports.mark_sent(report, vtn_id)
 
     async def _find(self, report: Outgoing, request: ReportRequest) -> str | None:
         """The id of our own report of this name, if an earlier attempt has created it."""
