@@ -4,22 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime
-from functools import partial
 from importlib import metadata
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import structlog
 from aiohttp import web
 
-from vtn.api import contact, openapi
 from vtn.api.about import About
 from vtn.api.application import application
-from vtn.api.collection import OpenRoute, Route
+from vtn.api.collection import OpenRoute
 from vtn.api.payload_values import PayloadValues
-from vtn.api.v31 import event, program, report, resource, resource_group, subscription, ven
+from vtn.api.v31 import version as v31
+from vtn.api.version import ApiVersion
 from vtn.auth.bearer import Bearer
 from vtn.auth.clients import Clients
 from vtn.auth.endpoint import TokenEndpoint
@@ -60,19 +59,13 @@ from vtn.retention import Retention
 from vtn.settings import Settings
 from vtn.store.contact import ContactStore
 from vtn.store.database import Database
-from vtn.store.event import EventStore
 from vtn.store.host_changes import counters_of, listener_of
 from vtn.store.migrate import check_migrated, migrate
 from vtn.store.program import ProgramStore
-from vtn.store.report import ReportStore
-from vtn.store.resource import ResourceStore
-from vtn.store.resource_group import ResourceGroupStore
 from vtn.store.sealing import prepare_secrets
 from vtn.store.stamps import Stamps
-from vtn.store.subscription import SubscriptionStore
+from vtn.store.stores import Stores
 from vtn.store.vault import Vault
-from vtn.store.ven import VenStore
-from vtn.store.visibility import Visibility
 
 if TYPE_CHECKING:
     from vtn.mdns import Announcement
@@ -224,8 +217,9 @@ class VtnServer:
                 self._database.fail_fast_while(listener.hangs)
             await self.clients.read_revocations()
             make_room(self.settings.limits.connections)
+            stores = self._stores()
             self._runner = Runner(
-                *self._application(),
+                *self._application(stores),
                 self.settings.limits,
                 headers=headers.fixed(self.settings),
                 metrics=self._metrics,
@@ -241,28 +235,26 @@ class VtnServer:
         if self._metrics is not None:
             self._sampling = asyncio.create_task(self._metrics.follow(), name="metrics")
         if self.settings.reports.retention_days is not None:
-            self._removing = asyncio.create_task(self._retention().run(), name="retention")
+            self._removing = asyncio.create_task(self._retention(stores).run(), name="retention")
         if self.settings.mdns.enabled:
             self._announcement = _announcement(
                 self.settings,
                 self._port,
-                ProgramStore(self._database, self._stamps, Visibility(self._database, self.settings.privacy)),
+                stores.programs,
             )
             await self._announcement.start()
         if tls is not None:
             self._certificates = asyncio.create_task(tls.follow(), name="certificates")
 
-    def _application(self) -> tuple[web.Application, Entrance]:
-        routes, open_routes = self._routes()
+    def _application(self, stores: Stores) -> tuple[web.Application, Entrance]:
+        versions = self._versions(stores)
         tls, limits = self.settings.tls, self.settings.limits
         budget = self._body_budget()
-        about = About(self._database, self._metrics, partial(self._description, routes, open_routes))
+        about = About(self._database, self._metrics, versions[0].describe)
         return application(
             self.settings,
-            routes=routes,
-            open_routes=open_routes,
+            versions,
             origin_routes=(OpenRoute("POST", "/auth/token", self._endpoint.token), *about.routes()),
-            root_routes=[route for route in routes if (route.method, route.path) == ("GET", "/resources")],
             metrics=self._metrics,
             limiter=None
             if limits.requests_per_s is None
@@ -297,46 +289,42 @@ class VtnServer:
             self._metrics.sample(SENDING_CUT, lambda: sending.cut)
         return sending
 
-    def _routes(self) -> tuple[tuple[Route, ...], tuple[OpenRoute, ...]]:
-        """Return the routes below the prefixes: those that need a token, and those open to anybody."""
-        database, stamps, settings = self._database, self._stamps, self.settings
-        visibility = Visibility(database, settings.privacy)
-        subscriptions = SubscriptionStore(
-            database,
-            stamps,
-            visibility,
-            self._vault,
-            verify=self._callbacks.verify,
-            max_per_client=settings.subscriptions.max_per_client,
+    def _stores(self) -> Stores:
+        return Stores(
+            self.settings, self._database, self._stamps, self._contact_store, self._vault, self._callbacks.verify
         )
-        reports = ReportStore(database, stamps, visibility)
-        values = PayloadValues(settings.validation, self._count_unsuitable)
+
+    def _versions(self, stores: Stores) -> tuple[ApiVersion, ...]:
+        """Return the versions of the standard that are served; ``/openapi.json`` describes the first."""
+        settings, stamps = self.settings, self._stamps
         cache = ResponseCache(max_bytes=settings.answers_bytes, now=lambda: stamps.now)
         if self._metrics is not None:
             self._metrics.sample(ANSWERS_BYTES, lambda: cache.size_bytes)
             self._metrics.sample(ANSWERS_MADE, lambda: cache.made)
-            self._metrics.sample(REPORTS_WAITING, lambda: reports.waiting)
-        return (
-            *program.routes(ProgramStore(database, stamps, visibility), cache),
-            *event.routes(EventStore(database, stamps, visibility), cache, values),
-            *report.routes(reports, cache, settings.reports, values),
-            *ven.routes(VenStore(database, stamps), cache),
-            *resource.routes(ResourceStore(database, stamps), cache),
-            *resource_group.routes(ResourceGroupStore(database, stamps, settings.resource_groups), cache),
-            *subscription.routes(subscriptions, cache, self._callbacks),
-            *contact.routes(self._contact_store, self._contacts),
-        ), (
+            self._metrics.sample(REPORTS_WAITING, lambda: stores.reports.waiting)
+        auth_routes = (
             OpenRoute("GET", "/auth/server", self._endpoint.server),
             OpenRoute("POST", "/auth/token", self._endpoint.token),
+        )
+        values = PayloadValues(settings.validation, self._count_unsuitable)
+        return (
+            v31.version(
+                settings,
+                stores,
+                cache,
+                values=values,
+                callbacks=self._callbacks,
+                contacts=self._contacts,
+                auth_routes=auth_routes,
+            ),
         )
 
     def _count_unsuitable(self) -> None:
         if self._metrics is not None:
             self._metrics.add(UNSUITABLE, 1)
 
-    def _retention(self) -> Retention:
-        visibility = Visibility(self._database, self.settings.privacy)
-        return Retention(self.settings.reports, ReportStore(self._database, self._stamps, visibility), self._now)
+    def _retention(self, stores: Stores) -> Retention:
+        return Retention(self.settings.reports, stores.reports, self._now)
 
     def _limiter(self, name: str, *, burst: int, per_s: float) -> RateLimiter:
         """Return the rate limit, which all workers share."""
@@ -359,18 +347,6 @@ class VtnServer:
             per_address=None
             if self.settings.behind_proxy
             else self._limiter("wrong secrets per address", burst=auth.address_burst, per_s=auth.address_per_s),
-        )
-
-    def _description(self, routes: Sequence[Route], open_routes: Sequence[OpenRoute]) -> dict[str, Any]:
-        prefix, external = self.settings.prefixes[0], self.settings.auth.external
-        elsewhere = None if external is None or self.settings.auth.gives_tokens else external.token_url
-        return openapi.description(
-            routes,
-            open_routes,
-            version=metadata.version("openadr-fleet"),
-            prefix=(self.settings.public_url or "") + prefix,
-            token_url=elsewhere or f"{self.settings.public_url or ''}{prefix}/auth/token",
-            public=bool(self.settings.public.programs),
         )
 
     def _token_url(self, request: web.Request) -> str:

@@ -10,7 +10,6 @@ import asyncio
 from collections.abc import Callable
 from datetime import datetime
 from itertools import chain, islice
-from typing import Final
 
 import structlog
 
@@ -20,9 +19,6 @@ from vtn.settings import Contacts as ContactSettings
 from vtn.store.contact import AT_ONCE, ContactStore, News
 
 _log = structlog.get_logger(__name__)
-
-OPENADR_31: Final = "OpenADR 3.1"
-"""The protocol of requests below the prefixes of the API."""
 
 
 class Contacts:

@@ -11,9 +11,10 @@ import pytest
 import yaml
 
 from tests.vtn.harness import VtnUnderTest
-from vtn.api.openapi import description
+from vtn.api.v31.openapi import description
 from vtn.app import build
 from vtn.settings import Settings
+from vtn.store.rows import ObjectRow
 
 Json: TypeAlias = dict[str, Any]
 
@@ -93,8 +94,10 @@ EXTENSIONS = {
 def whole_of_ours() -> Json:
     """Our description, as it is served."""
     server = build(Settings())
-    routes, open_routes = server._routes()
-    found = description(routes, open_routes, version="0", prefix="/openadr3/3.1.0", token_url="/auth/token")
+    (served,) = server._versions(server._stores())
+    found = description(
+        served.routes, served.open_routes, version="0", prefix="/openadr3/3.1.0", token_url="/auth/token"
+    )
     copy: Json = json.loads(json.dumps(found))
     return copy
 
@@ -354,11 +357,11 @@ async def test_every_answer_to_a_test_is_compared_with_the_official_document(
     event = await vtn.bl.event(program, payloadDescriptors=bare)
     assert event["payloadDescriptors"] == [{"objectType": "EVENT_PAYLOAD_DESCRIPTOR", "payloadType": "PRICE"}]
 
-    def bare_text(_: object, row: Any, *__: str) -> str:
-        at = row["created_at"]
+    def bare_text(_: object, row: ObjectRow) -> bytes:
+        at = row.created_at
         told = {"objectType": "EVENT", "createdDateTime": at, "modificationDateTime": at, "payloadDescriptors": bare}
-        return json.dumps({"id": row["id"], "programID": program["id"], **told})
+        return json.dumps({"id": row.id, "programID": program["id"], **told}).encode()
 
-    monkeypatch.setattr("vtn.store.objects.Objects._joined", bare_text)
+    monkeypatch.setattr("vtn.api.v31.render.Renderer.one", bare_text)
     with pytest.raises(AssertionError, match="objectType"):
         await vtn.bl.event(program)

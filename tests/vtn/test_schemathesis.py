@@ -28,7 +28,7 @@ from schemathesis.specs.openapi.checks import (
 from tests.vtn.conftest import StartVtn
 from tests.vtn.harness import VtnUnderTest
 from vtn.access import Role, Scope
-from vtn.api.openapi import description
+from vtn.api.v31.openapi import description
 from vtn.app import build
 from vtn.settings import Settings
 
@@ -65,8 +65,11 @@ Case: TypeAlias = AnyCase[Any]
 
 def operations() -> list[str]:
     """Every operation by its name."""
-    routes, open_routes = build(Settings())._routes()
-    document = description(routes, open_routes, version="0", prefix="/openadr3/3.1.0", token_url="/auth/token")
+    server = build(Settings())
+    (served,) = server._versions(server._stores())
+    document = description(
+        served.routes, served.open_routes, version="0", prefix="/openadr3/3.1.0", token_url="/auth/token"
+    )
     return [operation["operationId"] for item in document["paths"].values() for operation in item.values()]
 
 

@@ -1,4 +1,4 @@
-"""The HTTP application: routes below every prefix, each guarded by who may use it, behind one entrance."""
+"""The HTTP application: the routes of every version, each guarded by who may use it, behind one entrance."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ from aiohttp import hdrs, web
 
 from vtn.access import NOBODY_KNOWN, Caller, anonymous
 from vtn.api.collection import Call, OpenRoute, Route
+from vtn.api.version import ApiVersion
 from vtn.auth.rate_limiter import RateLimiter
-from vtn.contacts import OPENADR_31, Contacts
+from vtn.contacts import Contacts
 from vtn.errors import NotFound, Unauthenticated
 from vtn.http import body, headers, problem
 from vtn.http.cors import CrossOrigin
@@ -23,25 +24,24 @@ from vtn.settings import Settings
 
 def application(
     settings: Settings,
+    versions: Iterable[ApiVersion],
     *,
-    routes: Iterable[Route],
-    open_routes: Iterable[OpenRoute],
     origin_routes: Iterable[OpenRoute],
     caller_of: Callable[[web.Request], Awaitable[Caller]],
     budget: body.Budget,
     contacts: Contacts,
     sending: SendBudget,
-    root_routes: Iterable[Route] = (),
     metrics: Metrics | None = None,
     limiter: RateLimiter | None = None,
     anonymous_limiter: RateLimiter | None = None,
     certificates: ClientCertificates | None = None,
 ) -> tuple[web.Application, Entrance]:
-    """Everything the server answers: ``routes`` and ``open_routes`` below the prefixes, the others as they are."""
+    """Return everything the server answers: each version below its prefixes, ``origin_routes`` beside them."""
     app = web.Application(client_max_size=settings.body_limit_bytes)
     app[body.TIMEOUT_S], app[body.NESTING] = settings.limits.body_s, settings.limits.nesting
     app[body.BUDGET] = budget
     often: dict[str, Handle] = {}
+    problem_writers: dict[str, problem.WriteProblem] = {}
 
     def add(method: str, path: str, handler: Handle) -> None:
         if method == hdrs.METH_GET:
@@ -51,24 +51,25 @@ def application(
         else:
             app.router.add_route(method, path, handler)
 
-    public = settings.public.programs
+    public, origin = settings.public.programs, settings.public_url or ""
 
-    def guarded(route: Route, base: str) -> Handle:
-        with_token = _guarded(route, base, caller_of, contacts, sending, limiter, certificates)
+    def guarded(route: Route, protocol: str, base: str) -> Handle:
+        with_token = _guarded(route, protocol, base, caller_of, contacts, sending, limiter, certificates)
         if not public or not route.permission.or_anonymous:
             return with_token
         return _or_public(with_token, route, base, anonymous(public), sending, anonymous_limiter)
 
-    routes, open_routes, origin = tuple(routes), tuple(open_routes), settings.public_url or ""
-    for prefix in settings.prefixes:
-        for route in routes:
-            add(route.method, prefix + route.path, guarded(route, origin + prefix))
-        for open_route in open_routes:
-            add(open_route.method, prefix + open_route.path, open_route.handler)
+    for version in versions:
+        for prefix in version.prefixes:
+            problem_writers[prefix] = version.write_problem
+            for route in version.routes:
+                add(route.method, prefix + route.path, guarded(route, version.name, origin + prefix))
+            for open_route in version.open_routes:
+                add(open_route.method, prefix + open_route.path, open_route.handler)
+        for route in version.origin_routes:
+            add(route.method, route.path, guarded(route, version.name, origin))
     for open_route in origin_routes:
         add(open_route.method, open_route.path, open_route.handler)
-    for route in root_routes:
-        add(route.method, route.path, guarded(route, origin))
 
     log = RequestLog() if settings.log_requests else None
     if log is not None:
@@ -76,6 +77,7 @@ def application(
     return app, Entrance(
         app._handle,  # noqa: SLF001 (what its runner would call)
         often,
+        problem_writers=problem_writers,
         headers=headers.fixed(settings),
         invalid_token_status=settings.auth.invalid_token_status,
         metrics=metrics,
@@ -86,6 +88,7 @@ def application(
 
 def _guarded(
     route: Route,
+    protocol: str,
     base: str,
     caller_of: Callable[[web.Request], Awaitable[Caller]],
     contacts: Contacts,
@@ -104,7 +107,7 @@ def _guarded(
         try:
             if certificates is not None:
                 certificates.check(request, client_id)
-            contacts.heard(client_id, OPENADR_31)
+            contacts.heard(client_id, protocol)
             if limiter is not None:
                 limiter.take(client_id)
             route.permission.check(caller)
@@ -113,7 +116,7 @@ def _guarded(
             refusal = problem.refusal(error, invalid_token_status=401)
             if refusal is not None and _is_problem(route, refusal.status):
                 asked = f"{route.method} {route.path}"
-                contacts.refused(client_id, OPENADR_31, status=refusal.status, title=refusal.title, request=asked)
+                contacts.refused(client_id, protocol, status=refusal.status, title=refusal.title, request=asked)
             raise
 
     return handle

@@ -34,7 +34,8 @@ Handle: TypeAlias = Callable[[web.Request], Awaitable[web.StreamResponse]]
 class Entrance:
     """Entry point of every request. ``often`` maps paths to handlers of GET, which bypass the router.
 
-    ``headers`` are those of every answer.
+    ``headers`` are those of every answer. ``problem_writers`` maps the prefixes of paths to what writes a refusal
+    there; elsewhere it is written as OpenADR 3 has it.
     """
 
     def __init__(
@@ -42,6 +43,7 @@ class Entrance:
         handle: Handle,
         often: Mapping[str, Handle],
         *,
+        problem_writers: Mapping[str, problem.WriteProblem],
         headers: Mapping[str, str],
         invalid_token_status: int,
         metrics: Metrics | None,
@@ -50,6 +52,7 @@ class Entrance:
     ) -> None:
         self._handle = handle
         self._often = often
+        self._problem_writers = tuple(problem_writers.items())
         self._fixed = tuple(headers.items())
         self._invalid_token_status = invalid_token_status
         self._metrics = metrics
@@ -109,7 +112,13 @@ class Entrance:
             _log.error("request failed", reference=reference, path=request.path, exc_info=error)
         refusal = refusal or problem.UNEXPECTED
         accept = request.headers.get(hdrs.ACCEPT, "")
-        return problem.response(refusal, accept=accept, reference=reference), (reference, refusal.detail)
+        write = self._problem_writer(request.path)
+        return write(refusal, accept=accept, reference=reference), (reference, refusal.detail)
+
+    def _problem_writer(self, path: str) -> problem.WriteProblem:
+        return next(
+            (write for prefix, write in self._problem_writers if path.startswith(f"{prefix}/")), problem.response
+        )
 
     async def _tidily(self, request: web.Request) -> web.StreamResponse:
         """Handle the request; a path with doubled or trailing slashes means the one without (COMPAT-022)."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 from http import HTTPStatus
-from typing import Final
+from typing import Final, Protocol
 
 from aiohttp import web
 
@@ -53,6 +53,15 @@ class Refusal:
     headers: dict[str, str] = field(default_factory=dict)
 
 
+class WriteProblem(Protocol):
+    """Writes the answer to a refused request, in the form of one version of the standard.
+
+    ``accept`` is the header of the request, ``reference`` the URI that the log line carries too.
+    """
+
+    def __call__(self, refusal: Refusal, /, *, accept: str, reference: str) -> web.Response: ...
+
+
 def refusal(error: Exception, *, invalid_token_status: int) -> Refusal | None:
     """Return the refusal for an exception; None if the exception is neither ours nor the framework's."""
     if isinstance(error, web.HTTPException):
@@ -93,8 +102,8 @@ def document(refusal: Refusal, *, reference: str) -> bytes:
     return encode(Problem(title=refusal.title, status=refusal.status, detail=refusal.detail, instance=reference))
 
 
-def response(refusal: Refusal, *, accept: str, reference: str) -> web.Response:
-    """Write the answer to a request."""
+def response(refusal: Refusal, /, *, accept: str, reference: str) -> web.Response:
+    """Write the answer to a request, as OpenADR 3 has it."""
     media_type = "application/problem+json" if "application/problem+json" in accept.lower() else "application/json"
     body = document(refusal, reference=reference)
     return web.Response(body=body, status=refusal.status, content_type=media_type, headers=refusal.headers)

@@ -1,0 +1,52 @@
+"""OpenADR 3.1 as the application serves it: one line for each module of routes."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from vtn.api import contact
+from vtn.api.collection import OpenRoute
+from vtn.api.payload_values import PayloadValues
+from vtn.api.v31 import event, openapi, program, report, resource, resource_group, subscription, ven
+from vtn.api.version import ApiVersion
+from vtn.cache.responses import ResponseCache
+from vtn.contacts import Contacts
+from vtn.http import problem
+from vtn.notify.callback import Callbacks
+from vtn.settings import Settings
+from vtn.store.stores import Stores
+
+NAME = "OpenADR 3.1"
+
+
+def version(
+    settings: Settings,
+    stores: Stores,
+    cache: ResponseCache,
+    *,
+    values: PayloadValues,
+    callbacks: Callbacks,
+    contacts: Contacts,
+    auth_routes: tuple[OpenRoute, ...],
+) -> ApiVersion:
+    """Return the version below ``settings.prefixes``. ``auth_routes`` are /auth/server and /auth/token."""
+    routes = (
+        *program.routes(stores.programs, cache),
+        *event.routes(stores.events, cache, values),
+        *report.routes(stores.reports, cache, settings.reports, values),
+        *ven.routes(stores.vens, cache),
+        *resource.routes(stores.resources, cache),
+        *resource_group.routes(stores.resource_groups, cache),
+        *subscription.routes(stores.subscriptions, cache, callbacks),
+        *contact.routes(stores.contacts, contacts),
+    )
+    return ApiVersion(
+        name=NAME,
+        prefixes=settings.prefixes,
+        routes=routes,
+        open_routes=auth_routes,
+        # Older clients look for resources here.
+        origin_routes=tuple(route for route in routes if (route.method, route.path) == ("GET", "/resources")),
+        write_problem=problem.response,
+        describe=partial(openapi.served, settings, routes, auth_routes),
+    )

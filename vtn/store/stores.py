@@ -1,0 +1,51 @@
+"""All stores of a server, each made once over one database."""
+
+from __future__ import annotations
+
+from vtn.settings import Settings
+from vtn.store.contact import ContactStore
+from vtn.store.database import Database
+from vtn.store.event import EventStore
+from vtn.store.program import ProgramStore
+from vtn.store.report import ReportStore
+from vtn.store.resource import ResourceStore
+from vtn.store.resource_group import ResourceGroupStore
+from vtn.store.stamps import Stamps
+from vtn.store.subscription import SubscriptionStore, Verify
+from vtn.store.vault import Vault
+from vtn.store.ven import VenStore
+from vtn.store.visibility import Visibility
+
+
+class Stores:
+    """The stores of objects, which share what is known of each client's targets.
+
+    They are made once the database shares its revisions with other processes, or nothing of theirs can be cached.
+    ``verify`` asks callbacks whether they want to be called.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        database: Database,
+        stamps: Stamps,
+        contacts: ContactStore,
+        vault: Vault,
+        verify: Verify,
+    ) -> None:
+        visibility = Visibility(database, settings.privacy)
+        self.programs = ProgramStore(database, stamps, visibility)
+        self.events = EventStore(database, stamps, visibility)
+        self.reports = ReportStore(database, stamps, visibility)
+        self.vens = VenStore(database, stamps)
+        self.resources = ResourceStore(database, stamps)
+        self.resource_groups = ResourceGroupStore(database, stamps, settings.resource_groups)
+        self.subscriptions = SubscriptionStore(
+            database,
+            stamps,
+            visibility,
+            vault,
+            verify=verify,
+            max_per_client=settings.subscriptions.max_per_client,
+        )
+        self.contacts = contacts
