@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from oadr.commands.options import examples, parsed_by
 from oadr.config import load
 from oadr.errors import reporting
 from oadr.process.running import run_until_stopped
+from oadr.terminal.options import examples, parsed_by
 
 if TYPE_CHECKING:
     from bridge_mqtt.settings import Settings

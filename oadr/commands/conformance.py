@@ -33,8 +33,8 @@ from oadr_conformance.reports import html_page, json_text, junit_xml, show
 from rich.console import Console
 from rich.progress import Progress, TextColumn
 
-from oadr.commands.options import examples
 from oadr.errors import Exit, Failure, reporting
+from oadr.terminal.options import examples
 from oadr.terminal.output import JsonOption, show_json, show_rows, wants_json
 
 app = typer.Typer(

@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
-from oadr.commands.options import examples
 from oadr.errors import Exit, Failure, reporting
+from oadr.terminal.options import examples
 from oadr.terminal.output import JsonOption, show_rows
 
 app = typer.Typer(help="Find VTNs on the local network (multicast DNS).")

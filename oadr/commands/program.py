@@ -6,8 +6,8 @@ from typing import Annotated
 
 import typer
 
-from oadr.commands.business_logic import BusinessLogic, act, with_connection
-from oadr.commands.options import examples
+from oadr.business_logic.connection import BusinessLogic, act, with_connection
+from oadr.terminal.options import examples
 from oadr.terminal.output import AllOption, JsonOption, plain, show_one, show_rows
 from openadr_profiles.v31 import ProgramRequest
 

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from oadr.commands.business_logic import BusinessLogic, act, with_connection
-from oadr.commands.lookup import find
-from oadr.commands.options import examples
+from oadr.business_logic.connection import BusinessLogic, act, with_connection
+from oadr.business_logic.lookup import find
+from oadr.terminal.options import examples
 from oadr.terminal.output import AllOption, JsonOption, plain, show_json, show_rows, wants_json
 from oadr.terminal.text import visible
 from openadr_profiles.fleet.reports import opt_report_name, status_report_name

@@ -7,10 +7,10 @@ from typing import Annotated
 
 import typer
 
-from oadr.commands.options import examples
 from oadr.config import load
 from oadr.errors import reporting
 from oadr.process.running import run_until_stopped
+from oadr.terminal.options import examples
 
 PREFIX = "OADR_VEN_"
 

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
-from oadr.commands.business_logic import BusinessLogic, act, contacts_of, with_connection
-from oadr.commands.lookup import find, resources_of
-from oadr.commands.options import examples
+from oadr.business_logic.connection import BusinessLogic, act, with_connection
+from oadr.business_logic.lookup import contacts_of, find, resources_of
 from oadr.errors import Exit, Failure
+from oadr.terminal.options import examples
 from oadr.terminal.output import AllOption, JsonOption, plain, show_one, show_rows
 from openadr_profiles.contact import Contact
 from openadr_profiles.fleet.recipients import capacity_kw, is_unseen, last_contact

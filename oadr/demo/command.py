@@ -18,7 +18,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.console import Console
 
-from oadr.commands.options import examples, parsed_by
 from oadr.demo.homes import KINDS
 from oadr.demo.layout import clock_text
 from oadr.demo.show import look_of, painter, painting, show_end
@@ -26,6 +25,7 @@ from oadr.demo.view import PARTS, Doing, Row, View
 from oadr.errors import Exit, Failure, reporting
 from oadr.process import logs
 from oadr.process.running import Interrupted, run_interruptibly
+from oadr.terminal.options import examples, parsed_by
 from oadr.terminal.output import show_json
 from oadr.terminal.quantities import length
 

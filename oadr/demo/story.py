@@ -12,12 +12,13 @@ from typing import Any
 
 import aiohttp
 
-from oadr.commands.event import program_named, reduction_event
 from oadr.demo.fleet import BRIDGE, BUSINESS_LOGIC, Fleet
 from oadr.demo.homes import HOMES, PANELS, PROGRAM, REQUESTED_KW, TARGET
 from oadr.demo.truth import HomeDevice, Ledger, LegacyDevice
 from oadr.demo.verdict import Evidence, Finding, judge
 from oadr.demo.view import Plan, Power, Step
+from oadr.events.building import reduction_event
+from oadr.events.publishing import program_named
 from openadr_client.client import VtnClient
 from openadr_profiles.fleet.reports import read_status, status_report_name
 from openadr_profiles.fleet.status import EventStatus, event_status

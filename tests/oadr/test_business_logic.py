@@ -7,7 +7,7 @@ from aiohttp import web
 
 from bridge_mqtt.settings import Vtn
 from bridge_mqtt.vtn import client_for
-from oadr.commands.business_logic import BusinessLogic
+from oadr.business_logic.connection import BusinessLogic
 from openadr_client.client import VtnClient
 from openadr_client.clock import SystemClock
 from tests.support.scripted_vtn import scripted_vtn

@@ -12,8 +12,9 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from oadr.commands.event import create_all, program_named, reduction_event
 from oadr.errors import Exit
+from oadr.events.building import reduction_event
+from oadr.events.publishing import create_all, program_named
 from openadr_client.client import VtnClient
 from openadr_client.errors import Forbidden, InvalidRequest
 from openadr_profiles.v31 import EventPayloadType, ProgramRequest

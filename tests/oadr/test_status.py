@@ -9,7 +9,7 @@ from typing import Any
 
 from rich.console import Console
 
-from oadr.commands.event import reduction_event
+from oadr.events.building import reduction_event
 from oadr.events.status_view import status_tables
 from openadr_profiles.contact import Contact
 from openadr_profiles.fleet.reports import Opt, Shed, ShedInterval, opt_report, status_report

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import typer
 
-from oadr.commands.options import examples
 from oadr.commands.vtn import clients, database, keys, run
+from oadr.terminal.options import examples
 
 app = typer.Typer(
     add_completion=False,

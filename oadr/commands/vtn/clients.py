@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeAlias, TypeVar
 
 import typer
 
-from oadr.commands.options import examples
 from oadr.commands.vtn.options import ConfigOption, DatabaseOption, load_settings
 from oadr.errors import Exit, Failure, reporting
+from oadr.terminal.options import examples
 from oadr.terminal.output import JsonOption, show_json, show_rows, wants_json
 
 if TYPE_CHECKING:

@@ -7,9 +7,9 @@ from typing import Annotated
 
 import typer
 
-from oadr.commands.options import examples
 from oadr.commands.vtn.options import ConfigOption, DatabaseOption, load_settings
 from oadr.errors import reporting
+from oadr.terminal.options import examples
 from oadr.terminal.output import JsonOption, show_rows
 
 key_app = typer.Typer(

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Collection, Iterable
+from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
 from typing import TYPE_CHECKING, Final, Protocol, TypeVar
+
+import typer
 
 from oadr.errors import Exit, Failure
 from openadr_profiles.v31 import Metadata, Resource
 
 if TYPE_CHECKING:
     from openadr_client.client import VtnClient
+    from openadr_profiles.contact import Contact
 
 T = TypeVar("T", bound=Metadata)
 T_co = TypeVar("T_co", covariant=True)
@@ -58,3 +61,11 @@ async def resources_of(client: VtnClient, ven_ids: Collection[str]) -> list[Reso
     if len(ven_ids) > _FEW:
         return list(await client.resources.search())
     return [each for id_ in ven_ids for each in await client.resources.search(ven_id=id_)]
+
+
+async def contacts_of(client: VtnClient, client_ids: Sequence[str] | None = None) -> dict[str, Contact] | None:
+    """Return contacts by client id, of all clients or of these; None, after saying so, if the VTN tells of none."""
+    found = await client.contacts.search(client_ids=client_ids)
+    if found is None:
+        typer.echo("this VTN does not tell when it last heard of its VENs", err=True)
+    return found

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, TypeAlias, TypeVar
@@ -17,7 +17,6 @@ from oadr.errors import Exit, Failure, reporting
 
 if TYPE_CHECKING:
     from openadr_client.client import VtnClient
-    from openadr_profiles.contact import Contact
 
 T = TypeVar("T")
 
@@ -150,11 +149,3 @@ def act(settings: BusinessLogic, action: Callable[[VtnClient], Awaitable[T]]) ->
                 ) from error
 
     return asyncio.run(run())
-
-
-async def contacts_of(client: VtnClient, client_ids: Sequence[str] | None = None) -> dict[str, Contact] | None:
-    """Return contacts by client id, of all clients or of these; None, after saying so, if the VTN tells of none."""
-    found = await client.contacts.search(client_ids=client_ids)
-    if found is None:
-        typer.echo("this VTN does not tell when it last heard of its VENs", err=True)
-    return found
