@@ -39,7 +39,7 @@ class Failure(Exception):
         self.code = code
 
 
-_CODES: Final[dict[str, Exit]] = {
+EXIT_CODES: Final[dict[str, Exit]] = {
     "oadr.config.ConfigError": Exit.CONFIGURATION,
     "oadr.process.running.Interrupted": Exit.INTERRUPTED,
     "openadr_client.errors.Unreachable": Exit.UNREACHABLE,
@@ -80,7 +80,7 @@ _CODES: Final[dict[str, Exit]] = {
 def exit_code_of(error: BaseException) -> Exit | None:
     """Return the exit code for an exception of one of the packages, or None if a user cannot act on it."""
     for class_ in type(error).__mro__:
-        if code := _CODES.get(f"{class_.__module__}.{class_.__qualname__}"):
+        if code := EXIT_CODES.get(f"{class_.__module__}.{class_.__qualname__}"):
             return code
     return None
 

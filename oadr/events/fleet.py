@@ -36,7 +36,7 @@ class Fleet:
 
     @staticmethod
     async def read(client: VtnClient, targets: Sequence[str]) -> Fleet:
-        """Read all vens and resources, or with targets those that hold one: a large VTN is not read whole for a group."""
+        """Read all vens and resources; with targets only those that hold one: a VTN is not read whole for a group."""
         events = await client.events.search()
         if not targets:
             everybody = await client.vens.search()
