@@ -18,13 +18,15 @@ from bridge_mqtt.allocation import allocate, redistribute, whole_watts
 from bridge_mqtt.decisions import Policy, is_online
 from bridge_mqtt.model import Allocation, EventState, Holding, HoldingState, PanelRecord, Want, WindowPlan
 from bridge_mqtt.panels import Registry, shed_capability_kw
-from bridge_mqtt.requests import Ask, Asked, Request, Signs, Unusable, asked_at, precedence, request_kw, taking_part
+from bridge_mqtt.requests import Asked, Unusable, asked_at, taking_part
 from bridge_mqtt.settings import Settings
 from bridge_mqtt.store import events, telemetry
 from bridge_mqtt.store.events import Baseline, StoredEvent
 from bridge_mqtt.telemetry import baseline
+from openadr_profiles.fleet.power import PayloadReader, PowerRequest, RequestKind, Signs
 from openadr_profiles.panel import wire_event_id
-from openadr_profiles.v31.timeline import Timeline, random_offset
+from openadr_profiles.v31 import Program
+from openadr_profiles.v31.timeline import Timeline, random_offset, rank
 
 _log = structlog.get_logger(__name__)
 
@@ -49,10 +51,11 @@ class Planner:
         self._settings = settings
         self._registry = registry
         self._policy = policy
-        self._signs = Signs(settings.dispatch.positive_sheds)
+        self._signs = Signs(settings.dispatch.sign, settings.dispatch.program_signs)
         self._first_contact_until = started_at + timedelta(seconds=settings.dispatch.first_contact_s)
         self._timelines: dict[str, tuple[datetime, datetime, Timeline]] = {}
         self.bridge_targets: Collection[str] = ()
+        self.programs: Mapping[str, Program] = {}
 
     def timeline(self, stored: StoredEvent) -> Timeline:
         """The event in absolute time; "now" means when this version of it was first read (TIME-016)."""
@@ -78,7 +81,7 @@ class Planner:
     ) -> Planned:
         """Split all that is asked now, and store splits that are new or have changed."""
         planned = Planned()
-        in_order = sorted(stored.values(), key=lambda each: precedence(each.event))
+        in_order = sorted(stored.values(), key=lambda each: rank(each.event), reverse=True)
         active = [each for each in in_order if self._asks(each, now, planned)]
         plans = await events.plans(connection, [each.event.id for each in active])
         frozen = await events.frozen(connection, [each.event.id for each in active])
@@ -105,7 +108,8 @@ class Planner:
         if stored.withdrawn_at is not None or timeline.cancelled or stored.state is EventState.FAILED:
             return False
         try:
-            asked = asked_at(timeline, now, self._signs)
+            reader = PayloadReader(stored.event, self.programs.get(stored.event.program_id), self._signs)
+            asked = asked_at(timeline, now, reader)
         except Unusable as error:
             planned.unusable[stored.event.id] = str(error)
             return False
@@ -206,26 +210,31 @@ class Planner:
 
     def _total(
         self,
-        request: Request,
+        request: PowerRequest,
         parts: Mapping[str, Allocation],
         baselines: Mapping[str, Baseline],
         before: WindowPlan | None,
     ) -> Decimal:
-        if before is not None and request.ask is not Ask.LEVEL:
+        if before is not None and request.kind is not RequestKind.LEVEL:
             return before.request_kw
-        capability = {ven_id: part.capability_kw for ven_id, part in parts.items() if part.excluded is None}
-        used = {ven_id: whole_watts(each.power_kw) for ven_id, each in baselines.items() if each.power_kw is not None}
-        return request_kw(request, capability, used, self._settings.dispatch.level_shares)
+        sheddable = (part.capability_kw for part in parts.values() if part.excluded is None)
+        used = (whole_watts(each.power_kw) for each in baselines.values() if each.power_kw is not None)
+        reduction = request.reduction_kw(
+            used_kw=sum(used, _NOTHING),
+            sheddable_kw=sum(sheddable, _NOTHING),
+            level_shares=self._settings.dispatch.level_shares,
+        )
+        return whole_watts(reduction)
 
     def _shares(
-        self, request: Request, total: Decimal, parts: Mapping[str, Allocation], *, first: bool
+        self, request: PowerRequest, total: Decimal, parts: Mapping[str, Allocation], *, first: bool
     ) -> dict[str, Decimal]:
         limits = {
             ven_id: _NOTHING if part.excluded else part.capability_kw
             for ven_id, part in parts.items()
             if part.delivered_kw is None or part.excluded
         }
-        if request.ask is Ask.LEVEL:
+        if request.kind is RequestKind.LEVEL:
             share = self._settings.dispatch.level_shares[int(request.value)]
             shares = {ven_id: whole_watts(limit * share) for ven_id, limit in limits.items()}
         else:

@@ -170,6 +170,7 @@ class Bridge:
         self._due.set()
 
     async def _first_contact(self) -> None:
+        await self._vtn.recall_programs()
         try:
             await self._vtn.register()
             await self._vtn.poll()
@@ -179,7 +180,10 @@ class Bridge:
         except VtnError as error:
             self.health.vtn = str(error)
             _log.warning("VTN not available, starting without it", problem=str(error))
-        self._planner.bridge_targets = self._vtn.targets
+        self._learn_from_vtn()
+
+    def _learn_from_vtn(self) -> None:
+        self._planner.bridge_targets, self._planner.programs = self._vtn.targets, self._vtn.programs
 
     async def _take(self, batch: Sequence[Received]) -> None:
         """Store a batch of messages; while the database is away nothing more is taken (rule R19)."""
@@ -316,7 +320,7 @@ class Bridge:
                 try:
                     await self._vtn.register()
                     changed = await self._vtn.poll()
-                    self._planner.bridge_targets = self._vtn.targets
+                    self._learn_from_vtn()
                 except ClientError as error:
                     if self.health.vtn is None:
                         _log.warning("VTN not available", problem=str(error))

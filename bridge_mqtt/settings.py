@@ -22,6 +22,7 @@ from sqlalchemy.exc import ArgumentError
 
 from openadr_client.settings import BrokerSettings
 from openadr_client.tokens import ClientAuthentication
+from openadr_profiles.fleet.power import Sign
 from openadr_profiles.panel import DIALECTS, Dialect, UnsafePanelId, check_panel_id
 
 _DRIVERS: Final = {"sqlite": "sqlite+aiosqlite", "postgresql": "postgresql+asyncpg", "postgres": "postgresql+asyncpg"}
@@ -158,8 +159,10 @@ class Dispatch(_Group):
         Decimal(1),
     )
     """The share of its capability a panel sheds at SIMPLE levels 0 to 3."""
-    positive_sheds: frozenset[str] = frozenset()
-    """Programs in which a positive DISPATCH_SETPOINT_RELATIVE means to use less; elsewhere a negative one does."""
+    sign: Sign = Sign.NEGATIVE_SHEDS
+    """The sign of DISPATCH_SETPOINT_RELATIVE that means to use less; the standard does not say (ENUM-020)."""
+    program_signs: dict[str, Sign] = Field(default_factory=dict)
+    """What differs from ``sign`` in single programs, by their names."""
 
     _renamed: tuple[str, ...] = PrivateAttr(default=())
 
@@ -171,6 +174,19 @@ class Dispatch(_Group):
     def piece_s(self, dialect: Dialect) -> int:
         """Return the longest shed in seconds that a panel of this dialect is told with one command."""
         return self.longest_piece_s.get(dialect.name, dialect.piece_s)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _signs_by_name(cls, given: Any) -> Any:
+        """Refuse ``positive_sheds``, which named programs by id: whoever ignored it would shed on the wrong sign."""
+        if not isinstance(given, dict) or "positive_sheds" not in given:
+            return given
+        if given["positive_sheds"]:
+            raise ValueError(
+                "positive_sheds is gone, because it named programs by id: name them in program_signs, "
+                'as {"NAME OF THE PROGRAM" = "positive_sheds"}'
+            )
+        return {name: value for name, value in given.items() if name != "positive_sheds"}
 
     @model_validator(mode="wrap")
     @classmethod

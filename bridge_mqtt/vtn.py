@@ -9,13 +9,13 @@ import structlog
 from bridge_mqtt.panels import Registry
 from bridge_mqtt.reports import resource_name
 from bridge_mqtt.settings import Vtn
-from bridge_mqtt.store import Store, events, reports
+from bridge_mqtt.store import Store, events, programs, reports
 from bridge_mqtt.store.reports import ReportState, StoredReport
 from openadr_client.client import NOT_MODIFIED, VtnClient
 from openadr_client.clock import Clock
 from openadr_client.errors import Conflict, NotFound, Refused
 from openadr_profiles.panel import Load, is_critical
-from openadr_profiles.v31 import Attribute, Event, ValuesMap, Ven, VenResourceRequest, VenVenRequest
+from openadr_profiles.v31 import Attribute, Event, Program, ValuesMap, Ven, VenResourceRequest, VenVenRequest
 
 _log = structlog.get_logger(__name__)
 
@@ -49,6 +49,7 @@ class VtnSide:
         self._ven: Ven | None = None
         self._resources: set[str] = set()
         self.targets: Collection[str] = ()
+        self.programs: Mapping[str, Program] = {}
 
     async def register(self) -> None:
         """See to it that the VTN has our ven and a resource for every panel and circuit heard of; repeatable."""
@@ -68,7 +69,36 @@ class VtnSide:
                 self._resources.add(name)
 
     async def poll(self) -> bool:
-        """Read the events we may see and store what has changed; return True if anything has."""
+        """Read the programs and events we may see and store what has changed; return True if anything has."""
+        try:
+            changed = await self._poll_programs()
+            return await self._poll_events() or changed
+        except BaseException:  # the last answers may not have been stored: ask for them again
+            self._client.programs.forget_polls()
+            self._client.events.forget_polls()
+            raise
+
+    async def recall_programs(self) -> None:
+        """Take over the programs that an earlier run has read."""
+        async with self._store.reading() as connection:
+            self.programs = await programs.all_(connection)
+
+    async def _poll_programs(self) -> bool:
+        """Read the names of programs and the units of their payloads (VENCLIENT-022), which events do not repeat."""
+        found = await self._client.programs.poll()
+        if found is NOT_MODIFIED:
+            return False
+        broken = {each.id for each in found.broken}
+        kept = {id_: program for id_, program in self.programs.items() if id_ in broken}
+        shown = kept | {program.id: program for program in found}
+        if shown == self.programs:
+            return False
+        async with self._store.transaction() as connection:
+            await programs.replace(connection, shown.values())
+        self.programs = shown
+        return True
+
+    async def _poll_events(self) -> bool:
         found = await self._client.events.poll(active=True)
         if found is NOT_MODIFIED:
             return False

@@ -100,6 +100,13 @@ telemetry = Table(
     Index("ix_bridge_telemetry_received", "received_at"),
 )
 
+programs = Table(
+    "bridge_programs",
+    metadata,
+    Column("program_id", String(128), primary_key=True),
+    Column("body", Text, nullable=False),
+)
+
 events = Table(
     "bridge_events",
     metadata,

@@ -34,6 +34,7 @@ def an_event(
     payload_type: str = "DISPATCH_SETPOINT_RELATIVE",
     values: tuple[float, ...] | None = None,
     report_types: tuple[str, ...] = (),
+    units: str | None = "KW",
 ) -> Event:
     """An event that asks for less power from now on, one interval per value."""
     now = datetime.now(UTC)
@@ -48,8 +49,8 @@ def an_event(
             {"id": n, "payloads": [{"type": payload_type, "values": [value]}]}
             for n, value in enumerate(values or (-shed_kw,))
         ],
-        "payloadDescriptors": [{"objectType": "EVENT_PAYLOAD_DESCRIPTOR", "payloadType": payload_type, "units": "KW"}]
-        if payload_type != "SIMPLE"
+        "payloadDescriptors": [{"objectType": "EVENT_PAYLOAD_DESCRIPTOR", "payloadType": payload_type, "units": units}]
+        if payload_type != "SIMPLE" and units is not None
         else [],
     }
     if targets:

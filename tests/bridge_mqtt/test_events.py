@@ -121,7 +121,7 @@ async def test_of_two_events_a_panel_follows_the_more_important_one(sqlite_world
         (
             {"payload_type": "SIMPLE", "values": (7,)},
             ["failed"],
-            "SIMPLE in interval 0: 7 is not a level from 0 to 3",
+            "interval 0: SIMPLE has the value 7: expected 0, 1, 2 or 3",
         ),
         ({"targets": ("nobody",), "length_s": 1}, ["missed"], "no panel took part"),
     ],

@@ -6,6 +6,7 @@ import pytest
 from pydantic import ValidationError
 
 from bridge_mqtt.settings import Dispatch, PanelSettings, Settings
+from openadr_profiles.fleet.power import Sign
 from openadr_profiles.panel import DIALECTS, ENVELOPE, FLAT
 
 
@@ -48,3 +49,13 @@ def test_an_unknown_dialect_is_refused_with_the_known_ones(name: str) -> None:
         PanelSettings(id="panel-1", dialect=name)
     with pytest.raises(ValidationError, match="expected one of flat, envelope"):
         settings(longest_piece_s={name: 60})
+
+
+def test_signs_go_by_the_name_of_the_program_and_a_list_of_ids_is_refused() -> None:
+    """ENUM-020: a bridge that ignored the old list would shed when more use is asked for."""
+    assert settings(program_signs={"peak": "positive_sheds"}).program_signs == {"peak": Sign.POSITIVE_SHEDS}
+    assert settings(positive_sheds=[]).program_signs == {}
+    with pytest.raises(ValidationError, match=r"positive_sheds is gone.*name them in program_signs, as"):
+        settings(positive_sheds=["0a3f"])
+    with pytest.raises(ValidationError, match=r"program_signs\.peak"):
+        settings(program_signs={"peak": "up"})

@@ -9,6 +9,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 import pytest
 
 from bridge_mqtt.service import Bridge
@@ -17,6 +18,7 @@ from bridge_mqtt.simulators.panels import SimulatedPanel, simulated_panel
 from openadr_client.client import VtnClient
 from openadr_client.clock import ScaledClock
 from openadr_client.errors import Unauthorized
+from openadr_profiles.fleet.power import Sign
 from openadr_profiles.fleet.reports import read_opts, read_status
 from openadr_profiles.v31 import (
     AGGREGATED_REPORT,
@@ -27,6 +29,7 @@ from openadr_profiles.v31 import (
     EventRequest,
     Interval,
     IntervalPeriod,
+    ProgramPayloadDescriptor,
     ProgramRequest,
     Report,
     ReportDescriptor,
@@ -218,6 +221,34 @@ async def test_an_event_is_for_the_panels_it_names_only(town: Town) -> None:
     await town.operator.events.delete(event.id)
     await wait_until(lambda: two.model.event_id is None, timeout_s=60)
     assert one.model.event_id is not None
+
+
+async def test_units_and_sign_come_from_the_program_if_the_event_does_not_say(town: Town) -> None:
+    """ENUM-020, VENCLIENT-022: the sign goes by the program's name, the units by its descriptors."""
+    one = await town.panel("panel-1", "flat", 1)
+    program = await town.operator.programs.create(
+        ProgramRequest(
+            program_name="upside down",
+            payload_descriptors=(ProgramPayloadDescriptor(payload_type="DISPATCH_SETPOINT_RELATIVE", units="W"),),
+        )
+    )
+    settings = town.settings([{"id": "panel-1"}])
+    dispatch = settings.dispatch.model_copy(update={"program_signs": {"upside down": Sign.POSITIVE_SHEDS}})
+    bridge = await town.bridge(settings.model_copy(update={"dispatch": dispatch}))
+    payload = ValuesMap(type="DISPATCH_SETPOINT_RELATIVE", values=(1500,))
+    event = await town.operator.events.create(
+        EventRequest(
+            program_id=program.id,
+            targets=("panel-1",),
+            interval_period=IntervalPeriod(start=Start.of(town.clock.now()), duration=Duration.parse("PT10M")),
+            intervals=(Interval(id=0, payloads=(payload,)),),
+        )
+    )
+
+    await wait_until(lambda: one.model.sheds == 1, timeout_s=60)
+    async with aiohttp.ClientSession() as session, session.get(f"{bridge.api_url}/api/events/{event.id}") as answer:
+        seen = await answer.json()
+    assert [window["requestedKw"] for window in seen["windows"]] == [1.5]
 
 
 async def test_wrong_credentials_end_the_start(town: Town) -> None:
