@@ -20,6 +20,7 @@ from vtn.store.archive import Content, check_archive, read_archive, write_archiv
 from vtn.store.database import Database
 from vtn.store.migrate import check_migrated, migrate
 from vtn.store.sealing import needed_keys, prepare_secrets, reseal
+from vtn.store.signing_key import SigningKeyStore
 from vtn.store.stamps import Stamps
 from vtn.store.vault import Vault
 
@@ -44,7 +45,7 @@ async def rotate_signing_key(settings: Settings, *, now: Callable[[], datetime],
     ``auth.revocation_poll_s``. Raises Conflict if the key is in the settings.
     """
     async with opened(settings, make=False) as database:
-        keys = SigningKeys(settings.auth, database, Stamps(now), now, Vault(settings))
+        keys = SigningKeys(settings.auth, SigningKeyStore(database), Stamps(now), now, Vault(settings))
         await keys.load()
         return await keys.rotate(end_tokens=end_tokens)
 

@@ -57,12 +57,14 @@ from vtn.processes.shared_memory import SharedMemory
 from vtn.processes.timestamps import SharedTimestamps
 from vtn.retention import Retention
 from vtn.settings import Settings
+from vtn.store.client import ClientStore
 from vtn.store.contact import ContactStore
 from vtn.store.database import Database
 from vtn.store.host_changes import counters_of, listener_of
 from vtn.store.migrate import check_migrated, migrate
 from vtn.store.program import ProgramStore
 from vtn.store.sealing import prepare_secrets
+from vtn.store.signing_key import SigningKeyStore
 from vtn.store.stamps import Stamps
 from vtn.store.stores import Stores
 from vtn.store.vault import Vault
@@ -103,8 +105,8 @@ class VtnServer:
         self._vault = Vault(settings)
         self._stamps = Stamps(now)
         self._secrets = Secrets(settings.auth)
-        self.clients = Clients(self._database, self._stamps, self._secrets)
-        keys = SigningKeys(settings.auth, self._database, self._stamps, now, self._vault)
+        self.clients = Clients(ClientStore(self._database), self._stamps, self._secrets)
+        keys = SigningKeys(settings.auth, SigningKeyStore(self._database), self._stamps, now, self._vault)
         self._tokens = Tokens(settings.auth, now, self.clients, keys)
         external = settings.auth.external
         self._bearer = Bearer(
@@ -406,7 +408,7 @@ async def client_registry(
         if not make:
             database.check_exists()
         await (migrate if settings.database.migrate else check_migrated)(database)
-        yield Clients(database, Stamps(now), secrets)
+        yield Clients(ClientStore(database), Stamps(now), secrets)
     finally:
         secrets.close()
         await database.close()

@@ -159,7 +159,7 @@ async def test_memory_is_bounded_and_equal_bodies_are_kept_once(tmp_path: Any) -
             made.append(number)
             return body, None
 
-        return _body(await answers.get(number, revisions.watch(tables.events), make))
+        return _body(await answers.get(number, revisions.watch(tables.reached_from(tables.events)), make))
 
     for number in range(100):
         await ask(number, b"the same" * 1000)
@@ -178,7 +178,7 @@ async def test_who_joins_a_reading_gets_nothing_from_before_a_write(tmp_path: An
     """ETAG-003: a reading that began before a write ended is not for those who ask after it."""
     revisions, board = _store(tmp_path)
     answers = ResponseCache(max_bytes=100_000, now=lambda: "2026")
-    watch = revisions.watch(tables.events)
+    watch = revisions.watch(tables.reached_from(tables.events))
     stored, gate = b"old", asyncio.Event()
     readings = 0
 
@@ -210,7 +210,7 @@ async def test_a_write_that_was_cancelled_leaves_nothing_kept_while_it_may_still
     board = ChangeCounters(tmp_path / "board", sorted(tables.metadata.tables))
     revisions = Revisions()
     revisions.start(board)
-    watch = revisions.watch(tables.events)
+    watch = revisions.watch(tables.reached_from(tables.events))
     assert watch is not None
     seen = [watch.revision()]
 
@@ -236,7 +236,8 @@ async def test_what_belongs_to_a_deleted_object_goes_with_it(tmp_path: Any) -> N
     """A delete reaches further tables through foreign keys; who reads those is told, too."""
     revisions, board = _store(tmp_path)
     watched = {
-        table: revisions.watch(table) for table in (tables.events, tables.reports, tables.resources, tables.vens)
+        table: revisions.watch(tables.reached_from(table))
+        for table in (tables.events, tables.reports, tables.resources, tables.vens)
     }
     before = {table: watch.revision() for table, watch in watched.items() if watch is not None}
 

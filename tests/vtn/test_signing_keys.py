@@ -15,6 +15,7 @@ from vtn.administration import rotate_signing_key
 from vtn.app import client_registry
 from vtn.auth.keys import SigningKeys
 from vtn.errors import Conflict, NotFound
+from vtn.store.signing_key import SigningKeyStore
 
 OLD, NEW = "the first signing key of the settings", "the second signing key of the settings"
 
@@ -37,7 +38,7 @@ async def start_vtn(migrated_url: str) -> AsyncIterator[StartVtn]:
 async def keys_of(vtn: VtnUnderTest) -> list[str]:
     """The ids of the keys in the database."""
     server = vtn.server
-    keys = SigningKeys(server.settings.auth, server._database, server._stamps, vtn.now, server._vault)
+    keys = SigningKeys(server.settings.auth, SigningKeyStore(server._database), server._stamps, vtn.now, server._vault)
     await keys.refresh()
     return list(keys._keys)
 

@@ -10,16 +10,12 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 import structlog
-from sqlalchemy import RowMapping, Select, delete, false, insert, or_, select, update
-from sqlalchemy.exc import IntegrityError
 
 from openadr_profiles.v31 import Invalid
 from vtn.access import DEFAULT_SCOPES, ONLY_BL, Role, Scope, scope_named
 from vtn.auth.secrets import Secrets
-from vtn.errors import Conflict, NotFound
-from vtn.store.database import Database
+from vtn.store.client import ClientRow, ClientStore
 from vtn.store.stamps import Stamps, stamp
-from vtn.store.tables import clients, contacts, removed_clients
 
 _log = structlog.get_logger(__name__)
 
@@ -57,8 +53,8 @@ class Credentials:
 class Clients:
     """Adds, lists, suspends and checks clients; remembers whose tokens were taken back."""
 
-    def __init__(self, database: Database, stamps: Stamps, secrets: Secrets) -> None:
-        self._database = database
+    def __init__(self, store: ClientStore, stamps: Stamps, secrets: Secrets) -> None:
+        self._store = store
         self._stamps = stamps
         self._secrets = secrets
         self._valid_from: dict[str, datetime] = {}
@@ -84,26 +80,20 @@ class Clients:
         chosen = DEFAULT_SCOPES[role] if scopes is None else frozenset(scopes)
         secret = self._secrets.make() if secret is None else _usable(secret, weak=weak_secret)
         _check(client_id, role, chosen, token_lifetime_s)
-        row = {
-            "client_id": client_id,
-            "role": role,
-            "scopes": " ".join((*sorted(chosen), *sorted(unknown_scopes))),
-            "secret_hash": await self._secrets.hash(secret),
-            "token_lifetime_s": token_lifetime_s,
-            "created_at": self._stamps.next(),
-            "suspended": False,
-        }
-        try:
-            async with self._database.write() as connection:
-                await connection.execute(insert(clients).values(row))
-        except IntegrityError as error:
-            raise Conflict(f"client_id: there already is a client {client_id}") from error
+        row = ClientRow(
+            client_id=client_id,
+            role=role.value,
+            scopes=" ".join((*sorted(chosen), *sorted(unknown_scopes))),
+            secret_hash=await self._secrets.hash(secret),
+            token_lifetime_s=token_lifetime_s,
+            created_at=self._stamps.next(),
+        )
+        await self._store.add(row)
         return Credentials(client_id, secret)
 
     async def list(self) -> Sequence[Client]:
         """Return all clients by id."""
-        rows = await self._database.rows(select(clients).order_by(clients.c.client_id))
-        return [_client(row) for row in rows]
+        return [_client(row) for row in await self._store.all()]
 
     async def suspend(self, client_id: str) -> None:
         """Refuse new tokens and take back those that are out (AUTH-034); raises NotFound."""
@@ -123,28 +113,21 @@ class Clients:
     async def remove(self, client_id: str) -> None:
         """Forget a client and take back its tokens; its objects stay. Raises NotFound."""
         at = self._stamps.next()
-        async with self._database.write() as connection:
-            gone = delete(clients).where(clients.c.client_id == client_id).returning(clients.c.role)
-            if (await connection.execute(gone)).first() is None:
-                raise _no_client(client_id)
-            # Remembered, so that every process refuses what it was given; the longest token holds for a year.
-            old = stamp(datetime.fromisoformat(at) - _LONGEST_LIFETIME)
-            again = removed_clients.c.client_id == client_id
-            await connection.execute(delete(removed_clients).where(or_(again, removed_clients.c.removed_at < old)))
-            await connection.execute(insert(removed_clients).values(client_id=client_id, removed_at=at))
-            await connection.execute(delete(contacts).where(contacts.c.client_id == client_id))
-        self._valid_from[client_id] = datetime.fromisoformat(at)
+        removed_at = datetime.fromisoformat(at)
+        # Remembered, so that every process refuses what it was given; the longest token holds for a year.
+        await self._store.remove(client_id, at=at, forget_before=stamp(removed_at - _LONGEST_LIFETIME))
+        self._valid_from[client_id] = removed_at
         _log.info("client removed", client_id=client_id)
 
     async def authenticated(
         self, client_id: str, secret: str, *, turn: str = "", guessing: bool = False
     ) -> Client | None:
-        """Give the client, if that is its secret; it takes as long for a client that does not exist.
+        """Return the client, if that is its secret; it takes as long for a client that does not exist.
 
         ``turn`` and ``guessing`` say how a secret that was not checked before waits, see ``Secrets.matches``.
         """
-        row = await self._database.row(select(clients).where(clients.c.client_id == client_id))
-        hashed = None if row is None else row["secret_hash"]
+        row = await self._store.get(client_id)
+        hashed = None if row is None else row.secret_hash
         matches = self._secrets.recalled(client_id, secret, hashed)
         if matches is None:
             matches = await self._secrets.matches(client_id, secret, hashed, turn=turn, guessing=guessing)
@@ -164,7 +147,7 @@ class Clients:
         if len(self._looked_at) >= _LOOKED_AT_MOST:
             self._looked_at.clear()
         self._looked_at[client_id] = at_s
-        row = await self._database.row(select(clients).where(clients.c.client_id == client_id))
+        row = await self._store.get(client_id)
         if row is not None:
             self._note(_client(row))
         return self._valid_from.get(client_id) != _NEVER
@@ -181,32 +164,18 @@ class Clients:
 
     async def read_revocations(self) -> None:
         """Learn what other processes have taken back."""
-        changed = select(clients.c.client_id, clients.c.tokens_valid_from, clients.c.suspended).where(
-            clients.c.tokens_valid_from.is_not(None)
-        )
-        removed = select(removed_clients.c.client_id, removed_clients.c.removed_at, false())
-        # First who was removed, then who is there, perhaps again.
-        valid_from = {row[0]: datetime.fromisoformat(row[1]) for row in await self._rows(removed)}
-        for client_id, moment, suspended in await self._rows(changed):
-            since = _NEVER if suspended else datetime.fromisoformat(moment)
+        valid_from: dict[str, datetime] = {}
+        for revocation in await self._store.revocations():
+            client_id = revocation.client_id
+            since = _NEVER if revocation.suspended else datetime.fromisoformat(revocation.valid_from)
             valid_from[client_id] = max(since, valid_from.get(client_id, since))
         self._valid_from = valid_from
 
-    async def _rows(self, statement: Select[Any]) -> Sequence[tuple[Any, ...]]:
-        return [tuple(row.values()) for row in await self._database.rows(statement)]
-
     async def _change(self, client_id: str, **columns: Any) -> None:
-        async with self._database.write() as connection:
-            changed = update(clients).where(clients.c.client_id == client_id).values(columns).returning(clients.c.role)
-            if (await connection.execute(changed)).first() is None:
-                raise _no_client(client_id)
+        await self._store.change(client_id, **columns)
         await self.read_revocations()
         if "tokens_valid_from" in columns:
             _log.info("tokens taken back", client_id=client_id)
-
-
-def _no_client(client_id: str) -> NotFound:
-    return NotFound(f"there is no client {client_id}")
 
 
 def _usable(secret: str, *, weak: bool) -> str:
@@ -226,16 +195,15 @@ def _check(client_id: str, role: Role, scopes: frozenset[Scope], lifetime_s: int
         raise Invalid("token_lifetime_s", f"expected 120 to {_LONGEST_LIFETIME.total_seconds():.0f}")
 
 
-def _client(row: RowMapping) -> Client:
-    valid_from = row["tokens_valid_from"]
-    role = Role(row["role"])
+def _client(row: ClientRow) -> Client:
+    valid_from, role, words = row.tokens_valid_from, Role(row.role), row.scopes.split()
     return Client(
-        client_id=row["client_id"],
+        client_id=row.client_id,
         role=role,
-        scopes=frozenset(scope for word in row["scopes"].split() if (scope := scope_named(word, role))),
-        token_lifetime_s=row["token_lifetime_s"],
-        created_at=datetime.fromisoformat(row["created_at"]),
-        suspended=row["suspended"],
+        scopes=frozenset(scope for word in words if (scope := scope_named(word, role)) is not None),
+        token_lifetime_s=row.token_lifetime_s,
+        created_at=datetime.fromisoformat(row.created_at),
+        suspended=row.suspended,
         tokens_valid_from=None if valid_from is None else datetime.fromisoformat(valid_from),
-        unknown_scopes=tuple(word for word in row["scopes"].split() if scope_named(word, role) is None),
+        unknown_scopes=tuple(word for word in words if scope_named(word, role) is None),
     )

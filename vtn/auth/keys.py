@@ -5,18 +5,15 @@ from __future__ import annotations
 import secrets
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
-from itertools import pairwise
 from typing import Final
 
 import structlog
-from sqlalchemy import RowMapping, delete, func, insert, select
 
 from vtn.errors import Conflict, SecretsKeyUnusable, Unavailable
 from vtn.settings import Auth
-from vtn.store.database import Database
 from vtn.store.sealing import key_place
-from vtn.store.stamps import Stamps, stamp
-from vtn.store.tables import clients, signing_keys
+from vtn.store.signing_key import KeyRow, SigningKeyStore
+from vtn.store.stamps import Stamps
 from vtn.store.vault import Vault
 
 _log = structlog.get_logger(__name__)
@@ -29,11 +26,11 @@ class SigningKeys:
     """Keys by their id (``kid``): those in the settings, else those in the database, which all processes share."""
 
     def __init__(
-        self, settings: Auth, database: Database, stamps: Stamps, now: Callable[[], datetime], vault: Vault
+        self, settings: Auth, store: SigningKeyStore, stamps: Stamps, now: Callable[[], datetime], vault: Vault
     ) -> None:
         self._vault = vault
         self._settings = settings
-        self._database = database
+        self._store = store
         self._stamps = stamps
         self._now = now
         self._keys: dict[str, tuple[str, ...]] = {}
@@ -57,28 +54,25 @@ class SigningKeys:
         """Read the keys, and make one if there is none."""
         if self._newest == _FROM_SETTINGS:
             return
-        async with self._database.write() as connection:
-            if (await connection.execute(select(signing_keys.c.kid))).first() is None:
-                await connection.execute(insert(signing_keys).values(self._new()))
+        await self._store.add_first(self._new)
         await self.refresh()
 
     async def refresh(self) -> bool:
-        """Learn what other processes have changed; true if a key is gone, and what it signed no longer holds."""
+        """Learn what other processes have changed; return True if a key is gone: what it signed no longer holds."""
         if self._newest == _FROM_SETTINGS:
             return False
-        rows = await self._database.rows(select(signing_keys).order_by(signing_keys.c.created_at, signing_keys.c.kid))
-        before, self._keys = self._keys, self._opened(rows)
+        before, self._keys = self._keys, self._opened(await self._store.all())
         self._newest = list(self._keys)[-1]
         self._read_at = self._now()
         return not before.keys() <= self._keys.keys()
 
-    def _opened(self, rows: Sequence[RowMapping]) -> dict[str, tuple[str, ...]]:
+    def _opened(self, rows: Sequence[KeyRow]) -> dict[str, tuple[str, ...]]:
         """Return the keys in rows, oldest first. While the server runs it goes on with those it can open."""
         keys: dict[str, tuple[str, ...]] = {}
         for row in rows:
-            kid = row["kid"]
+            kid = row.kid
             try:
-                opened = self._keys.get(kid) or (self._vault.open(row["secret"], place=key_place(kid)),)
+                opened = self._keys.get(kid) or (self._vault.open(row.secret, place=key_place(kid)),)
             except SecretsKeyUnusable as error:
                 if not self._keys:
                     raise
@@ -96,7 +90,7 @@ class SigningKeys:
             await self.refresh()
 
     async def rotate(self, *, end_tokens: bool) -> str:
-        """Make a new key and give its id.
+        """Make a new key and return its id.
 
         Older keys stay as long as a token they signed may hold; with ``end_tokens`` they go, and everybody needs a new
         token. Raises Conflict if the key is in the settings.
@@ -106,25 +100,15 @@ class SigningKeys:
                 "the signing key is in the settings: put a new one into auth.signing_key and the old one into "
                 "auth.previous_signing_keys"
             )
-        async with self._database.write() as connection:
-            present = select(signing_keys.c.kid, signing_keys.c.created_at).order_by(signing_keys.c.created_at)
-            keys = (await connection.execute(present)).all()
-            row = self._new(after=keys[-1].created_at)
-            if end_tokens:
-                await connection.execute(delete(signing_keys))
-            else:
-                found = await connection.execute(select(func.max(clients.c.token_lifetime_s)))
-                longest_s = max(self._settings.token_lifetime_s, found.scalar_one() or 0)
-                over = stamp(self._now() - timedelta(seconds=longest_s))
-                # A key has signed nothing since its successor was made.
-                gone = [key.kid for key, successor in pairwise(keys) if successor.created_at < over]
-                await connection.execute(delete(signing_keys).where(signing_keys.c.kid.in_(gone)))
-            await connection.execute(insert(signing_keys).values(row))
+        key = await self._store.rotate(
+            self._new, now=self._now(), token_lifetime_s=self._settings.token_lifetime_s, end_tokens=end_tokens
+        )
         await self.refresh()
-        _log.info("signing key rotated", kid=row["kid"], tokens_ended=end_tokens)
-        return row["kid"]
+        _log.info("signing key rotated", kid=key.kid, tokens_ended=end_tokens)
+        return key.kid
 
-    def _new(self, *, after: str | None = None) -> dict[str, str]:
-        at = self._stamps.next(after=after)
+    def _new(self, after: str | None = None) -> KeyRow:
+        created_at = self._stamps.next(after=after)
         kid = secrets.token_hex(8)
-        return {"kid": kid, "secret": self._vault.seal(secrets.token_hex(32), place=key_place(kid)), "created_at": at}
+        sealed = self._vault.seal(secrets.token_hex(32), place=key_place(kid))
+        return KeyRow(kid=kid, secret=sealed, created_at=created_at)

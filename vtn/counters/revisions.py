@@ -14,7 +14,6 @@ from contextlib import contextmanager, suppress
 from typing import Final, Protocol, TypeAlias
 
 import structlog
-from sqlalchemy import Table
 
 from vtn.counters.counters import ChangeCounters
 
@@ -148,12 +147,14 @@ class Revisions:
             self._board.close()
             self._board = None
 
-    def watch(self, *tables: Table) -> Watch | None:
-        """Return a watch on these tables for cached answers; None if nothing may be cached."""
+    def watch(self, tables: frozenset[str]) -> Watch | None:
+        """Return a watch on these tables for cached answers; None if nothing may be cached.
+
+        ``tables`` include those whose deletions reach the ones that are read (``vtn.store.tables.reached_from``).
+        """
         if self._board is None:
             return None
-        names = frozenset(name for table in tables for name in _reached_from(table))
-        return Watch(self._board, self._listener, names, clock=self._clock, usable=self._usable)
+        return Watch(self._board, self._listener, tables, clock=self._clock, usable=self._usable)
 
     @contextmanager
     def writing(self) -> Iterator[Changes]:
@@ -193,9 +194,3 @@ class Revisions:
                     changes.end()
                     self._cancelled.remove(doubtful)
             await asyncio.sleep(_SETTLE_EVERY_S)
-
-
-def _reached_from(table: Table) -> frozenset[str]:
-    """Return the table and those it refers to: deleting there deletes rows here."""
-    parents = {key.column.table for key in table.foreign_keys if key.column.table is not table}
-    return frozenset({table.name}).union(*(_reached_from(parent) for parent in parents))

@@ -36,7 +36,7 @@ from sqlalchemy.exc import (
 )
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-from vtn.counters.revisions import Changes, Revisions
+from vtn.counters.revisions import Changes, Revisions, Watch
 from vtn.errors import DatabaseMissing, Unavailable
 from vtn.files import make_empty, make_private
 from vtn.paths import data_folder
@@ -44,6 +44,7 @@ from vtn.settings import Database as DatabaseSettings
 from vtn.store.engine import AsyncConnection, AsyncEngine, create_async_engine
 from vtn.store.prepared import Prepared, PreparedStatements
 from vtn.store.probe import Probe
+from vtn.store.tables import reached_from
 from vtn.store.withhold import withhold_values
 
 _LARGE_READS: Final = 2
@@ -109,6 +110,10 @@ class Database:
     def fail_fast_while(self, hangs: Callable[[], bool]) -> None:
         """Refuse statements at once while ``hangs`` says that the database takes connections and answers nothing."""
         self._hangs = hangs
+
+    def watch(self, *tables: Table) -> Watch | None:
+        """Return a watch on what is read from these tables; None if nothing may be cached."""
+        return self.revisions.watch(reached_from(*tables))
 
     async def check_ready(self) -> None:
         """Raise Unavailable unless the database can be read and written now; takes a second at most (GEN-022)."""

@@ -42,7 +42,7 @@ class EventStore(Objects):
         self._visibility = visibility
         self._first_pages: dict[tuple[object, ...], Prepared] = {}
         self._in_text = [column for column in self._in_page if column.key not in _NOT_SHOWN]
-        self.watch_with_grants = database.revisions.watch(self.table, vens, resources)
+        self.watch_with_grants = database.watch(self.table, vens, resources)
 
     async def audience(self, caller: Caller) -> Caller:
         """Return all that an answer depends on of its caller: the targets held, not the client."""

@@ -40,7 +40,7 @@ class Objects:
     def __init__(self, database: Database, stamps: Stamps) -> None:
         self._database = database
         self._stamps = stamps
-        self.watch = database.revisions.watch(self.table)
+        self.watch = database.watch(self.table)
         self.watch_with_grants = self.watch
         self._in_page = shown_within(self.table, WITH_PAGE_BYTES)
 

@@ -31,7 +31,7 @@ class ProgramStore(Objects):
     def __init__(self, database: Database, stamps: Stamps, visibility: Visibility) -> None:
         super().__init__(database, stamps)
         self._visibility = visibility
-        self.watch_with_grants = database.revisions.watch(self.table, vens, resources)
+        self.watch_with_grants = database.watch(self.table, vens, resources)
 
     async def audience(self, caller: Caller) -> Caller:
         """Return all that an answer depends on of its caller: the targets held, not the client."""

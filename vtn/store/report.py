@@ -53,7 +53,7 @@ class ReportStore(Objects):
     ) -> None:
         super().__init__(database, stamps)
         self._visibility = visibility
-        self._events: FactCache[_Event | None] = FactCache(database.revisions.watch(events), most=_REMEMBERED)
+        self._events: FactCache[_Event | None] = FactCache(database.watch(events), most=_REMEMBERED)
         self._walks = PageCursors(stamps, self.watch)
         self._batch = Batch(database, reports, max_bytes=max_waiting_bytes)
 

@@ -65,7 +65,7 @@ class ResourceGroupStore(Objects):
     def __init__(self, database: Database, stamps: Stamps, limits: ResourceGroups) -> None:
         super().__init__(database, stamps)
         self._limits = limits
-        self.watch = self.watch_with_grants = database.revisions.watch(_links)  # and resources, through its keys
+        self.watch = self.watch_with_grants = database.watch(_links)  # and resources, through its keys
 
     async def search(self, query: ResourceGroupQuery, *, visible_to: Caller) -> RowPage | Large:
         """Return one page of the groups the reader may see, the newest first."""

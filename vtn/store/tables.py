@@ -173,3 +173,10 @@ def constraint(table: Table, *columns: str) -> UniqueConstraint | ForeignKeyCons
         for found in table.constraints
         if isinstance(found, UniqueConstraint | ForeignKeyConstraint) and tuple(found.columns.keys()) == columns
     )
+
+
+def reached_from(*tables: Table) -> frozenset[str]:
+    """Return the names of tables and of all that they refer to: deleting there deletes rows here."""
+    parents = {key.column.table for table in tables for key in table.foreign_keys if key.column.table is not table}
+    names = frozenset(table.name for table in tables)
+    return names | reached_from(*parents) if parents else names

@@ -75,7 +75,7 @@ class Visibility:
     def __init__(self, database: Database, privacy: Privacy) -> None:
         self._database = database
         self._privacy = privacy
-        self._granted: FactCache[Caller] = FactCache(database.revisions.watch(vens, resources), most=_REMEMBERED)
+        self._granted: FactCache[Caller] = FactCache(database.watch(vens, resources), most=_REMEMBERED)
 
     async def sight(self, reader: Caller, asked: tuple[str, ...] | None = None) -> Sight | None:
         """Return the sight of the reader in one request; None if it sees everything."""
