@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping
 import structlog
 
 from bridge_mqtt.panels import Registry
-from bridge_mqtt.reports import resource_name
+from bridge_mqtt.resources import resource_name
 from bridge_mqtt.settings import Vtn
 from bridge_mqtt.store import Store, events, programs, reports
 from bridge_mqtt.store.reports import ReportState, StoredReport

@@ -1,0 +1,45 @@
+"""The OpenADR resources of panels: one for each panel, and one for each of its circuits, ``<panel>/<circuit>``."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+from bridge_mqtt.model import PanelRecord
+from openadr_profiles.panel import ASSUMED, Load, is_critical
+from ven.panel.circuits import BranchCircuit
+
+_MAX_RESOURCE_NAME = 128
+_NOTHING = Decimal(0)
+
+
+def resource_name(ven_id: str, circuit_id: str | None = None) -> str | None:
+    """Return the OpenADR resource name of a panel or of one of its circuits; None if it is too long."""
+    name = ven_id if circuit_id is None else f"{ven_id}/{circuit_id}"
+    return name if len(name) <= _MAX_RESOURCE_NAME else None
+
+
+def panel_circuits(panel: PanelRecord) -> list[BranchCircuit]:
+    """The circuits of a panel as resources. Panels that do not tell their ratings get 0, which no report shows."""
+    found = []
+    for load in panel.loads:
+        name = resource_name(panel.ven_id, load.id)
+        if name is None:
+            continue
+        rated = Decimal(str(load.capacity_kw)) if load.capacity_kw and 0 < load.capacity_kw < 100_000 else _NOTHING
+        critical = is_critical(load)
+        found.append(
+            BranchCircuit(
+                id=name,
+                name=(load.name or load.id)[:128],
+                breaker_amps=float(rated * 1000 / 240) or 1.0,
+                rated_kw=rated,
+                critical=critical,
+                shed_share=_NOTHING if critical else shed_share(panel, load),
+            )
+        )
+    return found
+
+
+def shed_share(panel: PanelRecord, load: Load) -> Decimal:
+    """Return the largest share (0 to 1) of a circuit that the panel's program sheds."""
+    return (panel.dialect or ASSUMED).shed_share(load)
