@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hmac
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
@@ -12,9 +13,10 @@ import structlog
 from aiohttp import web
 
 from bridge_mqtt.errors import ApiUnavailable, StoreUnavailable
+from bridge_mqtt.health import Health
 from bridge_mqtt.settings import Api as ApiSettings
 from bridge_mqtt.store.acks import AckQuery
-from bridge_mqtt.view import Health, View
+from bridge_mqtt.view import View
 from openadr_profiles.panel import AckStatus
 from openadr_profiles.panel.vocabulary import canonical_op
 
@@ -34,27 +36,44 @@ class Api:
         self._settings = settings
         self._view = view
         self._health = health
+        self._port = settings.port
         self._runner: web.AppRunner | None = None
         self.url = ""
 
     async def __aenter__(self) -> Self:
+        await self._listen()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._close()
+
+    async def run(self) -> None:
+        """Answer requests until cancelled; if it was closed before, listen again on the same port."""
+        if self._runner is None:
+            await self._listen()
+        try:
+            await asyncio.get_running_loop().create_future()  # the requests have tasks of their own
+        finally:
+            await self._close()
+
+    async def _listen(self) -> None:
         runner = web.AppRunner(self._application(), access_log=None)
         await runner.setup()
-        host, port = self._settings.host, self._settings.port
+        host, port = self._settings.host, self._port
         try:
             await web.TCPSite(runner, host, port).start()
         except OSError as error:
             await runner.cleanup()
             raise ApiUnavailable(f"the API cannot listen on {host}:{port}: {error.strerror or error}") from error
         self._runner = runner
-        port = runner.addresses[0][1]
-        self.url = f"http://{f'[{host}]' if ':' in host else host}:{port}"
+        self._port = runner.addresses[0][1]
+        self.url = f"http://{f'[{host}]' if ':' in host else host}:{self._port}"
         _log.info("API listens", url=self.url)
-        return self
 
-    async def __aexit__(self, *_: object) -> None:
-        if self._runner is not None:
-            await self._runner.cleanup()
+    async def _close(self) -> None:
+        runner, self._runner = self._runner, None
+        if runner is not None:
+            await runner.cleanup()
 
     def _application(self) -> web.Application:
         application = web.Application(middlewares=[self._guard, _problems])

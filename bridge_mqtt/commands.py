@@ -187,11 +187,18 @@ class CommandOutbox:
             for letter in letters:
                 task = asyncio.create_task(self._send(letter))
                 self._flying.add(task)
-                task.add_done_callback(self._flying.discard)
+                task.add_done_callback(self._landed)
             if letters:
                 self._on_sent()  # from now on there is a deadline to watch
             if len(letters) < free:
                 return
+
+    def _landed(self, task: asyncio.Task[None]) -> None:
+        """Log what ended the sending of one message; its command is cleared up like any that got no answer."""
+        self._flying.discard(task)
+        error = None if task.cancelled() else task.exception()
+        if error is not None:
+            _log.error("command may not have been sent", problem=str(error), exc_info=error)
 
     async def _claim(self, connection: AsyncConnection, limit: int) -> list[Letter]:
         """Mark the next rows as sent and make their messages; what has become impossible is superseded."""

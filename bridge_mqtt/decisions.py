@@ -1,4 +1,4 @@
-"""Decide the next step for one panel, by rules C6 to C9 of docs/panel-contract.md. Pure functions.
+"""Decide the next step for one panel, by rules C6 to C9 of docs/panel-contract.md, and for an event. Pure functions.
 
 A panel is sent nothing while a command to it is outstanding. A shed is never repeated without a restore before it, and
 whatever is not known for certain is cleared up first: by telemetry, else by a ping.
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
 
-from bridge_mqtt.model import Command, Holding, HoldingState, PanelRecord, Want
+from bridge_mqtt.model import Command, EventState, Holding, HoldingState, PanelRecord, Want
 from openadr_profiles.panel import CommandState, Op, wire_event_id
 
 _A_SECOND = timedelta(seconds=1)
@@ -243,3 +243,30 @@ def _restarted(panel: PanelRecord, holding: Holding) -> bool:
 
 def _is_over(want: Want, now: datetime, least: timedelta) -> bool:
     return want.until is not None and want.until - now < least
+
+
+def next_state(
+    state: EventState,
+    reason: str | None,
+    *,
+    over: bool,
+    withdrawn: bool,
+    cancelled: bool,
+    begun: bool,
+    held: bool,
+    unusable: str | None,
+) -> tuple[EventState, str | None]:
+    """Return the next state of an event and its reason; while a panel holds the event, the event is not final."""
+    called_off = withdrawn or cancelled
+    active = state in {EventState.ACTIVE, EventState.COMPLETING}
+    if held and (over or called_off or unusable):
+        return EventState.COMPLETING, unusable or ("called off" if called_off else "over")
+    if called_off:
+        return EventState.CANCELLED, "withdrawn by the VTN" if withdrawn else "cancelled"
+    if unusable is not None:
+        return EventState.FAILED, unusable
+    if over:
+        return (EventState.COMPLETED, None) if active else (EventState.MISSED, "no panel took part")
+    if begun:
+        return EventState.ACTIVE, None
+    return state, reason

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
@@ -19,30 +18,6 @@ from bridge_mqtt.store.events import Baseline, StoredEvent
 from openadr_profiles.panel import CircuitCurtailment, CommandState, Op, is_critical
 
 _MOST_ACKS = 2_000
-
-
-@dataclass
-class Health:
-    """The problems of the bridge now: a text for each part that does not work, None for those that do."""
-
-    running: bool = False
-    broker: str | None = None
-    store: str | None = None
-    vtn: str | None = None
-
-    @property
-    def ready(self) -> bool:
-        """Return True if events can be carried out: an unreachable VTN is shown, but does not stop that."""
-        return self.running and self.broker is None and self.store is None
-
-    def as_json(self) -> dict[str, Any]:
-        """Return ``ok`` or the problem of each part."""
-        return {
-            "status": "ready" if self.ready else "not ready",
-            "broker": self.broker or "ok",
-            "database": self.store or "ok",
-            "vtn": self.vtn or "ok",
-        }
 
 
 class View:

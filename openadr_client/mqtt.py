@@ -95,7 +95,7 @@ class MqttLink:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        await self._disconnect()
+        await self.disconnect()
 
     async def run(self) -> None:
         """Hand over messages until cancelled; after a lost connection, connect again with back-off."""
@@ -108,7 +108,7 @@ class MqttLink:
             except aiomqtt.MqttError as error:
                 self.problem = f"connection to {self._settings.url} lost: {error.__cause__ or error}"
                 _log.warning("broker connection lost", broker=self._settings.url, problem=self.problem)
-                await self._disconnect()
+                await self.disconnect()
 
     async def publish(self, topic: str, payload: bytes) -> None:
         """Publish with QoS 1, not retained, and wait for the receipt; raises NotSent or Unconfirmed."""
@@ -166,7 +166,8 @@ class MqttLink:
         _log.info("connected to the broker", broker=self._settings.url, client_id=self._settings.client_id)
         self._on_change()
 
-    async def _disconnect(self) -> None:
+    async def disconnect(self) -> None:
+        """Leave the broker; ``run`` connects again."""
         client, self._client, self.connected_since = self._client, None, None
         self._on_change()
         if client is not None:

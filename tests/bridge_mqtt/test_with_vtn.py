@@ -251,6 +251,21 @@ async def test_units_and_sign_come_from_the_program_if_the_event_does_not_say(to
     assert [window["requestedKw"] for window in seen["windows"]] == [1.5]
 
 
+async def test_a_bridge_all_of_whose_loops_were_killed_still_polls_and_reports(town: Town) -> None:
+    """An event of the VTN comes down and its reports go up as if nothing had happened."""
+    one = await town.panel("panel-1", "flat", 1)
+    bridge = await town.bridge(town.settings([{"id": "panel-1"}]))
+    await wait_until(lambda: len(bridge.loops.tasks) == 7)
+    before = dict(bridge.loops.tasks)
+    for task in before.values():
+        task.cancel()
+    await wait_until(lambda: all(bridge.loops.tasks[name] is not task for name, task in before.items()))
+    event = await town.event(-3, targets=("panel-1",), start_s=10, length_s=600)
+
+    await wait_until(lambda: one.model.sheds == 1, timeout_s=60)
+    await wait_until(lambda: town.report(event, "status-"), timeout_s=60)
+
+
 async def test_wrong_credentials_end_the_start(town: Town) -> None:
     """One clear error instead of a bridge that waits for ever."""
     with pytest.raises(Unauthorized):

@@ -1,0 +1,121 @@
+"""The exchange with the VTN: events and programs are asked for, reports written when they are due and sent."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+
+import structlog
+
+from bridge_mqtt.health import Health
+from bridge_mqtt.planner import Planner
+from bridge_mqtt.reports import Reporter
+from bridge_mqtt.settings import Settings
+from bridge_mqtt.turns import Turns
+from bridge_mqtt.vtn import VtnSide
+from openadr_client.clock import Clock
+from openadr_client.errors import ClientError, Forbidden, Unauthorized, VtnError
+
+_log = structlog.get_logger(__name__)
+
+_STATUS_EVERY = timedelta(seconds=30)
+_BETWEEN_REPORTS_S = 0.2
+
+
+class Exchange:
+    """Polls and reports. ``on_change`` is called when the VTN shows something new."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        vtn: VtnSide,
+        reporter: Reporter,
+        planner: Planner,
+        turns: Turns,
+        health: Health,
+        clock: Clock,
+        sleep: Callable[[float], Awaitable[None]],
+        on_change: Callable[[], None],
+    ) -> None:
+        self._settings = settings
+        self._vtn = vtn
+        self._reporter = reporter
+        self._planner = planner
+        self._turns = turns
+        self._health = health
+        self._clock = clock
+        self._sleep = sleep
+        self._on_change = on_change
+        self._due = asyncio.Event()
+
+    def wake(self) -> None:
+        """Write reports soon, since something has happened."""
+        self._due.set()
+
+    async def first_contact(self) -> None:
+        """Ask the VTN once; raises Unauthorized or Forbidden. One that cannot be reached is no reason not to start."""
+        await self._vtn.recall_programs()
+        try:
+            await self._ask()
+        except (Unauthorized, Forbidden):
+            raise
+        except VtnError as error:
+            self._health.vtn = str(error)
+            _log.warning("VTN not available, starting without it", problem=str(error))
+
+    async def poll(self) -> None:
+        """Ask the VTN for events until cancelled, and make known to it what panels we have heard of."""
+        while True:
+            await self._clock.sleep(self._settings.vtn.poll_interval_s)
+            await self._turns.persist(self._poll_once)
+
+    async def report(self) -> None:
+        """Write reports whenever something has happened or is due, and send them; after a failure with back-off."""
+        wait_s = self._settings.reporting.retry_least_s
+        retry_at = self._clock.now()
+        while True:
+            self._due.clear()
+            wake_at = self._clock.now() + _STATUS_EVERY
+
+            async def write_and_send() -> None:
+                nonlocal wake_at, wait_s, retry_at
+                due = await self._reporter.write(self._clock.now())
+                wake_at = min(wake_at, due) if due is not None else wake_at
+                if self._clock.now() < retry_at:
+                    wake_at = min(wake_at, retry_at)
+                    return
+                try:
+                    await self._vtn.send_reports()
+                    wait_s = self._settings.reporting.retry_least_s
+                except ClientError as error:
+                    _log.warning("reports not sent", problem=str(error), retry_in_s=wait_s)
+                    retry_at = self._clock.now() + timedelta(seconds=wait_s)
+                    wake_at = min(wake_at, retry_at)
+                    wait_s = min(wait_s * 2, self._settings.reporting.retry_most_s)
+
+            await self._turns.persist(write_and_send)
+            await self._sleep(_BETWEEN_REPORTS_S)
+            await self._clock.wait_for(self._due, until=wake_at)
+
+    async def _poll_once(self) -> None:
+        try:
+            changed = await self._ask()
+        except ClientError as error:
+            if self._health.vtn is None:
+                _log.warning("VTN not available", problem=str(error))
+            self._health.vtn = str(error)
+        else:
+            if changed:
+                self._on_change()
+
+    async def _ask(self) -> bool:
+        """Register and poll; return True if the VTN shows something new."""
+        try:
+            await self._vtn.register()
+            changed = await self._vtn.poll()
+        finally:
+            self._planner.bridge_targets, self._planner.programs = self._vtn.targets, self._vtn.programs
+        self._health.vtn = None
+        return changed
