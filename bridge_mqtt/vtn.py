@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from typing import Any
 
 import structlog
 
@@ -11,11 +12,15 @@ from bridge_mqtt.resources import resource_name
 from bridge_mqtt.settings import Vtn
 from bridge_mqtt.store import Store, events, programs, reports
 from bridge_mqtt.store.reports import ReportState, StoredReport
+from openadr_client.backoff import NO_RETRY
 from openadr_client.client import NOT_MODIFIED, VtnClient
 from openadr_client.clock import Clock
-from openadr_client.errors import Conflict, NotFound, Refused
+from openadr_client.errors import Conflict
+from openadr_client.polling import compare_events, is_newer
+from openadr_client.registration import register_resource, register_ven
+from openadr_client.report_sender import KeptReport, send_reports
 from openadr_profiles.panel import Load, is_critical
-from openadr_profiles.v31 import Attribute, Event, Program, ValuesMap, Ven, VenResourceRequest, VenVenRequest
+from openadr_profiles.v31 import Attribute, Program, ValuesMap, Ven
 
 _log = structlog.get_logger(__name__)
 
@@ -33,6 +38,7 @@ def client_for(settings: Vtn, clock: Clock) -> VtnClient:
         ca_file=settings.ca_file,
         client_certificate=settings.client_certificate,
         client_key=settings.client_key,
+        retry=NO_RETRY,  # the bridge asks again by itself, and goes on for as long as it takes
         clock=clock,
     )
 
@@ -55,17 +61,16 @@ class VtnSide:
         """See to it that the VTN has our ven and a resource for every panel and circuit heard of; repeatable."""
         known = self._ven
         if known is None:
-            known = self._ven = await self._own_ven()
+            known = self._ven = await register_ven(self._client, self._settings.ven_name)
             self._resources = {each.resource_name for each in await self._client.resources.search(ven_id=known.id)}
             self.targets = (known.id, *(known.targets or ()))
             _log.info("registered with the VTN", ven_id=known.id, ven_name=known.ven_name, targets=known.targets)
         for name, attributes in self._wanted().items():
             if name not in self._resources:
-                request = VenResourceRequest(resource_name=name, ven_id=known.id, attributes=attributes or None)
                 try:
-                    await self._client.resources.create(request)
-                except Conflict:
-                    _log.debug("resource is there already", resource_name=name)
+                    await register_resource(self._client, known.id, name, attributes=attributes)
+                except Conflict as error:
+                    _log.warning("resource cannot be registered", resource_name=name, problem=str(error))
                 self._resources.add(name)
 
     async def poll(self) -> bool:
@@ -107,16 +112,19 @@ class VtnSide:
         async with self._store.reading() as connection:
             known = await events.known_versions(connection, [event.id for event in found])
             open_events = await events.open_(connection)
-        new = [event for event in found if known.get(event.id) != event.modification_date_time]
-        seen = {event.id for event in found} | {broken.id for broken in found.broken}
+        open_versions = {
+            event_id: stored.event.modification_date_time
+            for event_id, stored in open_events.items()
+            if stored.withdrawn_at is None
+        }
+        changes = compare_events(found, {**open_versions, **known})
+        new = [*changes.added, *changes.changed]
         gone = []
-        for event_id, stored in open_events.items():
-            if event_id in seen or stored.withdrawn_at is not None:
-                continue
-            now_there = await self._look_again(event_id)
+        for event_id in changes.missing:
+            now_there = await self._client.events.find(event_id)  # deleted, or not active any more
             if now_there is None:
                 gone.append(event_id)
-            elif now_there.modification_date_time != stored.event.modification_date_time:
+            elif is_newer(now_there, open_versions[event_id]):
                 new.append(now_there)
         async with self._store.transaction() as connection:
             for event in new:
@@ -131,62 +139,13 @@ class VtnSide:
 
     async def send_reports(self) -> int:
         """Send the reports that the VTN does not have yet, each once; return how many were sent."""
-        async with self._store.reading() as connection:
-            waiting = await reports.unsent(connection)
-        for stored in waiting:
-            try:
-                report_id = await self._send(stored)
-                state, values = ReportState.SENT, {"report_id": report_id, "sent_at": self._clock.now()}
-            except Refused as error:
-                _log.error("report refused", event_id=stored.event_id, report=stored.name, problem=str(error))
-                state, values = ReportState.REFUSED, {"problem": str(error)}
-            async with self._store.transaction() as connection:
-                await reports.mark(connection, stored, state, **values)
-        return len(waiting)
-
-    async def _send(self, stored: StoredReport) -> str:
-        """Create or replace; a report that an interrupted attempt has created is found by its name."""
-        report_id = stored.report_id
-        if report_id is None:
-            mine = await self._client.reports.search(event_id=stored.event_id, client_name=stored.report.client_name)
-            report_id = next((each.id for each in mine if each.report_name == stored.name), None)
-        if report_id is not None:
-            try:
-                return (await self._client.reports.replace(report_id, stored.report)).id
-            except NotFound:
-                _log.warning("the VTN has lost a report", event_id=stored.event_id, report=stored.name)
-        return (await self._client.reports.create(stored.report)).id
-
-    async def _own_ven(self) -> Ven:
-        name = self._settings.ven_name
-        found = await self._find_ven(name)
-        if found is not None:
-            return found
-        try:
-            return await self._client.vens.create(VenVenRequest(ven_name=name))
-        except Conflict:
-            found = await self._find_ven(name)
-            if found is None:
-                raise
-            return found
-
-    async def _find_ven(self, name: str) -> Ven | None:
-        visible = await self._client.vens.search()
-        named = next((ven for ven in visible if ven.ven_name == name), None)
-        return named or (visible[0] if len(visible) == 1 else None)
+        return await send_reports(self._client, _Reports(self._store, self._clock))
 
     async def _refresh_targets(self) -> None:
         """Read the ven's targets again, since business logic may change them at any time."""
         if self._ven is not None:
             self._ven = await self._client.vens.get(self._ven.id)
             self.targets = (self._ven.id, *(self._ven.targets or ()))
-
-    async def _look_again(self, event_id: str) -> Event | None:
-        """An event that is not listed as active any more: None if deleted, else as it is now (over, called off)."""
-        try:
-            return await self._client.events.get(event_id)
-        except NotFound:
-            return None
 
     def _wanted(self) -> Mapping[str, tuple[ValuesMap, ...]]:
         wanted: dict[str, tuple[ValuesMap, ...]] = {}
@@ -200,6 +159,35 @@ class VtnSide:
                 if circuit is not None:
                     wanted[circuit] = _attributes(load)
         return wanted
+
+
+class _Reports:
+    """The reports in the bridge's database, as the client sends them.
+
+    No row says that an attempt was begun, so a report without an id is always looked for first.
+    """
+
+    def __init__(self, store: Store, clock: Clock) -> None:
+        self._store = store
+        self._clock = clock
+
+    async def unsent(self) -> list[KeptReport[StoredReport]]:
+        async with self._store.reading() as connection:
+            waiting = await reports.unsent(connection)
+        return [KeptReport(each.report, each.report_id, may_exist=True, row=each) for each in waiting]
+
+    async def creating(self, report: KeptReport[StoredReport]) -> None:
+        """Do nothing: see above."""
+
+    async def sent(self, report: KeptReport[StoredReport], vtn_id: str) -> None:
+        await self._mark(report.row, ReportState.SENT, report_id=vtn_id, sent_at=self._clock.now())
+
+    async def refused(self, report: KeptReport[StoredReport], problem: str) -> None:
+        await self._mark(report.row, ReportState.REFUSED, problem=problem)
+
+    async def _mark(self, stored: StoredReport, state: ReportState, **values: Any) -> None:
+        async with self._store.transaction() as connection:
+            await reports.mark(connection, stored, state, **values)
 
 
 def _attributes(load: Load) -> tuple[ValuesMap, ...]:

@@ -4,34 +4,62 @@
         for event in await vtn.events.search(active=True):
             ...
 
-The five kinds of objects are collections with `search`, `poll`, `get`, `create`, `replace`, `delete`.
+The six kinds of objects of the standard, and resource groups, are collections with `search`, `poll`, `get`, `create`,
+`replace`, `delete`.
 `openadr_client.errors` lists what a call may raise.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 from importlib.metadata import version
 from pathlib import Path
+from random import Random
 from types import TracebackType
 from typing import Final, Self
 
 import structlog
 from pydantic import SecretStr
 
+from openadr_client.backoff import Attempts, Retry
 from openadr_client.clock import Clock, SystemClock
 from openadr_client.contacts import Contacts
-from openadr_client.errors import Forbidden, Unauthorized
-from openadr_client.objects import NOT_MODIFIED, Broken, Events, Found, NotModified, Programs, Reports, Resources, Vens
+from openadr_client.errors import Forbidden, NotFound, Unauthorized, UnexpectedAnswer
+from openadr_client.objects import (
+    NOT_MODIFIED,
+    Broken,
+    Events,
+    Found,
+    NotModified,
+    Programs,
+    Reports,
+    ResourceGroups,
+    Resources,
+    Subscriptions,
+    Vens,
+)
 from openadr_client.pooled_transport import PooledTransport
 from openadr_client.tls import vtn_context
 from openadr_client.tokens import ClientAuthentication, ClientCredentials, FixedToken, Tokens
 from openadr_client.transport import Answer, BaseTransport
-from openadr_profiles.v31 import Event, Program, Report, Resource, Ven
+from openadr_profiles.v31 import (
+    Event,
+    Invalid,
+    Notifiers,
+    Program,
+    Report,
+    Resource,
+    ResourceGroup,
+    Subscription,
+    Ven,
+    decode,
+)
 
 __all__ = ["NOT_MODIFIED", "Broken", "Found", "NotModified", "VtnClient"]
 
 _log = structlog.get_logger(__name__)
+
+DEFAULT_RETRY: Final = Retry()
 
 _USER_AGENT: Final = f"openadr-fleet/{version('openadr-fleet')}"
 
@@ -51,7 +79,9 @@ class VtnClient:
         client_certificate, client_key: PEM files with which to identify ourselves by TLS.
         verify: False accepts any server certificate; logged loudly (TLS-005).
         timeout_s: real seconds for one request, from connecting to the last byte.
-        clock: what the lifetime of tokens is measured with.
+        retry: how often calls are repeated that failed for a passing reason; ``NO_RETRY`` for a program that waits
+            itself. A POST is repeated only where that cannot make a second object (`openadr_client.backoff`).
+        clock: what waits and the lifetime of tokens are measured with.
         transport: what sends requests; ``short_transport.ShortTransport`` for a program that sends a few and ends.
     """
 
@@ -71,6 +101,7 @@ class VtnClient:
         client_key: Path | None = None,
         verify: bool = True,
         timeout_s: float = 30.0,
+        retry: Retry = DEFAULT_RETRY,
         clock: Clock | None = None,
         transport: type[BaseTransport] = PooledTransport,
     ) -> None:
@@ -82,7 +113,9 @@ class VtnClient:
             raise ValueError(f"base_url must begin with http:// or https://, not {base_url!r}")
         self.base_url = base_url.rstrip("/")
         self.client_id = client_id
-        clock = clock or SystemClock()
+        self.clock = clock = clock or SystemClock()
+        self._retry = retry
+        self._chance = Random()  # noqa: S311 # spreads attempts in time, keeps no secret
         if not verify:
             _log.warning("the VTN's certificate is NOT verified: anybody can pose as the VTN", base_url=self.base_url)
         is_plain = verify and not (ca_file or client_certificate) and self.base_url.startswith("http:")
@@ -112,6 +145,8 @@ class VtnClient:
         self.reports = Reports(self._send, "/reports", Report)
         self.vens = Vens(self._send, "/vens", Ven)
         self.resources = Resources(self._send, "/resources", Resource)
+        self.subscriptions = Subscriptions(self._send, "/subscriptions", Subscription)
+        self.resource_groups = ResourceGroups(self._send, "/resource_groups", ResourceGroup)
         self.contacts = Contacts(self._send)
 
     def __repr__(self) -> str:
@@ -126,6 +161,17 @@ class VtnClient:
     ) -> None:
         await self._transport.close()
 
+    async def notifiers(self) -> Notifiers | None:
+        """Ask how this VTN can tell of changes; None if it has no ``/notifiers``, which leaves polling and webhooks."""
+        try:
+            answer = await self._send("GET", "/notifiers")
+        except NotFound:
+            return None
+        try:
+            return decode(answer.body, Notifiers)
+        except Invalid as error:
+            raise UnexpectedAnswer(f"GET /notifiers is not a list of notifiers: {error}") from error
+
     async def _send(
         self,
         method: str,
@@ -135,15 +181,30 @@ class VtnClient:
         body: bytes | None = None,
         etag: str | None = None,
     ) -> Answer:
-        """Send with a token; a refused token is renewed once and the request repeated once (VENCLIENT-005)."""
-        token = await self._tokens.current()
+        """Send with a token; a refused token is renewed once and the request repeated once (VENCLIENT-005).
+
+        What fails for a passing reason is repeated within the limits of `Retry`; fetching a token changes nothing and
+        is repeated like a GET.
+        """
+        attempts = Attempts(self._retry, self.clock, self._chance)
+        token = await attempts.of("GET", self._tokens.current)
+
+        def send() -> Awaitable[Answer]:
+            return self._send_once(method, path, query, body, etag, token)
+
         try:
-            return await self._send_once(method, path, query, body, etag, token)
+            return await attempts.of(method, send)
         except (Unauthorized, Forbidden):
-            another = await self._tokens.renewed(token)
-            if another is None:
+            refused = token
+            token = await attempts.of("GET", lambda: self._tokens.renewed(refused))
+            if token is None:
                 raise
-            return await self._send_once(method, path, query, body, etag, another)
+            return await attempts.of(method, send)
+        except NotFound as error:
+            if method == "DELETE" and attempts.unclear:
+                hint = f"{error} (an earlier attempt, whose answer was lost, may have deleted it)"
+                raise NotFound(hint, problem=error.problem) from error
+            raise
 
     async def _send_once(
         self,

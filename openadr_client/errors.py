@@ -42,15 +42,20 @@ class Unreachable(VtnError):
     """The VTN could not be reached, or the connection broke before an answer was complete.
 
     Whether a write was carried out is unknown, unless ``was_sent`` is False: then no byte of the request has left.
+    ``is_lasting`` is True for what another attempt cannot mend, such as an unusable address.
     """
 
-    def __init__(self, message: str, *, was_sent: bool = True) -> None:
+    def __init__(self, message: str, *, was_sent: bool = True, is_lasting: bool = False) -> None:
         super().__init__(message)
         self.was_sent = was_sent
+        self.is_lasting = is_lasting
 
 
 class UntrustedServer(Unreachable):
     """The TLS handshake failed: an unknown authority, a wrong name, or a client certificate that was refused."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, was_sent=False, is_lasting=True)
 
 
 class TemporarilyUnavailable(VtnError):

@@ -1,4 +1,4 @@
-"""The five kinds of objects of a VTN, as collections that can be searched, polled, read and written."""
+"""The kinds of objects of a VTN, as collections that can be searched, polled, read and written."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from urllib.parse import quote
 import msgspec
 import structlog
 
-from openadr_client.errors import AnswerTooLarge, UnexpectedAnswer
+from openadr_client.errors import AnswerTooLarge, NotFound, UnexpectedAnswer
 from openadr_client.transport import Answer
 from openadr_profiles.v31 import (
     BlResourceRequest,
@@ -25,6 +25,10 @@ from openadr_profiles.v31 import (
     Report,
     ReportRequest,
     Resource,
+    ResourceGroup,
+    ResourceGroupRequest,
+    Subscription,
+    SubscriptionRequest,
     Ven,
     VenResourceRequest,
     VenVenRequest,
@@ -109,6 +113,13 @@ class Collection(Generic[T, R]):
     async def get(self, id_: str) -> T:
         """One object; raises NotFound if there is none for this client."""
         return self._read(await self._send("GET", self._member(id_)))
+
+    async def find(self, id_: str) -> T | None:
+        """Return one object, or None if there is none for this client."""
+        try:
+            return await self.get(id_)
+        except NotFound:
+            return None
 
     async def create(self, request: R) -> T:
         """Write a new object and return it as stored."""
@@ -283,6 +294,34 @@ class Resources(Collection[Resource, BlResourceRequest | VenResourceRequest]):
     async def poll(self, *, ven_id: str | None = None) -> Found[Resource] | NotModified:
         """The same, or NOT_MODIFIED if it is what the last poll with this filter gave."""
         return await self._poll(_filters(venID=ven_id))
+
+
+class Subscriptions(Collection[Subscription, SubscriptionRequest]):
+    """Subscriptions of this client: which changes it wants to be told of, and where."""
+
+    async def search(
+        self, *, program_id: str | None = None, client_name: str | None = None, objects: Sequence[str] = ()
+    ) -> Found[Subscription]:
+        """Return all subscriptions that this client may see, of all pages; ``objects`` as in ``("EVENT",)``."""
+        return await self._search(_filters(programID=program_id, clientName=client_name, objects=objects))
+
+    async def poll(self) -> Found[Subscription] | NotModified:
+        """Return all subscriptions, or NOT_MODIFIED if they are those of the last poll."""
+        return await self._poll(())
+
+
+class ResourceGroups(Collection[ResourceGroup, ResourceGroupRequest]):
+    """Groups of resources: an extension that other VTNs may answer with NotFound (COMPAT-088)."""
+
+    async def search(
+        self, *, resource_group_name: str | None = None, targets: Sequence[str] = ()
+    ) -> Found[ResourceGroup]:
+        """Return all groups that this client may see, of all pages."""
+        return await self._search(_filters(resourceGroupName=resource_group_name, targets=targets))
+
+    async def poll(self) -> Found[ResourceGroup] | NotModified:
+        """Return all groups, or NOT_MODIFIED if they are those of the last poll."""
+        return await self._poll(())
 
 
 def _filters(**given: str | bool | Sequence[str] | None) -> Filters:

@@ -61,11 +61,11 @@ class PooledTransport(BaseTransport):
         except (aiohttp.ClientConnectorCertificateError, aiohttp.ClientSSLError) as error:
             raise UntrustedServer(f"no trusted TLS connection to {origin(url)}: {error}") from error
         except aiohttp.InvalidURL as error:
-            raise Unreachable(f"{url} is not a usable URL") from error
+            raise Unreachable(f"{url} is not a usable URL", was_sent=False, is_lasting=True) from error
         except TimeoutError as error:
             raise Unreachable(f"no answer from {origin(url)} within {self._timeout_s:g} s") from error
         except aiohttp.ClientConnectorError as error:
-            raise unreachable(url, error.os_error) from error
+            raise unreachable(url, error.os_error, was_sent=False) from error
         except (aiohttp.ClientError, OSError) as error:
             raise Unreachable(f"cannot reach {origin(url)}: {error or type(error).__name__}") from error
 

@@ -51,7 +51,7 @@ class ShortTransport(BaseTransport):
         try:
             connection, path = self._connection(url)
         except (ValueError, http.client.InvalidURL) as error:
-            raise Unreachable(f"{url} is not a usable URL") from error
+            raise Unreachable(f"{url} is not a usable URL", was_sent=False, is_lasting=True) from error
         if pairs := list(query):
             path += f"?{urlencode(pairs, safe=_READABLE)}"
 
@@ -76,11 +76,12 @@ class ShortTransport(BaseTransport):
         except ssl.SSLError as error:
             raise UntrustedServer(f"no trusted TLS connection to {origin(url)}: {error}") from error
         except http.client.InvalidURL as error:
-            raise Unreachable(f"{url} is not a usable URL") from error
+            raise Unreachable(f"{url} is not a usable URL", was_sent=False, is_lasting=True) from error
         except TimeoutError as error:
-            raise Unreachable(f"no answer from {origin(url)} within {self._timeout_s:g} s") from error
+            late = f"no answer from {origin(url)} within {self._timeout_s:g} s"
+            raise Unreachable(late, was_sent=bool(sockets)) from error
         except (http.client.HTTPException, OSError) as error:
-            raise unreachable(url, error) from error
+            raise unreachable(url, error, was_sent=bool(sockets)) from error
         finally:
             over.set()
             for each in sockets:  # in case the thread still waits for it

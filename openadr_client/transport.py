@@ -181,21 +181,22 @@ def _retry_after_s(header: str | None, now: datetime) -> float | None:
     """Seconds to wait by a Retry-After header in either of its forms (RFC 9110 section 10.2.3)."""
     if header is None:
         return None
-    if header.strip().isdigit():
-        return float(header)
+    text = header.strip()
+    if text.isascii() and text.isdigit():
+        return float(text)
     try:
         return max((email.utils.parsedate_to_datetime(header) - now).total_seconds(), 0.0)
     except (ValueError, TypeError):
         return None
 
 
-def unreachable(url: str, error: Exception) -> Unreachable:
+def unreachable(url: str, error: Exception, *, was_sent: bool) -> Unreachable:
     """Return the error for a server that cannot be reached, in the words of an operator."""
     if isinstance(error, ConnectionRefusedError) or getattr(error, "errno", None) == errno.ECONNREFUSED:
         why = "nothing answers there; is the VTN running (oadr vtn run)?"
     else:
         why = getattr(error, "strerror", None) or str(error) or type(error).__name__
-    return Unreachable(f"cannot reach {origin(url)}: {why}")
+    return Unreachable(f"cannot reach {origin(url)}: {why}", was_sent=was_sent)
 
 
 def origin(url: str) -> str:

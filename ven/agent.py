@@ -15,7 +15,7 @@ import structlog
 from openadr_client.backoff import Backoff
 from openadr_client.client import NOT_MODIFIED, VtnClient
 from openadr_client.clock import Clock, SystemClock
-from openadr_client.errors import NotFound, Refused, Unauthorized, UnexpectedAnswer, UntrustedServer, VtnError
+from openadr_client.errors import Refused, Unauthorized, UnexpectedAnswer, UntrustedServer, VtnError
 from ven.control import Control
 from ven.drivers import Driver, find_driver
 from ven.registration import register
@@ -154,14 +154,13 @@ class Agent:
 
     async def _look_for(self, event_id: str) -> None:
         """Find out whether an event that is not listed was deleted (VENCLIENT-012) or is over for the VTN."""
-        try:
-            event = await self._client.events.get(event_id)
-        except NotFound:
+        event = await self._client.events.find(event_id)
+        if event is None:
             _log.info("event deleted", event_id=event_id)
-            async with self._lock:
+        async with self._lock:
+            if event is None:
                 await self._control.remove(event_id)
-        else:
-            async with self._lock:
+            else:
                 await self._control.take_events([event])
 
     async def _send_forever(self) -> None:

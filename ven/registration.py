@@ -5,22 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-import structlog
-
 from openadr_client.client import VtnClient
-from openadr_client.errors import Conflict
+from openadr_client.registration import register_resource, register_ven
 from openadr_profiles.v31 import (
     Attribute,
     Resource,
     Value,
     ValuesMap,
     Ven,
-    VenResourceRequest,
-    VenVenRequest,
 )
 from ven.panel.circuits import BranchCircuit
-
-_log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True)
@@ -41,9 +35,14 @@ async def register(
     Raises:
         Conflict: another client has a ven of this name.
     """
-    ven = await _ven(client, ven_name, circuits, rename=rename)
+    ven = await register_ven(client, ven_name, attributes=ven_attributes(circuits), rename=rename)
     known = {resource.resource_name: resource for resource in await client.resources.search(ven_id=ven.id)}
-    mine = {circuit.id: await _resource(client, ven.id, circuit, known.get(circuit.id)) for circuit in circuits}
+    mine = {
+        circuit.id: await register_resource(
+            client, ven.id, circuit.id, attributes=circuit_attributes(circuit), known=known.get(circuit.id)
+        )
+        for circuit in circuits
+    }
     return Registration(ven, {**known, **mine})
 
 
@@ -61,53 +60,6 @@ def circuit_attributes(circuit: BranchCircuit) -> tuple[ValuesMap, ...]:
         _attribute("CRITICAL", circuit.critical),
         _attribute("PRIORITY", circuit.priority),
         _attribute("SHED_SHARE", float(circuit.shed_share)),
-    )
-
-
-async def _ven(client: VtnClient, ven_name: str, circuits: Sequence[BranchCircuit], *, rename: bool) -> Ven:
-    wanted = VenVenRequest(ven_name=ven_name, attributes=ven_attributes(circuits))
-    found = await _own(client, ven_name)
-    if found is None:
-        try:
-            return await client.vens.create(wanted)
-        except Conflict:
-            found = await _own(client, ven_name)
-            if found is None:
-                raise
-    if found.ven_name != ven_name and not rename:
-        _log.warning("the VTN knows us under another name", ven_name=found.ven_name, configured=ven_name)
-        wanted = VenVenRequest(ven_name=found.ven_name, attributes=wanted.attributes)
-    if found.ven_name == wanted.ven_name and _same(found.attributes, wanted.attributes):
-        return found
-    return await client.vens.replace(found.id, wanted)
-
-
-async def _own(client: VtnClient, ven_name: str) -> Ven | None:
-    """Our ven. A VTN that shows us others as well is asked by name."""
-    visible = await client.vens.search()
-    named = [ven for ven in visible if ven.ven_name == ven_name]
-    return next(iter(named), visible[0] if len(visible) == 1 else None)
-
-
-async def _resource(client: VtnClient, ven_id: str, circuit: BranchCircuit, known: Resource | None) -> Resource:
-    wanted = VenResourceRequest(resource_name=circuit.id, ven_id=ven_id, attributes=circuit_attributes(circuit))
-    if known is None:
-        try:
-            return await client.resources.create(wanted)
-        except Conflict:
-            again = await client.resources.search(ven_id=ven_id, resource_name=circuit.id)
-            if not again:
-                raise
-            known = again[0]
-    if _same(known.attributes, wanted.attributes):
-        return known
-    return await client.resources.replace(known.id, wanted)
-
-
-def _same(one: Sequence[ValuesMap] | None, other: Sequence[ValuesMap] | None) -> bool:
-    """Compared without regard to order and to 2 against 2.0."""
-    return sorted((each.type, each.values) for each in one or ()) == sorted(
-        (each.type, each.values) for each in other or ()
     )
 
 

@@ -8,6 +8,7 @@ from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
 
+from openadr_client.backoff import NO_RETRY
 from openadr_client.client import VtnClient
 from openadr_client.clock import Clock
 from openadr_client.tokens import ClientAuthentication
@@ -75,6 +76,7 @@ class VtnSettings(_Group):
             client_key=self.client_key,
             verify=not self.allow_unverified,
             timeout_s=self.timeout_s,
+            retry=NO_RETRY,  # the agent asks again by itself, and goes on for as long as it takes
             clock=clock,
         )
 

@@ -84,11 +84,13 @@ class BusinessLogic(BaseModel):
 
     def client(self) -> VtnClient:
         """A client for this connection; use as an async context manager."""
+        from openadr_client.backoff import NO_RETRY
         from openadr_client.client import VtnClient
         from openadr_client.short_transport import ShortTransport
 
         return VtnClient(
             transport=ShortTransport,
+            retry=NO_RETRY,  # a person waits, and may ask again
             base_url=self.url,
             client_id=self.client_id,
             client_secret=self.client_secret,

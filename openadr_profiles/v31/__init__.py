@@ -12,6 +12,7 @@ from openadr_profiles.v31.duration import FOREVER, ZERO, Duration
 from openadr_profiles.v31.errors import Invalid
 from openadr_profiles.v31.event import Event, EventRequest
 from openadr_profiles.v31.instant import NOW, Start, format_instant, parse_instant
+from openadr_profiles.v31.notifiers import MqttAuthentication, MqttNotifier, Notifiers
 from openadr_profiles.v31.problem import Problem
 from openadr_profiles.v31.program import Program, ProgramDescription, ProgramRequest
 from openadr_profiles.v31.report import Report, ReportRequest, ReportResource
@@ -83,6 +84,9 @@ __all__ = [
     "Invalid",
     "Lifespan",
     "Metadata",
+    "MqttAuthentication",
+    "MqttNotifier",
+    "Notifiers",
     "ObjectOperation",
     "ObjectType",
     "OperatingState",

@@ -14,6 +14,7 @@ from aiohttp import web
 from bench.support.net import free_port
 from openadr_client import pooled_transport as long
 from openadr_client import short_transport as short
+from openadr_client.backoff import NO_RETRY
 from openadr_client.client import NOT_MODIFIED, VtnClient
 from openadr_client.clock import ManualClock, SystemClock
 from openadr_client.errors import (
@@ -58,7 +59,12 @@ def transport(request: pytest.FixtureRequest) -> type[BaseTransport]:
 @pytest.fixture
 async def client(vtn: ScriptedVtn, clock: ManualClock, transport: type[BaseTransport]) -> AsyncIterator[VtnClient]:
     async with VtnClient(
-        base_url=vtn.base_url, client_id="home", client_secret="s3cret", clock=clock, transport=transport
+        base_url=vtn.base_url,
+        client_id="home",
+        client_secret="s3cret",
+        clock=clock,
+        transport=transport,
+        retry=NO_RETRY,
     ) as client:
         yield client
 
@@ -289,7 +295,7 @@ async def test_error_that_is_not_json_does_not_confuse(vtn: ScriptedVtn, client:
 
 
 async def test_vtn_that_is_not_there_is_unreachable(transport: type[BaseTransport]) -> None:
-    async with VtnClient(base_url=f"http://127.0.0.1:{free_port()}", transport=transport) as client:
+    async with VtnClient(base_url=f"http://127.0.0.1:{free_port()}", transport=transport, retry=NO_RETRY) as client:
         with pytest.raises(Unreachable, match=r"cannot reach http://127\.0\.0\.1"):
             await client.events.search()
 
@@ -304,7 +310,7 @@ async def test_vtn_that_never_answers_is_unreachable_after_the_timeout(
         return web.Response()
 
     vtn.answer = hang
-    async with VtnClient(base_url=vtn.base_url, timeout_s=0.05, transport=transport) as client:
+    async with VtnClient(base_url=vtn.base_url, timeout_s=0.05, transport=transport, retry=NO_RETRY) as client:
         with pytest.raises(Unreachable, match="no answer"):
             await client.events.search()
     forever.set()
@@ -504,7 +510,10 @@ async def test_an_answer_that_is_cut_off_is_no_answer(transport: type[BaseTransp
 
     server = await asyncio.start_server(hang_up, "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]
-    async with server, VtnClient(base_url=f"http://127.0.0.1:{port}", token="t", transport=transport) as client:
+    async with (
+        server,
+        VtnClient(base_url=f"http://127.0.0.1:{port}", token="t", transport=transport, retry=NO_RETRY) as client,
+    ):
         with pytest.raises(Unreachable):
             await client.events.search()
 
@@ -512,6 +521,6 @@ async def test_an_answer_that_is_cut_off_is_no_answer(transport: type[BaseTransp
 @pytest.mark.parametrize("url", ["http://", "http://a b/", "http://host:port/x"])
 async def test_a_url_that_is_none_is_named(transport: type[BaseTransport], url: str) -> None:
     """Whatever sends it."""
-    async with VtnClient(base_url=url, token="t", transport=transport) as client:
+    async with VtnClient(base_url=url, token="t", transport=transport, retry=NO_RETRY) as client:
         with pytest.raises(Unreachable, match=r"is not a usable URL|cannot reach"):
             await client.events.search()

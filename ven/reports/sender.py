@@ -1,4 +1,4 @@
-"""Sending the reports that are kept in the store: in order, each exactly once, whatever breaks in between."""
+"""Sending the reports that are kept in the store; `openadr_client.report_sender` sees to it that each is sent once."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import structlog
 
 from openadr_client.client import VtnClient
 from openadr_client.clock import Clock
-from openadr_client.errors import NotFound, Refused
+from openadr_client.report_sender import KeptReport, send_reports
 from openadr_profiles.v31 import ReportRequest, decode
 from ven.records import Outgoing
 from ven.store import StateFile
@@ -15,7 +15,7 @@ _log = structlog.get_logger(__name__)
 
 
 class ReportSender:
-    """Sends what the store holds. A report that was begun before is looked for at the VTN before it is made again."""
+    """Sends what the store holds, except for what is too old to be of use."""
 
     def __init__(self, *, store: StateFile, client: VtnClient, clock: Clock) -> None:
         self._store = store
@@ -28,35 +28,29 @@ class ReportSender:
         Raises:
             VtnError: the VTN could not be reached or cannot answer now; what is left is to be tried again.
         """
-        for report in await self._store.reports.unsent():
-            if report.expires_at is not None and self._clock.now() >= report.expires_at:
-                _log.warning("report is too old to be sent", event_id=report.event_id, report=report.name)
-                await self._store.reports.give_up(report.name)
-                continue
-            try:
-                await self._send(report)
-            except Refused as error:
-                _log.error("report refused", event_id=report.event_id, report=report.name, problem=str(error))
-                await self._store.reports.give_up(report.name)
+        await send_reports(self._client, self)
 
-    async def _send(self, report: Outgoing) -> None:
-        request = decode(report.body, ReportRequest)
-        vtn_id = report.vtn_id or (await self._find(report, request) if report.tried else None)
-        if vtn_id is not None:
-            try:
-                await self._client.reports.replace(vtn_id, request)
-            except NotFound:
-                _log.warning("the VTN has lost a report", event_id=report.event_id, report=report.name)
-                await self._store.reports.mark_lost(report.name)
-                vtn_id = None
-        if vtn_id is None:
-            await self._store.reports.mark_tried(report.name)
-            vtn_id = (await self._client.reports.create(request)).id
-        await self._store.reports.mark_sent(report, vtn_id)
+    async def unsent(self) -> list[KeptReport[Outgoing]]:
+        """Return the reports to send, in their order; those that are too old are given up."""
+        fresh: list[KeptReport[Outgoing]] = []
+        for each in await self._store.reports.unsent():
+            if each.expires_at is not None and self._clock.now() >= each.expires_at:
+                _log.warning("report is too old to be sent", event_id=each.event_id, report=each.name)
+                await self._store.reports.give_up(each.name)
+            else:
+                fresh.append(KeptReport(decode(each.body, ReportRequest), each.vtn_id, each.tried, each))
+        return fresh
 
-    async def _find(self, report: Outgoing, request: ReportRequest) -> str | None:
-        """The id of our own report of this name, if an earlier attempt has created it."""
-        for found in await self._client.reports.search(event_id=report.event_id, client_name=request.client_name):
-            if found.report_name == report.name:
-                return found.id
-        return None
+    async def creating(self, report: KeptReport[Outgoing]) -> None:
+        """Remember that the report is about to be created."""
+        if report.vtn_id is not None:
+            await self._store.reports.mark_lost(report.row.name)
+        await self._store.reports.mark_tried(report.row.name)
+
+    async def sent(self, report: KeptReport[Outgoing], vtn_id: str) -> None:
+        """Remember that the VTN has this revision of the report."""
+        await self._store.reports.mark_sent(report.row, vtn_id)
+
+    async def refused(self, report: KeptReport[Outgoing], problem: str) -> None:
+        """Remember that the report is not to be sent."""
+        await self._store.reports.give_up(report.row.name)
