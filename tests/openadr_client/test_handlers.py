@@ -1,0 +1,239 @@
+"""`HandlerVen` against a real VTN, and against one that fails in between."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from aiohttp import web
+
+from openadr_client import (
+    NO_RETRY,
+    HandlerVen,
+    SystemClock,
+    Unauthorized,
+    VtnClient,
+    attributes,
+    event_request,
+    find_or_create_program,
+    readings,
+)
+from openadr_profiles.fleet.reports import read_opts
+from openadr_profiles.v31 import Event
+from tests.support.scripted_vtn import an_event, json_list, problem, scripted_vtn
+from tests.support.waiting import wait_until
+from tests.ven.home import SECRET, Town
+from vtn.access import Role
+
+HOUR = timedelta(hours=1)
+
+
+@pytest.fixture
+async def vtn(town: Town) -> AsyncIterator[VtnClient]:
+    await town.vtn.clients.add("home-1", Role.VEN, secret=SECRET)
+    async with VtnClient(base_url=town.vtn.base_url, client_id="home-1", client_secret=SECRET) as client:
+        yield client
+
+
+@pytest.fixture
+def ven(vtn: VtnClient) -> HandlerVen:
+    return HandlerVen(vtn, name="home-1", resources={"heater": attributes({"MAX_POWER_CONSUMPTION": 2.0})})
+
+
+class Diary:
+    """What handlers were told, as ("added", event name)."""
+
+    def __init__(self, ven: HandlerVen) -> None:
+        self.told: list[tuple[str, str | None]] = []
+        ven.on_added(self._writer("added"))
+        ven.on_changed(self._writer("changed"))
+        ven.on_removed(self._writer("removed"))
+
+    def _writer(self, word: str) -> Any:
+        async def write(event: Event) -> None:
+            self.told.append((word, event.event_name))
+
+        return write
+
+
+async def issue(town: Town, name: str = "one", **length: Any) -> Event:
+    program = await find_or_create_program(town.bl, "peak")
+    begins = SystemClock().now() + length.pop("begins_in", HOUR)
+    return await town.bl.events.create(event_request(program.id, "SIMPLE", [1], start=begins, duration=HOUR, name=name))
+
+
+async def modify(town: Town, event: Event, name: str) -> Event:
+    request = event_request(event.program_id, "SIMPLE", [2], start=SystemClock().now() + HOUR, duration=HOUR, name=name)
+    return await town.bl.events.replace(event.id, request)
+
+
+async def test_handlers_are_told_of_what_is_new_modified_and_deleted(town: Town, ven: HandlerVen) -> None:
+    diary = Diary(ven)
+    event = await issue(town)
+    assert await ven.poll()
+    assert not await ven.poll()
+    await modify(town, event, "two")
+    assert await ven.poll()
+    assert [each.event_name for each in ven.events] == ["two"]
+    await town.bl.events.delete(event.id)
+    assert await ven.poll()
+    assert diary.told == [("added", "one"), ("changed", "two"), ("removed", "two")]
+    assert ven.events == ()
+
+
+async def test_ven_and_resources_are_registered_once(town: Town, ven: HandlerVen) -> None:
+    await ven.poll()
+    await ven.poll()
+    [registered] = await town.bl.vens.search()
+    [heater] = await town.bl.resources.search()
+    assert (registered.ven_name, heater.resource_name, heater.ven_id) == ("home-1", "heater", registered.id)
+    assert heater.attributes == attributes({"MAX_POWER_CONSUMPTION": 2.0})
+
+
+async def test_an_event_that_is_over_is_not_told_of(town: Town, ven: HandlerVen) -> None:
+    """Neither one that was over at first, nor one that the VTN does not list as active any more."""
+    diary = Diary(ven)
+    await issue(town, begins_in=-3 * HOUR)
+    event = await issue(town, "soon over")
+    await ven.poll()
+    past = event_request(event.program_id, "SIMPLE", [1], start=SystemClock().now() - 3 * HOUR, duration=HOUR)
+    await town.bl.events.replace(event.id, past)
+    await ven.poll()
+    assert diary.told == [("added", "soon over"), ("changed", None)]
+    assert ven.events == ()
+
+
+async def test_a_handler_that_fails_or_hangs_keeps_nobody_from_being_told(town: Town, vtn: VtnClient) -> None:
+    ven = HandlerVen(vtn, name="home-1", handler_s=0.05)
+
+    @ven.on_event
+    async def fail(_: Event) -> None:
+        raise LookupError("a fault of the user's code")
+
+    @ven.on_event
+    async def hang(_: Event) -> None:
+        await asyncio.Event().wait()
+
+    diary = Diary(ven)
+    await issue(town, "one")
+    await issue(town, "two")
+    await ven.poll()
+    assert sorted(diary.told) == [("added", "one"), ("added", "two")]
+    assert not await ven.poll()
+
+
+async def test_a_lasting_handler_begins_anew_with_a_new_version_and_ends_with_the_event(
+    town: Town, ven: HandlerVen
+) -> None:
+    begun: list[str | None] = []
+    ended: list[str | None] = []
+
+    @ven.during
+    async def follow(event: Event) -> None:
+        begun.append(event.event_name)
+        try:
+            await asyncio.Event().wait()
+        finally:
+            ended.append(event.event_name)
+
+    event = await issue(town)
+    await ven.poll()
+    await wait_until(lambda: begun == ["one"])
+    await modify(town, event, "two")
+    await ven.poll()
+    await wait_until(lambda: begun == ["one", "two"])
+    assert ended == ["one"]
+    await town.bl.events.delete(event.id)
+    await ven.poll()
+    assert ended == ["one", "two"]
+
+
+async def test_lasting_handlers_end_with_the_ven(town: Town, ven: HandlerVen) -> None:
+    begun, ended = asyncio.Event(), asyncio.Event()
+
+    @ven.during
+    async def follow(_: Event) -> None:
+        begun.set()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            ended.set()
+
+    await issue(town)
+    running = asyncio.create_task(ven.run())
+    await begun.wait()
+    running.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await running
+    assert ended.is_set()
+
+
+async def test_a_later_answer_replaces_the_earlier_one(town: Town, ven: HandlerVen) -> None:
+    event = await issue(town)
+    await ven.opt(event, True)
+    await ven.opt(event, False, "guests")
+    [report] = await town.bl.reports.search(event_id=event.id)
+    [said] = read_opts(report.resources)
+    assert (said.opted_in, said.reason) == (False, "guests")
+    with pytest.raises(ValueError, match="reason"):
+        await ven.opt(event, False)
+
+
+async def test_a_report_is_there_once_under_its_name(town: Town, ven: HandlerVen) -> None:
+    event = await issue(town)
+    start = SystemClock().now().replace(microsecond=0)
+    for kwh in (0.5, 0.75):
+        values = {"heater": [kwh, 1.0]}
+        await ven.report(event, "USAGE", values, start=start, duration=HOUR, units="KWH")
+    found = list(readings(await town.bl.reports.search(event_id=event.id)))
+    assert [(each.value, each.start, each.end, each.units) for each in found] == [
+        (0.75, start, start + HOUR, "KWH"),
+        (1.0, start + HOUR, start + 2 * HOUR, "KWH"),
+    ]
+
+
+async def test_a_stranger_is_turned_away_at_the_first_contact(town: Town) -> None:
+    async with VtnClient(base_url=town.vtn.base_url, client_id="nobody", client_secret="wrong secret") as vtn:
+        with pytest.raises(Unauthorized):
+            await HandlerVen(vtn, name="nobody").run()
+
+
+@pytest.mark.sends_invalid_requests
+async def test_what_a_failed_poll_did_not_deal_with_is_told_by_the_next() -> None:
+    """The VTN fails when it is asked about an event that is not listed any more."""
+    stored = {
+        "createdDateTime": "2026-01-01T00:00:00Z",
+        "modificationDateTime": "2026-01-01T00:00:00Z",
+        "clientID": "home",
+        "id": "v",
+        "venName": "home",
+    }
+    listed, fails = [an_event("e", eventName="one"), an_event("f", eventName="other")], True
+
+    async def answer(request: web.Request) -> web.StreamResponse:
+        if request.path.endswith("/vens"):
+            return json_list([stored])
+        if request.path.endswith("/events/e"):
+            return problem(503, "busy") if fails else problem(404, "gone")
+        return json_list(listed if request.path.endswith("/events") else [])
+
+    async with scripted_vtn() as server, VtnClient(base_url=server.base_url, retry=NO_RETRY) as vtn:
+        server.answer = answer
+        ven = HandlerVen(vtn, name="home")
+        diary = Diary(ven)
+        await ven.poll()
+        del listed[0]
+        listed.append(an_event("g", eventName="new"))
+        with pytest.raises(Exception, match="busy"):
+            await ven.poll()
+        fails = False
+        await ven.poll()
+    assert diary.told == [("added", "one"), ("added", "other"), ("added", "new"), ("removed", "one")]
+
+
+async def test_a_handler_must_be_async(ven: HandlerVen) -> None:
+    with pytest.raises(TypeError, match="async def handler"):
+        ven.on_event(lambda event: None)  # type: ignore[arg-type, return-value] # the mistake is the point
