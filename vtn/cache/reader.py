@@ -67,7 +67,7 @@ class CachingReader(Generic[Q]):
         revision = None if watch is None else watch.revision()
         if watch is None or revision is None:
             return None
-        return self._cache.last(self._asked(caller, words), watch, revision)
+        return self._cache.last((self._scope, caller.client_id, _sort_of(caller), words), watch, revision)
 
     async def search(self, query: Q, *, visible_to: Caller, words: str) -> CachedResponse | LargeBody:
         """Return one page of the matching objects. ``words`` are the query as the caller wrote it."""
@@ -106,12 +106,8 @@ class CachingReader(Generic[Q]):
                 break
             audience = now
         if before is not None and len(words) <= _LONGEST_WORDS:
-            self._cache.remember(self._asked(caller, words), key, before)
+            self._cache.remember((self._scope, caller.client_id, _sort_of(caller), words), key, before)
         return response
-
-    def _asked(self, caller: Caller, words: str) -> Hashable:
-        """Return the key of a request: what renders its answer, its caller, and its words."""
-        return self._scope, caller.client_id, _sort_of(caller), words
 
 
 class RenderedLarge:

@@ -26,7 +26,7 @@ from vtn.store.tables import reports
 
 _AT_ONCE: Final = 5000
 
-View: TypeAlias = Callable[[Iterable[Row]], list[ObjectRow]]
+View: TypeAlias = Callable[[Iterable[Row]], Sequence[ObjectRow]]
 """Makes objects of rows of the table, as one caller sees them."""
 
 
@@ -184,12 +184,17 @@ class Objects:
             async with self._database.write() as connection:
                 removed = (await connection.execute(some)).rowcount
 
-    def _whole_objects(self, rows: Iterable[Row]) -> list[ObjectRow]:
-        return [self._whole_object(row) for row in rows]
+    def _whole_objects(self, rows: Iterable[Row]) -> Sequence[ObjectRow]:
+        """Return the objects of rows, for callers who may see all of them."""
+        if "targets" not in self.table.c:
+            return [ObjectRow(row["id"], row["created_at"], row["modified_at"], row["members"]) for row in rows]
+        return [
+            ObjectRow(row["id"], row["created_at"], row["modified_at"], row["members"], tuple(row["targets"]))
+            for row in rows
+        ]
 
     def _whole_object(self, row: Row) -> ObjectRow:
-        """Return the object of a row, for callers who may see all of it."""
-        return ObjectRow(*metadata_of(row), row["members"], targets_of(row))
+        return self._whole_objects((row,))[0]
 
 
 def _unchanged(row: Row, now: Row | None) -> Row:
@@ -199,15 +204,9 @@ def _unchanged(row: Row, now: Row | None) -> Row:
     return {**row, **now}
 
 
-def metadata_of(row: Row) -> tuple[str, str, str]:
-    """Return the id of a row, its creation and its last modification."""
-    return row["id"], row["created_at"], row["modified_at"]
-
-
-def targets_of(row: Row) -> tuple[str, ...] | None:
-    """Return all targets of a row; None if its kind has none."""
-    targets = row.get("targets")
-    return None if targets is None else tuple(targets)
+def shared_columns(row: Row) -> tuple[str, str, str, str, tuple[str, ...]]:
+    """Return what every object with targets has: id, creation, last modification, members and targets."""
+    return row["id"], row["created_at"], row["modified_at"], row["members"], tuple(row["targets"])
 
 
 def members_of(value: object) -> str:

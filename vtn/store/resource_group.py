@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final, TypeAlias
 
 from sqlalchemy import (
@@ -32,7 +32,7 @@ from vtn.settings import ResourceGroups
 from vtn.store.database import Database, violates
 from vtn.store.engine import AsyncConnection
 from vtn.store.large import WHOLE_BYTES, Large, Row, shown_within
-from vtn.store.objects import Objects, members_of, metadata_of, targets_of
+from vtn.store.objects import Objects, members_of, shared_columns
 from vtn.store.page_cursors import newest_first
 from vtn.store.query import ResourceGroupQuery
 from vtn.store.rows import GroupRow, ObjectRow, Precondition, RowPage
@@ -185,9 +185,9 @@ class ResourceGroupStore(Objects):
             if groups[child_id] >= self._limits.max_groups_each:
                 raise Conflict(f"children[{place}].id: this {what} is in {groups[child_id]} groups already")
 
-    def _whole_object(self, row: Row) -> GroupRow:
-        """Return a group with those of its children that are in the row."""
-        return GroupRow(*metadata_of(row), row["members"], targets_of(row), _children_in(row))
+    def _whole_objects(self, rows: Iterable[Row]) -> Sequence[GroupRow]:
+        """Return groups with those of their children that are in the rows."""
+        return [GroupRow(*shared_columns(row), _children_in(row)) for row in rows]
 
 
 class _Sight:

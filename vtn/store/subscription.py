@@ -31,7 +31,7 @@ from vtn.access import Caller
 from vtn.errors import Forbidden, NotFound, SecretsKeyUnusable, Unavailable
 from vtn.store.database import Database, violates
 from vtn.store.large import Large, Row
-from vtn.store.objects import Objects, View, metadata_of, targets_of
+from vtn.store.objects import Objects, View, shared_columns
 from vtn.store.query import SubscriptionQuery
 from vtn.store.rows import ObjectRow, Precondition, RowPage, SubscriptionRow
 from vtn.store.sealing import opened_tokens, sealed_tokens, without_tokens
@@ -203,7 +203,7 @@ class SubscriptionStore(Objects):
 
     def _seen(self, row: Row, by: Caller) -> SubscriptionRow:
         """Return a subscription with its tokens for its owner, without them for everybody else."""
-        common = *metadata_of(row), row["members"], targets_of(row)
+        common = shared_columns(row)
         if not _owns(row, by):
             return SubscriptionRow(*common, hides_tokens=row["has_tokens"])
         return SubscriptionRow(*common, None if row["tokens"] is None else tuple(self._tokens(row)))

@@ -180,13 +180,15 @@ def seen_by(sight: Sight, rows: Iterable[Row]) -> list[ObjectRow]:
     """Return the programs or events of visible rows, with the targets that may be shown (PRIV-013, EVT-020)."""
     shown: dict[tuple[str, ...], tuple[str, ...]] = {}  # most objects of a page have the same targets
     seen = []
+    rows = tuple(rows)
+    are_events = bool(rows) and "targets_inside" in rows[0]
     for row in rows:
         targets = tuple(row["targets"])
         visible = shown.get(targets)
         if visible is None:
             visible = shown[targets] = sight.shown(targets)
         members = row["members"]
-        if row.get("targets_inside"):
+        if are_events and row["targets_inside"]:
             members = _with_visible_descriptors(members, sight)
         seen.append(ObjectRow(row["id"], row["created_at"], row["modified_at"], members, visible))
     return seen
