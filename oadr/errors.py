@@ -58,6 +58,7 @@ EXIT_CODES: Final[dict[str, Exit]] = {
     "ven.errors.DriverFailed": Exit.UNREACHABLE,
     "openadr_profiles.v31.errors.Invalid": Exit.REFUSED,
     "openadr_profiles.panel.errors.UnsafePanelId": Exit.USAGE,
+    "vtn.errors.ServiceFailed": Exit.UNEXPECTED,
     "vtn.errors.StartFailed": Exit.UNREACHABLE,
     "vtn.errors.BadCertificate": Exit.CONFIGURATION,
     "vtn.errors.MigrationTooNew": Exit.CONFIGURATION,

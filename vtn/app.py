@@ -1,76 +1,53 @@
-"""Builds the VTN from its settings: the only place where parts are wired together."""
+"""Start and stop the VTN: its parts, made from its settings, its background services, and the order of closing."""
 
 from __future__ import annotations
 
 import asyncio
-import socket
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime
+from functools import partial
 from importlib import metadata
-from typing import TYPE_CHECKING
 
 import structlog
-from aiohttp import web
 
-from vtn.api.about import About
-from vtn.api.application import application
-from vtn.api.collection import OpenRoute
-from vtn.api.payload_values import PayloadValues
-from vtn.api.v31 import version as v31
-from vtn.api.version import ApiVersion
+from vtn.auth import revocations
 from vtn.auth.bearer import Bearer
 from vtn.auth.clients import Clients
 from vtn.auth.endpoint import TokenEndpoint
 from vtn.auth.external import ExternalTokens
 from vtn.auth.keys import SigningKeys
-from vtn.auth.rate_limiter import RateLimiter
 from vtn.auth.secrets import Secrets
 from vtn.auth.tokens import Tokens
-from vtn.auth.wrong_secrets import WrongSecrets
-from vtn.cache.responses import ResponseCache
 from vtn.contacts import Contacts
 from vtn.counters.revisions import Revisions
-from vtn.errors import LibraryMissing, Unavailable
+from vtn.errors import LibraryMissing
 from vtn.http import headers
-from vtn.http.body import Budget
+from vtn.http.addresses import Addresses
 from vtn.http.connections import Runner
-from vtn.http.entrance import Entrance
 from vtn.http.sending import SendBudget
 from vtn.http.sockets import bound, make_room
-from vtn.http.tls import ClientCertificates, ServerTls
-from vtn.metrics import (
-    ANSWERS_BYTES,
-    ANSWERS_MADE,
-    BODIES_BYTES,
-    BODIES_REFUSED,
-    REPORTS_WAITING,
-    SENDING_BYTES,
-    SENDING_CUT,
-    SENDING_REFUSED,
-    UNSUITABLE,
-    Metrics,
-)
+from vtn.http.tls import ServerTls
+from vtn.metrics import Metrics
 from vtn.notify.callback import Callbacks, Lookup, system_lookup
 from vtn.processes.collector import spare_the_collector
 from vtn.processes.shared_memory import SharedMemory
-from vtn.processes.timestamps import SharedTimestamps
+from vtn.rate_limits import RateLimits
 from vtn.retention import Retention
+from vtn.services import Closing, Service, Services
 from vtn.settings import Settings
 from vtn.store.client import ClientStore
 from vtn.store.contact import ContactStore
 from vtn.store.database import Database
 from vtn.store.host_changes import counters_of, listener_of
+from vtn.store.listener import PostgresListener
 from vtn.store.migrate import check_migrated, migrate
-from vtn.store.program import ProgramStore
 from vtn.store.sealing import prepare_secrets
 from vtn.store.signing_key import SigningKeyStore
 from vtn.store.stamps import Stamps
 from vtn.store.stores import Stores
 from vtn.store.vault import Vault
-
-if TYPE_CHECKING:
-    from vtn.mdns import Announcement
+from vtn.wiring import Wiring
 
 _log = structlog.get_logger(__name__)
 
@@ -97,7 +74,7 @@ class VtnServer:
         shared: SharedMemory | None = None,
     ) -> None:
         self._shared_port = shared is not None
-        self._shared = shared = shared or SharedMemory()
+        shared = shared or SharedMemory()
         self._now = now
         self.settings = settings
         self._revisions = Revisions()
@@ -116,43 +93,43 @@ class VtnServer:
             else ExternalTokens(external, now, self.clients, token_cache=settings.auth.token_cache),
             self.clients,
         )
+        self._addresses = Addresses(settings)
+        self._rate_limits = RateLimits(settings, shared, now)
         self._endpoint = TokenEndpoint(
             settings.auth,
             self.clients,
             self._tokens,
-            token_url=self._token_url,
-            per_client=self._limiter(
-                "tokens per client", burst=settings.auth.client_burst, per_s=settings.auth.client_per_s
-            ),
-            guesses=self._guesses(),
+            token_url=self._addresses.token_url,
+            per_client=self._rate_limits.tokens(),
+            guesses=self._rate_limits.wrong_secrets(),
         )
         self._metrics = Metrics(metadata.version("openadr-fleet"), shared) if settings.metrics else None
         self._contact_store = ContactStore(self._database)
         self._contacts = Contacts(settings.contacts, self._contact_store, now)
         self._sending = SendBudget(settings.limits.answers_in_flight_bytes, largest=settings.body_limit_bytes)
         self._callbacks = Callbacks(settings.webhook, lookup=lookup)
-        self._runner: Runner | None = None
-        self._revocations: asyncio.Task[None] | None = None
         self._tls: ServerTls | None = None
-        self._announcement: Announcement | None = None
-        self._certificates: asyncio.Task[None] | None = None
-        self._removing: asyncio.Task[None] | None = None
-        self._sampling: asyncio.Task[None] | None = None
-        self._storing: asyncio.Task[None] | None = None
-        self._port = settings.port
+        self._runner: Runner | None = None
+        self.services = Services(())
+        self._closing = Closing()
+        self._closing.add("revisions", self._revisions.stop)
+        self._closing.add("database", self._database.close)
+        self._closing.add("secrets", self._secrets.close)
 
     @property
     def origin(self) -> str:
         """Return scheme, host and port as clients reach the server; the port is known once it is started."""
-        if self.settings.public_url is not None:
-            return self.settings.public_url
-        host = f"[{self.settings.host}]" if ":" in self.settings.host else self.settings.host
-        return f"{'https' if self.settings.tls else 'http'}://{host}:{self._port}"
+        return self._addresses.origin
 
     @property
     def base_url(self) -> str:
         """Return the address of the API, as clients are told it."""
         return self.origin + self.settings.prefixes[0]
+
+    @property
+    def port(self) -> int:
+        """Return the port that is listened on; it is known once the server is started."""
+        return self._addresses.port
 
     async def start(self) -> None:
         """Bring the database up to date and listen; raises a StartFailed and leaves nothing running when it cannot."""
@@ -178,216 +155,105 @@ class VtnServer:
             self._tls.reload()
 
     async def run(self) -> None:
-        """Serve until cancelled."""
+        """Serve until cancelled; raises ServiceFailed when a service fails without which the server must not go on."""
         await self.start()
         spare_the_collector()
         try:
-            await asyncio.Event().wait()
+            await self.services.failed()
         finally:
             await self.stop()
 
     async def stop(self) -> None:
-        """Finish the requests that are under way, then close everything."""
-        if self._announcement is not None:
-            await self._announcement.stop()
-            self._announcement = None
-        for task in (self._revocations, self._certificates, self._removing, self._sampling, self._storing):
-            if task is not None:
-                task.cancel()
-                with suppress(asyncio.CancelledError):
-                    await task
-        self._revocations = self._certificates = self._removing = self._sampling = self._storing = None
-        if self._runner is not None:
-            await self._runner.cleanup()
-            self._runner = None
-            with suppress(TimeoutError):  # a database that hangs must not keep us from ending
-                async with asyncio.timeout(_GRACE_S):
-                    await self._contacts.store()
-        self._secrets.close()
-        await self._database.close()
-        await self._revisions.stop()
+        """Finish the requests that are under way, then close everything, whatever fails meanwhile."""
+        await self._closing.close()
 
     async def _start(self) -> None:
         tls = self._tls = None if self.settings.tls is None else ServerTls(self.settings.tls)
-        socket = bound(self.settings.host, self.settings.port, shared=self._shared_port)
-        try:
-            self._port = socket.getsockname()[1]
-            listener = listener_of(self._database)
-            self._revisions.start(counters_of(self._database), listener)
-            await self.prepare()
-            if listener is not None:
-                self._database.fail_fast_while(listener.hangs)
-            await self.clients.read_revocations()
-            make_room(self.settings.limits.connections)
-            stores = self._stores()
-            self._runner = Runner(
-                *self._application(stores),
-                self.settings.limits,
-                headers=headers.fixed(self.settings),
-                metrics=self._metrics,
-                shutdown_timeout=_GRACE_S,
-            )
-            await self._runner.setup()
-            await self._runner.listen(socket, None if tls is None else tls.context)
-        except BaseException:
-            socket.close()
-            raise
-        self._revocations = asyncio.create_task(self._follow_revocations(), name="revocations")
-        self._storing = asyncio.create_task(self._contacts.run(), name="contacts")
-        if self._metrics is not None:
-            self._sampling = asyncio.create_task(self._metrics.follow(), name="metrics")
-        if self.settings.reports.retention_days is not None:
-            self._removing = asyncio.create_task(self._retention(stores).run(), name="retention")
-        if self.settings.mdns.enabled:
-            self._announcement = _announcement(
-                self.settings,
-                self._port,
-                stores.programs,
-            )
-            await self._announcement.start()
         if tls is not None:
-            self._certificates = asyncio.create_task(tls.follow(), name="certificates")
-
-    def _application(self, stores: Stores) -> tuple[web.Application, Entrance]:
-        versions = self._versions(stores)
-        tls, limits = self.settings.tls, self.settings.limits
-        budget = self._body_budget()
-        about = About(self._database, self._metrics, versions[0].describe)
-        return application(
-            self.settings,
-            versions,
-            origin_routes=(OpenRoute("POST", "/auth/token", self._endpoint.token), *about.routes()),
+            self._addresses.use(tls)
+        socket = bound(self.settings.host, self.settings.port, shared=self._shared_port)
+        self._closing.add("port", socket.close)
+        self._addresses.port = socket.getsockname()[1]
+        listener = listener_of(self._database)
+        self._revisions.start(counters_of(self._database), listener)
+        await self.prepare()
+        if listener is not None:
+            self._database.fail_fast_while(listener.hangs)
+        await self.clients.read_revocations()
+        make_room(self.settings.limits.connections)
+        stores = self._stores()
+        self.services = Services(self._services(stores, listener, tls), grace_s=_GRACE_S)
+        if self._metrics is not None:
+            self._metrics.sample_services(self.services)
+        self._runner = Runner(
+            *self._wiring(stores).application(),
+            self.settings.limits,
+            headers=headers.fixed(self.settings),
             metrics=self._metrics,
-            limiter=None
-            if limits.requests_per_s is None
-            else self._limiter("requests per client", burst=limits.requests_burst, per_s=limits.requests_per_s),
-            anonymous_limiter=self._anonymous_limiter(),
-            certificates=ClientCertificates(tls.clients) if tls is not None and tls.clients else None,
-            budget=budget,
-            contacts=self._contacts,
-            sending=self._memory_for_answers(),
-            caller_of=self._bearer.caller_of,
+            shutdown_timeout=_GRACE_S,
         )
-
-    def _body_budget(self) -> Budget:
-        """Return the memory budget for bodies; no limit per address behind a proxy, where all clients share one."""
-        settings, limits = self.settings, self.settings.limits
-        most, most_per_address = limits.bodies_bytes, limits.bodies_per_address_bytes
-        budget = Budget(
-            most=max(most, settings.body_limit_bytes),
-            most_per_address=None if settings.behind_proxy else max(most_per_address, settings.body_limit_bytes),
-        )
-        if self._metrics is not None:
-            self._metrics.sample(BODIES_BYTES, lambda: budget.held)
-            self._metrics.sample(BODIES_REFUSED, lambda: budget.refused)
-        return budget
-
-    def _memory_for_answers(self) -> SendBudget:
-        """Return the memory budget for large answers."""
-        sending = self._sending
-        if self._metrics is not None:
-            self._metrics.sample(SENDING_BYTES, lambda: sending.flight.held + sending.texts.held)
-            self._metrics.sample(SENDING_REFUSED, lambda: sending.flight.refused)
-            self._metrics.sample(SENDING_CUT, lambda: sending.cut)
-        return sending
+        self._closing.add("last contacts", self._store_contacts)
+        self._closing.add("requests", self._runner.cleanup)
+        self._closing.add("services", self.services.stop)
+        await self._runner.setup()
+        await self._runner.listen(socket, None if tls is None else tls.context)
+        self.services.start()
 
     def _stores(self) -> Stores:
         return Stores(
             self.settings, self._database, self._stamps, self._contact_store, self._vault, self._callbacks.verify
         )
 
-    def _versions(self, stores: Stores) -> tuple[ApiVersion, ...]:
-        """Return the versions of the standard that are served; ``/openapi.json`` describes the first."""
-        settings, stamps = self.settings, self._stamps
-        cache = ResponseCache(max_bytes=settings.answers_bytes, now=lambda: stamps.now)
+    def _services(self, stores: Stores, listener: PostgresListener | None, tls: ServerTls | None) -> list[Service]:
+        """Return the background services. They run in every worker, so each must bear others of its kind."""
+        settings = self.settings
+        follow_revocations = partial(
+            revocations.follow, self.clients, self._bearer, every_s=settings.auth.revocation_poll_s
+        )
+        services = [
+            Service("revocations", follow_revocations, is_vital=True),
+            Service("contacts", self._contacts.run),
+            Service("cancelled_transactions", self._revisions.settle_cancelled),
+        ]
+        if listener is not None:
+            services.append(Service("listener", listener.run))
         if self._metrics is not None:
-            self._metrics.sample(ANSWERS_BYTES, lambda: cache.size_bytes)
-            self._metrics.sample(ANSWERS_MADE, lambda: cache.made)
-            self._metrics.sample(REPORTS_WAITING, lambda: stores.reports.waiting)
-        auth_routes = (
-            OpenRoute("GET", "/auth/server", self._endpoint.server),
-            OpenRoute("POST", "/auth/token", self._endpoint.token),
-        )
-        values = PayloadValues(settings.validation, self._count_unsuitable)
-        return (
-            v31.version(
-                settings,
-                stores,
-                cache,
-                values=values,
-                callbacks=self._callbacks,
-                contacts=self._contacts,
-                auth_routes=auth_routes,
-            ),
-        )
+            services.append(Service("metrics", self._metrics.follow))
+        if settings.reports.retention_days is not None:
+            services.append(Service("retention", Retention(settings.reports, stores.reports, self._now).run))
+        if settings.mdns.enabled:
+            services.append(Service("mdns", self._announcement(stores)))
+        if tls is not None:
+            services.append(Service("certificates", tls.follow))
+        return services
 
-    def _count_unsuitable(self) -> None:
-        if self._metrics is not None:
-            self._metrics.add(UNSUITABLE, 1)
-
-    def _retention(self, stores: Stores) -> Retention:
-        return Retention(self.settings.reports, stores.reports, self._now)
-
-    def _limiter(self, name: str, *, burst: int, per_s: float) -> RateLimiter:
-        """Return the rate limit, which all workers share."""
-        seats = self._shared.part(name)
-        moments = SharedTimestamps(seats, self._shared.seat) if len(seats) > 1 else None
-        return RateLimiter(burst=burst, per_s=per_s, now=self._now, moments=moments)
-
-    def _anonymous_limiter(self) -> RateLimiter | None:
-        """Return the limit on requests without a token; behind a proxy everybody has one address, so there is none."""
-        public = self.settings.public
-        if not public.programs or self.settings.behind_proxy:
-            return None
-        return self._limiter("anonymous requests per address", burst=public.requests_burst, per_s=public.requests_per_s)
-
-    def _guesses(self) -> WrongSecrets:
-        """Return the limits on wrong secrets; behind a proxy all clients have one address."""
-        auth = self.settings.auth
-        return WrongSecrets(
-            per_client=self._limiter("wrong secrets per client", burst=auth.failure_burst, per_s=auth.failure_per_s),
-            per_address=None
-            if self.settings.behind_proxy
-            else self._limiter("wrong secrets per address", burst=auth.address_burst, per_s=auth.address_per_s),
-        )
-
-    def _token_url(self, request: web.Request) -> str:
-        """Return the URL of the token endpoint, at the public address or else the one the client used."""
-        external = self.settings.auth.external
-        if external is not None and not self.settings.auth.gives_tokens:
-            return external.token_url
-        origin = self.settings.public_url or self._origin_of(request)
-        return origin + request.path.removesuffix("/server") + "/token"
-
-    def _origin_of(self, request: web.Request) -> str:
-        """Return the address the client used, if it is one of this server's: a foreign Host is never sent back.
-
-        Else the address the connection came to.
-        """
-        address, port = request.get_extra_info("sockname", (self.settings.host, self._port))[:2]
+    def _announcement(self, stores: Stores) -> Callable[[], Awaitable[None]]:
         try:
-            url = request.url.origin()
-        except ValueError:  # a Host that cannot be read
-            url = None
-        named = None if url is None else url.host
-        if url is not None and named is not None and self._is_ours(named, address):
-            return str(url)
-        host = f"[{address}]" if ":" in address else address
-        return f"{request.scheme}://{host}:{port}"
+            from vtn.mdns import Announcement  # noqa: PLC0415 (an extra, installed where it is used)
+        except ModuleNotFoundError as error:
+            raise LibraryMissing("mdns.enabled needs more libraries: pip install 'openadr-fleet[mdns]'") from error
+        return Announcement(self.settings, port=self.port, program_names=stores.programs.public_names).run
 
-    def _is_ours(self, name: str, address: str) -> bool:
-        if name in {address, self.settings.host, "localhost", socket.gethostname()}:
-            return True
-        return self._tls is not None and self._tls.is_for(name)
+    def _wiring(self, stores: Stores) -> Wiring:
+        return Wiring(
+            settings=self.settings,
+            database=self._database,
+            stamps=self._stamps,
+            stores=stores,
+            contacts=self._contacts,
+            bearer=self._bearer,
+            endpoint=self._endpoint,
+            callbacks=self._callbacks,
+            sending=self._sending,
+            rate_limits=self._rate_limits,
+            services=self.services,
+            metrics=self._metrics,
+        )
 
-    async def _follow_revocations(self) -> None:
-        while True:
-            await asyncio.sleep(self.settings.auth.revocation_poll_s)
-            try:
-                await self.clients.read_revocations()
-                await self._bearer.refresh_keys()
-            except Unavailable:
-                _log.warning("the database does not answer; revocations of other processes are not known")
+    async def _store_contacts(self) -> None:
+        with suppress(TimeoutError):  # a database that hangs must not keep us from ending
+            async with asyncio.timeout(_GRACE_S):
+                await self._contacts.store()
 
 
 def build(settings: Settings, *, now: Callable[[], datetime] = system_now) -> VtnServer:
@@ -423,11 +289,3 @@ async def migrate_database(settings: Settings) -> str:
         return database.name
     finally:
         await database.close()
-
-
-def _announcement(settings: Settings, port: int, programs: ProgramStore) -> Announcement:
-    try:
-        from vtn.mdns import Announcement  # noqa: PLC0415 (an extra, installed where it is used)
-    except ModuleNotFoundError as error:
-        raise LibraryMissing("mdns.enabled needs more libraries: pip install 'openadr-fleet[mdns]'") from error
-    return Announcement(settings, port=port, program_names=programs.public_names)

@@ -21,6 +21,7 @@ VtnError
 ├── ArchiveUnusable          a backup or example that cannot be written or read, or would overwrite something
 ├── DatabaseMissing          there is no database yet, and this command makes none
 ├── DatabaseNotEmpty         a backup would be mixed with what is there
+├── ServiceFailed            background work without which the server must not go on fails again and again
 └── StartFailed              the server cannot start; the text names the thing and the remedy
     ├── DatabaseUnreachable
     ├── MigrationTooNew
@@ -28,7 +29,7 @@ VtnError
     ├── PortTaken
     ├── AddressUnusable
     ├── BadCertificate
-    ├── BoardUnusable
+    ├── CountersUnusable
     ├── SecretsKeyUnusable
     ├── LibraryMissing
     └── WorkerFailed
@@ -141,6 +142,10 @@ class DatabaseMissing(VtnError):
 
 class DatabaseNotEmpty(VtnError):
     """A backup would be mixed with what the database holds already."""
+
+
+class ServiceFailed(VtnError):
+    """A service without which the server must not go on fails again and again."""
 
 
 class StartFailed(VtnError):

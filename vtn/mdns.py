@@ -1,4 +1,4 @@
-"""Announcing this server on the local network with multicast DNS (MDNS-001 … MDNS-011). Off unless asked for."""
+"""Announce this server on the local network with multicast DNS (MDNS-001 … MDNS-011). Off unless asked for."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _LONGEST_TXT: Final = 255
 
 
 class Announcement:
-    """One instance for each prefix of the API. ``program_names`` gives the names that anybody may know."""
+    """Announce one instance for each prefix of the API. ``program_names`` gives the names that anybody may know."""
 
     def __init__(self, settings: Settings, *, port: int, program_names: Callable[[], Awaitable[Sequence[str]]]) -> None:
         self._settings = settings
@@ -31,32 +31,44 @@ class Announcement:
         self._program_names = program_names
         self._zeroconf: AsyncZeroconf | None = None
         self._announced: list[AsyncServiceInfo] = []
-        self._task: asyncio.Task[None] | None = None
 
-    async def start(self) -> None:
-        """Begin to announce; that it is not possible here is a warning, no failure (MDNS-010)."""
+    async def run(self) -> None:
+        """Announce the server until cancelled; then withdraw the announcement with goodbye records (MDNS-006).
+
+        That it is not possible here is a warning, no failure (MDNS-010); it is tried again every ``mdns.refresh_s``.
+        """
+        is_told = False
         try:
-            addresses = self._addresses()
-            self._zeroconf = AsyncZeroconf(interfaces=addresses, ip_version=IPVersion.All)
-            self._announced = self._services(addresses, await self._program_names())
+            while True:
+                try:
+                    await (self._begin() if self._zeroconf is None else self.refresh())
+                    is_told = False
+                except (OSError, NonUniqueNameException, Unavailable) as error:
+                    if not is_told:
+                        _log.warning("the announcement on the local network is not up to date", why=str(error))
+                    is_told = True
+                await asyncio.sleep(self._settings.mdns.refresh_s)
+        finally:
+            await self._withdraw()
+
+    async def _begin(self) -> None:
+        addresses, names = self._addresses(), await self._program_names()
+        self._zeroconf = AsyncZeroconf(interfaces=addresses, ip_version=IPVersion.All)
+        try:
+            self._announced = self._services(addresses, names)
             for service in self._announced:
                 await (await self._zeroconf.async_register_service(service, allow_name_change=True))
-        except (OSError, NonUniqueNameException, Unavailable) as error:
-            _log.warning("cannot announce this server on the local network", why=str(error))
-            await self.stop()
-            return
-        self._task = asyncio.create_task(self._follow(), name="mdns")
+        except BaseException:
+            await self._withdraw()
+            raise
 
-    async def stop(self) -> None:
-        """Withdraw the announcement with goodbye records (MDNS-006)."""
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
-            self._task = None
-        if self._zeroconf is not None:
-            await self._zeroconf.async_unregister_all_services()
-            await self._zeroconf.async_close()
-            self._zeroconf = None
+    async def _withdraw(self) -> None:
+        zeroconf, self._zeroconf = self._zeroconf, None
+        if zeroconf is not None:
+            try:
+                await zeroconf.async_unregister_all_services()
+            finally:
+                await zeroconf.async_close()
 
     async def refresh(self) -> None:
         """Announce again what has changed: addresses, and programs (MDNS-006)."""
@@ -77,14 +89,6 @@ class Announcement:
                 )
                 await (await self._zeroconf.async_update_service(now))
                 self._announced[self._announced.index(before)] = now
-
-    async def _follow(self) -> None:
-        while True:
-            await asyncio.sleep(self._settings.mdns.refresh_s)
-            try:
-                await self.refresh()
-            except (OSError, Unavailable) as error:
-                _log.warning("what is announced on the local network is not up to date", why=str(error))
 
     def _services(self, addresses: Sequence[str], names: Sequence[str]) -> list[AsyncServiceInfo]:
         settings = self._settings

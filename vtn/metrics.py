@@ -12,6 +12,7 @@ import struct
 from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from itertools import accumulate
 from typing import TYPE_CHECKING, Final, TypeAlias
 
@@ -19,6 +20,8 @@ from vtn.processes.shared_memory import SharedMemory
 
 if TYPE_CHECKING:
     from prometheus_client import Metric
+
+    from vtn.services import Services
 
 CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 _METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS"})
@@ -72,6 +75,10 @@ _COUNTERS: Final = {
     REPLACED: ("oadr_vtn_workers_replaced", "Workers that ended and were replaced."),
 }
 
+_FIRST_SERVICE: Final = 24
+_LAST_SERVICE: Final = _ROW - 2
+"""Numbers of the row for numbers without labels that are kept for services, two each: restarts, and one that runs."""
+
 _SAMPLE_S: Final = 1.0
 
 _Key: TypeAlias = tuple[str, str, int]
@@ -88,7 +95,8 @@ class Metrics:
         self._next = len(self._places) + 1
         self._sampled: list[tuple[int, float, Callable[[], float]]] = []
         clear_gauges(self._raw)
-        self._sums = _Sums(version, self._parts)
+        self._services: list[str] = []
+        self._sums = _Sums(version, self._parts, self._services)
 
     def begin(self) -> None:
         """Count a request that begins."""
@@ -118,6 +126,16 @@ class Metrics:
         """Take a number from elsewhere, from time to time and when somebody asks this process."""
         before = self._own[number] if number in _COUNTERS else 0.0
         self._sampled.append((number, before, source))
+
+    def sample_services(self, services: Services) -> None:
+        """Take the numbers of background services. All workers have the same ones, in the same order."""
+        for name in services.names:
+            number = _FIRST_SERVICE + 2 * len(self._services)
+            if number > _LAST_SERVICE:
+                raise ValueError(f"there is no room for the numbers of the service {name!r}")
+            self._services.append(name)
+            self._sampled.append((number, self._own[number], partial(services.restarts.__getitem__, name)))
+            self._sampled.append((number + 1, 0.0, partial(services.is_running, name)))
 
     async def follow(self) -> None:
         """Take the numbers from elsewhere, for those who ask other processes."""
@@ -164,16 +182,17 @@ def count(part: memoryview, number: int) -> None:
 def clear_gauges(part: memoryview) -> None:
     """Set the gauges of a process that has ended to zero."""
     numbers = part.cast("d")
-    for number in _GAUGES:
+    for number in (*_GAUGES, *range(_FIRST_SERVICE + 1, _LAST_SERVICE + 2, 2)):
         numbers[number] = 0.0
 
 
 class _Sums:
     """The sums over all seats, as the library collects them."""
 
-    def __init__(self, version: str, parts: Sequence[memoryview]) -> None:
+    def __init__(self, version: str, parts: Sequence[memoryview], services: Sequence[str]) -> None:
         self._version = version
         self._parts = parts
+        self._services = services
 
     def collect(self) -> Iterator[Metric]:
         """Yield the metric families."""
@@ -213,6 +232,18 @@ class _Sums:
             yield GaugeMetricFamily(name, meaning, sum(seat[number] for seat in seats))
         for number, (name, meaning) in _COUNTERS.items():
             yield CounterMetricFamily(name, meaning, sum(seat[number] for seat in seats))
+        restarts = CounterMetricFamily(
+            "oadr_vtn_service_restarts", "Starts of background services after they failed.", labels=["service"]
+        )
+        running = GaugeMetricFamily(
+            "oadr_vtn_services_running", "Workers in which a background service runs.", labels=["service"]
+        )
+        for number, name in enumerate(self._services):
+            first = _FIRST_SERVICE + 2 * number
+            restarts.add_metric([name], sum(seat[first] for seat in seats))
+            running.add_metric([name], sum(seat[first + 1] for seat in seats))
+        yield restarts
+        yield running
 
 
 def _keys(part: memoryview) -> Iterator[tuple[int, _Key]]:

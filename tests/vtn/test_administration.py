@@ -27,6 +27,7 @@ from vtn.access import Role
 from vtn.administration import back_up, restore, verify
 from vtn.app import migrate_database
 from vtn.errors import ArchiveUnusable, DatabaseNotEmpty
+from vtn.retention import Retention
 from vtn.settings import Settings
 from vtn.store import objects, tables
 from vtn.store.archive import read_archive, write_archive
@@ -236,10 +237,14 @@ async def test_a_file_that_is_cut_off_is_not_restored(
         await restore(with_key_of(vtn, empty_urls["sqlite"]), tmp_path / "nothing")
 
 
+def _retention(vtn: VtnUnderTest) -> Retention:
+    return Retention(vtn.server.settings.reports, vtn.server._stores().reports, vtn.now)
+
+
 async def test_old_reports_are_removed_when_that_is_wanted(start_vtn: StartVtn) -> None:
     """REPORT-014: only reports, only old ones; by default none."""
     keeping = await start_vtn()
-    assert await keeping.server._retention(keeping.server._stores()).remove_due() == 0
+    assert await _retention(keeping).remove_due() == 0
     vtn = await start_vtn(reports={"retention_days": 30})
     bl, home = vtn.bl, vtn.home()
     event = await bl.event(await bl.program())
@@ -249,7 +254,7 @@ async def test_old_reports_are_removed_when_that_is_wanted(start_vtn: StartVtn) 
     young = await vtn.caller(Role.VEN, client_id=home.client_id).report(event)
     vtn.now.pass_(days=11)
 
-    assert await vtn.server._retention(vtn.server._stores()).remove_due() == 3
+    assert await _retention(vtn).remove_due() == 3
 
     again = vtn.caller(Role.VEN, client_id=home.client_id)
     assert (await again.get("/reports")).ok() == [young]
@@ -276,8 +281,8 @@ async def test_old_reports_go_in_portions_while_others_write(
     elsewhere = other.caller(Role.BL, client_id=bl.client_id)
 
     done = asyncio.gather(
-        vtn.server._retention(vtn.server._stores()).remove_due(),
-        other.server._retention(other.server._stores()).remove_due(),
+        _retention(vtn).remove_due(),
+        _retention(other).remove_due(),
         elsewhere.delete(f"/events/{removed['id']}"),
     )
     young: list[str] = []

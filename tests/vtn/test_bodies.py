@@ -114,7 +114,7 @@ async def test_a_declared_length_counts_at_once_and_keeps_only_its_own_address_o
     """GEN-008: 429 with Retry-After, until the one who declared it is gone."""
     limits = {"bodies_bytes": 3 * MIB, "bodies_per_address_bytes": MIB}
     vtn = await start_vtn(limits=limits, body_limit_bytes=MIB)
-    _, writer = await asyncio.open_connection("127.0.0.1", vtn.server._port)
+    _, writer = await asyncio.open_connection("127.0.0.1", vtn.server.port)
     writer.write(head(vtn.bl, f"Content-Length: {MIB}"))
 
     async def in_hand() -> float:
@@ -125,7 +125,7 @@ async def test_a_declared_length_counts_at_once_and_keeps_only_its_own_address_o
     refused.problem(429)
     assert refused.headers["Retry-After"] == "2"
     body = document()
-    reader, other = await asyncio.open_connection("127.0.0.1", vtn.server._port, local_addr=("127.0.0.2", 0))
+    reader, other = await asyncio.open_connection("127.0.0.1", vtn.server.port, local_addr=("127.0.0.2", 0))
     other.write(head(vtn.bl, f"Content-Length: {len(body)}") + body)
     assert (await reader.readline()).split()[1] == b"201"
     other.close()
@@ -145,7 +145,7 @@ async def test_what_is_unpacked_counts_as_it_grows(start_vtn: StartVtn) -> None:
     vtn = await start_vtn(
         limits={"bodies_bytes": 2 * MIB, "bodies_per_address_bytes": 2 * MIB}, body_limit_bytes=2 * MIB
     )
-    _, writer = await asyncio.open_connection("127.0.0.1", vtn.server._port)
+    _, writer = await asyncio.open_connection("127.0.0.1", vtn.server.port)
     writer.write(head(vtn.bl, f"Content-Length: {MIB}"))
 
     async def in_hand() -> float:
@@ -198,7 +198,7 @@ async def test_a_client_that_hangs_up_in_its_body_is_no_error_and_leaves_nothing
         return await number(vtn, "oadr_vtn_uploads_abandoned_total") == before + 20
 
     async def hang_up() -> None:
-        _, writer = await asyncio.open_connection("127.0.0.1", vtn.server._port)
+        _, writer = await asyncio.open_connection("127.0.0.1", vtn.server.port)
         writer.write(head(vtn.bl, framing) + b"3e8\r\n" + b"x" * 500)
         await writer.drain()
         writer.transport.abort()
@@ -225,7 +225,7 @@ async def test_a_client_that_hangs_up_is_in_the_log_without_an_answer(start_vtn:
     caller = vtn.caller(Role.BL)
 
     with capture_logs() as logs:
-        _, writer = await asyncio.open_connection("127.0.0.1", vtn.server._port)
+        _, writer = await asyncio.open_connection("127.0.0.1", vtn.server.port)
         writer.write(head(caller, "Content-Length: 1000"))
         await writer.drain()
         writer.transport.abort()

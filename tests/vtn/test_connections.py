@@ -56,7 +56,7 @@ async def connected(vtn: VtnUnderTest, context: ssl.SSLContext | None) -> AsyncI
     transport, _ = await asyncio.get_running_loop().create_connection(
         lambda: asyncio.StreamReaderProtocol(reader),
         "127.0.0.1",
-        vtn.server._port,
+        vtn.server.port,
         ssl=context,
         server_hostname=None if context is None else "localhost",
     )
@@ -122,7 +122,7 @@ async def test_a_handshake_must_end_in_time(start_vtn: StartVtn, pki: Pki, said:
 
     assert await exchange(vtn, said) == b""
     _, writer = await asyncio.open_connection(
-        "127.0.0.1", vtn.server._port, ssl=client_context(pki.ca), server_hostname="localhost"
+        "127.0.0.1", vtn.server.port, ssl=client_context(pki.ca), server_hostname="localhost"
     )
     writer.close()
     await writer.wait_closed()
@@ -162,7 +162,7 @@ async def test_browsers_are_told_to_stay_with_https(start_vtn: StartVtn, pki: Pk
     members = {"tls": tls(pki)} if by == "tls" else {"behind_proxy": True, "public_url": "https://vtn.example"}
     vtn = await start_vtn(hsts_s=31536000, **members)
     secure = by == "tls"
-    origin = f"{'https' if secure else 'http'}://127.0.0.1:{vtn.server._port}"
+    origin = f"{'https' if secure else 'http'}://127.0.0.1:{vtn.server.port}"
     connector = aiohttp.TCPConnector(ssl=client_context(pki.ca) if secure else True)
     async with aiohttp.ClientSession(connector=connector) as session:
         for path, status in (("/health", 200), ("/docs", 200), ("/openadr3/3.1.0/events", 401), ("/nowhere", 404)):

@@ -70,7 +70,7 @@ def test_what_is_no_origin_is_refused_at_start(origin: str) -> None:
 async def test_a_proxy_may_take_a_part_of_the_path_away(vtn: VtnUnderTest, start_vtn: StartVtn) -> None:
     """AUTH-018, TLS-007: everything a client is told has the path; what arrives does not."""
     public = await start_vtn(public_url="https://vtn.example/dr/", behind_proxy=True)
-    origin = f"http://127.0.0.1:{public.server._port}"
+    origin = f"http://127.0.0.1:{public.server.port}"
 
     assert public.base_url == "https://vtn.example/dr/openadr3/3.1.0"
     told = (await public.ask("GET", f"{origin}/openadr3/3.1.0/auth/server")).ok()

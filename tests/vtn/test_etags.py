@@ -70,7 +70,7 @@ async def test_an_answer_without_body_leaves_nothing_to_send(
     assert vtn.server._runner.server is not None
     before = set(vtn.server._runner.server.connections)
 
-    reader, writer = await asyncio.open_connection("127.0.0.1", vtn.server._port)
+    reader, writer = await asyncio.open_connection("127.0.0.1", vtn.server.port)
     headers = f"Host: x\r\nAuthorization: {vtn.bl.headers['Authorization']}\r\nAccept-Encoding: {encoding}\r\n"
     writer.write(f"GET {path} HTTP/1.1\r\n{headers}If-None-Match: {tag}\r\n\r\n".encode())
     answer = await reader.readuntil(b"\r\n\r\n")

@@ -24,7 +24,7 @@ def nested(depth: int, inside: Any = 1) -> Any:
 
 async def exchange(vtn: VtnUnderTest, *parts: bytes, pause_s: float = 0.0) -> bytes:
     """Return the bytes received on a plain connection until the server closes it."""
-    reader, writer = await asyncio.open_connection("127.0.0.1", vtn.server._port)
+    reader, writer = await asyncio.open_connection("127.0.0.1", vtn.server.port)
     try:
         for part in parts:
             writer.write(part)

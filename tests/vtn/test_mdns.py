@@ -40,7 +40,7 @@ async def test_a_server_is_found_with_what_it_offers(vtn: VtnUnderTest, start_vt
 
     newest, older = await wait_until(both)
 
-    port = server.server._port
+    port = server.server.port
     assert (newest.version, older.version) == ("3.1.1", "3.1.0")
     assert older.url == f"http://testhost.local:{port}/openadr3/3.1.0"
     assert not older.is_protected
@@ -71,7 +71,7 @@ async def test_changes_are_announced_and_the_end_too(vtn: VtnUnderTest, start_vt
 @on_one_database
 async def test_nothing_is_announced_unless_asked_for(start_vtn: StartVtn) -> None:
     """MDNS-010."""
-    assert (await start_vtn()).server._announcement is None
+    assert "mdns" not in (await start_vtn()).server.services.names
 
 
 async def test_what_others_announce_is_read_tolerantly(name: str) -> None:

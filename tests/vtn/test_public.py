@@ -221,7 +221,7 @@ async def test_behind_a_proxy_no_address_has_a_limit(vtn: VtnUnderTest, start_vt
         behind_proxy=True,
         public_url="https://vtn.example",
     )
-    url = f"http://127.0.0.1:{open_.server._port}/openadr3/3.1.0/events"
+    url = f"http://127.0.0.1:{open_.server.port}/openadr3/3.1.0/events"
 
     assert [(await open_.ask("GET", url)).status for _ in range(3)] == [200, 200, 200]
 

@@ -210,6 +210,7 @@ async def test_a_write_that_was_cancelled_leaves_nothing_kept_while_it_may_still
     board = ChangeCounters(tmp_path / "board", sorted(tables.metadata.tables))
     revisions = Revisions()
     revisions.start(board)
+    settling = asyncio.create_task(revisions.settle_cancelled())
     watch = revisions.watch(tables.reached_from(tables.events))
     assert watch is not None
     seen = [watch.revision()]
@@ -229,6 +230,8 @@ async def test_a_write_that_was_cancelled_leaves_nothing_kept_while_it_may_still
         assert watch.revision() != seen[-1]
         seen.append(watch.revision())
         await wait_until(lambda: watch.revision() != seen[-1])
+    settling.cancel()
+    await asyncio.gather(settling, return_exceptions=True)
     await revisions.stop()
 
 

@@ -51,7 +51,7 @@ async def status(vtn: VtnUnderTest, caller: Session, context: ssl.SSLContext, pa
     """Return the status a caller gets over a new connection."""
     async with (
         aiohttp.ClientSession(connector=aiohttp.TCPConnector(ssl=context)) as session,
-        session.get(f"https://127.0.0.1:{vtn.server._port}/openadr3/3.1.0{path}", headers=caller.headers) as response,
+        session.get(f"https://127.0.0.1:{vtn.server.port}/openadr3/3.1.0{path}", headers=caller.headers) as response,
     ):
         await response.read()
         return response.status
@@ -60,7 +60,7 @@ async def status(vtn: VtnUnderTest, caller: Session, context: ssl.SSLContext, pa
 async def served(vtn: VtnUnderTest, ca: Path) -> bytes:
     """The certificate that a new connection shows."""
     _, writer = await asyncio.open_connection(
-        "127.0.0.1", vtn.server._port, ssl=client_context(ca), server_hostname="localhost"
+        "127.0.0.1", vtn.server.port, ssl=client_context(ca), server_hostname="localhost"
     )
     certificate = writer.get_extra_info("ssl_object").getpeercert(binary_form=True)
     writer.close()
@@ -86,7 +86,7 @@ async def test_a_renewed_certificate_is_used_without_a_restart(
     vtn = await start_vtn(tls=put(pki.server(), tmp_path) | {"watch_s": watch_s})
     before = await served(vtn, pki.ca)
     reader, writer = await asyncio.open_connection(
-        "127.0.0.1", vtn.server._port, ssl=client_context(pki.ca), server_hostname="localhost"
+        "127.0.0.1", vtn.server.port, ssl=client_context(pki.ca), server_hostname="localhost"
     )
 
     put(pki.server(), tmp_path)

@@ -106,7 +106,7 @@ async def test_the_endpoint_is_below_every_prefix_and_at_the_origin(vtn: VtnUnde
 async def test_the_public_address_is_named_where_there_is_one(vtn: VtnUnderTest, start_vtn: StartVtn) -> None:
     """AUTH-018, TLS-007: in tokenURL and Location."""
     public = await start_vtn(public_url="https://vtn.example", behind_proxy=True)
-    url = f"http://127.0.0.1:{public.server._port}/openadr3/3.1.0"
+    url = f"http://127.0.0.1:{public.server.port}/openadr3/3.1.0"
 
     assert public.base_url == "https://vtn.example/openadr3/3.1.0"
     assert (await public.ask("GET", f"{url}/auth/server")).ok()["tokenURL"] == f"{public.base_url}/auth/token"
@@ -343,7 +343,7 @@ async def test_a_storm_of_wrong_secrets_never_stops_the_right_one(
     """AUTH-035: strangers at the client's own address, in a process that has never seen the client before."""
     behind = {"behind_proxy": True, "public_url": "https://vtn.example"} if proxy else {}
     stormy = await start_vtn(auth={"failure_burst": 5, "failure_per_s": 0.001, "address_burst": 10}, **behind)
-    url = f"http://127.0.0.1:{stormy.server._port}/auth/token"
+    url = f"http://127.0.0.1:{stormy.server.port}/auth/token"
     home, newcomer = [await stormy.server.clients.add(unique("home"), Role.VEN) for _ in range(2)]
     seen: list[int] = []
     over = asyncio.Event()
@@ -453,7 +453,7 @@ async def test_the_token_address_is_never_somebody_elses(vtn: VtnUnderTest, host
     )
 
     assert answer.startswith(b"HTTP/1.1 200 ")
-    assert problem_of(answer) == {"tokenURL": f"http://127.0.0.1:{vtn.server._port}/openadr3/3.1.0/auth/token"}
+    assert problem_of(answer) == {"tokenURL": f"http://127.0.0.1:{vtn.server.port}/openadr3/3.1.0/auth/token"}
 
 
 async def test_checking_secrets_never_takes_more_than_its_room(vtn: VtnUnderTest, start_vtn: StartVtn) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cached_property
 from typing import Any, Final
 
@@ -13,6 +13,7 @@ from vtn.api import docs_page as pages
 from vtn.api.collection import OpenRoute
 from vtn.errors import Unavailable
 from vtn.metrics import CONTENT_TYPE, Metrics
+from vtn.services import Services
 from vtn.store.database import Database
 from vtn.store.migrate import is_migrated
 
@@ -22,9 +23,16 @@ _NO_STORE: Final = {"Cache-Control": "no-store"}
 class About:
     """Answers to anybody, without a token (GEN-022)."""
 
-    def __init__(self, database: Database, metrics: Metrics | None, describe: Callable[[], dict[str, Any]]) -> None:
+    def __init__(
+        self,
+        database: Database,
+        metrics: Metrics | None,
+        services: Services,
+        describe: Callable[[], dict[str, Any]],
+    ) -> None:
         self._database = database
         self._metrics = metrics
+        self._services = services
         self._describe = describe
 
     def routes(self) -> tuple[OpenRoute, ...]:
@@ -41,11 +49,16 @@ class About:
         return _status("alive")
 
     async def _ready(self, _: web.Request) -> web.Response:
-        """Answer 200 if the database answers, can be written and has our tables; else 503 within a second (GEN-022)."""
+        """Answer 200 if the database answers, can be written and has our tables; else 503 within a second (GEN-022).
+
+        Background services that have failed and wait to be started again are named: requests are served without them.
+        """
+        if self._services.failure is not None:
+            raise Unavailable(str(self._services.failure))
         await self._database.check_ready()
         if not await is_migrated(self._database):
             raise Unavailable("the tables of the database are not those of this version")
-        return _status("ready")
+        return _status("ready", failing=self._services.failing)
 
     @cached_property
     def _description(self) -> dict[str, Any]:
@@ -79,5 +92,6 @@ def _numbers_of(metrics: Metrics) -> OpenRoute:
     return OpenRoute("GET", "/metrics", numbers)
 
 
-def _status(word: str) -> web.Response:
-    return web.Response(body=encode({"status": word}), content_type="application/json", headers=_NO_STORE)
+def _status(word: str, *, failing: Sequence[str] = ()) -> web.Response:
+    found = {"status": word} | ({"failing": list(failing)} if failing else {})
+    return web.Response(body=encode(found), content_type="application/json", headers=_NO_STORE)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from typing import Final, Protocol, TypeAlias
 
 import structlog
@@ -126,7 +126,7 @@ class Revisions:
         self._in_place = True
         self._settle_at = float("-inf")
         self._cancelled: list[tuple[Changes, float]] = []
-        self._doubting: asyncio.Task[None] | None = None
+        self._is_in_doubt = asyncio.Event()
 
     def start(self, board: ChangeCounters, listener: Listener | None = None) -> None:
         """Share revisions from now on, and begin to listen."""
@@ -136,11 +136,6 @@ class Revisions:
 
     async def stop(self) -> None:
         """Give everything back. Called after the database is closed."""
-        if self._doubting is not None:
-            self._doubting.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._doubting
-            self._doubting = None
         if self._listener is not None:
             await asyncio.to_thread(self._listener.stop)
         if self._board is not None:
@@ -165,8 +160,7 @@ class Revisions:
         except asyncio.CancelledError:
             changes.may_have_ended()
             self._cancelled.append((changes, self._clock() + _DOUBT_S))
-            if self._board is not None and (self._doubting is None or self._doubting.done()):
-                self._doubting = asyncio.create_task(self._doubt(), name="cancelled transactions")
+            self._is_in_doubt.set()
             raise
         except BaseException:
             changes.end()
@@ -184,13 +178,19 @@ class Revisions:
                 _log.error("the file in which processes tell each other of changes is gone; restart the VTN")
         return self._in_place
 
-    async def _doubt(self) -> None:
-        """Say again and again that cancelled transactions may have ended, until it is certain that they have."""
-        while self._cancelled:
+    async def settle_cancelled(self) -> None:
+        """Say again and again that cancelled transactions may have ended, until it is certain; runs until cancelled.
+
+        Until this is said of a table, nothing that was read from it is kept.
+        """
+        while True:
+            await self._is_in_doubt.wait()
             for doubtful in list(self._cancelled):
                 changes, until = doubtful
                 changes.may_have_ended()
                 if self._clock() > until:
                     changes.end()
                     self._cancelled.remove(doubtful)
+            if not self._cancelled:
+                self._is_in_doubt.clear()
             await asyncio.sleep(_SETTLE_EVERY_S)

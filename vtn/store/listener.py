@@ -1,4 +1,4 @@
-"""Receives notice of changes that other hosts made, through PostgreSQL's notifications (ETAG-003).
+"""Receive notice of changes that other hosts made, through PostgreSQL's notifications (ETAG-003).
 
 It runs in a thread with a loop and a connection of its own: a busy server must not take itself for a deaf one. Every
 answer to its questions proves that all it should have heard when it asked has arrived; so it is current for a short
@@ -14,6 +14,7 @@ import asyncio
 import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import Future
 from contextlib import suppress
 from typing import Any, Final
 
@@ -40,7 +41,7 @@ _ANSWER_S: Final = 1.0
 
 
 class PostgresListener:
-    """Listens to the triggers of migration ``0003``, which name the table that changed."""
+    """Listen to the triggers of migration ``0003``, which name the table that changed."""
 
     tables = frozenset({"programs", "events", "vens", "resources"})
 
@@ -57,6 +58,7 @@ class PostgresListener:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._task: asyncio.Task[None] | None = None
         self._begun = threading.Event()
+        self._ended: Future[None] = Future()
 
     def is_current(self) -> bool:
         """Return True if every change that other hosts had committed until a moment ago has been received."""
@@ -69,7 +71,7 @@ class PostgresListener:
         return now < self._current_until
 
     def hangs(self) -> bool:
-        """True while the server takes questions and gives no answer: neither to one asked nor to a new connection."""
+        """Return True while the server answers neither a question nor a new connection, both of which it takes."""
         return self._hangs
 
     def heard(self, table: str) -> int:
@@ -78,9 +80,17 @@ class PostgresListener:
 
     def start(self) -> None:
         """Begin to listen; connecting goes on in the background."""
-        self._thread = threading.Thread(target=lambda: asyncio.run(self._run()), name="changes", daemon=True)
+        self._begun.clear()
+        self._ended = Future()
+        self._thread = threading.Thread(target=self._work, args=(self._ended,), name="changes", daemon=True)
         self._thread.start()
         self._begun.wait()
+
+    async def run(self) -> None:
+        """Wait until the thread ends, which it does by a fault only, and raise what ended it; start it if it has."""
+        if self._thread is None or self._ended.done():
+            self.start()
+        await asyncio.wrap_future(self._ended)
 
     def stop(self) -> None:
         """Close the connection; blocks until the thread has ended."""
@@ -92,7 +102,18 @@ class PostgresListener:
         self._thread.join()
         self._thread = None
 
-    async def _run(self) -> None:
+    def _work(self, ended: Future[None]) -> None:
+        ended.set_running_or_notify_cancel()  # who waits for it may give up, and it goes on
+        try:
+            asyncio.run(self._listen_until_cancelled())
+        except BaseException as error:  # it is for who supervises this
+            ended.set_exception(error)
+        else:
+            ended.set_result(None)
+        finally:
+            self._hangs = False  # nobody finds out any more that it answers again
+
+    async def _listen_until_cancelled(self) -> None:
         self._loop = asyncio.get_running_loop()
         self._task = asyncio.create_task(self._listen())
         self._begun.set()
