@@ -39,13 +39,14 @@ class Service:
 class Pauses:
     """Hold the pauses between a failure and the next start, in seconds: each twice the last one, up to the longest.
 
-    They vary by half, so that the workers of a server do not come back together. A service that ran for ``longest_s``
+    They vary by half, so that the workers of a server do not come back together. A service that ran for ``steady_s``
     begins with the first pause again. Libraries for retries repeat one call until it succeeds; here success is that the
     call does not return, so their stop and reset conditions do not fit, and what is left of them is one ``min``.
     """
 
     first_s: float = 0.1
     longest_s: float = 30.0
+    steady_s: float = 60.0
 
     def after(self, failures: int) -> float:
         """Return the pause after so many failures in a row, one or more."""
@@ -145,7 +146,7 @@ class Services:
                 if error is not None:
                     _log.error("a service failed while it ended", service=service.name, exc_info=error)
                 return
-            failures = 1 if loop.time() - started >= self._pauses.longest_s else failures + 1
+            failures = 1 if loop.time() - started >= self._pauses.steady_s else failures + 1
             pause = self._pauses.after(failures)
             self._tell(service, error, failures, pause)
 

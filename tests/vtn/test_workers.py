@@ -266,8 +266,7 @@ async def test_a_worker_ends_when_its_supervisor_is_gone(migrated_url: str) -> N
     """Nobody is left behind on the port."""
     async with _fleet(migrated_url, 2) as fleet:
         (process, other) = fleet.supervisor._processes.values()
-        for keeper in fleet.supervisor._keepers:
-            keeper.cancel()
+        await fleet.supervisor._keepers.stop()
         assert process.stdin is not None
         process.stdin.close()
         assert await asyncio.wait_for(process.wait(), 30) == 0

@@ -17,6 +17,7 @@ import sys
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import BinaryIO, Final
 
 import structlog
@@ -27,6 +28,7 @@ from vtn.http.sockets import bound
 from vtn.metrics import REPLACED, clear_gauges, count
 from vtn.processes.collector import spare_the_collector
 from vtn.processes.shared_memory import SharedMemory, made
+from vtn.services import Service, Services
 from vtn.settings import Settings
 
 _log = structlog.get_logger(__name__)
@@ -60,7 +62,7 @@ class Supervisor:
         self._numbers: Sequence[memoryview] = ()
         self._ready: set[int] = set()
         self._processes: dict[int, asyncio.subprocess.Process] = {}
-        self._keepers: list[asyncio.Task[None]] = []
+        self._keepers = Services(())
         self.base_url = ""
 
     @property
@@ -72,7 +74,7 @@ class Supervisor:
         """Serve until cancelled."""
         await self.start()
         try:
-            await asyncio.Event().wait()
+            await self._keepers.failed()
         finally:
             await self.stop()
 
@@ -96,10 +98,7 @@ class Supervisor:
 
     async def stop(self) -> None:
         """End all workers: they finish the requests under way; those that do not end in time are killed."""
-        for keeper in self._keepers:
-            keeper.cancel()
-        await asyncio.gather(*self._keepers, return_exceptions=True)
-        self._keepers.clear()
+        await self._keepers.stop()
         await asyncio.gather(*(_end(process) for process in self._processes.values()))
         self._processes.clear()
         self._ready.clear()
@@ -135,7 +134,10 @@ class Supervisor:
                 launch.cancel()
             await asyncio.gather(*launches, return_exceptions=True)
             raise
-        self._keepers = [asyncio.create_task(self._keep(number)) for number in range(settings.workers)]
+        self._keepers = Services(
+            [Service(f"worker {number}", partial(self._keep, number)) for number in range(settings.workers)]
+        )
+        self._keepers.start()
 
     async def _launch_first(self, number: int) -> None:
         """Start a worker; one that somebody kills meanwhile is started again, a few times: others serve already."""
@@ -210,7 +212,7 @@ async def _end(process: asyncio.subprocess.Process) -> None:
 
 
 async def serve(pipe: BinaryIO, told: Told) -> None:
-    """Serve as a worker until told to end, or until ``pipe`` (from the supervisor) closes."""
+    """Serve as a worker until told to end, or until ``pipe`` (from the supervisor) closes; raises ServiceFailed."""
     loop = asyncio.get_running_loop()
     over = asyncio.Event()
     loop.add_signal_handler(signal.SIGTERM, over.set)
@@ -222,15 +224,21 @@ async def serve(pipe: BinaryIO, told: Told) -> None:
     transport, _ = await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), pipe)
     orphaned = asyncio.create_task(reader.read())
     orphaned.add_done_callback(lambda _: over.set())
+    ended = asyncio.create_task(over.wait())
     try:
         await server.start()
         spare_the_collector()
         with suppress(BrokenPipeError):  # the supervisor is gone already; the other pipe says so too
             os.write(sys.stdout.fileno(), _READY)
         os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # nobody reads what else a library may print
-        await over.wait()
+        failed = asyncio.create_task(server.services.failed())
+        await asyncio.wait({ended, failed}, return_when=asyncio.FIRST_COMPLETED)
+        if failed.done():
+            failed.result()  # raises what the supervisor sees as the end of this process, and replaces it
+        failed.cancel()
     finally:
         await server.stop()
+        ended.cancel()
         orphaned.cancel()
         transport.close()
 

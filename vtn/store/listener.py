@@ -114,7 +114,7 @@ class PostgresListener:
             self._hangs = False  # nobody finds out any more that it answers again
 
     async def _listen_until_cancelled(self) -> None:
-        self._loop = asyncio.get_running_loop()
+        self._loop, self._wake, self._rests = asyncio.get_running_loop(), asyncio.Event(), False
         self._task = asyncio.create_task(self._listen())
         self._begun.set()
         with suppress(asyncio.CancelledError):
