@@ -16,9 +16,9 @@ import pytest_asyncio
 from prometheus_client.parser import text_string_to_metric_families
 from structlog.testing import capture_logs
 
+from bench.support.postgres import PostgresServer
 from oadr.errors import Exit, exit_code_of
 from tests.support.pki import Pki, TlsFiles, client_context
-from tests.support.postgres import PostgresServer
 from tests.support.waiting import wait_until
 from tests.vtn.conftest import settings_for
 from tests.vtn.harness import VtnUnderTest, unique
