@@ -340,7 +340,7 @@ async def test_changes_of_other_hosts_are_heard_again_after_a_fault_in_the_liste
     await wait_until(listener.is_current)
     thread = listener._thread
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(listener, "_ask", broken)
+        patch.setattr(listener, "_clock", broken)
         await wait_until(lambda: thread is not None and not thread.is_alive())
         assert not listener.hangs()
     await wait_until(listener.is_current)
