@@ -37,6 +37,8 @@ _LIST_COLUMNS = _COLUMNS | {
     "lastReportAgo": "Last report",
     "problems": "Problems",
 }
+_LEAST_NEEDED: Final = ("protocol", "clientID", "resourceCount", "lastReportAgo", "targets")
+"""The columns that a narrow terminal leaves out, the first of them first."""
 _RECENT: Final = timedelta(days=1)
 """For so long a refused request is a problem, if the VEN has had contact since."""
 
@@ -70,7 +72,15 @@ def list_(
     rows = act(settings, read)
     same = all(row["clientID"] == row["venName"] for row in rows)
     columns = {key: heading for key, heading in _LIST_COLUMNS.items() if not (same and key == "clientID")}
-    show_rows(rows, columns, as_json=as_json, title="VENs", empty="no vens", everything=everything)
+    show_rows(
+        rows,
+        columns,
+        as_json=as_json,
+        title="VENs",
+        empty="no vens",
+        everything=everything,
+        least_needed=_LEAST_NEEDED,
+    )
 
 
 @app.command(

@@ -28,6 +28,8 @@ _SHORTEST_ID: Final = 8
 _LONG_WORD: Final = 16
 _BETWEEN: Final = 3
 """Characters between two columns."""
+_LINES: Final = 3
+"""A row may take so many lines before columns that are needed less are left out."""
 
 
 def wants_json(asked: bool) -> bool:
@@ -48,11 +50,13 @@ def show_rows(
     title: str,
     empty: str,
     everything: bool = True,
+    least_needed: Sequence[str] = (),
 ) -> None:
-    """A list: ``columns`` maps a row's key to its heading; JSON carries the whole rows.
+    """Print a list: ``columns`` maps a row's key to its heading; JSON carries the whole rows.
 
     On a terminal, without ``everything``, the first ROWS_SHOWN are shown and the others counted, and ids are shown by
-    their beginnings, which commands take as well.
+    their beginnings, which commands take as well. Where the terminal is too narrow, columns of ``least_needed`` are
+    left out, the first of them first, and named below the list.
     """
     if wants_json(as_json):
         show_json(list(rows))
@@ -68,16 +72,22 @@ def show_rows(
         return
     shown = rows if everything else rows[:ROWS_SHOWN]
     short = unique_beginnings([str(row["id"]) for row in rows]) if "id" in columns else {}
-    cells = [[_cell(short[row[key]] if key == "id" else row.get(key)) for key in columns] for row in shown]
+    texts = {key: [_cell(short[row[key]] if key == "id" else row.get(key)) for row in shown] for key in columns}
+    left_out = [key for key in least_needed if key in columns]
+    widths, left_out = _fitted({key: [columns[key], *texts[key]] for key in columns}, left_out, console.width)
+    kept = {key: heading for key, heading in columns.items() if key not in left_out}
+    cells = list(zip(*(texts[key] for key in kept), strict=True))
     table = Table(title=title, title_justify="left", header_style="bold", box=SIMPLE_HEAD, pad_edge=False)
-    widths = column_widths([list(columns.values()), *cells], console.width)
-    for place, (key, heading) in enumerate(columns.items()):
+    for place, (key, heading) in enumerate(kept.items()):
         # An id is for copying, and an instant for reading: where nothing fits, they stay in one piece.
         width = None if widths is None else widths[place]
         table.add_column(heading, overflow="fold", no_wrap=widths is None and key in {"id", "start"}, width=width)
     for line in cells:
         table.add_row(*map(Text, line))
     console.print(table)
+    if left_out:
+        names = ", ".join(heading for key, heading in columns.items() if key in left_out)
+        console.print(f"Too narrow for: {names}. A wider terminal or --json shows them.")
     if len(shown) < len(rows):
         console.print(f"{len(rows) - len(shown):,} more of {len(rows):,}; --all shows them")
 
@@ -120,6 +130,27 @@ def column_widths(lines: Sequence[Sequence[str]], width: int) -> list[int] | Non
         more = min(wanted[column], left)
         found[column] += more
         left -= more
+    return found
+
+
+def _fitted(
+    columns: Mapping[str, Sequence[str]], least_needed: Sequence[str], width: int
+) -> tuple[list[int] | None, list[str]]:
+    """Return the widths of the columns that fit, each a heading and its cells, and the keys of those left out.
+
+    As few are left out as make all words fit and rows at most three lines high, else as few as make all words fit.
+    """
+    found: tuple[list[int] | None, list[str]] = None, []
+    for count in range(len(least_needed) + 1):
+        left_out = list(least_needed[:count])
+        kept = [cells for key, cells in columns.items() if key not in left_out]
+        widths = column_widths(list(zip(*kept, strict=True)), width)
+        if widths is None:
+            continue
+        if all(len(cell) <= most * _LINES for cells, most in zip(kept, widths, strict=True) for cell in cells[1:]):
+            return widths, left_out
+        if found[0] is None:
+            found = widths, left_out
     return found
 
 

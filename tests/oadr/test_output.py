@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from oadr.terminal.output import column_widths, unique_beginnings
+from oadr.terminal.output import column_widths, show_rows, unique_beginnings
 from tests.e2e.processes import OADR
 from tests.oadr.conftest import Operator
 from tests.support.terminal import open_terminal
@@ -91,3 +91,37 @@ def test_the_width_is_shared_out_in_words(width: int, widths: list[int] | None) 
     """As many columns as possible have one line a row; none breaks a word; nothing is cut off."""
     lines = [("id", "State", "Note"), ("e9aeaab0", "not so good", "one of the panels is quiet")]
     assert column_widths(lines, width) == widths
+
+
+@pytest.mark.parametrize(
+    ("width", "left_out"),
+    [(140, []), (80, ["Client", "Resources"]), (60, ["Client", "Targets", "Resources"])],
+)
+def test_a_narrow_terminal_leaves_columns_out_and_breaks_no_word(
+    width: int, left_out: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What is needed least is left out first, and named below the list."""
+    cells = {
+        "id": "e9aeaab0",
+        "Name": "home-1",
+        "Client": "device-of-home-1",
+        "Targets": "group:north",
+        "Resources": "8",
+        "Can shed kW": "12.5",
+        "Last contact": "12 min ago",
+        "Problems": "unseen for 3 d, POST /vens refused 5 min ago: 409 Conflict",
+    }
+    monkeypatch.setenv("COLUMNS", str(width))
+    monkeypatch.setattr("oadr.terminal.output.wants_json", lambda asked: asked)
+
+    least = ["Client", "Resources", "Targets"]
+    columns = {key: key for key in cells}
+    show_rows([cells], columns, as_json=False, title="VENs", empty="", least_needed=least)
+
+    shown = capsys.readouterr().out
+    table, _, below = shown.partition("Too narrow for: ")
+    assert max(map(len, shown.splitlines())) <= width
+    for key, cell in cells.items():
+        assert all(word in table.split() for word in cell.split()) is (key not in left_out), shown
+    assert below.startswith(", ".join(left_out))
+    assert bool(below) is bool(left_out)
