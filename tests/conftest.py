@@ -16,6 +16,7 @@ from hypothesis import settings
 
 from bench.support.postgres import PostgresServer, prepare
 from openadr_client.transport import Answer, BaseTransport
+from tests.support.canaries import Canaries, Guard
 from tests.support.mosquitto import Mosquitto
 from tests.support.official import official_document
 from tests.support.once import Once
@@ -111,6 +112,18 @@ def sent(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sent]:
         patch.setenv("TEST_SENT_REQUESTS", str(file))
         patch.setenv("PYTHONPATH", str(RECORDER), prepend=os.pathsep)
         yield Sent(file)
+
+
+@pytest.fixture(autouse=True, scope="session")
+def canaries(tmp_path_factory: pytest.TempPathFactory, pytestconfig: pytest.Config) -> Iterator[Canaries]:
+    """Fail each test that writes a secret anywhere, here or in processes that it starts; see `support/canaries.py`."""
+    file = tmp_path_factory.mktemp("written") / "texts"
+    found = Canaries(file)
+    pytestconfig.pluginmanager.register(Guard(found))
+    with pytest.MonkeyPatch.context() as patch, found.watching():
+        patch.setenv("TEST_WRITTEN", str(file))
+        patch.setenv("PYTHONPATH", str(RECORDER), prepend=os.pathsep)
+        yield found
 
 
 @pytest.fixture(scope="session")

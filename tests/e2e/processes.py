@@ -45,11 +45,14 @@ def _clean() -> dict[str, str]:
 def program(
     name: str, arguments: Sequence[str], *, folder: Path, environment: Mapping[str, str], port: int | None = None
 ) -> ServerProcess:
-    """A command that runs until it is stopped; ready when it listens, or when it is there if it does not."""
+    """A command that runs until it is stopped; ready when it listens, or when it is there if it does not.
+
+    It logs everything, for `tests/support/canaries.py` to look through.
+    """
     folder.mkdir(exist_ok=True)
     settings = [f"{key}={value}" for key, value in environment.items()]
     return ServerProcess(
-        ["env", *settings, OADR, *arguments],
+        ["env", *settings, OADR, "--log-level", "debug", *arguments],
         log=folder / f"{name}.log",
         ready=lambda: port is None or accepts_connections("127.0.0.1", port),
     )

@@ -7,15 +7,22 @@ import os
 import signal
 import subprocess
 import sys
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Final
 
 import aiohttp
 import pytest
+from typer.testing import CliRunner
 from yarl import URL
 
 from bench.support.net import free_port
 from bench.support.postgres import PostgresServer
+from bench.support.processes import ServerProcess
+from oadr.__main__ import app
+from tests.e2e.processes import oadr, program
+from tests.support.canaries import Canaries
+from tests.support.mosquitto import Mosquitto
 from tests.support.waiting import wait_until
 
 _SIGNING: Final = "canary-signing-key-of-more-than-32-bytes"
@@ -125,6 +132,121 @@ async def test_no_process_writes_a_secret(kind: str, postgres_server: PostgresSe
     for path_, content in _files(tmp_path).items():
         assert secret not in content, path_
         assert _CANARY not in content.replace(f"limit={_WRONG}".encode(), b""), path_
+
+
+HOME: Final = """
+poll_s = 0.3
+ven_name = "home-1"
+[vtn]
+url = "{url}"
+client_id = "home-1"
+[driver]
+kind = "simulated"
+[[circuits]]
+id = "ev"
+breaker_amps = 32
+rated_kw = 7
+shed_share = 1
+"""
+BRIDGE: Final = """
+[vtn]
+url = "{url}"
+client_id = "bridge"
+poll_interval_s = 0.3
+ven_name = "bridge"
+[broker]
+username = "bridge"
+reconnect_most_s = 0.5
+[[panels]]
+id = "panel-1"
+"""
+
+
+async def test_ven_and_bridge_write_no_secret(
+    postgres_server: PostgresServer, mosquitto: Mosquitto, canaries: Canaries, tmp_path: Path
+) -> None:
+    """Their client secrets, the broker's password, the API's token and the database's password, while all go away."""
+    in_database = {"OADR_VTN_DATABASE__URL": f"sqlite:///{tmp_path / 'vtn.sqlite3'}"}
+    secrets = {
+        who: oadr("vtn", "client", "add", who, "--role", "ven", environment=in_database)["client_secret"]
+        for who in ("home-1", "bridge")
+    }
+    port, api_port = free_port(), free_port()
+    url = f"http://127.0.0.1:{port}/openadr3/3.1.0"
+    (tmp_path / "home.toml").write_text(HOME.format(url=url))
+    (tmp_path / "bridge.toml").write_text(BRIDGE.format(url=url))
+    name = postgres_server.create_database()
+    with ExitStack() as stack:
+
+        def started(who: str, words: list[str], environment: dict[str, str], port: int | None = None) -> ServerProcess:
+            process = program(who, words, folder=tmp_path, environment=environment, port=port)
+            process.start()
+            stack.callback(process.stop)
+            return process
+
+        vtn = started("vtn", ["vtn", "run", "--port", str(port)], in_database, port)
+        home = started(
+            "home",
+            ["ven", "run", "--config", "home.toml", "--store", "home.sqlite3"],
+            {"OADR_VEN_VTN__CLIENT_SECRET": secrets["home-1"]},
+        )
+        bridge = started(
+            "bridge",
+            ["bridge", "run", "--config", "bridge.toml"],
+            {
+                "OADR_BRIDGE_VTN__CLIENT_SECRET": secrets["bridge"],
+                "OADR_BRIDGE_BROKER__URL": mosquitto.url,
+                "OADR_BRIDGE_BROKER__PASSWORD": "canary-broker-password",
+                "OADR_BRIDGE_API__TOKEN": "canary-api-token",
+                "OADR_BRIDGE_API__PORT": str(api_port),
+                "OADR_BRIDGE_DATABASE__URL": postgres_server.url(name).replace("postgres@", f"postgres:{_DATABASE}@"),
+            },
+            api_port,
+        )
+
+        async def written(process: ServerProcess, what: str) -> None:
+            await wait_until(lambda: what in process.log_text(), timeout_s=120, what=what)
+
+        await written(home, '"registered"')
+        await written(bridge, '"registered with the VTN"')
+        await written(bridge, '"connected to the broker"')
+        async with aiohttp.ClientSession(f"http://127.0.0.1:{api_port}") as session:
+            for token, status in (("canary-api-token", 200), ("canary-wrong-token-1", 401)):
+                async with session.get("/api/panels", headers={"Authorization": f"Bearer {token}"}) as answer:
+                    assert answer.status == status
+        vtn.stop()
+        mosquitto.stop()
+        postgres_server.drop_database(name)
+        await written(home, '"VTN not read"')
+        await written(bridge, '"broker not available"')
+        await written(bridge, '"database not available"')
+    for secret in (*secrets.values(), "canary-broker-password", "canary-api-token", _DATABASE):
+        assert canaries.knows(secret), secret
+        for process in (home, bridge):
+            assert secret not in process.log_text()
+
+
+@pytest.mark.parametrize(
+    ("words", "environment"),
+    [
+        (["ven", "run"], {"OADR_VEN_VTN__CLIENT_SECRET": "canary-a", "OADR_VEN_VTN__TOKEN": "canary-b"}),
+        (["ven", "run"], {"OADR_VEN_VTN__URL": "http://user:canary-a@127.0.0.1:1", "OADR_VEN_VTN__TOKEN": "canary-b"}),
+        (["bridge", "run"], {"OADR_BRIDGE_VTN__URL": "http://user:canary-a@127.0.0.1:1"}),
+        (["bridge", "run"], {"OADR_BRIDGE_BROKER__URL": "mqtt://user:canary-a@127.0.0.1:1"}),
+        (["bridge", "run"], {"OADR_BRIDGE_BROKER__PASSWORD": "canary-a"}),
+        (["bridge", "run"], {"OADR_BRIDGE_DATABASE__URL": "mysql://user:canary-a@127.0.0.1/name"}),
+        (["bridge", "run"], {"OADR_BRIDGE_API__TOKEN": '["canary-a"]', "OADR_BRIDGE_API__PORT": "canary"}),
+        (["event", "list"], {"OADR_BL_URL": "http://user:canary-a@127.0.0.1:1", "OADR_BL_CLIENT_SECRET": "canary-b"}),
+    ],
+)
+def test_no_mistake_in_the_settings_shows_a_secret(
+    words: list[str], environment: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever is wrong with them."""
+    monkeypatch.chdir(tmp_path)
+    done = CliRunner(env=environment).invoke(app, words)
+    assert done.exit_code in {3, 4, 5}
+    assert "canary-" not in done.output
 
 
 async def _token(session: aiohttp.ClientSession, client_id: str, secret: str) -> str:

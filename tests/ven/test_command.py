@@ -1,6 +1,7 @@
 """``oadr ven run`` as a user starts it."""
 
 import asyncio
+import os
 import sys
 from pathlib import Path
 
@@ -37,7 +38,7 @@ async def start(folder: Path, town: Town, *, secret: str) -> asyncio.subprocess.
         "--config",
         "home.toml",
         cwd=folder,
-        env={"OADR_VEN_VTN__CLIENT_SECRET": secret},
+        env=os.environ | {"OADR_VEN_VTN__CLIENT_SECRET": secret},
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
     )

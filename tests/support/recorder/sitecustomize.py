@@ -1,56 +1,50 @@
 """Python loads this at the start of every command that a test starts as a process of its own (PYTHONPATH).
 
 It writes down what our client sends there, a line of JSON for each request, for tests/conftest.py to judge. Headers and
-forms are left out: they hold secrets. Nothing is imported before the client is.
+forms are left out: they hold secrets. Nothing is imported before the client is. What the command writes to standard
+output and error, and the secrets that it uses, go to another file, for `tests/support/canaries.py` to look through.
 """
 
 import os
 import sys
 from typing import Any
 
-_CLIENT = "openadr_client.transport"
+import witness  # type: ignore[import-not-found] # this folder is in PYTHONPATH
+
 _FILE = os.environ.get("TEST_SENT_REQUESTS")
+_WRITTEN = os.environ.get("TEST_WRITTEN")
 
 
-class _Finder:
-    """Finds the client's module once, and lets it record when it has been loaded."""
-
-    def find_spec(self, name: str, path: Any = None, target: Any = None) -> Any:
-        if name != _CLIENT:
-            return None
-        from importlib.util import find_spec
-
-        sys.meta_path.remove(self)
-        spec = find_spec(name)
-        if spec is not None and spec.loader is not None:
-            loaded = spec.loader.exec_module
-
-            def load(module: Any) -> None:
-                loaded(module)
-                _record(module.BaseTransport)
-
-            spec.loader.exec_module = load  # type: ignore[method-assign]
-        return spec
+def _append(file: str, line: bytes) -> None:
+    opened = os.open(file, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+    try:
+        os.write(opened, line)
+    finally:
+        os.close(opened)
 
 
-def _record(transport: Any) -> None:
+def _record(module: Any) -> None:
     import json
 
+    transport = module.BaseTransport
     send = transport.request
 
     async def request(self: Any, method: str, url: str, *, query: Any = (), **content: Any) -> Any:
         query = tuple(query)
         body = content.get("body")
         sent = {"method": method, "url": url, "query": query, "body": None if body is None else body.decode()}
-        file = os.open(str(_FILE), os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
-        try:
-            os.write(file, json.dumps(sent).encode() + b"\n")
-        finally:
-            os.close(file)
+        _append(str(_FILE), json.dumps(sent).encode() + b"\n")
         return await send(self, method, url, query=query, **content)
 
     transport.request = request
 
 
+def _tell(kind: str, text: str) -> None:
+    _append(str(_WRITTEN), f"{(os.getpid(), sys.argv, kind, text)!a}\n".encode())
+
+
 if _FILE:
-    sys.meta_path.insert(0, _Finder())
+    witness.when_loaded("openadr_client.transport", _record)
+if _WRITTEN:
+    witness.watch_output(_tell)
+    witness.watch_secrets(lambda secret: _tell("secret", secret))

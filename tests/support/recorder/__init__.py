@@ -1,0 +1,1 @@
+"""Loaded by commands that tests start (`sitecustomize.py`)."""
