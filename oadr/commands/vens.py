@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Annotated, Any, Final
@@ -60,14 +61,26 @@ def list_(
     """List vens with targets, what they can shed, their last contact and last report, and what is wrong with them."""
 
     async def read(client: VtnClient) -> list[dict[str, Any]]:
-        vens = await client.vens.search(targets=target or ())
-        resources: dict[str, list[Resource]] = {}
-        for resource in await resources_of(client, [ven.id for ven in vens]):
-            resources.setdefault(resource.ven_id, []).append(resource)
-        last = _last_reports(await client.reports.search()) if reports else None
-        contacts = await contacts_of(client, [ven.client_id for ven in vens] if target else None)
+        async def vens_and_resources() -> tuple[Sequence[Ven], Sequence[Resource]]:
+            vens = await client.vens.search(targets=target or ())
+            return vens, await resources_of(client, [ven.id for ven in vens])
+
+        async def reports_seen() -> dict[str, datetime] | None:
+            return _last_reports(await client.reports.search()) if reports else None
+
+        # Each list is read page after page, where the VTN goes on from the page before; several lists at a time.
+        if target:
+            (vens, resources), last = await asyncio.gather(vens_and_resources(), reports_seen())
+            contacts = await contacts_of(client, [ven.client_id for ven in vens])
+        else:
+            (vens, resources), last, contacts = await asyncio.gather(
+                vens_and_resources(), reports_seen(), contacts_of(client)
+            )
+        of_ven: dict[str, list[Resource]] = {}
+        for resource in resources:
+            of_ven.setdefault(resource.ven_id, []).append(resource)
         now = datetime.now(UTC)
-        return [_row(ven, resources.get(ven.id, ()), last, contacts, now) for ven in vens]
+        return [_row(ven, of_ven.get(ven.id, ()), last, contacts, now) for ven in vens]
 
     rows = act(settings, read)
     same = all(row["clientID"] == row["venName"] for row in rows)
