@@ -5,7 +5,6 @@ from __future__ import annotations
 from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, Self
-from urllib.parse import urlsplit
 
 from pydantic import (
     BaseModel,
@@ -20,7 +19,7 @@ from pydantic import (
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
-from openadr_client.settings import BrokerSettings
+from openadr_client.settings import BrokerSettings, web_address
 from openadr_client.tokens import ClientAuthentication
 from openadr_profiles.fleet.power import Sign
 from openadr_profiles.panel import DIALECTS, Dialect, UnsafePanelId, check_panel_id
@@ -64,9 +63,12 @@ class Vtn(_Group):
     @field_validator("url")
     @classmethod
     def _http(cls, value: str) -> str:
-        if urlsplit(value).scheme not in {"http", "https"} or not urlsplit(value).hostname:
-            raise ValueError("expected a URL such as https://vtn.example/openadr3/3.1.0")
-        return value.rstrip("/")
+        return web_address(value)
+
+    @field_validator("token_url")
+    @classmethod
+    def _token_address(cls, value: str | None) -> str | None:
+        return value if value is None else web_address(value)
 
     @model_validator(mode="after")
     def _pairs(self) -> Self:

@@ -19,6 +19,8 @@ from typing import Annotated, Any, Final, TypeVar, Union, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 
+from oadr.terminal.text import without_password
+
 M = TypeVar("M", bound=BaseModel)
 
 
@@ -196,7 +198,7 @@ def _mistake(item: Any, prefix: str, model: type[BaseModel], text: Mapping[str, 
         return f"{where}: no such setting{_meant(model, path)}"
     shown = item.get("input")
     may_show = isinstance(shown, str | int | float | bool) and not _holds_secret(model, path)
-    value = f" (got {shown!r})" if may_show else ""
+    value = f" (got {without_password(repr(shown))})" if may_show else ""
     return f"{where}: {problem[:1].lower()}{problem[1:]}{value}"
 
 

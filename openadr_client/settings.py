@@ -11,6 +11,22 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, m
 _PORTS: Final = {"mqtt": 1883, "mqtts": 8883}
 
 
+def web_address(url: str) -> str:
+    """Return the URL of a VTN or token server without its last slash.
+
+    Raises ValueError if it is none, or if it holds a password: URLs are in logs and errors.
+    """
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        parts = urlsplit("")
+    if parts.scheme not in {"http", "https"} or not parts.hostname:
+        raise ValueError("expected a URL such as https://vtn.example/openadr3/3.1.0")
+    if "@" in parts.netloc:
+        raise ValueError("expected no user name or password in the URL: client_id and client_secret are for them")
+    return url.rstrip("/")
+
+
 class BrokerSettings(BaseModel):
     """The address of an MQTT broker (MQTT 3.1.1), who we are to it, and how patient we are. Seconds are real ones."""
 

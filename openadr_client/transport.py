@@ -200,5 +200,6 @@ def unreachable(url: str, error: Exception, *, was_sent: bool) -> Unreachable:
 
 
 def origin(url: str) -> str:
-    """Return scheme, host and port of a URL, for messages."""
-    return "/".join(url.split("/", 3)[:3])
+    """Return scheme, host and port of a URL, for messages; a password in it is left out."""
+    scheme, separator, rest = url.partition("://")
+    return scheme + separator + rest.split("/", 1)[0].rpartition("@")[2]

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, m
 from openadr_client.backoff import NO_RETRY
 from openadr_client.client import VtnClient
 from openadr_client.clock import Clock
+from openadr_client.settings import web_address
 from openadr_client.tokens import ClientAuthentication
 from ven.asks import SheddingRules
 from ven.decision import OptRules
@@ -46,8 +47,13 @@ class VtnSettings(_Group):
 
     @field_validator("url")
     @classmethod
-    def _without_final_slash(cls, url: str) -> str:
-        return url.rstrip("/")
+    def _address(cls, url: str) -> str:
+        return web_address(url)
+
+    @field_validator("token_url")
+    @classmethod
+    def _token_address(cls, url: str | None) -> str | None:
+        return url if url is None else web_address(url)
 
     @model_validator(mode="after")
     def _credentials_fit(self) -> Self:

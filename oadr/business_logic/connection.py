@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
 
 from oadr.config import load
 from oadr.errors import Exit, Failure, reporting
+from openadr_client.settings import web_address
 
 if TYPE_CHECKING:
     from openadr_client.client import VtnClient
@@ -78,9 +79,12 @@ class BusinessLogic(BaseModel):
     @field_validator("url")
     @classmethod
     def _absolute(cls, url: str) -> str:
-        if not url.startswith(("http://", "https://")):
-            raise ValueError("expected a URL such as https://vtn.example/openadr3/3.1.0")
-        return url.rstrip("/")
+        return web_address(url)
+
+    @field_validator("token_url")
+    @classmethod
+    def _token_address(cls, url: str | None) -> str | None:
+        return url if url is None else web_address(url)
 
     def client(self) -> VtnClient:
         """A client for this connection; use as an async context manager."""

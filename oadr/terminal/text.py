@@ -15,6 +15,7 @@ _UNSAFE: Final = re.compile(
     "[\\x00-\\x1f\\x7f-\\x9f\\xad\\u061c\\u180e\\u200b-\\u200f\\u2028-\\u202e\\u2060-\\u206f\\ud800-\\udfff\\ufeff"
     "\\ufff9-\\ufffb\\U000e0000-\\U000e007f]"
 )
+_PASSWORD: Final = re.compile(r"(://[^/@\s]*?:)[^/\s]*@")
 
 
 def visible(text: str, *, keep: str = "") -> str:
@@ -38,3 +39,8 @@ def _json_escape(character: str) -> str:
         return f"\\u{code:04x}"
     high, low = divmod(code - 0x10000, 0x400)
     return f"\\u{0xD800 + high:04x}\\u{0xDC00 + low:04x}"
+
+
+def without_password(text: str) -> str:
+    """Return a text with asterisks in the place of a password in a URL: ``mqtt://user:***@host``."""
+    return _PASSWORD.sub(r"\1***@", text)

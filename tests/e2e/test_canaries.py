@@ -226,6 +226,13 @@ async def test_ven_and_bridge_write_no_secret(
             assert secret not in process.log_text()
 
 
+BUSINESS_LOGIC: Final = {
+    "OADR_BL_CLIENT_ID": "utility",
+    "OADR_BL_CLIENT_SECRET": "canary-b",
+    "OADR_BL_TOKEN_URL": "http://user:canary-c@127.0.0.1:1/token",
+}
+
+
 @pytest.mark.parametrize(
     ("words", "environment"),
     [
@@ -236,7 +243,8 @@ async def test_ven_and_bridge_write_no_secret(
         (["bridge", "run"], {"OADR_BRIDGE_BROKER__PASSWORD": "canary-a"}),
         (["bridge", "run"], {"OADR_BRIDGE_DATABASE__URL": "mysql://user:canary-a@127.0.0.1/name"}),
         (["bridge", "run"], {"OADR_BRIDGE_API__TOKEN": '["canary-a"]', "OADR_BRIDGE_API__PORT": "canary"}),
-        (["event", "list"], {"OADR_BL_URL": "http://user:canary-a@127.0.0.1:1", "OADR_BL_CLIENT_SECRET": "canary-b"}),
+        (["event", "list"], {"OADR_BL_URL": "http://user:canary-a@127.0.0.1:1", **BUSINESS_LOGIC}),
+        (["event", "list"], {"OADR_BL_URL": "http://127.0.0.1:1", **BUSINESS_LOGIC}),
     ],
 )
 def test_no_mistake_in_the_settings_shows_a_secret(

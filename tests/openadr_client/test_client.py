@@ -30,8 +30,9 @@ from openadr_client.errors import (
     Unreachable,
 )
 from openadr_client.pooled_transport import PooledTransport
+from openadr_client.settings import web_address
 from openadr_client.short_transport import ShortTransport
-from openadr_client.transport import BaseTransport
+from openadr_client.transport import BaseTransport, origin
 from openadr_profiles.v31 import EventRequest
 from tests.support.scripted_vtn import ScriptedVtn, an_event, json_list, problem, scripted_vtn
 
@@ -524,3 +525,16 @@ async def test_a_url_that_is_none_is_named(transport: type[BaseTransport], url: 
     async with VtnClient(base_url=url, token="t", transport=transport, retry=NO_RETRY) as client:
         with pytest.raises(Unreachable, match=r"is not a usable URL|cannot reach"):
             await client.events.search()
+
+
+def test_a_password_in_a_url_is_in_no_message() -> None:
+    assert origin("http://user:word@vtn:8080/openadr3") == "http://vtn:8080"
+    assert origin("https://vtn/openadr3?at=a@b") == "https://vtn"
+    for url in ("http://user:word@vtn", "https://token@vtn/openadr3/3.1.0"):
+        with pytest.raises(ValueError, match="no user name or password") as refused:
+            web_address(url)
+        assert "word" not in str(refused.value).replace("password", "")
+    for url in ("ftp://vtn", "http://", "vtn:8080", "http://[vtn"):
+        with pytest.raises(ValueError, match="expected a URL such as"):
+            web_address(url)
+    assert web_address("https://vtn/openadr3/3.1.0/") == "https://vtn/openadr3/3.1.0"
