@@ -73,7 +73,15 @@ def list_(
     """List reports, newest first; JSON carries every value."""
     reports = act(settings, lambda client: _search(client, event, client_name))
     rows = [_row(report) for report in reports]
-    show_rows(rows, _COLUMNS, as_json=as_json, title="Reports", empty="no reports", everything=everything)
+    show_rows(
+        rows,
+        _COLUMNS,
+        as_json=as_json,
+        title="Reports",
+        empty="no reports",
+        everything=everything,
+        least_needed=("valueCount", "resourceCount"),
+    )
 
 
 @app.command(epilog="Examples:  oadr report get 81c0  |  oadr report get 81c0 --json")

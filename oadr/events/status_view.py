@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from decimal import Decimal
 
-from rich.box import SIMPLE_HEAD
 from rich.console import RenderableType
-from rich.table import Table
 from rich.text import Text
 
+from oadr.terminal.tables import FittedTable
 from oadr.terminal.text import visible
 from openadr_profiles.fleet.recipients import is_unseen
 from openadr_profiles.fleet.status import CircuitStatus, EventStatus, Participant, Superseded
@@ -106,27 +105,25 @@ def kw(value: Decimal | None) -> str:
     return "-" if value is None else f"{value:.2f}"
 
 
-def _participants(people: Iterable[Participant], status: EventStatus) -> Table:
-    table = Table(header_style="bold", pad_edge=False, box=SIMPLE_HEAD)
-    for heading in ("Participant", "Reached", "In/out", "Reason"):
-        table.add_column(heading, overflow="fold")
-    for heading in ("Asked kW", "Delivered kW", "Asked kWh", "Delivered kWh", "Short kWh", "Last report"):
-        table.add_column(heading, justify="right")
-    for one in people:
-        cells: list[RenderableType] = [
-            Text(visible(one.name)),
+def _participants(people: Iterable[Participant], status: EventStatus) -> FittedTable:
+    numbers = ("Asked kW", "Delivered kW", "Asked kWh", "Delivered kWh", "Short kWh")
+    rows = [
+        (
+            visible(one.name),
             Text("yes", "green") if one.reached else Text("no", "red"),
             _opt(one),
-            Text(visible(one.reason or _silence(one, status) or "-")),
+            visible(one.reason or _silence(one, status) or "-"),
             kw(one.requested_kw),
             kw(one.delivered_kw),
             kw(one.requested_kwh),
             kw(one.delivered_kwh),
             kw(one.shortfall_kwh),
             local_time(one.last_report) if one.last_report else "-",
-        ]
-        table.add_row(*cells)
-    return table
+        )
+        for one in people
+    ]
+    headings = ("Participant", "Reached", "In/out", "Reason", *numbers, "Last report")
+    return FittedTable(headings, rows, numbers=numbers, least_needed=("Last report", "Asked kWh", "Short kWh"))
 
 
 def _silence(one: Participant, status: EventStatus) -> str | None:
@@ -140,17 +137,12 @@ def _matters(circuit: CircuitStatus) -> bool:
     return any((kw or 0) > _WORTH_SHOWING_KW for kw in (circuit.requested_kw, circuit.delivered_kw))
 
 
-def _circuits(circuits: Iterable[tuple[Participant, CircuitStatus]]) -> Table:
-    table = Table(header_style="bold", pad_edge=False, box=SIMPLE_HEAD)
-    for heading in ("Participant", "Circuit"):
-        table.add_column(heading, overflow="fold")
-    for heading in ("Asked kW", "Original kW", "Curtailed kW", "Delivered kW", "Final kW"):
-        table.add_column(heading, justify="right")
-    table.add_column("State", overflow="fold")
-    for one, circuit in circuits:
-        table.add_row(
-            Text(visible(one.name)),
-            Text(visible(circuit.name)),
+def _circuits(circuits: Iterable[tuple[Participant, CircuitStatus]]) -> FittedTable:
+    numbers = ("Asked kW", "Original kW", "Curtailed kW", "Delivered kW", "Final kW")
+    rows = [
+        (
+            visible(one.name),
+            visible(circuit.name),
             kw(circuit.requested_kw),
             kw(circuit.original_kw),
             kw(circuit.curtailed_kw),
@@ -158,7 +150,10 @@ def _circuits(circuits: Iterable[tuple[Participant, CircuitStatus]]) -> Table:
             kw(circuit.final_kw),
             (circuit.state or "-").lower().replace("_", " "),
         )
-    return table
+        for one, circuit in circuits
+    ]
+    headings = ("Participant", "Circuit", *numbers, "State")
+    return FittedTable(headings, rows, numbers=numbers, least_needed=("Final kW", "Original kW", "Curtailed kW"))
 
 
 def _opt(one: Participant) -> Text:

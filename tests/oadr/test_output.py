@@ -9,7 +9,8 @@ from collections.abc import Sequence
 
 import pytest
 
-from oadr.terminal.output import column_widths, show_rows, unique_beginnings
+from oadr.terminal.output import show_rows, unique_beginnings
+from oadr.terminal.tables import column_widths
 from tests.e2e.processes import OADR
 from tests.oadr.conftest import Operator
 from tests.support.terminal import open_terminal

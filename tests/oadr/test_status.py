@@ -203,8 +203,8 @@ def test_an_event_cut_short_by_another_names_it_and_the_shortfall() -> None:
     assert other.superseded_by == ()
 
 
-def printed(status: EventStatus, *, everything: bool) -> str:
-    console = Console(width=160, file=io.StringIO())
+def printed(status: EventStatus, *, everything: bool, width: int = 160) -> str:
+    console = Console(width=width, file=io.StringIO())
     console.print(*status_tables(status, everything=everything), sep="\n")
     file = console.file
     assert isinstance(file, io.StringIO)
@@ -223,6 +223,25 @@ def test_500_vens_are_a_funnel_and_the_exceptions() -> None:
     assert "quiet \\x1b[2J" in text
     assert "480 more of 500; --all shows them" in text
     assert len(printed(status, everything=True).splitlines()) > 500
+
+
+def test_no_word_is_broken_on_a_narrow_terminal() -> None:
+    """Columns are left out instead, and named."""
+    out = opts("client-home", Opt(AGGREGATED_REPORT, False, "too much asked for", OperatingState.RUNNING_OPTED_OUT))
+    circuit = ShedInterval(
+        0, START, START + HOUR / 2, (shed(AGGREGATED_REPORT, "4", "4"), shed("water-heater", "4", "4"))
+    )
+    done = received(status_report(event_id="e1", client_name="home", intervals=[circuit]), "client-home")
+    status = event_status(shed_event("e1"), [ven("home")], [], [out, done], at=START + HOUR / 2)
+
+    wide, narrow = (printed(status, everything=True, width=width) for width in (160, 80))
+
+    assert "Too narrow" not in wide
+    assert "Too narrow for: Asked kWh, Short kWh, Last report." in narrow
+    words = narrow.split()
+    for word in ("Participant", "Reached", "In/out", "Delivered", "water-heater", "out", "asked"):
+        assert word in words, narrow
+    assert "…" not in narrow
 
 
 def test_the_silent_are_told_apart_by_their_last_contact() -> None:

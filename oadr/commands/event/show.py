@@ -43,7 +43,15 @@ def list_(
     events, programs = act(settings, read)
     now = datetime.now(UTC)
     rows = [event_row(event, now) | {"programName": programs.get(event.program_id)} for event in events]
-    show_rows(rows, LIST_COLUMNS, as_json=as_json, title="Events", empty="no events", everything=everything)
+    show_rows(
+        rows,
+        LIST_COLUMNS,
+        as_json=as_json,
+        title="Events",
+        empty="no events",
+        everything=everything,
+        least_needed=("programName", "endLocal"),
+    )
 
 
 @with_connection
