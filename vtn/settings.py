@@ -255,7 +255,7 @@ class Limits(_Group):
     bodies_per_address_bytes: Annotated[int, Field(ge=1024)] = 16 * 1024 * 1024
     """The same for one address, unless ``behind_proxy``; more are answered 429. Both are at least body_limit_bytes."""
     answers_in_flight_bytes: Annotated[int, Field(ge=8 * 1024 * 1024)] = 32 * 1024 * 1024
-    """Answers above 64 KiB that a process is sending, at least body_limit_bytes; one client has a quarter of it. More
+    """Answers above 16 KiB that a process is sending, at least body_limit_bytes; one client has a quarter of it. More
     wait, ten seconds at most, then they are answered 503. As much again is for the objects that large pages are read
     from, one by one."""
     body_s: Annotated[float, Field(gt=0, le=3600)] = 30.0

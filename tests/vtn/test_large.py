@@ -22,7 +22,8 @@ from tests.vtn.statements import Statements
 from vtn.access import Role
 from vtn.errors import Overloaded
 from vtn.http import sending as flight
-from vtn.http.sending import MemoryBudget
+from vtn.http.sending import COUNTED_FROM_BYTES, MemoryBudget, SendBudget
+from vtn.settings import Limits
 
 LONG = "ä" + "x" * 900_000
 """Three of these make a page too large to be made as a whole; one alone is made as a whole."""
@@ -379,6 +380,18 @@ async def test_one_client_cannot_take_the_memory_of_all_large_answers(
         await context.__aexit__(None, None, None)
     await wait_until(lambda: held(small) == 0)
     assert len((await home.get("/reports")).ok()) == 5
+
+
+async def test_answers_that_do_not_count_are_small_whatever_the_number_of_connections() -> None:
+    """On all connections that there may be, to readers that do not read."""
+    assert Limits().connections * COUNTED_FROM_BYTES <= 256 * 1024 * 1024
+    sending = SendBudget(1024 * 1024, largest=1024)
+    assert await sending.room("home", COUNTED_FROM_BYTES) is None
+    reserved = await sending.room("home", COUNTED_FROM_BYTES + 1)
+    assert reserved is not None
+    assert sending.flight.held == COUNTED_FROM_BYTES + 1
+    reserved.give_back()
+    assert sending.flight.held == 0
 
 
 async def test_room_is_given_in_turn() -> None:

@@ -10,8 +10,8 @@ from typing import Final
 
 from vtn.errors import Overloaded
 
-COUNTED_FROM_BYTES: Final = 64 * 1024
-"""Smaller answers are not counted: the buffer of their connection takes them."""
+COUNTED_FROM_BYTES: Final = 16 * 1024
+"""Smaller answers are not counted: as many as there may be connections (16,000 by default) have 262 MB at most."""
 
 _WAITING: Final = 512
 _PATIENCE_S: Final = 10.0
