@@ -19,7 +19,7 @@ _AT_ONCE = 8
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class ApiAnswer:
     """An answer as it came, packed if it was packed."""
 
     status: int
@@ -36,22 +36,22 @@ class Api:
         self.token = token
 
     def having(self, token: str) -> Api:
-        """The same for the owner of another token."""
+        """Return the same for the owner of another token."""
         return Api(self._session, self._address, token)
 
-    async def get(self, target: str, headers: Mapping[str, str] | None = None) -> Answer:
+    async def get(self, target: str, headers: Mapping[str, str] | None = None) -> ApiAnswer:
         """Return the answer to a GET, with its body as bytes."""
         return await self._ask("GET", target, headers=headers)
 
-    async def read(self, target: str, headers: Mapping[str, str] | None = None) -> Answer:
-        """The same if it is a 200; raises Unusable otherwise."""
+    async def read(self, target: str, headers: Mapping[str, str] | None = None) -> ApiAnswer:
+        """Return the same if it is a 200; raises Unusable otherwise."""
         answer = await self.get(target, headers)
         if answer.status != 200:
             raise Unusable(f"GET {self._address.url}{target}: {answer.status} {answer.body[:500]!r}")
         return answer
 
     async def create(self, target: str, document: dict[str, Any]) -> dict[str, Any]:
-        """A new object; raises Unusable if the server will not have it."""
+        """Return a new object; raises Unusable if the server will not have it."""
         return self._made(target, await self._ask("POST", target, body=as_bytes(document)))
 
     async def create_all(self, target: str, documents: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -74,7 +74,7 @@ class Api:
 
         await asyncio.gather(*map(one, targets))
 
-    def _made(self, target: str, answer: Answer) -> dict[str, Any]:
+    def _made(self, target: str, answer: ApiAnswer) -> dict[str, Any]:
         if answer.status != 201:
             raise Unusable(f"POST {self._address.url}{target}: {answer.status} {answer.body[:500]!r}")
         made: dict[str, Any] = json.loads(answer.body)
@@ -82,7 +82,7 @@ class Api:
 
     async def _ask(
         self, method: str, target: str, *, headers: Mapping[str, str] | None = None, body: bytes | None = None
-    ) -> Answer:
+    ) -> ApiAnswer:
         kind = {} if body is None else {"Content-Type": "application/json"}
         async with self._session.request(
             method,
@@ -91,7 +91,7 @@ class Api:
             headers={"Authorization": f"Bearer {self.token}", **kind, **(headers or {})},
             skip_auto_headers=("Accept-Encoding",),
         ) as answer:
-            return Answer(answer.status, answer.headers, await answer.read())
+            return ApiAnswer(answer.status, answer.headers, await answer.read())
 
 
 @asynccontextmanager
@@ -102,7 +102,7 @@ async def session() -> AsyncIterator[aiohttp.ClientSession]:
 
 
 async def token(opened: aiohttp.ClientSession, url: str, client_id: str, secret: str) -> str:
-    """An access token (client credentials); raises Unusable."""
+    """Return an access token (client credentials); raises Unusable."""
     form = {"grant_type": "client_credentials", "client_id": client_id, "client_secret": secret}
     async with opened.post(url, data=form, skip_auto_headers=("Accept-Encoding",)) as answer:
         body = await answer.read()

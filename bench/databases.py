@@ -33,7 +33,7 @@ class Databases(Protocol):
     name: str
 
     def create(self) -> str:
-        """The URL of a new one: ``postgresql://…`` or ``sqlite:////file``."""
+        """Return the URL of a new one: ``postgresql://…`` or ``sqlite:////file``."""
 
     def settle(self, url: str) -> None:
         """Bring statistics up to date after many rows were written at once."""

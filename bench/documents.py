@@ -27,7 +27,7 @@ def feeders(stored: int) -> int:
 
 
 def feeder(number: int, stored: int) -> str:
-    """The target of the ``number``-th of ``stored`` events."""
+    """Return the target of the ``number``-th of ``stored`` events."""
     return f"feeder-{number % feeders(stored)}"
 
 
@@ -37,12 +37,12 @@ def questions() -> Iterator[tuple[str, ...]]:
 
 
 def program(name: str) -> dict[str, Any]:
-    """A program that everybody sees."""
+    """Return a program that everybody sees."""
     return {"programName": name}
 
 
 def event(program_id: str, targets: tuple[str, ...], number: int = 0) -> dict[str, Any]:
-    """A day of hourly prices, different ones for every number."""
+    """Return a day of hourly prices, different ones for every number."""
     prices = Random(number)  # always the same ones
     return {
         "programID": program_id,
@@ -59,7 +59,7 @@ def event(program_id: str, targets: tuple[str, ...], number: int = 0) -> dict[st
 
 
 def report(event_id: str, number: int = 0, *, readings: int = READINGS) -> dict[str, Any]:
-    """A day of a meter's quarter hours, different ones for every number; or only the first of them."""
+    """Return a day of a meter's quarter hours, different ones for every number; or only the first of them."""
     usage = Random(number)
     return {
         "eventID": event_id,
@@ -87,7 +87,7 @@ def report(event_id: str, number: int = 0, *, readings: int = READINGS) -> dict[
 
 
 def ven(name: str, client_id: str, targets: tuple[str, ...]) -> dict[str, Any]:
-    """A ven as business logic enrols it."""
+    """Return a ven as business logic enrols it."""
     return {"objectType": "BL_VEN_REQUEST", "clientID": client_id, "venName": name, "targets": list(targets)}
 
 

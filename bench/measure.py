@@ -15,7 +15,7 @@ WARM_UP = 0.25
 
 
 @dataclass(frozen=True, slots=True)
-class Subject:
+class MeasuredSubject:
     """Something that can be put under load for some seconds. ``meter`` watches the process that carries it."""
 
     name: str
@@ -50,7 +50,7 @@ class Series:
         return (max(self.rates) - min(self.rates)) / self.rate
 
     def add(self, sample: Sample, *, cpu_s: float | None, rss_mb: float | None) -> None:
-        """One more round; ``cpu_s`` is the processor time that the server took for it."""
+        """Add one more round; ``cpu_s`` is the processor time that the server took for it."""
         self.rates.append(sample.rate)
         self.p50_ms.append(percentile(sample.latencies_s, 50) * 1000)
         self.p99_ms.append(percentile(sample.latencies_s, 99) * 1000)
@@ -62,7 +62,7 @@ class Series:
 
 
 def percentile(values: Sequence[float], percent: float) -> float:
-    """The smallest value that at least ``percent`` of all are not above; not a number without values."""
+    """Return the smallest value that at least ``percent`` of all are not above; not a number without values."""
     if not values:
         return math.nan
     ordered = sorted(values)
@@ -75,12 +75,12 @@ def ratio(subject: Series, reference: Series) -> float:
 
 
 def cpu_ratio(subject: Series, reference: Series) -> float | None:
-    """The same by processor time per answer; None where one of the processes is not known."""
+    """Return the same by processor time per answer; None where one of the processes is not known."""
     pairs = list(zip(subject.cpu_us, reference.cpu_us, strict=False))
     return median(bare / own for own, bare in pairs) if pairs and all(own for own, _ in pairs) else None
 
 
-async def interleaved(subjects: Sequence[Subject], *, rounds: int, seconds: float) -> list[Series]:
+async def interleaved(subjects: Sequence[MeasuredSubject], *, rounds: int, seconds: float) -> list[Series]:
     """Put the subjects under load in turn, every second round in the opposite order."""
     series = [Series(subject.name) for subject in subjects]
     for subject in subjects:
@@ -92,7 +92,7 @@ async def interleaved(subjects: Sequence[Subject], *, rounds: int, seconds: floa
     return series
 
 
-async def _one(subject: Subject, into: Series, seconds: float) -> None:
+async def _one(subject: MeasuredSubject, into: Series, seconds: float) -> None:
     meter = subject.meter
     before = meter.cpu_s() if meter else 0.0
     sample = await subject.run(seconds)

@@ -9,13 +9,13 @@ from typing import Final
 
 from bench.errors import Unusable
 from bench.measure import Series, cpu_ratio
-from bench.results import Case, Goal, Growth, Run
+from bench.results import BenchRun, Case, Goal, Growth
 
 _BEGIN: Final = "<!-- figures -->"
 _END: Final = "<!-- end of figures -->"
 
 
-def write(run: Run, page: Path) -> None:
+def write(run: BenchRun, page: Path) -> None:
     """Replace what is between the marks of the page; raises Unusable if it has none."""
     text = page.read_text()
     before, begin, rest = text.partition(_BEGIN)
@@ -25,7 +25,7 @@ def write(run: Run, page: Path) -> None:
     page.write_text(f"{before}{begin}\n{markdown(run)}\n{end}{after}")
 
 
-def markdown(run: Run) -> str:
+def markdown(run: BenchRun) -> str:
     """Return machine and time, cases, growth and goals as Markdown."""
     machine = " · ".join(f"{name} {value}" for name, value in run.machine.items())
     options = " · ".join(f"{name} {value}" for name, value in run.options.items())

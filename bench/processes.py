@@ -28,7 +28,7 @@ class Cores:
 
     @staticmethod
     def of_this_machine() -> Cores:
-        """The first core for the server, all others for the rest; with a single core both share it."""
+        """Return the first core for the server, all others for the rest; with a single core both share it."""
         usable = sorted(os.sched_getaffinity(0))
         return Cores(frozenset(usable[:1]), frozenset(usable[1:] or usable))
 
@@ -68,7 +68,7 @@ class Meter:
             Path(f"/proc/{process.pid}/clear_refs").write_text("5", encoding="ascii")
 
     def peak_mb(self) -> float:
-        """The most memory that one of the processes has had since."""
+        """Return the most memory that one of the processes has had since."""
         return max(_peak_kib(process.pid) for process in self._all()) * 1024 / 1e6
 
     def _all(self) -> list[psutil.Process]:
@@ -80,7 +80,7 @@ def _peak_kib(pid: int) -> int:
     return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM:"))
 
 
-class ServerProcess:
+class MeasuredProcess:
     """A program in the foreground on the server's core. Its output goes to ``log``, and is shown when it fails."""
 
     def __init__(
@@ -94,7 +94,7 @@ class ServerProcess:
 
     @property
     def pid(self) -> int:
-        """The process; raises NotReady while there is none."""
+        """Return the process; raises NotReady while there is none."""
         if self._process is None:
             raise NotReady(f"{self._command[0]} does not run")
         return self._process.pid
@@ -142,7 +142,7 @@ class ServerProcess:
 
 
 def python(module: str, *arguments: str) -> list[str]:
-    """The command that runs a module with this interpreter."""
+    """Return the command that runs a module with this interpreter."""
     return [sys.executable, "-m", module, *arguments]
 
 

@@ -69,13 +69,13 @@ class Rows(Protocol):
     """A database driver, used as directly as it allows."""
 
     async def insert(self, parent_id: str, client_id: str, members: str) -> None:
-        """One row in a transaction of its own, committed before this returns."""
+        """Insert one row in a transaction of its own, committed before this returns."""
 
     async def insert_at_once(self, parent_id: str, client_id: str, members: str) -> None:
-        """The same with a single statement, which is its own transaction: one round trip instead of three."""
+        """Do the same with a single statement, which is its own transaction: one round trip instead of three."""
 
     async def page(self) -> list[str]:
-        """The texts of one page."""
+        """Return the texts of one page."""
 
 
 class PostgresRows:

@@ -9,20 +9,20 @@ from rich.console import Console
 from rich.table import Table
 
 from bench.measure import Series, cpu_ratio
-from bench.results import Case, Goal, Growth, Run
+from bench.results import BenchRun, Case, Goal, Growth
 
 _BUSY = 0.95
 
 
 def case_line(case: Case) -> str:
-    """One case in a line, for showing progress."""
+    """Return one case in a line, for showing progress."""
     ratios = ", ".join(f"{value:.2f} of {name}" for name, value in case.ratios.items())
     size = "" if case.stored is None else f" {case.stored:,} {case.unit}"
     beside = f" ({ratios})" if ratios else ""
     return f"{case.workload} {case.name}{size}, {case.connections} connections: {case.series.rate:,.0f}/s{beside}"
 
 
-def show(run: Run, console: Console) -> None:
+def show(run: BenchRun, console: Console) -> None:
     """Cases, growth and goals."""
     console.print(f"[bold]{run.started}[/bold]  " + " · ".join(f"{key} {value}" for key, value in run.machine.items()))
     console.print(" · ".join(f"{key} {value}" for key, value in run.options.items()))

@@ -51,13 +51,13 @@ class Case:
 
     @property
     def title(self) -> str:
-        """The case in words, for goals."""
+        """Return the case in words, for goals."""
         size = "" if self.stored is None else f", {self.stored:,} {self.unit}"
         return f"{self.workload} {self.name} on {self.connections}{size} ({self.database})"
 
     @property
     def ratios(self) -> dict[str, float]:
-        """The rate as a part of each reference's."""
+        """Return the rate as a part of each reference's."""
         return {reference.name: ratio(self.series, reference) for reference in self.references}
 
     def as_json(self) -> dict[str, Any]:
@@ -107,7 +107,7 @@ class Growth:
 
 
 @dataclass(slots=True)
-class Run:
+class BenchRun:
     """Everything that one call of the bench found, and where and when."""
 
     machine: Mapping[str, str]
@@ -131,7 +131,7 @@ class Run:
 
 
 def growth(cases: Iterable[Case]) -> list[Growth]:
-    """The cases that were measured with stores of several sizes, each size beside the smallest.
+    """Return the cases that were measured with stores of several sizes, each size beside the smallest.
 
     What is compared is the ratio to the first reference where there is one: the sizes are measured one after the other,
     and the machine may have been slower for one of them.

@@ -17,10 +17,10 @@ from bench import machine
 from bench.databases import Databases, databases
 from bench.processes import Cores
 from bench.report import case_line
-from bench.results import Case, Goal, Growth, Run, growth
+from bench.results import BenchRun, Case, Goal, Growth, growth
 from bench.vtn import ForeignOptions, Vtn, foreign_vtn, own_vtn
 from bench.workloads import WORKLOADS
-from bench.workloads.context import Context
+from bench.workloads.context import WorkloadContext
 
 _ON_BOTH: Final = frozenset({"reports"})
 _NO_SLOWER: Final = 0.8
@@ -47,7 +47,7 @@ class Options:
     foreign: ForeignOptions | None = None
 
     def kinds(self) -> list[tuple[DatabaseKind, list[str]]]:
-        """The databases in turn, with the workloads to run on each."""
+        """Return the databases in turn, with the workloads to run on each."""
         if self.database is not None or self.foreign is not None:
             return [(self.database or DatabaseKind.POSTGRESQL, list(self.names))]
         both = [name for name in self.names if name in _ON_BOTH]
@@ -65,12 +65,12 @@ class Options:
         return shown if self.foreign is None else {**shown, "url": self.foreign.url}
 
 
-async def measure(options: Options, tell: Callable[[str], None]) -> Run:
+async def measure(options: Options, tell: Callable[[str], None]) -> BenchRun:
     """Run everything that was asked for; ``tell`` hears one line about each step. Raises BenchError."""
     cores = Cores.of_this_machine()
     os.sched_setaffinity(0, cores.others)
     bystanders = machine.Bystanders()
-    run = Run(machine.describe(), options.shown(), datetime.now(UTC).isoformat(timespec="seconds"))
+    run = BenchRun(machine.describe(), options.shown(), datetime.now(UTC).isoformat(timespec="seconds"))
 
     def keep(case: Case) -> None:
         run.cases.append(case)
@@ -82,7 +82,7 @@ async def measure(options: Options, tell: Callable[[str], None]) -> Run:
             with databases(kind, cores.others) as stores:
                 for name in names:
                     async with _vtn(options, stores, folder, cores) as vtn:
-                        context = Context(
+                        context = WorkloadContext(
                             vtn=vtn,
                             databases=stores,
                             cores=cores,

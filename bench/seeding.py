@@ -135,7 +135,7 @@ _FLEET = "fleet-"
 
 
 def client_name(place: int) -> str:
-    """The client id of the ``place``-th ven of the fleet."""
+    """Return the client id of the ``place``-th ven of the fleet."""
     return f"{_FLEET}{place}"
 
 

@@ -18,7 +18,7 @@ from bench import documents
 from bench.api import Api, session, token
 from bench.databases import Databases
 from bench.errors import BenchError, Unusable
-from bench.processes import Cores, Meter, ServerProcess, python
+from bench.processes import Cores, MeasuredProcess, Meter, python
 from bench.seeding import client_name, fill_events, fill_reports, fill_vens
 from bench.support.net import free_port
 from bench.wire import Address
@@ -38,7 +38,7 @@ _NO_RATE_LIMITS: Final = {
 
 
 @dataclass(frozen=True, slots=True)
-class Credentials:
+class BenchCredentials:
     """The credentials for which a client gets a token."""
 
     client_id: str
@@ -50,7 +50,7 @@ class Vtn(Protocol):
 
     @property
     def database(self) -> str:
-        """The database behind it, as it is shown."""
+        """Return the database behind it, as it is shown."""
 
     @property
     def address(self) -> Address:
@@ -62,15 +62,15 @@ class Vtn(Protocol):
 
     @property
     def ven(self) -> Api:
-        """The VEN whose requests are measured."""
+        """Return the VEN whose requests are measured."""
 
     @property
     def program_id(self) -> str:
-        """A program that everybody sees."""
+        """Return a program that everybody sees."""
 
     @property
-    def credentials(self) -> Credentials | None:
-        """The VEN's, if it may ask for tokens."""
+    def credentials(self) -> BenchCredentials | None:
+        """Return the VEN's, if it may ask for tokens."""
 
     @property
     def meter(self) -> Meter | None:
@@ -99,14 +99,14 @@ class OwnVtn:
         self._cores = cores
         self._log = folder / f"vtn-{free_port()}.log"
         self._key = secrets.token_hex(32)
-        self._process: ServerProcess | None = None
+        self._process: MeasuredProcess | None = None
         self._stored_events = 0
         self._template_events: list[str] = []
         self._template_ven = ""
         self.database = databases.name
         self.address = Address("127.0.0.1", free_port(), _PREFIX)
         self.program_id = ""
-        self.credentials: Credentials | None = None
+        self.credentials: BenchCredentials | None = None
         self.bl: Api
         self.ven: Api
 
@@ -123,7 +123,7 @@ class OwnVtn:
         async with client_registry(settings) as clients:
             bl = await clients.add(_BL, Role.BL)
             ven = await clients.add(_VEN, Role.VEN)
-        self.credentials = Credentials(ven.client_id, ven.secret)
+        self.credentials = BenchCredentials(ven.client_id, ven.secret)
         await self._serve()
         tokens = f"{self.address.url}/auth/token"
         self.bl = Api(self._http, self.address, await token(self._http, tokens, bl.client_id, bl.secret))
@@ -169,7 +169,7 @@ class OwnVtn:
         ]
 
     def log_end(self) -> str:
-        """The last lines of the server, to explain a failure."""
+        """Return the last lines of the server, to explain a failure."""
         return "" if self._process is None else self._process.log_end()
 
     def stop(self) -> None:
@@ -188,7 +188,7 @@ class OwnVtn:
             "OADR_VTN_DATABASE__URL": self._url,
             "OADR_VTN_AUTH__SIGNING_KEY": self._key,
         }
-        self._process = ServerProcess(
+        self._process = MeasuredProcess(
             python("oadr", "vtn", "run", "--port", str(self.address.port)),
             cores=self._cores.server,
             log=self._log,
@@ -220,7 +220,7 @@ class ForeignVtn:
         self.ven = Api(http, self.address, options.ven_token)
         self.meter = None if options.pid is None else Meter(options.pid)
         self.credentials = (
-            None if options.client_secret is None else Credentials(options.ven_client_id, options.client_secret)
+            None if options.client_secret is None else BenchCredentials(options.ven_client_id, options.client_secret)
         )
         self.program_id = ""
         self._client_id = options.ven_client_id

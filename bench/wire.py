@@ -25,7 +25,7 @@ class Address:
 
     @staticmethod
     def of(url: str) -> Address:
-        """From ``http://host:port/path``; raises Unusable."""
+        """Read an address from ``http://host:port/path``; raises Unusable."""
         parts = urlsplit(url)
         if parts.scheme not in {"http", "https"} or not parts.hostname or parts.query:
             raise Unusable(f"expected a URL such as http://host:8080/openadr3/3.1.0, not {url}")
@@ -35,14 +35,14 @@ class Address:
 
     @property
     def url(self) -> str:
-        """The same as text."""
+        """Return the same as text."""
         return f"{'https' if self.tls else 'http'}://{self.host}:{self.port}{self.path}"
 
 
 def request(
     address: Address, method: str, target: str, *, headers: Mapping[str, str] | None = None, body: bytes = b""
 ) -> bytes:
-    """A whole request for ``target``, a path below the address with its query."""
+    """Return a whole request for ``target``, a path below the address with its query."""
     lines = [f"{method} {address.path}{target} HTTP/1.1", f"Host: {address.host}:{address.port}"]
     lines += [f"{name}: {value}" for name, value in (headers or {}).items()]
     if body or method in {"POST", "PUT"}:
@@ -60,7 +60,7 @@ class Head:
 
 
 def read_head(raw: bytes) -> Head:
-    """The head of an answer, without the empty line at its end; raises WrongAnswer if it is none."""
+    """Return the head of an answer, without the empty line at its end; raises WrongAnswer if it is none."""
     if not raw.startswith(b"HTTP/1.") or not raw[9:12].isdigit():
         raise WrongAnswer(f"not an HTTP answer: {raw[:80]!r}")
     status = int(raw[9:12])

@@ -49,12 +49,12 @@ class Issued:
 
     @property
     def certificate_pem(self) -> bytes:
-        """The certificate in PEM form."""
+        """Return the certificate in PEM form."""
         return self.certificate.public_bytes(Encoding.PEM)
 
     @property
     def key_pem(self) -> bytes:
-        """The private key in PEM form (PKCS #8), not encrypted."""
+        """Return the private key in PEM form (PKCS #8), not encrypted."""
         return self.key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
 
     def save(self, directory: Path, *, force: bool = False) -> Pair:
@@ -120,7 +120,7 @@ class Authority:
 
     @classmethod
     def load(cls, directory: Path, *, now: Callable[[], datetime]) -> Self:
-        """The authority whose files `save` wrote.
+        """Return the authority whose files `save` wrote.
 
         Raises:
             Unreadable, NotACertificate, NotAKey, NotAnAuthority, KeyMismatch
@@ -158,7 +158,7 @@ class Authority:
         lifetime: timedelta = LIFETIME,
         key_kind: KeyKind = KeyKind.EC_P256,
     ) -> Issued:
-        """A certificate for the server that clients reach as `name` or as one of the alternatives.
+        """Return a certificate for the server that clients reach as `name` or as one of the alternatives.
 
         Names are DNS names (a leading `*.` is allowed) or IP addresses.
 
@@ -181,7 +181,7 @@ class Authority:
         lifetime: timedelta = LIFETIME,
         key_kind: KeyKind = KeyKind.EC_P256,
     ) -> Issued:
-        """A certificate that says who a client is: its common name is the client id.
+        """Return a certificate that says who a client is: its common name is the client id.
 
         Raises:
             Invalid, Expired, NotYetValid

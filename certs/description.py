@@ -51,12 +51,12 @@ def describe(certificate: x509.Certificate) -> Description:
 
 
 def sha256_fingerprint(certificate: x509.Certificate) -> str:
-    """The SHA-256 of the whole certificate: 32 bytes in hexadecimal, separated by colons."""
+    """Return the SHA-256 of the whole certificate: 32 bytes in hexadecimal, separated by colons."""
     return certificate.fingerprint(hashes.SHA256()).hex(":").upper()
 
 
 def openadr_fingerprint(certificate: x509.Certificate) -> str:
-    """The short form by which OpenADR 2.0b registers a VEN: the last 10 bytes of the SHA-256."""
+    """Return the short form by which OpenADR 2.0b registers a VEN: the last 10 bytes of the SHA-256."""
     return certificate.fingerprint(hashes.SHA256())[-10:].hex(":").upper()
 
 

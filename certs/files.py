@@ -25,7 +25,7 @@ class Pair:
 
 
 def pair_in(directory: Path, stem: str) -> Pair:
-    """The file names for a certificate and key: `stem.pem` and `stem.key`."""
+    """Return the file names for a certificate and key: `stem.pem` and `stem.key`."""
     return Pair(directory / f"{stem}.pem", directory / f"{stem}.key")
 
 
@@ -47,7 +47,7 @@ def write_pair(pair: Pair, *, certificate: bytes, key: bytes, force: bool) -> No
 
 
 def read_certificates(path: Path) -> list[x509.Certificate]:
-    """Every certificate in a PEM file, in its order, or the one in a DER file.
+    """Return every certificate in a PEM file, in its order, or the one in a DER file.
 
     Raises:
         Unreadable, NotACertificate
@@ -63,7 +63,7 @@ def read_certificates(path: Path) -> list[x509.Certificate]:
 
 
 def read_key(path: Path) -> PrivateKey:
-    """The private key in a PEM file.
+    """Return the private key in a PEM file.
 
     Raises:
         Unreadable, NotAKey

@@ -31,7 +31,7 @@ class ServerProcess:
 
     @property
     def pid(self) -> int | None:
-        """The process id, or nothing while the server is down."""
+        """Return the process id, or nothing while the server is down."""
         return self._process.pid if self.running and self._process else None
 
     @property
@@ -74,7 +74,7 @@ class ServerProcess:
         self._process = None
 
     def log_text(self) -> str:
-        """Everything the server has printed so far."""
+        """Return everything the server has printed so far."""
         return self._log.read_text(errors="replace") if self._log.exists() else ""
 
     def _ready_or_dead(self) -> bool:
@@ -84,7 +84,7 @@ class ServerProcess:
 
 
 def find_program(name: str, *, debian_package: str) -> str:
-    """The path of an installed program; `sbin` folders count although they are not on every PATH.
+    """Return the path of an installed program; `sbin` folders count although they are not on every PATH.
 
     Raises:
         RuntimeError: it is not installed; the message is the command that installs it.

@@ -6,9 +6,9 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Final
 
 from bench.workloads import events, fleet, large, memory, poll, reports, search, start, token
-from bench.workloads.context import Context
+from bench.workloads.context import WorkloadContext
 
-WORKLOADS: Final[Mapping[str, Callable[[Context], Awaitable[None]]]] = {
+WORKLOADS: Final[Mapping[str, Callable[[WorkloadContext], Awaitable[None]]]] = {
     "poll-ven": poll.as_ven,
     "poll-bl": poll.as_business_logic,
     "reports": reports.by_ven,

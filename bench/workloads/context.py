@@ -13,8 +13,8 @@ import msgspec
 from bench.api import Api
 from bench.databases import Databases
 from bench.load import Requests, Sample, load
-from bench.measure import Series, Subject, interleaved
-from bench.processes import Cores, Meter, ServerProcess, python
+from bench.measure import MeasuredSubject, Series, interleaved
+from bench.processes import Cores, MeasuredProcess, Meter, python
 from bench.references import Config, ReadyAnswer
 from bench.results import Case, Goal
 from bench.support.net import free_port
@@ -33,7 +33,7 @@ class Reference:
 
 
 @dataclass(slots=True)
-class Context:
+class WorkloadContext:
     """Everything around a workload. ``events``, ``vens``, ``reports``: sizes of the store to go through."""
 
     vtn: Vtn
@@ -51,7 +51,7 @@ class Context:
     _numbers: count[int] = field(default_factory=count)
 
     def file(self, content: bytes) -> str:
-        """A file for a reference process."""
+        """Return a file for a reference process."""
         path = self.folder / f"{next(self._numbers)}.bin"
         path.write_bytes(content)
         return str(path)
@@ -60,14 +60,14 @@ class Context:
     async def reference(
         self, *, answers: Sequence[ReadyAnswer] = (), page: list[str] | None = None, database: bool = False
     ) -> AsyncIterator[Reference]:
-        """A reference process for the time of the block, with a database of its own if it asks for one."""
+        """Yield a reference process for the time of the block, with a database of its own if it asks for one."""
         config = Config(
             port=free_port(),
             answers=tuple(answers),
             database=self.databases.create().removeprefix("sqlite:///") if database or page is not None else None,
             page=None if page is None else self.file(msgspec.json.encode(page)),
         )
-        process = ServerProcess(
+        process = MeasuredProcess(
             python("bench.references", self.file(msgspec.json.encode(config))),
             cores=self.cores.server,
             log=self.folder / "references.log",
@@ -78,8 +78,8 @@ class Context:
         finally:
             process.stop()
 
-    async def compare(self, *subjects: Subject) -> list[Series]:
-        """The subjects in turn, round by round."""
+    async def compare(self, *subjects: MeasuredSubject) -> list[Series]:
+        """Return the subjects in turn, round by round."""
         return await interleaved(subjects, rounds=self.rounds, seconds=self.seconds)
 
     def keep(
@@ -106,13 +106,13 @@ class Context:
 
 def http_subject(
     name: str, address: Address, meter: Meter | None, requests: Requests, *, connections: int, expect: int
-) -> Subject:
-    """A server that is loaded with requests as fast as it answers."""
+) -> MeasuredSubject:
+    """Return a server that is loaded with requests as fast as it answers."""
 
     async def run(seconds: float) -> Sample:
         return await load(address, requests, connections=connections, seconds=seconds, expect=expect)
 
-    return Subject(name, run, meter)
+    return MeasuredSubject(name, run, meter)
 
 
 def bearer(client: Api) -> dict[str, str]:
@@ -121,10 +121,10 @@ def bearer(client: Api) -> dict[str, str]:
 
 
 def always(request: bytes) -> Requests:
-    """The same request again and again."""
+    """Return the same request again and again."""
     return lambda: request
 
 
 def in_turn(requests: Sequence[bytes]) -> Requests:
-    """Each request once, then again from the first."""
+    """Return each request once, then again from the first."""
     return cycle(requests).__next__

@@ -8,7 +8,7 @@ from typing import Final
 from bench.documents import WATCHED, as_bytes, event
 from bench.results import Case, Goal
 from bench.wire import Address, request
-from bench.workloads.context import Context, bearer, http_subject, in_turn
+from bench.workloads.context import WorkloadContext, bearer, http_subject, in_turn
 
 CONNECTIONS: Final = 1
 _DIFFERENT: Final = 64
@@ -16,7 +16,7 @@ _STORED_EVENTS: Final = 1000
 _P50_MS: Final = 20.0
 
 
-async def by_business_logic(context: Context) -> None:
+async def by_business_logic(context: WorkloadContext) -> None:
     """(d)"""
     await context.vtn.hold_events(min(_STORED_EVENTS, max(context.events)))
     targets = (WATCHED, "feeder-1")

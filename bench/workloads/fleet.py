@@ -14,7 +14,7 @@ from bench.load import load
 from bench.measure import Series
 from bench.results import Case, Goal
 from bench.wire import request
-from bench.workloads.context import Context
+from bench.workloads.context import WorkloadContext
 
 VENS: Final = 5_000
 CONNECTIONS: Final = 16
@@ -24,7 +24,7 @@ _READINGS: Final = 4
 _RSS_MB: Final = 200.0
 
 
-async def that_reports(context: Context) -> None:
+async def that_reports(context: WorkloadContext) -> None:
     """RSS below 200 MB while 5,000 VENs report."""
     fleet = context.vtn.fleet(VENS)
     if context.vtn.meter is None or fleet is None:

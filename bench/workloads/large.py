@@ -15,7 +15,7 @@ from bench.load import load
 from bench.measure import Series
 from bench.results import Case, Goal
 from bench.wire import request
-from bench.workloads.context import Context, always, bearer
+from bench.workloads.context import WorkloadContext, always, bearer
 
 _RESOURCES: Final = 250
 _READINGS: Final = 60_000
@@ -25,8 +25,8 @@ _TIMES_ITS_SIZE: Final = 20.0
 _PAGES_MB: Final = 200.0
 
 
-async def of_reports(context: Context) -> None:
-    """A PUT takes at most 20 times the bytes of a report of numbers; pages at most 200 MB, whatever they hold."""
+async def of_reports(context: WorkloadContext) -> None:
+    """Measure: a PUT takes at most 20 times the bytes of a report; pages at most 200 MB, whatever they hold."""
     vtn = context.vtn
     if vtn.meter is None:
         context.skip("large", "it watches the server's process")
@@ -53,7 +53,7 @@ async def of_reports(context: Context) -> None:
 
 
 async def _measure(
-    context: Context, asked: bytes, title: str, *, connections: int, before_mb: float, most_mb: float
+    context: WorkloadContext, asked: bytes, title: str, *, connections: int, before_mb: float, most_mb: float
 ) -> None:
     vtn = context.vtn
     meter = vtn.meter

@@ -10,7 +10,7 @@ from bench.load import load
 from bench.measure import Series
 from bench.results import Case, Goal
 from bench.wire import request
-from bench.workloads.context import Context
+from bench.workloads.context import WorkloadContext
 
 CONNECTIONS: Final = 16
 _POLLS_EACH: Final = 2
@@ -18,7 +18,7 @@ _LONGEST_S: Final = 300.0
 _RSS_MB: Final = 150.0
 
 
-async def of_a_worker(context: Context) -> None:
+async def of_a_worker(context: WorkloadContext) -> None:
     """RSS below 150 MB with 100,000 events and 10,000 vens."""
     events, vens = max(context.events), max(context.vens)
     fleet = context.vtn.fleet(vens)

@@ -19,11 +19,11 @@ import msgspec
 from bench.api import Api
 from bench.documents import WATCHED, questions
 from bench.load import Sample
-from bench.measure import Series, Subject
+from bench.measure import MeasuredSubject, Series
 from bench.references import ReadRun, ReadyAnswer
 from bench.results import Case, Goal
 from bench.wire import request
-from bench.workloads.context import Context, Reference, always, bearer, http_subject
+from bench.workloads.context import Reference, WorkloadContext, always, bearer, http_subject
 
 CONNECTIONS: Final = 16
 ASK: Final = f"/events?{urlencode({'targets': WATCHED})}"
@@ -35,17 +35,17 @@ _OF_READ: Final = 0.4
 _PATIENCE_S: Final = 60.0
 
 
-async def as_ven(context: Context) -> None:
+async def as_ven(context: WorkloadContext) -> None:
     """(a)"""
     await _poll(context, context.vtn.ven, "poll-ven")
 
 
-async def as_business_logic(context: Context) -> None:
+async def as_business_logic(context: WorkloadContext) -> None:
     """(b)"""
     await _poll(context, context.vtn.bl, "poll-bl")
 
 
-async def _poll(context: Context, reader: Api, workload: str) -> None:
+async def _poll(context: WorkloadContext, reader: Api, workload: str) -> None:
     asked = questions()
     for stored in context.events:
         await context.vtn.hold_events(stored)
@@ -79,7 +79,7 @@ async def _poll(context: Context, reader: Api, workload: str) -> None:
 
 
 async def _ready(
-    context: Context, reader: Api, bare: Reference, name: str, headers: Mapping[str, str], expect: int
+    context: WorkloadContext, reader: Api, bare: Reference, name: str, headers: Mapping[str, str], expect: int
 ) -> tuple[Series, Series]:
     """Measure polls that a cache can answer, beside a server that has nothing but the answer."""
     headers = {**bearer(reader), **headers}
@@ -105,7 +105,7 @@ async def _ready(
 
 
 async def _missed(
-    context: Context,
+    context: WorkloadContext,
     reader: Api,
     bare: Reference,
     asked: Iterator[tuple[str, ...]],
@@ -120,7 +120,7 @@ async def _missed(
         return request(context.vtn.address, "GET", f"/events?{query}", headers=headers)
 
     reference, series = await context.compare(
-        Subject("bare read", lambda seconds: bare_read(bare, seconds, at_once), bare.meter),
+        MeasuredSubject("bare read", lambda seconds: bare_read(bare, seconds, at_once), bare.meter),
         http_subject("VTN", context.vtn.address, context.vtn.meter, next_question, connections=at_once, expect=200),
     )
     return series, reference

@@ -13,10 +13,10 @@ import msgspec
 
 from bench.documents import as_bytes, report
 from bench.errors import Unusable
-from bench.measure import Subject
+from bench.measure import MeasuredSubject
 from bench.results import Case, Goal
 from bench.wire import Address, request
-from bench.workloads.context import Context, bearer, http_subject, in_turn
+from bench.workloads.context import WorkloadContext, bearer, http_subject, in_turn
 from bench.workloads.poll import ASK
 
 CONNECTIONS: Final = (1, 16, 64)
@@ -26,7 +26,7 @@ _OF_DECODING: Final = 0.4
 _OF_INSERTING: Final = 2.5
 
 
-async def by_ven(context: Context) -> None:
+async def by_ven(context: WorkloadContext) -> None:
     """(c)"""
     await context.vtn.hold_events(min(_STORED_EVENTS, max(context.events)))
     seen = msgspec.json.decode((await context.vtn.ven.read(ASK)).body)
@@ -41,7 +41,7 @@ async def by_ven(context: Context) -> None:
     async with context.reference(database=True) as bare:
         for connections in CONNECTIONS:
 
-            def bare_subject(name: str, target: str, at_once: int = connections) -> Subject:
+            def bare_subject(name: str, target: str, at_once: int = connections) -> MeasuredSubject:
                 requests = in_turn(posts(bare.address, target))
                 return http_subject(name, bare.address, bare.meter, requests, connections=at_once, expect=201)
 

@@ -18,10 +18,10 @@ import msgspec
 
 from bench.api import Api
 from bench.load import Requests, Sample
-from bench.measure import Subject
+from bench.measure import MeasuredSubject
 from bench.seeding import CLIENTS, client_name
 from bench.wire import request
-from bench.workloads.context import Context, Reference, bearer, http_subject
+from bench.workloads.context import Reference, WorkloadContext, bearer, http_subject
 from bench.workloads.poll import bare_read
 
 CONNECTIONS: Final = 1
@@ -35,8 +35,8 @@ _NO_PAGE: Final = 7
 Prepared: TypeAlias = dict[str, str | int]
 
 
-async def of_reports(context: Context) -> None:
-    """By business logic and by a VEN, with every filter, near the beginning and deep."""
+async def of_reports(context: WorkloadContext) -> None:
+    """Search by business logic and by a VEN, with every filter, near the beginning and deep."""
     await context.vtn.hold_events(min(_STORED_EVENTS, max(context.events)))
     for stored in context.reports:
         if not await context.vtn.hold_reports(stored):
@@ -59,7 +59,7 @@ async def of_reports(context: Context) -> None:
                 ("own, a tenth, deep, walked", ven, _walked(tenth // 2, tenth)),
             ):
                 reference, series = await context.compare(
-                    Subject("bare read", partial(_read, bare), bare.meter),
+                    MeasuredSubject("bare read", partial(_read, bare), bare.meter),
                     http_subject(
                         "VTN",
                         context.vtn.address,
@@ -76,7 +76,7 @@ async def _read(bare: Reference, seconds: float) -> Sample:
     return await bare_read(bare, seconds, CONNECTIONS)
 
 
-def _requests(context: Context, reader: Api, questions: Iterator[Prepared]) -> Requests:
+def _requests(context: WorkloadContext, reader: Api, questions: Iterator[Prepared]) -> Requests:
     headers = bearer(reader)
     return lambda: request(context.vtn.address, "GET", f"/reports?{urlencode(next(questions))}", headers=headers)
 

@@ -25,7 +25,7 @@ from bench.errors import NotReady
 from bench.measure import Series
 from bench.results import Case, Goal
 from bench.support.net import free_port
-from bench.workloads.context import Context
+from bench.workloads.context import WorkloadContext
 
 _OADR: Final = str(Path(sys.executable).with_name("oadr"))
 _WORKERS: Final = (1, 2)
@@ -53,8 +53,8 @@ class _Started:
     idle_ms_per_s: float | None
 
 
-async def of_programs(context: Context) -> None:
-    """At most 0.5 s for the VTN, 0.25 s for a command; at most 80 MB and 2 ms a second idle."""
+async def of_programs(context: WorkloadContext) -> None:
+    """Measure: at most 0.5 s for the VTN, 0.25 s for a command; at most 80 MB and 2 ms a second idle."""
     vtn = context.vtn
     if vtn.meter is None or vtn.credentials is None:
         context.skip("start", "it starts our own programs")

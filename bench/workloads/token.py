@@ -11,11 +11,11 @@ from typing import Final
 from urllib.parse import urlencode
 
 from bench.load import Sample, load
-from bench.measure import Subject
+from bench.measure import MeasuredSubject
 from bench.results import Case, Goal
-from bench.vtn import Credentials
+from bench.vtn import BenchCredentials
 from bench.wire import request
-from bench.workloads.context import Context, always, bearer, http_subject
+from bench.workloads.context import WorkloadContext, always, bearer, http_subject
 from bench.workloads.poll import ASK, CONNECTIONS
 
 _AT_ONCE: Final = (1, 4)
@@ -25,7 +25,7 @@ _LIFETIME_S: Final = 3600
 _LEFT: Final = 0.9
 
 
-async def for_clients(context: Context) -> None:
+async def for_clients(context: WorkloadContext) -> None:
     """(e)"""
     credentials = context.vtn.credentials
     if credentials is None:
@@ -46,7 +46,7 @@ async def for_clients(context: Context) -> None:
     )
     rate = _FLEET / _LIFETIME_S
 
-    def besides(name: str, per_second: float | None) -> Subject:
+    def besides(name: str, per_second: float | None) -> MeasuredSubject:
         async def run(seconds: float) -> Sample:
             tokens = load(
                 context.vtn.address, always(ask), connections=1, seconds=seconds, expect=200, per_second=per_second
@@ -54,14 +54,14 @@ async def for_clients(context: Context) -> None:
             polled, _ = await asyncio.gather(alone.run(seconds), tokens)
             return polled
 
-        return Subject(name, run, context.vtn.meter)
+        return MeasuredSubject(name, run, context.vtn.meter)
 
     reference, paced, flooded = await context.compare(alone, besides("VTN", rate), besides("VTN", None))
     context.keep("token", f"polls beside {rate:.1f} tokens/s", paced, reference, connections=CONNECTIONS, goals=_goals)
     context.keep("token", "polls beside tokens without pause", flooded, reference, connections=CONNECTIONS)
 
 
-def _ask(context: Context, credentials: Credentials) -> bytes:
+def _ask(context: WorkloadContext, credentials: BenchCredentials) -> bytes:
     form = {
         "grant_type": "client_credentials",
         "client_id": credentials.client_id,

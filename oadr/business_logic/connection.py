@@ -87,7 +87,7 @@ class BusinessLogic(BaseModel):
         return url if url is None else web_address(url)
 
     def client(self) -> VtnClient:
-        """A client for this connection; use as an async context manager."""
+        """Return a client for this connection; use as an async context manager."""
         from openadr_client.backoff import NO_RETRY
         from openadr_client.client import VtnClient
         from openadr_client.short_transport import ShortTransport

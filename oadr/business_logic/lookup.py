@@ -33,7 +33,7 @@ async def find(
     every: Callable[[], Awaitable[Iterable[T]]],
     name_of: Callable[[T], str | None] | None = None,
 ) -> T:
-    """The object with this id, else the only one with this name, else the only one whose id begins so.
+    """Return the object with this id, else the only one with this name, else the only one whose id begins so.
 
     Raises:
         Failure: none or several (REFUSED); several are named.
@@ -57,7 +57,7 @@ async def find(
 
 
 async def resources_of(client: VtnClient, ven_ids: Collection[str]) -> list[Resource]:
-    """The resources of vens: of a few they are asked for one by one, else all of the VTN are read."""
+    """Return the resources of vens: of a few they are asked for one by one, else all of the VTN are read."""
     if len(ven_ids) > _FEW:
         return list(await client.resources.search())
     return [each for id_ in ven_ids for each in await client.resources.search(ven_id=id_)]

@@ -33,7 +33,7 @@ class _MutualTlsBroker(Broker):  # type: ignore[misc] # amqtt publishes no types
 
 @asynccontextmanager
 async def broker(*, tls: tuple[Path, Path, Path] | None = None) -> AsyncIterator[int]:
-    """A broker on a free port of 127.0.0.1, which it gives.
+    """Run a broker on a free port of 127.0.0.1, and yield the port.
 
     ``tls`` is CA, certificate and key, and makes clients show a certificate of that CA.
     """

@@ -70,7 +70,7 @@ class Fleet:
 
     @property
     def running(self) -> frozenset[str]:
-        """The parts that have started, of ``view.PARTS``."""
+        """Return the parts that have started, of ``view.PARTS``."""
         found = set(self._started)
         if self.panels and all(panel.connected.is_set() for panel in self.panels.values()):
             found.add("panels")
@@ -89,11 +89,11 @@ class Fleet:
         return self.bridge.api_url
 
     def home_state(self, home: Home) -> Path:
-        """The file in which a home's simulated panel keeps what limits are in force."""
+        """Return the file in which a home's simulated panel keeps what limits are in force."""
         return self.folder / f"{home.name}-panel.json"
 
     def client(self, who: str) -> VtnClient:
-        """An OpenADR client with the credentials of one of ours."""
+        """Return an OpenADR client with the credentials of one of ours."""
         credentials = self.credentials[who]
         return VtnClient(
             base_url=self.vtn_url,

@@ -12,9 +12,9 @@ class Pace:
     speed: float
 
     def seconds(self, real_s: float, *, least: float = 0.05) -> float:
-        """A real time as the demo's clock counts it."""
+        """Return a real time as the demo's clock counts it."""
         return max(least, real_s * self.speed)
 
     def whole_seconds(self, real_s: float, *, least: int, most: int) -> int:
-        """The same in whole seconds, within limits."""
+        """Return the same in whole seconds, within limits."""
         return min(max(least, round(real_s * self.speed)), most)

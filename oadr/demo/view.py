@@ -169,7 +169,7 @@ class View:
 
     @property
     def phase(self) -> Phase:
-        """The phase of the run."""
+        """Return the phase of the run."""
         if self.verdict is not None:
             return Phase.VERDICT
         return Phase.START if self.plan is None else self.plan.phase(self.now)

@@ -48,7 +48,7 @@ _POWERS: Final = {
 
 
 def read_event(file: Path, *, now: datetime, program_id: Callable[[], str]) -> EventRequest:
-    """The event in a file; ``-`` is standard input. A JSON or YAML event without programID gets ``program_id()``.
+    """Read the event in a file; ``-`` is standard input. One in JSON or YAML without programID gets ``program_id()``.
 
     Raises:
         Failure: the file cannot be read (configuration) or is not an event (usage); it names file and member.

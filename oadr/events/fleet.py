@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Fleet:
+class AffectedFleet:
     """Hold what an event is judged by: the vens it may reach, their resources and contacts, and all events.
 
     ``contacts`` is by client id; None if the VTN tells of none.
@@ -35,12 +35,12 @@ class Fleet:
     contacts: Mapping[str, Contact] | None = None
 
     @staticmethod
-    async def read(client: VtnClient, targets: Sequence[str]) -> Fleet:
+    async def read(client: VtnClient, targets: Sequence[str]) -> AffectedFleet:
         """Read all vens and resources; with targets only those that hold one: a VTN is not read whole for a group."""
         events = await client.events.search()
         if not targets:
             everybody = await client.vens.search()
-            return Fleet(everybody, await client.resources.search(), events, await contacts_of(client))
+            return AffectedFleet(everybody, await client.resources.search(), events, await contacts_of(client))
         held = await client.resources.search(targets=targets)
         vens = {ven.id: ven for ven in await client.vens.search(targets=targets)}
         for id_ in {*targets, *(resource.ven_id for resource in held)} - set(vens):
@@ -48,7 +48,7 @@ class Fleet:
             if ven is not None:
                 vens[id_] = ven
         contacts = await contacts_of(client, [ven.client_id for ven in vens.values()])
-        return Fleet(list(vens.values()), await resources_of(client, vens), events, contacts)
+        return AffectedFleet(list(vens.values()), await resources_of(client, vens), events, contacts)
 
     @property
     def events(self) -> list[Event]:
@@ -75,7 +75,7 @@ async def read_status(client: VtnClient, event_id: str, *, at: datetime) -> Even
     from openadr_profiles.fleet.status import event_status
 
     event = await find_event(client, event_id)
-    fleet = await Fleet.read(client, event.targets or ())
+    fleet = await AffectedFleet.read(client, event.targets or ())
     reports = await client.reports.search(event_id=event.id)
     return event_status(
         event, fleet.vens, fleet.resources, reports, at=at, others=fleet.every_event, contacts=fleet.contacts

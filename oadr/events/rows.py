@@ -33,7 +33,7 @@ LIST_COLUMNS = {
 
 
 def event_row(event: Event, now: datetime) -> dict[str, Any]:
-    """An event as a row: the standard's members, and beside them its state and its start and end as planned."""
+    """Return an event as a row: the standard's members, and beside them its state and its start and end as planned."""
     from openadr_profiles.fleet.status import state_of
 
     timeline = Timeline.of(event, anchor=event.modification_date_time)

@@ -22,7 +22,7 @@ _LISTED = 20
 
 
 def status_tables(status: EventStatus, *, all_circuits: bool = True, everything: bool = True) -> list[RenderableType]:
-    """The event, the funnel with totals, and tables of participants and circuits.
+    """Return the event, the funnel with totals, and tables of participants and circuits.
 
     Without ``all_circuits`` only those circuits are listed that something was taken from or asked of. Without
     ``everything`` only the exceptions among the participants are listed (not reached, out, or short), at most 20, and
@@ -101,7 +101,7 @@ def _exceptions(status: EventStatus) -> tuple[Participant, ...]:
 
 
 def kw(value: Decimal | None) -> str:
-    """A power or energy for a table; a dash when it is not known."""
+    """Return a power or energy for a table; a dash when it is not known."""
     return "-" if value is None else f"{value:.2f}"
 
 

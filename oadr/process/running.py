@@ -27,7 +27,7 @@ def run_until_stopped(work: Callable[[], Awaitable[None]]) -> None:
 
 
 def run_interruptibly(work: Callable[[], Awaitable[T]]) -> T:
-    """The result of ``work``; raises Interrupted once it has ended because SIGINT or SIGTERM asked it to."""
+    """Return the result of ``work``; raises Interrupted once it has ended because SIGINT or SIGTERM asked it to."""
     lean.resume_collecting()
     return asyncio.run(_interruptibly(work))
 

@@ -28,5 +28,5 @@ def parsed_by(parse: Callable[[str], T]) -> Callable[[str], T]:
 
 
 def examples(*calls: str) -> str:
-    """The end of a command's help: calls of ``oadr``, written without that word."""
+    """Return the end of a command's help: calls of ``oadr``, written without that word."""
     return "Examples:  " + "  |  ".join(f"oadr {call}" for call in calls)

@@ -37,7 +37,7 @@ def wants_json(asked: bool) -> bool:
 
 
 def show_json(value: object) -> None:
-    """One JSON document on standard output."""
+    """Print one JSON document on standard output."""
     sys.stdout.write(visible_json(json.dumps(value, indent=2, ensure_ascii=False, default=str)) + "\n")
 
 
@@ -80,7 +80,7 @@ def show_rows(
 
 
 def show_one(row: Row, columns: Mapping[str, str], *, as_json: bool, title: str) -> None:
-    """One thing: as a list of one on a terminal, as one JSON object."""
+    """Print one thing: as a list of one on a terminal, else as one JSON object."""
     if wants_json(as_json):
         show_json(row)
     else:
@@ -101,7 +101,7 @@ def unique_beginnings(ids: Iterable[str]) -> dict[str, str]:
 
 
 def plain(wire: msgspec.Struct) -> dict[str, Any]:
-    """An OpenADR object as a row: plain values under the standard's member names."""
+    """Return an OpenADR object as a row: plain values under the standard's member names."""
     row: dict[str, Any] = msgspec.json.decode(encode(wire))
     return row
 

@@ -25,7 +25,7 @@ _LOCAL: Final = re.compile(
 
 
 def power_kw(text: str) -> Decimal:
-    """An amount of power in kW, zero or more; the unit is required, so that nobody sheds MW for kW.
+    """Return an amount of power in kW, zero or more; the unit is required, so that nobody sheds MW for kW.
 
     Raises:
         ValueError: not a power, without a unit, with a sign, or beyond all measure (10^9 kW).
@@ -45,7 +45,7 @@ def power_kw(text: str) -> Decimal:
 
 
 def length(text: str) -> timedelta:
-    """A length of time above zero, such as ``1h``, ``1h30m``, ``45s`` or ``PT1H``."""
+    """Return a length of time above zero, such as ``1h``, ``1h30m``, ``45s`` or ``PT1H``."""
     match = _LENGTH.fullmatch(text.strip())
     try:
         if match is not None:
@@ -71,7 +71,7 @@ def _iso_length(text: str) -> timedelta:
 
 
 def moment(text: str, *, now: datetime, zone: tzinfo | None = None) -> datetime:
-    """An instant: ``now``, ``+`` and a length from now, a local time, or RFC 3339 with an offset.
+    """Return an instant: ``now``, ``+`` and a length from now, a local time, or RFC 3339 with an offset.
 
     A local time is ``18:00`` (today), ``tomorrow 18:00`` or ``2026-01-31 18:00``, read in ``zone`` (default: the zone
     of this machine). What is printed back names the zone.

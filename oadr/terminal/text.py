@@ -19,12 +19,12 @@ _PASSWORD: Final = re.compile(r"(://[^/@\s]*?:)[^/\s]*@")
 
 
 def visible(text: str, *, keep: str = "") -> str:
-    """The text with every control or invisible formatting character spelled out; those in ``keep`` stay."""
+    """Return the text with every control or invisible formatting character spelled out; those in ``keep`` stay."""
     return _UNSAFE.sub(lambda match: match[0] if match[0] in keep else _spelled(match[0]), text)
 
 
 def visible_json(text: str) -> str:
-    """A JSON document with the same characters as JSON escapes; its own line ends stay, its meaning too."""
+    """Return a JSON document with the same characters as JSON escapes; its own line ends stay, its meaning too."""
     return _UNSAFE.sub(lambda match: "\n" if match[0] == "\n" else _json_escape(match[0]), text)
 
 

@@ -13,7 +13,7 @@ PLANNED_PERIOD: Final = "PLANNED_PERIOD"
 
 
 def cancelled(event: Event) -> EventRequest:
-    """The event called off as the standard does it: no length, at the beginning of time (EVT-019, PAGE-030).
+    """Return the event called off as the standard does it: no length, at the beginning of time (EVT-019, PAGE-030).
 
     When each interval was planned stays in it as a payload PLANNED_PERIOD, so that the plan as issued can be read.
     """

@@ -10,7 +10,7 @@ from openadr_profiles.v31.timeline import Timeline, rank
 
 
 def overriding(event: Event, others: Iterable[Event]) -> list[tuple[Event, datetime, datetime | None]]:
-    """The events that take an event's place for a while, and from when to when (TIME-036, TIME-037).
+    """Return the events that take an event's place for a while, and from when to when (TIME-036, TIME-037).
 
     They ask for the same payload type at the same time, and have a higher priority or, with the same one, were modified
     later. The caller has to check whether they are for the same VENs.

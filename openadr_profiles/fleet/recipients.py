@@ -32,7 +32,7 @@ class Recipient:
 
 
 def reached(targets: Collection[str] | None, vens: Iterable[Ven], resources: Iterable[Resource]) -> list[Ven]:
-    """The vens an event is for: all of them if it has no targets, else those that hold one (PRIV-003, PRIV-006).
+    """Return the vens an event is for: all of them if it has no targets, else those that hold one (PRIV-003, PRIV-006).
 
     A ven holds its own targets, those of its resources, and its id.
     """

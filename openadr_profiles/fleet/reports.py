@@ -92,17 +92,17 @@ class ShedInterval:
 
 
 def opt_report_name(event_id: str) -> str:
-    """The name of the report that says who takes part."""
+    """Return the name of the report that says who takes part."""
     return f"opt-{event_id}"
 
 
 def status_report_name(event_id: str) -> str:
-    """The name of the report that says what was done."""
+    """Return the name of the report that says what was done."""
     return f"status-{event_id}"
 
 
 def opt_report(*, event_id: str, client_name: str, decided_at: datetime, opts: Sequence[Opt]) -> ReportRequest:
-    """The report that says who takes part; one entry per resource."""
+    """Return the report that says who takes part; one entry per resource."""
     return ReportRequest(
         event_id=event_id,
         client_name=client_name,
@@ -159,7 +159,7 @@ _STATUS_DESCRIPTORS: Final = (
 
 
 def status_report(*, event_id: str, client_name: str, intervals: Sequence[ShedInterval]) -> ReportRequest:
-    """The report that says what was done: one entry per resource, in it one interval per interval of the event."""
+    """Return the report that says what was done: an entry per resource, in it an interval per interval of the event."""
     resources: dict[str, list[Interval]] = {}
     for interval in intervals:
         period = IntervalPeriod(
@@ -210,7 +210,7 @@ def read_status(resources: Iterable[ReportResource]) -> tuple[ShedInterval, ...]
 
 
 def number(value: Decimal) -> float:
-    """A quantity as it is written: exact to the watt or watt-hour, without a tail of binary digits."""
+    """Return a quantity as it is written: exact to the watt or watt-hour, without a tail of binary digits."""
     return float(value.quantize(_WATT, ROUND_HALF_EVEN))
 
 

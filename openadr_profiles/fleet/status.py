@@ -119,7 +119,7 @@ class EventStatus:
     cancelled_at: datetime | None = None
 
     def as_json(self) -> dict[str, Any]:
-        """The same as plain values; powers and energies as numbers."""
+        """Return the same as plain values; powers and energies as numbers."""
         plain: dict[str, Any] = _plain(asdict(self))
         return plain
 
@@ -230,7 +230,7 @@ def planned_kwh(event: Event, timeline: Timeline, at: datetime) -> Decimal | Non
 
 
 def targeted(event: Event, vens: Iterable[Ven], resources: Iterable[Resource]) -> list[Ven]:
-    """The vens an event is for (``recipients.reached``)."""
+    """Return the vens an event is for (``recipients.reached``)."""
     return reached(event.targets, vens, resources)
 
 

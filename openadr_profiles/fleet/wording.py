@@ -7,7 +7,7 @@ from decimal import Decimal
 
 
 def local_time(at: datetime, *, zone: tzinfo | None = None) -> str:
-    """An instant as people read it, with its zone: ``2026-01-31 18:00 CET``, seconds only if there are any."""
+    """Return an instant as people read it, with its zone: ``2026-01-31 18:00 CET``, seconds only if there are any."""
     try:
         local = at.astimezone(zone)
     except OverflowError:  # the first or last hours of the calendar
@@ -26,7 +26,7 @@ def ago(at: datetime, *, now: datetime) -> str:
 
 
 def kw_text(kw: Decimal) -> str:
-    """A power with the unit that reads best: ``500 W``, ``5 kW``, ``1.2 MW``."""
+    """Return a power with the unit that reads best: ``500 W``, ``5 kW``, ``1.2 MW``."""
     amount = abs(kw)
     if amount >= 1000:
         return f"{_plain(kw / 1000)} MW"

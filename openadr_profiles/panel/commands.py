@@ -63,7 +63,7 @@ class _PingMessage(Struct, frozen=True, kw_only=True):
 
 
 def rounded_kw(amount_kw: float | Decimal) -> Decimal:
-    """An amount as it can be sent: finite, rounded to 1 W, more than 0 (rule C2); raises UnsendableCommand."""
+    """Return an amount as it can be sent: finite, rounded to 1 W, more than 0 (rule C2); raises UnsendableCommand."""
     if not math.isfinite(amount_kw):
         raise UnsendableCommand(f"an amount of {amount_kw} kW cannot be sent; a panel would shed everything it has")
     rounded = Decimal(str(amount_kw)).quantize(_WATT, rounding=ROUND_HALF_UP)

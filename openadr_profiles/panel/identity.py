@@ -37,23 +37,23 @@ def check_panel_id(text: str) -> str:
 
 
 def command_topic(ven_id: str) -> str:
-    """The topic a panel listens on."""
+    """Return the topic a panel listens on."""
     return f"ven/cmd/{check_panel_id(ven_id)}"
 
 
 def ack_topic(ven_id: str) -> str:
-    """The topic a panel answers on."""
+    """Return the topic a panel answers on."""
     return f"ven/ack/{check_panel_id(ven_id)}"
 
 
 def panel_of_topic(topic: str) -> str | None:
-    """The panel a ``ven/…/{venId}`` topic belongs to (rule R1), or None for topics that name no panel."""
+    """Return the panel a ``ven/…/{venId}`` topic belongs to (rule R1), or None for topics that name no panel."""
     levels = topic.split("/")
     return levels[2] if len(levels) == 3 and levels[0] == "ven" and levels[2] else None
 
 
 def wire_event_id(event_id: str) -> str:
-    """The event id a panel is told: the event's own, or a short stable alias if it is too long to be echoed safely."""
+    """Return the event id for a panel: the event's own, or a short stable alias if it is too long to be echoed."""
     if len(event_id) <= MAX_WIRE_EVENT_ID:
         return event_id
     digest = hashlib.sha256(event_id.encode()).hexdigest()[:_ALIAS_DIGITS]

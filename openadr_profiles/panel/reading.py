@@ -44,12 +44,12 @@ def payload_hash(payload: bytes) -> str:
 
 
 def printable(payload: bytes) -> str:
-    """The bytes as text every database can hold; what is not UTF-8 is written with backslashes."""
+    """Return the bytes as text every database can hold; what is not UTF-8 is written with backslashes."""
     return payload.decode("utf-8", "backslashreplace").replace("\x00", "\\x00")
 
 
 def read_document(payload: bytes) -> Document | str:
-    """The JSON object in the bytes, or why there is none (rules R8, R18). Non-finite number tokens are read as null."""
+    """Read the JSON object in the bytes, or say why there is none (rules R8, R18). Non-finite numbers become null."""
     if problem := _unbearable(payload):
         return problem
     tokens: list[str] = []
@@ -116,7 +116,7 @@ def _kind(value: object) -> str:
 
 
 def member(members: Mapping[str, Any], path: str) -> Any:
-    """The value at ``name`` or ``data.name``, None if it is absent or null."""
+    """Return the value at ``name`` or ``data.name``, None if it is absent or null."""
     outer, _, inner = path.rpartition(".")
     if outer:
         nested = members.get(outer)
@@ -125,7 +125,7 @@ def member(members: Mapping[str, Any], path: str) -> Any:
 
 
 def text_at(members: Mapping[str, Any], paths: Iterable[str], limit: int, warnings: list[str]) -> str | None:
-    """The first usable text; numbers become text, objects and lists are refused (rule R12)."""
+    """Return the first usable text; numbers become text, objects and lists are refused (rule R12)."""
     for path in paths:
         value = member(members, path)
         if value is None:
@@ -141,7 +141,7 @@ def text_at(members: Mapping[str, Any], paths: Iterable[str], limit: int, warnin
 
 
 def as_text(value: object) -> str | None:
-    """A text or a number as text that every database can hold, None for anything else."""
+    """Return a text or a number as text that every database can hold, None for anything else."""
     if isinstance(value, str):
         return value.encode("utf-8", "replace").decode().replace("\x00", "\ufffd")
     if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
@@ -150,7 +150,7 @@ def as_text(value: object) -> str | None:
 
 
 def number_at(members: Mapping[str, Any], paths: Iterable[str], warnings: list[str]) -> float | None:
-    """The first usable number (rule R7): JSON numbers and numeric texts; anything else leaves a warning."""
+    """Return the first usable number (rule R7): JSON numbers and numeric texts; anything else leaves a warning."""
     for path in paths:
         value = member(members, path)
         if value is None:
@@ -163,7 +163,7 @@ def number_at(members: Mapping[str, Any], paths: Iterable[str], warnings: list[s
 
 
 def as_number(value: object) -> float | None:
-    """A finite number rounded to six decimals, None for anything that is not one."""
+    """Return a finite number rounded to six decimals, None for anything that is not one."""
     if isinstance(value, bool) or not isinstance(value, int | float | str):
         return None
     try:
@@ -174,7 +174,7 @@ def as_number(value: object) -> float | None:
 
 
 def whole_at(members: Mapping[str, Any], paths: Iterable[str], warnings: list[str]) -> int | None:
-    """The first usable number as a whole number that fits 63 bits."""
+    """Return the first usable number as a whole number that fits 63 bits."""
     number = number_at(members, paths, warnings)
     return int(number) if number is not None and abs(number) < 2**63 else None
 
@@ -182,7 +182,7 @@ def whole_at(members: Mapping[str, Any], paths: Iterable[str], warnings: list[st
 def instant_at(
     members: Mapping[str, Any], paths: Iterable[str], received_at: datetime, warnings: list[str]
 ) -> datetime | None:
-    """The first usable instant (rule R9), None with a warning if it is not within a day of its receipt."""
+    """Return the first usable instant (rule R9), None with a warning if it is not within a day of its receipt."""
     for path in paths:
         value = member(members, path)
         if value is None:
@@ -216,7 +216,7 @@ def as_instant(value: object) -> datetime | None:
 
 
 def items_at(members: Mapping[str, Any], paths: Iterable[str], warnings: list[str]) -> list[dict[str, Any]]:
-    """The objects of a list, or of an object keyed by id, at the first path that has one (rule R10)."""
+    """Return the objects of a list, or of an object keyed by id, at the first path that has one (rule R10)."""
     for path in paths:
         value = member(members, path)
         if value is None:

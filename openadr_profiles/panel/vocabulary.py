@@ -48,6 +48,6 @@ SHED_OPS = frozenset({Op.SHED_PANEL.value, Op.SHED_LOAD.value})
 
 
 def canonical_op(text: str) -> str:
-    """The canonical name of an operation in any case and dialect; an unknown one in lower case (rule R3)."""
+    """Return the canonical name of an operation in any case and dialect; an unknown one in lower case (rule R3)."""
     word = text.strip().lower()
     return _OPS.get(word, word)

@@ -76,11 +76,11 @@ class Duration:
         return not (self.forever or self.months or self.time)
 
     def magnitude(self) -> Duration:
-        """The same length without its sign (randomizeStart: only the absolute value counts, TIME-019)."""
+        """Return the same length without its sign (randomizeStart: only the absolute value counts, TIME-019)."""
         return Duration.parse(self.text.removeprefix("-")) if self.negative else self
 
     def after(self, start: datetime) -> datetime | None:
-        """The instant this long after ``start``; None means "never" (for ever, or past year 9999: TIME-008, TIME-009).
+        """Return the instant this long after ``start``; None is "never" (or past year 9999: TIME-008, TIME-009).
 
         A negative duration resolves to zero length (TIME-019).
         """

@@ -93,7 +93,7 @@ class Start:
 
     @staticmethod
     def of(moment: datetime) -> Start:
-        """The start at an aware datetime."""
+        """Return the start at an aware datetime."""
         return Start(format_instant(moment), moment.astimezone(UTC))
 
     @property

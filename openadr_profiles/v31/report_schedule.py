@@ -99,7 +99,7 @@ class DueReport:
 
     @property
     def interval_ids(self) -> tuple[int, ...]:
-        """The ids of the report's intervals: the event's own, or 0, 1, 2 … where the event has none (RDESC-012)."""
+        """Return the ids of the report's intervals: the event's own, or 0, 1, 2 … where it has none (RDESC-012)."""
         return tuple(
             place if window.interval_id is None else window.interval_id for place, window in enumerate(self.windows)
         )
@@ -114,7 +114,7 @@ class DueReport:
 
 
 def due_reports(timeline: Timeline, descriptor: ReportDescriptor, *, joined_at: datetime) -> Iterator[DueReport]:
-    """The reports a descriptor asks for, in order; lazy, maybe without end, empty if the VEN chooses the time.
+    """Yield the reports a descriptor asks for, in order; lazy, maybe without end, empty if the VEN chooses the time.
 
     A historical report is due when its last interval ends, a forecast when its first one begins (RDESC-004, RDESC-005).
     Of those that were due before the VEN joined only the latest is given, due at once (RDESC-014). Random shifts are in
@@ -144,7 +144,7 @@ def due_reports(timeline: Timeline, descriptor: ReportDescriptor, *, joined_at: 
 def due_together(
     timeline: Timeline, descriptors: Iterable[ReportDescriptor], *, joined_at: datetime
 ) -> Iterator[tuple[DueReport, ...]]:
-    """The reports of several descriptors, those due at the same time about the same intervals in one group (RDESC-018).
+    """Give the reports of several descriptors, those due together about the same intervals in one group (RDESC-018).
 
     Reports of different aggregation or for different targets list different resources and stay apart.
     """

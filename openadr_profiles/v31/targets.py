@@ -24,6 +24,6 @@ def admits(object_targets: Collection[str], granted: Collection[str], asked: Col
 def visible_targets(
     object_targets: Iterable[str], granted: Collection[str], asked: Collection[str] | None
 ) -> tuple[str, ...]:
-    """The object's targets that a VEN may see, in their order (PRIV-013)."""
+    """Return the object's targets that a VEN may see, in their order (PRIV-013)."""
     shown = effective(granted, asked)
     return tuple(target for target in object_targets if target in shown)

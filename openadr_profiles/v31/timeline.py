@@ -167,7 +167,7 @@ class Timeline:
         return len(self._listed)
 
     def windows(self, from_: datetime | None = None, until: datetime | None = None) -> Iterator[Window]:
-        """The windows that touch [from_, until), by start and then by place in the event; lazy, maybe without end."""
+        """Yield the windows that touch [from_, until), by start, then by place in the event; lazy, maybe endless."""
         since = from_ or self.start
         present = (since - self.start) // self.cycle if self.cycle else 0
         for cycle in itertools.count(max(0, present - 1)):  # the end of a cycle is the start of the next
@@ -182,14 +182,14 @@ class Timeline:
                 return
 
     def window(self, number: int) -> Window | None:
-        """The window of a running interval number (RDESC-009); None if it never begins."""
+        """Return the window of a running interval number (RDESC-009); None if it never begins."""
         cycle, place = divmod(number, self.count)
         if cycle < 0 or (cycle > 0 and self.cycle is None):
             return None
         return self._window(self._listed[place], cycle)
 
     def current(self, at: datetime) -> Window | None:
-        """The window that holds; of overlapping ones the one listed last (TIME-020). None before, after and in gaps."""
+        """Return the window that holds, the last listed of several (TIME-020); None before, after and in gaps."""
         return max(self._covering(at), key=lambda window: window.interval_index, default=None)
 
     def values_at(self, at: datetime) -> dict[str, Held]:

@@ -8,7 +8,7 @@ import pytest
 
 from bench.documents import SEEN_EVENTS, WATCHED, feeder, questions
 from bench.load import Sample
-from bench.measure import Series, Subject, cpu_ratio, interleaved, percentile, ratio
+from bench.measure import MeasuredSubject, Series, cpu_ratio, interleaved, percentile, ratio
 from bench.results import Case, Goal, growth
 from bench.runner import DatabaseKind, Options
 
@@ -52,12 +52,12 @@ def test_noise_is_the_spread_beside_the_median() -> None:
 async def test_rounds_alternate_the_order_after_a_warm_up_that_does_not_count() -> None:
     order: list[str] = []
 
-    def subject(name: str) -> Subject:
+    def subject(name: str) -> MeasuredSubject:
         async def run(seconds: float) -> Sample:
             order.append(f"{name} {seconds:g}")
             return Sample(seconds, array("d", [0.001]))
 
-        return Subject(name, run)
+        return MeasuredSubject(name, run)
 
     found = await interleaved([subject("bare"), subject("vtn")], rounds=3, seconds=4)
 

@@ -9,17 +9,17 @@ from bench.errors import Unusable
 from bench.load import Sample
 from bench.measure import Series
 from bench.page import markdown, write
-from bench.results import Case, Goal, Growth, Run
+from bench.results import BenchRun, Case, Goal, Growth
 
 
-def a_run() -> Run:
+def a_run() -> BenchRun:
     """One case with a reference four times as fast, a growth and a goal."""
     own, bare = Series("VTN"), Series("bare")
     own.add(Sample(1.0, array("d", [0.002] * 1000)), cpu_s=0.5, rss_mb=81.6)
     bare.add(Sample(1.0, array("d", [0.001] * 4000)), cpu_s=1.0, rss_mb=40.0)
     case = Case("poll", "hit", "SQLite", 16, own, (bare,), 50, "events", (Goal("fast enough", 0.25, 0.6),))
     grown = Growth("poll", "cached", "SQLite", 16, "events", ((50, 1.0), (1000, 0.9)))
-    return Run({"processor": "any"}, {"rounds": 1}, "2026-01-01T00:00:00+00:00", [case], [grown])
+    return BenchRun({"processor": "any"}, {"rounds": 1}, "2026-01-01T00:00:00+00:00", [case], [grown])
 
 
 def test_page_shows_the_case_its_ratio_its_growth_and_the_missed_goal() -> None:

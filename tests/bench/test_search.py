@@ -8,7 +8,7 @@ from bench.databases import databases
 from bench.processes import Cores
 from bench.results import Case
 from bench.vtn import ForeignOptions, Vtn, foreign_vtn, own_vtn
-from bench.workloads.context import Context
+from bench.workloads.context import WorkloadContext
 from bench.workloads.search import of_reports
 
 
@@ -19,8 +19,8 @@ async def test_every_search_is_measured_beside_a_bare_read_and_not_with_another_
     skipped: list[str] = []
     with databases("sqlite", everywhere.others) as stores:
 
-        def context(vtn: Vtn) -> Context:
-            return Context(
+        def context(vtn: Vtn) -> WorkloadContext:
+            return WorkloadContext(
                 vtn=vtn,
                 databases=stores,
                 cores=everywhere,

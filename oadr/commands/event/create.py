@@ -26,7 +26,7 @@ from oadr.commands.event.options import (
 from oadr.errors import Exit, Failure
 from oadr.events.building import asked_payload, changed, reduction_event, shed_setpoint_kw
 from oadr.events.confirmation import confirm, safety_of, tell
-from oadr.events.fleet import Fleet, find_event
+from oadr.events.fleet import AffectedFleet, find_event
 from oadr.events.publishing import create_all, program_named
 from oadr.events.rows import COLUMNS, event_row
 from oadr.terminal.options import parsed_by
@@ -116,14 +116,14 @@ def create(
             read = read_event(file, now=now, program_id=lambda: draft)
             members = {"event_name": name, "priority": priority, "targets": tuple(target) if target else None}
             read = msgspec.structs.replace(read, **{key: each for key, each in members.items() if each is not None})
-            fleet = await Fleet.read(client, read.targets or ())
+            fleet = await AffectedFleet.read(client, read.targets or ())
             requests: list[tuple[EventRequest, Sequence[Recipient]]] = [(read, fleet.recipients(read.targets or ()))]
         elif total:
-            fleet = await Fleet.read(client, target or ())
+            fleet = await AffectedFleet.read(client, target or ())
             requests = _divided(total, share, target or (), fleet, request)
         else:
             type_, values = asked_payload(shed or (), limit or (), level or ())
-            fleet = await Fleet.read(client, target or ())
+            fleet = await AffectedFleet.read(client, target or ())
             requests = [(request(values, type_, target or ()), fleet.recipients(target or ()))]
         confirm(
             examine(requests, fleet.events, fleet.vens, fleet.resources, now=now, safety=safety_of(settings)),
@@ -193,7 +193,7 @@ def update(
             request = changed(old, asked_payload(shed or (), limit or (), level or ()) if given else None, start, for_)
         members = {"event_name": name, "priority": priority, "targets": tuple(target) if target else None}
         request = msgspec.structs.replace(request, **{key: each for key, each in members.items() if each is not None})
-        fleet = await Fleet.read(client, request.targets or ())
+        fleet = await AffectedFleet.read(client, request.targets or ())
         others = [event for event in fleet.events if event.id != old.id]
         to = fleet.recipients(request.targets or ())
         confirm(
@@ -219,7 +219,7 @@ def _divided(
     total: Sequence[Decimal],
     share: Basis,
     targets: Sequence[str],
-    fleet: Fleet,
+    fleet: AffectedFleet,
     request: Any,
 ) -> list[tuple[EventRequest, Sequence[Recipient]]]:
     """One event for each group of equal share, targeted at the ids of its vens; with a single group, as targeted."""

@@ -15,7 +15,7 @@ from typing import Any
 
 from multidict import CIMultiDict
 
-from mutants.proxy import Asked, Handler, Told, Upstream
+from mutants.proxy import Handler, ProxiedAnswer, ProxiedRequest, Upstream
 
 Obj = dict[str, Any]
 
@@ -47,12 +47,12 @@ class Fault:
 
     @property
     def patterns(self) -> list[str]:
-        """The keys of these checks, with wildcards."""
+        """Return the keys of these checks, with wildcards."""
         return [" ".join(pattern.split()) for pattern in self.seen_by.split(";")]
 
 
-def problem(told: Told, status: int) -> Told:
-    """An error body of this status."""
+def problem(told: ProxiedAnswer, status: int) -> ProxiedAnswer:
+    """Return an error body of this status."""
     body = {"type": "about:blank", "title": "Refused", "status": status, "detail": "refused by the proxy"}
     return told.with_json(body, status)
 
@@ -64,7 +64,7 @@ def status(was: int | tuple[int, ...], to: int, method: str = "") -> Handler:
     """Answers with another status; what is in the body fits it."""
     before = (was,) if isinstance(was, int) else was
 
-    async def handle(asked: Asked, upstream: Upstream) -> Told:
+    async def handle(asked: ProxiedRequest, upstream: Upstream) -> ProxiedAnswer:
         told = await upstream.send(asked)
         if told.status not in before or (method and asked.method != method):
             return told
@@ -79,7 +79,7 @@ def status(was: int | tuple[int, ...], to: int, method: str = "") -> Handler:
 def accepts(method: str = "POST") -> Handler:
     """Accepts what has to be refused: the answer shows an object as if it had been stored."""
 
-    async def handle(asked: Asked, upstream: Upstream) -> Told:
+    async def handle(asked: ProxiedRequest, upstream: Upstream) -> ProxiedAnswer:
         told = await upstream.send(asked)
         if asked.method != method or told.status < 400:
             return told
@@ -93,17 +93,17 @@ def accepts(method: str = "POST") -> Handler:
 def refuses(code: int = 400, methods: tuple[str, ...] = ("POST", "PUT")) -> Handler:
     """Refuses what has to be accepted."""
 
-    async def handle(asked: Asked, upstream: Upstream) -> Told:
+    async def handle(asked: ProxiedRequest, upstream: Upstream) -> ProxiedAnswer:
         told = await upstream.send(asked)
         return problem(told, code) if asked.method in methods and told.status < 400 else told
 
     return handle
 
 
-def refuses_if(code: int, condition: Callable[[Asked], Any]) -> Handler:
+def refuses_if(code: int, condition: Callable[[ProxiedRequest], Any]) -> Handler:
     """Refuses some requests that have to be accepted."""
 
-    async def handle(asked: Asked, upstream: Upstream) -> Told:
+    async def handle(asked: ProxiedRequest, upstream: Upstream) -> ProxiedAnswer:
         told = await upstream.send(asked)
         return problem(told, code) if told.status < 400 and condition(asked) else told
 
@@ -111,9 +111,9 @@ def refuses_if(code: int, condition: Callable[[Asked], Any]) -> Handler:
 
 
 def at(path: str, handler: Handler) -> Handler:
-    """The fault where the path below the prefix begins so, nowhere else."""
+    """Return the fault where the path below the prefix begins so, nowhere else."""
 
-    async def handle(asked: Asked, upstream: Upstream) -> Told:
+    async def handle(asked: ProxiedRequest, upstream: Upstream) -> ProxiedAnswer:
         return await (handler(asked, upstream) if asked.below.startswith(path) else upstream.send(asked))
 
     return handle
@@ -125,7 +125,7 @@ def at(path: str, handler: Handler) -> Handler:
 def does_it_anyway() -> Handler:
     """Says no to a PUT or DELETE, and changes or deletes the object all the same."""
 
-    async def handle(asked: Asked, upstream: Upstream) -> Told:
+    async def handle(asked: ProxiedRequest, upstream: Upstream) -> ProxiedAnswer:
         told = await upstream.send(asked)
         if told.status < 400 or asked.method not in {"PUT", "DELETE"} or not asked.single:
             return told
@@ -148,7 +148,7 @@ def does_it_anyway() -> Handler:
 def creates_anyway() -> Handler:
     """Says no to a POST, and creates an object all the same: a copy of one that is there."""
 
-    async def handle(asked: Asked, upstream: Upstream) -> Told:
+    async def handle(asked: ProxiedRequest, upstream: Upstream) -> ProxiedAnswer:
         told = await upstream.send(asked)
         if told.status < 400 or asked.method != "POST":
             return told
@@ -171,7 +171,7 @@ def creates_anyway() -> Handler:
 def pretends(method: str) -> Handler:
     """Answers a PUT or DELETE as if it had been done, and does nothing."""
 
-    async def handle(asked: Asked, upstream: Upstream) -> Told:
+    async def handle(asked: ProxiedRequest, upstream: Upstream) -> ProxiedAnswer:
         if asked.method != method or not asked.single:
             return await upstream.send(asked)
         told = await upstream.send(replace(asked.with_headers(If_Match=None), method="GET", body=b""))
@@ -186,7 +186,7 @@ def pretends(method: str) -> Handler:
 def merges() -> Handler:
     """Treats PUT like PATCH: what is not in the body stays."""
 
-    async def handle(asked: Asked, upstream: Upstream) -> Told:
+    async def handle(asked: ProxiedRequest, upstream: Upstream) -> ProxiedAnswer:
         if asked.method == "PUT" and asked.single and isinstance(asked.json(), dict):
             current = (await upstream.send(replace(asked.with_headers(If_Match=None), method="GET", body=b""))).json()
             asked = replace(asked, body=json.dumps({**(current or {}), **asked.json()}).encode())
@@ -198,7 +198,7 @@ def merges() -> Handler:
 def echoes() -> Handler:
     """Returns what was sent instead of what was stored."""
 
-    async def handle(asked: Asked, upstream: Upstream) -> Told:
+    async def handle(asked: ProxiedRequest, upstream: Upstream) -> ProxiedAnswer:
         told = await upstream.send(asked)
         body, value = asked.json(), told.json()
         if asked.method in {"POST", "PUT"} and isinstance(body, dict) and isinstance(value, dict) and told.status < 400:
@@ -214,7 +214,7 @@ def echoes() -> Handler:
 def forgets(*names: str) -> Handler:
     """Ignores these query parameters."""
 
-    async def handle(asked: Asked, upstream: Upstream) -> Told:
+    async def handle(asked: ProxiedRequest, upstream: Upstream) -> ProxiedAnswer:
         return await upstream.send(asked.without(*names))
 
     return handle
@@ -223,7 +223,7 @@ def forgets(*names: str) -> Handler:
 def forgets_everything() -> Handler:
     """Ignores the whole query."""
 
-    async def handle(asked: Asked, upstream: Upstream) -> Told:
+    async def handle(asked: ProxiedRequest, upstream: Upstream) -> ProxiedAnswer:
         return await upstream.send(replace(asked, query=()))
 
     return handle
@@ -232,7 +232,7 @@ def forgets_everything() -> Handler:
 def first_of_each() -> Handler:
     """Sees only the first of repeated query parameters."""
 
-    async def handle(asked: Asked, upstream: Upstream) -> Told:
+    async def handle(asked: ProxiedRequest, upstream: Upstream) -> ProxiedAnswer:
         first: dict[str, str] = {}
         for name, value in asked.query:
             first.setdefault(name, value)
@@ -244,7 +244,7 @@ def first_of_each() -> Handler:
 def splits_commas() -> Handler:
     """Takes a comma in a query parameter for a separator."""
 
-    async def handle(asked: Asked, upstream: Upstream) -> Told:
+    async def handle(asked: ProxiedRequest, upstream: Upstream) -> ProxiedAnswer:
         query = tuple((name, part) for name, value in asked.query for part in value.split(","))
         return await upstream.send(replace(asked, query=query))
 
@@ -254,7 +254,7 @@ def splits_commas() -> Handler:
 def trims_targets(change: Callable[[str], str]) -> Handler:
     """Compares targets loosely: what `change` makes of a value matches too."""
 
-    async def handle(asked: Asked, upstream: Upstream) -> Told:
+    async def handle(asked: ProxiedRequest, upstream: Upstream) -> ProxiedAnswer:
         query = tuple((name, change(value) if name == "targets" else value) for name, value in asked.query)
         return await upstream.send(replace(asked, query=query))
 
@@ -264,7 +264,7 @@ def trims_targets(change: Callable[[str], str]) -> Handler:
 def obeys_targets_by_id() -> Handler:
     """Lets a targets parameter decide about a read by id."""
 
-    async def handle(asked: Asked, upstream: Upstream) -> Told:
+    async def handle(asked: ProxiedRequest, upstream: Upstream) -> ProxiedAnswer:
         told = await upstream.send(asked)
         wanted, value = asked.given("targets"), told.json()
         if asked.single and wanted and told.status == 200 and not set(wanted) & set(value.get("targets", [])):
@@ -280,7 +280,7 @@ def obeys_targets_by_id() -> Handler:
 def objects(change: Changing, methods: tuple[str, ...] = ("GET", "POST", "PUT", "DELETE")) -> Handler:
     """Changes every object of a good answer."""
 
-    async def handle(asked: Asked, upstream: Upstream) -> Told:
+    async def handle(asked: ProxiedRequest, upstream: Upstream) -> ProxiedAnswer:
         told = await upstream.send(asked)
         value = told.json()
         if told.status >= 300 or asked.method not in methods or value is None:
@@ -295,7 +295,7 @@ def objects(change: Changing, methods: tuple[str, ...] = ("GET", "POST", "PUT", 
 def lists(change: Callable[[list[Obj]], Any]) -> Handler:
     """Changes what a search gives."""
 
-    async def handle(asked: Asked, upstream: Upstream) -> Told:
+    async def handle(asked: ProxiedRequest, upstream: Upstream) -> ProxiedAnswer:
         told = await upstream.send(asked)
         value = told.json()
         return told.with_json(change(value)) if told.status == 200 and isinstance(value, list) else told
@@ -306,7 +306,7 @@ def lists(change: Callable[[list[Obj]], Any]) -> Handler:
 def errors(change: Callable[[Obj], Any]) -> Handler:
     """Changes the body of errors."""
 
-    async def handle(asked: Asked, upstream: Upstream) -> Told:
+    async def handle(asked: ProxiedRequest, upstream: Upstream) -> ProxiedAnswer:
         told = await upstream.send(asked)
         value = told.json()
         return told.with_json(change(value)) if told.status >= 400 and isinstance(value, dict) else told
@@ -314,10 +314,10 @@ def errors(change: Callable[[Obj], Any]) -> Handler:
     return handle
 
 
-def header(name: str, value: str | None, condition: Callable[[Told], bool] = lambda _told: True) -> Handler:
+def header(name: str, value: str | None, condition: Callable[[ProxiedAnswer], bool] = lambda _told: True) -> Handler:
     """Sends another header, or leaves it out."""
 
-    async def handle(asked: Asked, upstream: Upstream) -> Told:
+    async def handle(asked: ProxiedRequest, upstream: Upstream) -> ProxiedAnswer:
         told = await upstream.send(asked)
         return told.with_header(name, value) if condition(told) else told
 
@@ -327,11 +327,11 @@ def header(name: str, value: str | None, condition: Callable[[Told], bool] = lam
 def text(change: Callable[[str], str]) -> Handler:
     """Changes the text of good answers."""
 
-    async def handle(asked: Asked, upstream: Upstream) -> Told:
+    async def handle(asked: ProxiedRequest, upstream: Upstream) -> ProxiedAnswer:
         told = await upstream.send(asked)
         if told.status >= 300:
             return told
-        return Told(told.status, told.headers, change(told.body.decode()).encode())
+        return ProxiedAnswer(told.status, told.headers, change(told.body.decode()).encode())
 
     return handle
 
@@ -339,11 +339,11 @@ def text(change: Callable[[str], str]) -> Handler:
 def page_of_html() -> Handler:
     """Shows errors as a page for people."""
 
-    async def handle(asked: Asked, upstream: Upstream) -> Told:
+    async def handle(asked: ProxiedRequest, upstream: Upstream) -> ProxiedAnswer:
         told = await upstream.send(asked)
         if told.status < 400:
             return told
-        return Told(told.status, CIMultiDict({"Content-Type": "text/html"}), b"<h1>Error</h1>")
+        return ProxiedAnswer(told.status, CIMultiDict({"Content-Type": "text/html"}), b"<h1>Error</h1>")
 
     return handle
 
@@ -351,7 +351,7 @@ def page_of_html() -> Handler:
 def shows_what_clashes() -> Handler:
     """Shows in a 409 the objects that are there."""
 
-    async def handle(asked: Asked, upstream: Upstream) -> Told:
+    async def handle(asked: ProxiedRequest, upstream: Upstream) -> ProxiedAnswer:
         told = await upstream.send(asked)
         if told.status != 409:
             return told
@@ -367,7 +367,7 @@ def shows_what_clashes() -> Handler:
 def everybody_is_bl() -> Handler:
     """Serves everybody as business logic."""
 
-    async def handle(asked: Asked, upstream: Upstream) -> Told:
+    async def handle(asked: ProxiedRequest, upstream: Upstream) -> ProxiedAnswer:
         return await upstream.send(upstream.as_bl(asked).without("access_token"))
 
     return handle
@@ -376,7 +376,7 @@ def everybody_is_bl() -> Handler:
 def scopes_do_not_count() -> Handler:
     """Gives every client all it may have, whatever scopes its token holds."""
 
-    async def handle(asked: Asked, upstream: Upstream) -> Told:
+    async def handle(asked: ProxiedRequest, upstream: Upstream) -> ProxiedAnswer:
         token = upstream.tokens.get(asked.claims.get("client_id", ""))
         return await upstream.send(asked.by(token) if token else asked)
 
@@ -386,7 +386,7 @@ def scopes_do_not_count() -> Handler:
 def one_of_the_headers() -> Handler:
     """Takes the first of two Authorization headers."""
 
-    async def handle(asked: Asked, upstream: Upstream) -> Told:
+    async def handle(asked: ProxiedRequest, upstream: Upstream) -> ProxiedAnswer:
         return await upstream.send(asked.with_headers(Authorization=asked.headers.getall("Authorization")[0]))
 
     return handle
@@ -395,7 +395,7 @@ def one_of_the_headers() -> Handler:
 def shows_all_targets() -> Handler:
     """Shows a VEN all targets of the objects it may see."""
 
-    async def handle(asked: Asked, upstream: Upstream) -> Told:
+    async def handle(asked: ProxiedRequest, upstream: Upstream) -> ProxiedAnswer:
         told = await upstream.send(asked)
         value = told.json()
         if asked.method != "GET" or told.status != 200 or asked.collection not in {"programs", "events"}:
@@ -419,9 +419,9 @@ def shows_all_targets() -> Handler:
 
 def stale() -> Handler:
     """Remembers the first answer to a read and gives it for ever, also as 304."""
-    seen: dict[object, Told] = {}
+    seen: dict[object, ProxiedAnswer] = {}
 
-    async def handle(asked: Asked, upstream: Upstream) -> Told:
+    async def handle(asked: ProxiedRequest, upstream: Upstream) -> ProxiedAnswer:
         if asked.method != "GET":
             return await upstream.send(asked)
         key = (asked.path, asked.query, asked.headers.get("Authorization"))
@@ -430,7 +430,7 @@ def stale() -> Handler:
         told = seen[key]
         tag = told.headers.get("ETag")
         if tag and asked.headers.get("If-None-Match") == tag:
-            return Told(304, told.headers, b"")
+            return ProxiedAnswer(304, told.headers, b"")
         return told
 
     return handle
@@ -439,7 +439,7 @@ def stale() -> Handler:
 def without_request_header(name: str) -> Handler:
     """Does not read this header."""
 
-    async def handle(asked: Asked, upstream: Upstream) -> Told:
+    async def handle(asked: ProxiedRequest, upstream: Upstream) -> ProxiedAnswer:
         return await upstream.send(asked.with_headers(**{name: None}))
 
     return handle
@@ -448,10 +448,10 @@ def without_request_header(name: str) -> Handler:
 def always_not_modified() -> Handler:
     """Answers 304 to every conditional read."""
 
-    async def handle(asked: Asked, upstream: Upstream) -> Told:
+    async def handle(asked: ProxiedRequest, upstream: Upstream) -> ProxiedAnswer:
         told = await upstream.send(asked.with_headers(If_None_Match=None))
         if told.status == 200 and "If-None-Match" in asked.headers:
-            return Told(304, told.headers, b"")
+            return ProxiedAnswer(304, told.headers, b"")
         return told
 
     return handle
@@ -461,7 +461,7 @@ def another_tag_each_time() -> Handler:
     """Never gives the same tag twice."""
     count = 0
 
-    async def handle(asked: Asked, upstream: Upstream) -> Told:
+    async def handle(asked: ProxiedRequest, upstream: Upstream) -> ProxiedAnswer:
         nonlocal count
         count += 1
         return (await upstream.send(asked)).with_header("ETag", f'"{count}"')
@@ -472,9 +472,9 @@ def another_tag_each_time() -> Handler:
 def always_gzip() -> Handler:
     """Compresses whatever the client accepts."""
 
-    async def handle(asked: Asked, upstream: Upstream) -> Told:
+    async def handle(asked: ProxiedRequest, upstream: Upstream) -> ProxiedAnswer:
         told = await upstream.send(asked.with_headers(Accept_Encoding=None))
-        packed = Told(told.status, told.headers, gzip.compress(told.body))
+        packed = ProxiedAnswer(told.status, told.headers, gzip.compress(told.body))
         return packed.with_header("Content-Encoding", "gzip")
 
     return handle
@@ -487,10 +487,10 @@ def hangs_up_after(number: int) -> Handler:
     """Closes the connection without an answer at this request and all later ones."""
     count = 0
 
-    async def handle(asked: Asked, upstream: Upstream) -> Told:
+    async def handle(asked: ProxiedRequest, upstream: Upstream) -> ProxiedAnswer:
         nonlocal count
         count += 1
-        return await upstream.send(asked) if count < number else Told(0)
+        return await upstream.send(asked) if count < number else ProxiedAnswer(0)
 
     return handle
 
@@ -498,7 +498,7 @@ def hangs_up_after(number: int) -> Handler:
 def slow(seconds: float, method: str) -> Handler:
     """Takes its time with every such request."""
 
-    async def handle(asked: Asked, upstream: Upstream) -> Told:
+    async def handle(asked: ProxiedRequest, upstream: Upstream) -> ProxiedAnswer:
         if asked.method == method:
             await asyncio.sleep(seconds)
         return await upstream.send(asked)
@@ -510,17 +510,17 @@ def slow(seconds: float, method: str) -> Handler:
 
 
 def sets(**members: Any) -> Changing:
-    """These members have other values."""
+    """Return these members have other values."""
     return lambda obj: obj | members
 
 
 def drops(*names: str) -> Changing:
-    """These members are missing."""
+    """Return these members are missing."""
     return lambda obj: {key: value for key, value in obj.items() if key not in names}
 
 
 def renames(name: str, change: Callable[[Any], Any]) -> Changing:
-    """A member is changed, at every depth."""
+    """Return a member is changed, at every depth."""
 
     def walk(value: Any) -> Any:
         if isinstance(value, dict):
@@ -537,7 +537,7 @@ def loses_descriptor_types(obj: Obj) -> Obj:
 
 
 def blank_dates(value: str) -> str:
-    """A date with a blank instead of T."""
+    """Return a date with a blank instead of T."""
     return re.sub(r"(DateTime\": ?\"[-0-9]{10})T", r"\1 ", value)
 
 
@@ -551,12 +551,12 @@ def numbers_as_floats(value: Any) -> Any:
 
 
 def by_modification(found: list[Obj]) -> list[Obj]:
-    """The latest change first."""
+    """Return the latest change first."""
     return sorted(found, key=lambda obj: str(obj["modificationDateTime"]), reverse=True)
 
 
 def later(obj: Obj) -> Obj:
-    """The start moved by a random time, as only a client may do."""
+    """Return the start moved by a random time, as only a client may do."""
 
     def move(start: str) -> str:
         moment = datetime.fromisoformat(start) + timedelta(seconds=random.randint(1, 900))
@@ -574,10 +574,10 @@ _numbers = iter(range(10**9))
 
 
 def another_number() -> int:
-    """A number that was not given before."""
+    """Return a number that was not given before."""
     return next(_numbers)
 
 
 def another_client(obj: Obj) -> Obj:
-    """Each answer names another client."""
+    """Return each answer names another client."""
     return obj | {"clientID": f"somebody-{another_number()}"}

@@ -36,13 +36,13 @@ from yarl import URL
 from bench.support.net import free_port
 from mutants.handlers import Fault
 from mutants.notifiers import notifiers
-from mutants.proxy import Asked, Proxy
+from mutants.proxy import ProxiedRequest, Proxy
 from mutants.table import TABLE, faults_of, unused_patterns
 from tests.support import requirements
 
 
 @dataclass
-class Verdict:
+class CheckProof:
     """What came of one check: how it went without fault, and which faults it was seen failing on."""
 
     key: str
@@ -53,12 +53,12 @@ class Verdict:
 
     @property
     def good(self) -> bool:
-        """It passes on a right VTN and fails on every fault it exists for (or on one, if that will do)."""
+        """Return True if it passes on a right VTN and fails on every fault meant for it (or one, if that will do)."""
         return self.plain == Outcome.PASS and bool(self.killed) and (self.one_will_do or not self.survived)
 
     @property
     def why_not(self) -> str:
-        """What is wrong with the check, or with the VTN."""
+        """Return what is wrong with the check, or with the VTN."""
         if self.plain != Outcome.PASS:
             return f"without any fault: {self.plain[:300]}"
         return f"does not see: {'; '.join(self.survived)}" if self.survived else "no fault names it"
@@ -68,7 +68,7 @@ class Verdict:
 async def rig(
     directory: Path, switches: Mapping[str, str], *, rulings: bool = True
 ) -> AsyncIterator[tuple[Session, Proxy]]:
-    """The suite's session, through the proxy, to a VTN of our own on SQLite."""
+    """Yield the suite's session, through the proxy, to a VTN of our own on SQLite."""
     port = free_port()
     database_url = f"sqlite:///{directory / 'vtn.sqlite3'}"
     with vtn(database_url, directory, "--public-url", f"http://127.0.0.1:{port}", switches=switches) as subject:
@@ -98,13 +98,13 @@ async def prove(
     proxy: Proxy,
     checks: Iterable[Check],
     faults: Callable[[str], Iterable[Fault]] = faults_of,
-) -> list[Verdict]:
-    """The verdict on each check."""
+) -> list[CheckProof]:
+    """Return the verdict on each check."""
     verdicts = []
     for check in checks:
         proxy.handler = None
         result = await judge(session, check)
-        verdict = Verdict(check.key, result.outcome, one_will_do=not session.profile.rulings)
+        verdict = CheckProof(check.key, result.outcome, one_will_do=not session.profile.rulings)
         if result.outcome is Outcome.PASS:
             for fault in faults(check.key):
                 proxy.handler = fault.make()
@@ -124,12 +124,12 @@ async def _sweep(session: Session, proxy: Proxy) -> None:
     prefix = URL(session.base).path
     headers = CIMultiDict({"Authorization": f"Bearer {proxy.tokens[proxy.bl]}"})
     for collection in ("/programs", "/vens", "/subscriptions"):
-        found = (await proxy.forward(Asked("GET", prefix + collection, (), headers, b"", prefix))).json()
+        found = (await proxy.forward(ProxiedRequest("GET", prefix + collection, (), headers, b"", prefix))).json()
         for obj in found if isinstance(found, list) else ():
-            await proxy.forward(Asked("DELETE", f"{prefix}{collection}/{obj['id']}", (), headers, b"", prefix))
+            await proxy.forward(ProxiedRequest("DELETE", f"{prefix}{collection}/{obj['id']}", (), headers, b"", prefix))
 
 
-async def _prove_all(only: Sequence[str], share: tuple[int, int], *, rulings: bool) -> list[Verdict]:
+async def _prove_all(only: Sequence[str], share: tuple[int, int], *, rulings: bool) -> list[CheckProof]:
     """The verdicts on one share of the checks; those that our VTN's switches rule out are made with switches turned."""
     number, count = share
     checks = [check for check in select(ALL, only) if rulings or not check.ruling]
@@ -141,7 +141,7 @@ async def _prove_all(only: Sequence[str], share: tuple[int, int], *, rulings: bo
     return verdicts
 
 
-async def _with_vtn(checks: Sequence[Check], switches: Mapping[str, str], *, rulings: bool) -> list[Verdict]:
+async def _with_vtn(checks: Sequence[Check], switches: Mapping[str, str], *, rulings: bool) -> list[CheckProof]:
     directory = Path(tempfile.mkdtemp(prefix="oadr-mutation-"))
     try:
         async with rig(directory, switches, rulings=rulings) as (session, proxy):
@@ -150,7 +150,7 @@ async def _with_vtn(checks: Sequence[Check], switches: Mapping[str, str], *, rul
         shutil.rmtree(directory)
 
 
-def _side_by_side(arguments: Sequence[str], jobs: int) -> list[Verdict]:
+def _side_by_side(arguments: Sequence[str], jobs: int) -> list[CheckProof]:
     """The same in several processes, each with a VTN of its own."""
     command = [sys.executable, "-m", "mutants.harness", *arguments]
     shares = [
@@ -161,11 +161,11 @@ def _side_by_side(arguments: Sequence[str], jobs: int) -> list[Verdict]:
         told, _ = share.communicate()
         if share.returncode != 0:
             raise RuntimeError("a share of the checks could not be made; see above")
-        verdicts += [Verdict(**one) for one in json.loads(told)]
+        verdicts += [CheckProof(**one) for one in json.loads(told)]
     return verdicts
 
 
-def _report(verdicts: Sequence[Verdict], console: Console) -> None:
+def _report(verdicts: Sequence[CheckProof], console: Console) -> None:
     killed = Counter(name for verdict in verdicts for name in verdict.killed)
     table = Table(title="Faults", title_justify="left", header_style="bold")
     table.add_column("A VTN in which ...")

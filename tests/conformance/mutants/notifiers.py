@@ -7,19 +7,19 @@ from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import Any, Final
 
-from mutants.proxy import Asked, Told
+from mutants.proxy import ProxiedAnswer, ProxiedRequest
 
 _COLLECTIONS: Final = {"events", "reports", "subscriptions", "vens", "resources"}
 _OBJECT: Final = re.compile(r"(programs|vens)/([^/]+)")
 
 
-async def notifiers(asked: Asked, send: Callable[[Asked], Awaitable[Told]]) -> Told:
-    """What a VTN without a broker answers (rows M33..M45); the real one says which objects are visible."""
+async def notifiers(asked: ProxiedRequest, send: Callable[[ProxiedRequest], Awaitable[ProxiedAnswer]]) -> ProxiedAnswer:
+    """Return what a VTN without a broker answers (rows M33..M45); the real one says which objects are visible."""
     claims = asked.claims
     if not claims:
         return _problem(401)
     if asked.below == "/notifiers":
-        return Told(200).with_json({"WEBHOOK": True})
+        return ProxiedAnswer(200).with_json({"WEBHOOK": True})
     if not any(scope.startswith("read") for scope in str(claims["scope"]).split()):
         return _problem(403)
     topic = asked.below.removeprefix("/notifiers/mqtt/topics/")
@@ -32,6 +32,6 @@ async def notifiers(asked: Asked, send: Callable[[Asked], Awaitable[Told]]) -> T
     return _problem(404)
 
 
-def _problem(status: int) -> Told:
+def _problem(status: int) -> ProxiedAnswer:
     body: dict[str, Any] = {"type": "about:blank", "title": "Refused", "status": status, "detail": "stand-in"}
-    return Told(status).with_json(body)
+    return ProxiedAnswer(status).with_json(body)

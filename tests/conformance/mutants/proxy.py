@@ -20,7 +20,7 @@ COLLECTIONS = ("programs", "events", "reports", "subscriptions", "vens", "resour
 
 
 @dataclass(frozen=True)
-class Asked:
+class ProxiedRequest:
     """A request on its way to the VTN."""
 
     method: str
@@ -32,7 +32,7 @@ class Asked:
 
     @property
     def below(self) -> str:
-        """The path below the API prefix."""
+        """Return the path below the API prefix."""
         return self.path.removeprefix(self.prefix)
 
     @property
@@ -43,26 +43,26 @@ class Asked:
 
     @property
     def single(self) -> bool:
-        """Whether the path names one object."""
+        """Return whether the path names one object."""
         return bool(self.collection) and self.below.strip("/").count("/") == 1
 
     def json(self) -> Any:
-        """The body as JSON, None when it is not."""
+        """Return the body as JSON, None when it is not."""
         try:
             return json.loads(self.body)
         except ValueError:
             return None
 
     def given(self, name: str) -> list[str]:
-        """The values of a query parameter."""
+        """Return the values of a query parameter."""
         return [value for key, value in self.query if key == name]
 
-    def without(self, *names: str) -> Asked:
-        """The request without these query parameters."""
+    def without(self, *names: str) -> ProxiedRequest:
+        """Return the request without these query parameters."""
         return replace(self, query=tuple(pair for pair in self.query if pair[0] not in names))
 
-    def with_headers(self, **headers: str | None) -> Asked:
-        """The request with headers replaced, or taken out where None; `_` stands for `-`."""
+    def with_headers(self, **headers: str | None) -> ProxiedRequest:
+        """Return the request with headers replaced, or taken out where None; `_` stands for `-`."""
         changed = CIMultiDict(self.headers)
         for name, value in headers.items():
             changed.popall(name.replace("_", "-"), None)
@@ -70,13 +70,13 @@ class Asked:
                 changed[name.replace("_", "-")] = value
         return replace(self, headers=changed)
 
-    def by(self, token: str) -> Asked:
-        """The request as somebody else sends it."""
+    def by(self, token: str) -> ProxiedRequest:
+        """Return the request as somebody else sends it."""
         return self.with_headers(Authorization=f"Bearer {token}")
 
     @property
     def claims(self) -> dict[str, Any]:
-        """What its token claims, unverified; empty when it carries none that can be read."""
+        """Return what its token claims, unverified; empty when it carries none that can be read."""
         parts = self.headers.get("Authorization", "").rpartition(" ")[2].split(".")
         if len(parts) != 3:
             return {}
@@ -87,7 +87,7 @@ class Asked:
 
 
 @dataclass
-class Told:
+class ProxiedAnswer:
     """An answer on its way back."""
 
     status: int
@@ -95,43 +95,43 @@ class Told:
     body: bytes = b""
 
     def json(self) -> Any:
-        """The body as JSON, None when it is not."""
+        """Return the body as JSON, None when it is not."""
         try:
             return json.loads(self.body)
         except ValueError:
             return None
 
-    def with_json(self, value: Any, status: int | None = None) -> Told:
-        """The answer with another body."""
+    def with_json(self, value: Any, status: int | None = None) -> ProxiedAnswer:
+        """Return the answer with another body."""
         headers = CIMultiDict(self.headers)
         headers.popall("Content-Encoding", None)
         headers["Content-Type"] = "application/json"
-        return Told(status or self.status, headers, json.dumps(value, ensure_ascii=False).encode())
+        return ProxiedAnswer(status or self.status, headers, json.dumps(value, ensure_ascii=False).encode())
 
-    def with_header(self, name: str, value: str | None) -> Told:
-        """The answer with one header replaced, or taken out where None."""
+    def with_header(self, name: str, value: str | None) -> ProxiedAnswer:
+        """Return the answer with one header replaced, or taken out where None."""
         headers = CIMultiDict(self.headers)
         headers.popall(name, None)
         if value is not None:
             headers[name] = value
-        return Told(self.status, headers, self.body)
+        return ProxiedAnswer(self.status, headers, self.body)
 
 
 @dataclass(frozen=True)
 class Upstream:
     """The VTN behind the proxy, and valid tokens for it by client id."""
 
-    send: Callable[[Asked], Awaitable[Told]]
+    send: Callable[[ProxiedRequest], Awaitable[ProxiedAnswer]]
     tokens: Mapping[str, str]
     bl: str
     """Client id of business logic."""
 
-    def as_bl(self, asked: Asked) -> Asked:
-        """The request as business logic sends it."""
+    def as_bl(self, asked: ProxiedRequest) -> ProxiedRequest:
+        """Return the request as business logic sends it."""
         return asked.by(self.tokens[self.bl])
 
 
-Handler = Callable[[Asked, Upstream], Awaitable[Told]]
+Handler = Callable[[ProxiedRequest, Upstream], Awaitable[ProxiedAnswer]]
 
 
 class Proxy:
@@ -139,7 +139,10 @@ class Proxy:
 
     def __init__(self, upstream: str, prefix: str, *, plain: bool = True) -> None:
         self.handler: Handler | None = None
-        self.stand_in: Callable[[Asked, Callable[[Asked], Awaitable[Told]]], Awaitable[Told]] | None = None
+        self.stand_in: (
+            Callable[[ProxiedRequest, Callable[[ProxiedRequest], Awaitable[ProxiedAnswer]]], Awaitable[ProxiedAnswer]]
+            | None
+        ) = None
         """Answers what is asked of /notifiers, where the VTN has none."""
         self.tokens: dict[str, str] = {}
         self.bl = ""
@@ -171,7 +174,7 @@ class Proxy:
         if self._client is not None:
             await self._client.close()
 
-    async def forward(self, asked: Asked) -> Told:
+    async def forward(self, asked: ProxiedRequest) -> ProxiedAnswer:
         """Pass a request on, as it is."""
         if self._client is None:
             raise RuntimeError("the proxy is not started")
@@ -186,11 +189,11 @@ class Proxy:
             allow_redirects=False,
         ) as response:
             headers = CIMultiDict(pair for pair in response.headers.items() if pair[0].lower() not in _HOP_BY_HOP)
-            return Told(response.status, headers, await response.read())
+            return ProxiedAnswer(response.status, headers, await response.read())
 
     async def _serve(self, request: web.Request) -> web.StreamResponse:
         path, _, query = request.raw_path.partition("?")
-        asked = Asked(
+        asked = ProxiedRequest(
             request.method,
             path,
             tuple(parse_qsl(query, keep_blank_values=True)),

@@ -32,7 +32,7 @@ def _matches(key: str) -> list[tuple[str, Fault]]:
 
 
 def faults_of(key: str) -> list[Fault]:
-    """The faults this check has to fail on."""
+    """Return the faults this check has to fail on."""
     return list(dict.fromkeys(fault for _, fault in _matches(key)))
 
 

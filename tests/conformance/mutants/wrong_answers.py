@@ -8,13 +8,13 @@ from typing import Any, Final
 
 from mutants import handlers as f
 from mutants.handlers import Fault, drops, renames, sets
-from mutants.proxy import Asked, Handler, Told
+from mutants.proxy import Handler, ProxiedAnswer, ProxiedRequest
 
 
 def _token(handler: Handler) -> Handler:
     """The fault at the token endpoint only."""
 
-    async def handle(asked: Asked, upstream: Any) -> Told:
+    async def handle(asked: ProxiedRequest, upstream: Any) -> ProxiedAnswer:
         return await (handler(asked, upstream) if asked.path.endswith("/auth/token") else upstream.send(asked))
 
     return handle

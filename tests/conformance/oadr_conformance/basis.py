@@ -262,7 +262,7 @@ BASES: Final[Mapping[str, tuple[Basis, ...]]] = {
 
 @cache
 def basis_of(requirement: str, case: str) -> tuple[Basis, ...]:
-    """The sentences this check rests on; none where the table has no line for it."""
+    """Return the sentences this check rests on; none where the table has no line for it."""
     names = (requirement, f"{requirement}/{case}")
     return next(
         (bases for pattern, bases in BASES.items() if any(fnmatchcase(name, pattern) for name in names)),

@@ -30,58 +30,58 @@ NOBODYS_ID: Final = "00000000-0000-4000-8000-00000000dead"
 
 
 def program(name: str, **members: Any) -> Obj:
-    """A program with nothing but its name."""
+    """Return a program with nothing but its name."""
     return {"programName": name, **members}
 
 
 def interval(number: int = 0, value: object = 0.17, type_: str = "PRICE", **members: Any) -> Obj:
-    """An interval with one payload of one value."""
+    """Return an interval with one payload of one value."""
     return {"id": number, "payloads": [{"type": type_, "values": [value]}], **members}
 
 
 def period(**members: Any) -> Obj:
-    """An hour that begins tomorrow, each a second later than the one before: no two events or reports are the same."""
+    """Return an hour from tomorrow, each a second later than the one before, so that no two events are the same."""
     return {"start": from_now(days=1, seconds=next(_numbers)), "duration": "PT1H", **members}
 
 
 def event(program_id: str, **members: Any) -> Obj:
-    """An event of one hour with one price interval."""
+    """Return an event of one hour with one price interval."""
     return {"programID": program_id, "intervalPeriod": period(), "intervals": [interval()], **members}
 
 
 def reported(name: str = "heat pump", **members: Any) -> Obj:
-    """One entry of a report's resources: one measured value."""
+    """Return one entry of a report's resources: one measured value."""
     return {"resourceName": name, "intervals": [interval(0, 2.5, "USAGE", intervalPeriod=period())], **members}
 
 
 def report(event_id: str, **members: Any) -> Obj:
-    """A report with one measured value of one resource."""
+    """Return a report with one measured value of one resource."""
     return {"eventID": event_id, "clientName": "conformance", "resources": [reported()], **members}
 
 
 def operation(url: str, **members: Any) -> Obj:
-    """One entry of objectOperations: changes of events, which few checks make, so that hardly anybody is called."""
+    """Return an entry of objectOperations: changes of events, which few checks make, so that hardly a call is made."""
     return {"objects": ["EVENT"], "operations": ["UPDATE"], "callbackUrl": url, **members}
 
 
 def subscription(client_name: str, callback_url: str = "", **members: Any) -> Obj:
-    """A subscription with one entry; without a URL that the VTN can call, one that has no entry."""
+    """Return a subscription with one entry; without a URL that the VTN can call, one that has no entry."""
     entries = [operation(callback_url)] if callback_url else []
     return {"clientName": client_name, "objectOperations": entries, **members}
 
 
 def bl_ven(client_id: str, name: str, **members: Any) -> Obj:
-    """A ven as business logic creates it."""
+    """Return a ven as business logic creates it."""
     return {"objectType": "BL_VEN_REQUEST", "clientID": client_id, "venName": name, **members}
 
 
 def ven_ven(name: str, **members: Any) -> Obj:
-    """A ven as the VEN registers it."""
+    """Return a ven as the VEN registers it."""
     return {"objectType": "VEN_VEN_REQUEST", "venName": name, **members}
 
 
 def bl_resource(client_id: str, ven_id: str, name: str, **members: Any) -> Obj:
-    """A resource as business logic creates it."""
+    """Return a resource as business logic creates it."""
     return {
         "objectType": "BL_RESOURCE_REQUEST",
         "clientID": client_id,
@@ -92,7 +92,7 @@ def bl_resource(client_id: str, ven_id: str, name: str, **members: Any) -> Obj:
 
 
 def ven_resource(ven_id: str, name: str, **members: Any) -> Obj:
-    """A resource as the VEN registers it."""
+    """Return a resource as the VEN registers it."""
     return {"objectType": "VEN_RESOURCE_REQUEST", "venID": ven_id, "resourceName": name, **members}
 
 

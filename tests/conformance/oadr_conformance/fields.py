@@ -59,7 +59,7 @@ class Field:
         return not self.required and isinstance(self.steps[-1], str)
 
     def put(self, body: Obj, value: Any) -> Obj:
-        """A copy of the body with this value there; `ABSENT` takes the member out."""
+        """Return a copy of the body with this value there; `ABSENT` takes the member out."""
         changed: Any = copy.deepcopy(body)
         holder = changed
         for step in self.steps[:-1]:
@@ -197,7 +197,7 @@ FIELDS: Final[Mapping[str, tuple[Field, ...]]] = {
 
 
 def each_field() -> Iterator[tuple[str, Field]]:
-    """Every member of every kind."""
+    """Yield every member of every kind."""
     for kind, members in FIELDS.items():
         for member in members:
             yield kind, member

@@ -20,7 +20,7 @@ class Cluster:
 
     @property
     def example(self) -> Result:
-        """The case whose exchange is shown."""
+        """Return the case whose exchange is shown."""
         return self.results[0]
 
     def cases(self, most: int) -> str:
@@ -48,7 +48,7 @@ class Group:
 
     @property
     def outcome(self) -> Outcome:
-        """A failure decides, then a question that could not be asked; a skip counts only where nothing passed."""
+        """Return the outcome: a failure decides, then a question that could not be asked, then a pass, then a skip."""
         outcomes = {result.outcome for result in self.results}
         return next(outcome for outcome in _DECIDES if outcome in outcomes)
 
@@ -65,7 +65,7 @@ class Group:
 
     @property
     def clusters(self) -> list[Cluster]:
-        """Its failures, and the questions that could not be asked."""
+        """Return its failures, and the questions that could not be asked."""
         found: dict[tuple[str, str, str], list[Result]] = {}
         for result in self.results:
             if result.outcome in {Outcome.FAIL, Outcome.BLOCKED}:
@@ -74,7 +74,7 @@ class Group:
 
 
 def groups_of(results: Iterable[Result]) -> list[Group]:
-    """By requirement, in the order of the catalogue."""
+    """Group results by requirement, in the order of the catalogue."""
     found: dict[str, list[Result]] = {}
     for result in results:
         found.setdefault(result.check.requirement, []).append(result)
@@ -82,7 +82,7 @@ def groups_of(results: Iterable[Result]) -> list[Group]:
 
 
 def failed(groups: Iterable[Group]) -> list[Group]:
-    """Those with a failure, MUSTs of the standard first; then those with a question that could not be asked."""
+    """Return those with a failure, MUSTs of the standard first; then those with a question that could not be asked."""
     order = list(Standing)
     wrong = [one for one in groups if one.outcome in {Outcome.FAIL, Outcome.BLOCKED}]
     return sorted(wrong, key=lambda one: (one.outcome is not Outcome.FAIL, order.index(one.standing)))

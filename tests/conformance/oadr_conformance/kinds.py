@@ -46,7 +46,7 @@ class Kind:
 
     @property
     def object_type(self) -> str:
-        """The word in `objectType`."""
+        """Return the word in `objectType`."""
         return self.name.upper()
 
     def check_type(self, answer: Answer, obj: Obj) -> None:
@@ -257,7 +257,7 @@ _TIMES: Final = {"intervalPeriod", "start", "duration"}
 
 
 async def plain_with(t: Probe, kind: Kind, path: str) -> Obj:
-    """A plain body that has the member at this path, and beside it no more than the schema requires.
+    """Return a plain body that has the member at this path, and beside it no more than the schema requires.
 
     `intervals.0.payloads.0.type`: the path leads through members and positions in lists.
     """
@@ -289,5 +289,5 @@ def _listed(kind: Kind, path: str) -> bool:
 
 
 def needs_of(kind: Kind) -> str:
-    """For `Area.each`: what a check that writes this kind needs."""
+    """Return what a check that writes this kind needs; for `Area.each`."""
     return kind.needs

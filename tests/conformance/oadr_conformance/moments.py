@@ -11,7 +11,7 @@ _INSTANT = re.compile(
 
 
 def instant(text: str) -> tuple[datetime, str] | None:
-    """The second, in UTC, and its fraction; None when the text is no RFC 3339 instant."""
+    """Return the second, in UTC, and its fraction; None when the text is no RFC 3339 instant."""
     match = _INSTANT.fullmatch(text)
     if match is None:
         return None
@@ -24,7 +24,7 @@ def instant(text: str) -> tuple[datetime, str] | None:
 
 
 def order(text: str) -> tuple[datetime, str]:
-    """A key that puts RFC 3339 instants into order, whatever their offset and number of decimals.
+    """Return a key that puts RFC 3339 instants into order, whatever their offset and number of decimals.
 
     Raises:
         ValueError: the text is none.
@@ -45,6 +45,6 @@ def same_instant(left: str, right: str) -> bool:
 
 
 def from_now(**offset: float) -> str:
-    """The instant that lies `hours=...`, `minutes=...` from now (negative: ago), as RFC 3339."""
+    """Return the instant that lies `hours=...`, `minutes=...` from now (negative: ago), as RFC 3339."""
     moment = datetime.now(UTC).replace(microsecond=0) + timedelta(**offset)
     return moment.isoformat().replace("+00:00", "Z")

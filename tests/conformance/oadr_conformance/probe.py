@@ -14,7 +14,7 @@ from oadr_conformance import bodies
 from oadr_conformance.errors import Mismatch, SeedFailed, Skipped, Unreachable
 from oadr_conformance.profile import Profile
 from oadr_conformance.session import Credential, Session, is_ours
-from oadr_conformance.wire import Answer, Exchange, Headers, Obj, Query, Step
+from oadr_conformance.wire import Answer, Exchange, Headers, Obj, Purpose, Query
 
 BAD_TOKEN = "bad_token"
 _PAGES = 1000
@@ -40,14 +40,14 @@ class Actor:
 
     @property
     def client_id(self) -> str:
-        """The client identifier the VTN knows this client by."""
+        """Return the client identifier the VTN knows this client by."""
         known = self._probe.session.client_ids.get(self.name)
         if not known:
             raise Skipped(f"the client identifier of {self.name} is not known: the VTN lets it register no ven")
         return known
 
     async def token(self) -> str:
-        """A valid token of this client."""
+        """Return a valid token of this client."""
         if self._credential is None:
             raise RuntimeError(f"{self.name} has no token")
         return await self._probe.session.token(self._credential, self._scope)
@@ -76,7 +76,7 @@ class Actor:
         query: Query = (),
         body: object = None,
         headers: Headers | None = None,
-        step: Step | None = None,
+        step: Purpose | None = None,
         patient: bool = True,
     ) -> Answer:
         """Any request. A header given here replaces the usual one; an empty value leaves it out.
@@ -129,7 +129,7 @@ class Probe:
     def __init__(self, session: Session, key: str, needs: frozenset[str]) -> None:
         self.session = session
         self.key = key
-        self.step = Step.CHECK
+        self.step = Purpose.CHECK
         self.log: list[Exchange] = []
         self.made: list[Made] = []
         self._needs = needs
@@ -149,25 +149,25 @@ class Probe:
 
     @property
     def ven(self) -> Actor:
-        """The first VEN; it has no ven object until `enrol`."""
+        """Return the first VEN; it has no ven object until `enrol`."""
         self._need("ven")
         return self._ven
 
     @property
     def ven2(self) -> Actor:
-        """The second VEN."""
+        """Return the second VEN."""
         self._need("ven2")
         return self._ven2
 
     @property
     def stranger(self) -> Actor:
-        """A VEN that gets no ven object; the second VEN, unless credentials of a third were given."""
+        """Return a VEN that gets no ven object; the second VEN, unless credentials of a third were given."""
         self._need("ven2")
         return self._stranger
 
     @property
     def callback_url(self) -> str:
-        """A URL the VTN accepts for callbacks.
+        """Return a URL the VTN accepts for callbacks.
 
         Raises:
             Skipped: the VTN verifies URLs and none was given that answers.
@@ -183,12 +183,12 @@ class Probe:
         Answer(self.log[-1]).same(what, got, expected)
 
     def scoped(self, actor: Actor, scope: str) -> Actor:
-        """The same client with a token that holds only these scopes."""
+        """Return the same client with a token that holds only these scopes."""
         self._need("secret")
         return Actor(self, actor.name, actor._credential, scope)
 
     def name(self, kind: str = "x") -> str:
-        """A name nobody else uses."""
+        """Return a name nobody else uses."""
         return self.session.name(kind)
 
     async def seed(self, actor: Actor, path: str, body: Obj) -> Obj:
@@ -197,18 +197,18 @@ class Probe:
         Raises:
             SeedFailed: the VTN does not create it.
         """
-        answer = await actor.send("POST", path, body=body, step=Step.SEED)
+        answer = await actor.send("POST", path, body=body, step=Purpose.SEED)
         try:
             return answer.expect(201).object()
         except Mismatch as mismatch:
             raise SeedFailed(f"to create {path} for the check", mismatch.got, mismatch.exchange) from mismatch
 
     async def program(self, **members: Any) -> Obj:
-        """A program of our own."""
+        """Return a program of our own."""
         return await self.seed(self.bl, "/programs", bodies.program(self.name("program"), **members))
 
     async def event(self, program: Obj | None = None, **members: Any) -> Obj:
-        """An event, in a program of its own unless one is given."""
+        """Return an event, in a program of its own unless one is given."""
         program = program or await self.program()
         return await self.seed(self.bl, "/events", bodies.event(program["id"], **members))
 
@@ -218,13 +218,13 @@ class Probe:
             self._readied[actor.name] = await self.enrol(actor)
 
     async def report(self, actor: Actor, event: Obj | None = None, **members: Any) -> Obj:
-        """A report by a VEN, for an event of its own unless one is given."""
+        """Return a report by a VEN, for an event of its own unless one is given."""
         await self.ready(actor)
         event = event or await self.event()
         return await self.seed(actor, "/reports", bodies.report(event["id"], **members))
 
     def subscription_body(self, **members: Any) -> Obj:
-        """A plain subscription; one without entries where no callback URL was given and the VTN verifies them."""
+        """Return a plain subscription; without entries where the VTN verifies callback URLs and none was given."""
         try:
             url = self.callback_url
         except Skipped:
@@ -232,7 +232,7 @@ class Probe:
         return bodies.subscription(self.name("client"), url, **members)
 
     async def subscription(self, actor: Actor, **members: Any) -> Obj:
-        """A subscription.
+        """Return a subscription.
 
         Raises:
             SeedFailed: the VTN does not create it.
@@ -248,9 +248,9 @@ class Probe:
             raise
 
     async def enrol(self, actor: Actor, **members: Any) -> Obj:
-        """The ven object of a VEN, made by business logic so that it can have targets."""
+        """Return the ven object of a VEN, made by business logic so that it can have targets."""
         if readied := self._readied.pop(actor.name, None):
-            await self.bl.send("DELETE", f"/vens/{readied['id']}", step=Step.SEED)
+            await self.bl.send("DELETE", f"/vens/{readied['id']}", step=Purpose.SEED)
         ven = await self._enrol(actor, **members)
         self._readied[actor.name] = ven
         return ven
@@ -266,20 +266,20 @@ class Probe:
             return await self.seed(self.bl, "/vens", body)
 
     async def some_ven(self, **members: Any) -> Obj:
-        """A ven object of a client that exists only by name."""
+        """Return a ven object of a client that exists only by name."""
         return await self.seed(self.bl, "/vens", bodies.bl_ven(self.name("client"), self.name("ven"), **members))
 
     async def resource(self, ven: Obj, **members: Any) -> Obj:
-        """A resource of a ven, made by business logic."""
+        """Return a resource of a ven, made by business logic."""
         body = bodies.bl_resource(ven["clientID"], ven["id"], self.name("resource"), **members)
         return await self.seed(self.bl, "/resources", body)
 
     async def own_resource(self, actor: Actor, ven: Obj, **members: Any) -> Obj:
-        """A resource that a VEN made itself."""
+        """Return a resource that a VEN made itself."""
         return await self.seed(actor, "/resources", bodies.ven_resource(ven["id"], self.name("resource"), **members))
 
     async def all(self, actor: Actor, path: str, query: Query = ()) -> list[Obj]:
-        """Every object of a search, page by page."""
+        """Return every object of a search, page by page."""
         pairs = list(query.items()) if isinstance(query, Mapping) else list(query)
         found: list[Obj] = []
         seen: set[str] = set()
@@ -295,7 +295,7 @@ class Probe:
 
     async def clean_up(self) -> list[str]:
         """Delete everything the check created, newest first; what could not be deleted, in words."""
-        self.step = Step.CLEANUP
+        self.step = Purpose.CLEANUP
         problems = []
         while self.made:
             made = self.made.pop()
@@ -310,10 +310,10 @@ class Probe:
 
     async def _forget(self, actor: Actor) -> None:
         """Delete the ven an interrupted run of ours has left for this client."""
-        found = await actor.send("GET", "/vens", step=Step.SEED)
+        found = await actor.send("GET", "/vens", step=Purpose.SEED)
         for ven in found.expect(200).array():
             if is_ours(ven, "venName"):
-                await self.bl.send("DELETE", f"/vens/{ven['id']}", step=Step.SEED)
+                await self.bl.send("DELETE", f"/vens/{ven['id']}", step=Purpose.SEED)
 
     def _need(self, need: str) -> None:
         if need not in self._needs:

@@ -56,7 +56,7 @@ _WORDS: Final = {"true": True, "on": True, "yes": True, "false": False, "off": F
 
 
 def profile_of(name: str, switches: Iterable[str] = ()) -> Profile:
-    """The named profile with `switch=value` changes applied.
+    """Return the named profile with `switch=value` changes applied.
 
     Raises:
         Misused: an unknown profile or switch, or a value the switch does not take.

@@ -77,12 +77,12 @@ class Check:
 
     @property
     def basis(self) -> tuple[Basis, ...]:
-        """The sentences of the standard that forbid the other behaviour; none for a ruling of ours."""
+        """Return the sentences of the standard that forbid the other behaviour; none for a ruling of ours."""
         return () if self.ruling else basis_of(self.requirement, self.case)
 
     @property
     def section(self) -> str:
-        """The basis as text; for a ruling, where the matter is treated."""
+        """Return the basis as text; for a ruling, where the matter is treated."""
         return "; ".join(map(str, self.basis)) or self.topic
 
     @property
@@ -99,12 +99,12 @@ class Check:
 
     @property
     def requirements(self) -> tuple[str, ...]:
-        """Every requirement this check speaks for."""
+        """Return every requirement this check speaks for."""
         return (self.requirement, *self.also)
 
     @property
     def area(self) -> str:
-        """The group of the requirement: `PAGE` for `PAGE-008`."""
+        """Return the group of the requirement: `PAGE` for `PAGE-008`."""
         return self.requirement.partition("-")[0]
 
     def matches(self, patterns: Iterable[str]) -> bool:
@@ -163,7 +163,7 @@ class Area:
 
 
 def select(checks: Iterable[Check], patterns: Iterable[str]) -> list[Check]:
-    """The checks that one of the patterns names; all of them without patterns.
+    """Return the checks that one of the patterns names; all of them without patterns.
 
     Raises:
         Misused: a pattern names nothing.

@@ -16,7 +16,7 @@ from oadr_conformance.errors import Mismatch, Misused, Refused, SeedFailed, Skip
 from oadr_conformance.probe import Actor, Probe
 from oadr_conformance.registry import Check, Level, Standing
 from oadr_conformance.session import Credential, Session, Subject, is_ours
-from oadr_conformance.wire import Answer, Exchange, Obj, Step, Wire, redacted
+from oadr_conformance.wire import Answer, Exchange, HttpClient, Obj, Purpose, redacted
 
 _LONGEST_S = 600.0
 """Only against a check that never ends: how slow a VTN may be is not for us to say."""
@@ -41,7 +41,7 @@ class Outcome(StrEnum):
 
     @property
     def word(self) -> str:
-        """As totals have it: `passed`."""
+        """Return the word of totals: `passed`."""
         return _WORDS[self]
 
 
@@ -118,7 +118,7 @@ class Run:
 
     @property
     def totals(self) -> dict[Standing, dict[Outcome, int]]:
-        """The same for MUSTs and SHOULDs of the standard and for our rulings, as far as they were chosen."""
+        """Return the same for MUSTs and SHOULDs of the standard and for our rulings, as far as they were chosen."""
         chosen = {result.check.standing for result in self.results}
         return {
             standing: {outcome: self.count(outcome, standing) for outcome in Outcome}
@@ -159,7 +159,7 @@ class Run:
         return answered == chosen and len(self.results) >= self.of
 
     def verdict(self, *, strict: bool = False) -> str:
-        """The same in words, with what it cannot say."""
+        """Return the same in words, with what it cannot say."""
         word = self.flaw(strict=strict) or "conforms"
         answered, chosen = self.answered()
         if word == "conforms" and answered < chosen:
@@ -260,14 +260,14 @@ async def _lost(session: Session) -> tuple[str, bool]:
 
 def _desk(session: Session) -> Probe:
     desk = Probe(session, "-", frozenset({"bl", "ven", "ven2"}))
-    desk.step = Step.PREPARE
+    desk.step = Purpose.PREPARE
     return desk
 
 
 @contextlib.asynccontextmanager
 async def opened(subject: Subject) -> AsyncIterator[Session]:
-    """A session with working credentials and VENs without a ven; what was there before is put back at the end."""
-    async with Wire(verify_tls=subject.verify_tls, ca_file=subject.ca_file) as wire:
+    """Yield a session with working credentials and VENs without a ven; what was there before is put back at the end."""
+    async with HttpClient(verify_tls=subject.verify_tls, ca_file=subject.ca_file) as wire:
         session = Session(subject, wire)
         desk = _desk(session)
         try:
@@ -282,7 +282,7 @@ async def opened(subject: Subject) -> AsyncIterator[Session]:
         except Mismatch as mismatch:
             raise Unreachable(f"no OpenADR 3.1 VTN at {session.base}: {mismatch}") from mismatch
         finally:
-            desk.step = Step.CLEANUP
+            desk.step = Purpose.CLEANUP
             if wire.unanswered:
                 await _sweep(desk)
             for one in set_aside:
@@ -332,7 +332,7 @@ def _result(
     def clean(text: str) -> str:
         return redacted(text, session.secrets)
 
-    log = [exchange for exchange in probe.log if exchange.step is not Step.CLEANUP]
+    log = [exchange for exchange in probe.log if exchange.step is not Purpose.CLEANUP]
     if error is None:
         return Result(check, Outcome.PASS, leftovers=tuple(leftovers), seconds=seconds)
     if isinstance(error, Skipped):
@@ -377,7 +377,7 @@ async def _check_credentials(session: Session, desk: Probe) -> None:
         answer.array()
     answer = await desk.bl.post("/programs", bodies.program(session.name("program")))
     await desk.clean_up()
-    desk.step = Step.PREPARE
+    desk.step = Purpose.PREPARE
     if answer.status in {401, 403}:
         raise Refused(f"the client given as --bl may create no programs, so it is no business logic: {answer.status}")
 
@@ -480,7 +480,7 @@ async def _learn_client_ids(session: Session, desk: Probe) -> None:
         with contextlib.suppress(Mismatch, KeyError):
             session.client_ids[actor.name] = str(answer.expect(201).object()["clientID"])
         await desk.clean_up()
-        desk.step = Step.PREPARE
+        desk.step = Purpose.PREPARE
     if len(set(session.client_ids.values())) < len(session.client_ids):
         raise Misused("two of the VEN credentials are of the same client; the suite needs different ones")
 

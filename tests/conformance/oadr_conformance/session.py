@@ -15,7 +15,7 @@ from yarl import URL
 
 from oadr_conformance.errors import Misused, Refused, Skipped, Unreachable
 from oadr_conformance.profile import DEFAULT, Profile
-from oadr_conformance.wire import Answer, Exchange, Obj, Step, Wire
+from oadr_conformance.wire import Answer, Exchange, HttpClient, Obj, Purpose
 
 PREFIX = "conformance-"
 _UNTOLD_S = 60
@@ -84,7 +84,7 @@ class Subject:
 
     @property
     def base(self) -> str:
-        """The API prefix as given, without a slash at its end.
+        """Return the API prefix as given, without a slash at its end.
 
         Raises:
             Misused: it is none.
@@ -110,7 +110,7 @@ class Subject:
 class Session:
     """One run against one VTN."""
 
-    def __init__(self, subject: Subject, wire: Wire) -> None:
+    def __init__(self, subject: Subject, wire: HttpClient) -> None:
         self.subject = subject
         self.wire = wire
         self.base = subject.prefixes[0]
@@ -137,19 +137,19 @@ class Session:
         self.token_url = f"{base}/auth/token"
 
     def name(self, kind: str = "x") -> str:
-        """A name nobody else uses: recognisable as ours, unique over all runs."""
+        """Return a name nobody else uses: recognisable as ours, unique over all runs."""
         return f"{self.tag}-{kind}-{next(self._numbers)}"
 
     def exchange(
-        self, step: Step, actor: str, method: str, url: str, headers: Mapping[str, str], body: bytes, check: str = ""
+        self, step: Purpose, actor: str, method: str, url: str, headers: Mapping[str, str], body: bytes, check: str = ""
     ) -> Exchange:
-        """A request ready to be sent, with an id that a server's log can be searched for."""
+        """Return a request ready to be sent, with an id that a server's log can be searched for."""
         sent = CIMultiDict(headers)
         sent.setdefault("User-Agent", "oadr-conformance")
         sent.setdefault("X-Request-Id", request_id(step, check, next(self._requests)))
         return Exchange(step, actor, method, url, sent, body)
 
-    async def fetch_token(self, credential: Credential, scope: str = "", step: Step = Step.PREPARE) -> Answer:
+    async def fetch_token(self, credential: Credential, scope: str = "", step: Purpose = Purpose.PREPARE) -> Answer:
         """Ask the token endpoint for a token of this client, with fewer scopes if `scope` names them."""
         form = {
             "grant_type": "client_credentials",
@@ -167,7 +167,7 @@ class Session:
         return answer
 
     async def token(self, credential: Credential, scope: str = "") -> str:
-        """A valid token of this client.
+        """Return a valid token of this client.
 
         Raises:
             Refused: the token endpoint does not accept the client.
@@ -200,7 +200,7 @@ class Session:
         return token
 
 
-def request_id(step: Step, check: str, number: int) -> str:
+def request_id(step: Purpose, check: str, number: int) -> str:
     """`conformance.check.PAGE-008.17`: the second part is the step."""
     safe = "".join(character if character.isalnum() or character in "-_" else "_" for character in check)
     return f"conformance.{step}.{safe or '-'}.{number}"

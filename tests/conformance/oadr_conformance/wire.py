@@ -35,7 +35,7 @@ _LONGEST_PAUSE_S = 60
 _SECRET = "•••"
 
 
-class Step(StrEnum):
+class Purpose(StrEnum):
     """Purpose of a request; sent in `X-Request-Id`, so that a server's log shows it too."""
 
     PREPARE = "prepare"
@@ -48,7 +48,7 @@ class Step(StrEnum):
 class Exchange:
     """One request and what came back."""
 
-    step: Step
+    step: Purpose
     actor: str
     method: str
     url: str
@@ -61,7 +61,7 @@ class Exchange:
     problem: str = ""
 
     def lines(self) -> tuple[str, str]:
-        """The request and the answer as text, both as they went over the wire."""
+        """Return the request and the answer as text, both as they went over the wire."""
         asked = [f"{self.method} {self.url}", *_header_lines(self.request_headers)]
         if self.request_body:
             asked += ["", _text(self.request_body)]
@@ -73,7 +73,7 @@ class Exchange:
         return "\n".join(asked), "\n".join(told)
 
     def summary(self) -> str:
-        """One line: who asked what, and the status."""
+        """Return one line: who asked what, and the status."""
         return f"{self.actor}: {self.method} {URL(self.url).path_qs} -> {self.problem or self.status}"
 
 
@@ -97,15 +97,15 @@ class Answer:
 
     @property
     def text(self) -> str:
-        """The body, inflated, as text."""
+        """Return the body, inflated, as text."""
         return decoded(self.headers, self.exchange.body).decode("utf-8", "replace")
 
     def fail(self, expected: str, got: object) -> Mismatch:
-        """The mismatch to raise for this answer."""
+        """Return the mismatch to raise for this answer."""
         return Mismatch(expected, got if isinstance(got, str) else shown(got), self.exchange)
 
     def expect(self, *statuses: int, allowed: tuple[int, ...] = ()) -> Answer:
-        """The status is one of these; `allowed` are others that the standard leaves to the VTN."""
+        """Return the status is one of these; `allowed` are others that the standard leaves to the VTN."""
         if not self.binding:
             statuses = tuple(dict.fromkeys((*statuses, *allowed)))
         if self.status not in statuses:
@@ -113,28 +113,28 @@ class Answer:
         return self
 
     def json(self) -> Any:
-        """The body as JSON."""
+        """Return the body as JSON."""
         try:
             return json.loads(self.text)
         except ValueError:
             raise self.fail("a JSON body", self.text[:200] or "an empty body") from None
 
     def object(self) -> Obj:
-        """The body is one JSON object."""
+        """Return the body is one JSON object."""
         value = self.json()
         if not isinstance(value, dict):
             raise self.fail("one JSON object", value)
         return value
 
     def array(self) -> list[Obj]:
-        """The body is a JSON array of objects."""
+        """Return the body is a JSON array of objects."""
         value = self.json()
         if not isinstance(value, list) or not all(isinstance(item, dict) for item in value):
             raise self.fail("a JSON array of objects", value)
         return value
 
     def ids(self) -> list[str]:
-        """The ids of the objects in an array, in order."""
+        """Return the ids of the objects in an array, in order."""
         return [str(item.get("id")) for item in self.array()]
 
     def same(self, what: str, got: Any, expected: Any) -> None:
@@ -143,7 +143,7 @@ class Answer:
             raise self.fail(f"{what} to be {shown(expected)}", shown(got))
 
     def has(self, **members: Any) -> Obj:
-        """The object has these members with exactly these values."""
+        """Return the object has these members with exactly these values."""
         value = self.object()
         for name, expected in members.items():
             if name not in value:
@@ -152,19 +152,19 @@ class Answer:
         return value
 
     def true(self, holds: Any, expected: str, got: Any) -> None:
-        """A fact about this answer holds."""
+        """Expect that a fact about this answer holds."""
         if not holds:
             raise self.fail(expected, got)
 
     def header(self, name: str, expected: str = "") -> str:
-        """The header is there, and contains `expected` (case does not count)."""
+        """Return the header is there, and contains `expected` (case does not count)."""
         got = ", ".join(self.headers.getall(name, []))
         if name not in self.headers or expected.lower() not in got.lower():
             raise self.fail(f"header {name}{f' with {expected}' if expected else ''}", got or "no such header")
         return got
 
 
-class Wire:
+class HttpClient:
     """One HTTP client for the whole run. It follows no redirect, inflates nothing and adds no header of its own."""
 
     def __init__(self, *, verify_tls: bool = True, ca_file: Path | None = None) -> None:
@@ -296,13 +296,13 @@ def alike(left: object, right: object) -> bool:
 
 
 def shown(value: object) -> str:
-    """A value in a message: JSON, cut where it gets long."""
+    """Return a value in a message: JSON, cut where it gets long."""
     text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
     return text if len(text) <= 300 else f"{text[:300]}… ({len(text)} characters)"
 
 
 def decoded(headers: Mapping[str, str], body: bytes) -> bytes:
-    """The body without its gzip coding."""
+    """Return the body without its gzip coding."""
     if headers.get("Content-Encoding", "").lower() != "gzip":
         return body
     try:
@@ -312,7 +312,7 @@ def decoded(headers: Mapping[str, str], body: bytes) -> bytes:
 
 
 def redacted(text: str, secrets: Sequence[str]) -> str:
-    """The text without any of the secrets."""
+    """Return the text without any of the secrets."""
     for secret in secrets:
         text = text.replace(secret, _SECRET)
     return text

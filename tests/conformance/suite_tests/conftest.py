@@ -33,7 +33,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 @pytest.fixture(scope="session")
 def folder() -> Iterator[Path]:
-    """A folder for the files of the servers."""
+    """Yield a folder for the files of the servers."""
     directory = Path(tempfile.mkdtemp(prefix="oadr-conformance-"))
     yield directory
     shutil.rmtree(directory)
@@ -47,7 +47,7 @@ def _in(folder: Path, name: str) -> Path:
 
 @pytest.fixture(scope="session")
 def vtn_on_sqlite(folder: Path) -> Iterator[Subject]:
-    """Our VTN on SQLite, configured as usual."""
+    """Yield our VTN on SQLite, configured as usual."""
     directory = _in(folder, "sqlite")
     with vtn(f"sqlite:///{directory / 'vtn.sqlite3'}", directory) as subject:
         yield subject
@@ -55,7 +55,7 @@ def vtn_on_sqlite(folder: Path) -> Iterator[Subject]:
 
 @pytest.fixture(scope="session")
 def vtn_on_postgresql(folder: Path, postgres_server: PostgresServer) -> Iterator[Subject]:
-    """Our VTN on PostgreSQL with two workers."""
+    """Yield our VTN on PostgreSQL with two workers."""
     name = postgres_server.create_database()
     with vtn(postgres_server.url(name), _in(folder, "postgresql"), "--workers", "2") as subject:
         yield subject
@@ -65,7 +65,7 @@ def vtn_on_postgresql(folder: Path, postgres_server: PostgresServer) -> Iterator
 
 @pytest.fixture(scope="session")
 def turned_vtn(folder: Path) -> Iterator[Subject]:
-    """Our VTN with every switch that the suite knows the other way round."""
+    """Yield our VTN with every switch that the suite knows the other way round."""
     directory = _in(folder, "turned")
     with vtn(f"sqlite:///{directory / 'vtn.sqlite3'}", directory, switches=TURNED) as subject:
         yield subject

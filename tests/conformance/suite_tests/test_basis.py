@@ -60,7 +60,7 @@ _UNANSWERABLE: Final = {
 
 @pytest.fixture(scope="module")
 def document() -> dict[str, Any]:
-    """The OpenAPI document of 3.1."""
+    """Return the OpenAPI document of 3.1."""
     found: dict[str, Any] = yaml.safe_load(_OPENAPI.read_text(encoding="utf-8"))
     return found
 
@@ -107,7 +107,7 @@ def _stands(basis: Basis, document: dict[str, Any]) -> bool:
 
 @pytest.fixture(scope="module")
 def demanding_run() -> tuple[Run, DemandingVtn]:
-    """The whole suite against the demanding VTN, given by its origin alone."""
+    """Return the whole suite against the demanding VTN, given by its origin alone."""
 
     async def examine() -> tuple[Run, DemandingVtn]:
         async with demanding_vtn() as (subject, server):

@@ -12,7 +12,7 @@ import pytest
 from oadr_conformance import ALL, Credential, Subject
 from oadr_conformance.probe import Probe
 from oadr_conformance.session import Session, is_ours
-from oadr_conformance.wire import Wire
+from oadr_conformance.wire import HttpClient
 from typer.testing import CliRunner, Result
 from vtns.receiver import receiver
 
@@ -158,7 +158,7 @@ def _wait_until_it_works(subject: Subject) -> None:
     """Until business logic sees a program of the running suite."""
 
     async def wait() -> None:
-        async with Wire() as wire:
+        async with HttpClient() as wire:
             session = Session(subject, wire)
             probe = Probe(session, "-", frozenset({"bl"}))
             found = False

@@ -12,7 +12,7 @@ from threading import Thread
 from typing import Final
 
 import pytest
-from mutants.proxy import Asked, Proxy, Told, Upstream
+from mutants.proxy import ProxiedAnswer, ProxiedRequest, Proxy, Upstream
 from oadr_conformance import (
     ALL,
     INTERRUPTED,
@@ -36,7 +36,7 @@ from oadr_conformance.probe import Probe
 from oadr_conformance.rulings import RULINGS
 from oadr_conformance.runner import opened
 from oadr_conformance.session import PREFIX, Session
-from oadr_conformance.wire import Obj, Wire, alike
+from oadr_conformance.wire import HttpClient, Obj, alike
 from vtns.another import another_vtn
 from yarl import URL
 
@@ -161,9 +161,9 @@ def test_a_run_that_is_stopped_cleans_up_and_skips_the_rest(vtn_on_sqlite: Subje
 def test_what_a_lost_answer_may_have_created_is_swept_up(vtn_on_sqlite: Subject) -> None:
     """A connection that breaks after the VTN has stored hides the id, but not the name."""
 
-    async def lose(asked: Asked, upstream: Upstream) -> Told:
+    async def lose(asked: ProxiedRequest, upstream: Upstream) -> ProxiedAnswer:
         told = await upstream.send(asked)
-        return Told(0) if asked.method == "POST" else told
+        return ProxiedAnswer(0) if asked.method == "POST" else told
 
     async def body(t: Probe) -> None:
         await t.bl.post("/programs", {"programName": t.name("lost")})
@@ -202,11 +202,15 @@ def test_a_token_that_runs_out_ends_the_run_and_fails_nothing(vtn_on_sqlite: Sub
 
     async def examine() -> Run:
         async with _proxied(vtn_on_sqlite, plain=False) as (subject, proxy):
-            async with Wire() as wire:
+            async with HttpClient() as wire:
                 token = await Session(subject, wire).token(subject.ven)
 
-            async def expired(asked: Asked, upstream: Upstream) -> Told:
-                return Told(401) if token in asked.headers.get("Authorization", "") else await upstream.send(asked)
+            async def expired(asked: ProxiedRequest, upstream: Upstream) -> ProxiedAnswer:
+                return (
+                    ProxiedAnswer(401)
+                    if token in asked.headers.get("Authorization", "")
+                    else await upstream.send(asked)
+                )
 
             async def body(t: Probe) -> None:
                 proxy.handler = expired
@@ -262,7 +266,7 @@ def test_two_tokens_of_one_client_are_found_out(vtn_on_sqlite: Subject) -> None:
     """The VTN writes the client's identifier into what it creates."""
 
     async def token() -> Credential:
-        async with Wire() as wire:
+        async with HttpClient() as wire:
             return Credential(token=await Session(vtn_on_sqlite, wire).token(vtn_on_sqlite.ven))
 
     with pytest.raises(Misused, match="same client"):

@@ -4,7 +4,7 @@ import asyncio
 from pathlib import Path
 
 from mutants.handlers import Fault
-from mutants.harness import Verdict, prove, rig
+from mutants.harness import CheckProof, prove, rig
 from mutants.table import TABLE, faults_of, unused_patterns
 from oadr_conformance import ALL, Check
 
@@ -30,7 +30,7 @@ def test_every_fault_is_seen_by_a_check_that_exists_for_it(tmp_path: Path) -> No
                 plan.setdefault(check.key, (check, []))[1].append(fault)
     assert planned == {fault.name for fault in TABLE}
 
-    async def try_all() -> list[Verdict]:
+    async def try_all() -> list[CheckProof]:
         async with rig(tmp_path, {}) as (session, proxy):
             return await prove(session, proxy, [check for check, _ in plan.values()], lambda key: plan[key][1])
 

@@ -27,13 +27,13 @@ def _results(subject: Subject, patterns: Sequence[str] = ()) -> Results:
 
 @pytest.fixture(scope="module", params=["sqlite", "postgresql"])
 def results(request: pytest.FixtureRequest) -> Results:
-    """What came of the whole suite."""
+    """Return what came of the whole suite."""
     return _results(request.getfixturevalue(f"vtn_on_{request.param}"))
 
 
 @pytest.fixture(scope="module")
 def turned_results(turned_vtn: Subject) -> Results:
-    """What came of those checks whose answers hang on a switch."""
+    """Return what came of those checks whose answers hang on a switch."""
     return _results(turned_vtn, _SWITCHED)
 
 

@@ -221,7 +221,7 @@ def test_a_token_instead_of_a_secret_skips_what_needs_the_secret(vtn_on_sqlite: 
 
 @pytest.fixture(scope="module")
 def mixed_run(vtn_on_sqlite: Subject) -> Run:
-    """A run with a pass, a failure and a skip: the suite is told of switches that the VTN does not have."""
+    """Return a run with a pass, a failure and a skip: the suite is told of switches that the VTN does not have."""
     switches = ["auth.invalid_token_status=403", "rulings.binding=true"]
     told = _with(vtn_on_sqlite, profile=profile_of("default", switches), version="1.2")
     moment = datetime(2026, 1, 2, 3, 4, tzinfo=UTC)

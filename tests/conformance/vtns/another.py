@@ -20,10 +20,10 @@ from pathlib import Path
 from typing import Any, Final
 
 from multidict import CIMultiDict
-from mutants.proxy import Asked, Proxy, Told, Upstream
+from mutants.proxy import ProxiedAnswer, ProxiedRequest, Proxy, Upstream
 from oadr_conformance import Subject
 from oadr_conformance.session import Session
-from oadr_conformance.wire import Wire
+from oadr_conformance.wire import HttpClient
 from yarl import URL
 
 from bench.support.net import free_port
@@ -54,13 +54,13 @@ class AnotherVtn:
     met: Counter[str] = field(default_factory=Counter)
     _issued: dict[str, float] = field(default_factory=dict)
 
-    async def __call__(self, asked: Asked, upstream: Upstream) -> Told:
+    async def __call__(self, asked: ProxiedRequest, upstream: Upstream) -> ProxiedAnswer:
         """Answer a request in this VTN's way."""
         self.met["request"] += 1
         if self.met["request"] % 400 == 0:
             busy = _BUSY[self.met["asked for patience"] % len(_BUSY)]
             self.met["asked for patience"] += 1
-            return Told(429, CIMultiDict(busy))
+            return ProxiedAnswer(429, CIMultiDict(busy))
         if asked.below == "/auth/token":
             return await self._token(self._translated(asked), upstream)
         token = asked.headers.get("Authorization", "").rpartition(" ")[2]
@@ -74,7 +74,7 @@ class AnotherVtn:
             told = await self._other(real, upstream)
         return self._worded(told, asked)
 
-    def _translated(self, asked: Asked) -> Asked:
+    def _translated(self, asked: ProxiedRequest) -> ProxiedRequest:
         """The request as our VTN understands it."""
         path = self.real_prefix + asked.path.removeprefix(PREFIX) if asked.path.startswith(PREFIX) else asked.path
         query = tuple((key, _real_id(value)) for key, value in asked.query)
@@ -83,17 +83,19 @@ class AnotherVtn:
         headers["Accept-Encoding"] = "identity"
         return replace(asked, path=_real_id(path), query=query, body=body, prefix=self.real_prefix, headers=headers)
 
-    async def _token(self, asked: Asked, upstream: Upstream) -> Told:
+    async def _token(self, asked: ProxiedRequest, upstream: Upstream) -> ProxiedAnswer:
         told = await upstream.send(asked)
         if told.status != 200:
-            return Told(400 if told.json().get("error") == "invalid_client" else told.status, told.headers, told.body)
+            return ProxiedAnswer(
+                400 if told.json().get("error") == "invalid_client" else told.status, told.headers, told.body
+            )
         body = told.json()
         self._issued[body["access_token"]] = time.monotonic() + _TOKEN_LIFE_S
         self.met["issued a token"] += 1
         changed = {"token_type": "bearer", "expires_in": int(_TOKEN_LIFE_S), "issued_for": "the laboratory"}
         return told.with_json({"access_token": body["access_token"]} | changed)
 
-    async def _search(self, asked: Asked, upstream: Upstream) -> Told:
+    async def _search(self, asked: ProxiedRequest, upstream: Upstream) -> ProxiedAnswer:
         """Oldest first, in small pages; a VEN sees targeted programs and events by targets it asks for."""
         found: list[Any] = []
         bare = asked.without("skip", "limit")
@@ -112,9 +114,9 @@ class AnotherVtn:
         found.reverse()
         skip = int((asked.given("skip") or ["0"])[0])
         limit = int((asked.given("limit") or [str(_PAGE)])[0])
-        return Told(200, told.headers).with_json(found[skip : skip + min(limit, _PAGE)])
+        return ProxiedAnswer(200, told.headers).with_json(found[skip : skip + min(limit, _PAGE)])
 
-    async def _other(self, asked: Asked, upstream: Upstream) -> Told:
+    async def _other(self, asked: ProxiedRequest, upstream: Upstream) -> ProxiedAnswer:
         told = await upstream.send(asked)
         ven = asked.claims.get("role") == "VEN"
         if asked.single and ven and told.status == 404:
@@ -130,10 +132,10 @@ class AnotherVtn:
             return _problem(400)
         return told
 
-    def _hides_targeted(self, asked: Asked) -> bool:
+    def _hides_targeted(self, asked: ProxiedRequest) -> bool:
         return asked.claims.get("role") == "VEN" and asked.collection in _UNTARGETED_BY_QUERY
 
-    def _worded(self, told: Told, asked: Asked) -> Told:
+    def _worded(self, told: ProxiedAnswer, asked: ProxiedRequest) -> ProxiedAnswer:
         headers = CIMultiDict(pair for pair in told.headers.items() if pair[0].lower() in _KEPT_HEADERS)
         headers.update({"Server": "Another-VTN/7.1", "X-Frame-Options": "DENY", "Set-Cookie": "lb=3; Path=/"})
         if told.status >= 400:
@@ -141,24 +143,26 @@ class AnotherVtn:
             self.met[f"{status}"] += 1
             problem = _problem(status)
             headers["Content-Type"] = "application/problem+json"
-            return Told(status, headers, problem.body)
+            return ProxiedAnswer(status, headers, problem.body)
         value = told.json()
         if value is None:
-            return Told(told.status, headers, told.body)
+            return ProxiedAnswer(told.status, headers, told.body)
         text = json.dumps(_own_way(value), ensure_ascii=False)
         text = _UUID.sub(lambda match: "obj_" + "".join(match.groups()), text)
         text = _INSTANT.sub(lambda match: f'"{match[1]}": "{match[2]}+00:00"', text)
         text = text.replace(f"{self.origin}{self.real_prefix}", f"{self.origin}{PREFIX}")
         headers["Content-Type"] = "application/json;charset=UTF-8"
-        return Told(told.status, headers, text.encode())
+        return ProxiedAnswer(told.status, headers, text.encode())
 
 
 def _real_id(text: str) -> str:
     return _OWN_ID.sub(lambda match: "-".join(match.groups()), text)
 
 
-def _problem(status: int) -> Told:
-    return Told(status, CIMultiDict({"Content-Type": "application/json"}), json.dumps({"status": status}).encode())
+def _problem(status: int) -> ProxiedAnswer:
+    return ProxiedAnswer(
+        status, CIMultiDict({"Content-Type": "application/json"}), json.dumps({"status": status}).encode()
+    )
 
 
 def _own_way(value: Any) -> Any:
@@ -202,5 +206,5 @@ async def another_vtn(directory: Path) -> AsyncIterator[tuple[Subject, AnotherVt
 
 
 async def _token(subject: Subject) -> str:
-    async with Wire() as wire:
+    async with HttpClient() as wire:
         return await Session(subject, wire).token(subject.bl)

@@ -100,7 +100,7 @@ def _client(client_id: str, role: str, config: Path, *options: str) -> Credentia
 def vtn(
     database_url: str, directory: Path, *arguments: str, switches: Mapping[str, str] = MappingProxyType({})
 ) -> Iterator[Subject]:
-    """A running VTN and what the suite must know of it; `arguments` go to `oadr vtn run`."""
+    """Yield a running VTN and what the suite must know of it; `arguments` go to `oadr vtn run`."""
     with receiver(directory) as (callback_url, ca_file):
         values = {switch.partition(".")[2]: value for switch, value in (_USUAL | dict(switches)).items()}
         config = directory / "vtn.toml"

@@ -49,7 +49,7 @@ class _Receiver(BaseHTTPRequestHandler):
 
 @contextmanager
 def receiver(directory: Path) -> Iterator[tuple[str, Path]]:
-    """A running webhook: its URL, and the file with the authority that vouches for it."""
+    """Yield a running webhook: its URL, and the file with the authority that vouches for it."""
     pki = Pki(Path(tempfile.mkdtemp(prefix="receiver-", dir=directory)), now=lambda: datetime.now(UTC))
     server = _Server(("127.0.0.1", 0), _Receiver)
     server.stopping = threading.Event()

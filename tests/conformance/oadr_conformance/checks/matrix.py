@@ -76,7 +76,7 @@ OPERATIONS: Final = {row.name: row for row in _rows()}
 
 
 @dataclass(frozen=True)
-class Scene:
+class MatrixScene:
     """The object of the row and bodies that would be right for each role."""
 
     obj: Obj
@@ -84,7 +84,7 @@ class Scene:
     ven_body: Obj
 
 
-async def _set_up(t: Probe, row: Operation) -> Scene:
+async def _set_up(t: Probe, row: Operation) -> MatrixScene:
     """An object that the first VEN owns or may see and the second may not, and a right body for POST or PUT."""
     target = t.name("target")
     ven = await t.enrol(t.ven, targets=[target]) if row.kind in {"program", "event", "ven", "resource"} else {}
@@ -92,28 +92,30 @@ async def _set_up(t: Probe, row: Operation) -> Scene:
     if row.kind == "program":
         obj = await t.program(targets=[target])
         body = bodies.program(obj["programName"] if row.single else t.name("program"))
-        return Scene(obj, body, body)
+        return MatrixScene(obj, body, body)
     if row.kind == "event":
         obj = await t.event(targets=[target])
         body = bodies.event(obj["programID"], eventName="changed")
-        return Scene(obj, body, body)
+        return MatrixScene(obj, body, body)
     if row.kind == "report":
         obj = await t.report(t.ven)
         body = bodies.report(obj["eventID"], reportName="changed")
-        return Scene(obj, body, body)
+        return MatrixScene(obj, body, body)
     if row.kind == "subscription":
         obj = await t.subscription(t.ven)
         body = t.subscription_body()
-        return Scene(obj, body, body)
+        return MatrixScene(obj, body, body)
     name = t.name(row.kind)
     if row.kind == "resource":
         obj = await t.resource(ven)
-        return Scene(obj, bodies.bl_resource(ven["clientID"], ven["id"], name), bodies.ven_resource(ven["id"], name))
+        return MatrixScene(
+            obj, bodies.bl_resource(ven["clientID"], ven["id"], name), bodies.ven_resource(ven["id"], name)
+        )
     client = ven["clientID"] if row.single else t.name("client")
-    return Scene(ven, bodies.bl_ven(client, name), bodies.ven_ven(name))
+    return MatrixScene(ven, bodies.bl_ven(client, name), bodies.ven_ven(name))
 
 
-async def ask(actor: Actor, row: Operation, scene: Scene, body: Obj) -> Answer:
+async def ask(actor: Actor, row: Operation, scene: MatrixScene, body: Obj) -> Answer:
     """Carry out the row's operation."""
     path = bodies.COLLECTIONS[row.kind] + (f"/{scene.obj['id']}" if row.single else "")
     return await actor.send(row.method, path, body=body if row.method in {"POST", "PUT"} else None)
@@ -135,7 +137,7 @@ async def business_logic(t: Probe, row: Operation) -> None:
         await _finds(t, t.bl, row, scene)
 
 
-async def _finds(t: Probe, actor: Actor, row: Operation, scene: Scene) -> None:
+async def _finds(t: Probe, actor: Actor, row: Operation, scene: MatrixScene) -> None:
     """A search finds the object; what is targeted is asked for by its targets, as the Definition wants it of a VEN."""
     targets = scene.obj.get("targets") if row.kind in {"program", "event"} else None
     found = await t.all(actor, bodies.COLLECTIONS[row.kind], {"targets": targets} if targets else {})

@@ -20,7 +20,7 @@ KINDS: Final = {"events": "/events", "programs": "/programs"}
 
 
 @dataclass
-class Scene:
+class WorkedExample:
     """The worked example: six objects for three clients, and what the VEN's own side looks like."""
 
     path: str
@@ -41,13 +41,13 @@ class Scene:
         }
 
 
-async def _scene(t: Probe, path: str) -> Scene:
+async def _scene(t: Probe, path: str) -> WorkedExample:
     targets = {word: t.name(word) for word in ("g1", "g2", "g9", "areaX", "r1")}
     ven = await t.enrol(t.ven, targets=[targets["g1"], targets["areaX"]])
     resource = await t.resource(ven, targets=[targets["r1"]])
     targets["V1"] = ven["id"]
     program = await t.program()
-    scene = Scene(path, program, ven, resource, targets)
+    scene = WorkedExample(path, program, ven, resource, targets)
     for label, words in {
         "E0": (),
         "E1": ("g1",),
@@ -62,7 +62,7 @@ async def _scene(t: Probe, path: str) -> Scene:
     return scene
 
 
-async def _seen(t: Probe, scene: Scene, actor: Actor, words: tuple[str, ...] = ()) -> dict[str, list[str]]:
+async def _seen(t: Probe, scene: WorkedExample, actor: Actor, words: tuple[str, ...] = ()) -> dict[str, list[str]]:
     """Return the results of a client's search, in the labels of the example."""
     query: dict[str, Any] = {"targets": [scene.targets[word] for word in words]} if words else {}
     if scene.path == "/events":
@@ -83,7 +83,7 @@ def granted(profile: Profile, shown: Shown = GRANTED) -> Shown:
 
 
 @dataclass(frozen=True)
-class Row:
+class SearchRow:
     """One row of the worked example that is a single search."""
 
     number: int
@@ -107,17 +107,17 @@ class Row:
 
 
 ROWS: Final = (
-    Row(1, "BL", (), ALL_SHOWN),
-    Row(2, "BL", ("g2",), {"E2": ["g1", "g2"], "E3": ["g2"]}),
-    Row(3, "c1", (), None),
-    Row(4, "c1", ("g1",), {"E1": ["g1"], "E2": ["g1"]}),
-    Row(5, "c1", ("g2",), {}),
-    Row(6, "c1", ("g1", "g2"), {"E1": ["g1"], "E2": ["g1"]}),
-    Row(7, "c1", ("areaX",), {}),
-    Row(8, "c1", ("r1",), {"E4": ["r1"]}),
-    Row(11, "c2", (), {"E0": []}),
-    Row(12, "c2", ("g1",), {}),
-    Row(13, "c3", (), {"E0": []}),
+    SearchRow(1, "BL", (), ALL_SHOWN),
+    SearchRow(2, "BL", ("g2",), {"E2": ["g1", "g2"], "E3": ["g2"]}),
+    SearchRow(3, "c1", (), None),
+    SearchRow(4, "c1", ("g1",), {"E1": ["g1"], "E2": ["g1"]}),
+    SearchRow(5, "c1", ("g2",), {}),
+    SearchRow(6, "c1", ("g1", "g2"), {"E1": ["g1"], "E2": ["g1"]}),
+    SearchRow(7, "c1", ("areaX",), {}),
+    SearchRow(8, "c1", ("r1",), {"E4": ["r1"]}),
+    SearchRow(11, "c2", (), {"E0": []}),
+    SearchRow(12, "c2", ("g1",), {}),
+    SearchRow(13, "c3", (), {"E0": []}),
 )
 _ALSO: Final = {
     1: "PRIV-001",
@@ -134,7 +134,7 @@ _ALSO: Final = {
 }
 
 
-def _search(row: Row) -> None:
+def _search(row: SearchRow) -> None:
     async def search(t: Probe, path: str) -> None:
         scene = await _scene(t, path)
         if row.who == "c2":

@@ -34,7 +34,7 @@ def as_object(run: Run, *, strict: bool = False) -> dict[str, Any]:
 
 
 def json_text(run: Run, *, strict: bool = False) -> str:
-    """The same as text."""
+    """Return the same as text."""
     return json.dumps(as_object(run, strict=strict), indent=2, ensure_ascii=False) + "\n"
 
 
