@@ -27,7 +27,7 @@ class ApiAnswer:
     body: bytes
 
 
-class Api:
+class ApiClient:
     """Requests with one token."""
 
     def __init__(self, session: aiohttp.ClientSession, address: Address, token: str) -> None:
@@ -35,9 +35,9 @@ class Api:
         self._address = address
         self.token = token
 
-    def having(self, token: str) -> Api:
+    def having(self, token: str) -> ApiClient:
         """Return the same for the owner of another token."""
-        return Api(self._session, self._address, token)
+        return ApiClient(self._session, self._address, token)
 
     async def get(self, target: str, headers: Mapping[str, str] | None = None) -> ApiAnswer:
         """Return the answer to a GET, with its body as bytes."""

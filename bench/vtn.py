@@ -15,7 +15,7 @@ import jwt
 from pydantic import SecretStr
 
 from bench import documents
-from bench.api import Api, session, token
+from bench.api import ApiClient, session, token
 from bench.databases import Databases
 from bench.errors import BenchError, Unusable
 from bench.processes import Cores, MeasuredProcess, Meter, python
@@ -57,11 +57,11 @@ class Vtn(Protocol):
         """Base URL of the API."""
 
     @property
-    def bl(self) -> Api:
+    def bl(self) -> ApiClient:
         """Business logic."""
 
     @property
-    def ven(self) -> Api:
+    def ven(self) -> ApiClient:
         """Return the VEN whose requests are measured."""
 
     @property
@@ -107,8 +107,8 @@ class OwnVtn:
         self.address = Address("127.0.0.1", free_port(), _PREFIX)
         self.program_id = ""
         self.credentials: BenchCredentials | None = None
-        self.bl: Api
-        self.ven: Api
+        self.bl: ApiClient
+        self.ven: ApiClient
 
     @property
     def meter(self) -> Meter:
@@ -126,8 +126,8 @@ class OwnVtn:
         self.credentials = BenchCredentials(ven.client_id, ven.secret)
         await self._serve()
         tokens = f"{self.address.url}/auth/token"
-        self.bl = Api(self._http, self.address, await token(self._http, tokens, bl.client_id, bl.secret))
-        self.ven = Api(self._http, self.address, await token(self._http, tokens, ven.client_id, ven.secret))
+        self.bl = ApiClient(self._http, self.address, await token(self._http, tokens, bl.client_id, bl.secret))
+        self.ven = ApiClient(self._http, self.address, await token(self._http, tokens, ven.client_id, ven.secret))
         self.program_id = (await self.bl.create("/programs", documents.program("bench")))["id"]
         targets = (documents.WATCHED, *documents.SPARE)
         await self.bl.create("/vens", documents.ven("bench-home", _VEN, targets))
@@ -216,8 +216,8 @@ class ForeignVtn:
 
     def __init__(self, http: aiohttp.ClientSession, options: ForeignOptions) -> None:
         self.address = Address.of(options.url)
-        self.bl = Api(http, self.address, options.bl_token)
-        self.ven = Api(http, self.address, options.ven_token)
+        self.bl = ApiClient(http, self.address, options.bl_token)
+        self.ven = ApiClient(http, self.address, options.ven_token)
         self.meter = None if options.pid is None else Meter(options.pid)
         self.credentials = (
             None if options.client_secret is None else BenchCredentials(options.ven_client_id, options.client_secret)

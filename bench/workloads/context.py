@@ -10,7 +10,7 @@ from pathlib import Path
 
 import msgspec
 
-from bench.api import Api
+from bench.api import ApiClient
 from bench.databases import Databases
 from bench.load import Requests, Sample, load
 from bench.measure import MeasuredSubject, Series, interleaved
@@ -115,7 +115,7 @@ def http_subject(
     return MeasuredSubject(name, run, meter)
 
 
-def bearer(client: Api) -> dict[str, str]:
+def bearer(client: ApiClient) -> dict[str, str]:
     """Return the Authorization header of a client."""
     return {"Authorization": f"Bearer {client.token}"}
 

@@ -16,7 +16,7 @@ from urllib.parse import urlencode
 import aiohttp
 import msgspec
 
-from bench.api import Api
+from bench.api import ApiClient
 from bench.documents import WATCHED, questions
 from bench.load import Sample
 from bench.measure import MeasuredSubject, Series
@@ -45,7 +45,7 @@ async def as_business_logic(context: WorkloadContext) -> None:
     await _poll(context, context.vtn.bl, "poll-bl")
 
 
-async def _poll(context: WorkloadContext, reader: Api, workload: str) -> None:
+async def _poll(context: WorkloadContext, reader: ApiClient, workload: str) -> None:
     asked = questions()
     for stored in context.events:
         await context.vtn.hold_events(stored)
@@ -79,7 +79,7 @@ async def _poll(context: WorkloadContext, reader: Api, workload: str) -> None:
 
 
 async def _ready(
-    context: WorkloadContext, reader: Api, bare: Reference, name: str, headers: Mapping[str, str], expect: int
+    context: WorkloadContext, reader: ApiClient, bare: Reference, name: str, headers: Mapping[str, str], expect: int
 ) -> tuple[Series, Series]:
     """Measure polls that a cache can answer, beside a server that has nothing but the answer."""
     headers = {**bearer(reader), **headers}
@@ -106,7 +106,7 @@ async def _ready(
 
 async def _missed(
     context: WorkloadContext,
-    reader: Api,
+    reader: ApiClient,
     bare: Reference,
     asked: Iterator[tuple[str, ...]],
     headers: Mapping[str, str],

@@ -16,7 +16,7 @@ from urllib.parse import urlencode
 
 import msgspec
 
-from bench.api import Api
+from bench.api import ApiClient
 from bench.load import Requests, Sample
 from bench.measure import MeasuredSubject
 from bench.seeding import CLIENTS, client_name
@@ -76,7 +76,7 @@ async def _read(bare: Reference, seconds: float) -> Sample:
     return await bare_read(bare, seconds, CONNECTIONS)
 
 
-def _requests(context: WorkloadContext, reader: Api, questions: Iterator[Prepared]) -> Requests:
+def _requests(context: WorkloadContext, reader: ApiClient, questions: Iterator[Prepared]) -> Requests:
     headers = bearer(reader)
     return lambda: request(context.vtn.address, "GET", f"/reports?{urlencode(next(questions))}", headers=headers)
 

@@ -21,7 +21,7 @@ from rich.console import Console
 from oadr.demo.homes import KINDS
 from oadr.demo.layout import clock_text
 from oadr.demo.show import look_of, painter, painting, show_end
-from oadr.demo.view import PARTS, Doing, Row, View
+from oadr.demo.view import PARTS, DemoView, Doing, Row
 from oadr.errors import Exit, Failure, reporting
 from oadr.process import logs
 from oadr.process.running import Interrupted, run_interruptibly
@@ -141,14 +141,14 @@ class _Run:
             self.tell(words)
         self.scene = scene
 
-    def view(self) -> View:
+    def view(self) -> DemoView:
         """Give what is to be shown now."""
         running = self.fleet.running if self.fleet else frozenset()
         for part in PARTS:
             if part in running - self._running:
                 self.tell(f"started: {part}")
         self._running = running
-        view = View(
+        view = DemoView(
             now=self.clock.now(),
             speed=self.clock.speed,
             elapsed_s=self.elapsed_s,
@@ -160,7 +160,7 @@ class _Run:
         return view if self.scene is None else _with_scene(view, self.scene)
 
 
-def _with_scene(view: View, scene: Scene) -> View:
+def _with_scene(view: DemoView, scene: Scene) -> DemoView:
     from oadr.demo import summary
     from oadr.demo.story import vens_in
 

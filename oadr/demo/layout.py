@@ -17,7 +17,7 @@ from rich.text import Text
 
 from oadr.demo import chart
 from oadr.demo.chart import ASCII, BLOCKS, Cell, Glyphs, Ink
-from oadr.demo.view import PARTS, CircuitLine, Doing, Phase, Plan, Row, View
+from oadr.demo.view import PARTS, CircuitLine, DemoView, Doing, Phase, Plan, Row
 
 USED: Final = "#4c78a8"
 DELIVERED: Final = "#57b368"
@@ -68,7 +68,7 @@ class Look:
         return Look(BLOCKS, colour)
 
 
-def screen(view: View, width: int, height: int, look: Look) -> list[Text]:
+def screen(view: DemoView, width: int, height: int, look: Look) -> list[Text]:
     """Give the lines of the screen; at most ``height`` lines, none wider than ``width``."""
     head = [_title(view, width), _phases(view, width, look), *_saying(view, look)]
     table = _table(view, width, look)
@@ -87,7 +87,7 @@ def screen(view: View, width: int, height: int, look: Look) -> list[Text]:
     return [_fit(line, width) for line in lines[:height]]
 
 
-def summary(view: View, width: int, look: Look) -> list[Text]:
+def summary(view: DemoView, width: int, look: Look) -> list[Text]:
     """Give the table and the verdict alone, for output that is not a screen."""
     lines = [*_table(view, width, look), *_notes(view, width, look), *_verdict(view, look)]
     return [_fit(line, width) for line in lines]
@@ -104,13 +104,13 @@ def count_text(seconds: float) -> str:
     return f"{whole // 60}:{whole % 60:02d}"
 
 
-def _title(view: View, width: int) -> Text:
+def _title(view: DemoView, width: int) -> Text:
     left = Text.assemble(("OpenADR Fleet", "bold"), ("  one event for 3 homes and 3 legacy panels", DIM))
     right = Text.assemble((f"{clock_text(view.now)}  ", "bold"), (f"clock x{view.speed:g}", DIM))
     return _apart(left, right, width)
 
 
-def _phases(view: View, width: int, look: Look) -> Text:
+def _phases(view: DemoView, width: int, look: Look) -> Text:
     reached = list(Phase).index(view.phase)
     line = Text()
     for place, phase in enumerate(Phase):
@@ -132,7 +132,7 @@ def _phases(view: View, width: int, look: Look) -> Text:
     return _apart(line, right, width)
 
 
-def _saying(view: View, look: Look) -> list[Text]:
+def _saying(view: DemoView, look: Look) -> list[Text]:
     """Describe the present phase in one line; at the end, give the verdict."""
     if view.verdict is not None:
         return _verdict(view, look)
@@ -148,7 +148,7 @@ def _saying(view: View, look: Look) -> list[Text]:
     return [Text(words[view.phase], "italic")]
 
 
-def _verdict(view: View, look: Look) -> list[Text]:
+def _verdict(view: DemoView, look: Look) -> list[Text]:
     verdict = view.verdict
     if verdict is None:
         return []
@@ -171,7 +171,7 @@ def _verdict(view: View, look: Look) -> list[Text]:
     return [*shown, Text(figures, "bold")]
 
 
-def _starting(view: View, width: int, height: int, look: Look) -> list[Text]:
+def _starting(view: DemoView, width: int, height: int, look: Look) -> list[Text]:
     """The parts and which of them run already, in place of the chart."""
     lines = [Text()]
     for part in PARTS:
@@ -180,7 +180,7 @@ def _starting(view: View, width: int, height: int, look: Look) -> list[Text]:
     return [*lines, Text()][:height]
 
 
-def _chart(view: View, width: int, height: int, look: Look) -> list[Text]:
+def _chart(view: DemoView, width: int, height: int, look: Look) -> list[Text]:
     plan = view.plan
     if plan is None:
         return []
@@ -200,7 +200,7 @@ def _chart(view: View, width: int, height: int, look: Look) -> list[Text]:
     return [*lines, *_time_axis(plan, end, across, look)]
 
 
-def _legend(view: View, width: int, look: Look) -> Text:
+def _legend(view: DemoView, width: int, look: Look) -> Text:
     glyphs = look.glyphs
     delivered = glyphs.used if look.colour else glyphs.delivered
     over = view.phase in {Phase.RETURN, Phase.VERDICT}
@@ -248,7 +248,7 @@ def _time_axis(plan: Plan, end: datetime, across: int, look: Look) -> list[Text]
     return [Text(gutter + glyphs.corner + "".join(ruler), DIM), Text(gutter + " " + "".join(labels).rstrip(), DIM)]
 
 
-def _table(view: View, width: int, look: Look) -> list[Text]:
+def _table(view: DemoView, width: int, look: Look) -> list[Text]:
     head = f"{'participant':<13}{'asked kW':>9}{'delivered kW':>14}  "
     bar_width = max(0, min(40, width - 68))
     lines = [Text(f"{head}{'':{bar_width}}{'kWh':>8}" if bar_width > 4 else head.rstrip(), DIM)]
@@ -277,7 +277,7 @@ def _row(row: Row, width: int, bar_width: int, look: Look) -> Text:
     return line
 
 
-def _notes(view: View, width: int, look: Look) -> list[Text]:
+def _notes(view: DemoView, width: int, look: Look) -> list[Text]:
     """Explain the figures, and the commands to look further."""
     kw = next((step.kw for step in reversed(view.plan.steps) if step.start <= view.now), None) if view.plan else None
     parts = " + ".join(f"{part:.2f}" for part in view.panels_kw)
@@ -293,7 +293,7 @@ def _notes(view: View, width: int, look: Look) -> list[Text]:
     return notes
 
 
-def _below(view: View, width: int, height: int, look: Look) -> list[Text]:
+def _below(view: DemoView, width: int, height: int, look: Look) -> list[Text]:
     """On a tall terminal: what happened, and beside it on a wide one the circuits."""
     room = min(16, height - _NEWS_FROM)
     if room < 3:

@@ -13,7 +13,7 @@ from rich.live import Live
 from rich.text import Text
 
 from oadr.demo.layout import Look, screen, summary
-from oadr.demo.view import View
+from oadr.demo.view import DemoView
 from oadr.process.running import cancel
 
 _PAINT_EVERY_S: Final = 0.2
@@ -23,7 +23,7 @@ _LINES_WIDTH: Final = 100
 class Painter(Protocol):
     """Shows one view after the other."""
 
-    def paint(self, view: View) -> None:
+    def paint(self, view: DemoView) -> None:
         """Show how things are now."""
         ...
 
@@ -36,7 +36,7 @@ class FullScreen:
         self._console = console
         self._look = look
 
-    def paint(self, view: View) -> None:
+    def paint(self, view: DemoView) -> None:
         """Draw everything anew, as large as the terminal is now."""
         width, height = self._console.size
         self._live.update(block(screen(view, width, height, self._look)), refresh=True)
@@ -49,7 +49,7 @@ class PlainLines:
         self._console = console
         self._told = 0
 
-    def paint(self, view: View) -> None:
+    def paint(self, view: DemoView) -> None:
         """Print the news since the last time."""
         for line in view.news[self._told :]:
             self._console.print(line, markup=False, highlight=False, soft_wrap=True)
@@ -82,7 +82,7 @@ def painter(console: Console, look: Look) -> Iterator[Painter]:
 
 
 @asynccontextmanager
-async def painting(to: Painter, view: Callable[[], View]) -> AsyncIterator[None]:
+async def painting(to: Painter, view: Callable[[], DemoView]) -> AsyncIterator[None]:
     """Show the present view again and again while entered, and once more at the end."""
 
     async def paint() -> None:
@@ -100,7 +100,7 @@ async def painting(to: Painter, view: Callable[[], View]) -> AsyncIterator[None]
     to.paint(view())
 
 
-def show_end(console: Console, view: View, look: Look) -> None:
+def show_end(console: Console, view: DemoView, look: Look) -> None:
     """Print the last screen so that it stays; without a terminal, the table and the verdict."""
     if is_screen(console):
         width, height = console.size

@@ -23,7 +23,7 @@ _NOTHING = Decimal(0)
 
 
 @dataclass(frozen=True)
-class Reading:
+class TruePower:
     """One circuit at one moment: its uncurtailed power and its reduction, in kW."""
 
     normal_kw: Decimal
@@ -36,7 +36,7 @@ class Device(Protocol):
     name: str
     critical: frozenset[str]
 
-    def read(self, at: datetime) -> Mapping[str, Reading]:
+    def read(self, at: datetime) -> Mapping[str, TruePower]:
         """All circuits now."""
         ...
 
@@ -52,7 +52,7 @@ class HomeDevice:
         self._curves = {circuit.id: Curve.of(circuit, options) for circuit in circuits}
         self._state_file = state_file
 
-    def read(self, at: datetime) -> Mapping[str, Reading]:
+    def read(self, at: datetime) -> Mapping[str, TruePower]:
         """All circuits now."""
         limits: dict[str, str] = {}
         if self._state_file.exists():
@@ -61,7 +61,7 @@ class HomeDevice:
         for id_, curve in self._curves.items():
             wanted = curve.kw(at)
             limit = Decimal(limits[id_]) if id_ in limits else wanted
-            readings[id_] = Reading(wanted, max(_NOTHING, wanted - limit))
+            readings[id_] = TruePower(wanted, max(_NOTHING, wanted - limit))
         return readings
 
 
@@ -73,11 +73,11 @@ class LegacyDevice:
         self.critical = _LEGACY_CRITICAL
         self._model = model
 
-    def read(self, at: datetime) -> Mapping[str, Reading]:
+    def read(self, at: datetime) -> Mapping[str, TruePower]:
         """All circuits now; the panel's own clock decides what "now" is."""
         taken = {name: Decimal(str(kw)) for name, kw in self._model.taken_kw().items()}
         return {
-            name: Reading(Decimal(str(kw)) + taken.get(name, _NOTHING), taken.get(name, _NOTHING))
+            name: TruePower(Decimal(str(kw)) + taken.get(name, _NOTHING), taken.get(name, _NOTHING))
             for name, kw in self._model.circuits_kw().items()
         }
 
@@ -88,7 +88,7 @@ class CircuitTruth:
 
     critical: bool
     most_taken_kw: Decimal = _NOTHING
-    now: Reading = Reading(_NOTHING, _NOTHING)
+    now: TruePower = TruePower(_NOTHING, _NOTHING)
 
 
 class Ledger:

@@ -145,7 +145,7 @@ class Verdict:
 
 
 @dataclass(frozen=True)
-class View:
+class DemoView:
     """Everything on the screen at one moment.
 
     ``now`` is the demo's clock, which runs ``speed`` times as fast as the watcher's. ``running`` are the parts that

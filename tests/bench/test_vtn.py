@@ -7,7 +7,7 @@ import msgspec
 import pytest
 
 from bench import documents
-from bench.api import Api
+from bench.api import ApiClient
 from bench.databases import databases
 from bench.errors import Unusable
 from bench.processes import Cores
@@ -26,7 +26,7 @@ async def vtn(tmp_path: Path) -> AsyncIterator[Vtn]:
             yield started
 
 
-async def everything(reader: Api, target: str, filters: str = "") -> list[msgspec.Raw]:
+async def everything(reader: ApiClient, target: str, filters: str = "") -> list[msgspec.Raw]:
     """All pages of a collection."""
     found: list[msgspec.Raw] = []
     while page := msgspec.json.decode(
@@ -36,7 +36,7 @@ async def everything(reader: Api, target: str, filters: str = "") -> list[msgspe
     return found
 
 
-async def reports(reader: Api, filters: str = "") -> list[Report]:
+async def reports(reader: ApiClient, filters: str = "") -> list[Report]:
     """All reports that a reader finds."""
     return [decode(bytes(each), Report) for each in await everything(reader, "/reports", filters)]
 

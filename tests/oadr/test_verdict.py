@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from oadr.demo.truth import Ledger, Reading
+from oadr.demo.truth import Ledger, TruePower
 from oadr.demo.verdict import Evidence, judge
 from openadr_profiles.fleet.status import CircuitStatus, EventStatus, Participant
 from openadr_profiles.v31 import Interval, Report, ReportResource, ValuesMap
@@ -21,17 +21,17 @@ START = datetime(2026, 1, 1, 12, tzinfo=UTC)
 class FakeDevice:
     """A device whose circuits are written down."""
 
-    def __init__(self, name: str, readings: Mapping[str, Reading]) -> None:
+    def __init__(self, name: str, readings: Mapping[str, TruePower]) -> None:
         self.name = name
         self.critical = frozenset({"fridge"})
         self.readings = dict(readings)
 
-    def read(self, at: datetime) -> Mapping[str, Reading]:
+    def read(self, at: datetime) -> Mapping[str, TruePower]:
         return self.readings
 
 
-def taken(kw: str) -> Reading:
-    return Reading(Decimal(5), Decimal(kw))
+def taken(kw: str) -> TruePower:
+    return TruePower(Decimal(5), Decimal(kw))
 
 
 def ledger(home: str = "2", panel: str = "2", out: str = "0", fridge: str = "0", left: str = "0") -> Ledger:

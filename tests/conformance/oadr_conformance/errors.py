@@ -14,7 +14,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from oadr_conformance.wire import Exchange
+    from oadr_conformance.wire import HttpExchange
 
 
 class ConformanceError(Exception):
@@ -36,7 +36,7 @@ class Misused(ConformanceError):
 class Mismatch(Exception):
     """An answer is not the expected one."""
 
-    def __init__(self, expected: str, got: str, exchange: Exchange | None = None) -> None:
+    def __init__(self, expected: str, got: str, exchange: HttpExchange | None = None) -> None:
         super().__init__(f"expected {expected}, got {got}")
         self.expected = expected
         self.got = got

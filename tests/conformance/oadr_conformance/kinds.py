@@ -10,7 +10,7 @@ from oadr_conformance import bodies
 from oadr_conformance.bodies import ATTRIBUTE, COLLECTIONS, EVENT_DESCRIPTOR, PERIOD, REPORT_DESCRIPTOR, REPORT_REQUEST
 from oadr_conformance.fields import FIELDS
 from oadr_conformance.probe import Actor, Probe
-from oadr_conformance.wire import Answer, Obj
+from oadr_conformance.wire import Obj, VtnAnswer
 
 Query = dict[str, str]
 
@@ -49,7 +49,7 @@ class Kind:
         """Return the word in `objectType`."""
         return self.name.upper()
 
-    def check_type(self, answer: Answer, obj: Obj) -> None:
+    def check_type(self, answer: VtnAnswer, obj: Obj) -> None:
         """`objectType` is the word of the kind; the schemas of ven and resource also lead to the words of requests."""
         forms = {f"BL_{self.object_type}_REQUEST", f"VEN_{self.object_type}_REQUEST"}
         if answer.binding or self.name not in {"ven", "resource"} or obj.get("objectType") not in forms:
@@ -72,12 +72,12 @@ class Kind:
         form = {"objectType": f"BL_{self.object_type}_REQUEST"} if self.name in {"ven", "resource"} else {}
         return {**form, **{key: obj[key] for key in obj if key in members and obj[key] is not None}, **changes}
 
-    async def create(self, t: Probe, body: object) -> Answer:
+    async def create(self, t: Probe, body: object) -> VtnAnswer:
         """POST as the writer."""
         await t.ready(self.writer(t))
         return await self.writer(t).post(self.path, body)
 
-    async def replace(self, t: Probe, obj: Obj, body: object) -> Answer:
+    async def replace(self, t: Probe, obj: Obj, body: object) -> VtnAnswer:
         """PUT as the writer."""
         return await self.writer(t).put(self.at(obj), body)
 

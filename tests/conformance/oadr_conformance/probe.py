@@ -14,7 +14,7 @@ from oadr_conformance import bodies
 from oadr_conformance.errors import Mismatch, SeedFailed, Skipped, Unreachable
 from oadr_conformance.profile import Profile
 from oadr_conformance.session import Credential, Session, is_ours
-from oadr_conformance.wire import Answer, Exchange, Headers, Obj, Purpose, Query
+from oadr_conformance.wire import Headers, HttpExchange, Obj, Purpose, Query, VtnAnswer
 
 BAD_TOKEN = "bad_token"
 _PAGES = 1000
@@ -52,19 +52,19 @@ class Actor:
             raise RuntimeError(f"{self.name} has no token")
         return await self._probe.session.token(self._credential, self._scope)
 
-    async def get(self, path: str, query: Query = (), headers: Headers | None = None) -> Answer:
+    async def get(self, path: str, query: Query = (), headers: Headers | None = None) -> VtnAnswer:
         """GET below the API prefix, or at an absolute URL."""
         return await self.send("GET", path, query=query, headers=headers)
 
-    async def post(self, path: str, body: object = None, headers: Headers | None = None) -> Answer:
+    async def post(self, path: str, body: object = None, headers: Headers | None = None) -> VtnAnswer:
         """POST; bytes go out as they are, anything else as JSON."""
         return await self.send("POST", path, body=body, headers=headers)
 
-    async def put(self, path: str, body: object = None, headers: Headers | None = None) -> Answer:
+    async def put(self, path: str, body: object = None, headers: Headers | None = None) -> VtnAnswer:
         """PUT, see `post`."""
         return await self.send("PUT", path, body=body, headers=headers)
 
-    async def delete(self, path: str, headers: Headers | None = None) -> Answer:
+    async def delete(self, path: str, headers: Headers | None = None) -> VtnAnswer:
         """DELETE."""
         return await self.send("DELETE", path, headers=headers)
 
@@ -78,7 +78,7 @@ class Actor:
         headers: Headers | None = None,
         step: Purpose | None = None,
         patient: bool = True,
-    ) -> Answer:
+    ) -> VtnAnswer:
         """Any request. A header given here replaces the usual one; an empty value leaves it out.
 
         Unless it is patient, a 429 is the answer; else the VTN gets the time that it asks for.
@@ -107,7 +107,7 @@ class Actor:
         self._note(method, path, answer)
         return answer
 
-    def _note(self, method: str, path: str, answer: Answer) -> None:
+    def _note(self, method: str, path: str, answer: VtnAnswer) -> None:
         if method == "POST" and answer.status == 201 and path in bodies.COLLECTIONS.values():
             try:
                 made = str(answer.object()["id"])
@@ -130,7 +130,7 @@ class Probe:
         self.session = session
         self.key = key
         self.step = Purpose.CHECK
-        self.log: list[Exchange] = []
+        self.log: list[HttpExchange] = []
         self.made: list[Made] = []
         self._needs = needs
         self._readied: dict[str, Obj] = {}
@@ -180,7 +180,7 @@ class Probe:
 
     def same(self, what: str, got: object, expected: object) -> None:
         """Like `Answer.same`, for a fact put together from several answers; it is ours, so it is exact."""
-        Answer(self.log[-1]).same(what, got, expected)
+        VtnAnswer(self.log[-1]).same(what, got, expected)
 
     def scoped(self, actor: Actor, scope: str) -> Actor:
         """Return the same client with a token that holds only these scopes."""

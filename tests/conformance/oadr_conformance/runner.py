@@ -16,7 +16,7 @@ from oadr_conformance.errors import Mismatch, Misused, Refused, SeedFailed, Skip
 from oadr_conformance.probe import Actor, Probe
 from oadr_conformance.registry import Check, Level, Standing
 from oadr_conformance.session import Credential, Session, Subject, is_ours
-from oadr_conformance.wire import Answer, Exchange, HttpClient, Obj, Purpose, redacted
+from oadr_conformance.wire import HttpClient, HttpExchange, Obj, Purpose, VtnAnswer, redacted
 
 _LONGEST_S = 600.0
 """Only against a check that never ends: how slow a VTN may be is not for us to say."""
@@ -337,7 +337,7 @@ def _result(
         return Result(check, Outcome.PASS, leftovers=tuple(leftovers), seconds=seconds)
     if isinstance(error, Skipped):
         return Result(check, Outcome.SKIP, why=clean(error.why), leftovers=tuple(leftovers), seconds=seconds)
-    exchange: Exchange | None = error.exchange or (log[-1] if log else None)
+    exchange: HttpExchange | None = error.exchange or (log[-1] if log else None)
     request, response = exchange.lines() if exchange else ("", "")
     return Result(
         check,
@@ -476,7 +476,7 @@ async def _sweep(desk: Probe) -> None:
 async def _learn_client_ids(session: Session, desk: Probe) -> None:
     """Ask the VTN by what identifier it knows each VEN: it writes it into the ven the client registers."""
     for actor in _vens(session, desk):
-        answer: Answer = await actor.post("/vens", bodies.ven_ven(session.name("ven")))
+        answer: VtnAnswer = await actor.post("/vens", bodies.ven_ven(session.name("ven")))
         with contextlib.suppress(Mismatch, KeyError):
             session.client_ids[actor.name] = str(answer.expect(201).object()["clientID"])
         await desk.clean_up()

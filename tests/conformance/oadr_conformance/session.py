@@ -15,7 +15,7 @@ from yarl import URL
 
 from oadr_conformance.errors import Misused, Refused, Skipped, Unreachable
 from oadr_conformance.profile import DEFAULT, Profile
-from oadr_conformance.wire import Answer, Exchange, HttpClient, Obj, Purpose
+from oadr_conformance.wire import HttpClient, HttpExchange, Obj, Purpose, VtnAnswer
 
 PREFIX = "conformance-"
 _UNTOLD_S = 60
@@ -142,14 +142,14 @@ class Session:
 
     def exchange(
         self, step: Purpose, actor: str, method: str, url: str, headers: Mapping[str, str], body: bytes, check: str = ""
-    ) -> Exchange:
+    ) -> HttpExchange:
         """Return a request ready to be sent, with an id that a server's log can be searched for."""
         sent = CIMultiDict(headers)
         sent.setdefault("User-Agent", "oadr-conformance")
         sent.setdefault("X-Request-Id", request_id(step, check, next(self._requests)))
-        return Exchange(step, actor, method, url, sent, body)
+        return HttpExchange(step, actor, method, url, sent, body)
 
-    async def fetch_token(self, credential: Credential, scope: str = "", step: Purpose = Purpose.PREPARE) -> Answer:
+    async def fetch_token(self, credential: Credential, scope: str = "", step: Purpose = Purpose.PREPARE) -> VtnAnswer:
         """Ask the token endpoint for a token of this client, with fewer scopes if `scope` names them."""
         form = {
             "grant_type": "client_credentials",

@@ -45,7 +45,7 @@ class Purpose(StrEnum):
 
 
 @dataclass(slots=True)
-class Exchange:
+class HttpExchange:
     """One request and what came back."""
 
     step: Purpose
@@ -77,10 +77,10 @@ class Exchange:
         return f"{self.actor}: {self.method} {URL(self.url).path_qs} -> {self.problem or self.status}"
 
 
-class Answer:
+class VtnAnswer:
     """An answer of the VTN, with the expectations that checks share; each raises `Mismatch` if it is not met."""
 
-    def __init__(self, exchange: Exchange, *, binding: bool = True) -> None:
+    def __init__(self, exchange: HttpExchange, *, binding: bool = True) -> None:
         self.exchange = exchange
         self.binding = binding
         """True if the catalogue's choice counts also where the standard leaves one."""
@@ -104,7 +104,7 @@ class Answer:
         """Return the mismatch to raise for this answer."""
         return Mismatch(expected, got if isinstance(got, str) else shown(got), self.exchange)
 
-    def expect(self, *statuses: int, allowed: tuple[int, ...] = ()) -> Answer:
+    def expect(self, *statuses: int, allowed: tuple[int, ...] = ()) -> VtnAnswer:
         """Return the status is one of these; `allowed` are others that the standard leaves to the VTN."""
         if not self.binding:
             statuses = tuple(dict.fromkeys((*statuses, *allowed)))
@@ -187,7 +187,7 @@ class HttpClient:
         if self._session is not None:
             await self._session.close()
 
-    async def send(self, exchange: Exchange, *, patient: bool = True) -> Answer:
+    async def send(self, exchange: HttpExchange, *, patient: bool = True) -> VtnAnswer:
         """Send the request of `exchange` and fill in what came back.
 
         A VTN that asks for patience gets it, unless that is the question: after 429, or 503 with Retry-After, the
@@ -205,7 +205,7 @@ class HttpClient:
             answer = await self._send(exchange)
         return answer
 
-    async def _send(self, exchange: Exchange) -> Answer:
+    async def _send(self, exchange: HttpExchange) -> VtnAnswer:
         if self._session is None:
             raise RuntimeError("the wire is used outside of its 'async with'")
         started = time.perf_counter()
@@ -226,7 +226,7 @@ class HttpClient:
         finally:
             exchange.seconds = time.perf_counter() - started
             self.unanswered += exchange.method == "POST" and not exchange.status
-        return Answer(exchange)
+        return VtnAnswer(exchange)
 
 
 def _trusting(ca_file: Path) -> ssl.SSLContext:
@@ -239,7 +239,7 @@ def _trusting(ca_file: Path) -> ssl.SSLContext:
     return context
 
 
-def _pause_s(answer: Answer, attempt: int) -> float | None:
+def _pause_s(answer: VtnAnswer, attempt: int) -> float | None:
     """Return the wait, in seconds, that an overloaded VTN asks for; None if it asks for none, or for too long."""
     told = answer.headers.get("Retry-After", "").strip()
     if answer.status != 429 and not (answer.status == 503 and told):

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from oadr.demo.homes import KINDS
-from oadr.demo.view import PARTS, CircuitLine, Doing, Plan, Power, Row, Step, Verdict, View
+from oadr.demo.view import PARTS, CircuitLine, DemoView, Doing, Plan, Power, Row, Step, Verdict
 
 START = datetime(2026, 1, 1, 18, tzinfo=UTC)
 PLAN = Plan(
@@ -36,7 +36,7 @@ def power(until: float) -> list[Power]:
     return found
 
 
-def view(minutes: float, **changes: Any) -> View:
+def view(minutes: float, **changes: Any) -> DemoView:
     """The view of a run that goes well, ``minutes`` after the start of the event."""
     asked = PLAN.asked_kw(at(minutes)) or None
     rows = [
@@ -59,12 +59,12 @@ def view(minutes: float, **changes: Any) -> View:
         "vens_in": 3,
         "panels_kw": (2.0, 2.16, 0.84),
     }
-    return View(**members | changes)
+    return DemoView(**members | changes)
 
 
-def starting(*running: str) -> View:
+def starting(*running: str) -> DemoView:
     """The view before everything runs."""
-    return View(
+    return DemoView(
         now=at(-10),
         speed=60.0,
         elapsed_s=1.0,

@@ -10,7 +10,7 @@ from rich.text import Text
 
 from oadr.demo.chart import ASCII, BLOCKS
 from oadr.demo.layout import Look, count_text, screen, summary
-from oadr.demo.view import Doing, Row, View
+from oadr.demo.view import DemoView, Doing, Row
 from tests.oadr.demo.builders import PASSED, at, starting, view
 
 LOOK = Look(BLOCKS, colour=True)
@@ -54,7 +54,7 @@ def test_no_terminal_is_too_small_and_none_is_overrun(name: str) -> None:
     ],
 )
 @pytest.mark.parametrize("size", [(80, 23), (80, 24), (160, 50)])
-def test_each_phase_says_what_happens_at_every_size(shown: View, words: list[str], size: tuple[int, int]) -> None:
+def test_each_phase_says_what_happens_at_every_size(shown: DemoView, words: list[str], size: tuple[int, int]) -> None:
     text = plain(screen(shown, *size, LOOK))
     assert [word for word in words if word not in text] == [], text
 

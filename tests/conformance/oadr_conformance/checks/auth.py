@@ -14,7 +14,7 @@ from oadr_conformance.kinds import KINDS, Kind
 from oadr_conformance.probe import Actor, Probe
 from oadr_conformance.registry import SHOULD, Area
 from oadr_conformance.session import Credential
-from oadr_conformance.wire import Answer
+from oadr_conformance.wire import VtnAnswer
 
 area = Area("Definition: OAuth 2.0; API description: security schemes and fetchToken")
 
@@ -145,7 +145,7 @@ async def two_client_ids(t: Probe) -> None:
     other.true(first != second, "another clientID than that of the first VEN", second)
 
 
-async def _token_answer(t: Probe, actor: Actor, scope: str = "") -> Answer:
+async def _token_answer(t: Probe, actor: Actor, scope: str = "") -> VtnAnswer:
     credential = t.session.subject.bl if actor is t.bl else t.session.subject.ven
     return await ask_token(t, token_fields(credential) | ({"scope": scope} if scope else {}))
 
@@ -172,7 +172,7 @@ async def ask_token(
     url: str = "",
     *,
     patient: bool = True,
-) -> Answer:
+) -> VtnAnswer:
     """POST to the token endpoint of the VTN, as a form.
 
     Raises:
@@ -196,7 +196,7 @@ def _percent_encoded(text: str) -> str:
     return "".join(f"%{byte:02X}" for byte in text.encode())
 
 
-def oauth_error(answer: Answer, status: int, error: str, *, allowed: tuple[int, ...] = ()) -> None:
+def oauth_error(answer: VtnAnswer, status: int, error: str, *, allowed: tuple[int, ...] = ()) -> None:
     """The answer is this OAuth error; where rulings are not binding a problem body without `error` will do (R-04)."""
     answer.expect(status, allowed=allowed)
     if answer.binding or "error" in answer.object():

@@ -10,7 +10,7 @@ from oadr_conformance import bodies
 from oadr_conformance.kinds import KINDS, Kind, needs_of
 from oadr_conformance.probe import Actor, Probe
 from oadr_conformance.registry import SHOULD, Area
-from oadr_conformance.wire import Answer
+from oadr_conformance.wire import VtnAnswer
 
 area = Area("RFC 9110 sections 8.8 and 13; RFC 9111")
 
@@ -19,7 +19,7 @@ def _is_strong(tag: str) -> bool:
     return len(tag) > 2 and tag.startswith('"') and tag.endswith('"')
 
 
-def _cacheable(answer: Answer) -> str:
+def _cacheable(answer: VtnAnswer) -> str:
     """The headers of a cacheable answer are right; its tag."""
     tag = answer.header("ETag")
     answer.true(_is_strong(tag), "a strong ETag", tag)
@@ -100,7 +100,7 @@ async def modified(t: Probe, condition: str) -> None:
     answer.has(id=event["id"])
 
 
-async def _everywhere(actor: Actor, path: str, query: dict[str, str], tag: str) -> list[Answer]:
+async def _everywhere(actor: Actor, path: str, query: dict[str, str], tag: str) -> list[VtnAnswer]:
     """Several reads at once on connections of their own, so that more than one worker may answer."""
     headers = {"If-None-Match": tag, "Connection": "close"}
     return list(await asyncio.gather(*(actor.get(path, query, headers) for _ in range(8))))

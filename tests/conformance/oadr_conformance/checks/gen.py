@@ -16,7 +16,7 @@ from oadr_conformance.kinds import KINDS, Kind, needs_of
 from oadr_conformance.moments import instant, order
 from oadr_conformance.probe import Actor, Probe
 from oadr_conformance.registry import SHOULD, Area
-from oadr_conformance.wire import Answer, Obj
+from oadr_conformance.wire import Obj, VtnAnswer
 
 area = Area("Definition: Required and optional properties, POST and PUT, Problem")
 
@@ -349,7 +349,7 @@ async def no_numbers(t: Probe, word: str) -> None:
     (await t.bl.post("/events", raw.encode(), {"Content-Type": "application/json"})).expect(400)
 
 
-async def _every_view(t: Probe, kind: Kind) -> list[tuple[Answer, Obj]]:
+async def _every_view(t: Probe, kind: Kind) -> list[tuple[VtnAnswer, Obj]]:
     """The object as POST, GET, search, PUT and DELETE answer it."""
     objects, query = await kind.several(t, 1)
     obj = objects[0]

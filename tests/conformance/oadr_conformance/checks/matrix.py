@@ -11,7 +11,7 @@ from oadr_conformance import bodies
 from oadr_conformance.kinds import KINDS, Kind, needs_of
 from oadr_conformance.probe import Actor, Probe
 from oadr_conformance.registry import SHOULD, Area
-from oadr_conformance.wire import Answer, Obj
+from oadr_conformance.wire import Obj, VtnAnswer
 
 area = Area("API description: security of each operation; Definition: Endpoints")
 
@@ -115,7 +115,7 @@ async def _set_up(t: Probe, row: Operation) -> MatrixScene:
     return MatrixScene(ven, bodies.bl_ven(client, name), bodies.ven_ven(name))
 
 
-async def ask(actor: Actor, row: Operation, scene: MatrixScene, body: Obj) -> Answer:
+async def ask(actor: Actor, row: Operation, scene: MatrixScene, body: Obj) -> VtnAnswer:
     """Carry out the row's operation."""
     path = bodies.COLLECTIONS[row.kind] + (f"/{scene.obj['id']}" if row.single else "")
     return await actor.send(row.method, path, body=body if row.method in {"POST", "PUT"} else None)

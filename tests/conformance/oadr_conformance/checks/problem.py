@@ -10,19 +10,19 @@ from oadr_conformance.bodies import NOBODYS_ID
 from oadr_conformance.checks.gen import PROBLEM_MEMBERS
 from oadr_conformance.probe import Probe
 from oadr_conformance.registry import SHOULD, Area
-from oadr_conformance.wire import Answer
+from oadr_conformance.wire import VtnAnswer
 
 area = Area("Definition: Problem; API description: problem")
 
-Provoke = Callable[[Probe, dict[str, str]], Awaitable[Answer]]
+Provoke = Callable[[Probe, dict[str, str]], Awaitable[VtnAnswer]]
 
 
-async def _duplicate(t: Probe, headers: dict[str, str]) -> Answer:
+async def _duplicate(t: Probe, headers: dict[str, str]) -> VtnAnswer:
     program = await t.program()
     return await t.bl.post("/programs", bodies.program(program["programName"]), headers)
 
 
-async def _large(t: Probe, headers: dict[str, str]) -> Answer:
+async def _large(t: Probe, headers: dict[str, str]) -> VtnAnswer:
     body = bodies.program(t.name("program"), attributes=[{"type": "X", "values": ["x" * 5_000_000]}])
     return await t.bl.post("/programs", body, headers)
 
@@ -47,7 +47,7 @@ ERRORS: dict[str, tuple[int, Provoke]] = {
 }
 
 
-async def _provoked(t: Probe, case: tuple[int, Provoke], **headers: str) -> Answer:
+async def _provoked(t: Probe, case: tuple[int, Provoke], **headers: str) -> VtnAnswer:
     status, provoke = case
     others = {0: (401, 403), 401: (403,), 403: (401,), 404: (400, 403)}.get(status, ())
     return (await provoke(t, headers)).expect(status or t.profile.invalid_token_status, allowed=others)
