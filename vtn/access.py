@@ -1,4 +1,4 @@
-"""Authorisation: readers, scopes, and the one rule of visibility that every endpoint and notification applies.
+"""Authorisation: callers, scopes, and the one rule of visibility that every endpoint and notification applies.
 
 Scopes permit operations; the role decides what is visible (AUTH-039). Programs and events are visible by their targets
 (PRIV-005 … PRIV-016), resource groups by the resources in them (COMPAT-088), all other objects to their owner
@@ -106,13 +106,13 @@ class Caller:
 
 
 def anonymous(public_programs: Iterable[str]) -> Caller:
-    """Describe a reader without a token, who holds no targets and sees no more than the programs of these names."""
+    """Describe a caller without a token, who holds no targets and sees no more than the programs of these names."""
     return Caller("", Role.VEN, frozenset(), granted=frozenset(), public=frozenset(public_programs))
 
 
-def business_logic_only(reader: Caller) -> None:
-    """Raise Forbidden unless the reader is business logic."""
-    if reader.role is not Role.BL:
+def business_logic_only(caller: Caller) -> None:
+    """Raise Forbidden unless the caller is business logic."""
+    if caller.role is not Role.BL:
         raise Forbidden("only business logic may do this")
 
 
@@ -129,16 +129,16 @@ class Permission:
     only_bl: bool = False
     or_anonymous: bool = False
 
-    def check(self, reader: Caller) -> None:
-        """Raise Forbidden, naming the scopes that would help, or Unauthenticated, unless the reader may do it."""
-        if reader.public is not None:
+    def check(self, caller: Caller) -> None:
+        """Raise Forbidden, naming the scopes that would help, or Unauthenticated, unless the caller may do it."""
+        if caller.public is not None:
             if not self.or_anonymous:
                 raise Unauthenticated(NOBODY_KNOWN)
             return
-        if self.scopes.isdisjoint(reader.scopes) and (self.or_role is None or reader.role is not self.or_role):
+        if self.scopes.isdisjoint(caller.scopes) and (self.or_role is None or caller.role is not self.or_role):
             raise Forbidden(f"this needs one of the scopes {', '.join(sorted(self.scopes))}")
         if self.only_bl:
-            business_logic_only(reader)
+            business_logic_only(caller)
 
 
 READ_TARGETED: Final = Permission(frozenset({Scope.READ_TARGETS, Scope.READ_ALL, Scope.READ_BL}), or_anonymous=True)
@@ -157,7 +157,7 @@ class Sight:
     """The programs and events a VEN may see in one request, by the targets it holds and those it asked for.
 
     ``asked`` is None without a ``targets`` parameter (PRIV-006); with one it may be nothing the VEN holds (PRIV-007).
-    ``effective`` are the targets that count: what is held, and asked for if anything is. ``public`` is that of Reader.
+    ``effective`` are the targets that count: what is held, and asked for if anything is. ``public`` is the caller's.
     """
 
     granted: frozenset[str]

@@ -179,4 +179,4 @@ async def test_remembering_tokens_is_bounded(vtn: VtnUnderTest, start_vtn: Start
         for caller in callers:
             (await caller.get("/events")).ok()
 
-    assert len(forgetful.server._tokens.known) == 3
+    assert len(forgetful.server._tokens.cache) == 3

@@ -178,7 +178,7 @@ def test_strangers_cannot_take_the_room_of_those_who_are_known() -> None:
     with pytest.raises(Overloaded):
         budget.take(1, "192.0.2.1", known=True)
     for number_ in range(5):
-        budget.give_back(50, f"192.0.2.{number_}", known=False)
+        budget.release(50, f"192.0.2.{number_}", known=False)
     budget.take(250, "192.0.2.9", known=False)
     assert (budget.held, budget.refused) == (1000, 2)
 

@@ -390,7 +390,7 @@ async def test_answers_that_do_not_count_are_small_whatever_the_number_of_connec
     reserved = await sending.room("home", COUNTED_FROM_BYTES + 1)
     assert reserved is not None
     assert sending.flight.held == COUNTED_FROM_BYTES + 1
-    reserved.give_back()
+    reserved.release()
     assert sending.flight.held == 0
 
 
@@ -408,7 +408,7 @@ async def test_room_is_given_in_turn() -> None:
     await wait_until(lambda: room.is_waited_for)
     await ask("you", "yours")
     assert served == ["yours"]
-    mine.pop().give_back()
+    mine.pop().release()
     await second
     assert served == ["yours", "mine"]
     assert room.held == 0

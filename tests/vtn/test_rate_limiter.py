@@ -41,7 +41,7 @@ def workers(now: Moment, *, burst: int, per_s: float) -> Iterator[list[RateLimit
                 burst=burst,
                 per_s=per_s,
                 now=now,
-                moments=SharedTimestamps(
+                timestamps=SharedTimestamps(
                     SharedMemory(seats=WORKERS, seat=seat, fd=fd).part("requests per client"), seat
                 ),
             )
@@ -55,7 +55,7 @@ def small(now: Moment, seats: Sequence[bytearray], *, burst: int = 1, per_s: flo
     """Workers with hardly any room for what they have in common."""
     views = [memoryview(seat) for seat in seats]
     return [
-        RateLimiter(burst=burst, per_s=per_s, now=now, moments=SharedTimestamps(views, seat))
+        RateLimiter(burst=burst, per_s=per_s, now=now, timestamps=SharedTimestamps(views, seat))
         for seat in range(len(seats))
     ]
 

@@ -169,7 +169,9 @@ class Collection(Generic[Q, D]):
                 release(reserved)
                 raise
         location = f"{call.base}/{self._name}/{row.id}"
-        return conditional.written(call.request, self._renderer.one(row), status=201, location=location, held=reserved)
+        return conditional.written(
+            call.request, self._renderer.one(row), status=201, location=location, reserved=reserved
+        )
 
     async def replace(self, call: Call) -> web.StreamResponse:
         """Replace an object; that it exists is checked before the document is validated (GEN-009)."""
@@ -188,7 +190,7 @@ class Collection(Generic[Q, D]):
             except BaseException:
                 release(reserved)
                 raise
-        return conditional.written(call.request, self._renderer.one(row), held=reserved)
+        return conditional.written(call.request, self._renderer.one(row), reserved=reserved)
 
     async def delete(self, call: Call) -> web.StreamResponse:
         """Remove an object; the answer is what it was, and there is memory for the largest before it is removed."""

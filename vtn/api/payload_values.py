@@ -29,8 +29,8 @@ class PayloadValues:
         if self._mode == "off":
             return read
 
-        def read_and_check(raw: bytes, reader: Caller) -> D:
-            document = read(raw, reader)
+        def read_and_check(raw: bytes, caller: Caller) -> D:
+            document = read(raw, caller)
             first = next(unsuitable(document), None)
             if first is not None:
                 if self._mode == "strict":
@@ -38,7 +38,7 @@ class PayloadValues:
                 self._count()
                 _log.warning(
                     "payload values do not suit their type",
-                    client_id=reader.client_id,
+                    client_id=caller.client_id,
                     member=first.member,
                     payload_type=first.payload_type,
                     expected=first.expected,

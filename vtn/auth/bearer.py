@@ -38,10 +38,10 @@ class Bearer:
 
     async def _caller_of(self, token: str) -> Caller:
         if self._external is not None and (self._own is None or not self._own.claims(token)):
-            return await self._external.reader(token)
+            return await self._external.caller(token)
         if self._own is None:
             raise Unauthenticated("no tokens are accepted", reason="invalid_token", unverifiable=True)
-        return await self._own.reader(token)
+        return await self._own.caller(token)
 
 
 def _token(request: web.Request) -> str:

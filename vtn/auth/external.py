@@ -11,7 +11,7 @@ import jwt
 from vtn.access import Caller, Role, known_scopes
 from vtn.auth.clients import Clients
 from vtn.auth.jwks import Jwks
-from vtn.auth.token_cache import KnownTokens, Verified
+from vtn.auth.token_cache import TokenCache, Verified
 from vtn.errors import Unauthenticated
 from vtn.settings import ExternalAuth
 
@@ -32,16 +32,16 @@ class ExternalTokens:
         self._now = now
         self._jwks = Jwks(settings, now)
         self._skew = timedelta(seconds=settings.clock_skew_s)
-        self.known = KnownTokens(clients, now, most=token_cache)
+        self.cache = TokenCache(clients, now, most=token_cache)
 
-    async def reader(self, token: str) -> Caller:
+    async def caller(self, token: str) -> Caller:
         """Return the client a token was issued to; raises Unauthenticated, or Unavailable while there are no keys."""
-        return self.known.reader(token) or self.known.remember(token, await self._verified(token))
+        return self.cache.caller(token) or self.cache.remember(token, await self._verified(token))
 
     async def refresh_keys(self) -> None:
         """Learn of keys that are gone; tokens that are remembered are not asked about otherwise."""
         if await self._jwks.refresh():
-            self.known.forget()
+            self.cache.forget()
 
     async def _verified(self, token: str) -> Verified:
         try:
@@ -81,8 +81,8 @@ class ExternalTokens:
             _words(_claim(claims, self._settings.role_claim)),
             read_all_implies_bl=self._settings.read_all_implies_bl,
         )
-        reader = Caller(self._client_id(claims), role, known_scopes(words, role))
-        return Verified(reader, moments.get("iat", _BEGINNING), moments["exp"] + self._skew)
+        caller = Caller(self._client_id(claims), role, known_scopes(words, role))
+        return Verified(caller, moments.get("iat", _BEGINNING), moments["exp"] + self._skew)
 
     def _client_id(self, claims: dict[str, Any]) -> str:
         """Return the first claim that is there; it must be one that an object can carry (AUTH-009)."""

@@ -40,10 +40,10 @@ class FairQueue:
             if turn.cancelled():
                 self._forget(key, turn)
             elif turn.exception() is None:  # it came in the same moment
-                self.give_back()
+                self.release()
             raise
 
-    def give_back(self) -> None:
+    def release(self) -> None:
         """End a turn; whoever waits longest of the key that waits longest is next."""
         while self._waiting:
             key, turns = self._waiting.popitem(last=False)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import secrets
 import time
-from collections import OrderedDict
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from hashlib import blake2b
@@ -15,6 +14,7 @@ from argon2 import PasswordHasher, Type
 from argon2.exceptions import VerificationError
 
 from vtn.auth.fair_queue import FairQueue
+from vtn.lru import LruCache
 from vtn.settings import Auth
 
 T = TypeVar("T")
@@ -42,8 +42,8 @@ class Secrets:
         self._guesses = FairQueue(at_once=1, most=settings.hash_queue)
         self._decoy: str | None = None
         self._key = secrets.token_bytes(32)
-        self._right = _Digests()
-        self._wrong = _Digests()
+        self._right = LruCache[bytes, bool](_REMEMBERED)
+        self._wrong = LruCache[bytes, bool](_REMEMBERED)
 
     def close(self) -> None:
         """End the threads."""
@@ -55,15 +55,15 @@ class Secrets:
         return secrets.token_urlsafe(32)
 
     async def hash(self, secret: str) -> str:
-        """Give what is stored instead of the secret."""
+        """Return what is stored instead of the secret."""
         return await self._in_turn(self._turns, "", lambda: self._hasher.hash(secret))
 
     def recalled(self, client_id: str, secret: str, hashed: str | None) -> bool | None:
-        """Say what an earlier check of the same secret against the same hash found; None if there was none."""
+        """Return what an earlier check of the same secret against the same hash found; None if there was none."""
         digest = self._digest(client_id, secret, hashed)
-        if self._right.has(digest):
+        if self._right.get(digest):
             return True
-        return False if self._wrong.has(digest) else None
+        return False if self._wrong.get(digest) else None
 
     async def matches(
         self, client_id: str, secret: str, hashed: str | None, *, turn: str = "", guessing: bool = False
@@ -80,7 +80,7 @@ class Secrets:
             lambda: self._compare(secret, hashed),
             lambda: self.recalled(client_id, secret, hashed),
         )
-        (self._right if found else self._wrong).add(self._digest(client_id, secret, hashed))
+        (self._right if found else self._wrong).put(self._digest(client_id, secret, hashed), True)
         return found
 
     def _digest(self, client_id: str, secret: str, hashed: str | None) -> bytes:
@@ -103,42 +103,21 @@ class Secrets:
         await turns.take(key)
         found = known()
         if found is not None:
-            turns.give_back()
+            turns.release()
             return found
         loop = asyncio.get_running_loop()
         started = time.perf_counter()
         try:
             working = loop.run_in_executor(self._threads, work)
         except BaseException:
-            turns.give_back()
+            turns.release()
             raise
 
         def done(_: asyncio.Future[T]) -> None:
             if turns is self._guesses:
-                loop.call_later(_REST * (time.perf_counter() - started), turns.give_back)
+                loop.call_later(_REST * (time.perf_counter() - started), turns.release)
             else:
-                turns.give_back()
+                turns.release()
 
         working.add_done_callback(done)  # also when nobody waits for it any more
         return await working
-
-
-class _Digests:
-    """The digests that were added or found last."""
-
-    def __init__(self) -> None:
-        self._seen: OrderedDict[bytes, None] = OrderedDict()
-
-    def has(self, digest: bytes) -> bool:
-        """Say whether a digest is remembered."""
-        if digest not in self._seen:
-            return False
-        self._seen.move_to_end(digest)
-        return True
-
-    def add(self, digest: bytes) -> None:
-        """Remember a digest."""
-        self._seen[digest] = None
-        self._seen.move_to_end(digest)
-        while len(self._seen) > _REMEMBERED:
-            self._seen.popitem(last=False)

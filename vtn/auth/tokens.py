@@ -11,7 +11,7 @@ import jwt
 from vtn.access import Caller, Role, Scope, known_scopes
 from vtn.auth.clients import Clients
 from vtn.auth.keys import SigningKeys
-from vtn.auth.token_cache import KnownTokens, Verified
+from vtn.auth.token_cache import TokenCache, Verified
 from vtn.errors import Unauthenticated
 from vtn.settings import Auth
 
@@ -33,7 +33,7 @@ class Tokens:
         self._settings = settings
         self._now = now
         self._keys = keys
-        self.known = KnownTokens(clients, now, most=settings.token_cache)
+        self.cache = TokenCache(clients, now, most=settings.token_cache)
 
     async def load_keys(self) -> None:
         """Read the keys, and make one if there is none; processes that start together end up with the same."""
@@ -42,7 +42,7 @@ class Tokens:
     async def refresh_keys(self) -> None:
         """Learn what other processes have changed."""
         if await self._keys.refresh():
-            self.known.forget()
+            self.cache.forget()
 
     def issue(self, client_id: str, role: Role, scopes: frozenset[Scope], lifetime_s: int) -> str:
         """Make a token for a client; the scopes may be fewer than the client has."""
@@ -65,13 +65,13 @@ class Tokens:
         """Say whether a token looks like one of ours; nothing is verified."""
         return bool(_header(token).get("alg") == _ALGORITHM)
 
-    async def reader(self, token: str) -> Caller:
+    async def caller(self, token: str) -> Caller:
         """Give who a token was issued to; raises Unauthenticated if it does not hold, is over or was taken back."""
-        reader = self.known.reader(token)
-        if reader is not None:
-            return reader
+        caller = self.cache.caller(token)
+        if caller is not None:
+            return caller
         await self._keys.refresh_for(_header(token).get("kid"))
-        return self.known.remember(token, self._verified(token))
+        return self.cache.remember(token, self._verified(token))
 
     def _verified(self, token: str) -> Verified:
         for secret in self._keys.named(_header(token).get("kid")):

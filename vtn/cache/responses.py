@@ -1,8 +1,8 @@
-"""Answers that were given before, as ready bytes, for everybody who would get the same.
+"""Responses that were given before, as bytes, for everybody who would get the same.
 
-An answer is kept under the standpoint it was made from and the question. It is given again only while the revision of
-everything it was made from is what it was before it was read: nobody gets bytes from before a write that was answered
-before they asked (ETAG-003). Equal bodies are kept once, however many readers have them.
+A response is kept under a key: what renders it, what its caller may see, and the query. It is given again only while
+the revision of everything it was made from is what it was before it was read: nobody gets bytes from before a write
+that was answered before they asked (ETAG-003). Equal bodies are kept once, however many callers have them.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from typing import Final, TypeAlias
 from vtn.counters.revisions import Revision, Watch
 from vtn.http.responses import CachedResponse
 from vtn.http.streamed import LargeBody
+from vtn.lru import LruCache
 from vtn.store.rows import Validity
 
 _ENTRY_COST: Final = 600
@@ -26,25 +27,25 @@ Rendered: TypeAlias = tuple[bytes, Validity | None] | LargeBody
 
 
 @dataclass(slots=True)
-class _Kept:
-    ready: CachedResponse | None
+class _Entry:
+    response: CachedResponse | None
     """None once it is dropped."""
     revision: Revision
     expires: float | None
-    passing: Validity | None
+    validity: Validity | None
 
 
 @dataclass(slots=True)
-class _Reading:
+class _Rendering:
     revision: Revision
     expires: float | None
     result: asyncio.Task[CachedResponse | LargeBody]
 
 
 class ResponseCache:
-    """Keeps as many answers as fit into ``max_bytes``; the one unused for longest goes first.
+    """Keep as many responses as fit into ``max_bytes``; the one unused for longest goes first.
 
-    Beside them it remembers what those who ask again and again got last, so that their words need not even be read.
+    Beside them it remembers what each caller who asks the same again got last, so that its query need not even be read.
     """
 
     def __init__(self, *, max_bytes: int, now: Callable[[], str]) -> None:
@@ -52,12 +53,11 @@ class ResponseCache:
         self._now = now
         self._bytes = 0
         self.made = 0
-        """Number of answers made because none was kept, or the kept one was no longer valid."""
-        self._kept: OrderedDict[Hashable, _Kept] = OrderedDict()
+        """Number of responses made because none was kept, or the kept one was no longer valid."""
+        self._kept: OrderedDict[Hashable, _Entry] = OrderedDict()
         self._bodies: dict[bytes, tuple[CachedResponse, int]] = {}
-        self._reading: dict[Hashable, _Reading] = {}
-        self._last: OrderedDict[Hashable, tuple[_Kept, Revision]] = OrderedDict()
-        self._most_last = max_bytes // 4096
+        self._rendering: dict[Hashable, _Rendering] = {}
+        self._last: LruCache[Hashable, tuple[_Entry, Revision]] = LruCache(max_bytes // 4096)
 
     @property
     def size_bytes(self) -> int:
@@ -66,23 +66,25 @@ class ResponseCache:
 
     def last(self, words: Hashable, watch: Watch, revision: Revision) -> CachedResponse | None:
         """Return the last answer to the same request, if nothing it depends on has changed since."""
-        found = self._last.get(words)
-        if found is None:
+        last = self._last.get(words)
+        if last is None:
             return None
-        kept, known = found
-        if kept.ready is None or known != revision or watch.past(kept.expires) or not self._is_so(kept.passing):
-            del self._last[words]
+        kept, read_at = last
+        if (
+            kept.response is None
+            or read_at != revision
+            or watch.past(kept.expires)
+            or not self._is_valid(kept.validity)
+        ):
+            self._last.drop(words)
             return None
-        self._last.move_to_end(words)
-        return kept.ready
+        return kept.response
 
     def remember(self, words: Hashable, key: Hashable, revision: Revision) -> None:
         """Remember the key of the answer to a request; ``revision`` is from before anything was read for it."""
         kept = self._kept.get(key)
         if kept is not None:
-            self._last[words] = kept, revision
-            while len(self._last) > self._most_last:
-                self._last.popitem(last=False)
+            self._last.put(words, (kept, revision))
 
     async def get(
         self, key: Hashable, watch: Watch | None, make: Callable[[], Awaitable[Rendered]]
@@ -99,22 +101,22 @@ class ResponseCache:
         kept = self._kept.get(key)
         if kept is not None:
             if (
-                kept.ready is not None
+                kept.response is not None
                 and kept.revision == revision
                 and not watch.past(kept.expires)
-                and self._is_so(kept.passing)
+                and self._is_valid(kept.validity)
             ):
                 self._kept.move_to_end(key)
-                return kept.ready
+                return kept.response
             self._drop(key)
-        # Whoever joins a reading asked after it began, so it must have begun after the last write that was answered.
-        reading = self._reading.get(key)
-        if reading is None or reading.revision != revision or watch.past(reading.expires):
+        # Whoever joins a rendering asked after it began, so it must have begun after the last write that was answered.
+        rendering = self._rendering.get(key)
+        if rendering is None or rendering.revision != revision or watch.past(rendering.expires):
             expires = watch.until()
             task = asyncio.ensure_future(self._read(key, revision, expires, make))
-            reading = self._reading[key] = _Reading(revision, expires, task)
-            task.add_done_callback(lambda _: self._done(key, reading))
-        return await asyncio.shield(reading.result)
+            rendering = self._rendering[key] = _Rendering(revision, expires, task)
+            task.add_done_callback(lambda _: self._done(key, rendering))
+        return await asyncio.shield(rendering.result)
 
     async def _read(
         self, key: Hashable, revision: Revision, expires: float | None, make: Callable[[], Awaitable[Rendered]]
@@ -123,32 +125,37 @@ class ResponseCache:
         self.made += 1
         if not isinstance(made, tuple):
             return made
-        body, passing = made
-        ready = CachedResponse(body)
-        if len(body) <= self._max_bytes // 8 and self._is_so(passing):
-            ready = self._keep(key, ready, revision, expires, passing)
-        return ready
+        body, validity = made
+        response = CachedResponse(body)
+        if len(body) <= self._max_bytes // 8 and self._is_valid(validity):
+            response = self._keep(key, response, revision, expires, validity)
+        return response
 
-    def _done(self, key: Hashable, reading: _Reading) -> None:
-        if self._reading.get(key) is reading:
-            del self._reading[key]
-        if not reading.result.cancelled():
-            reading.result.exception()  # somebody waited for it, or nobody is left who would
+    def _done(self, key: Hashable, rendering: _Rendering) -> None:
+        if self._rendering.get(key) is rendering:
+            del self._rendering[key]
+        if not rendering.result.cancelled():
+            rendering.result.exception()  # somebody waited for it, or nobody is left who would
 
-    def _is_so(self, passing: Validity | None) -> bool:
-        return passing is None or passing.since <= self._now() < passing.until
+    def _is_valid(self, validity: Validity | None) -> bool:
+        return validity is None or validity.since <= self._now() < validity.until
 
     def _keep(
-        self, key: Hashable, ready: CachedResponse, revision: Revision, expires: float | None, passing: Validity | None
+        self,
+        key: Hashable,
+        response: CachedResponse,
+        revision: Revision,
+        expires: float | None,
+        validity: Validity | None,
     ) -> CachedResponse:
         self._drop(key)
-        ready, uses = self._bodies.get(ready.digest, (ready, 0))
-        ready.resized = self._resized
-        self._bodies[ready.digest] = ready, uses + 1
-        self._kept[key] = _Kept(ready, revision, expires, passing)
-        self._bytes += _ENTRY_COST + (0 if uses else ready.cost)
+        response, uses = self._bodies.get(response.digest, (response, 0))
+        response.resized = self._resized
+        self._bodies[response.digest] = response, uses + 1
+        self._kept[key] = _Entry(response, revision, expires, validity)
+        self._bytes += _ENTRY_COST + (0 if uses else response.cost)
         self._make_room()
-        return ready
+        return response
 
     def _resized(self, by: int) -> None:
         self._bytes += by
@@ -163,13 +170,13 @@ class ResponseCache:
         if kept is None:
             return
         self._bytes -= _ENTRY_COST
-        dropped, kept.ready = kept.ready, None
+        dropped, kept.response = kept.response, None
         if dropped is None:
             return
-        ready, uses = self._bodies[dropped.digest]
+        response, uses = self._bodies[dropped.digest]
         if uses > 1:
-            self._bodies[ready.digest] = ready, uses - 1
+            self._bodies[response.digest] = response, uses - 1
         else:
-            del self._bodies[ready.digest]
-            self._bytes -= ready.cost
-            ready.resized = None
+            del self._bodies[response.digest]
+            self._bytes -= response.cost
+            response.resized = None

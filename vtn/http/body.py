@@ -74,7 +74,7 @@ class Budget:
         if not known:
             self._unknown += count
 
-    def give_back(self, count: int, address: str, *, known: bool) -> None:
+    def release(self, count: int, address: str, *, known: bool) -> None:
         """Forget so many bytes."""
         self.held -= count
         if not known:
@@ -179,7 +179,7 @@ class Body:
 
     def _release(self) -> None:
         if self._held:
-            self._budget.give_back(self._held, self._address, known=self._known)
+            self._budget.release(self._held, self._address, known=self._known)
             self._held = 0
 
     def _too_large(self) -> TooLarge:

@@ -1,4 +1,4 @@
-"""Answers: bytes with a strong ETag, 304 when the reader has them already, gzip when that is welcome and worth it."""
+"""Conditional requests (RFC 9110): strong ETags, 304 and 412, and gzip for clients that accept it."""
 
 from __future__ import annotations
 
@@ -16,26 +16,26 @@ _WORTH_PACKING: Final = 1024
 _ANY: Final = "*"
 
 
-def read(request: web.Request, ready: CachedResponse, held: Reservation | None = None) -> web.StreamResponse | int:
+def read(request: web.Request, cached: CachedResponse, reserved: Reservation | None = None) -> web.StreamResponse | int:
     """Return the answer to a GET: the bytes, or 304 if If-None-Match names their tag (ETAG-001, ETAG-002).
 
-    If the bytes are so many that they count, and nothing is ``held`` for them, returns how many they are instead.
+    If the bytes are so many that they count, and nothing is ``reserved`` for them, returns how many they are instead.
     """
-    packed = packs(request, ready.size)
+    packed = compresses(request, cached.size)
     known = request.headers.get(hdrs.IF_NONE_MATCH)
-    if known is not None and (ready.names(known) or knows(request, ready.tag)):
-        return ready.not_modified(request, packed=packed)
-    form = ready.packed if packed else ready.plain
+    if known is not None and (cached.names(known) or is_known(request, cached.tag)):
+        return cached.not_modified(request, packed=packed)
+    form = cached.packed if packed else cached.plain
     size = len(form.body)
-    if size > COUNTED_FROM_BYTES and held is None:
+    if size > COUNTED_FROM_BYTES and reserved is None:
         return size
-    return form.ok(request, held)
+    return form.ok(request, reserved)
 
 
-def read_small(request: web.Request, ready: CachedResponse) -> web.StreamResponse:
+def read_small(request: web.Request, cached: CachedResponse) -> web.StreamResponse:
     """Return the answer to a GET that is small whatever is stored, so that it need not count."""
-    found = read(request, ready)
-    return ready.plain.ok(request) if isinstance(found, int) else found
+    response = read(request, cached)
+    return cached.plain.ok(request) if isinstance(response, int) else response
 
 
 def written(
@@ -44,21 +44,21 @@ def written(
     *,
     status: int = 200,
     location: str | None = None,
-    held: Reservation | None = None,
+    reserved: Reservation | None = None,
 ) -> web.StreamResponse:
     """Return the answer to a POST or PUT: the whole object, with the ETag that a GET of it would carry now.
 
-    ``held`` is the memory for it, which is given back when it is sent.
+    ``reserved`` is the memory for it, which is released when it is sent.
     """
     headers = HEADERS | {"ETag": f'"{_tag(body)}"'}
     if location is not None:
         headers["Location"] = location
-    return _response(request, body, headers, status=status, held=held)
+    return _response(request, body, headers, status=status, reserved=reserved)
 
 
-def removed(request: web.Request, body: bytes, held: Reservation | None) -> web.StreamResponse:
-    """Return the answer to a DELETE: the object as it was (MATRIX-004). ``held`` is given back when it is sent."""
-    return _response(request, body, dict(HEADERS), held=held)
+def removed(request: web.Request, body: bytes, reserved: Reservation | None) -> web.StreamResponse:
+    """Return the answer to a DELETE: the object as it was (MATRIX-004). ``reserved`` is released when it is sent."""
+    return _response(request, body, dict(HEADERS), reserved=reserved)
 
 
 def precondition(request: web.Request) -> Callable[[bytes], None] | None:
@@ -89,24 +89,24 @@ def accepts_gzip(header: str) -> bool:
     return allowed.get("gzip", allowed.get("*", False))
 
 
-def packs(request: web.Request, size: int) -> bool:
+def compresses(request: web.Request, size: int) -> bool:
     """Return True if an answer of this size is to be compressed."""
     return size > _WORTH_PACKING and accepts_gzip(request.headers.get(hdrs.ACCEPT_ENCODING, ""))
 
 
-def knows(request: web.Request, tag: str) -> bool:
+def is_known(request: web.Request, tag: str) -> bool:
     """Return True if If-None-Match names this tag."""
     return any(_names(each, tag) for each in request.if_none_match or ())
 
 
 def _response(
-    request: web.Request, body: bytes, headers: dict[str, str], *, status: int = 200, held: Reservation | None
+    request: web.Request, body: bytes, headers: dict[str, str], *, status: int = 200, reserved: Reservation | None
 ) -> web.StreamResponse:
-    if packs(request, len(body)):
+    if compresses(request, len(body)):
         headers["Content-Encoding"] = "gzip"
         body = pack(body)
     headers["Content-Type"] = MEDIA_TYPE
-    return sent(request, status, headers, body, held)
+    return sent(request, status, headers, body, reserved)
 
 
 def _tag(body: bytes) -> str:

@@ -64,4 +64,4 @@ async def _delivered(
 def release(reserved: Reservation | None) -> None:
     """Give reserved memory back, if there is any."""
     if reserved is not None:
-        reserved.give_back()
+        reserved.release()

@@ -64,11 +64,11 @@ class Representation:
         self._headers = HEADERS | {"ETag": tag, **packed, hdrs.CONTENT_TYPE: MEDIA_TYPE}
         self._head = _head(_STATUS[200], {**self._headers, hdrs.CONTENT_LENGTH: str(len(body))})
 
-    def ok(self, request: web.Request, held: Reservation | None = None) -> web.StreamResponse:
-        """Return 200 with the bytes; ``held`` is given back when they are sent."""
+    def ok(self, request: web.Request, reserved: Reservation | None = None) -> web.StreamResponse:
+        """Return 200 with the bytes; ``reserved`` is released when they are sent."""
         if _is_usual(request):
-            return _Sent(200, self._head, self.body, held)
-        return _Whole(200, self._headers, self.body, held)
+            return _Sent(200, self._head, self.body, reserved)
+        return _Whole(200, self._headers, self.body, reserved)
 
 
 class CachedResponse:
@@ -132,11 +132,11 @@ class CachedResponse:
 class _Sent(web.StreamResponse):
     """Goes out as it stands, with the headers that were set for this request; nothing else is put together for it."""
 
-    def __init__(self, status: int, head: bytes, body: bytes, held: Reservation | None = None) -> None:
+    def __init__(self, status: int, head: bytes, body: bytes, reserved: Reservation | None = None) -> None:
         super().__init__(status=status)
         self._keep_alive = True
         self._parts = head, body
-        self._held = held
+        self._reserved = reserved
         self._transport: asyncio.Transport | None = None
 
     async def prepare(self, request: web.BaseRequest) -> AbstractStreamWriter | None:
@@ -152,34 +152,34 @@ class _Sent(web.StreamResponse):
         if writer is None:
             return
         if transport is None or transport.is_closing():
-            if self._held is not None:
-                self._held.give_back()
+            if self._reserved is not None:
+                self._reserved.release()
             raise ConnectionResetError("the client has hung up")
         head, body = self._parts
         own = "".join([f"{name}: {value}\r\n" for name, value in self.headers.items()])
         _send(transport, b"%bDate: %b\r\n%b\r\n" % (head, _date(), own.encode()), body)
         self._eof_sent = True
-        if self._held is None:
+        if self._reserved is None:
             await writer.drain()
             return
-        with self._held:
+        with self._reserved:
             await writer.drain()
 
 
 class _Whole(web.Response):
     """Goes out in the framework's way, and gives back the memory that was meant for it."""
 
-    def __init__(self, status: int, headers: Mapping[str, str], body: bytes, held: Reservation | None) -> None:
+    def __init__(self, status: int, headers: Mapping[str, str], body: bytes, reserved: Reservation | None) -> None:
         super().__init__(status=status, headers=headers, body=body)
-        self._held = held
+        self._reserved = reserved
 
     async def write_eof(self, data: bytes = b"") -> None:
         """Send the body."""
         try:
             await super().write_eof(data)
         finally:
-            if self._held is not None:
-                self._held.give_back()
+            if self._reserved is not None:
+                self._reserved.release()
 
 
 def _send(transport: asyncio.Transport, head: bytes, body: bytes) -> None:
@@ -195,14 +195,14 @@ def _send(transport: asyncio.Transport, head: bytes, body: bytes) -> None:
 
 
 def sent(
-    request: web.Request, status: int, headers: Mapping[str, str], body: bytes, held: Reservation | None = None
+    request: web.Request, status: int, headers: Mapping[str, str], body: bytes, reserved: Reservation | None = None
 ) -> web.StreamResponse:
-    """Return an answer that is not cached; ``held`` is given back when it is sent."""
-    if held is not None:
-        held.shrink(len(body))
+    """Return an answer that is not cached; ``reserved`` is released when it is sent."""
+    if reserved is not None:
+        reserved.shrink(len(body))
     if request.version != HttpVersion11 or not request.keep_alive:
-        return _Whole(status, headers, body, held)
-    return _Sent(status, _head(_STATUS[status], {**headers, hdrs.CONTENT_LENGTH: str(len(body))}), body, held)
+        return _Whole(status, headers, body, reserved)
+    return _Sent(status, _head(_STATUS[status], {**headers, hdrs.CONTENT_LENGTH: str(len(body))}), body, reserved)
 
 
 def _is_usual(request: web.Request) -> bool:

@@ -34,7 +34,7 @@ class Reservation:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.give_back()
+        self.release()
 
     def is_enough_for(self, count: int) -> bool:
         """Return True if these are so many bytes, or as many as one owner can get."""
@@ -43,15 +43,15 @@ class Reservation:
     def shrink(self, count: int) -> None:
         """Give back what is more than ``count`` bytes."""
         if count < self.count:
-            self._room.return_(self.owner, self.count - count)
+            self._room.restore(self.owner, self.count - count)
             self.count = count
 
-    def give_back(self) -> None:
+    def release(self) -> None:
         """Give back everything; may be called again."""
         self.shrink(0)
 
     def __del__(self) -> None:
-        self.give_back()  # of an answer that nobody came to send
+        self.release()  # of an answer that nobody came to send
 
 
 @dataclass(eq=False, slots=True)
@@ -108,7 +108,7 @@ class MemoryBudget:
                 await waiter.ready
         except BaseException as error:
             if waiter.ready.done() and not waiter.ready.cancelled():
-                self.return_(owner, waiter.count)
+                self.restore(owner, waiter.count)
             elif waiter in self._line:
                 self._line.remove(waiter)
                 self._serve()
@@ -117,7 +117,7 @@ class MemoryBudget:
             raise
         return Reservation(self, owner, waiter.count)
 
-    def return_(self, owner: str, count: int) -> None:
+    def restore(self, owner: str, count: int) -> None:
         """Take bytes back, and give them to those who wait."""
         self.held -= count
         left = self._owners[owner] - count

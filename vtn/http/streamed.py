@@ -16,7 +16,7 @@ import structlog
 from aiohttp import hdrs, web
 
 from vtn.errors import ChangedMeanwhile, Unavailable
-from vtn.http.conditional import knows, packs
+from vtn.http.conditional import compresses, is_known
 from vtn.http.responses import HEADERS, MEDIA_TYPE, PACKED, digest_of, packer
 from vtn.http.sending import Reservation, SendBudget
 
@@ -61,9 +61,9 @@ async def streamed(request: web.Request, large: LargeBody, sending: SendBudget, 
     else:
         with await sending.texts.take(owner, large.size(0)):
             tag = digest_of(await large.text(0)).hex()
-    packed = packs(request, large.size_bytes)
+    packed = compresses(request, large.size_bytes)
     headers = HEADERS | {"ETag": f'"{tag}{PACKED if packed else ""}"'}
-    if knows(request, tag):
+    if is_known(request, tag):
         return web.Response(status=304, headers=headers)
     headers[hdrs.CONTENT_TYPE] = MEDIA_TYPE
     if packed:
@@ -71,21 +71,21 @@ async def streamed(request: web.Request, large: LargeBody, sending: SendBudget, 
     if request.method == hdrs.METH_HEAD:
         return web.StreamResponse(headers=headers)
     return _Streamed(
-        large, headers, packed=packed, sending=sending, held=await sending.flight.take(owner, _STREAM_BYTES)
+        large, headers, packed=packed, sending=sending, reserved=await sending.flight.take(owner, _STREAM_BYTES)
     )
 
 
 class _Streamed(web.StreamResponse):
-    """Sends a large answer. Its memory is ``held`` for it until the end."""
+    """Sends a large answer. Its memory is ``reserved`` for it until the end."""
 
     def __init__(
-        self, large: LargeBody, headers: dict[str, str], *, packed: bool, sending: SendBudget, held: Reservation
+        self, large: LargeBody, headers: dict[str, str], *, packed: bool, sending: SendBudget, reserved: Reservation
     ) -> None:
         super().__init__(headers=headers)
         self._large = large
         self._packer = packer() if packed else None
         self._sending = sending
-        self._held = held
+        self._reserved = reserved
         self._writer: Any = None
         self._draining: asyncio.Task[None] | None = None
 
@@ -97,7 +97,7 @@ class _Streamed(web.StreamResponse):
     async def write_eof(self, data: bytes = b"") -> None:
         """Send everything, or reset the connection."""
         try:
-            with self._held:
+            with self._reserved:
                 await self._send_all()
                 await super().write_eof()
         except ConnectionError:

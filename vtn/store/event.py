@@ -49,7 +49,7 @@ class EventStore(Objects):
         return await self._visibility.audience(caller)
 
     async def search(self, query: EventQuery, *, visible_to: Caller) -> RowPage | Large:
-        """Return one page of the events the reader may see, with the targets it may see."""
+        """Return one page of the events the caller may see, with the targets it may see."""
         sight = await self._visibility.sight(visible_to, query.targets)
         if not query.page.limit:
             return RowPage()

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from vtn.counters.revisions import Revision, Watch
+from vtn.lru import LruCache
 
 F = TypeVar("F")
 
@@ -24,8 +24,7 @@ class FactCache(Generic[F]):
 
     def __init__(self, watch: Watch | None, *, most: int) -> None:
         self._watch = watch
-        self._most = most
-        self._known: OrderedDict[str, _Known[F]] = OrderedDict()
+        self._known: LruCache[str, _Known[F]] = LruCache(most)
 
     async def get(self, key: str, look_up: Callable[[], Awaitable[F]]) -> F:
         """Return the fact under a key, looked up unless it is cached and still valid."""
@@ -35,12 +34,8 @@ class FactCache(Generic[F]):
             return await look_up()
         known = self._known.get(key)
         if known is not None and known.revision == revision and not watch.past(known.expires):
-            self._known.move_to_end(key)
             return known.fact
         expires = watch.until()
         fact = await look_up()
-        self._known[key] = _Known(fact, revision, expires)
-        self._known.move_to_end(key)
-        while len(self._known) > self._most:
-            self._known.popitem(last=False)
+        self._known.put(key, _Known(fact, revision, expires))
         return fact

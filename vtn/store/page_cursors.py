@@ -10,7 +10,6 @@ given what counting off would have given when the other was last answered.
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -19,6 +18,7 @@ from typing import Any, Final, TypeAlias
 from sqlalchemy import ColumnElement, FromClause, RowMapping, tuple_
 
 from vtn.counters.revisions import Revision, Watch
+from vtn.lru import LruCache
 from vtn.store.stamps import Stamps
 
 _HELD: Final = timedelta(minutes=5)
@@ -71,7 +71,7 @@ class PageCursors:
     def __init__(self, stamps: Stamps, watch: Watch | None) -> None:
         self._stamps = stamps
         self._watch = watch
-        self._known: OrderedDict[Hashable, OrderedDict[int, _Position]] = OrderedDict()
+        self._known: LruCache[Hashable, LruCache[int, _Position]] = LruCache(_QUESTIONS)
 
     def step(self, question: Hashable, skip: int) -> PageCursor:
         """Return the step for a query with this ``skip``, made before the page is read. The query names the client."""
@@ -87,14 +87,9 @@ class PageCursors:
 
     def keep(self, question: Hashable, skip: int, key: Key, revision: Revision | None, until: float | None) -> None:
         """Remember that a query with this ``skip`` continues after this row."""
-        pages = self._known.setdefault(question, OrderedDict())
-        self._known.move_to_end(question)
-        pages[skip] = _Position(key, self._stamps.now, revision, until)
-        pages.move_to_end(skip)
-        while len(pages) > _PAGES_EACH:
-            pages.popitem(last=False)
-        while len(self._known) > _QUESTIONS:
-            self._known.popitem(last=False)
+        pages = self._known.get(question) or LruCache(_PAGES_EACH)
+        self._known.put(question, pages)
+        pages.put(skip, _Position(key, self._stamps.now, revision, until))
 
 
 def newest_first(table: FromClause) -> tuple[ColumnElement[Any], ColumnElement[Any]]:

@@ -38,7 +38,7 @@ class ProgramStore(Objects):
         return await self._visibility.audience(caller)
 
     async def search(self, query: ProgramQuery, *, visible_to: Caller) -> RowPage | Large:
-        """Return one page of the programs the reader may see, with the targets it may see."""
+        """Return one page of the programs the caller may see, with the targets it may see."""
         sight = await self._visibility.sight(visible_to, query.targets)
         clauses: list[ColumnElement[bool]] = self._visibility.program(sight)
         if sight is None and query.targets is not None:

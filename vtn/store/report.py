@@ -63,7 +63,7 @@ class ReportStore(Objects):
         return self._batch.waiting
 
     async def search(self, query: ReportQuery, *, visible_to: Caller) -> RowPage | Large:
-        """Return one page of reports: the next one of the reader's walk, or found by counting."""
+        """Return one page of reports: the next one of the caller's walk, or found by counting."""
         page = query.page
         if not page.limit:
             return RowPage()
@@ -78,9 +78,9 @@ class ReportStore(Objects):
         return found
 
     def _asked_for(
-        self, query: ReportQuery, page: Page, behind: Key | None, reader: Caller
+        self, query: ReportQuery, page: Page, behind: Key | None, caller: Caller
     ) -> Select[Any] | CompoundSelect[Any]:
-        clauses: list[ColumnElement[bool]] = owned(reports.c.client_id, reader)
+        clauses: list[ColumnElement[bool]] = owned(reports.c.client_id, caller)
         if query.event_id is not None:
             clauses.append(reports.c.event_id == query.event_id)
         if query.client_name is not None:

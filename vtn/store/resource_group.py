@@ -68,7 +68,7 @@ class ResourceGroupStore(Objects):
         self.watch = self.watch_with_grants = database.watch(_links)  # and resources, through its keys
 
     async def search(self, query: ResourceGroupQuery, *, visible_to: Caller) -> RowPage | Large:
-        """Return one page of the groups the reader may see, the newest first."""
+        """Return one page of the groups the caller may see, the newest first."""
         if not query.page.limit:
             return RowPage()
         sight = _Sight(visible_to)
@@ -191,12 +191,12 @@ class ResourceGroupStore(Objects):
 
 
 class _Sight:
-    """Build what a reader sees of groups, as parts of one statement."""
+    """Build what a caller sees of groups, as parts of one statement."""
 
-    def __init__(self, reader: Caller) -> None:
-        self._own = owned(resources.c.client_id, reader)
+    def __init__(self, caller: Caller) -> None:
+        self._own = owned(resources.c.client_id, caller)
         self._seen: CTE | None = None
-        if not reader.sees_everything:
+        if not caller.sees_everything:
             direct = select(_links.c.group_id.label("id")).join(resources, resources.c.id == _links.c.resource_id)
             seen = direct.where(*self._own).cte("seen", recursive=True)
             self._seen = seen.union(select(_links.c.group_id).join(seen, _links.c.child_group_id == seen.c.id))

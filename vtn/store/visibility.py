@@ -1,4 +1,4 @@
-"""The rule of ``vtn/access.py`` as SQL: targets are data of the statement, its text is the same for every reader."""
+"""The rule of ``vtn/access.py`` as SQL: targets are data of the statement, its text is the same for every caller."""
 
 from __future__ import annotations
 
@@ -47,15 +47,15 @@ def grants(client_id: str | BindParameter[str]) -> CompoundSelect[Any]:
     )
 
 
-def with_grants(from_: FromClause, reader: Caller) -> tuple[tuple[ColumnElement[Any], ...], FromClause]:
-    """Add what the reader holds to each row, in columns that come first; no columns for who sees everything.
+def with_grants(from_: FromClause, caller: Caller) -> tuple[tuple[ColumnElement[Any], ...], FromClause]:
+    """Add what the caller holds to each row, in columns that come first; no columns for who sees everything.
 
     The number of rows stays the same: all grants are in one row (``held_at_once``). A join with the grants themselves
-    would give each row, with all its text, once for every resource of the reader.
+    would give each row, with all its text, once for every resource of the caller.
     """
-    if reader.sees_everything:
+    if caller.sees_everything:
         return (), from_
-    held = held_at_once(reader.client_id).subquery("held_by_reader")
+    held = held_at_once(caller.client_id).subquery("held_by_reader")
     return (held.c.ven_id, held.c.held), from_.join(held, true())
 
 
@@ -70,32 +70,32 @@ _GRANTS: Final = held_at_once(bindparam("client_id", type_=Text))
 
 
 class Visibility:
-    """Visibility of programs and events to readers."""
+    """Visibility of programs and events to callers."""
 
     def __init__(self, database: Database, privacy: Privacy) -> None:
         self._database = database
         self._privacy = privacy
         self._granted: FactCache[Caller] = FactCache(database.watch(vens, resources), most=_REMEMBERED)
 
-    async def sight(self, reader: Caller, asked: tuple[str, ...] | None = None) -> Sight | None:
-        """Return the sight of the reader in one request; None if it sees everything."""
-        if reader.sees_everything:
+    async def sight(self, caller: Caller, asked: tuple[str, ...] | None = None) -> Sight | None:
+        """Return the sight of the caller in one request; None if it sees everything."""
+        if caller.sees_everything:
             return None
         narrowed = None if asked is None else frozenset(asked)
-        if reader.public is not None:
-            return Sight(frozenset(), narrowed, reader.public)
-        granted = reader.granted
+        if caller.public is not None:
+            return Sight(frozenset(), narrowed, caller.public)
+        granted = caller.granted
         if granted is None:
-            granted = (await self.audience(reader)).granted or frozenset()
+            granted = (await self.audience(caller)).granted or frozenset()
         return Sight(granted, narrowed)
 
-    async def audience(self, reader: Caller) -> Caller:
-        """Return a reader that stands for all who see the same programs and events, by the targets held."""
-        if reader.sees_everything:
+    async def audience(self, caller: Caller) -> Caller:
+        """Return a caller that stands for all who see the same programs and events, by the targets held."""
+        if caller.sees_everything:
             return _EVERYBODY
-        if reader.public is not None:
-            return reader
-        return await self._granted.get(reader.client_id, lambda: self._look_up(reader.client_id))
+        if caller.public is not None:
+            return caller
+        return await self._granted.get(caller.client_id, lambda: self._look_up(caller.client_id))
 
     async def _look_up(self, client_id: str) -> Caller:
         held = self.held((await self._database.found(_GRANTS, {"client_id": client_id}))[0])
@@ -107,9 +107,9 @@ class Visibility:
         implied = (ven_id,) if ven_id is not None and self._privacy.implicit_ven_id_target else ()
         return frozenset((*row["held"], *implied))
 
-    def sight_in(self, row: Mapping[Any, Any], reader: Caller) -> Sight | None:
-        """Return the sight of the reader, from a row selected ``with_grants``; None if it sees everything."""
-        return None if reader.sees_everything else Sight(self.held(row))
+    def sight_in(self, row: Mapping[Any, Any], caller: Caller) -> Sight | None:
+        """Return the sight of the caller, from a row selected ``with_grants``; None if it sees everything."""
+        return None if caller.sees_everything else Sight(self.held(row))
 
     def program(self, sight: Sight | None) -> list[ColumnElement[bool]]:
         """Return clauses for the visible programs (PRIV-005 … PRIV-008)."""
@@ -119,11 +119,11 @@ class Visibility:
             return [_untargeted(programs.c.targets, sight), _named(sight.public)]
         return [_admits(programs.c.targets, sight, "effective")]
 
-    def program_for(self, reader: Caller) -> list[ColumnElement[bool]]:
-        """Return clauses for the programs visible by the targets that the reader holds when the statement runs."""
-        if reader.sees_everything:
+    def program_for(self, caller: Caller) -> list[ColumnElement[bool]]:
+        """Return clauses for the programs visible by the targets that the caller holds when the statement runs."""
+        if caller.sees_everything:
             return []
-        held = grants(reader.client_id).subquery("held_by_reader")
+        held = grants(caller.client_id).subquery("held_by_reader")
         shared: list[ColumnElement[bool]] = [overlaps(programs.c.targets, held.c.held)]
         if self._privacy.implicit_ven_id_target:
             shared.append(includes(programs.c.targets, held.c.ven_id))
@@ -154,14 +154,14 @@ class Visibility:
         return sight.admits(targets, program_targets=program_targets if self._privacy.events_follow_program else ())
 
 
-def owned(column: ColumnElement[Any], reader: Caller) -> list[ColumnElement[bool]]:
-    """Return clauses for the objects whose client is the reader (PRIV-017); all of them for business logic."""
-    return [] if reader.sees_everything else [column == reader.client_id]
+def owned(column: ColumnElement[Any], caller: Caller) -> list[ColumnElement[bool]]:
+    """Return clauses for the objects whose client is the caller (PRIV-017); all of them for business logic."""
+    return [] if caller.sees_everything else [column == caller.client_id]
 
 
-def writable(reader: Caller) -> list[ColumnElement[bool]]:
-    """Return clauses for the programs and events the reader may change: all for business logic, none for a VEN."""
-    return [] if reader.sees_everything else [false()]
+def writable(caller: Caller) -> list[ColumnElement[bool]]:
+    """Return clauses for the programs and events the caller may change: all for business logic, none for a VEN."""
+    return [] if caller.sees_everything else [false()]
 
 
 def values(sight: Sight | None) -> dict[str, tuple[str, ...]]:

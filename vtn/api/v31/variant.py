@@ -30,8 +30,8 @@ def by_role(kind: ObjectType, *, bl: type[B], ven: type[V]) -> Callable[[bytes, 
     """
     forms: dict[str, type[B | V]] = {str(bl.__struct_config__.tag): bl, str(ven.__struct_config__.tag): ven}
 
-    def read(raw: bytes, reader: Caller) -> B | V:
-        own: type[B | V] = bl if reader.sees_everything else ven
+    def read(raw: bytes, caller: Caller) -> B | V:
+        own: type[B | V] = bl if caller.sees_everything else ven
         named = decode(raw, _Head).object_type
         if named is None or named == kind:
             return decode(_without_type(raw), own)
