@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-import importlib.resources
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any
 
-from alembic import command
-from alembic.config import Config
-from alembic.migration import MigrationContext
-from alembic.script import ScriptDirectory
-from alembic.util import CommandError
-from sqlalchemy import Connection, event, make_url, text
+from sqlalchemy import Connection, event, inspect, make_url, text
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from bridge_mqtt.errors import StoreTooNew, StoreUnavailable
 
 VERSION_TABLE = "bridge_alembic_version"
+_MIGRATIONS = Path(__file__).parent / "migrations"
 _LOCK_KEY = 0x6F616472_62726467  # "oadrbrdg": one migration at a time per database
 _BUSY_TIMEOUT_MS = 5_000
 _WRITES = "bridge_writes"
@@ -76,19 +72,34 @@ async def migrate(engine: AsyncEngine) -> None:
 
 
 def _upgrade(connection: Connection) -> None:
+    current = _revision(connection)
+    if current == revisions()[-1]:
+        return
+    if current is not None and current not in revisions():
+        raise StoreTooNew(
+            f"the database has schema {current}, which this version does not know; install the newer version"
+        )
+    # Only a start that has something to do pays for importing the library.
+    from alembic import command  # noqa: PLC0415
+    from alembic.config import Config  # noqa: PLC0415
+
     configuration = Config()
-    configuration.set_main_option("script_location", str(importlib.resources.files("bridge_mqtt.store") / "migrations"))
+    configuration.set_main_option("script_location", str(_MIGRATIONS).replace("%", "%%"))
     configuration.attributes["connection"] = connection
-    scripts = ScriptDirectory.from_config(configuration)
-    current = MigrationContext.configure(connection, opts={"version_table": VERSION_TABLE}).get_current_revision()
-    if current is not None:
-        try:
-            scripts.get_revision(current)
-        except CommandError:
-            raise StoreTooNew(
-                f"the database has schema {current}, which this version does not know; install the newer version"
-            ) from None
     command.upgrade(configuration, "head")
+
+
+@cache
+def revisions() -> list[str]:
+    """Return the migrations that there are, oldest first: each file's name begins with its revision."""
+    return sorted(file.stem.partition("_")[0] for file in (_MIGRATIONS / "versions").glob("[0-9]*.py"))
+
+
+def _revision(connection: Connection) -> str | None:
+    if not inspect(connection).has_table(VERSION_TABLE):
+        return None
+    found: str | None = connection.execute(text(f"SELECT version_num FROM {VERSION_TABLE}")).scalar()  # noqa: S608 - our name
+    return found
 
 
 @asynccontextmanager

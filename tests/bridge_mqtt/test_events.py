@@ -18,7 +18,7 @@ async def test_an_event_is_split_over_the_panels_and_restored_at_its_end(world: 
     one.plug_in()
     two.plug_in()
     await world.until("/api/panels", lambda panels: all(panel["online"] for panel in panels))
-    await world.post(an_event(shed_kw=6, length_s=2))
+    await world.post(an_event(shed_kw=6, length_s=6))
 
     event = await world.until(
         "/api/events/evt-1", lambda e: all(p["holds"] == "held" for p in e["panels"]) and e["panels"]

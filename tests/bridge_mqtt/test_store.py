@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 from alembic.autogenerate import compare_metadata
+from alembic.config import Config
 from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, inspect, text
 from sqlalchemy.exc import IntegrityError
 
@@ -19,7 +21,7 @@ from bridge_mqtt.panels import Registry
 from bridge_mqtt.settings import Settings
 from bridge_mqtt.store import Store, acks, commands, panels, telemetry
 from bridge_mqtt.store.acks import AckQuery
-from bridge_mqtt.store.engine import VERSION_TABLE, open_engine
+from bridge_mqtt.store.engine import VERSION_TABLE, open_engine, revisions
 from bridge_mqtt.store.schema import metadata
 from bridge_mqtt.telemetry import TelemetryDesk
 from openadr_client.mqtt import Received
@@ -27,6 +29,9 @@ from openadr_profiles.panel import CommandState, Op, Telemetry, read_telemetry
 from tests.support import panel_captures
 
 NOW = datetime(2026, 11, 23, 17, 0, tzinfo=UTC)
+
+
+ROOT = Path(__file__).parents[2]
 
 
 def driver_url(url: str) -> str:
@@ -90,6 +95,13 @@ async def test_migrations_make_exactly_the_tables_of_the_schema(database_url: st
 
 def _is_expression(index: object) -> bool:
     return getattr(index, "name", "") in {"ix_bridge_commands_panel", "ix_ven_acks_ven_id_timestamp"}
+
+
+def test_the_migrations_are_found_without_the_library_and_are_its_own() -> None:
+    """The newest file is the head: only a start that has something to do imports Alembic."""
+    configuration = Config()
+    configuration.set_main_option("script_location", str(ROOT / "bridge_mqtt/store/migrations"))
+    assert ScriptDirectory.from_config(configuration).get_heads() == [revisions()[-1]]
 
 
 async def test_opening_twice_changes_nothing_and_a_newer_schema_is_refused(database_url: str) -> None:
