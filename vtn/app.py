@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from functools import partial
 from importlib import metadata
@@ -52,6 +52,7 @@ from vtn.wiring import Wiring
 _log = structlog.get_logger(__name__)
 
 _GRACE_S = 5.0
+_SERVICES_END_S = 5.0
 
 
 def system_now() -> datetime:
@@ -182,7 +183,7 @@ class VtnServer:
         await self.clients.read_revocations()
         make_room(self.settings.limits.connections)
         stores = self._stores()
-        self.services = Services(self._services(stores, listener, tls), grace_s=_GRACE_S)
+        self.services = Services(self._services(stores, listener, tls), grace_s=_SERVICES_END_S)
         if self._metrics is not None:
             self._metrics.sample_services(self.services)
         self._runner = Runner(
@@ -251,9 +252,11 @@ class VtnServer:
         )
 
     async def _store_contacts(self) -> None:
-        with suppress(TimeoutError):  # a database that hangs must not keep us from ending
-            async with asyncio.timeout(_GRACE_S):
+        try:
+            async with asyncio.timeout(_GRACE_S):  # a database that hangs must not keep us from ending
                 await self._contacts.store()
+        except TimeoutError:
+            _log.warning("the database does not answer; the last contacts are not stored")
 
 
 def build(settings: Settings, *, now: Callable[[], datetime] = system_now) -> VtnServer:

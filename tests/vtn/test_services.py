@@ -80,10 +80,9 @@ async def running(*services: Service, pauses: Pauses = AT_ONCE, grace_s: float =
         await found.stop()
 
 
-def task_of(name: str) -> asyncio.Task[Any]:
+def task_of(services: Services, name: str) -> asyncio.Task[None]:
     """The task of a service."""
-    (task,) = (task for task in asyncio.all_tasks() if task.get_name() == name)
-    return task
+    return services._tasks[name]
 
 
 async def test_a_service_that_raises_is_logged_with_its_name_counted_and_started_again() -> None:
@@ -113,7 +112,7 @@ async def test_a_service_that_just_ends_is_started_again(how: str) -> None:
         async with running(Service("ends", work.run)) as services:
             await wait_until(lambda: work.runs)
             if not work.returns:
-                task_of("ends").cancel()
+                task_of(services, "ends").cancel()
             await wait_until(lambda: services.restarts["ends"])
             work.returns = False
             await wait_until(lambda: services.is_running("ends"))
@@ -155,9 +154,9 @@ async def test_a_service_that_does_not_end_is_left_behind_and_named() -> None:
 
     work = Work(at_end=hang)
     with capture_logs() as logs:
-        async with running(Service("stubborn", work.run), Service("sound", Work().run), grace_s=0.05):
+        async with running(Service("stubborn", work.run), Service("sound", Work().run), grace_s=0.05) as services:
             await wait_until(lambda: work.runs)
-            task = task_of("stubborn")
+            task = task_of(services, "stubborn")
     assert [(entry["event"], entry["service"]) for entry in logs] == [
         ("a service does not end and is left behind", "stubborn")
     ]
@@ -325,7 +324,7 @@ async def test_any_service_of_the_server_that_somebody_cancels_runs_again(whole:
     services = whole.vtn.server.services
     before = services.restarts[service]
 
-    task_of(service).cancel()
+    task_of(services, service).cancel()
 
     await wait_until(lambda: services.restarts[service] > before)
     await wait_until(lambda: services.is_running(service))
@@ -395,12 +394,12 @@ async def test_a_server_closes_everything_although_its_services_hang_and_its_par
             await gate.wait()
 
     monkeypatch.setattr(VtnServer, "_services", stubborn)
-    monkeypatch.setattr("vtn.app._GRACE_S", 0.05)
+    monkeypatch.setattr("vtn.app._SERVICES_END_S", 0.05)
     database = postgres_server.create_database(template=postgresql_template)
     server = build(settings_of_all(postgres_server.url(database), pki.server()))
     await server.start()
     await wait_until(lambda: len(hanging) == len(ALL))
-    tasks = [task_of(name) for name in ALL]
+    tasks = [task_of(server.services, name) for name in ALL]
     server._contacts.heard("somebody", "OpenADR 3.1")
     runner = server._runner
     assert runner is not None
@@ -413,9 +412,10 @@ async def test_a_server_closes_everything_although_its_services_hang_and_its_par
     listener = server._revisions._listener
     assert isinstance(listener, PostgresListener)
     with capture_logs() as logs:
-        monkeypatch.setattr(server._closing, "_stack", server._closing._stack.pop_all())
         server._closing.add("bad part", clean_and_fail)
         await server.stop()
+        gate.set()
+        await asyncio.wait(tasks)
 
     assert {entry.get("service") for entry in logs if "left behind" in entry["event"]} == {*ALL}
     assert [entry["part"] for entry in logs if "part" in entry] == ["bad part"]
@@ -425,5 +425,3 @@ async def test_a_server_closes_everything_although_its_services_hang_and_its_par
         await asyncio.open_connection("127.0.0.1", server.port)
     sessions = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
     await wait_until(lambda: asyncio.to_thread(lambda: postgres_server.query(sessions, database=database) == "0"))
-    gate.set()
-    await asyncio.wait(tasks)

@@ -13,6 +13,7 @@ from vtn.auth.rate_limiter import RateLimiter
 from vtn.contacts import Contacts
 from vtn.errors import NotFound, Unauthenticated
 from vtn.http import body, headers, problem
+from vtn.http.aiohttp_internals import handler_of
 from vtn.http.cors import CrossOrigin
 from vtn.http.entrance import CLIENT, Entrance, Handle
 from vtn.http.request_log import RequestLog
@@ -75,7 +76,7 @@ def application(
     if log is not None:
         app.on_cleanup.append(log.write_the_rest)
     return app, Entrance(
-        app._handle,  # noqa: SLF001 (what its runner would call)
+        handler_of(app),
         often,
         problem_writers=problem_writers,
         headers=headers.fixed(settings),

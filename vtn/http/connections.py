@@ -10,13 +10,13 @@ import uuid
 from collections.abc import Callable, Mapping
 from collections.abc import Set as AbstractSet
 from http import HTTPStatus
-from typing import Any, Final, TypeAlias, cast
+from typing import Any, Final, TypeAlias
 
 import structlog
-from aiohttp import HttpVersion11, web
+from aiohttp import web
 from aiohttp.http_exceptions import BadHttpMethod, LineTooLong
 
-from vtn.http import problem
+from vtn.http import aiohttp_internals, problem
 from vtn.http.entrance import REQUEST_ID, Handle
 from vtn.metrics import CONNECTIONS, REFUSED, Metrics
 from vtn.settings import Limits
@@ -38,7 +38,7 @@ Methods: TypeAlias = Callable[[str], AbstractSet[str]]
 """The methods of a path; none if there is no such path."""
 
 
-class _Connection(web.RequestHandler):
+class _Connection(aiohttp_internals.Connection):
     """One connection: the time for a header runs from its first byte, or from the beginning."""
 
     __slots__ = ("_admitted", "_header_timer", "_server")
@@ -68,7 +68,7 @@ class _Connection(web.RequestHandler):
     def data_received(self, data: bytes) -> None:
         """Handle received bytes: a whole header, or a part of one."""
         super().data_received(data)
-        if self._messages or self._current_request is not None:
+        if self.has_request:
             self._header_is_here()
         elif self._header_timer is None:
             self._expect_header()
@@ -90,7 +90,7 @@ class _Connection(web.RequestHandler):
         response = problem.response(refusal, accept="", reference=reference)
         response.headers.update({**self._server.headers, REQUEST_ID: request_id})
         response.force_close()
-        request._version = HttpVersion11  # noqa: SLF001 (the framework takes what it cannot read for HTTP/1.0)
+        aiohttp_internals.answer_as_http11(request)
         return response
 
     def _turn_away(self) -> None:
@@ -116,7 +116,7 @@ class _Connection(web.RequestHandler):
             self._header_timer = None
 
 
-class _Server(web.Server):
+class _Server(aiohttp_internals.Server):
     """Makes connections of our kind, and counts them."""
 
     def __init__(
@@ -128,8 +128,7 @@ class _Server(web.Server):
         metrics: Metrics | None,
         methods: Methods,
     ) -> None:
-        named = plain._kwargs  # noqa: SLF001 (the framework offers no other way to make connections of an own kind)
-        super().__init__(cast(Any, entrance), request_factory=plain.request_factory, **named)
+        super().__init__(plain, entrance)
         self.limits = limits
         self.headers = headers
         self._metrics = metrics
@@ -169,10 +168,10 @@ class _Server(web.Server):
             self._metrics.add(number, more)
 
     def __call__(self) -> web.RequestHandler:
-        return _Connection(self, loop=self._loop, **self._kwargs)
+        return self.make_connection(_Connection)
 
 
-class Runner(web.AppRunner):
+class Runner(aiohttp_internals.Runner):
     """Runs an application behind its entrance, with limits on what a connection may send, and how slowly.
 
     ``headers`` are those of every answer, for the ones that the application does not give.
@@ -208,10 +207,9 @@ class Runner(web.AppRunner):
         """Take connections from a socket, with TLS if there is a context."""
         await _Site(self, listener, context, self._limits).start()
 
-    async def _make_server(self) -> web.Server:
-        return _Server(
-            await super()._make_server(), self._entrance, self._limits, self._headers, self._metrics, self._methods
-        )
+    def wrap(self, plain: web.Server) -> web.Server:
+        """Return the server with our connections and limits."""
+        return _Server(plain, self._entrance, self._limits, self._headers, self._metrics, self._methods)
 
     def _methods(self, path: str) -> AbstractSet[str]:
         return {
@@ -225,15 +223,16 @@ def _leads_to(resource: web.AbstractResource, path: str) -> bool:
     return info.get("path") == path if pattern is None else pattern.fullmatch(path) is not None
 
 
-class _Site(web.BaseSite):
+class _Site(aiohttp_internals.Site):
     """A listening socket: its handshakes end in time, and its answers do not wait for ever for who does not read."""
 
-    __slots__ = ("_limits", "_listener")
+    __slots__ = ("_handshake_s", "_limits", "_listener")
 
     def __init__(self, runner: Runner, listener: socket.socket, context: ssl.SSLContext | None, limits: Limits) -> None:
         super().__init__(runner, ssl_context=context, backlog=_BACKLOG)
         self._listener = listener
         self._limits = limits
+        self._handshake_s = None if context is None else limits.handshake_s
 
     @property
     def name(self) -> str:
@@ -246,16 +245,6 @@ class _Site(web.BaseSite):
         How long a peer may take nothing is counted by the kernel, which alone knows what has arrived there; whoever
         connects gets the option from the socket that listens.
         """
-        await super().start()
-        server = self._runner.server
-        if server is None:
-            raise RuntimeError("the runner is set up before it listens")
         patience_ms = round(self._limits.answer_s * 1000)
         self._listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, patience_ms)
-        self._server = await asyncio.get_running_loop().create_server(
-            server,
-            sock=self._listener,
-            ssl=self._ssl_context,
-            backlog=self._backlog,
-            ssl_handshake_timeout=None if self._ssl_context is None else self._limits.handshake_s,
-        )
+        await self.listen(sock=self._listener, ssl_handshake_timeout=self._handshake_s)

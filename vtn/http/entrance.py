@@ -14,6 +14,7 @@ from aiohttp import hdrs, web
 
 from vtn.errors import Overloaded, Unavailable
 from vtn.http import problem
+from vtn.http.aiohttp_internals import route_of
 from vtn.http.cors import CrossOrigin
 from vtn.http.request_log import RequestLog
 from vtn.metrics import Metrics
@@ -85,7 +86,7 @@ class Entrance:
         if metrics is not None and response.status == problem.CLIENT_GONE:
             metrics.abandon()
         elif metrics is not None:
-            metrics.end(request.method, _route(request) if often is None else path, response.status, duration_s)
+            metrics.end(request.method, route_of(request) if often is None else path, response.status, duration_s)
         if log is not None:
             log.add(
                 request.method,
@@ -147,11 +148,3 @@ class _Ids:
     def next(self) -> str:
         """Return a new id."""
         return f"{self._beginning}-{next(self._numbers) & _TWELVE_DIGITS:012x}"
-
-
-def _route(request: web.Request) -> str:
-    """Return the path with its variables, the same for all objects."""
-    if request._match_info is None:  # noqa: SLF001 (its public form fails before the router was asked)
-        return "none"
-    resource = request.match_info.route.resource
-    return "none" if resource is None else resource.canonical

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
-import sys
-import time
 from collections.abc import Callable, Mapping
-from email.utils import formatdate
 from typing import Any, Final
 
 from aiohttp import HttpVersion11, hdrs, web
-from aiohttp.abc import AbstractStreamWriter
 from blake3 import blake3
 
+from vtn.http.aiohttp_internals import FinishedResponse, head_of
 from vtn.http.sending import Reservation
 
 _gzip: Any
@@ -29,8 +25,6 @@ _GZIP_BITS: Final = 31
 PACKED: Final = "-gzip"
 """Suffix of the ETag of a compressed form."""
 _STATUS: Final = {200: "200 OK", 201: "201 Created", 304: "304 Not Modified"}
-_WRITELINES_PAUSES: Final = not ((3, 12) <= sys.version_info < (3, 12, 9) or (3, 13) <= sys.version_info < (3, 13, 2))
-"""In these versions ``writelines`` never makes the writer wait for a client that does not read (CVE-2024-12254)."""
 _FORM_COST: Final = 1200
 """About what a form takes beside its body."""
 MEDIA_TYPE: Final = "application/json"
@@ -62,12 +56,12 @@ class Representation:
     def __init__(self, body: bytes, tag: str, packed: Mapping[str, str]) -> None:
         self.body = body
         self._headers = HEADERS | {"ETag": tag, **packed, hdrs.CONTENT_TYPE: MEDIA_TYPE}
-        self._head = _head(_STATUS[200], {**self._headers, hdrs.CONTENT_LENGTH: str(len(body))})
+        self._head = head_of(_STATUS[200], {**self._headers, hdrs.CONTENT_LENGTH: str(len(body))})
 
     def ok(self, request: web.Request, reserved: Reservation | None = None) -> web.StreamResponse:
         """Return 200 with the bytes; ``reserved`` is released when they are sent."""
         if _is_usual(request):
-            return _Sent(200, self._head, self.body, reserved)
+            return FinishedResponse(200, self._head, self.body, reserved)
         return _Whole(200, self._headers, self.body, reserved)
 
 
@@ -121,7 +115,7 @@ class CachedResponse:
         """Return 304, as the reader has these bytes; nothing is compressed for it."""
         headers = HEADERS | {"ETag": self._tags[packed]}
         if _is_usual(request):
-            return _Sent(304, _head(_STATUS[304], headers), b"")
+            return FinishedResponse(304, head_of(_STATUS[304], headers), b"")
         return web.Response(status=304, headers=headers)
 
     def _changed(self, before: int) -> None:
@@ -129,45 +123,8 @@ class CachedResponse:
             self.resized(self.cost - before)
 
 
-class _Sent(web.StreamResponse):
-    """Goes out as it stands, with the headers that were set for this request; nothing else is put together for it."""
-
-    def __init__(self, status: int, head: bytes, body: bytes, reserved: Reservation | None = None) -> None:
-        super().__init__(status=status)
-        self._keep_alive = True
-        self._parts = head, body
-        self._reserved = reserved
-        self._transport: asyncio.Transport | None = None
-
-    async def prepare(self, request: web.BaseRequest) -> AbstractStreamWriter | None:
-        """Send nothing yet: everything is sent at the end."""
-        self._payload_writer = request.writer
-        self._transport = request.transport
-        return self._payload_writer
-
-    async def write_eof(self, data: bytes = b"") -> None:
-        """Send everything at once, without putting the two parts together."""
-        writer, self._payload_writer = self._payload_writer, None
-        transport, self._transport = self._transport, None
-        if writer is None:
-            return
-        if transport is None or transport.is_closing():
-            if self._reserved is not None:
-                self._reserved.release()
-            raise ConnectionResetError("the client has hung up")
-        head, body = self._parts
-        own = "".join([f"{name}: {value}\r\n" for name, value in self.headers.items()])
-        _send(transport, b"%bDate: %b\r\n%b\r\n" % (head, _date(), own.encode()), body)
-        self._eof_sent = True
-        if self._reserved is None:
-            await writer.drain()
-            return
-        with self._reserved:
-            await writer.drain()
-
-
 class _Whole(web.Response):
-    """Goes out in the framework's way, and gives back the memory that was meant for it."""
+    """Go out in the framework's way, and give back the memory that was meant for it."""
 
     def __init__(self, status: int, headers: Mapping[str, str], body: bytes, reserved: Reservation | None) -> None:
         super().__init__(status=status, headers=headers, body=body)
@@ -182,18 +139,6 @@ class _Whole(web.Response):
                 self._reserved.release()
 
 
-def _send(transport: asyncio.Transport, head: bytes, body: bytes) -> None:
-    """Write an answer to the socket.
-
-    No empty part is handed to ``writelines``: asyncio's own loop never drops one from Python 3.12 on, tries for ever to
-    send it, and does not close the connection when the client leaves.
-    """
-    if body and _WRITELINES_PAUSES:
-        transport.writelines((head, body))
-    else:
-        transport.write(head + body)
-
-
 def sent(
     request: web.Request, status: int, headers: Mapping[str, str], body: bytes, reserved: Reservation | None = None
 ) -> web.StreamResponse:
@@ -202,27 +147,11 @@ def sent(
         reserved.shrink(len(body))
     if request.version != HttpVersion11 or not request.keep_alive:
         return _Whole(status, headers, body, reserved)
-    return _Sent(status, _head(_STATUS[status], {**headers, hdrs.CONTENT_LENGTH: str(len(body))}), body, reserved)
+    return FinishedResponse(
+        status, head_of(_STATUS[status], {**headers, hdrs.CONTENT_LENGTH: str(len(body))}), body, reserved
+    )
 
 
 def _is_usual(request: web.Request) -> bool:
     """Return True if the answer needs a body, and no header about the connection."""
     return request.method == hdrs.METH_GET and request.version == HttpVersion11 and request.keep_alive
-
-
-def _head(status: str, headers: Mapping[str, str]) -> bytes:
-    lines = [f"HTTP/1.1 {status}", *(f"{name}: {value}" for name, value in headers.items()), ""]
-    return "\r\n".join(lines).encode()
-
-
-_second = 0
-_formatted = b""
-
-
-def _date() -> bytes:
-    """Return the present second in the form of a header, by the machine's clock, like everything about a connection."""
-    global _second, _formatted
-    now = int(time.time())
-    if now != _second:
-        _second, _formatted = now, formatdate(now, usegmt=True).encode()
-    return _formatted

@@ -86,11 +86,13 @@ class _Streamed(web.StreamResponse):
         self._packer = packer() if packed else None
         self._sending = sending
         self._reserved = reserved
+        self._request: web.BaseRequest | None = None
         self._writer: Any = None
         self._draining: asyncio.Task[None] | None = None
 
     async def prepare(self, request: web.BaseRequest) -> Any:
         """Send the header."""
+        self._request = request
         self._writer = await super().prepare(request)
         return self._writer
 
@@ -150,7 +152,7 @@ class _Streamed(web.StreamResponse):
     async def _is_taken(self, *, within_s: float | None = None) -> bool:
         """Wait until there is room on the connection; return False if there is none in time."""
         if self._draining is None:
-            if self._req is not None and not self._req.protocol.writing_paused:
+            if self._request is not None and not self._request.protocol.writing_paused:
                 return True
             self._draining = asyncio.ensure_future(self._writer.drain())  # which cannot be cancelled and go on
         await asyncio.wait({self._draining}, timeout=within_s)
@@ -175,7 +177,7 @@ class _Streamed(web.StreamResponse):
             _log.error("a large answer ended early: no database", cause=str(error.__cause__))
         else:
             _log.error("a large answer ended early", exc_info=error)
-        transport = None if self._req is None else self._req.transport
+        transport = None if self._request is None else self._request.transport
         if transport is not None:
             transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
             transport.abort()
