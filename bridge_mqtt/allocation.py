@@ -13,12 +13,12 @@ _NOTHING = Decimal(0)
 
 
 def whole_watts(kw: Decimal | float, rounding: str = ROUND_HALF_UP) -> Decimal:
-    """A power in kW to the watt."""
+    """Return a power in kW to the watt."""
     return Decimal(str(kw)).quantize(WATT, rounding=rounding)
 
 
 def allocate(request_kw: Decimal, capability_kw: Mapping[str, Decimal]) -> dict[str, Decimal]:
-    """Each panel's part of the request, in proportion to its capability and at most that.
+    """Return each panel's part of the request, in proportion to its capability and at most that.
 
     The parts sum to the request, or to all there is if that is less. Watts left over by rounding go to the panels that
     lost most by it, then by id, so that the result depends on nothing else.
@@ -44,7 +44,7 @@ def redistribute(
     *,
     smallest_kw: Decimal = Decimal("0.1"),
 ) -> dict[str, Decimal]:
-    """The parts again when panels have dropped out, come back or proved weaker, changing as few panels as possible.
+    """Return the parts again when panels have dropped out, come back or proved weaker; few panels change.
 
     Every panel keeps what it has up to its present capability; what is then missing is spread over those with some to
     spare. Less than ``smallest_kw`` missing is left: each change makes a panel restore and shed anew.

@@ -52,12 +52,12 @@ class Registry:
         return len(self._panels)
 
     def get(self, ven_id: str) -> PanelRecord | None:
-        """A panel of this bridge, or None."""
+        """Return a panel of this bridge, or None."""
         return self._panels.get(ven_id)
 
     @property
     def ven_ids(self) -> list[str]:
-        """The ids of all panels."""
+        """Return the ids of all panels."""
         return list(self._panels)
 
     def recall(self, heard: Iterable[PanelRecord]) -> None:
@@ -72,7 +72,7 @@ class Registry:
             self._panels[old.ven_id] = replace(configured, **state)
 
     def admit(self, ven_id: str) -> PanelRecord | None:
-        """The panel, registered if everybody is; None if it is not one of ours or its id is unsafe (rule C11)."""
+        """Return the panel, registered if everybody is; None if it is not ours or its id is unsafe (rule C11)."""
         panel = self._panels.get(ven_id)
         if panel is None and self._accepts_all:
             try:

@@ -58,7 +58,7 @@ class Planner:
         self.programs: Mapping[str, Program] = {}
 
     def timeline(self, stored: StoredEvent) -> Timeline:
-        """The event in absolute time; "now" means when this version of it was first read (TIME-016)."""
+        """Return the event in absolute time; "now" means when this version of it was first read (TIME-016)."""
         event = stored.event
         known = self._timelines.get(event.id)
         if known is not None and known[:2] == (event.modification_date_time, stored.received_at):

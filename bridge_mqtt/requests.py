@@ -58,7 +58,7 @@ def _request_at(timeline: Timeline, at: datetime, reader: PayloadReader) -> tupl
 
 
 def taking_part(event: Event, panels: Iterable[PanelRecord], bridge_targets: Collection[str]) -> list[PanelRecord]:
-    """The enabled panels that an event is for.
+    """Return the enabled panels that an event is for.
 
     A panel takes part if its id or one of its groups is among the targets the VTN shows us. An event without targets,
     or with only such targets as the bridge's own ven holds, is for all.
@@ -72,7 +72,7 @@ def taking_part(event: Event, panels: Iterable[PanelRecord], bridge_targets: Col
 
 
 def next_moment(moments: Iterable[datetime | None], after: datetime, latest: datetime) -> datetime:
-    """The first of the moments that is still to come, at most ``latest``."""
+    """Return the first of the moments that is still to come, at most ``latest``."""
     return min((moment for moment in (*moments, latest) if moment is not None and moment > after), default=latest)
 
 

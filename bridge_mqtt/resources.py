@@ -19,7 +19,7 @@ def resource_name(ven_id: str, circuit_id: str | None = None) -> str | None:
 
 
 def panel_circuits(panel: PanelRecord) -> list[BranchCircuit]:
-    """The circuits of a panel as resources. Panels that do not tell their ratings get 0, which no report shows."""
+    """Return the circuits of a panel as resources. Without ratings they get 0, which no report shows."""
     found = []
     for load in panel.loads:
         name = resource_name(panel.ven_id, load.id)

@@ -80,12 +80,12 @@ def baseline(ven_id: str, samples: Sequence[PanelSample], frozen_at: datetime) -
 
 
 def mean_kw(values: Sequence[float]) -> Decimal:
-    """The mean of powers, exact to the watt."""
+    """Return the mean of powers, exact to the watt."""
     return (sum((Decimal(str(value)) for value in values), Decimal(0)) / len(values)).quantize(_WATT)
 
 
 def merged_samples(by_panel: Mapping[str, Sequence[PanelSample]]) -> list[PowerReading]:
-    """The samples of several panels as one series: at each moment the last reading of every circuit.
+    """Return the samples of several panels as one series: at each moment the last reading of every circuit.
 
     Circuits are named ``<panel>/<circuit>``, as in reports.
     """

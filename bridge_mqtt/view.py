@@ -36,7 +36,7 @@ class View:
         return [self._panel(panel, held.get(panel.ven_id)) for panel in self._registry]
 
     async def panel(self, ven_id: str) -> dict[str, Any] | None:
-        """One panel with its circuits and newest commands."""
+        """Return one panel with its circuits and newest commands."""
         panel = self._registry.get(ven_id)
         if panel is None:
             return None
@@ -46,12 +46,12 @@ class View:
         return self._panel(panel, held.get(ven_id)) | {"commands": [_command(each) for each in newest]}
 
     async def events(self, limit: int) -> list[dict[str, Any]]:
-        """The newest events."""
+        """Return the newest events."""
         async with self._store.reading() as connection:
             return [_event(each) for each in await events.newest(connection, limit)]
 
     async def event(self, event_id: str) -> dict[str, Any] | None:
-        """One event: its split, and per panel what was asked, answered and measured."""
+        """Return one event: its split, and per panel what was asked, answered and measured."""
         async with self._store.reading() as connection:
             stored = await events.get(connection, event_id)
             if stored is None:
@@ -80,12 +80,12 @@ class View:
         }
 
     async def acks(self, query: AckQuery) -> list[dict[str, Any]]:
-        """One page of acknowledgments in canonical form, newest first."""
+        """Return one page of acknowledgments in canonical form, newest first."""
         async with self._store.reading() as connection:
             return [_ack(each) for each in await acks.search(connection, query)]
 
     async def quarantine(self, limit: int) -> list[dict[str, Any]]:
-        """The messages last put aside."""
+        """Return the messages last put aside."""
         async with self._store.reading() as connection:
             return await quarantine.newest(connection, limit)
 

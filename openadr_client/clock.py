@@ -29,7 +29,7 @@ class Clock(ABC):
 
     @abstractmethod
     def now(self) -> datetime:
-        """The present instant."""
+        """Return the present instant."""
 
     @abstractmethod
     async def sleep_until(self, instant: datetime) -> None:
@@ -60,7 +60,7 @@ class SystemClock(Clock):
     is_real = True
 
     def now(self) -> datetime:
-        """The present instant."""
+        """Return the present instant."""
         return datetime.now(UTC)
 
     async def sleep_until(self, instant: datetime) -> None:
@@ -89,7 +89,7 @@ class ScaledClock(Clock):
         self._began = monotonic()
 
     def now(self) -> datetime:
-        """The present instant of this clock."""
+        """Return the present instant of this clock."""
         return self._start + timedelta(seconds=(self._monotonic() - self._began) * self.speed)
 
     async def sleep_until(self, instant: datetime) -> None:
@@ -116,7 +116,7 @@ class ManualClock(Clock):
         self._changed = asyncio.Event()
 
     def now(self) -> datetime:
-        """The instant the clock was moved to."""
+        """Return the instant the clock was moved to."""
         return self._now
 
     async def sleep_until(self, instant: datetime) -> None:
@@ -140,7 +140,7 @@ class ManualClock(Clock):
 
     @property
     def next_wake(self) -> datetime | None:
-        """The instant the first of them waits for."""
+        """Return the instant the first of them waits for."""
         return min((instant for instant, _, future in self._sleepers if not future.done()), default=None)
 
     async def asleep(self, count: int = 1) -> None:

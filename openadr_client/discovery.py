@@ -40,7 +40,7 @@ class FoundVtn:
 
 
 async def discover(*, wait_s: float = 3.0, interfaces: Sequence[str] | None = None) -> list[FoundVtn]:
-    """Every VTN that answers within ``wait_s``, the highest version first (MDNS-008).
+    """Return every VTN that answers within ``wait_s``, the highest version first (MDNS-008).
 
     ``interfaces`` are own addresses to ask from, by default all. Raises OSError where there is no multicast.
     """

@@ -111,7 +111,7 @@ class Collection(Generic[T, R]):
         """The number of unreadable objects found in lists so far."""
 
     async def get(self, id_: str) -> T:
-        """One object; raises NotFound if there is none for this client."""
+        """Return one object; raises NotFound if there is none for this client."""
         return self._read(await self._send("GET", self._member(id_)))
 
     async def find(self, id_: str) -> T | None:
@@ -250,7 +250,7 @@ class Events(Collection[Event, EventRequest]):
     async def poll(
         self, *, program_id: str | None = None, targets: Sequence[str] = (), active: bool | None = None
     ) -> Found[Event] | NotModified:
-        """The same, or NOT_MODIFIED if it is what the last poll with these filters gave."""
+        """Return the same, or NOT_MODIFIED if it is what the last poll with these filters gave."""
         return await self._poll(_filters(programID=program_id, targets=targets, active=active))
 
 
@@ -266,7 +266,7 @@ class Reports(Collection[Report, ReportRequest]):
     async def poll(
         self, *, program_id: str | None = None, event_id: str | None = None, client_name: str | None = None
     ) -> Found[Report] | NotModified:
-        """The same, or NOT_MODIFIED if it is what the last poll with these filters gave."""
+        """Return the same, or NOT_MODIFIED if it is what the last poll with these filters gave."""
         return await self._poll(_filters(programID=program_id, eventID=event_id, clientName=client_name))
 
 
@@ -292,7 +292,7 @@ class Resources(Collection[Resource, BlResourceRequest | VenResourceRequest]):
         return await self._search(_filters(venID=ven_id, resourceName=resource_name, targets=targets))
 
     async def poll(self, *, ven_id: str | None = None) -> Found[Resource] | NotModified:
-        """The same, or NOT_MODIFIED if it is what the last poll with this filter gave."""
+        """Return the same, or NOT_MODIFIED if it is what the last poll with this filter gave."""
         return await self._poll(_filters(venID=ven_id))
 
 

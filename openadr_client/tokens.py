@@ -32,7 +32,7 @@ class Tokens(Protocol):
     """A source of bearer tokens for requests."""
 
     async def current(self) -> str | None:
-        """The token to send, or None to send none."""
+        """Return the token to send, or None to send none."""
 
     async def renewed(self, refused: str | None) -> str | None:
         """Another token than the one that was just refused, or None if there is none to be had."""
@@ -45,7 +45,7 @@ class FixedToken:
         self._token = token
 
     async def current(self) -> str | None:
-        """The given token."""
+        """Return the given token."""
         return self._token
 
     async def renewed(self, refused: str | None) -> None:
@@ -112,7 +112,7 @@ class ClientCredentials:
         self._lock = asyncio.Lock()
 
     async def current(self) -> str:
-        """A token that is good for a while yet, fetched if need be."""
+        """Return a token that is good for a while yet, fetched if need be."""
         seen = self._token
         if seen is not None and self._clock.now() < seen.renew_at:
             return seen.text
@@ -122,7 +122,7 @@ class ClientCredentials:
             return self._token.text
 
     async def renewed(self, refused: str | None) -> str:
-        """A new token in place of the refused one; callers that were refused the same one share the renewal."""
+        """Return a new token in place of the refused one; callers that were refused the same one share the renewal."""
         async with self._lock:
             if self._token is None or self._token.text == refused:
                 self._token = await self._fetch()

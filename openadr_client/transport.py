@@ -56,7 +56,7 @@ class Answer:
 
     @property
     def etag(self) -> str | None:
-        """The entity tag, for a later conditional read."""
+        """Return the entity tag, for a later conditional read."""
         return self.headers.get("ETag")
 
 

@@ -84,7 +84,7 @@ class EnvelopePanel(PanelModel):
         return answer
 
     def sample(self, now: datetime) -> dict[str, Any]:
-        """One metering message."""
+        """Return one metering message."""
         self._expire(now)
         for name in self._share:
             self._share[name] = min(0.95, max(0.4, self._share[name] + self._chance.uniform(-0.005, 0.005)))

@@ -36,7 +36,7 @@ class FlatPanel(PanelModel):
 
     @property
     def event_id(self) -> Any:
-        """The event it follows."""
+        """Return the event it follows."""
         return self._event[0] if self._event else None
 
     @property
@@ -82,7 +82,7 @@ class FlatPanel(PanelModel):
         return answer | {"ts": math.floor(now.timestamp()), "correlationId": members.get("correlationId")}
 
     def sample(self, now: datetime) -> dict[str, Any]:
-        """One metering message; an event that has run out ends here."""
+        """Return one metering message; an event that has run out ends here."""
         if self._event is not None and now >= self._event[2]:
             self._release()
         if self._event is None:

@@ -32,7 +32,7 @@ class PanelModel(ABC):
 
     @abstractmethod
     def sample(self, now: datetime) -> dict[str, Any]:
-        """One metering message."""
+        """Return one metering message."""
 
     @abstractmethod
     def restart(self) -> None:
@@ -40,7 +40,7 @@ class PanelModel(ABC):
 
     @property
     def event_id(self) -> Any:
-        """The event it says it follows; the older program never says."""
+        """Return the event it says it follows; the older program never says."""
         return None
 
     @property

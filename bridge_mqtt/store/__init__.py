@@ -56,7 +56,7 @@ class Store:
 
     @asynccontextmanager
     async def reading(self) -> AsyncIterator[AsyncConnection]:
-        """A connection that only reads; raises StoreUnavailable."""
+        """Yield a connection that only reads; raises StoreUnavailable."""
         with driver_errors(self._engine):
             async with self._engine.connect() as connection:
                 yield connection

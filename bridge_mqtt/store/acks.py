@@ -71,7 +71,7 @@ async def add(connection: AsyncConnection, ack: Ack, created_at: datetime) -> bo
 
 
 async def search(connection: AsyncConnection, query: AckQuery) -> list[StoredAck]:
-    """One page of acknowledgments, newest first; the next page begins before the id of the last."""
+    """Return one page of acknowledgments, newest first; the next page begins before the id of the last."""
     statement = select(ven_acks).order_by(ven_acks.c.id.desc()).limit(query.limit)
     for name in ("ven_id", "event_id", "op", "status", "correlation_id"):
         value = getattr(query, name)

@@ -42,13 +42,13 @@ async def queue(connection: AsyncConnection, new: Sequence[Command]) -> None:
 
 
 async def outstanding(connection: AsyncConnection) -> dict[str, Command]:
-    """By panel, the command that is queued or waits for its answer."""
+    """Return the command of each panel that is queued or waits for its answer."""
     rows = (await connection.execute(select(commands).where(commands.c.state.in_(_OUTSTANDING)))).mappings()
     return {row["ven_id"]: _command(row) for row in rows}
 
 
 async def by_correlation(connection: AsyncConnection, correlation_ids: Collection[str]) -> dict[str, Command]:
-    """The commands with these correlation ids."""
+    """Return the commands with these correlation ids."""
     if not correlation_ids:
         return {}
     statement = select(commands).where(commands.c.correlation_id.in_(list(correlation_ids)))
@@ -56,7 +56,7 @@ async def by_correlation(connection: AsyncConnection, correlation_ids: Collectio
 
 
 async def queued(connection: AsyncConnection, limit: int) -> list[Command]:
-    """The commands to send next, oldest first."""
+    """Return the commands to send next, oldest first."""
     statement = (
         select(commands)
         .where(commands.c.state == CommandState.QUEUED)
@@ -80,7 +80,7 @@ async def unsend(connection: AsyncConnection, correlation_id: str) -> None:
 
 
 async def were_told(connection: AsyncConnection, shown: Mapping[str, str]) -> set[str]:
-    """Of the panels that show an event, those that were told to shed for it by us."""
+    """Return the panels that were told to shed for an event by us, of those that show it."""
     if not shown:
         return set()
     statement = (
@@ -114,13 +114,13 @@ async def of_event(connection: AsyncConnection, event_id: str) -> list[Command]:
 
 
 async def of_panel(connection: AsyncConnection, ven_id: str, limit: int) -> list[Command]:
-    """The newest commands of a panel."""
+    """Return the newest commands of a panel."""
     statement = select(commands).where(commands.c.ven_id == ven_id).order_by(commands.c.id.desc()).limit(limit)
     return [_command(row) for row in (await connection.execute(statement)).mappings()]
 
 
 async def held(connection: AsyncConnection) -> dict[str, Holding]:
-    """By panel, what it holds or may hold."""
+    """Return what each panel holds or may hold."""
     rows = (await connection.execute(select(holdings))).mappings()
     return {row["ven_id"]: _holding(row) for row in rows}
 

@@ -24,7 +24,7 @@ _COMMAND_TIMEOUT_S = 20.0
 
 
 def open_engine(url: str) -> AsyncEngine:
-    """An engine for ``sqlite+aiosqlite:///…`` or ``postgresql+asyncpg://…``; raises StoreUnavailable for other URLs."""
+    """Open an engine for ``sqlite+aiosqlite:///…`` or ``postgresql+asyncpg://…``; raises StoreUnavailable for other URLs."""
     try:
         parsed = make_url(url)
         if parsed.get_backend_name() == "sqlite":
@@ -104,7 +104,7 @@ def _revision(connection: Connection) -> str | None:
 
 @asynccontextmanager
 async def transaction(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
-    """A transaction; whatever the driver raises becomes StoreUnavailable, and nothing is stored."""
+    """Yield a transaction; whatever the driver raises becomes StoreUnavailable, and nothing is stored."""
     with driver_errors(engine):
         async with engine.execution_options(**{_WRITES: True}).begin() as connection:
             yield connection

@@ -89,13 +89,13 @@ async def advance(
 
 
 async def open_(connection: AsyncConnection) -> dict[str, StoredEvent]:
-    """The events with which something may still happen."""
+    """Return the events with which something may still happen."""
     statement = select(events).where(events.c.state.not_in(_FINAL))
     return {row["event_id"]: _stored(row) for row in (await connection.execute(statement)).mappings()}
 
 
 async def to_report(connection: AsyncConnection) -> list[StoredEvent]:
-    """The events that have begun and whose reports are not all written yet."""
+    """Return the events that have begun and whose reports are not all written yet."""
     statement = select(events).where(events.c.reported.is_(False), events.c.state != EventState.SCHEDULED)
     return [_stored(row) for row in (await connection.execute(statement)).mappings()]
 
@@ -106,19 +106,19 @@ async def reported(connection: AsyncConnection, event_id: str) -> None:
 
 
 async def get(connection: AsyncConnection, event_id: str) -> StoredEvent | None:
-    """One event."""
+    """Return one event."""
     row = (await connection.execute(select(events).where(events.c.event_id == event_id))).mappings().one_or_none()
     return None if row is None else _stored(row)
 
 
 async def newest(connection: AsyncConnection, limit: int) -> list[StoredEvent]:
-    """The events read last."""
+    """Return the events read last."""
     statement = select(events).order_by(events.c.received_at.desc(), events.c.event_id).limit(limit)
     return [_stored(row) for row in (await connection.execute(statement)).mappings()]
 
 
 async def known_versions(connection: AsyncConnection, event_ids: Collection[str]) -> dict[str, datetime]:
-    """By event, the modification time of the version we have, unless it was withdrawn."""
+    """Return the modification time of the version we have of each event that is not withdrawn."""
     statement = select(events.c.event_id, events.c.modified_at).where(
         events.c.event_id.in_(list(event_ids)), events.c.withdrawn_at.is_(None)
     )
@@ -126,14 +126,14 @@ async def known_versions(connection: AsyncConnection, event_ids: Collection[str]
 
 
 async def history(connection: AsyncConnection, event_id: str) -> list[Transition]:
-    """The steps of an event, oldest first."""
+    """Return the steps of an event, oldest first."""
     statement = select(transitions).where(transitions.c.event_id == event_id).order_by(transitions.c.id)
     rows = (await connection.execute(statement)).mappings()
     return [Transition(to_state=EventState(row["to_state"]), reason=row["reason"], at=row["at"]) for row in rows]
 
 
 async def plans(connection: AsyncConnection, event_ids: Collection[str]) -> dict[tuple[str, datetime], WindowPlan]:
-    """The splits of these events, by event and start of the window."""
+    """Return the splits of these events, by event and start of the window."""
     if not event_ids:
         return {}
     ids = list(event_ids)
@@ -235,7 +235,7 @@ async def freeze(connection: AsyncConnection, event_id: str, new: Sequence[Basel
 
 
 async def frozen(connection: AsyncConnection, event_ids: Collection[str]) -> dict[str, dict[str, Baseline]]:
-    """By event and panel, the frozen baselines."""
+    """Return the frozen baselines by event and panel."""
     if not event_ids:
         return {}
     found: dict[str, dict[str, Baseline]] = {}

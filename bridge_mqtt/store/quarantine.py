@@ -33,7 +33,7 @@ async def add(connection: AsyncConnection, message: Unreadable, received_at: dat
 
 
 async def newest(connection: AsyncConnection, limit: int) -> list[dict[str, Any]]:
-    """The messages last kept."""
+    """Return the messages last kept."""
     statement = select(quarantine).order_by(quarantine.c.id.desc()).limit(limit)
     return [dict(row) for row in (await connection.execute(statement)).mappings()]
 

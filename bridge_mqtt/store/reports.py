@@ -67,7 +67,7 @@ async def put(connection: AsyncConnection, report: ReportRequest, due_at: dateti
 
 
 async def unsent(connection: AsyncConnection) -> list[StoredReport]:
-    """The reports the VTN does not have for certain, oldest first."""
+    """Return the reports the VTN does not have for certain, oldest first."""
     statement = (
         select(reports).where(reports.c.state.in_((ReportState.QUEUED,))).order_by(reports.c.due_at, reports.c.name)
     )
@@ -75,7 +75,7 @@ async def unsent(connection: AsyncConnection) -> list[StoredReport]:
 
 
 async def of_event(connection: AsyncConnection, event_id: str) -> list[StoredReport]:
-    """The reports of an event, oldest first."""
+    """Return the reports of an event, oldest first."""
     statement = select(reports).where(reports.c.event_id == event_id).order_by(reports.c.due_at, reports.c.name)
     return [_stored(row) for row in (await connection.execute(statement)).mappings()]
 

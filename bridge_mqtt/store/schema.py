@@ -40,7 +40,7 @@ class Instant(TypeDecorator[datetime]):
     cache_ok = True
 
     def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
-        """The column type of this database."""
+        """Return the column type of this database."""
         if dialect.name == "sqlite":
             return dialect.type_descriptor(String(32))
         return dialect.type_descriptor(DateTime(timezone=True))
@@ -55,7 +55,7 @@ class Instant(TypeDecorator[datetime]):
         return utc.isoformat(timespec="microseconds") if dialect.name == "sqlite" else utc
 
     def process_result_value(self, value: Any, dialect: Dialect) -> datetime | None:
-        """An aware instant in UTC."""
+        """Return an aware instant in UTC."""
         if value is None:
             return None
         moment: datetime = datetime.fromisoformat(value) if isinstance(value, str) else value

@@ -53,7 +53,7 @@ async def add(connection: AsyncConnection, samples: Sequence[Telemetry]) -> None
 async def between(
     connection: AsyncConnection, ven_ids: Collection[str], start: datetime, end: datetime
 ) -> dict[str, list[PanelSample]]:
-    """By panel, its samples received in [start, end), oldest first."""
+    """Return the samples of each panel that were received in [start, end), oldest first."""
     statement = (
         select(telemetry)
         .where(telemetry.c.ven_id.in_(list(ven_ids)), telemetry.c.received_at >= start, telemetry.c.received_at < end)

@@ -59,7 +59,7 @@ class overlaps(GenericFunction[bool]):  # noqa: N801 (it reads as the SQL operat
         super().__init__(left, right)
 
     def self_group(self, against: Any = None) -> overlaps:
-        """As it is: it stands for a whole condition, and SQLite would find no index for a comparison with it."""
+        """Return it as it is: it is a whole condition, and SQLite would find no index for a comparison with it."""
         return self
 
 
