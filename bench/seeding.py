@@ -16,7 +16,7 @@ from pydantic import SecretStr
 from sqlalchemy import Table, delete, insert, select, text
 
 from bench.documents import feeder, feeders
-from vtn.settings import Database as DatabaseSettings
+from vtn.settings import DatabaseSettings
 from vtn.store.database import Database
 from vtn.store.stamps import stamp
 from vtn.store.tables import events, reports, vens

@@ -24,7 +24,7 @@ from bench.support.net import free_port
 from bench.wire import Address
 from vtn.access import Role
 from vtn.app import client_registry
-from vtn.settings import Database, Settings
+from vtn.settings import DatabaseSettings, Settings
 
 _BL: Final = "bench-bl"
 _VEN: Final = "bench-ven"
@@ -118,7 +118,7 @@ class OwnVtn:
 
     async def start(self) -> None:
         """Register clients, start, and store what all workloads share."""
-        database = Database(url=SecretStr(self._url))
+        database = DatabaseSettings(url=SecretStr(self._url))
         settings = Settings.model_validate({"database": database, "auth": {"signing_key": self._key}})
         async with client_registry(settings) as clients:
             bl = await clients.add(_BL, Role.BL)

@@ -14,7 +14,7 @@ from aiohttp import web
 
 from bridge_mqtt.errors import ApiUnavailable, StoreUnavailable
 from bridge_mqtt.health import Health
-from bridge_mqtt.settings import Api as ApiSettings
+from bridge_mqtt.settings import ApiSettings
 from bridge_mqtt.store.acks import AckQuery
 from bridge_mqtt.view import View
 from openadr_profiles.panel import AckStatus

@@ -24,7 +24,7 @@ _HEALTHY_AFTER_S: Final = 60.0
 Work = Callable[[], Awaitable[None]]
 
 
-class Supervisor:
+class LoopSupervisor:
     """Keeps loops running until cancelled. ``quiet`` keeps writers out while they are cancelled at the end."""
 
     def __init__(

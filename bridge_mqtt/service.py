@@ -17,7 +17,7 @@ from bridge_mqtt.dispatcher import Dispatcher
 from bridge_mqtt.exchange import Exchange
 from bridge_mqtt.health import Health
 from bridge_mqtt.intake import Intake, topic_filters
-from bridge_mqtt.loops import Supervisor
+from bridge_mqtt.loops import LoopSupervisor
 from bridge_mqtt.panels import Registry
 from bridge_mqtt.planner import Planner
 from bridge_mqtt.reports import Reporter
@@ -120,7 +120,7 @@ class Bridge:
             "api": self._api.run,
             "retention": self._keep_house,
         }
-        self.loops = Supervisor(work, self.health, quiet=self._store.between_writes, sleep=self._sleep)
+        self.loops = LoopSupervisor(work, self.health, quiet=self._store.between_writes, sleep=self._sleep)
 
     async def _open_panel_side(
         self, stack: AsyncExitStack, registry: Registry, planner: Planner, policy: Policy

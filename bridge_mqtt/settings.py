@@ -248,7 +248,7 @@ class Reporting(_Group):
     retry_most_s: Annotated[float, Field(gt=0)] = 300.0
 
 
-class Api(_Group):
+class ApiSettings(_Group):
     """The HTTP interface."""
 
     host: str = "127.0.0.1"
@@ -276,7 +276,7 @@ class Settings(_Group):
     dispatch: Dispatch = Dispatch()
     telemetry: Telemetry = Telemetry()
     reporting: Reporting = Reporting()
-    api: Api = Api()
+    api: ApiSettings = ApiSettings()
 
     @model_validator(mode="after")
     def _distinct(self) -> Self:

@@ -60,7 +60,7 @@ if typing.TYPE_CHECKING:
     from openadr_client.polling import EventChanges, compare_events, is_newer
     from openadr_client.pooled_transport import PooledTransport
     from openadr_client.registration import register_resource, register_ven
-    from openadr_client.report_sender import KeptReport, ReportStore, send_reports
+    from openadr_client.report_sender import KeptReport, PendingReports, send_reports
     from openadr_client.settings import BrokerSettings
     from openadr_client.short_transport import ShortTransport
     from openadr_client.tokens import ClientAuthentication
@@ -98,7 +98,7 @@ __all__ = [
     "Reading",
     "Received",
     "Refused",
-    "ReportStore",
+    "PendingReports",
     "Retry",
     "ScaledClock",
     "ShortTransport",
@@ -180,7 +180,7 @@ _MODULES: typing.Final = {
     "register_resource": "registration",
     "register_ven": "registration",
     "KeptReport": "report_sender",
-    "ReportStore": "report_sender",
+    "PendingReports": "report_sender",
     "send_reports": "report_sender",
     "BrokerSettings": "settings",
     "ShortTransport": "short_transport",

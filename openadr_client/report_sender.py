@@ -36,7 +36,7 @@ class KeptReport(Generic[Row]):
     row: Row
 
 
-class ReportStore(Protocol[Row]):
+class PendingReports(Protocol[Row]):
     """A store of reports."""
 
     async def unsent(self) -> Sequence[KeptReport[Row]]:
@@ -52,7 +52,7 @@ class ReportStore(Protocol[Row]):
         """Remember that the report is not to be sent again: the VTN refused it for good."""
 
 
-async def send_reports(vtn: VtnClient, store: ReportStore[Row]) -> int:
+async def send_reports(vtn: VtnClient, store: PendingReports[Row]) -> int:
     """Send every unsent report and return how many were dealt with; one that the VTN refuses is logged and given up.
 
     Raises:
@@ -70,7 +70,7 @@ async def send_reports(vtn: VtnClient, store: ReportStore[Row]) -> int:
     return len(waiting)
 
 
-async def _send(vtn: VtnClient, store: ReportStore[Row], report: KeptReport[Row]) -> str:
+async def _send(vtn: VtnClient, store: PendingReports[Row], report: KeptReport[Row]) -> str:
     request = report.request
     vtn_id = report.vtn_id or (await _find(vtn, request) if report.may_exist else None)
     if vtn_id is not None:

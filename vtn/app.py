@@ -18,8 +18,8 @@ from vtn.auth.endpoint import TokenEndpoint
 from vtn.auth.external import ExternalTokens
 from vtn.auth.keys import SigningKeys
 from vtn.auth.secrets import Secrets
-from vtn.auth.tokens import Tokens
-from vtn.contacts import Contacts
+from vtn.auth.tokens import OwnTokens
+from vtn.contacts import ContactRecorder
 from vtn.counters.revisions import Revisions
 from vtn.errors import LibraryMissing
 from vtn.http import headers
@@ -85,7 +85,7 @@ class VtnServer:
         self._secrets = Secrets(settings.auth)
         self.clients = Clients(ClientStore(self._database), self._stamps, self._secrets)
         keys = SigningKeys(settings.auth, SigningKeyStore(self._database), self._stamps, now, self._vault)
-        self._tokens = Tokens(settings.auth, now, self.clients, keys)
+        self._tokens = OwnTokens(settings.auth, now, self.clients, keys)
         external = settings.auth.external
         self._bearer = Bearer(
             self._tokens if settings.auth.gives_tokens else None,
@@ -106,7 +106,7 @@ class VtnServer:
         )
         self._metrics = Metrics(metadata.version("openadr-fleet"), shared) if settings.metrics else None
         self._contact_store = ContactStore(self._database)
-        self._contacts = Contacts(settings.contacts, self._contact_store, now)
+        self._contacts = ContactRecorder(settings.contacts, self._contact_store, now)
         self._sending = SendBudget(settings.limits.answers_in_flight_bytes, largest=settings.body_limit_bytes)
         self._callbacks = Callbacks(settings.webhook, lookup=lookup)
         self._tls: ServerTls | None = None

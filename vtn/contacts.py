@@ -15,13 +15,13 @@ import structlog
 
 from openadr_profiles.contact import RefusedRequest
 from vtn.errors import Unavailable
-from vtn.settings import Contacts as ContactSettings
+from vtn.settings import ContactSettings
 from vtn.store.contact import AT_ONCE, ContactStore, News
 
 _log = structlog.get_logger(__name__)
 
 
-class Contacts:
+class ContactRecorder:
     """The last contact and the last refused request of each client since they were last stored."""
 
     def __init__(self, settings: ContactSettings, store: ContactStore, now: Callable[[], datetime]) -> None:

@@ -28,7 +28,7 @@ class _Group(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
 
 
-class Database(_Group):
+class DatabaseSettings(_Group):
     """The database that holds the objects."""
 
     url: SecretStr = Field(default_factory=lambda: SecretStr(default_database()))
@@ -274,7 +274,7 @@ class Limits(_Group):
     """Burst: requests allowed at once."""
 
 
-class Contacts(_Group):
+class ContactSettings(_Group):
     """Last contact of each client."""
 
     store_s: Annotated[float, Field(gt=0, le=3600)] = 60.0
@@ -395,11 +395,11 @@ class Settings(_Group):
     """Serve ``/metrics`` in the format of Prometheus, to anybody who can reach the server."""
     secrets_key_file: Path | None = None
     """The key of the secrets in the database; by default a file beside that of SQLite, or in the user's data folder."""
-    database: Database = Field(default_factory=Database)
+    database: DatabaseSettings = Field(default_factory=DatabaseSettings)
     auth: Auth = Auth()
     privacy: Privacy = Privacy()
     reports: Reports = Reports()
-    contacts: Contacts = Contacts()
+    contacts: ContactSettings = ContactSettings()
     subscriptions: Subscriptions = Subscriptions()
     resource_groups: ResourceGroups = ResourceGroups()
     webhook: Webhook = Webhook()

@@ -15,7 +15,7 @@ from vtn.api.version import ApiVersion
 from vtn.auth.bearer import Bearer
 from vtn.auth.endpoint import TokenEndpoint
 from vtn.cache.responses import ResponseCache
-from vtn.contacts import Contacts
+from vtn.contacts import ContactRecorder
 from vtn.http.body import Budget
 from vtn.http.entrance import Entrance
 from vtn.http.sending import SendBudget
@@ -49,7 +49,7 @@ class Wiring:
     database: Database
     stamps: Stamps
     stores: Stores
-    contacts: Contacts
+    contacts: ContactRecorder
     bearer: Bearer
     endpoint: TokenEndpoint
     callbacks: Callbacks

@@ -50,7 +50,7 @@ class Faults:
     """Measures nothing."""
 
 
-class SimulatedPanel:
+class SimulatedMqttPanel:
     """A panel on the broker. ``run`` works until cancelled and reconnects like a panel does."""
 
     def __init__(
@@ -212,11 +212,13 @@ def simulated_panel(
     clock: Clock | None = None,
     interval_s: float = 5.0,
     faults: Faults | None = None,
-) -> SimulatedPanel:
+) -> SimulatedMqttPanel:
     """Make a panel of the program that speaks a dialect (one of ``MODELS``); the same seed gives the same loads.
 
     Raises:
         UnsafePanelId: the id cannot be one level of a topic (rule C11).
     """
     check_panel_id(ven_id)
-    return SimulatedPanel(MODELS[dialect](ven_id, seed=seed), broker, clock=clock, interval_s=interval_s, faults=faults)
+    return SimulatedMqttPanel(
+        MODELS[dialect](ven_id, seed=seed), broker, clock=clock, interval_s=interval_s, faults=faults
+    )

@@ -24,7 +24,7 @@ _COMMAND_TIMEOUT_S = 20.0
 
 
 def open_engine(url: str) -> AsyncEngine:
-    """Open an engine for ``sqlite+aiosqlite:///…`` or ``postgresql+asyncpg://…``; raises StoreUnavailable for other URLs."""
+    """Open an engine for ``sqlite+aiosqlite:///…`` or ``postgresql+asyncpg://…``; else raises StoreUnavailable."""
     try:
         parsed = make_url(url)
         if parsed.get_backend_name() == "sqlite":

@@ -14,7 +14,7 @@ import bridge_mqtt.settings
 import ven.settings
 import vtn.settings
 from bridge_mqtt.service import Bridge
-from bridge_mqtt.simulators.panels import SimulatedPanel, simulated_panel
+from bridge_mqtt.simulators.panels import SimulatedMqttPanel, simulated_panel
 from oadr.demo.broker import broker
 from oadr.demo.homes import HOMES, PANELS, TARGET, Home, LegacyPanel
 from oadr.demo.pace import Pace
@@ -49,7 +49,7 @@ class Fleet:
         self.tls = tls
         self.failures: dict[str, str] = {}
         self.credentials: dict[str, Credentials] = {}
-        self.panels: dict[str, SimulatedPanel] = {}
+        self.panels: dict[str, SimulatedMqttPanel] = {}
         self.certificates: Certificates | None = None
         self._stack = AsyncExitStack()
         self._tasks: list[asyncio.Task[None]] = []
@@ -132,7 +132,7 @@ class Fleet:
                 port=0,
                 tls=tls,
                 log_requests=False,
-                database=vtn.settings.Database(url=f"sqlite:///{self.folder / 'vtn.sqlite3'}"),
+                database=vtn.settings.DatabaseSettings(url=f"sqlite:///{self.folder / 'vtn.sqlite3'}"),
                 # The demo's clock may run an hour a minute, and tokens with it.
                 auth=vtn.settings.Auth(token_lifetime_s=max(3600, round(3600 * self.pace.speed))),
             ),

@@ -12,7 +12,7 @@ import pytest
 from bench.support.net import free_port
 from bridge_mqtt.service import Bridge
 from bridge_mqtt.settings import Settings
-from bridge_mqtt.simulators.panels import SimulatedPanel, simulated_panel
+from bridge_mqtt.simulators.panels import SimulatedMqttPanel, simulated_panel
 from bridge_mqtt.store import Store, events
 from openadr_client.clock import Clock, ScaledClock, SystemClock
 from openadr_profiles.v31 import Event, decode
@@ -74,7 +74,7 @@ class World:
     def __init__(self, broker: Mosquitto, database_url: str, stack: AsyncExitStack, **dispatch: Any) -> None:
         self.broker = broker
         self.database_url = database_url
-        self.panels: dict[str, SimulatedPanel] = {}
+        self.panels: dict[str, SimulatedMqttPanel] = {}
         self._stack = stack
         self._tasks = asyncio.TaskGroup()
         self._dispatch = {"ack_timeout_s": 0.6, "first_contact_s": 3.0, "least_remaining_s": 1.0} | dispatch
@@ -104,7 +104,7 @@ class World:
 
     async def add_panel(
         self, ven_id: str, dialect: str = FLAT, *, plugged_in: bool = True, interval_s: float = 0.2
-    ) -> SimulatedPanel:
+    ) -> SimulatedMqttPanel:
         """A panel that measures five times a second, unless told otherwise."""
         broker = self.settings_broker()
         panel = simulated_panel(

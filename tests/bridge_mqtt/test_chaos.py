@@ -6,14 +6,14 @@ from datetime import timedelta
 
 import pytest
 
-from bridge_mqtt.simulators.panels import SimulatedPanel
+from bridge_mqtt.simulators.panels import SimulatedMqttPanel
 from tests.bridge_mqtt.conftest import ENVELOPE, FLAT, World, an_event
 from tests.support.waiting import wait_until
 
 STEPS = 40
 
 
-async def go_wrong(world: World, chance: random.Random, panels: list[SimulatedPanel], posted: list[str]) -> None:
+async def go_wrong(world: World, chance: random.Random, panels: list[SimulatedMqttPanel], posted: list[str]) -> None:
     """One thing happens: to a panel, to the broker, to the bridge, or in the VTN."""
     panel = chance.choice(panels)
     match chance.randrange(9):

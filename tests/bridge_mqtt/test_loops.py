@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 import pytest
 
 from bridge_mqtt.health import Health
-from bridge_mqtt.loops import Supervisor
+from bridge_mqtt.loops import LoopSupervisor
 from tests.bridge_mqtt.conftest import World, an_event
 from tests.support.waiting import wait_until
 
@@ -39,7 +39,7 @@ async def test_a_loop_that_fails_is_shown_and_started_again_while_the_others_go_
     async def pause(_: float) -> None:
         await let_go.wait()
 
-    supervisor = Supervisor({"failing": failing, "working": working}, health, quiet=quiet, sleep=pause)
+    supervisor = LoopSupervisor({"failing": failing, "working": working}, health, quiet=quiet, sleep=pause)
     running = asyncio.create_task(supervisor.run())
     await wait_until(lambda: health.loops)
     assert health.loops == {"failing": "Fault: no such thing"}
@@ -69,7 +69,7 @@ async def test_a_loop_that_does_not_last_is_started_again_with_growing_pauses() 
             enough.set()
             await asyncio.Event().wait()
 
-    supervisor = Supervisor({"ending": ending}, Health(), quiet=quiet, sleep=pause)
+    supervisor = LoopSupervisor({"ending": ending}, Health(), quiet=quiet, sleep=pause)
     running = asyncio.create_task(supervisor.run())
     await enough.wait()
     running.cancel()

@@ -14,7 +14,7 @@ import pytest
 
 from bridge_mqtt.service import Bridge
 from bridge_mqtt.settings import Broker, Settings
-from bridge_mqtt.simulators.panels import SimulatedPanel, simulated_panel
+from bridge_mqtt.simulators.panels import SimulatedMqttPanel, simulated_panel
 from openadr_client.client import VtnClient
 from openadr_client.clock import ScaledClock
 from openadr_client.errors import Unauthorized
@@ -72,7 +72,7 @@ class Town:
             }
         )
 
-    async def panel(self, ven_id: str, dialect: str, seed: int) -> SimulatedPanel:
+    async def panel(self, ven_id: str, dialect: str, seed: int) -> SimulatedMqttPanel:
         """A panel on the broker."""
         panel = simulated_panel(ven_id, dialect, Broker(url=self.broker.url), seed=seed, clock=self.clock)
         await self._keep(panel.run())

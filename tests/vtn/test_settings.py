@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from vtn.settings import Database, Settings
+from vtn.settings import DatabaseSettings, Settings
 
 
 @pytest.mark.parametrize(
@@ -69,7 +69,7 @@ def test_settings_that_are_good(members: dict[str, Any]) -> None:
 )
 def test_the_usual_spellings_of_databases_are_understood(given: str, driver: str) -> None:
     """And nobody needs to know the names of drivers."""
-    assert Database.model_validate({"url": given}).url.get_secret_value() == driver
+    assert DatabaseSettings.model_validate({"url": given}).url.get_secret_value() == driver
 
 
 def test_secrets_are_not_shown() -> None:

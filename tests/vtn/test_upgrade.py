@@ -13,7 +13,7 @@ from sqlalchemy import Connection, text
 from tests.vtn.conftest import settings_for
 from tests.vtn.harness import VtnUnderTest
 from vtn.access import Role
-from vtn.settings import Database as DatabaseSettings
+from vtn.settings import DatabaseSettings
 from vtn.store import migrate as migrations
 from vtn.store.database import Database
 

@@ -10,7 +10,7 @@ from vtn.access import NOBODY_KNOWN, Caller, anonymous
 from vtn.api.collection import Call, OpenRoute, Route
 from vtn.api.version import ApiVersion
 from vtn.auth.rate_limiter import RateLimiter
-from vtn.contacts import Contacts
+from vtn.contacts import ContactRecorder
 from vtn.errors import NotFound, Unauthenticated
 from vtn.http import body, headers, problem
 from vtn.http.aiohttp_internals import handler_of
@@ -30,7 +30,7 @@ def application(
     origin_routes: Iterable[OpenRoute],
     caller_of: Callable[[web.Request], Awaitable[Caller]],
     budget: body.Budget,
-    contacts: Contacts,
+    contacts: ContactRecorder,
     sending: SendBudget,
     metrics: Metrics | None = None,
     limiter: RateLimiter | None = None,
@@ -92,7 +92,7 @@ def _guarded(
     protocol: str,
     base: str,
     caller_of: Callable[[web.Request], Awaitable[Caller]],
-    contacts: Contacts,
+    contacts: ContactRecorder,
     sending: SendBudget,
     limiter: RateLimiter | None,
     certificates: ClientCertificates | None,

@@ -14,7 +14,7 @@ from openadr_profiles.v31 import Invalid, decode
 from openadr_profiles.v31.numbers import as_written
 from vtn.access import Caller, Permission
 from vtn.api.query import OBJECT_ID, Query
-from vtn.cache.reader import CachingReader, Readable, Renderer
+from vtn.cache.reader import CachingReader, Readable, RowRenderer
 from vtn.cache.responses import ResponseCache
 from vtn.errors import Forbidden, Malformed, UnsupportedMediaType
 from vtn.http import body, conditional
@@ -74,7 +74,7 @@ class OpenRoute:
     handler: Callable[[web.Request], Awaitable[web.Response]]
 
 
-class Store(Readable[Q_contra], Protocol[Q_contra, D_contra]):
+class ObjectStore(Readable[Q_contra], Protocol[Q_contra, D_contra]):
     """The store of a collection's objects."""
 
     async def create(self, request: D_contra, /, *, by: Caller) -> ObjectRow: ...
@@ -84,7 +84,7 @@ class Store(Readable[Q_contra], Protocol[Q_contra, D_contra]):
     async def delete(self, object_id: str, *, by: Caller, check: Precondition | None = None) -> ObjectRow: ...
 
 
-class Collection(Generic[Q, D]):
+class CollectionHandlers(Generic[Q, D]):
     """The five operations on the objects of a store, which ``renderer`` writes in the form of a version.
 
     ``query`` reads the filters of a search, ``body`` a document as its caller may write it.
@@ -93,8 +93,8 @@ class Collection(Generic[Q, D]):
     def __init__(
         self,
         name: str,
-        store: Store[Q, D],
-        renderer: Renderer,
+        store: ObjectStore[Q, D],
+        renderer: RowRenderer,
         cache: ResponseCache,
         *,
         query: Callable[[Query], Q],

@@ -7,7 +7,7 @@ from aiohttp import web
 from openadr_profiles.v31 import encode
 from vtn.access import Permission, Scope, business_logic_only
 from vtn.api.collection import Call, Route
-from vtn.contacts import Contacts
+from vtn.contacts import ContactRecorder
 from vtn.http import conditional
 from vtn.http.responses import CachedResponse
 from vtn.store.contact import ContactStore
@@ -16,7 +16,7 @@ from vtn.store.query import ContactQuery
 _READ = Permission(frozenset({Scope.READ_ALL, Scope.READ_BL}))
 
 
-def routes(store: ContactStore, contacts: Contacts) -> tuple[Route, ...]:
+def routes(store: ContactStore, contacts: ContactRecorder) -> tuple[Route, ...]:
     """Return the route of contacts."""
 
     async def search(call: Call) -> web.StreamResponse:

@@ -7,14 +7,14 @@ from aiohttp import hdrs, web
 from vtn.access import NOBODY_KNOWN, Caller
 from vtn.auth.clients import Clients
 from vtn.auth.external import ExternalTokens
-from vtn.auth.tokens import Tokens
+from vtn.auth.tokens import OwnTokens
 from vtn.errors import Revoked, Unauthenticated
 
 
 class Bearer:
     """Knows whose tokens are accepted: our own, those of an external authorisation server, or both."""
 
-    def __init__(self, own: Tokens | None, external: ExternalTokens | None, clients: Clients) -> None:
+    def __init__(self, own: OwnTokens | None, external: ExternalTokens | None, clients: Clients) -> None:
         self._own = own
         self._external = external
         self._clients = clients

@@ -15,7 +15,7 @@ from openadr_profiles.v31 import encode
 from vtn.access import Scope, scope_named
 from vtn.auth.clients import Client, Clients
 from vtn.auth.rate_limiter import RateLimiter
-from vtn.auth.tokens import Tokens
+from vtn.auth.tokens import OwnTokens
 from vtn.auth.wrong_secrets import WrongSecrets
 from vtn.errors import NotOffered, TooLarge, TooManyRequests, UnsupportedMediaType
 from vtn.http import body
@@ -52,7 +52,7 @@ class TokenEndpoint:
         self,
         settings: Auth,
         clients: Clients,
-        tokens: Tokens,
+        tokens: OwnTokens,
         *,
         token_url: Callable[[web.Request], str],
         per_client: RateLimiter,

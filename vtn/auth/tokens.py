@@ -23,7 +23,7 @@ _SKEW: Final = timedelta(seconds=30)
 _REQUIRED: Final = ["exp", "iat", "iss", "aud", "sub", "role", "scope"]
 
 
-class Tokens:
+class OwnTokens:
     """Issues and verifies access tokens.
 
     The algorithm is fixed (AUTH-008). A token names its key, so that a new one does not end what older ones signed.

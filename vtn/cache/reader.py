@@ -37,7 +37,7 @@ class Readable(Protocol[Q_contra]):
     async def get(self, object_id: str, *, visible_to: Caller) -> ObjectRow | Large: ...
 
 
-class Renderer(Protocol):
+class RowRenderer(Protocol):
     """Writes rows in the form of one version of the standard."""
 
     @property
@@ -55,7 +55,7 @@ class Renderer(Protocol):
 class CachingReader(Generic[Q]):
     """Searches and gets objects as rendered responses. ``name`` is that of the collection."""
 
-    def __init__(self, name: str, store: Readable[Q], renderer: Renderer, cache: ResponseCache) -> None:
+    def __init__(self, name: str, store: Readable[Q], renderer: RowRenderer, cache: ResponseCache) -> None:
         self._store = store
         self._renderer = renderer
         self._cache = cache
@@ -113,7 +113,7 @@ class CachingReader(Generic[Q]):
 class RenderedLarge:
     """A page, or one object, of a store that is too large to be in memory: each object is rendered when it is sent."""
 
-    def __init__(self, large: Large, renderer: Renderer) -> None:
+    def __init__(self, large: Large, renderer: RowRenderer) -> None:
         self._large = large
         self._renderer = renderer
 

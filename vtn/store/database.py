@@ -40,10 +40,10 @@ from vtn.counters.revisions import Changes, Revisions, Watch
 from vtn.errors import DatabaseMissing, Unavailable
 from vtn.files import make_empty, make_private
 from vtn.paths import data_folder
-from vtn.settings import Database as DatabaseSettings
+from vtn.settings import DatabaseSettings
 from vtn.store.engine import AsyncConnection, AsyncEngine, create_async_engine
 from vtn.store.prepared import Prepared, PreparedStatements
-from vtn.store.probe import Probe
+from vtn.store.probe import DatabaseProbe
 from vtn.store.tables import reached_from
 from vtn.store.withhold import withhold_values
 
@@ -72,7 +72,7 @@ class Database:
         self._settings = settings
         self._failures: tuple[type[Exception], ...] = (DBAPIError, *_connection_errors(sqlite=self.is_sqlite))
         self._reads: PreparedStatements | None = None
-        self._probe: Probe | None = None
+        self._probe: DatabaseProbe | None = None
         self._hangs: Callable[[], bool] = _never
         self.large_reads = asyncio.Semaphore(_LARGE_READS)
         """Taken by who reads a text of any size, so that few are made at the same time."""
@@ -86,7 +86,7 @@ class Database:
             self._writer = _postgresql(self.url, settings, pool_size=transactions, statement_s=settings.timeout_s)
             self._reader = self._writer.execution_options(isolation_level="AUTOCOMMIT")
             self._reads = PreparedStatements(self.url, settings, connections=max(1, settings.pool_size - transactions))
-            self._probe = Probe(self.url)
+            self._probe = DatabaseProbe(self.url)
         _note_changes(self._writer)
 
     @property

@@ -13,7 +13,7 @@ from typing import Any, Final, TypeAlias
 from sqlalchemy import CompoundSelect, Dialect, Select
 from sqlalchemy.engine import URL
 
-from vtn.settings import Database as Settings
+from vtn.settings import DatabaseSettings as Settings
 
 Prepared: TypeAlias = Select[Any] | CompoundSelect[Any]
 """A reading statement that is made once for the process; its values have names."""

@@ -13,7 +13,7 @@ _ANSWER_S: Final = 0.75
 """Time limit of a query, in seconds. One that takes longer goes on, and the next caller gets its result."""
 
 
-class Probe:
+class DatabaseProbe:
     """Sends one query at a time, shared by all callers who wait for it."""
 
     def __init__(self, url: URL) -> None:

@@ -2,7 +2,7 @@
 
 from openadr_profiles.v31 import ObjectType, ReportRequest
 from vtn.access import DELETE_REPORTS_AS_BL_TOO, READ_OWNED, WRITE_REPORTS
-from vtn.api.collection import Collection, Route, body_of
+from vtn.api.collection import CollectionHandlers, Route, body_of
 from vtn.api.payload_values import PayloadValues
 from vtn.api.query import Query
 from vtn.api.v31.render import Renderer
@@ -14,7 +14,7 @@ from vtn.store.report import ReportStore
 
 def routes(store: ReportStore, cache: ResponseCache, settings: Reports, values: PayloadValues) -> tuple[Route, ...]:
     """Return the routes of reports."""
-    reports = Collection(
+    reports = CollectionHandlers(
         "reports", store, Renderer(ObjectType.REPORT), cache, query=_query, body=values.checked(body_of(ReportRequest))
     )
     return reports.routes(

@@ -2,7 +2,7 @@
 
 from openadr_profiles.v31 import RESOURCE_GROUP, ResourceGroupRequest
 from vtn.access import READ_OWNED, WRITE_GROUPS
-from vtn.api.collection import Collection, Route, body_of
+from vtn.api.collection import CollectionHandlers, Route, body_of
 from vtn.api.query import Query
 from vtn.api.v31.render import GroupRenderer
 from vtn.cache.responses import ResponseCache
@@ -13,7 +13,7 @@ from vtn.store.resource_group import ResourceGroupStore
 def routes(store: ResourceGroupStore, cache: ResponseCache) -> tuple[Route, ...]:
     """Return the routes of resource groups."""
     renderer, body = GroupRenderer(RESOURCE_GROUP), body_of(ResourceGroupRequest)
-    groups = Collection("resource_groups", store, renderer, cache, query=_query, body=body)
+    groups = CollectionHandlers("resource_groups", store, renderer, cache, query=_query, body=body)
     return groups.routes(read=READ_OWNED, create=WRITE_GROUPS, replace=WRITE_GROUPS, delete=WRITE_GROUPS)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from openadr_profiles.v31 import ObjectType, SubscriptionRequest, decode
 from vtn.access import READ_OWNED, WRITE_SUBSCRIPTIONS, Caller
-from vtn.api.collection import Collection, Route
+from vtn.api.collection import CollectionHandlers, Route
 from vtn.api.query import Query
 from vtn.api.v31.render import SubscriptionRenderer
 from vtn.cache.responses import ResponseCache
@@ -21,7 +21,7 @@ def routes(store: SubscriptionStore, cache: ResponseCache, callbacks: Callbacks)
     )
 
 
-class _Subscriptions(Collection[SubscriptionQuery, SubscriptionRequest]):
+class _Subscriptions(CollectionHandlers[SubscriptionQuery, SubscriptionRequest]):
     """Documents name only callback URLs that may be called as they are written; the store has them verified."""
 
     def __init__(self, store: SubscriptionStore, cache: ResponseCache, callbacks: Callbacks) -> None:

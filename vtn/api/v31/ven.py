@@ -2,7 +2,7 @@
 
 from openadr_profiles.v31 import BlVenRequest, ObjectType, VenVenRequest
 from vtn.access import READ_OWNED, WRITE_VENS
-from vtn.api.collection import Collection, Route
+from vtn.api.collection import CollectionHandlers, Route
 from vtn.api.query import Query
 from vtn.api.v31.render import Renderer
 from vtn.api.v31.variant import by_role
@@ -14,7 +14,7 @@ from vtn.store.ven import VenStore
 def routes(store: VenStore, cache: ResponseCache) -> tuple[Route, ...]:
     """Return the routes of vens."""
     body = by_role(ObjectType.VEN, bl=BlVenRequest, ven=VenVenRequest)
-    vens = Collection("vens", store, Renderer(ObjectType.VEN), cache, query=_query, body=body)
+    vens = CollectionHandlers("vens", store, Renderer(ObjectType.VEN), cache, query=_query, body=body)
     return vens.routes(read=READ_OWNED, create=WRITE_VENS, replace=WRITE_VENS, delete=WRITE_VENS)
 
 

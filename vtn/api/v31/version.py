@@ -10,7 +10,7 @@ from vtn.api.payload_values import PayloadValues
 from vtn.api.v31 import event, openapi, program, report, resource, resource_group, subscription, ven
 from vtn.api.version import ApiVersion
 from vtn.cache.responses import ResponseCache
-from vtn.contacts import Contacts
+from vtn.contacts import ContactRecorder
 from vtn.http import problem
 from vtn.notify.callback import Callbacks
 from vtn.settings import Settings
@@ -26,7 +26,7 @@ def version(
     *,
     values: PayloadValues,
     callbacks: Callbacks,
-    contacts: Contacts,
+    contacts: ContactRecorder,
     auth_routes: tuple[OpenRoute, ...],
 ) -> ApiVersion:
     """Return the version below ``settings.prefixes``. ``auth_routes`` are /auth/server and /auth/token."""
