@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from functools import partial
 from typing import Any, Final, cast
@@ -17,13 +17,23 @@ from vtn.access import Caller, Sight, business_logic_only
 from vtn.store.database import Database, violates
 from vtn.store.event_pages import newest_by_target
 from vtn.store.large import Large, Row
-from vtn.store.objects import Objects, View, members_of
+from vtn.store.objects import Limit, Objects, View, members_of
 from vtn.store.prepared import Prepared
-from vtn.store.query import EventQuery, Page
+from vtn.store.query import EventQuery
 from vtn.store.rows import ObjectRow, Precondition, RowPage, Validity
 from vtn.store.stamps import Stamps, stamp
 from vtn.store.tables import constraint, events, reports, resources, vens
-from vtn.store.visibility import Visibility, seen_by, share_a_target, shown_to, values, writable
+from vtn.store.types import overlaps, overlaps_here
+from vtn.store.visibility import (
+    Visibility,
+    form_of,
+    seen_by,
+    share_a_target,
+    shown_to,
+    targets_searched,
+    values,
+    writable,
+)
 
 _NOT_SHOWN: Final = frozenset({"program_id", "ends_at"})
 """The columns that an event's text is not made of."""
@@ -56,15 +66,18 @@ class EventStore(Objects):
         if query.active:
             return await self._active(query, sight)
         if query.page.skip:
-            rows: Sequence[Row] = await self._page(query.page, self._clauses(query, sight))
+            page = query.page
+            rows: Sequence[Row] = await self._database.rows(self._statement(query, sight, page.limit, page.skip))
         else:
             rows = await self._database.found(self._first_page(query, sight), _values(query, sight))
         return await self._seen_page(rows, self._view(sight), audience=shown_to(sight))
 
-    def _clauses(self, query: EventQuery, sight: Sight | None) -> list[ColumnElement[bool]]:
-        clauses = self._visibility.event(sight)
+    def _clauses(
+        self, query: EventQuery, sight: Sight | None, shares: type[overlaps] = overlaps
+    ) -> list[ColumnElement[bool]]:
+        clauses = self._visibility.event(sight, shares=shares)
         if sight is None and query.targets is not None:
-            clauses.append(share_a_target(events.c.targets, query.targets))
+            clauses.append(share_a_target(events.c.targets, query.targets, shares=shares))
         if query.program_id is not None:
             clauses.append(events.c.program_id == bindparam("program_id", query.program_id))
         return clauses
@@ -75,26 +88,37 @@ class EventStore(Objects):
         form = sight is None, public, query.targets is None, query.program_id is None
         statement: Prepared | None = self._first_pages.get(form)
         if statement is None:
-            limit: Any = bindparam("limit", type_=Integer)
-            nobody = None if sight is None else Sight(frozenset(), None if sight.asked is None else frozenset(), public)
-            statement = self._newest(Page(limit=limit), self._clauses(query, nobody))
+            limit = bindparam("limit", type_=Integer)
+            statement = self._statement(query, form_of(sight), limit)
             if isinstance(statement, Select):  # not the one of SQLite, which has two ways
                 statement = cast(Prepared, statement.with_only_columns(*self._in_text))
             self._first_pages[form] = statement
         return statement
 
-    def _newest(self, page: Page, clauses: Iterable[ColumnElement[bool]]) -> Prepared:
-        clauses = tuple(clauses)
-        either_way = newest_by_target(page, clauses, self._in_page) if self._database.is_sqlite else None
-        return super()._newest(page, clauses) if either_way is None else either_way
+    def _statement(
+        self,
+        query: EventQuery,
+        sight: Sight | None,
+        limit: Limit,
+        skip: int = 0,
+        *also: ColumnElement[bool],
+    ) -> Prepared:
+        """Return the statement for a page of the visible events that meet a query, and ``also`` these clauses."""
+        clauses = [*self._clauses(query, sight), *also]
+        targets = targets_searched(sight, query.targets) if self._database.is_sqlite else None
+        if targets is None:
+            return self._newest(clauses, limit, skip)
+        tested = [*self._clauses(query, sight, overlaps_here), *also]
+        both_ways = newest_by_target(targets, looked_up=clauses, tested=tested, columns=self._in_page)
+        return both_ways.limit(limit).offset(skip)
 
     async def _active(self, query: EventQuery, sight: Sight | None) -> RowPage | Large:
         """Return the events that are not over, and when the next event ends, by one statement."""
         now = self._stamps.now
         ongoing = events.c.ends_at > now
         next_end = select(func.min(events.c.ends_at).label("next_end")).where(ongoing).subquery()
-        clauses = [*self._clauses(query, sight), or_(events.c.ends_at.is_(None), ongoing)]
-        found = self._newest(query.page, clauses).subquery()
+        not_over = or_(events.c.ends_at.is_(None), ongoing)
+        found = self._statement(query, sight, query.page.limit, query.page.skip, not_over).subquery()
         statement = (
             select(next_end, found)
             .select_from(next_end.outerjoin(found, true()))

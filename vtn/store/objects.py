@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, ClassVar, Final, TypeAlias
 
-from sqlalchemy import ColumnElement, CompoundSelect, RowMapping, Select, Table, delete, insert, select, text, update
+from sqlalchemy import BindParameter, ColumnElement, RowMapping, Select, Table, delete, insert, select, text, update
 
 from openadr_profiles.v31 import encode
 from vtn.access import Caller
@@ -25,6 +25,9 @@ from vtn.store.stamps import Stamps
 from vtn.store.tables import reports
 
 _AT_ONCE: Final = 5000
+
+Limit: TypeAlias = int | BindParameter[int]
+"""The most rows of a page, or the parameter of a prepared statement for it."""
 
 View: TypeAlias = Callable[[Iterable[Row]], Sequence[ObjectRow]]
 """Makes objects of rows of the table, as one caller sees them."""
@@ -50,15 +53,17 @@ class Objects:
 
     async def _page(self, page: Page, clauses: Iterable[ColumnElement[bool]]) -> list[RowMapping]:
         """Return a page, newest first (creation, then id: a total order), after every filter (PAGE-009, PAGE-010)."""
-        return list(await self._database.rows(self._newest(page, clauses))) if page.limit else []
+        if not page.limit:
+            return []
+        return list(await self._database.rows(self._newest(clauses, page.limit, page.skip)))
 
-    def _newest(self, page: Page, clauses: Iterable[ColumnElement[bool]]) -> Select[Any] | CompoundSelect[Any]:
+    def _newest(self, clauses: Iterable[ColumnElement[bool]], limit: Limit, skip: int = 0) -> Select[Any]:
         """Return the statement for a page. Skipped rows are counted in an index where there is one, and not fetched."""
         table = self.table
-        if not page.skip:
-            return select(*self._in_page).where(*clauses).order_by(*newest_first(table)).limit(page.limit)
+        if not skip:
+            return select(*self._in_page).where(*clauses).order_by(*newest_first(table)).limit(limit)
         counted = select(table.c.id).where(*clauses).order_by(*newest_first(table))
-        return self._whole(counted.limit(page.limit).offset(page.skip))
+        return self._whole(counted.limit(limit).offset(skip))
 
     def _whole(self, ids: Select[Any]) -> Select[Any]:
         """Return a statement for the objects with these ids."""

@@ -89,10 +89,10 @@ class ReportStore(Objects):
         if behind is not None:
             clauses.append(is_behind(reports, behind))
         if query.program_id is None:
-            return self._newest(page, clauses)
+            return self._newest(clauses, page.limit, page.skip)
         its_events = select(events.c.id).where(events.c.program_id == query.program_id)
         if narrowed or self._database.is_sqlite:
-            return self._newest(page, [*clauses, reports.c.event_id.in_(its_events)])
+            return self._newest([*clauses, reports.c.event_id.in_(its_events)], page.limit, page.skip)
         return self._whole(merged(page, its_events, clauses))
 
     async def get(self, object_id: str, *, visible_to: Caller) -> ObjectRow | Large:

@@ -23,7 +23,7 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
-from vtn.store.types import KEY, Targets
+from vtn.store.types import KEY, SEARCHED_IN, Targets
 
 metadata = MetaData(
     naming_convention={
@@ -58,7 +58,7 @@ programs = _object(
 events = _object(
     "events",
     Column("program_id", KEY, ForeignKey("programs.id", ondelete="CASCADE"), nullable=False),
-    Column("targets", Targets, nullable=False),
+    Column("targets", Targets, nullable=False, info={SEARCHED_IN: "event_targets"}),
     Column("targets_inside", Boolean, nullable=False),  # report descriptors that have targets of their own
     Column("ends_at", KEY),  # null: open
 )

@@ -45,8 +45,11 @@ def json_array(texts: Any) -> str:
     return msgspec.json.encode(tuple(texts)).decode()
 
 
-_WITH_TABLE_OF_TARGETS: Final = "events.targets"
-"""Column that SQLite searches through a table kept by triggers (migration 0005), as it cannot index list elements."""
+SEARCHED_IN: Final = "searched in"
+"""Key in the ``info`` of a column of targets: the table, kept by triggers, that SQLite finds its elements in.
+
+SQLite cannot index the elements of a list (migration 0005).
+"""
 
 
 class overlaps(GenericFunction[bool]):  # noqa: N801 (it reads as the SQL operator it becomes)
@@ -72,9 +75,10 @@ def _overlaps_postgresql(element: overlaps, compiler: SQLCompiler, **kw: Any) ->
 @compiles(overlaps, "sqlite")
 def _overlaps_sqlite(element: overlaps, compiler: SQLCompiler, **kw: Any) -> str:
     left, right = (compiler.process(clause, **kw) for clause in element.clauses)
-    if left == _WITH_TABLE_OF_TARGETS:
+    searched_in = getattr(next(iter(element.clauses)), "info", {}).get(SEARCHED_IN)
+    if searched_in is not None:
         return (
-            "(events.id IN (SELECT event_id FROM event_targets "  # noqa: S608 (made of compiled SQL only)
+            f"(events.id IN (SELECT event_id FROM {searched_in} "  # noqa: S608 (made of compiled SQL only)
             f"WHERE target IN (SELECT value FROM json_each({right}))))"
         )
     return f"EXISTS (SELECT 1 FROM json_each({left}) WHERE value IN (SELECT value FROM json_each({right})))"  # noqa: S608 (made of compiled SQL only)

@@ -129,19 +129,19 @@ class Visibility:
             shared.append(includes(programs.c.targets, held.c.ven_id))
         return [or_(programs.c.targets == (), exists().select_from(held).where(or_(*shared)))]
 
-    def event(self, sight: Sight | None) -> list[ColumnElement[bool]]:
+    def event(self, sight: Sight | None, *, shares: type[overlaps] = overlaps) -> list[ColumnElement[bool]]:
         """Return clauses for the events that are visible, themselves and through their program (PRIV-016).
 
         Who has no token needs a public program without targets, whatever the settings say of programs (COMPAT-017).
-        The same clauses are right for another sight with its ``values``, if both or neither has asked, and both or
-        neither has a token.
+        The same clauses are right with the ``values`` of another sight of the same form. ``shares`` is the way in which
+        the database looks for events by their targets.
         """
         if sight is None:
             return []
         if sight.public is not None:
             public = select(programs.c.id).where(_named(sight.public), programs.c.targets == ())
             return [_untargeted(events.c.targets, sight), events.c.program_id.in_(public)]
-        clauses = [_admits(events.c.targets, sight, "effective")]
+        clauses = [_admits(events.c.targets, sight, "effective", shares)]
         if self._privacy.events_follow_program:
             entitled = _admits(programs.c.targets, Sight(sight.granted), "granted")
             clauses.append(exists().where(programs.c.id == events.c.program_id, entitled))
@@ -210,9 +210,36 @@ def _with_visible_descriptors(members: str, sight: Sight) -> str:
     return members_of(event | {"reportDescriptors": descriptors})
 
 
-def share_a_target(column: ColumnElement[Any], targets: Iterable[str], name: str = "targets") -> ColumnElement[bool]:
+def form_of(sight: Sight | None) -> Sight | None:
+    """Return a sight of the same form that holds nothing, for clauses that are built once and used with ``values``.
+
+    Sights of one form have both asked or neither, and both a token or neither.
+    """
+    if sight is None:
+        return None
+    return Sight(frozenset(), None if sight.asked is None else frozenset(), sight.public)
+
+
+def targets_searched(sight: Sight | None, asked: Iterable[str] | None) -> BindParameter[Any] | None:
+    """Return the parameter of ``Visibility.event`` or ``share_a_target`` by whose targets events are found, if any."""
+    if sight is None:
+        return None if asked is None else _targets_named("targets", asked)
+    return None if sight.public is not None else _targets_named("effective", sorted(sight.effective))
+
+
+def share_a_target(
+    column: ColumnElement[Any],
+    targets: Iterable[str],
+    name: str = "targets",
+    *,
+    shares: type[overlaps] = overlaps,
+) -> ColumnElement[bool]:
     """Return a clause for objects with one of these targets (PAGE-025), which are a parameter of the statement."""
-    return overlaps(column, bindparam(name, tuple(targets), Targets))
+    return shares(column, _targets_named(name, targets))
+
+
+def _targets_named(name: str, targets: Iterable[str]) -> BindParameter[Any]:
+    return bindparam(name, tuple(targets), Targets)
 
 
 def _untargeted(column: ColumnElement[Any], sight: Sight) -> ColumnElement[bool]:
@@ -228,6 +255,8 @@ def _named(names: Iterable[str]) -> ColumnElement[bool]:
     return or_(false(), *(programs.c.name == name for name in sorted(names)))
 
 
-def _admits(column: ColumnElement[Any], sight: Sight, name: str) -> ColumnElement[bool]:
-    shared = share_a_target(column, sorted(sight.effective), name)
+def _admits(
+    column: ColumnElement[Any], sight: Sight, name: str, shares: type[overlaps] = overlaps
+) -> ColumnElement[bool]:
+    shared = share_a_target(column, sorted(sight.effective), name, shares=shares)
     return or_(column == (), shared) if sight.asked is None else shared
