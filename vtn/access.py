@@ -153,7 +153,7 @@ WRITE_GROUPS: Final = Permission(frozenset({Scope.WRITE_VENS}), only_bl=True)
 
 
 @dataclass(frozen=True, slots=True)
-class Sight:
+class Entitlement:
     """The programs and events a VEN may see in one request, by the targets it holds and those it asked for.
 
     ``asked`` is None without a ``targets`` parameter (PRIV-006); with one it may be nothing the VEN holds (PRIV-007).

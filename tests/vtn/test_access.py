@@ -9,7 +9,7 @@ from sqlalchemy import insert
 
 from openadr_profiles.v31 import Invalid
 from tests.vtn.harness import VtnUnderTest
-from vtn.access import DEFAULT_SCOPES, ONLY_BL, Caller, Role, Scope, Sight, scope_named, scopes_named
+from vtn.access import DEFAULT_SCOPES, ONLY_BL, Caller, Entitlement, Role, Scope, scope_named, scopes_named
 from vtn.settings import Privacy
 from vtn.store.event import EventStore
 from vtn.store.program import ProgramStore
@@ -49,14 +49,16 @@ async def test_the_database_admits_and_shows_what_the_rule_does(vtn: VtnUnderTes
             await connection.execute(insert(events).values(common | row | {"targets_inside": False}))
 
     granted = frozenset([*of_ven, *of_resource, *(["V1"] if privacy.implicit_ven_id_target else [])])
-    sight = Sight(granted, None if asked is None else frozenset(asked))
+    entitlement = Entitlement(granted, None if asked is None else frozenset(asked))
     expected_programs = {
-        f"P{number}": list(sight.shown(targets)) for number, targets in enumerate(of_programs) if sight.admits(targets)
+        f"P{number}": list(entitlement.shown(targets))
+        for number, targets in enumerate(of_programs)
+        if entitlement.admits(targets)
     }
     expected_events = {
-        f"E{number}": list(sight.shown(targets))
+        f"E{number}": list(entitlement.shown(targets))
         for number, (program, targets) in enumerate(of_events)
-        if sight.admits(targets, program_targets=of_programs[program] if privacy.events_follow_program else ())
+        if entitlement.admits(targets, program_targets=of_programs[program] if privacy.events_follow_program else ())
     }
     database, stamps = vtn.server._database, vtn.server._stamps
     visibility = Visibility(database, privacy)

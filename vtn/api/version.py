@@ -1,7 +1,7 @@
 """A version of the standard as the application serves it: its prefixes, its routes and its form of errors.
 
 A further version is a package beside ``vtn/api/v31`` with a function that makes one of these, an entry in the list in
-``vtn/app.py``, and its prefixes in the settings.
+``vtn/wiring.py``, and its prefixes in the settings.
 """
 
 from __future__ import annotations

@@ -13,7 +13,7 @@ from sqlalchemy.exc import IntegrityError
 
 from openadr_profiles.v31 import Event, EventRequest, Invalid, ObjectType
 from openadr_profiles.v31.timeline import lifespan
-from vtn.access import Caller, Sight, business_logic_only
+from vtn.access import Caller, Entitlement, business_logic_only
 from vtn.store.database import Database, violates
 from vtn.store.event_pages import newest_by_target
 from vtn.store.large import Large, Row
@@ -60,36 +60,36 @@ class EventStore(Objects):
 
     async def search(self, query: EventQuery, *, visible_to: Caller) -> RowPage | Large:
         """Return one page of the events the caller may see, with the targets it may see."""
-        sight = await self._visibility.sight(visible_to, query.targets)
+        entitlement = await self._visibility.entitlement(visible_to, query.targets)
         if not query.page.limit:
             return RowPage()
         if query.active:
-            return await self._active(query, sight)
+            return await self._active(query, entitlement)
         if query.page.skip:
             page = query.page
-            rows: Sequence[Row] = await self._database.rows(self._statement(query, sight, page.limit, page.skip))
+            rows: Sequence[Row] = await self._database.rows(self._statement(query, entitlement, page.limit, page.skip))
         else:
-            rows = await self._database.found(self._first_page(query, sight), _values(query, sight))
-        return await self._seen_page(rows, self._view(sight), audience=shown_to(sight))
+            rows = await self._database.found(self._first_page(query, entitlement), _values(query, entitlement))
+        return await self._seen_page(rows, self._view(entitlement), audience=shown_to(entitlement))
 
     def _clauses(
-        self, query: EventQuery, sight: Sight | None, shares: type[overlaps] = overlaps
+        self, query: EventQuery, entitlement: Entitlement | None, shares: type[overlaps] = overlaps
     ) -> list[ColumnElement[bool]]:
-        clauses = self._visibility.event(sight, shares=shares)
-        if sight is None and query.targets is not None:
+        clauses = self._visibility.event(entitlement, shares=shares)
+        if entitlement is None and query.targets is not None:
             clauses.append(share_a_target(events.c.targets, query.targets, shares=shares))
         if query.program_id is not None:
             clauses.append(events.c.program_id == bindparam("program_id", query.program_id))
         return clauses
 
-    def _first_page(self, query: EventQuery, sight: Sight | None) -> Prepared:
+    def _first_page(self, query: EventQuery, entitlement: Entitlement | None) -> Prepared:
         """Return the statement for the first page, which all VENs poll; each form is built once, without targets."""
-        public = None if sight is None else sight.public
-        form = sight is None, public, query.targets is None, query.program_id is None
+        public = None if entitlement is None else entitlement.public
+        form = entitlement is None, public, query.targets is None, query.program_id is None
         statement: Prepared | None = self._first_pages.get(form)
         if statement is None:
             limit = bindparam("limit", type_=Integer)
-            statement = self._statement(query, form_of(sight), limit)
+            statement = self._statement(query, form_of(entitlement), limit)
             if isinstance(statement, Select):  # not the one of SQLite, which has two ways
                 statement = cast(Prepared, statement.with_only_columns(*self._in_text))
             self._first_pages[form] = statement
@@ -98,27 +98,27 @@ class EventStore(Objects):
     def _statement(
         self,
         query: EventQuery,
-        sight: Sight | None,
+        entitlement: Entitlement | None,
         limit: Limit,
         skip: int = 0,
         *also: ColumnElement[bool],
     ) -> Prepared:
         """Return the statement for a page of the visible events that meet a query, and ``also`` these clauses."""
-        clauses = [*self._clauses(query, sight), *also]
-        targets = targets_searched(sight, query.targets) if self._database.is_sqlite else None
+        clauses = [*self._clauses(query, entitlement), *also]
+        targets = targets_searched(entitlement, query.targets) if self._database.is_sqlite else None
         if targets is None:
             return self._newest(clauses, limit, skip)
-        tested = [*self._clauses(query, sight, overlaps_here), *also]
+        tested = [*self._clauses(query, entitlement, overlaps_here), *also]
         both_ways = newest_by_target(targets, looked_up=clauses, tested=tested, columns=self._in_page)
         return both_ways.limit(limit).offset(skip)
 
-    async def _active(self, query: EventQuery, sight: Sight | None) -> RowPage | Large:
+    async def _active(self, query: EventQuery, entitlement: Entitlement | None) -> RowPage | Large:
         """Return the events that are not over, and when the next event ends, by one statement."""
         now = self._stamps.now
         ongoing = events.c.ends_at > now
         next_end = select(func.min(events.c.ends_at).label("next_end")).where(ongoing).subquery()
         not_over = or_(events.c.ends_at.is_(None), ongoing)
-        found = self._statement(query, sight, query.page.limit, query.page.skip, not_over).subquery()
+        found = self._statement(query, entitlement, query.page.limit, query.page.skip, not_over).subquery()
         statement = (
             select(next_end, found)
             .select_from(next_end.outerjoin(found, true()))
@@ -126,16 +126,16 @@ class EventStore(Objects):
         )
         rows = await self._database.rows(statement)
         shown = [row for row in rows if row["id"] is not None]
-        page = await self._seen_page(shown, self._view(sight), audience=shown_to(sight))
+        page = await self._seen_page(shown, self._view(entitlement), audience=shown_to(entitlement))
         if isinstance(page, RowPage):
             page.validity = Validity(now, rows[0]["next_end"] or _NEVER)
         return page
 
     async def get(self, object_id: str, *, visible_to: Caller) -> ObjectRow | Large:
         """Return one event; raises NotFound also when it is hidden (PRIV-010)."""
-        sight = await self._visibility.sight(visible_to)
-        clauses = self._visibility.event(sight)
-        return await self._seen_object(object_id, clauses, self._view(sight), audience=shown_to(sight))
+        entitlement = await self._visibility.entitlement(visible_to)
+        clauses = self._visibility.event(entitlement)
+        return await self._seen_object(object_id, clauses, self._view(entitlement), audience=shown_to(entitlement))
 
     async def create(self, event: EventRequest, *, by: Caller) -> ObjectRow:
         """Store a new event; raises Invalid if its program does not exist (EVT-003), Forbidden for a VEN."""
@@ -166,14 +166,14 @@ class EventStore(Objects):
     def _reports_of(self, object_id: str) -> Select[Any]:
         return select(reports.c.id).where(reports.c.event_id == object_id)
 
-    def _view(self, sight: Sight | None) -> View:
-        return self._whole_objects if sight is None else partial(seen_by, sight)
+    def _view(self, entitlement: Entitlement | None) -> View:
+        return self._whole_objects if entitlement is None else partial(seen_by, entitlement)
 
 
-def _values(query: EventQuery, sight: Sight | None) -> dict[str, Any]:
+def _values(query: EventQuery, entitlement: Entitlement | None) -> dict[str, Any]:
     """Return the values for the parameters in a query's clauses, and the limit of the page."""
     asked = {"targets": query.targets, "program_id": query.program_id, "limit": query.page.limit}
-    return {**asked, **values(sight)}
+    return {**asked, **values(entitlement)}
 
 
 def _columns(event: EventRequest, at: str) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from sqlalchemy import ColumnElement, Select, select
 from sqlalchemy.exc import IntegrityError
 
 from openadr_profiles.v31 import ObjectType, ProgramRequest
-from vtn.access import Caller, Sight, business_logic_only
+from vtn.access import Caller, Entitlement, business_logic_only
 from vtn.errors import Conflict
 from vtn.store.database import Database, violates
 from vtn.store.large import Large
@@ -39,14 +39,14 @@ class ProgramStore(Objects):
 
     async def search(self, query: ProgramQuery, *, visible_to: Caller) -> RowPage | Large:
         """Return one page of the programs the caller may see, with the targets it may see."""
-        sight = await self._visibility.sight(visible_to, query.targets)
-        clauses: list[ColumnElement[bool]] = self._visibility.program(sight)
-        if sight is None and query.targets is not None:
+        entitlement = await self._visibility.entitlement(visible_to, query.targets)
+        clauses: list[ColumnElement[bool]] = self._visibility.program(entitlement)
+        if entitlement is None and query.targets is not None:
             clauses.append(share_a_target(programs.c.targets, query.targets))
         if query.names is not None:
             clauses.append(programs.c.name.in_(query.names))
         rows = await self._page(query.page, clauses)
-        return await self._seen_page(rows, self._view(sight), audience=shown_to(sight))
+        return await self._seen_page(rows, self._view(entitlement), audience=shown_to(entitlement))
 
     async def public_names(self) -> list[str]:
         """Names of programs that everybody may see, the newest first (MDNS-005)."""
@@ -57,9 +57,9 @@ class ProgramStore(Objects):
 
     async def get(self, object_id: str, *, visible_to: Caller) -> ObjectRow | Large:
         """Return one program; raises NotFound also when it is hidden (PRIV-010)."""
-        sight = await self._visibility.sight(visible_to)
-        clauses = self._visibility.program(sight)
-        return await self._seen_object(object_id, clauses, self._view(sight), audience=shown_to(sight))
+        entitlement = await self._visibility.entitlement(visible_to)
+        clauses = self._visibility.program(entitlement)
+        return await self._seen_object(object_id, clauses, self._view(entitlement), audience=shown_to(entitlement))
 
     async def create(self, program: ProgramRequest, *, by: Caller) -> ObjectRow:
         """Store a new program; raises Conflict if its name is taken (PROG-002), Forbidden for a VEN."""
@@ -88,8 +88,8 @@ class ProgramStore(Objects):
     def _reports_of(self, object_id: str) -> Select[Any]:
         return select(reports.c.id).join(events).where(events.c.program_id == object_id)
 
-    def _view(self, sight: Sight | None) -> View:
-        return self._whole_objects if sight is None else partial(seen_by, sight)
+    def _view(self, entitlement: Entitlement | None) -> View:
+        return self._whole_objects if entitlement is None else partial(seen_by, entitlement)
 
 
 def _columns(program: ProgramRequest) -> dict[str, Any]:

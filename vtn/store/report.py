@@ -125,8 +125,10 @@ class ReportStore(Objects):
         event = await self._events.get(event_id, look_up)
         if event is None:
             raise _no_event()
-        sight = self._visibility.sight_in(row, by) if row is not None else await self._visibility.sight(by)
-        if not self._visibility.admits_event(sight, event.targets, event.program_targets):
+        entitlement = (
+            self._visibility.entitlement_in(row, by) if row is not None else await self._visibility.entitlement(by)
+        )
+        if not self._visibility.admits_event(entitlement, event.targets, event.program_targets):
             raise _no_event()
 
     async def replace(
@@ -174,8 +176,8 @@ class ReportStore(Objects):
         """Raise Invalid unless the event in this row, with the caller's grants beside it, is there and visible."""
         if row["found_event_id"] is None:
             raise _no_event()
-        sight = self._visibility.sight_in(row, by)
-        if not self._visibility.admits_event(sight, row["event_targets"], row["program_targets"]):
+        entitlement = self._visibility.entitlement_in(row, by)
+        if not self._visibility.admits_event(entitlement, row["event_targets"], row["program_targets"]):
             raise _no_event()
 
 

@@ -71,8 +71,8 @@ class ResourceGroupStore(Objects):
         """Return one page of the groups the caller may see, the newest first."""
         if not query.page.limit:
             return RowPage()
-        sight = _Sight(visible_to)
-        clauses: list[ColumnElement[bool]] = sight.groups()
+        visible = _VisibleGroups(visible_to)
+        clauses: list[ColumnElement[bool]] = visible.groups()
         if query.targets is not None:
             clauses.append(share_a_target(resource_groups.c.targets, query.targets))
         if query.name is not None:
@@ -80,15 +80,15 @@ class ResourceGroupStore(Objects):
         page = select(resource_groups.c.id).where(*clauses).order_by(*newest_first(resource_groups))
         found = page.limit(query.page.limit).offset(query.page.skip).subquery("found")
         joined = resource_groups.join(found, found.c.id == resource_groups.c.id)
-        statement = select(*self._in_page, *sight.children()).select_from(joined)
+        statement = select(*self._in_page, *visible.children()).select_from(joined)
         rows = await self._database.rows(statement.order_by(*newest_first(resource_groups)))
         return await self._seen_page(rows, self._whole_objects, audience=[_children_in(row) for row in rows])
 
     async def get(self, object_id: str, *, visible_to: Caller) -> ObjectRow | Large:
         """Return one group; raises NotFound also when it is hidden."""
-        sight = _Sight(visible_to)
-        columns = *shown_within(resource_groups, WHOLE_BYTES), *sight.children()
-        statement = select(*columns).where(resource_groups.c.id == object_id, *sight.groups())
+        visible = _VisibleGroups(visible_to)
+        columns = *shown_within(resource_groups, WHOLE_BYTES), *visible.children()
+        statement = select(*columns).where(resource_groups.c.id == object_id, *visible.groups())
         row = await self._database.row(statement)
         if row is None:
             raise NotFound
@@ -142,7 +142,7 @@ class ResourceGroupStore(Objects):
         self, connection: AsyncConnection, object_id: str, by: Caller, check: Precondition | None
     ) -> RowMapping:
         """Return the group about to change; raises NotFound."""
-        statement = select(resource_groups, *_Sight(by).children())
+        statement = select(resource_groups, *_VisibleGroups(by).children())
         return await self._locked(connection, statement.where(resource_groups.c.id == object_id, *writable(by)), check)
 
     async def _take_turn(self, connection: AsyncConnection) -> None:
@@ -190,7 +190,7 @@ class ResourceGroupStore(Objects):
         return [GroupRow(*shared_columns(row), _children_in(row)) for row in rows]
 
 
-class _Sight:
+class _VisibleGroups:
     """Build what a caller sees of groups, as parts of one statement."""
 
     def __init__(self, caller: Caller) -> None:

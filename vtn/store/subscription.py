@@ -154,8 +154,8 @@ class SubscriptionStore(Objects):
         """Raise Invalid unless the program in this row, with the caller's grants beside it, is there and visible."""
         if subscription.program_id is None:
             return
-        sight = self._visibility.sight_in(row, by)
-        if row["found_program_id"] is None or not (sight is None or sight.admits(row["program_targets"])):
+        entitlement = self._visibility.entitlement_in(row, by)
+        if row["found_program_id"] is None or not (entitlement is None or entitlement.admits(row["program_targets"])):
             raise _no_program()
 
     async def _add(self, row: dict[str, Any], by: Caller) -> bool:

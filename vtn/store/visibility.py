@@ -1,4 +1,7 @@
-"""The rule of ``vtn/access.py`` as SQL: targets are data of the statement, its text is the same for every caller."""
+"""What a caller may see, as SQL: the rule of ``vtn/access.py``, and there is no third place that decides it.
+
+Targets are data of the statement, its text is the same for every caller.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +26,7 @@ from sqlalchemy import (
     union_all,
 )
 
-from vtn.access import Caller, Role, Sight
+from vtn.access import Caller, Entitlement, Role
 from vtn.settings import Privacy
 from vtn.store.database import Database
 from vtn.store.fact_cache import FactCache
@@ -77,17 +80,17 @@ class Visibility:
         self._privacy = privacy
         self._granted: FactCache[Caller] = FactCache(database.watch(vens, resources), most=_REMEMBERED)
 
-    async def sight(self, caller: Caller, asked: tuple[str, ...] | None = None) -> Sight | None:
-        """Return the sight of the caller in one request; None if it sees everything."""
+    async def entitlement(self, caller: Caller, asked: tuple[str, ...] | None = None) -> Entitlement | None:
+        """Return the entitlement of the caller in one request; None if it sees everything."""
         if caller.sees_everything:
             return None
         narrowed = None if asked is None else frozenset(asked)
         if caller.public is not None:
-            return Sight(frozenset(), narrowed, caller.public)
+            return Entitlement(frozenset(), narrowed, caller.public)
         granted = caller.granted
         if granted is None:
             granted = (await self.audience(caller)).granted or frozenset()
-        return Sight(granted, narrowed)
+        return Entitlement(granted, narrowed)
 
     async def audience(self, caller: Caller) -> Caller:
         """Return a caller that stands for all who see the same programs and events, by the targets held."""
@@ -107,17 +110,17 @@ class Visibility:
         implied = (ven_id,) if ven_id is not None and self._privacy.implicit_ven_id_target else ()
         return frozenset((*row["held"], *implied))
 
-    def sight_in(self, row: Mapping[Any, Any], caller: Caller) -> Sight | None:
-        """Return the sight of the caller, from a row selected ``with_grants``; None if it sees everything."""
-        return None if caller.sees_everything else Sight(self.held(row))
+    def entitlement_in(self, row: Mapping[Any, Any], caller: Caller) -> Entitlement | None:
+        """Return the entitlement of the caller, from a row selected ``with_grants``; None if it sees everything."""
+        return None if caller.sees_everything else Entitlement(self.held(row))
 
-    def program(self, sight: Sight | None) -> list[ColumnElement[bool]]:
+    def program(self, entitlement: Entitlement | None) -> list[ColumnElement[bool]]:
         """Return clauses for the visible programs (PRIV-005 … PRIV-008)."""
-        if sight is None:
+        if entitlement is None:
             return []
-        if sight.public is not None:
-            return [_untargeted(programs.c.targets, sight), _named(sight.public)]
-        return [_admits(programs.c.targets, sight, "effective")]
+        if entitlement.public is not None:
+            return [_untargeted(programs.c.targets, entitlement), _named(entitlement.public)]
+        return [_admits(programs.c.targets, entitlement, "effective")]
 
     def program_for(self, caller: Caller) -> list[ColumnElement[bool]]:
         """Return clauses for the programs visible by the targets that the caller holds when the statement runs."""
@@ -129,29 +132,33 @@ class Visibility:
             shared.append(includes(programs.c.targets, held.c.ven_id))
         return [or_(programs.c.targets == (), exists().select_from(held).where(or_(*shared)))]
 
-    def event(self, sight: Sight | None, *, shares: type[overlaps] = overlaps) -> list[ColumnElement[bool]]:
+    def event(self, entitlement: Entitlement | None, *, shares: type[overlaps] = overlaps) -> list[ColumnElement[bool]]:
         """Return clauses for the events that are visible, themselves and through their program (PRIV-016).
 
         Who has no token needs a public program without targets, whatever the settings say of programs (COMPAT-017).
-        The same clauses are right with the ``values`` of another sight of the same form. ``shares`` is the way in which
-        the database looks for events by their targets.
+        The same clauses are right with the ``values`` of another entitlement of the same form. ``shares`` is the way in
+        which the database looks for events by their targets.
         """
-        if sight is None:
+        if entitlement is None:
             return []
-        if sight.public is not None:
-            public = select(programs.c.id).where(_named(sight.public), programs.c.targets == ())
-            return [_untargeted(events.c.targets, sight), events.c.program_id.in_(public)]
-        clauses = [_admits(events.c.targets, sight, "effective", shares)]
+        if entitlement.public is not None:
+            public = select(programs.c.id).where(_named(entitlement.public), programs.c.targets == ())
+            return [_untargeted(events.c.targets, entitlement), events.c.program_id.in_(public)]
+        clauses = [_admits(events.c.targets, entitlement, "effective", shares)]
         if self._privacy.events_follow_program:
-            entitled = _admits(programs.c.targets, Sight(sight.granted), "granted")
+            entitled = _admits(programs.c.targets, Entitlement(entitlement.granted), "granted")
             clauses.append(exists().where(programs.c.id == events.c.program_id, entitled))
         return clauses
 
-    def admits_event(self, sight: Sight | None, targets: tuple[str, ...], program_targets: tuple[str, ...]) -> bool:
+    def admits_event(
+        self, entitlement: Entitlement | None, targets: tuple[str, ...], program_targets: tuple[str, ...]
+    ) -> bool:
         """Return True if an event is visible, itself and through its program."""
-        if sight is None:
+        if entitlement is None:
             return True
-        return sight.admits(targets, program_targets=program_targets if self._privacy.events_follow_program else ())
+        return entitlement.admits(
+            targets, program_targets=program_targets if self._privacy.events_follow_program else ()
+        )
 
 
 def owned(column: ColumnElement[Any], caller: Caller) -> list[ColumnElement[bool]]:
@@ -164,19 +171,19 @@ def writable(caller: Caller) -> list[ColumnElement[bool]]:
     return [] if caller.sees_everything else [false()]
 
 
-def values(sight: Sight | None) -> dict[str, tuple[str, ...]]:
-    """Return the parameter values of a sight, for clauses that were built for another one."""
-    if sight is None:
+def values(entitlement: Entitlement | None) -> dict[str, tuple[str, ...]]:
+    """Return the parameter values of an entitlement, for clauses that were built for another one."""
+    if entitlement is None:
         return {}
-    return {"effective": tuple(sight.effective), "granted": tuple(sight.granted)}
+    return {"effective": tuple(entitlement.effective), "granted": tuple(entitlement.granted)}
 
 
-def shown_to(sight: Sight | None) -> object:
-    """Return all of a sight that the texts of visible programs and events depend on."""
-    return None if sight is None else tuple(sorted(sight.effective))
+def shown_to(entitlement: Entitlement | None) -> object:
+    """Return all of an entitlement that the texts of visible programs and events depend on."""
+    return None if entitlement is None else tuple(sorted(entitlement.effective))
 
 
-def seen_by(sight: Sight, rows: Iterable[Row]) -> list[ObjectRow]:
+def seen_by(entitlement: Entitlement, rows: Iterable[Row]) -> list[ObjectRow]:
     """Return the programs or events of visible rows, with the targets that may be shown (PRIV-013, EVT-020)."""
     shown: dict[tuple[str, ...], tuple[str, ...]] = {}  # most objects of a page have the same targets
     seen = []
@@ -186,15 +193,15 @@ def seen_by(sight: Sight, rows: Iterable[Row]) -> list[ObjectRow]:
         targets = tuple(row["targets"])
         visible = shown.get(targets)
         if visible is None:
-            visible = shown[targets] = sight.shown(targets)
+            visible = shown[targets] = entitlement.shown(targets)
         members = row["members"]
         if are_events and row["targets_inside"]:
-            members = _with_visible_descriptors(members, sight)
+            members = _with_visible_descriptors(members, entitlement)
         seen.append(ObjectRow(row["id"], row["created_at"], row["modified_at"], members, visible))
     return seen
 
 
-def _with_visible_descriptors(members: str, sight: Sight) -> str:
+def _with_visible_descriptors(members: str, entitlement: Entitlement) -> str:
     """Limit the targets of an event's report descriptors like those of the event (EVT-020).
 
     A descriptor for others only is left out: without targets it would ask everybody.
@@ -203,28 +210,28 @@ def _with_visible_descriptors(members: str, sight: Sight) -> str:
     descriptors = []
     for descriptor in msgspec.json.decode(event["reportDescriptors"], type=list[dict[str, Any]]):
         if targets := descriptor.get("targets"):
-            descriptor["targets"] = sight.shown(targets)
+            descriptor["targets"] = entitlement.shown(targets)
             if not descriptor["targets"]:
                 continue
         descriptors.append(descriptor)
     return members_of(event | {"reportDescriptors": descriptors})
 
 
-def form_of(sight: Sight | None) -> Sight | None:
-    """Return a sight of the same form that holds nothing, for clauses that are built once and used with ``values``.
+def form_of(entitlement: Entitlement | None) -> Entitlement | None:
+    """Return an entitlement of the same form that holds nothing, for clauses built once and used with ``values``.
 
-    Sights of one form have both asked or neither, and both a token or neither.
+    Entitlements of one form have both asked or neither, and both a token or neither.
     """
-    if sight is None:
+    if entitlement is None:
         return None
-    return Sight(frozenset(), None if sight.asked is None else frozenset(), sight.public)
+    return Entitlement(frozenset(), None if entitlement.asked is None else frozenset(), entitlement.public)
 
 
-def targets_searched(sight: Sight | None, asked: Iterable[str] | None) -> BindParameter[Any] | None:
+def targets_searched(entitlement: Entitlement | None, asked: Iterable[str] | None) -> BindParameter[Any] | None:
     """Return the parameter of ``Visibility.event`` or ``share_a_target`` by whose targets events are found, if any."""
-    if sight is None:
+    if entitlement is None:
         return None if asked is None else _targets_named("targets", asked)
-    return None if sight.public is not None else _targets_named("effective", sorted(sight.effective))
+    return None if entitlement.public is not None else _targets_named("effective", sorted(entitlement.effective))
 
 
 def share_a_target(
@@ -242,12 +249,12 @@ def _targets_named(name: str, targets: Iterable[str]) -> BindParameter[Any]:
     return bindparam(name, tuple(targets), Targets)
 
 
-def _untargeted(column: ColumnElement[Any], sight: Sight) -> ColumnElement[bool]:
+def _untargeted(column: ColumnElement[Any], entitlement: Entitlement) -> ColumnElement[bool]:
     """Select what ``_admits`` comes to for who holds nothing: objects without targets, none if any are asked for.
 
     Written so that SQLite does not take its index of targets, under which most objects are, instead of the program's.
     """
-    return (column == ()).is_not(false()) if sight.asked is None else false()
+    return (column == ()).is_not(false()) if entitlement.asked is None else false()
 
 
 def _named(names: Iterable[str]) -> ColumnElement[bool]:
@@ -256,7 +263,7 @@ def _named(names: Iterable[str]) -> ColumnElement[bool]:
 
 
 def _admits(
-    column: ColumnElement[Any], sight: Sight, name: str, shares: type[overlaps] = overlaps
+    column: ColumnElement[Any], entitlement: Entitlement, name: str, shares: type[overlaps] = overlaps
 ) -> ColumnElement[bool]:
-    shared = share_a_target(column, sorted(sight.effective), name, shares=shares)
-    return or_(column == (), shared) if sight.asked is None else shared
+    shared = share_a_target(column, sorted(entitlement.effective), name, shares=shares)
+    return or_(column == (), shared) if entitlement.asked is None else shared
