@@ -95,7 +95,7 @@ class Api:
 
     @web.middleware
     async def _guard(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        """Everything but the health of the process needs the token, if there is one."""
+        """Ask for the token, if there is one, for everything but the health of the process."""
         token = self._settings.token
         if token is not None and request.path not in _OPEN_TO_ALL:
             given = request.headers.get("Authorization", "").removeprefix("Bearer ")

@@ -232,7 +232,7 @@ class CommandOutbox:
         return letters
 
     def _message(self, row: Command, now: datetime) -> tuple[bytes, datetime | None]:
-        """The bytes of a command sent now, with the time that remains now (rule C4), and when the panel ends it."""
+        """Return the bytes of a command with the time that remains now (rule C4), and when the panel ends it."""
         if row.op is Op.PING:
             return ping_message(ven_id=row.ven_id, correlation_id=row.correlation_id, now=now), None
         event_id = row.event_id or ""

@@ -151,7 +151,7 @@ def _about_free(s: Situation, now: datetime, policy: Policy) -> Iterator[Decisio
 
 
 def _about_piece(s: Situation, holding: Holding, now: datetime, policy: Policy) -> Iterator[Decision]:
-    """A panel that cannot restore: each piece runs out by itself, then the next one is told (rule C9).
+    """Tell a panel that cannot restore the next piece when the last has run out by itself (rule C9).
 
     A piece that is told before the last one is over would add up, and an unanswered one may have begun late.
     """
@@ -163,7 +163,7 @@ def _about_piece(s: Situation, holding: Holding, now: datetime, policy: Policy) 
 
 
 def _about_holder(s: Situation, holding: Holding, now: datetime, policy: Policy) -> Iterator[Decision]:
-    """A panel that can restore, by what is known of the shed it holds."""
+    """Go on with a panel that can restore, by what is known of the shed it holds."""
     wire_id = wire_event_id(holding.event_id)
     match holding.state:
         case HoldingState.UNCERTAIN | HoldingState.SENDING | HoldingState.RELEASING:

@@ -158,7 +158,7 @@ def _circuit_shed(
 
 
 def _state(mean_kw: Decimal | None, last_kw: float | None, *, curtailed: bool, returned: bool) -> OperatingState:
-    """The state by the mean power of the window, or, before anything was measured in it, by the last sample.
+    """Return the state by the mean power of the window, or, before anything was measured in it, by the last sample.
 
     Once the panel has measured after the event's end, it is the state that the last sample shows, no longer curtailed.
     """
@@ -178,7 +178,7 @@ def is_curtailed(facts: EventFacts, ven_id: str, circuit_id: str) -> bool:
 
 
 def _plan_in(plans: Mapping[datetime, WindowPlan], window: Window) -> WindowPlan | None:
-    """The last split made in a window; a payload of several values is split in several."""
+    """Return the last split made in a window; a payload of several values is split in several."""
     inside = [start for start in plans if _lies_in(start, window)]
     return plans[max(inside)] if inside else None
 
@@ -206,7 +206,7 @@ def is_final(stored: StoredEvent, facts: EventFacts, now: datetime) -> bool:
 
 
 def _series(samples: Sequence[PanelSample]) -> list[PowerReading]:
-    """A panel's samples with its circuits by id, and the whole panel under the empty name."""
+    """Return a panel's samples with its circuits by id, and the whole panel under the empty name."""
     return [
         PowerReading(
             at=sample.received_at,

@@ -151,7 +151,7 @@ class Planner:
         planned: Planned,
         now: datetime,
     ) -> WindowPlan | None:
-        """The split of the present window; None while the first one waits for panels to be heard."""
+        """Return the split of the present window; None while the first one waits for panels to be heard."""
         before = _predecessor(asked, known)
         excluded = {
             panel.ven_id: self._why_not(panel, event_id, holdings.get(panel.ven_id), planned, now) for panel in panels
@@ -254,7 +254,7 @@ class Planner:
 
 
 def _predecessor(asked: Asked, known: Mapping[datetime, WindowPlan]) -> WindowPlan | None:
-    """The split to go on from: of this window, or of one before it that asks the same and ends where this begins."""
+    """Return the split to go on from: of this window, or of one that asks the same and ends where this begins."""
     request = str(asked.request)
     own = known.get(asked.start)
     if own is not None:
@@ -263,7 +263,7 @@ def _predecessor(asked: Asked, known: Mapping[datetime, WindowPlan]) -> WindowPl
 
 
 def _uncurtailed(panel: PanelRecord, holding: Holding | None, before: Baseline | None) -> PanelRecord:
-    """The panel as it was before something curtailed it, if something does now."""
+    """Return the panel as it was before something curtailed it, if something does now."""
     if holding is None or before is None or not before.circuits_kw:
         return panel
     loads = (
@@ -274,6 +274,6 @@ def _uncurtailed(panel: PanelRecord, holding: Holding | None, before: Baseline |
 
 
 def _latest_part(known: Mapping[datetime, WindowPlan], ven_id: str) -> Allocation | None:
-    """The panel's part in an earlier window of the event: its capability was measured before it was curtailed."""
+    """Return the panel's part in an earlier window: its capability was measured before it was curtailed."""
     earlier = [plan.parts[ven_id] for _, plan in sorted(known.items()) if ven_id in plan.parts]
     return earlier[-1] if earlier else None

@@ -30,7 +30,7 @@ class View:
         self._now = now
 
     async def panels(self) -> list[dict[str, Any]]:
-        """All panels as they are now."""
+        """Return all panels as they are now."""
         async with self._store.reading() as connection:
             held = await commands.held(connection)
         return [self._panel(panel, held.get(panel.ven_id)) for panel in self._registry]

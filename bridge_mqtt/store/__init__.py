@@ -41,7 +41,7 @@ class Store:
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[AsyncConnection]:
-        """All or nothing, one after the other; raises StoreUnavailable if the database cannot do it."""
+        """Open a transaction, one after the other; raises StoreUnavailable if the database cannot do it."""
         async with self._writing, transaction(self._engine) as connection:
             yield connection
 

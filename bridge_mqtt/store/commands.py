@@ -108,7 +108,7 @@ async def last_pings(connection: AsyncConnection, ven_ids: Collection[str]) -> d
 
 
 async def of_event(connection: AsyncConnection, event_id: str) -> list[Command]:
-    """All commands of an event, oldest first."""
+    """Return all commands of an event, oldest first."""
     statement = select(commands).where(commands.c.event_id == event_id).order_by(commands.c.id)
     return [_command(row) for row in (await connection.execute(statement)).mappings()]
 

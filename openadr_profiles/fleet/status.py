@@ -302,7 +302,7 @@ def _participant(
 
 
 def _shown(intervals: Sequence[ShedInterval], at: datetime) -> ShedInterval | None:
-    """The interval that holds, else the last one that has begun."""
+    """Return the interval that holds, else the last one that has begun."""
     begun = [interval for interval in intervals if interval.start <= at]
     return begun[-1] if begun else None
 

@@ -50,7 +50,7 @@ class Telemetry(Struct, frozen=True, kw_only=True):
 
     @property
     def is_local_event(self) -> bool:
-        """True if the panel follows an event that was started at the panel itself."""
+        """Return True if the panel follows an event that was started at the panel itself."""
         return self.event_id is not None and self.event_id.startswith(_LOCAL_EVENT)
 
 
