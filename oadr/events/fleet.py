@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -37,12 +38,15 @@ class AffectedFleet:
     @staticmethod
     async def read(client: VtnClient, targets: Sequence[str]) -> AffectedFleet:
         """Read all vens and resources; with targets only those that hold one: a VTN is not read whole for a group."""
-        events = await client.events.search()
         if not targets:
-            everybody = await client.vens.search()
-            return AffectedFleet(everybody, await client.resources.search(), events, await contacts_of(client))
-        held = await client.resources.search(targets=targets)
-        vens = {ven.id: ven for ven in await client.vens.search(targets=targets)}
+            events, everybody, resources, contacts = await asyncio.gather(
+                client.events.search(), client.vens.search(), client.resources.search(), contacts_of(client)
+            )
+            return AffectedFleet(everybody, resources, events, contacts)
+        events, held, holders = await asyncio.gather(
+            client.events.search(), client.resources.search(targets=targets), client.vens.search(targets=targets)
+        )
+        vens = {ven.id: ven for ven in holders}
         for id_ in {*targets, *(resource.ven_id for resource in held)} - set(vens):
             ven = await _ven_with_id(client, id_)
             if ven is not None:
@@ -75,8 +79,9 @@ async def read_status(client: VtnClient, event_id: str, *, at: datetime) -> Even
     from openadr_profiles.fleet.status import event_status
 
     event = await find_event(client, event_id)
-    fleet = await AffectedFleet.read(client, event.targets or ())
-    reports = await client.reports.search(event_id=event.id)
+    fleet, reports = await asyncio.gather(
+        AffectedFleet.read(client, event.targets or ()), client.reports.search(event_id=event.id)
+    )
     return event_status(
         event, fleet.vens, fleet.resources, reports, at=at, others=fleet.every_event, contacts=fleet.contacts
     )

@@ -18,6 +18,7 @@ import aiohttp
 from multidict import CIMultiDict, CIMultiDictProxy
 from sqlalchemy import delete
 
+from tests.support import canaries
 from tests.support.official import official_document
 from vtn.access import DEFAULT_SCOPES, Role, Scope
 from vtn.app import VtnServer, build
@@ -218,6 +219,10 @@ class VtnUnderTest:
             method, url, params=params, headers=sent, allow_redirects=False, auto_decompress=False, **body
         ) as response:
             answer = Answer(response.status, response.headers, await response.read())
+        if answer.status >= 400:
+            canaries.look(
+                f"answer {answer.status} to {method} {urlsplit(url).path}", answer.raw.decode(errors="replace")
+            )
         self._judge(method, url, answer)
         return answer
 
