@@ -1,4 +1,4 @@
-"""The part of a VEN that works without the network: decide, curtail, restore, measure, and write reports.
+"""Do what a VEN does without the network: decide, curtail, restore, measure, and write reports.
 
 `Control.step` does all that is to be done now and says when it wants to be called again. It begins from what the store
 and the driver say, so that a process that was killed goes on where it was.
@@ -25,7 +25,7 @@ from ven.store import StateFile
 
 
 class Control:
-    """The device side of a VEN. Not to be called concurrently with itself: the agent holds a lock around each call."""
+    """Be the device side of a VEN. Its calls must not overlap: the agent holds a lock around each."""
 
     def __init__(self, settings: VenSettings, *, store: StateFile, driver: Driver, clock: Clock) -> None:
         hold = timedelta(seconds=3 * settings.sample_s)
@@ -41,11 +41,15 @@ class Control:
         self.curtailer = Curtailer(settings, store, self.panel, self.agenda, hold=hold)
 
     async def load(self) -> None:
-        """Take up what is remembered. Call once, before anything else."""
+        """Take up what is remembered. Call before anything else, and again when memory may differ from the store."""
         now = self._clock.now()
         await self.panel.read()
         await self.agenda.load(now, self._power_kw())
         await self.curtailer.load(now)
+
+    async def restore(self) -> None:
+        """Let all circuits return, because nobody will look after them any more; whatever fails is logged."""
+        await self.panel.restore()
 
     @property
     def is_idle(self) -> bool:

@@ -1,4 +1,4 @@
-"""Opting in or out of an event, by rules of the owner, with the reason. Default: in."""
+"""Decide to opt in or out of an event, by rules of the owner, with the reason. Default: in."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _DAY: Final = timedelta(days=1)
 
 
 class QuietHours(BaseModel):
-    """A part of every day, such as ``"22:00-06:00"`` (over midnight if the end is not after the start)."""
+    """Hold a part of every day, such as ``"22:00-06:00"`` (over midnight if the end is not after the start)."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -57,7 +57,7 @@ class QuietHours(BaseModel):
 
 
 class OptRules(BaseModel):
-    """The owner's rules for opting out. A rule that is left out never opts out.
+    """Hold the owner's rules for opting out. A rule that is left out never opts out.
 
     ``max_shed_kw`` counts only reductions that an event states in kW; ``max_events_per_day`` counts by the local day of
     ``timezone`` in which events begin; an event without end is longer than any ``max_duration_s``.
@@ -84,20 +84,20 @@ class OptRules(BaseModel):
 
     @property
     def zone(self) -> ZoneInfo:
-        """The zone of the owner's clock."""
+        """Return the zone of the owner's clock."""
         return ZoneInfo(self.timezone)
 
 
 @dataclass(frozen=True)
 class Decision:
-    """In or out; ``reason`` is for people and present exactly when out."""
+    """Hold whether we take part; ``reason`` is for people and present exactly when we do not."""
 
     opted_in: bool
     reason: str | None = None
 
     @staticmethod
     def out(reason: str) -> Decision:
-        """Opting out for a reason."""
+        """Return the decision to opt out for a reason."""
         return Decision(opted_in=False, reason=reason)
 
 
@@ -106,7 +106,7 @@ IN: Final = Decision(opted_in=True)
 
 @dataclass(frozen=True)
 class Candidate:
-    """An event to decide on: when it is, when we first heard of it, and when the others begin that we take part in."""
+    """Hold an event to decide on, when we first heard of it, and when the others begin that we take part in."""
 
     context: Context
     timeline: Timeline

@@ -1,4 +1,4 @@
-"""The data that a VEN stores: events as received, decisions, curtailments, reports to be sent."""
+"""Define what a VEN keeps: events as received, decisions, curtailments, reports to be sent."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ven.panel.curtailment import CircuitPlan
 
 @dataclass(frozen=True)
 class ReceivedEvent:
-    """An event with the moments that fix it in time.
+    """Hold an event with the moments that fix it in time.
 
     ``anchor`` is when this version was first received, which is what "now" means in it (TIME-016); ``first_received``
     when any version was.
@@ -26,7 +26,7 @@ class ReceivedEvent:
 
 @dataclass(frozen=True)
 class Decided:
-    """The decision on one version of an event."""
+    """Hold the decision on one version of an event."""
 
     event_id: str
     modified: datetime
@@ -36,7 +36,7 @@ class Decided:
 
 @dataclass(frozen=True)
 class Outcome:
-    """The result for a circuit in a stretch, in kW: mean power during it, power after its return; None: not yet."""
+    """Hold the result for a circuit in a stretch, in kW: mean power in it, power after it; None: not known yet."""
 
     curtailed_kw: Decimal | None = None
     final_kw: Decimal | None = None
@@ -44,7 +44,7 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Stretch:
-    """A time in which one value of one event holds and circuits are curtailed for it.
+    """Hold a time in which one value of one event holds and circuits are curtailed for it.
 
     ``end`` is when it should end (None: open), ``ended_at`` when it did. ``plan`` has every circuit of the panel.
     """
@@ -63,7 +63,7 @@ class Stretch:
 
 @dataclass(frozen=True)
 class Outgoing:
-    """A report to be sent, as the newest of its ``revision`` s.
+    """Hold a report to be sent, in its newest ``revision``.
 
     ``vtn_id`` is the id under which the VTN has it; ``tried`` says that it may have it although no id is known, because
     an attempt to create it was begun. After ``expires_at`` it is not sent any more.

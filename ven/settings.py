@@ -1,4 +1,4 @@
-"""All settings of a VEN, in one frozen object. Reading them from flags, environment and files is done elsewhere."""
+"""Define all settings of a VEN, in one frozen object; `oadr` reads them from flags, environment and files."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class _Group(BaseModel):
 
 
 class VtnSettings(_Group):
-    """The address of the VTN and our credentials there.
+    """Hold the address of the VTN and our credentials there.
 
     ``url`` includes the version, as in ``https://vtn.example/openadr3/3.1.0``. Without ``client_id`` and
     ``client_secret`` (or a ready ``token``) requests go out without a token. ``scope`` and ``audience`` are sent to the
@@ -67,7 +67,7 @@ class VtnSettings(_Group):
         return self
 
     def client(self, clock: Clock) -> VtnClient:
-        """A client with these settings; raises BadCertificateFile."""
+        """Return a client with these settings; raises BadCertificateFile."""
         return VtnClient(
             base_url=self.url,
             client_id=self.client_id,
@@ -88,14 +88,14 @@ class VtnSettings(_Group):
 
 
 class DriverSettings(_Group):
-    """The driver that switches the circuits, and its options, which its own documentation lists."""
+    """Name the driver that switches the circuits, and its options, which its own documentation lists."""
 
     kind: str = "simulated"
     options: dict[str, Any] = Field(default_factory=dict)
 
 
 class VenSettings(_Group):
-    """All settings of one VEN.
+    """Hold all settings of one VEN.
 
     ``sample_s`` is the time between two readings of the circuits, ``poll_s`` between two looks at the VTN (with
     jitter), ``status_s`` between two status reports while circuits are curtailed. The baseline of an event is the mean
@@ -128,5 +128,5 @@ class VenSettings(_Group):
 
     @property
     def reported_as(self) -> str:
-        """The clientName of our reports (VENCLIENT-021)."""
+        """Return the clientName of our reports (VENCLIENT-021)."""
         return self.client_name or self.ven_name

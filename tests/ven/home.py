@@ -24,7 +24,7 @@ from openadr_profiles.fleet.reports import (
 )
 from openadr_profiles.v31 import Event, EventRequest, Program, ProgramRequest, Report
 from tests.ven.builders import START, a_circuit
-from ven.agent import Agent
+from ven.agent import Agent, RoundLimits
 from ven.errors import DriverFailed
 from ven.settings import VenSettings
 from ven.store import StateFile
@@ -77,13 +77,41 @@ class Relay:
         return {id_: min(kw, self.in_force.get(id_, kw)) for id_, kw in known.items()}
 
 
+class Wire:
+    """The line from an agent to its relay board. A process that is killed switches nothing more: the line is cut."""
+
+    def __init__(self, relay: Relay) -> None:
+        self._relay = relay
+        self.is_cut = False
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        pass
+
+    async def limits(self) -> Mapping[str, Decimal]:
+        return {} if self.is_cut else await self._relay.limits()
+
+    async def set_limit(self, circuit_id: str, limit_kw: Decimal | None) -> None:
+        if not self.is_cut:
+            await self._relay.set_limit(circuit_id, limit_kw)
+
+    async def read(self) -> Mapping[str, Decimal]:
+        return await self._relay.read()
+
+
 class Home:
     """A VEN that can be stopped like a process that is killed, and started again on the same store and relay."""
 
     def __init__(self, settings: VenSettings, clock: ManualClock, relay: Relay) -> None:
         self.settings = settings
         self.relay = relay
+        self.round_limits = RoundLimits()
         self._clock = clock
+        self._wire = Wire(relay)
         self._stack = AsyncExitStack()
         self._task: asyncio.Task[None] | None = None
         self._agent: Agent | None = None
@@ -94,12 +122,25 @@ class Home:
         stack = self._stack = AsyncExitStack()
         self._store = await stack.enter_async_context(StateFile(self.settings.store, now=self._clock.now()))
         client = await stack.enter_async_context(self.settings.vtn.client(self._clock))
-        self._agent = Agent(self.settings, clock=self._clock, client=client, store=self._store, driver=self.relay)
+        self._wire = Wire(self.relay)
+        self._agent = Agent(
+            self.settings,
+            clock=self._clock,
+            client=client,
+            store=self._store,
+            driver=self._wire,
+            limits=self.round_limits,
+        )
         self._task = asyncio.create_task(self._agent.run())
         await self.quiet()
 
     async def kill(self) -> None:
-        """End it without letting it do anything more."""
+        """End it without letting it do anything more, as a process that is killed."""
+        self._wire.is_cut = True
+        await self.stop()
+
+    async def stop(self) -> None:
+        """End it in order, as a service manager does."""
         if self._task is not None:
             self._task.cancel()
             with suppress(asyncio.CancelledError):
@@ -119,11 +160,14 @@ class Home:
         assert self._task is not None
         if self._task.done():
             self._task.result()
-        if self._agent._act.is_set() or (self._clock.next_wake or START) <= self._clock.now():
+        control_works = any(task.get_name() == "control" for task in asyncio.all_tasks())  # it may wait to begin again
+        if (self._agent._act.is_set() and control_works) or (self._clock.next_wake or START) <= self._clock.now():
             return False
         if self._clock.sleepers >= 3:  # the third waits to try sending again
             return True
-        return self._clock.sleepers == 2 and not self._agent._send.is_set() and not await self._store.reports.unsent()
+        if self._clock.sleepers != 2 or self._agent._send.is_set():
+            return False
+        return not control_works or not await self._store.reports.unsent()  # the control loop has them sent
 
     async def pass_(self, **length: float) -> None:
         """Let time pass, step by step, with all work done at each."""

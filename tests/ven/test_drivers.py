@@ -1,16 +1,59 @@
+import shutil
+import tomllib
+from collections.abc import Mapping
 from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from openadr_client.clock import ManualClock
-from tests.ven.builders import START, a_circuit
+from tests.ven.builders import START
+from tests.ven.driver_contract import CIRCUITS, DriverContract
 from ven.drivers import find_driver
 from ven.drivers.simulated import SimulatedPanel, create
 from ven.errors import BadDriverOptions, DriverFailed, UnknownDriver
 
-CIRCUITS = [a_circuit("ev", rated_kw=Decimal("7.2")), a_circuit("heater")]
+EXAMPLE = Path(__file__).parents[2] / "docs" / "examples" / "driver"
+
+
+class TestSimulated(DriverContract):
+    kind = "simulated"
+
+    @pytest.fixture
+    def options(self, tmp_path: Path) -> Mapping[str, Any]:
+        return {"state_file": str(tmp_path / "panel.json")}
+
+
+class TestOneOfAnotherPackage(DriverContract):
+    """The example in the documentation, found by the entry point that its own pyproject.toml declares."""
+
+    kind = "file-relays"
+
+    @pytest.fixture
+    def options(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Mapping[str, Any]:
+        install(EXAMPLE, tmp_path / "site", monkeypatch)
+        board = tmp_path / "board"
+        board.mkdir()
+        for circuit in CIRCUITS:
+            (board / f"{circuit.id}.kw").write_text("1.5\n")
+        return {"folder": str(board)}
+
+
+def install(project: Path, site: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Put a package of single modules on the path for one test, with what an installer writes about it."""
+    declared = tomllib.loads((project / "pyproject.toml").read_text())["project"]
+    info = site / f"{declared['name'].replace('-', '_')}-{declared['version']}.dist-info"
+    info.mkdir(parents=True)
+    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {declared['name']}\nVersion: {declared['version']}\n")
+    groups = declared["entry-points"].items()
+    (info / "entry_points.txt").write_text(
+        "\n".join(line for group, entries in groups for line in (f"[{group}]", *map(" = ".join, entries.items())))
+    )
+    for module in project.glob("*.py"):
+        shutil.copy(module, site)
+    monkeypatch.syspath_prepend(str(site))
 
 
 async def readings(panel: SimulatedPanel, clock: ManualClock, hours: int) -> list[dict[str, Decimal]]:
@@ -82,5 +125,5 @@ def test_drivers_are_found_by_name() -> None:
 
 
 def test_wrong_options_are_named() -> None:
-    with pytest.raises(BadDriverOptions, match=r"ripple: .*less than or equal to 1; colour: Extra inputs"):
+    with pytest.raises(BadDriverOptions, match=r"ripple: .*less than or equal to 1; colour: there is no such option"):
         create(CIRCUITS, {"ripple": 2, "colour": "red"}, ManualClock(START))

@@ -1,4 +1,4 @@
-"""A simulated panel: every circuit has its own power curve, limits are obeyed at once.
+"""Simulate a panel: every circuit has its own power curve, limits are obeyed at once.
 
 The curve depends on nothing but the seed, the circuit and the time of the clock, so that two runs measure the same.
 With `state_file` the limits outlive the process, as those of a real relay board do.
@@ -15,22 +15,21 @@ from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Final, Self
+from typing import Final, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field
 
 from openadr_client.clock import Clock
-from ven.errors import BadDriverOptions, DriverFailed
+from ven.drivers.options import DriverOptions, with_options
+from ven.errors import DriverFailed
 from ven.panel.circuits import BranchCircuit
 
 _WATT: Final = Decimal("0.001")
 _NOTHING: Final = Decimal(0)
 
 
-class SimulatedOptions(BaseModel):
-    """`seed` tells panels apart. `ripple` is how much a circuit's power moves about its mean, as a part of it."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
+class SimulatedOptions(DriverOptions):
+    """Tell panels apart by `seed`. `ripple` is how much a circuit's power moves about its mean, as a part of it."""
 
     seed: int = 0
     ripple: float = Field(default=0.1, ge=0, le=1)
@@ -39,7 +38,7 @@ class SimulatedOptions(BaseModel):
 
 @dataclass(frozen=True)
 class Curve:
-    """The power a circuit wants, in kW over time: a mean and two waves, never below 0 or above what is rated."""
+    """Compute the power in kW a circuit wants over time: a mean and two waves, never below 0 or above what is rated."""
 
     rated_kw: float
     mean_share: float
@@ -50,7 +49,7 @@ class Curve:
 
     @staticmethod
     def of(circuit: BranchCircuit, options: SimulatedOptions) -> Curve:
-        """The curve of a circuit: between 40 and 80 % of its rating on average."""
+        """Return the curve of a circuit: between 40 and 80 % of its rating on average."""
         digest = hashlib.sha256(f"{options.seed}\n{circuit.id}".encode()).digest()
         one, two, three, four = (int.from_bytes(digest[place : place + 4]) / 2**32 for place in (0, 4, 8, 12))
         return Curve(
@@ -63,7 +62,7 @@ class Curve:
         )
 
     def kw(self, at: datetime) -> Decimal:
-        """The power wanted at an instant, to the watt."""
+        """Return the power wanted in kW at an instant, to the watt."""
         seconds = at.timestamp()
         slow = math.sin(math.tau * seconds / self.slow_period_s + self.phase)
         fast = math.sin(math.tau * seconds / self.fast_period_s + 2 * self.phase)
@@ -72,7 +71,7 @@ class Curve:
 
 
 class SimulatedPanel:
-    """The driver of a simulated panel. `switched` counts how often each circuit's limit was really changed."""
+    """Drive a simulated panel. `switched` counts how often each circuit's limit was really changed."""
 
     def __init__(self, circuits: Sequence[BranchCircuit], options: SimulatedOptions, clock: Clock) -> None:
         self._curves = {circuit.id: Curve.of(circuit, options) for circuit in circuits}
@@ -97,11 +96,11 @@ class SimulatedPanel:
         pass
 
     async def limits(self) -> Mapping[str, Decimal]:
-        """The limits in force."""
+        """Return the limits in force in kW, by circuit id."""
         return dict(self._limits)
 
     async def set_limit(self, circuit_id: str, limit_kw: Decimal | None) -> None:
-        """Limit a circuit or let it go."""
+        """Limit a circuit, or lift its limit."""
         if circuit_id not in self._curves:
             raise DriverFailed(f"the simulated panel has no circuit {circuit_id}")
         if self._limits.get(circuit_id) == limit_kw:
@@ -131,10 +130,4 @@ class SimulatedPanel:
             raise DriverFailed(f"{self._file} cannot be written: {error}") from error
 
 
-def create(circuits: Sequence[BranchCircuit], options: Mapping[str, Any], clock: Clock) -> SimulatedPanel:
-    """The factory that the entry point names."""
-    try:
-        return SimulatedPanel(circuits, SimulatedOptions.model_validate(dict(options)), clock)
-    except ValidationError as error:
-        mistakes = "; ".join(f"{'.'.join(map(str, item['loc']))}: {item['msg']}" for item in error.errors())
-        raise BadDriverOptions(f"options of the simulated driver: {mistakes}") from error
+create = with_options("simulated", SimulatedOptions, SimulatedPanel)

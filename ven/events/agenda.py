@@ -1,4 +1,4 @@
-"""The events that concern this VEN: received, placed in time and decided on, with the opt report of each decision."""
+"""Keep the events that concern this VEN: receive them, decide on each, and have the decision reported."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _KEPT_AFTER_END: Final = timedelta(hours=24)
 
 
 class Agenda:
-    """Everything is written to the store as it happens; `load` takes up what was written before."""
+    """Hold the events, their programs and decisions. All is written to the store as it happens; `load` takes it up."""
 
     def __init__(self, settings: VenSettings, store: StateFile) -> None:
         self._settings = settings
@@ -75,7 +75,7 @@ class Agenda:
         return self._inbox.get(event_id) is not None
 
     def received(self, event_id: str) -> ReceivedEvent:
-        """One of the events."""
+        """Return one of the events; raises KeyError."""
         received = self._inbox.get(event_id)
         if received is None:
             raise KeyError(event_id)
@@ -83,12 +83,12 @@ class Agenda:
 
     @property
     def timelines(self) -> dict[str, Timeline]:
-        """All events in time, by id."""
+        """Return all events in time, by id."""
         return dict(self.schedule.timelines)
 
     @property
     def opted_in(self) -> list[str]:
-        """The ids of the events that we take part in."""
+        """Return the ids of the events that we take part in."""
         return [id_ for id_ in self.schedule.timelines if self.decision(id_).opted_in]
 
     def decision(self, event_id: str) -> Decision:

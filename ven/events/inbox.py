@@ -1,4 +1,4 @@
-"""The current set of events: what the VTN shows, merged into what is known. No I/O; the agent polls."""
+"""Merge the events that the VTN shows into those that are known. No I/O; the agent polls."""
 
 from __future__ import annotations
 
@@ -12,25 +12,25 @@ from ven.records import ReceivedEvent
 
 @dataclass(frozen=True)
 class Merged:
-    """The result of merging a poll: events that are new or modified, and the known ids that it did not show."""
+    """Hold the result of merging a poll: events that are new or modified, and the known ids that it did not show."""
 
     changed: tuple[ReceivedEvent, ...]
     missing: tuple[str, ...]
 
 
 class Inbox:
-    """Events by id, each in the newest version that was received."""
+    """Hold events by id, each in the newest version that was received."""
 
     def __init__(self, events: Iterable[ReceivedEvent] = ()) -> None:
         self._events = {received.event.id: received for received in events}
 
     @property
     def events(self) -> Collection[ReceivedEvent]:
-        """All events."""
+        """Return all events."""
         return self._events.values()
 
     def get(self, event_id: str) -> ReceivedEvent | None:
-        """One event."""
+        """Return one event, or None."""
         return self._events.get(event_id)
 
     def merge(self, found: Iterable[Event], *, broken: Collection[str | None] = (), now: datetime) -> Merged:

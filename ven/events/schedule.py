@@ -1,4 +1,4 @@
-"""The values in force and the next change over all events, computed by the profile's timelines."""
+"""Find the values in force and the next change over all events, by the profile's timelines."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from ven.records import ReceivedEvent
 
 
 class Schedule:
-    """The events' timelines, as this VEN draws their random shifts (TIME-026, TIME-027)."""
+    """Hold the events' timelines, as this VEN draws their random shifts (TIME-026, TIME-027)."""
 
     def __init__(self, ven_identity: str) -> None:
         self._identity = ven_identity
@@ -27,13 +27,13 @@ class Schedule:
         }
 
     def place(self, received: ReceivedEvent) -> Timeline:
-        """One event in time."""
+        """Return one event in time."""
         offset = random_offset(received.event, self._identity)
         return Timeline.of(received.event, anchor=received.anchor, offset=offset)
 
     @property
     def timelines(self) -> Mapping[str, Timeline]:
-        """All timelines by event id."""
+        """Return all timelines by event id."""
         return self._timelines
 
     def in_force(self, at: datetime, event_ids: Collection[str]) -> dict[str, InForce]:
@@ -41,6 +41,6 @@ class Schedule:
         return in_force((self._timelines[id_] for id_ in event_ids if id_ in self._timelines), at)
 
     def next_change(self, after: datetime) -> datetime | None:
-        """The first moment after `after` at which anything may change."""
+        """Return the first moment after `after` at which anything may change."""
         changes = (timeline.next_change(after) for timeline in self._timelines.values())
         return min((change for change in changes if change is not None), default=None)

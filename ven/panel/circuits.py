@@ -1,4 +1,4 @@
-"""The panel: its circuits, what may be taken from each, and what state each is in."""
+"""Describe the circuits of the panel: what may be taken from each, and what state each is in."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Kilowatts = Annotated[Decimal, Field(ge=0, le=100_000, decimal_places=6)]
 
 
 class BranchCircuit(BaseModel):
-    """One circuit. ``id`` is also its resource name at the VTN.
+    """Describe one circuit. ``id`` is also its resource name at the VTN.
 
     ``priority`` 1 is the most important; circuits with higher numbers are shed first. ``shed_share`` is the greatest
     part of its power that may be taken, 0 to 1. A ``critical`` circuit is never touched. An ``on_off`` circuit gives
@@ -42,18 +42,18 @@ class BranchCircuit(BaseModel):
 
     @property
     def label(self) -> str:
-        """The name for people."""
+        """Return the name for people."""
         return self.name or self.id
 
     def sheddable_kw(self, original_kw: Decimal) -> Decimal:
-        """The most that may be taken of the circuit when it draws ``original_kw``."""
+        """Return the most in kW that may be taken of the circuit when it draws ``original_kw``."""
         if self.critical or original_kw <= 0:
             return Decimal(0)
         return original_kw * self.shed_share
 
 
 def operating_state(power_kw: Decimal | None, *, curtailed: bool = False, opted_out: bool = False) -> OperatingState:
-    """The standard's word for the state of a circuit or of the whole panel (ENUM-004); no reading is an error."""
+    """Return the standard's word for the state of a circuit or the whole panel (ENUM-004); no reading is an error."""
     if power_kw is None:
         return OperatingState.ERROR
     idle = power_kw < IDLE_BELOW_KW

@@ -6,8 +6,8 @@ process that was killed plans the same again and finds the limits in force alrea
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Final
@@ -15,14 +15,15 @@ from typing import Final
 import structlog
 
 from openadr_profiles.fleet.power import IMPORT_LIMIT, KINDS, PayloadNotUnderstood
-from openadr_profiles.fleet.reports import Shed, ShedInterval, status_report, status_report_name
-from openadr_profiles.v31 import AGGREGATED_REPORT, Event, Held, OperatingState
+from openadr_profiles.fleet.reports import ShedInterval, status_report, status_report_name
+from openadr_profiles.v31 import Event, Held
 from ven.events.agenda import Agenda
-from ven.panel.circuits import operating_state
-from ven.panel.curtailment import CircuitPlan, SheddingPlan, plan_shedding, sheddable_kw
+from ven.panel.curtailment import SheddingPlan, plan_shedding, sheddable_kw
 from ven.panel.meter import Measurement, PowerReading, measure, power_of
+from ven.panel.stretches import CurtailmentRun, WantedCurtailment, lowest_limits
 from ven.panel.switchgear import Switchgear
 from ven.records import Outcome, Stretch
+from ven.reports.status import shed_interval
 from ven.settings import VenSettings
 from ven.store import StateFile
 
@@ -37,43 +38,8 @@ _MOST_STRETCHES: Final = 500
 """So many stretches of one event are remembered."""
 
 
-@dataclass(frozen=True)
-class _Wanted:
-    """A curtailment that should be in force now."""
-
-    event_id: str
-    interval_id: int
-    payload_type: str
-    start: datetime
-    end: datetime | None
-    plan: SheddingPlan
-    unplaced: int
-
-    def is_carried_out_by(self, stretch: Stretch) -> bool:
-        """Return True if an open stretch carries out exactly this curtailment."""
-        return (
-            (stretch.event_id, stretch.interval_id, stretch.payload_type)
-            == (self.event_id, self.interval_id, self.payload_type)
-            and stretch.end == self.end
-            and stretch.requested_kw == self.plan.requested_kw
-            and stretch.plan == self.plan.circuits
-        )
-
-
-@dataclass
-class _Run:
-    """A stretch and what became of its circuits so far."""
-
-    stretch: Stretch
-    outcomes: dict[str, Outcome]
-
-    @property
-    def is_open(self) -> bool:
-        return self.stretch.ended_at is None
-
-
 class Curtailer:
-    """Keeps the panel at what the events in force ask of it."""
+    """Keep the panel at what the events in force ask of it."""
 
     def __init__(
         self, settings: VenSettings, store: StateFile, panel: Switchgear, agenda: Agenda, *, hold: timedelta
@@ -85,14 +51,14 @@ class Curtailer:
         self._hold = hold
         self._settle = timedelta(seconds=settings.settle_s)
         self._refresh = timedelta(seconds=settings.status_s)
-        self._runs: list[_Run] = []
+        self._runs: list[CurtailmentRun] = []
         self._baselines: dict[str, dict[str, Decimal]] = {}
         self._status_due: dict[str, datetime] = {}
 
     async def load(self, now: datetime) -> None:
         """Take up what is remembered; every event that was curtailed for gets a new status report."""
         self._baselines = await self._store.stretches.baselines()
-        self._runs = [_Run(stretch, outcomes) for stretch, outcomes in await self._store.stretches.all()]
+        self._runs = [CurtailmentRun(stretch, outcomes) for stretch, outcomes in await self._store.stretches.all()]
         self._status_due = {run.stretch.event_id: now for run in self._runs if run.is_open or self._unfinal(run, now)}
 
     async def step(self, now: datetime, *, needed_from: datetime | None) -> None:
@@ -103,7 +69,7 @@ class Curtailer:
         self._forget_removed()
         await self._freeze_baselines(now)
         wanted = self._wanted(now)
-        limits = _limits(wanted)
+        limits = lowest_limits(wanted)
         switched = await self._panel.lift(limits)
         under_way = [run.stretch for run in self._runs if run.is_open]
         for want in wanted:
@@ -136,7 +102,7 @@ class Curtailer:
         return not any(run.is_open or self._unfinal(run, now) for run in mine)
 
     def baseline_kw(self, event_id: str) -> Mapping[str, Decimal]:
-        """The powers that were frozen at the start of an event, by circuit id."""
+        """Return the powers in kW that were frozen at the start of an event, by circuit id."""
         return self._baselines.get(event_id, {})
 
     def undisturbed_kw(self, now: datetime) -> dict[str, Decimal]:
@@ -171,8 +137,8 @@ class Curtailer:
                 self._baselines[event_id] = kw
                 await self._store.stretches.put_baseline(event_id, kw)
 
-    def _wanted(self, now: datetime) -> list[_Wanted]:
-        wanted: list[_Wanted] = []
+    def _wanted(self, now: datetime) -> list[WantedCurtailment]:
+        wanted: list[WantedCurtailment] = []
         for payload_type, (event, held) in self._agenda.schedule.in_force(now, self._agenda.opted_in).items():
             if payload_type not in KINDS or event.id not in self._baselines:
                 continue
@@ -184,7 +150,7 @@ class Curtailer:
             if planned.requested_kw > 0:
                 interval_id = held.window.interval_id or 0
                 wanted.append(
-                    _Wanted(event.id, interval_id, payload_type, held.start, held.end, planned, held.unplaced)
+                    WantedCurtailment(event.id, interval_id, payload_type, held.start, held.end, planned, held.unplaced)
                 )
         return wanted
 
@@ -220,7 +186,7 @@ class Curtailer:
                 kw |= {each.circuit_id: each.original_kw for each in run.stretch.plan if each.shed_kw > 0}
         return kw
 
-    async def _begin(self, want: _Wanted, now: datetime) -> None:
+    async def _begin(self, want: WantedCurtailment, now: datetime) -> None:
         stretch = await self._store.stretches.begin(
             event_id=want.event_id,
             interval_id=want.interval_id,
@@ -229,7 +195,7 @@ class Curtailer:
             end=want.end,
             plan=want.plan,
         )
-        self._runs.append(_Run(stretch, {each.circuit_id: Outcome() for each in stretch.plan}))
+        self._runs.append(CurtailmentRun(stretch, {each.circuit_id: Outcome() for each in stretch.plan}))
         await self._drop_old(want.event_id, now)
         self._status_due[want.event_id] = now
         _log.info(
@@ -251,7 +217,7 @@ class Curtailer:
             await self._store.stretches.forget([run.stretch.id for run in old])
             self._runs = [run for run in self._runs if run not in old]
 
-    async def _end(self, run: _Run, now: datetime) -> None:
+    async def _end(self, run: CurtailmentRun, now: datetime) -> None:
         stretch = run.stretch
         ended_at = now if stretch.end is None or now - stretch.end > self._hold else min(stretch.end, now)
         ended_at = max(ended_at, stretch.start)
@@ -270,15 +236,15 @@ class Curtailer:
         }
         return {id_: measured for id_, measured in found.items() if measured is not None}
 
-    def _unfinal(self, run: _Run, now: datetime) -> list[str]:
-        """The circuits of an ended stretch whose power after it is not known yet, but may be."""
+    def _unfinal(self, run: CurtailmentRun, now: datetime) -> list[str]:
+        """Return the circuits of an ended stretch whose power after it is not known yet, but may be."""
         ended_at = run.stretch.ended_at
         if ended_at is None:
             return []
         unknown = [id_ for id_, outcome in run.outcomes.items() if outcome.final_kw is None]
         return [id_ for id_ in unknown if id_ in self._panel.limits or now < self._settled_at(run, id_) + _FINAL_WITHIN]
 
-    def _settled_at(self, run: _Run, circuit_id: str) -> datetime:
+    def _settled_at(self, run: CurtailmentRun, circuit_id: str) -> datetime:
         ended_at = run.stretch.ended_at or run.stretch.start
         return max(ended_at, self._panel.lifted_at.get(circuit_id, ended_at)) + self._settle
 
@@ -311,69 +277,11 @@ class Curtailer:
             else:
                 del self._status_due[event_id]
 
-    async def _interval(self, run: _Run, now: datetime) -> ShedInterval:
+    async def _interval(self, run: CurtailmentRun, now: datetime) -> ShedInterval:
         stretch = run.stretch
         power_kw = {id_: outcome.curtailed_kw for id_, outcome in run.outcomes.items()}
         if run.is_open:
             measured = await self._measure(stretch, now)
             latest = self._panel.last.kw if self._panel.last else {}
             power_kw = {id_: measured[id_].mean_kw if id_ in measured else latest.get(id_) for id_ in power_kw}
-        sheds = [
-            _shed(each, power_kw[each.circuit_id], run.outcomes[each.circuit_id].final_kw, is_open=run.is_open)
-            for each in stretch.plan
-        ]
-        return ShedInterval(
-            id=stretch.interval_id,
-            start=stretch.start,
-            end=stretch.ended_at or stretch.end,
-            sheds=(*sheds, _all_together(sheds, stretch.requested_kw, is_open=run.is_open)),
-        )
-
-
-def _limits(wanted: Iterable[_Wanted]) -> dict[str, Decimal]:
-    """The lowest limit for each circuit; since a larger request takes no less from any, it serves all of them."""
-    limits: dict[str, Decimal] = {}
-    for each in (each for want in wanted for each in want.plan.circuits if each.shed_kw > 0):
-        limits[each.circuit_id] = min(each.limit_kw, limits.get(each.circuit_id, each.limit_kw))
-    return limits
-
-
-def _shed(planned: CircuitPlan, power_kw: Decimal | None, final_kw: Decimal | None, *, is_open: bool) -> Shed:
-    """Return a circuit's entry in the status report; one without a request delivers 0 kW, however its load moves."""
-    asked = planned.shed_kw > 0
-    delivered_kw = _NOTHING if not asked else None if power_kw is None else planned.original_kw - power_kw
-    return Shed(
-        resource_name=planned.circuit_id,
-        requested_kw=planned.shed_kw,
-        original_kw=planned.original_kw,
-        curtailed_kw=power_kw,
-        delivered_kw=delivered_kw,
-        final_kw=final_kw,
-        state=_state(power_kw, final_kw, curtailed=asked and is_open),
-    )
-
-
-def _all_together(sheds: Iterable[Shed], requested_kw: Decimal, *, is_open: bool) -> Shed:
-    sheds = tuple(sheds)
-    curtailed_kw = _sum(shed.curtailed_kw for shed in sheds)
-    final_kw = _sum(shed.final_kw for shed in sheds)
-    return Shed(
-        resource_name=AGGREGATED_REPORT,
-        requested_kw=requested_kw,
-        original_kw=_sum(shed.original_kw for shed in sheds),
-        curtailed_kw=curtailed_kw,
-        delivered_kw=_sum(shed.delivered_kw for shed in sheds),
-        final_kw=final_kw,
-        state=_state(curtailed_kw, final_kw, curtailed=is_open),
-    )
-
-
-def _state(power_kw: Decimal | None, final_kw: Decimal | None, *, curtailed: bool) -> OperatingState:
-    return operating_state(power_kw if curtailed or final_kw is None else final_kw, curtailed=curtailed)
-
-
-def _sum(each: Iterable[Decimal | None]) -> Decimal | None:
-    """The sum, or None if any part is unknown."""
-    parts = tuple(each)
-    known = [kw for kw in parts if kw is not None]
-    return sum(known, _NOTHING) if len(known) == len(parts) else None
+        return shed_interval(run, power_kw)

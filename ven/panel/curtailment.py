@@ -14,7 +14,7 @@ _NOTHING: Final = Decimal(0)
 
 @dataclass(frozen=True)
 class CircuitPlan:
-    """The reduction of one circuit: from ``original_kw`` down to at most ``limit_kw``."""
+    """Hold the reduction of one circuit: from ``original_kw`` down to at most ``limit_kw``."""
 
     circuit_id: str
     original_kw: Decimal
@@ -22,13 +22,13 @@ class CircuitPlan:
 
     @property
     def limit_kw(self) -> Decimal:
-        """The power the circuit may draw."""
+        """Return the power in kW that the circuit may draw."""
         return self.original_kw - self.shed_kw
 
 
 @dataclass(frozen=True)
 class SheddingPlan:
-    """The plan for all circuits, in their listed order; ``unmet_kw`` is the part of the request they cannot give."""
+    """Hold the plan for all circuits, in their listed order; ``unmet_kw`` is what they cannot give of the request."""
 
     requested_kw: Decimal
     circuits: tuple[CircuitPlan, ...]
@@ -74,5 +74,5 @@ def plan_shedding(
 
 
 def sheddable_kw(circuits: Iterable[BranchCircuit], original_kw: Mapping[str, Decimal]) -> Decimal:
-    """The most that all circuits can give together."""
+    """Return the most that all circuits can give together, in kW."""
     return sum((circuit.sheddable_kw(original_kw.get(circuit.id, _NOTHING)) for circuit in circuits), _NOTHING)

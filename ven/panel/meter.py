@@ -1,4 +1,4 @@
-"""Time-weighted energy, mean power and peak power over an interval, from single readings.
+"""Measure time-weighted energy, mean power and peak power over an interval, from single readings.
 
 A reading holds until the next one, but no longer than `hold`; time that no reading holds for is not covered.
 """
@@ -20,13 +20,13 @@ _US: Final = timedelta(microseconds=1)
 
 @dataclass(frozen=True)
 class PowerReading:
-    """The power of all circuits that could be read at one moment, in kW by circuit id."""
+    """Hold the power of all circuits that could be read at one moment, in kW by circuit id."""
 
     at: datetime
     kw: Mapping[str, Decimal]
 
     def total(self, circuit_ids: Iterable[str]) -> Decimal | None:
-        """The sum over these circuits; None if any of them was not read."""
+        """Return the sum in kW over these circuits; None if any of them was not read."""
         each = [self.kw.get(id_) for id_ in circuit_ids]
         known = [kw for kw in each if kw is not None]
         return sum(known, Decimal(0)) if len(known) == len(each) else None
@@ -34,7 +34,7 @@ class PowerReading:
 
 @dataclass(frozen=True)
 class Measurement:
-    """Measurements over [start, end). `covered` is the part of that time that has readings, above 0 and at most 1."""
+    """Hold what was measured over an interval. `covered` is the part of it that has readings, above 0, at most 1."""
 
     mean_kw: Decimal
     peak_kw: Decimal
@@ -44,7 +44,7 @@ class Measurement:
 
     @property
     def energy_kwh(self) -> Decimal:
-        """Energy over the whole interval; where readings are missing the mean of the others stands in."""
+        """Return the energy over the whole interval; where readings are missing the mean of the others stands in."""
         return self.mean_kw * self.hours
 
 
@@ -93,7 +93,7 @@ def power_of_all(circuit_ids: Iterable[str]) -> Callable[[PowerReading], Decimal
 
 
 class RollingBaseline:
-    """The uncurtailed power of the circuits: recent readings, forgotten when older than `span`."""
+    """Keep the uncurtailed power of the circuits: recent readings, forgotten when older than `span`."""
 
     def __init__(self, *, span: timedelta, hold: timedelta) -> None:
         self._span = span
@@ -107,7 +107,7 @@ class RollingBaseline:
             self._samples.popleft()
 
     def at(self, moment: datetime, circuit_ids: Iterable[str]) -> dict[str, Decimal]:
-        """The mean power of each circuit before the moment, to the watt; circuits without readings are left out."""
+        """Return the mean power of each circuit before the moment, to the watt, without those that have no readings."""
         samples = tuple(self._samples)
         found: dict[str, Decimal] = {}
         for id_ in circuit_ids:

@@ -1,10 +1,12 @@
-"""The circuits as they are now: the driver, the latest reading, the limits in force and when they were lifted."""
+"""Read and switch the circuits through the driver; know the last reading, the limits, and when one was lifted."""
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
+from typing import Final
 
 import structlog
 
@@ -16,9 +18,12 @@ from ven.panel.meter import PowerReading, RollingBaseline
 
 _log = structlog.get_logger(__name__)
 
+_RESTORE_WITHIN_S: Final = 2.0
+"""Real seconds that a device has for each answer when the agent ends; a service manager waits for ten or more."""
+
 
 class Switchgear:
-    """Reads and switches. A circuit that fails is logged and tried again next time; the others are not affected."""
+    """Read and switch. A circuit that fails is logged and tried again next time; the others are not affected."""
 
     def __init__(
         self, circuits: Sequence[BranchCircuit], driver: Driver, clock: Clock, *, baseline_s: float, hold: timedelta
@@ -33,7 +38,7 @@ class Switchgear:
         self._baseline = RollingBaseline(span=timedelta(seconds=baseline_s), hold=hold)
 
     async def read(self) -> PowerReading | None:
-        """The power of the circuits and the limits in force, now; None if the device does not answer."""
+        """Read the power of the circuits and the limits in force now; return None if the device does not answer."""
         try:
             self.limits = dict(await self._driver.limits())
             kw = await self._driver.read()
@@ -66,6 +71,20 @@ class Switchgear:
             if current is None or limit_kw < current:
                 switched = await self._set(circuit_id, limit_kw) or switched
         return switched
+
+    async def restore(self) -> None:
+        """Lift every limit in force, whatever fails: each circuit for itself, none for longer than a few seconds."""
+        try:
+            async with asyncio.timeout(_RESTORE_WITHIN_S):
+                self.limits = dict(await self._driver.limits())
+        except Exception:  # whatever it is: those that we know of are lifted
+            _log.exception("limits cannot be read")
+        for circuit_id in list(self.limits):
+            try:
+                async with asyncio.timeout(_RESTORE_WITHIN_S):
+                    await self._set(circuit_id, None)
+            except Exception:  # whatever it is: the next circuit has its turn
+                _log.exception("circuit cannot be returned", circuit=circuit_id)
 
     async def _set(self, circuit_id: str, limit_kw: Decimal | None) -> bool:
         try:

@@ -1,4 +1,4 @@
-"""The reports that events ask for, in order of their due times. Schedules are lazy and may be without end."""
+"""Order the reports that events ask for by their due times. Schedules are lazy and may be without end."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class _Pending:
 
 
 class ReportQueue:
-    """For every event the reports that are yet to be built, next one first."""
+    """Hold for every event the reports that are yet to be built, next one first."""
 
     def __init__(self) -> None:
         self._pending: dict[str, _Pending] = {}

@@ -1,4 +1,4 @@
-"""The reports that events ask for: which values they hold, and under which names they are kept and sent.
+"""Build the reports that events ask for: their values, and the names under which they are kept and sent.
 
 `report_schedule` computes when they are due. What is written here is built once, from readings
 that were kept, and handed to the store.
@@ -67,7 +67,7 @@ _PER_KWH: Final[Mapping[str, Decimal]] = {"WH": Decimal(1000), "KWH": Decimal(1)
 
 
 def report_name(group: Sequence[DueReport]) -> str:
-    """The name of one report: the same whenever the same values about the same intervals are asked for (RDESC-021)."""
+    """Return the name of a report: the same whenever the same is asked about the same intervals (RDESC-021)."""
     asked = sorted(
         f"{d.payload_type}/{d.reading_type}/{d.units}/{d.aggregate}/{d.targets}/{d.historical is not False}"
         for d in (report.descriptor for report in group)
@@ -88,7 +88,7 @@ def can_report(descriptor: ReportDescriptor) -> bool:
 
 @dataclass(frozen=True)
 class Facts:
-    """The data from which the reports of one event are built.
+    """Hold the data from which the reports of one event are built.
 
     ``targets`` are the targets of our resources at the VTN, by name; ``baseline_kw`` is frozen at the event's start and
     ``expected_kw`` is what the circuits are expected to draw; ``curtailed`` tells whether a circuit was limited for
@@ -109,7 +109,7 @@ class Facts:
 
 
 async def build(group: Sequence[DueReport], facts: Facts) -> list[tuple[str, ReportRequest]]:
-    """The reports for descriptors that are due together, by name.
+    """Build the reports for descriptors that are due together; return them with their names.
 
     Normally that is one. If a value is missing it must be marked, which the standard allows only beside a single value:
     then each descriptor gets a report of its own (RDESC-018, RDESC-020).
@@ -125,7 +125,7 @@ async def build(group: Sequence[DueReport], facts: Facts) -> list[tuple[str, Rep
 
 
 async def _build_one(group: Sequence[DueReport], facts: Facts) -> ReportRequest | None:
-    """One report, or None if a value is missing among several."""
+    """Build one report, or return None if a value is missing among several."""
     asked = group[0].descriptor
     circuits = _asked_about(asked, facts)
     entries: list[tuple[str, tuple[BranchCircuit, ...]]] = [(AGGREGATED_REPORT, circuits)]
@@ -136,8 +136,8 @@ async def _build_one(group: Sequence[DueReport], facts: Facts) -> ReportRequest 
     for interval_id, window, period in zip(group[0].interval_ids, group[0].windows, own, strict=True):
         samples = await facts.samples(window.start, window.end) if window.end else ()
         for name, members in entries:
-            scene = _Scene(facts, members, window, samples)
-            said = [scene.say(report.descriptor) for report in group]
+            scene = _ResourceWindow(facts, members, window, samples)
+            said = [scene.payload(report.descriptor) for report in group]
             payloads = tuple(payload for payload, _ in said)
             if len(said) > 1:
                 if any(quality is DataQuality.MISSING for _, quality in said):
@@ -162,15 +162,15 @@ def _asked_about(asked: ReportDescriptor, facts: Facts) -> tuple[BranchCircuit, 
 
 
 @dataclass(frozen=True)
-class _Scene:
-    """One resource (a circuit, or several together) in one window."""
+class _ResourceWindow:
+    """Hold one resource (a circuit, or several together) in one window."""
 
     facts: Facts
     circuits: tuple[BranchCircuit, ...]
     window: Window
     samples: Sequence[PowerReading]
 
-    def say(self, asked: ReportDescriptor) -> tuple[ValuesMap, DataQuality | None]:
+    def payload(self, asked: ReportDescriptor) -> tuple[ValuesMap, DataQuality | None]:
         """Return a payload, and its data quality if that must be reported (None: it is good)."""
         if asked.payload_type in _WORDS:
             word = self._state() if asked.payload_type == ReportPayloadType.OPERATING_STATE else self._level()

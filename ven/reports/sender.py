@@ -1,4 +1,4 @@
-"""Sending the reports that are kept in the store; `openadr_client.report_sender` sees to it that each is sent once."""
+"""Send the reports that are kept in the store; `openadr_client.report_sender` sees to it that each is sent once."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _log = structlog.get_logger(__name__)
 
 
 class ReportSender:
-    """Sends what the store holds, except for what is too old to be of use."""
+    """Send what the store holds, except for what is too old to be of use."""
 
     def __init__(self, *, store: StateFile, client: VtnClient, clock: Clock) -> None:
         self._store = store
