@@ -33,7 +33,8 @@ def main(
     ] = None,
     *,
     database: Annotated[
-        DatabaseKind | None, typer.Option(help="Default: PostgreSQL, and SQLite too for reports.", show_default=False)
+        DatabaseKind | None,
+        typer.Option(help="Default: PostgreSQL; SQLite too for events and reports.", show_default=False),
     ] = None,
     rounds: Annotated[int, typer.Option(min=1, help="Rounds; figures are medians of them.")] = 5,
     seconds: Annotated[float, typer.Option(min=0.1, help="Seconds of load per server and round.")] = 2.0,

@@ -22,7 +22,7 @@ from bench.vtn import ForeignOptions, Vtn, foreign_vtn, own_vtn
 from bench.workloads import WORKLOADS
 from bench.workloads.context import WorkloadContext
 
-_ON_BOTH: Final = frozenset({"reports"})
+_ON_BOTH: Final = frozenset({"events", "reports"})
 _NO_SLOWER: Final = 0.8
 
 

@@ -75,6 +75,11 @@ class Duration:
         """True for ``PT0S`` and its spellings."""
         return not (self.forever or self.months or self.time)
 
+    @property
+    def is_exact(self) -> bool:
+        """Return True if it is the same length after every instant: not negative, no calendar months, not for ever."""
+        return not (self.negative or self.months or self.forever)
+
     def magnitude(self) -> Duration:
         """Return the same length without its sign (randomizeStart: only the absolute value counts, TIME-019)."""
         return Duration.parse(self.text.removeprefix("-")) if self.negative else self

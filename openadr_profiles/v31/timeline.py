@@ -1,6 +1,6 @@
 """Events in absolute time: the windows of their intervals, and the values in force (TIME-010 … TIME-037).
 
-Pure arithmetic: "now" is the caller's ``anchor``, chance is the caller's ``offset``. The VTN asks for ``lifespan`` (its
+Pure arithmetic: "now" is the caller's ``anchor``, chance is the caller's ``offset``. The VTN asks for ``end_of`` (its
 ``active`` filter), a VEN for a ``Timeline`` and, over all its events, for ``in_force``.
 
 Where the standard is silent: an open interval lasts until the next absolute start after its own, and an implicit
@@ -20,7 +20,7 @@ from typing import Final, NamedTuple, TypeAlias
 
 from openadr_profiles.v31.common import Interval, IntervalPeriod, Value, ValuesMap
 from openadr_profiles.v31.duration import Duration
-from openadr_profiles.v31.event import Event
+from openadr_profiles.v31.event import Event, EventRequest
 from openadr_profiles.v31.instant import LATEST, format_instant
 
 MULTI_VALUED: Final = frozenset({"CURVE", "OLS", "DISPATCH_INSTRUCTION", "OPERATING_STATE", "LOCATION", "AREA"})
@@ -247,12 +247,47 @@ def lifespan(event: Event) -> Lifespan:
     event has none to wait for. "Now" is the moment of the last write (TIME-016).
     """
     timeline = Timeline.of(event, anchor=event.modification_date_time)
-    if timeline.end is None or timeline.cancelled:
-        return Lifespan(timeline.start, timeline.end)
+    end = timeline.end if timeline.cancelled else _shifted_end(event, timeline.end)
+    return Lifespan(timeline.start, end)
+
+
+def end_of(event: EventRequest, *, written_at: datetime) -> datetime | None:
+    """Return the end of the lifespan of an event that is written now; events of the usual form are not placed for it.
+
+    Those have a start, and intervals of one exact length without periods of their own.
+    """
+    period, intervals = event.interval_period, event.intervals
+    if (
+        period is not None
+        and period.start is not None
+        and period.start.at is not None
+        and period.duration is not None
+        and period.duration.is_exact
+        and event.duration is None
+        and intervals
+        and all(interval.interval_period is None for interval in intervals)
+    ):
+        return _shifted_end(event, _after_all(len(intervals), period.duration, period.start.at))
+    members = {name: getattr(event, name) for name in EventRequest.__struct_fields__}
+    return lifespan(Event(**members, id="new", created_date_time=written_at, modification_date_time=written_at)).end
+
+
+def _after_all(count: int, duration: Duration, start: datetime) -> datetime | None:
+    """Return the end of so many intervals of an exact length; None if it lies past year 9999 (TIME-008)."""
+    try:
+        return start + count * duration.time
+    except OverflowError:
+        return None
+
+
+def _shifted_end(event: EventRequest, end: datetime | None) -> datetime | None:
+    """Return the latest end of an event that chance may shift."""
+    if end is None:
+        return None
     periods = [event.interval_period, *(interval.interval_period for interval in event.intervals or ())]
     randomised = {period.randomize_start for period in periods if period and period.randomize_start}
-    ends = [length.magnitude().after(timeline.end) for length in randomised]
-    return Lifespan(timeline.start, None if None in ends else max(end for end in (timeline.end, *ends) if end))
+    ends = [length.magnitude().after(end) for length in randomised]
+    return None if None in ends else max(each for each in (end, *ends) if each)
 
 
 class InForce(NamedTuple):

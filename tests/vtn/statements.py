@@ -18,11 +18,11 @@ class Statements:
 
     def __init__(self, vtn: VtnUnderTest) -> None:
         self.sent: list[tuple[str, Any]] = []
-        database = vtn.server._database
-        self._reads: Any = database._reads
-        self._engines = {database._writer.sync_engine}  # on PostgreSQL it hears of what the reader sends, too
-        if database.is_sqlite:
-            self._engines.add(database._reader.sync_engine)
+        connections: Any = vtn.server._database._connections
+        self._driver = connections if connections.is_sqlite else connections.single
+        self._engines = {connections.writer.sync_engine}  # on PostgreSQL it hears of what the reader sends, too
+        if connections.is_sqlite:
+            self._engines.add(connections.reader.sync_engine)
 
     @property
     def texts(self) -> list[str]:
@@ -32,15 +32,13 @@ class Statements:
     def __enter__(self) -> Self:
         for engine in self._engines:
             event.listen(engine, "before_cursor_execute", self._hear)
-        if self._reads is not None:
-            self._reads._send = self._passing_on(self._reads._send)
+        self._driver._send = self._passing_on(self._driver._send)
         return self
 
     def __exit__(self, *_: object) -> None:
         for engine in self._engines:
             event.remove(engine, "before_cursor_execute", self._hear)
-        if self._reads is not None:
-            del self._reads._send
+        del self._driver._send
 
     def _passing_on(self, send: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
         async def heard(how: str, sql: str, *values: object) -> Any:

@@ -16,8 +16,8 @@ TABLES = ("events", "programs")
 _DIES_WHILE_WRITING = """
 import os, signal, sys
 from pathlib import Path
-from vtn.counters.counters import Board
-board = Board(Path(sys.argv[1]), ("events", "programs"))
+from vtn.counters.counters import ChangeCounters
+board = ChangeCounters(Path(sys.argv[1]), ("events", "programs"))
 board.begin("events")
 os.kill(os.getpid(), signal.SIGKILL)
 """

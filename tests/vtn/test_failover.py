@@ -177,14 +177,12 @@ async def _is_reported(vtn: VtnUnderTest, event: Any) -> bool:
 
 async def _let_grow(vtn: VtnUnderTest, pages: str) -> None:
     """Say to SQLite how many pages there may be; beyond them it says that the disk is full."""
-    async with vtn.server._database._writer.connect() as connection:
-        driver: Any = (await connection.get_raw_connection()).driver_connection
+    async with vtn.server._database._connections.writer.driver() as driver:
         if not pages.isdecimal():
             ((pages,),) = await driver.execute_fetchall(f"SELECT * FROM {pages}")
         await driver.execute_fetchall(f"PRAGMA max_page_count = {pages}")
 
 
 async def _on_writer(vtn: VtnUnderTest, pragma: str) -> None:
-    async with vtn.server._database._writer.connect() as connection:
-        driver: Any = (await connection.get_raw_connection()).driver_connection
+    async with vtn.server._database._connections.writer.driver() as driver:
         await driver.execute_fetchall(pragma)

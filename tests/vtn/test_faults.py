@@ -16,6 +16,7 @@ from tests.vtn.conftest import settings_for
 from tests.vtn.harness import VtnUnderTest, unique
 from vtn.access import Role
 from vtn.errors import DatabaseUnreachable, StartFailed
+from vtn.store.postgresql import PostgresConnections
 
 
 async def a_server(url: str, **database: Any) -> VtnUnderTest:
@@ -152,8 +153,9 @@ async def test_who_waits_too_long_for_a_connection_is_told(postgres: PostgresSer
     vtn = await a_server(
         postgres.url(postgres.create_database(template=postgresql_template)), timeout_s=0.3, pool_size=1
     )
-    reads = vtn.server._database._reads
-    assert reads is not None
+    connections = vtn.server._database._connections
+    assert isinstance(connections, PostgresConnections)
+    reads = connections.single
     assert (await vtn.bl.get("/events")).ok() == []
     only = await reads._pool.acquire()
 

@@ -90,7 +90,7 @@ async def _tidied(database: Database) -> None:
         async with database.write() as connection:
             await connection.execute(text("ANALYZE"))
     else:
-        async with database._reader.connect() as connection:
+        async with database._connections.reader.connect() as connection:
             await connection.exec_driver_sql("VACUUM (ANALYZE, INDEX_CLEANUP ON)")  # also of few removed rows
 
 
@@ -118,12 +118,11 @@ class Plans(Statements):
     async def instructions(self) -> int:
         """Return the number of steps of SQLite's virtual machine for the last statement, in thousands."""
         statement, parameters = self.sent[-1]
-        async with self._database._reader.connect() as connection:
-            driver: Any = (await connection.get_raw_connection()).driver_connection
+        async with self._database._connections.reader.driver() as driver:
             made: list[None] = []
             await driver.set_progress_handler(lambda: made.append(None), 1000)
             try:
-                await connection.exec_driver_sql(statement, tuple(parameters))
+                await driver.execute_fetchall(statement, tuple(parameters))
             finally:
                 await driver.set_progress_handler(None, 0)
             return len(made)
@@ -137,14 +136,12 @@ class Plans(Statements):
         return any("TEMP B-TREE" in str(plan) or "'Sort'" in str(plan) for plan in found)
 
     async def _named(self, statement: str, parameters: Any) -> list[str]:
-        async with self._database._reader.connect() as connection:
+        async with self._database._connections.reader.connect() as connection:
             found = await connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", tuple(parameters))
             return [str(row.detail) for row in found]
 
     async def _measured(self, statement: str, parameters: Any) -> dict[str, Any]:
-        async with self._database._reader.connect() as connection:
-            driver = (await connection.get_raw_connection()).driver_connection
-            assert driver is not None
+        async with self._database._connections.reader.driver() as driver:
             explained = await driver.fetchval(f"EXPLAIN (ANALYZE, FORMAT JSON) {statement}", *parameters)
             plan: dict[str, Any] = (json.loads(explained) if isinstance(explained, str) else explained)[0]["Plan"]
             return plan

@@ -181,8 +181,7 @@ LONG = "a text that is stored " * 4
 async def _again(vtn: VtnUnderTest, sql: str, values: Any) -> Any:
     """The rows that a statement gave, from the driver itself."""
     database = vtn.server._database
-    async with database._reader.connect() as connection:
-        driver: Any = (await connection.get_raw_connection()).driver_connection
+    async with database._connections.reader.driver() as driver:
         if database.is_sqlite:
             return await driver.execute_fetchall(sql, values)
         return await driver.fetch(sql, *values)

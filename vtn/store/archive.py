@@ -17,11 +17,11 @@ from typing import Any, Final, Protocol
 
 import msgspec
 from sqlalchemy import Boolean, Connection, Integer, RowMapping, Table, insert, inspect, select, text, tuple_
-from sqlalchemy.exc import IntegrityError
 
 from vtn.errors import ArchiveUnusable, DatabaseNotEmpty
 from vtn.store.database import Database
 from vtn.store.engine import AsyncConnection
+from vtn.store.failures import ConstraintViolated
 from vtn.store.migrate import revisions
 from vtn.store.sealing import seal_plain
 from vtn.store.tables import metadata
@@ -294,7 +294,7 @@ async def _insert(connection: AsyncConnection, name: str, rows: list[dict[str, A
         return
     try:
         await connection.execute(insert(_TABLES[name]), rows)
-    except IntegrityError as error:
+    except ConstraintViolated as error:
         raise ArchiveUnusable(f"the backup cannot be stored: {name} in it contradict each other") from error
 
 

@@ -9,13 +9,13 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from sqlalchemy import Table
-from sqlalchemy.exc import IntegrityError
 
 from vtn.errors import Overloaded
 from vtn.store.database import Database
+from vtn.store.failures import ConstraintViolated
 
 _AT_ONCE: Final = 256
 
@@ -28,7 +28,7 @@ class Batch:
         self._table = table
         self._max_bytes = max_bytes
         self._bytes = 0
-        self._waiting: deque[tuple[Mapping[str, Any], asyncio.Future[None]]] = deque()
+        self._waiting: deque[_Waiting] = deque()
         self._writing: asyncio.Task[None] | None = None
 
     @property
@@ -41,47 +41,53 @@ class Batch:
         if self._bytes and self._bytes + size > self._max_bytes:
             raise Overloaded("too much waits to be stored; try again later")
         stored: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._waiting.append((row, stored))
+        self._waiting.append(_Waiting(row, size, stored))
         self._bytes += size
         if self._writing is None:
             self._writing = asyncio.create_task(self._write(), name=f"batches of {self._table.name}")
-        try:
-            await stored
-        finally:
-            self._bytes -= size
+        await stored
 
     async def _write(self) -> None:
+        batch: list[_Waiting] = []
         try:
             while self._waiting:
-                await self._commit([self._waiting.popleft() for _ in range(min(_AT_ONCE, len(self._waiting)))])
+                batch = [self._waiting.popleft() for _ in range(min(_AT_ONCE, len(self._waiting)))]
+                await self._commit(batch)
+                self._bytes -= sum(each.size for each in batch)
+                batch = []
         finally:
             self._writing = None
-            for _, stored in self._waiting:  # only when this task was cancelled
-                stored.cancel()
+            for each in (*batch, *self._waiting):  # only when this task was cancelled
+                each.stored.cancel()
+                self._bytes -= each.size
             self._waiting.clear()
 
-    async def _commit(self, batch: list[tuple[Mapping[str, Any], asyncio.Future[None]]]) -> None:
+    async def _commit(self, batch: list[_Waiting]) -> None:
         try:
-            await self._database.append(self._table, [row for row, _ in batch])
-        except IntegrityError as error:
+            await self._database.append(self._table, [each.row for each in batch])
+        except ConstraintViolated as error:
             if len(batch) == 1:
-                _tell(batch[0][1], error)
+                batch[0].fail(error)
                 return
-            for one in batch:  # the database refuses some of them: each stands for itself
-                await self._commit([one])
-        except asyncio.CancelledError:
-            for _, stored in batch:
-                stored.cancel()
-            raise
+            half = len(batch) // 2  # the database refuses some of them: find out which, in their order
+            await self._commit(batch[:half])
+            await self._commit(batch[half:])
         except Exception as error:  # whatever happened, it is for those who wait; the next batch is tried again
-            for _, stored in batch:
-                _tell(stored, error)
+            for each in batch:
+                each.fail(error)
         else:
-            for _, stored in batch:
-                if not stored.done():
-                    stored.set_result(None)
+            for each in batch:
+                if not each.stored.done():
+                    each.stored.set_result(None)
 
 
-def _tell(stored: asyncio.Future[None], error: Exception) -> None:
-    if not stored.done():
-        stored.set_exception(error)
+class _Waiting(NamedTuple):
+    """A row, and the future of the caller who waits for its commit."""
+
+    row: Mapping[str, Any]
+    size: int
+    stored: asyncio.Future[None]
+
+    def fail(self, error: Exception) -> None:
+        if not self.stored.done():
+            self.stored.set_exception(error)

@@ -7,10 +7,10 @@ from typing import Any
 
 from msgspec import Struct
 from sqlalchemy import delete, insert, or_, select, update
-from sqlalchemy.exc import IntegrityError
 
 from vtn.errors import Conflict, NotFound
 from vtn.store.database import Database
+from vtn.store.failures import ConstraintViolated
 from vtn.store.tables import clients, contacts, removed_clients
 
 
@@ -47,7 +47,7 @@ class ClientStore:
         try:
             async with self._database.write() as connection:
                 await connection.execute(insert(clients).values(row))
-        except IntegrityError as error:
+        except ConstraintViolated as error:
             raise Conflict(f"client_id: there already is a client {client.client_id}") from error
 
     async def all(self) -> Sequence[ClientRow]:

@@ -9,13 +9,13 @@ from typing import Any, Final, cast
 
 from msgspec.structs import replace
 from sqlalchemy import ColumnElement, Integer, Select, bindparam, func, or_, select, true
-from sqlalchemy.exc import IntegrityError
 
-from openadr_profiles.v31 import Event, EventRequest, Invalid, ObjectType
-from openadr_profiles.v31.timeline import lifespan
+from openadr_profiles.v31 import EventRequest, Invalid, ObjectType
+from openadr_profiles.v31.timeline import end_of
 from vtn.access import Caller, Entitlement, business_logic_only
-from vtn.store.database import Database, violates
+from vtn.store.database import Database
 from vtn.store.event_pages import newest_by_target
+from vtn.store.failures import ConstraintViolated
 from vtn.store.large import Large, Row
 from vtn.store.objects import Limit, Objects, View, members_of
 from vtn.store.prepared import Prepared
@@ -141,10 +141,11 @@ class EventStore(Objects):
         """Store a new event; raises Invalid if its program does not exist (EVT-003), Forbidden for a VEN."""
         business_logic_only(by)
         at = self._stamps.next()
+        row = self._row(_columns(event, at), at)
+        del event  # only its text is needed from here on
         try:
-            async with self._database.write() as connection:
-                return await self._insert(connection, _columns(event, at), at)
-        except IntegrityError as error:
+            return await self._insert(row)
+        except ConstraintViolated as error:
             raise _dangling(error) from error
 
     async def replace(
@@ -156,7 +157,7 @@ class EventStore(Objects):
                 present = await self._locked(connection, self._selected(object_id, writable(by)), check)
                 at = self._stamps.next(after=present["modified_at"])
                 return await self._update(connection, present, _columns(event, at), at)
-        except IntegrityError as error:
+        except ConstraintViolated as error:
             raise _dangling(error) from error
 
     async def delete(self, object_id: str, *, by: Caller, check: Precondition | None = None) -> ObjectRow:
@@ -190,13 +191,11 @@ def _columns(event: EventRequest, at: str) -> dict[str, Any]:
 
 def _ends_at(event: EventRequest, at: str) -> str | None:
     """Return when the event is over for every VEN, if ever (PAGE-028, EVT-018); "now" is the time of this write."""
-    moment = datetime.fromisoformat(at)
-    members = {name: getattr(event, name) for name in event.__struct_fields__}
-    end = lifespan(Event(**members, id="new", created_date_time=moment, modification_date_time=moment)).end
+    end = end_of(event, written_at=datetime.fromisoformat(at))
     return None if end is None else stamp(end)
 
 
-def _dangling(error: IntegrityError) -> Exception:
-    if violates(error, constraint(events, "program_id")):
+def _dangling(error: ConstraintViolated) -> Exception:
+    if error.is_of(constraint(events, "program_id")):
         return Invalid("programID", "there is no such program")
     return error

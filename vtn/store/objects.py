@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, ClassVar, Final, TypeAlias
 
-from sqlalchemy import BindParameter, ColumnElement, RowMapping, Select, Table, delete, insert, select, text, update
+from sqlalchemy import BindParameter, ColumnElement, RowMapping, Select, Table, delete, select, text
 
 from openadr_profiles.v31 import encode
 from vtn.access import Caller
@@ -23,6 +23,7 @@ from vtn.store.query import Page
 from vtn.store.rows import ObjectRow, Precondition, RowPage
 from vtn.store.stamps import Stamps
 from vtn.store.tables import reports
+from vtn.store.writes import ObjectWrites
 
 _AT_ONCE: Final = 5000
 
@@ -39,10 +40,13 @@ class Objects:
     table: ClassVar[Table]
     kind: ClassVar[str]
     """The ``objectType`` of its objects."""
+    max_waiting_bytes: ClassVar[int] = 16 * 1024 * 1024
+    """The most that the texts of new objects may take while they wait for a commit."""
 
     def __init__(self, database: Database, stamps: Stamps) -> None:
         self._database = database
         self._stamps = stamps
+        self._writes = ObjectWrites(database, self.table, max_waiting_bytes=self.max_waiting_bytes)
         self.watch = database.watch(self.table)
         self.watch_with_grants = self.watch
         self._in_page = shown_within(self.table, WITH_PAGE_BYTES)
@@ -127,15 +131,13 @@ class Objects:
     def _selected(self, object_id: str, clauses: Iterable[ColumnElement[bool]]) -> Select[Any]:
         return select(self.table).where(self.table.c.id == object_id, *clauses)
 
-    async def _insert(
-        self, connection: AsyncConnection, columns: Mapping[str, Any], at: str | None = None
-    ) -> ObjectRow:
-        """Insert a row, created ``at`` a stamp, else now."""
-        row = self._row(columns, at)
-        await connection.execute(insert(self.table).values(row))
+    async def _insert(self, row: Mapping[str, Any]) -> ObjectRow:
+        """Insert a row made by ``_row``; returns once it is committed."""
+        await self._writes.insert(row)
         return self._whole_object(row)
 
     def _row(self, columns: Mapping[str, Any], at: str | None = None) -> dict[str, Any]:
+        """Return a new row, created ``at`` a stamp, else now."""
         at = at or self._stamps.next()
         return {"id": new_id(), "created_at": at, "modified_at": at, **columns}
 
@@ -144,7 +146,7 @@ class Objects:
     ) -> ObjectRow:
         """Update columns of a row, modified ``at`` a stamp, else now; return what it is now."""
         changed = {"modified_at": at or self._stamps.next(after=present["modified_at"]), **columns}
-        await connection.execute(update(self.table).where(self.table.c.id == present["id"]).values(changed))
+        await self._writes.update(connection, present["id"], changed)
         return self._whole_object({**present, **changed})
 
     async def _delete(
@@ -166,8 +168,7 @@ class Objects:
                     await connection.execute(text("SET LOCAL enable_seqscan TO off"))
                 if check is not None:
                     await self._locked(connection, self._selected(object_id, clauses), check)
-                removed = delete(self.table).where(self.table.c.id == object_id, *clauses, *guard)
-                row = (await connection.execute(removed.returning(*self.table.c))).mappings().first()
+                row = await self._writes.delete(connection, object_id, [*clauses, *guard])
             if row is not None:
                 return row
             if its_reports is None:

@@ -41,9 +41,11 @@ class PreparedStatements:
         self._arguments = connect_arguments(url)
         self._settings = settings
         self._connections = connections
-        self._dialect = _dialect()
+        self.dialect: Final = _dialect()
+        """Writes SQL for this driver."""
         self._written: dict[Prepared, tuple[str, Sequence[tuple[str, Any]]]] = {}
         self._pool: Any = None
+        self._turns = asyncio.Semaphore(connections)  # the driver's own queue is not served in order
 
     async def rows(self, statement: Prepared, values: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
         """Return the rows of a statement with these values; statements are few and live as long as the process."""
@@ -68,17 +70,22 @@ class PreparedStatements:
 
     async def _send(self, how: str, sql: str, *values: object) -> Any:
         """Send one statement; every statement is sent by this method."""
-        pool = self._pool or await self._open()
         async with asyncio.timeout(self._settings.timeout_s):  # a database that hangs must not gather those who wait
-            connection = await pool.acquire()
+            await self._turns.acquire()
         try:
-            return await getattr(connection, how)(sql, *values)
-        except Exception as error:
-            if getattr(error, "sqlstate", None) == _READ_ONLY:
-                await pool.expire_connections()  # after a failover they may lead to the server that was
-            raise
+            pool = self._pool or await self._open()
+            async with asyncio.timeout(self._settings.timeout_s):
+                connection = await pool.acquire()
+            try:
+                return await getattr(connection, how)(sql, *values)
+            except Exception as error:
+                if getattr(error, "sqlstate", None) == _READ_ONLY:
+                    await pool.expire_connections()  # after a failover they may lead to the server that was
+                raise
+            finally:
+                await pool.release(connection)
         finally:
-            await pool.release(connection)
+            self._turns.release()
 
     async def _open(self) -> Any:
         """Return the pool, which connects when there is something to send, so that this does not wait."""
@@ -100,7 +107,7 @@ class PreparedStatements:
         """Return the SQL, and the names of its parameters in their order, with the values the statement has itself."""
         written = self._written.get(statement)
         if written is None:
-            compiled = statement.compile(dialect=self._dialect)
+            compiled = statement.compile(dialect=self.dialect)
             own = compiled.params
             written = str(compiled), [(name, own[name]) for name in compiled.positiontup or ()]
             self._written[statement] = written

@@ -7,12 +7,12 @@ from typing import Any
 
 from msgspec.structs import replace
 from sqlalchemy import ColumnElement, Select, select
-from sqlalchemy.exc import IntegrityError
 
 from openadr_profiles.v31 import ObjectType, ProgramRequest
 from vtn.access import Caller, Entitlement, business_logic_only
 from vtn.errors import Conflict
-from vtn.store.database import Database, violates
+from vtn.store.database import Database
+from vtn.store.failures import ConstraintViolated
 from vtn.store.large import Large
 from vtn.store.objects import Objects, View, members_of
 from vtn.store.query import ProgramQuery
@@ -65,9 +65,8 @@ class ProgramStore(Objects):
         """Store a new program; raises Conflict if its name is taken (PROG-002), Forbidden for a VEN."""
         business_logic_only(by)
         try:
-            async with self._database.write() as connection:
-                return await self._insert(connection, _columns(program))
-        except IntegrityError as error:
+            return await self._insert(self._row(_columns(program)))
+        except ConstraintViolated as error:
             raise _conflict(error) from error
 
     async def replace(
@@ -78,7 +77,7 @@ class ProgramStore(Objects):
             async with self._database.write() as connection:
                 present = await self._locked(connection, self._selected(object_id, writable(by)), check)
                 return await self._update(connection, present, _columns(program))
-        except IntegrityError as error:
+        except ConstraintViolated as error:
             raise _conflict(error) from error
 
     async def delete(self, object_id: str, *, by: Caller, check: Precondition | None = None) -> ObjectRow:
@@ -100,7 +99,7 @@ def _columns(program: ProgramRequest) -> dict[str, Any]:
     }
 
 
-def _conflict(error: IntegrityError) -> Exception:
-    if violates(error, constraint(programs, "name")):
+def _conflict(error: ConstraintViolated) -> Exception:
+    if error.is_of(constraint(programs, "name")):
         return Conflict("programName: another program has this name")
     return error

@@ -6,13 +6,12 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from sqlalchemy import ColumnElement, CompoundSelect, RowMapping, Select, delete, select
-from sqlalchemy.exc import IntegrityError
 
 from openadr_profiles.v31 import Invalid, ObjectType, ReportRequest, encode
 from vtn.access import Caller
-from vtn.store.batch import Batch
-from vtn.store.database import Database, violates
+from vtn.store.database import Database
 from vtn.store.fact_cache import FactCache
+from vtn.store.failures import ConstraintViolated
 from vtn.store.large import Large
 from vtn.store.objects import Objects, members_of
 from vtn.store.page_cursors import Key, PageCursors, is_behind
@@ -47,20 +46,18 @@ class ReportStore(Objects):
 
     table = reports
     kind = ObjectType.REPORT
+    max_waiting_bytes = 32 * 1024 * 1024
 
-    def __init__(
-        self, database: Database, stamps: Stamps, visibility: Visibility, *, max_waiting_bytes: int = 32 * 1024 * 1024
-    ) -> None:
+    def __init__(self, database: Database, stamps: Stamps, visibility: Visibility) -> None:
         super().__init__(database, stamps)
         self._visibility = visibility
         self._events: FactCache[_Event | None] = FactCache(database.watch(events), most=_REMEMBERED)
         self._walks = PageCursors(stamps, self.watch)
-        self._batch = Batch(database, reports, max_bytes=max_waiting_bytes)
 
     @property
     def waiting(self) -> int:
         """Return the number of new reports that wait for the next commit."""
-        return self._batch.waiting
+        return self._writes.waiting
 
     async def search(self, query: ReportQuery, *, visible_to: Caller) -> RowPage | Large:
         """Return one page of reports: the next one of the caller's walk, or found by counting."""
@@ -106,10 +103,9 @@ class ReportStore(Objects):
         row = self._row(_given_to(by.client_id, _columns(report)))
         del report  # only its text is needed from here on
         try:
-            await self._batch.add(row, size=len(row["members"]))
-        except IntegrityError as error:
+            return await self._insert(row)
+        except ConstraintViolated as error:
             raise _dangling(error) from error
-        return self._whole_object(row)
 
     async def _check_visible(self, event_id: str, by: Caller) -> None:
         """Raise Invalid unless the caller sees the event; asks the database once, or not at all."""
@@ -149,7 +145,7 @@ class ReportStore(Objects):
                 present = await self._locked(connection, statement, check)
                 self._check_event(present, by)
                 return await self._update(connection, present, _given_to(present["client_id"], columns))
-        except IntegrityError as error:
+        except ConstraintViolated as error:
             raise _dangling(error) from error
 
     async def delete(self, object_id: str, *, by: Caller, check: Precondition | None = None) -> ObjectRow:
@@ -197,5 +193,5 @@ def _given_to(client_id: str, columns: dict[str, Any]) -> dict[str, Any]:
     return columns
 
 
-def _dangling(error: IntegrityError) -> Exception:
-    return _no_event() if violates(error, constraint(reports, "event_id")) else error
+def _dangling(error: ConstraintViolated) -> Exception:
+    return _no_event() if error.is_of(constraint(reports, "event_id")) else error

@@ -5,12 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from sqlalchemy import ColumnElement, RowMapping, and_, select
-from sqlalchemy.exc import IntegrityError
 
 from openadr_profiles.v31 import BlResourceRequest, ObjectType, VenResourceRequest
 from vtn.access import Caller, business_logic_only
 from vtn.errors import Conflict, NotFound
-from vtn.store.database import violates
+from vtn.store.failures import ConstraintViolated
 from vtn.store.large import Large
 from vtn.store.objects import Objects, members_of
 from vtn.store.query import ResourceQuery
@@ -48,14 +47,12 @@ class ResourceStore(Objects):
         _may_write(resource, by)
         mine = owned(vens.c.client_id, by)
         wanted = [vens.c.id == resource.ven_id] if resource.ven_id is not None else [vens.c.client_id == by.client_id]
+        ven = await self._database.row(select(vens.c.id, vens.c.client_id).where(*mine, *wanted))
+        if ven is None:
+            raise NotFound(_NO_VEN)
         try:
-            async with self._database.write() as connection:
-                found = select(vens.c.id, vens.c.client_id).where(*mine, *wanted)
-                ven = (await connection.execute(found)).first()
-                if ven is None:
-                    raise NotFound(_NO_VEN)
-                return await self._insert(connection, _columns(resource, ven.id, ven.client_id, ()))
-        except IntegrityError as error:
+            return await self._insert(self._row(_columns(resource, ven["id"], ven["client_id"], ())))
+        except ConstraintViolated as error:
             raise _refused(error) from error
 
     async def replace(
@@ -78,7 +75,7 @@ class ResourceStore(Objects):
             async with self._database.write() as connection:
                 present = await self._locked(connection, statement, check)
                 return await self._update(connection, present, _replacement(resource, present))
-        except IntegrityError as error:
+        except ConstraintViolated as error:
             raise _refused(error) from error
 
     async def delete(self, object_id: str, *, by: Caller, check: Precondition | None = None) -> ObjectRow:
@@ -116,9 +113,9 @@ def _columns(
     }
 
 
-def _refused(error: IntegrityError) -> Exception:
-    if violates(error, constraint(resources, "ven_id", "name")):
+def _refused(error: ConstraintViolated) -> Exception:
+    if error.is_of(constraint(resources, "ven_id", "name")):
         return Conflict("resourceName: the ven already has a resource of this name")
-    if violates(error, constraint(resources, "ven_id")):
+    if error.is_of(constraint(resources, "ven_id")):
         return NotFound(_NO_VEN)
     return error

@@ -22,15 +22,15 @@ from sqlalchemy import (
     select,
     union_all,
 )
-from sqlalchemy.exc import IntegrityError
 
 from openadr_profiles.v31 import RESOURCE_GROUP, GroupChild, Invalid, ResourceGroupRequest
 from vtn.access import Caller, business_logic_only
 from vtn.errors import Conflict, NotFound
 from vtn.nesting import check_nesting
 from vtn.settings import ResourceGroups
-from vtn.store.database import Database, violates
+from vtn.store.database import Database
 from vtn.store.engine import AsyncConnection
+from vtn.store.failures import ConstraintViolated
 from vtn.store.large import WHOLE_BYTES, Large, Row, shown_within
 from vtn.store.objects import Objects, members_of, shared_columns
 from vtn.store.page_cursors import newest_first
@@ -107,9 +107,9 @@ class ResourceGroupStore(Objects):
             async with self._database.write() as connection:
                 await self._take_turn(connection)
                 await self._check_children(connection, None, children)
-                await connection.execute(insert(resource_groups).values(row))
+                await self._writes.insert_in(connection, row)
                 await _store(connection, row["id"], children)
-        except IntegrityError as error:
+        except ConstraintViolated as error:
             raise _refused(error) from error
         return self._whole_object({**row, "children": children})
 
@@ -127,7 +127,7 @@ class ResourceGroupStore(Objects):
                     await connection.execute(delete(_links).where(_links.c.group_id == object_id))
                     await _store(connection, object_id, children)
                 return await self._update(connection, {**present, "children": children}, _columns(group))
-        except IntegrityError as error:
+        except ConstraintViolated as error:
             raise _refused(error) from error
 
     async def delete(self, object_id: str, *, by: Caller, check: Precondition | None = None) -> ObjectRow:
@@ -135,7 +135,7 @@ class ResourceGroupStore(Objects):
         async with self._database.write() as connection:
             await self._take_turn(connection)
             present = await self._present(connection, object_id, by, check)
-            await connection.execute(delete(resource_groups).where(resource_groups.c.id == object_id))
+            await self._writes.delete(connection, object_id)
         return self._whole_object(present)
 
     async def _present(
@@ -301,7 +301,7 @@ def _columns(group: ResourceGroupRequest) -> dict[str, Any]:
     return {"name": group.resource_group_name, "targets": group.targets or (), "members": members_of(members)}
 
 
-def _refused(error: IntegrityError) -> Exception:
-    if violates(error, constraint(resource_groups, "name")):
+def _refused(error: ConstraintViolated) -> Exception:
+    if error.is_of(constraint(resource_groups, "name")):
         return Conflict("resourceGroupName: another resource group has this name")
     return error

@@ -23,13 +23,13 @@ from sqlalchemy import (
     select,
     update,
 )
-from sqlalchemy.exc import IntegrityError
 
 from openadr_profiles.v31 import Invalid, ObjectOperation, ObjectType, SubscriptionRequest, decode, encode
 from openadr_profiles.v31.common import distinct
 from vtn.access import Caller
 from vtn.errors import Forbidden, NotFound, SecretsKeyUnusable, Unavailable
-from vtn.store.database import Database, violates
+from vtn.store.database import Database
+from vtn.store.failures import ConstraintViolated
 from vtn.store.large import Large, Row
 from vtn.store.objects import Objects, View, shared_columns
 from vtn.store.query import SubscriptionQuery
@@ -183,7 +183,7 @@ class SubscriptionStore(Objects):
         try:
             async with self._database.write() as connection:
                 return (await connection.execute(statement.returning(subscriptions.c.id))).first() is not None
-        except IntegrityError as error:
+        except ConstraintViolated as error:
             raise _dangling(error) from error
 
     def _room(self, client_id: str) -> ColumnElement[bool]:
@@ -272,5 +272,5 @@ def _no_program() -> Invalid:
     return Invalid("programID", "there is no such program")
 
 
-def _dangling(error: IntegrityError) -> Exception:
-    return _no_program() if violates(error, constraint(subscriptions, "program_id")) else error
+def _dangling(error: ConstraintViolated) -> Exception:
+    return _no_program() if error.is_of(constraint(subscriptions, "program_id")) else error

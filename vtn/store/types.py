@@ -144,6 +144,22 @@ def _all_of_sqlite(element: all_of, compiler: SQLCompiler, **kw: Any) -> str:
     )
 
 
+class targets_in(GenericFunction[tuple[str, ...]]):  # noqa: N801 (it reads as the SQL function it becomes)
+    """A list of targets, from its text as a JSON array. For PostgreSQL; SQLite keeps the text."""
+
+    type = Targets()
+    inherit_cache = True
+
+    def __init__(self, listed: ColumnElement[str]) -> None:
+        super().__init__(listed)
+
+
+@compiles(targets_in, "postgresql")
+def _targets_in_postgresql(element: targets_in, compiler: SQLCompiler, **kw: Any) -> str:
+    (listed,) = (compiler.process(clause, **kw) for clause in element.clauses)
+    return f"ARRAY(SELECT jsonb_array_elements_text(CAST({listed} AS JSONB)))"
+
+
 class octets(GenericFunction[int]):  # noqa: N801 (it reads as the SQL function it becomes)
     """The bytes of a text, or about those of a list of targets; 0 for null. The database reads no large text for it."""
 

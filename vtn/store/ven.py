@@ -5,12 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from sqlalchemy import ColumnElement
-from sqlalchemy.exc import IntegrityError
 
 from openadr_profiles.v31 import BlVenRequest, ObjectType, VenVenRequest
 from vtn.access import Caller, business_logic_only
 from vtn.errors import Conflict
-from vtn.store.database import violates
+from vtn.store.failures import ConstraintViolated
 from vtn.store.large import Large
 from vtn.store.objects import Objects, members_of
 from vtn.store.query import VenQuery
@@ -42,9 +41,8 @@ class VenStore(Objects):
     async def create(self, ven: BlVenRequest | VenVenRequest, *, by: Caller) -> ObjectRow:
         """Store a new ven; raises Conflict if its client has one or its name is taken (VEN-003, VEN-004)."""
         try:
-            async with self._database.write() as connection:
-                return await self._insert(connection, _columns(ven, by, client_id=by.client_id, targets=()))
-        except IntegrityError as error:
+            return await self._insert(self._row(_columns(ven, by, client_id=by.client_id, targets=())))
+        except ConstraintViolated as error:
             raise _conflict(error) from error
 
     async def replace(
@@ -57,7 +55,7 @@ class VenStore(Objects):
                 present = await self._locked(connection, statement, check)
                 columns = _columns(ven, by, client_id=present["client_id"], targets=present["targets"])
                 return await self._update(connection, present, columns)
-        except IntegrityError as error:
+        except ConstraintViolated as error:
             raise _conflict(error) from error
 
     async def delete(self, object_id: str, *, by: Caller, check: Precondition | None = None) -> ObjectRow:
@@ -77,9 +75,9 @@ def _columns(
     return {"client_id": client_id, "name": ven.ven_name, "targets": targets, "members": members_of(members)}
 
 
-def _conflict(error: IntegrityError) -> Exception:
-    if violates(error, constraint(vens, "client_id")):
+def _conflict(error: ConstraintViolated) -> Exception:
+    if error.is_of(constraint(vens, "client_id")):
         return Conflict("clientID: this client already has a ven")
-    if violates(error, constraint(vens, "name")):
+    if error.is_of(constraint(vens, "name")):
         return Conflict("venName: another ven has this name")
     return error

@@ -82,3 +82,15 @@ def contiguous_events(draw: st.DrawFn, /, **members: Any) -> Event:
         ],
         **members,
     )
+
+
+@st.composite
+def usual_events(draw: st.DrawFn) -> Event:
+    """Events with a start or none, a length for all intervals, and none of their own."""
+    return an_event(
+        intervalPeriod={"start": draw(starts), "duration": draw(durations)}
+        | draw(given_or_not("randomizeStart", durations)),
+        intervals=[{"id": number, "payloads": []} for number in range(draw(st.integers(0, 20)))],
+        **draw(given_or_not("duration", durations)),
+        **draw(given_or_not("reportDescriptors", st.just([{"payloadType": "USAGE"}]))),
+    )
