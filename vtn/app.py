@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from functools import partial
 from importlib import metadata
+from typing import TYPE_CHECKING
 
 import structlog
 
@@ -15,7 +16,6 @@ from vtn.auth import revocations
 from vtn.auth.bearer import Bearer
 from vtn.auth.clients import Clients
 from vtn.auth.endpoint import TokenEndpoint
-from vtn.auth.external import ExternalTokens
 from vtn.auth.keys import SigningKeys
 from vtn.auth.secrets import Secrets
 from vtn.auth.tokens import OwnTokens
@@ -48,6 +48,9 @@ from vtn.store.stamps import Stamps
 from vtn.store.stores import Stores
 from vtn.store.vault import Vault
 from vtn.wiring import Wiring
+
+if TYPE_CHECKING:
+    from vtn.auth.external import ExternalTokens
 
 _log = structlog.get_logger(__name__)
 
@@ -86,12 +89,9 @@ class VtnServer:
         self.clients = Clients(ClientStore(self._database), self._stamps, self._secrets)
         keys = SigningKeys(settings.auth, SigningKeyStore(self._database), self._stamps, now, self._vault)
         self._tokens = OwnTokens(settings.auth, now, self.clients, keys)
-        external = settings.auth.external
         self._bearer = Bearer(
             self._tokens if settings.auth.gives_tokens else None,
-            None
-            if external is None
-            else ExternalTokens(external, now, self.clients, token_cache=settings.auth.token_cache),
+            _external_tokens(settings, now, self.clients),
             self.clients,
         )
         self._addresses = Addresses(settings)
@@ -257,6 +257,14 @@ class VtnServer:
                 await self._contacts.store()
         except TimeoutError:
             _log.warning("the database does not answer; the last contacts are not stored")
+
+
+def _external_tokens(settings: Settings, now: Callable[[], datetime], clients: Clients) -> ExternalTokens | None:
+    if settings.auth.external is None:
+        return None
+    from vtn.auth.external import ExternalTokens  # noqa: PLC0415 (with it all of PyJWT and its algorithms)
+
+    return ExternalTokens(settings.auth.external, now, clients, token_cache=settings.auth.token_cache)
 
 
 def build(settings: Settings, *, now: Callable[[], datetime] = system_now) -> VtnServer:

@@ -3,6 +3,10 @@
 Numbers are counted where all workers can read them, so that whoever is asked tells the sum, and a worker that dies
 takes nothing with it. A seat holds rows: the first for numbers without labels, then one for each method, route and
 status, written once with its key in front of its values and never moved.
+
+prometheus_client writes the text only. Its multiprocess mode counts in files, which stay behind when a worker dies and
+have to be swept; a request costs 14 microseconds there and 0.8 here (gauge, counter and histogram, one core of a small
+server), and its import, which a start here does without, 0.1 seconds.
 """
 
 from __future__ import annotations

@@ -65,7 +65,7 @@ def test_a_start_imports_no_library_that_it_does_not_use(url: str, tmp_path: Pat
     lines = (tmp_path / "vtn.log").read_text().splitlines()  # of several processes, whose lines may run together
     found = [line.rpartition("|")[2].strip() for line in lines if line.startswith("import time:")]
     assert "vtn.app" in found
-    others = {"alembic", "prometheus_client", "pydantic_settings", "rich.console", "sqlalchemy.orm", "zeroconf"}
+    others = {"alembic", "jwt", "prometheus_client", "pydantic_settings", "rich.console", "sqlalchemy.orm", "zeroconf"}
     assert not others & {*found}
     assert not {"asyncpg", "sqlalchemy.dialects.postgresql"} & {*found}
 

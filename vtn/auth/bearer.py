@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from aiohttp import hdrs, web
 
 from vtn.access import NOBODY_KNOWN, Caller
 from vtn.auth.clients import Clients
-from vtn.auth.external import ExternalTokens
 from vtn.auth.tokens import OwnTokens
 from vtn.errors import Revoked, Unauthenticated
+
+if TYPE_CHECKING:
+    from vtn.auth.external import ExternalTokens
 
 
 class Bearer:

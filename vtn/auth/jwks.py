@@ -1,4 +1,8 @@
-"""The keys of an external authorisation server: fetched, kept for a while, and fetched again for a key not seen yet."""
+"""The keys of an external authorisation server: fetched, kept for a while, and fetched again for a key not seen yet.
+
+Not PyJWT's ``PyJWKClient``: it fetches with urllib and so holds up the event loop, reads a document of any size, asks
+for every unknown key without a pause, and does not say when a key is gone and what it signed no longer holds.
+"""
 
 from __future__ import annotations
 

@@ -3,6 +3,9 @@
 The kernel gives each new connection to one of them (SO_REUSEPORT). They are started with what they need on their
 standard input, which stays open: when it closes, the supervisor is gone, and so do they. Each has a seat in the memory
 that they share; a worker that takes the place of another takes its seat.
+
+Managers of processes (gunicorn, circus, supervisord) hand on neither the seat nor the memory, cannot tell a worker that
+was killed from one that refuses its settings, and would have the database brought up to date by each worker.
 """
 
 from __future__ import annotations
