@@ -35,7 +35,7 @@ _PROBLEMS: Final = (
     ("Invalid RFC3339 encoded datetime", "malformed"),
     ("Expected `datetime` with a timezone component", "without offset"),
 )
-"""Messages of the decoder, which says what is wrong in no other form, with the problem that each reports in our words."""
+"""Messages of the decoder, which says what is wrong in no other form, and the problem that each reports in words."""
 _SHOWN: Final = 40
 _TOO_DEEP: Final = "not readable JSON: it is nested too deeply"
 _MAX_DEPTH: Final = 1000
