@@ -1,7 +1,7 @@
 """Metrics in the format of Prometheus; no label names a client, ven or object.
 
 Numbers are counted where all workers can read them, so that whoever is asked tells the sum, and a worker that dies
-takes nothing with it. A seat holds rows: the first for numbers without labels, then one for each method, route and
+takes nothing with it. A slot holds rows: the first for numbers without labels, then one for each method, route and
 status, written once with its key in front of its values and never moved.
 
 prometheus_client writes the text only. Its multiprocess mode counts in files, which stay behind when a worker dies and
@@ -93,8 +93,8 @@ class Metrics:
 
     def __init__(self, version: str, shared: SharedMemory) -> None:
         self._parts = shared.part("metrics")
-        self._own = self._parts[shared.seat].cast("d")
-        self._raw = self._parts[shared.seat]
+        self._own = self._parts[shared.slot].cast("d")
+        self._raw = self._parts[shared.slot]
         self._places = {key: number * _ROW + _FIRST_VALUE for number, key in _keys(self._raw)}
         self._next = len(self._places) + 1
         self._sampled: list[tuple[int, float, Callable[[], float]]] = []
@@ -179,7 +179,7 @@ class Metrics:
 
 
 def count(part: memoryview, number: int) -> None:
-    """Add one to a number that the process of this seat does not count itself."""
+    """Add one to a number that the process of this slot does not count itself."""
     part.cast("d")[number] += 1.0
 
 
@@ -191,7 +191,7 @@ def clear_gauges(part: memoryview) -> None:
 
 
 class _Sums:
-    """The sums over all seats, as the library collects them."""
+    """The sums over all slots, as the library collects them."""
 
     def __init__(self, version: str, parts: Sequence[memoryview], services: Sequence[str]) -> None:
         self._version = version
@@ -206,13 +206,13 @@ class _Sums:
             HistogramMetricFamily,
         )
 
-        seats = [part.cast("d") for part in self._parts]
+        slots = [part.cast("d") for part in self._parts]
         counts: defaultdict[_Key, float] = defaultdict(float)
         durations: dict[tuple[str, str], list[float]] = {}
-        for part, seat in zip(self._parts, seats, strict=True):
+        for part, slot in zip(self._parts, slots, strict=True):
             for number, (method, route, status) in _keys(part):
                 first = number * _ROW + _FIRST_VALUE
-                values = list(seat[first : first + _SUM + 1])
+                values = list(slot[first : first + _SUM + 1])
                 counts[method, route, status] += sum(values[:_SUM])
                 before = durations.setdefault((method, route), [0.0] * len(values))
                 durations[method, route] = [one + more for one, more in zip(before, values, strict=True)]
@@ -233,9 +233,9 @@ class _Sums:
             histogram.add_metric(labels, buckets, values[_SUM])
         yield histogram
         for number, (name, meaning) in _GAUGES.items():
-            yield GaugeMetricFamily(name, meaning, sum(seat[number] for seat in seats))
+            yield GaugeMetricFamily(name, meaning, sum(slot[number] for slot in slots))
         for number, (name, meaning) in _COUNTERS.items():
-            yield CounterMetricFamily(name, meaning, sum(seat[number] for seat in seats))
+            yield CounterMetricFamily(name, meaning, sum(slot[number] for slot in slots))
         restarts = CounterMetricFamily(
             "oadr_vtn_service_restarts", "Starts of background services after they failed.", labels=["service"]
         )
@@ -244,8 +244,8 @@ class _Sums:
         )
         for number, name in enumerate(self._services):
             first = _FIRST_SERVICE + 2 * number
-            restarts.add_metric([name], sum(seat[first] for seat in seats))
-            running.add_metric([name], sum(seat[first + 1] for seat in seats))
+            restarts.add_metric([name], sum(slot[first] for slot in slots))
+            running.add_metric([name], sum(slot[first + 1] for slot in slots))
         yield restarts
         yield running
 

@@ -51,5 +51,5 @@ class RateLimits:
 
     def _limiter(self, name: str, *, burst: int, per_s: float) -> RateLimiter:
         seats = self._shared.part(name)
-        timestamps = SharedTimestamps(seats, self._shared.seat) if len(seats) > 1 else None
+        timestamps = SharedTimestamps(seats, self._shared.slot) if len(seats) > 1 else None
         return RateLimiter(burst=burst, per_s=per_s, now=self._now, timestamps=timestamps)

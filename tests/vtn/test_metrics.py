@@ -35,7 +35,7 @@ def memory() -> Iterator[int]:
 
 def worker(memory: int, seat: int) -> Metrics:
     """The numbers of one of two."""
-    return Metrics("1", SharedMemory(seats=2, seat=seat, fd=memory))
+    return Metrics("1", SharedMemory(slots=2, slot=seat, fd=memory))
 
 
 def answer(metrics: Metrics, route: str, times: int = 1, status: int = 200, duration_s: float = 0.001) -> None:
@@ -96,7 +96,7 @@ def test_what_a_dead_worker_had_at_the_moment_is_gone(memory: int) -> None:
     other.begin()
     answer(other, "/a")
 
-    clear_gauges(SharedMemory(seats=2, fd=memory).part("metrics")[1])
+    clear_gauges(SharedMemory(slots=2, fd=memory).part("metrics")[1])
 
     found = told(one)
     assert (found["oadr_vtn_requests_under_way",], found[REQUESTS, "GET", "/a", "200"]) == (0, 1)

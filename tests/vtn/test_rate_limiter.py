@@ -42,7 +42,7 @@ def workers(now: Moment, *, burst: int, per_s: float) -> Iterator[list[RateLimit
                 per_s=per_s,
                 now=now,
                 timestamps=SharedTimestamps(
-                    SharedMemory(seats=WORKERS, seat=seat, fd=fd).part("requests per client"), seat
+                    SharedMemory(slots=WORKERS, slot=seat, fd=fd).part("requests per client"), seat
                 ),
             )
             for seat in range(WORKERS)
@@ -147,19 +147,19 @@ def test_a_row_that_is_given_away_while_it_is_read_counts_for_nobody() -> None:
         """A seat in which the row belongs to somebody else right after it was read."""
 
         def __init__(self) -> None:
-            self.seat = bytearray(ONE_WINDOW)
-            SharedTimestamps([memoryview(self.seat)], 0).note("home", 5.0, now=0.0, until=10.0)
+            self.slot = bytearray(ONE_WINDOW)
+            SharedTimestamps([memoryview(self.slot)], 0).note("home", 5.0, now=0.0, until=10.0)
 
         def __len__(self) -> int:
-            return len(self.seat)
+            return len(self.slot)
 
         def __getitem__(self, place: slice) -> bytes:
-            found = bytes(self.seat[place])
-            self.seat[0:16] = b"somebody else..."
+            found = bytes(self.slot[place])
+            self.slot[0:16] = b"somebody else..."
             return found
 
     seat = Changing()
     moments = SharedTimestamps([cast(memoryview, seat), memoryview(bytearray(ONE_WINDOW))], 1)
 
     assert moments.newest("home", until=10.0) == 0.0
-    assert SharedTimestamps([memoryview(Changing().seat)], 0).newest("home", until=10.0) == 5.0
+    assert SharedTimestamps([memoryview(Changing().slot)], 0).newest("home", until=10.0) == 5.0

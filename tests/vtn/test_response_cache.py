@@ -139,7 +139,7 @@ async def test_a_change_made_past_the_api_shows_at_once_or_within_a_tenth_of_a_s
 def _store(tmp_path: Any) -> tuple[Revisions, ChangeCounters]:
     revisions = Revisions()
     board = ChangeCounters(tmp_path / "board", sorted(tables.metadata.tables))
-    revisions._board = board
+    revisions._counters = board
     return revisions, board
 
 

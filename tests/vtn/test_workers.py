@@ -33,7 +33,7 @@ from vtn.access import DEFAULT_SCOPES, Role
 from vtn.app import VtnServer
 from vtn.errors import PortTaken, StartFailed, WorkerFailed
 from vtn.processes.shared_memory import made
-from vtn.processes.supervisor import Supervisor, Told
+from vtn.processes.supervisor import Supervisor, WorkerStart
 from vtn.settings import Settings
 from vtn.store.contact import ContactStore
 from vtn.store.database import Database
@@ -277,7 +277,7 @@ async def test_a_worker_ends_when_its_supervisor_is_gone(migrated_url: str) -> N
 def test_a_worker_whose_supervisor_is_gone_before_it_serves_ends_as_it_should(migrated_url: str) -> None:
     """Nothing has gone wrong in the worker."""
     memory = made(1)
-    told = pickle.dumps(Told(settings_for(migrated_url), 0, memory))
+    told = pickle.dumps(WorkerStart(settings_for(migrated_url), 0, memory))
     process = subprocess.Popen(
         COMMAND, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, pass_fds=(memory,)
     )

@@ -1,8 +1,8 @@
 """Revisions of tables, which tell whether a cached answer is still valid.
 
-On one host the board is exact: a write is on it before it is answered. Changes made from other hosts arrive through a
-listener (PostgreSQL); when that is silent for too long nothing can be said, and nothing kept may be used. Tables that
-announce nothing to other hosts are young or old: what was read from them holds for a moment only.
+On one host the counters are exact: a write is counted before it is answered. Changes made from other hosts arrive
+through a listener (PostgreSQL); when that is silent for too long nothing can be said, and nothing kept may be used.
+Tables that announce nothing to other hosts are young or old: what was read from them holds for a moment only.
 """
 
 from __future__ import annotations
@@ -46,28 +46,28 @@ class Listener(Protocol):
 class Changes:
     """The tables that one transaction changes. Each is begun when it is first touched."""
 
-    def __init__(self, board: ChangeCounters | None) -> None:
-        self._board = board
+    def __init__(self, counters: ChangeCounters | None) -> None:
+        self._counters = counters
         self._begun: list[str] = []
 
     def touch(self, table: str) -> None:
         """Note that the transaction is about to change a table."""
-        if self._board is not None and table in self._board.tables and table not in self._begun:
-            self._board.begin(table)
+        if self._counters is not None and table in self._counters.tables and table not in self._begun:
+            self._counters.begin(table)
             self._begun.append(table)
 
     def may_have_ended(self) -> None:
         """Note that the transaction may have ended: data read before is no longer valid."""
         for table in self._begun:
-            if self._board is not None:
-                self._board.begin(table)
-                self._board.end(table)
+            if self._counters is not None:
+                self._counters.begin(table)
+                self._counters.end(table)
 
     def end(self) -> None:
         """Note that the transaction was committed or rolled back."""
         for table in self._begun:
-            if self._board is not None:
-                self._board.end(table)
+            if self._counters is not None:
+                self._counters.end(table)
 
 
 class Watch:
@@ -75,18 +75,18 @@ class Watch:
 
     def __init__(
         self,
-        board: ChangeCounters,
+        counters: ChangeCounters,
         listener: Listener | None,
         tables: frozenset[str],
         *,
         clock: Callable[[], float],
         usable: Callable[[], bool],
     ) -> None:
-        self._board = board
+        self._counters = counters
         self._listener = listener
         self._clock = clock
         self._usable = usable
-        self._places = tuple(board.place(table) for table in sorted(tables))
+        self._places = tuple(counters.place(table) for table in sorted(tables))
         self._heard = tuple(sorted(tables)) if listener is not None else ()
         self._briefly = listener is not None and not tables <= listener.tables
         self._latest: Revision = (b"", 0)
@@ -101,7 +101,7 @@ class Watch:
                 return None
             for table in self._heard:
                 heard += self._listener.heard(table)
-        read = self._board.read
+        read = self._counters.read
         revision = b"".join([read(place) for place in self._places]), heard
         if revision != self._latest:
             self._latest = revision
@@ -120,7 +120,7 @@ class Revisions:
     """The revisions of all tables, as one process sees and makes them. Until started, nothing is shared or kept."""
 
     def __init__(self, *, clock: Callable[[], float] = time.monotonic) -> None:
-        self._board: ChangeCounters | None = None
+        self._counters: ChangeCounters | None = None
         self._listener: Listener | None = None
         self._clock = clock
         self._in_place = True
@@ -128,9 +128,9 @@ class Revisions:
         self._cancelled: list[tuple[Changes, float]] = []
         self._is_in_doubt = asyncio.Event()
 
-    def start(self, board: ChangeCounters, listener: Listener | None = None) -> None:
+    def start(self, counters: ChangeCounters, listener: Listener | None = None) -> None:
         """Share revisions from now on, and begin to listen."""
-        self._board, self._listener = board, listener
+        self._counters, self._listener = counters, listener
         if listener is not None:
             listener.start()
 
@@ -138,23 +138,23 @@ class Revisions:
         """Give everything back. Called after the database is closed."""
         if self._listener is not None:
             await asyncio.to_thread(self._listener.stop)
-        if self._board is not None:
-            self._board.close()
-            self._board = None
+        if self._counters is not None:
+            self._counters.close()
+            self._counters = None
 
     def watch(self, tables: frozenset[str]) -> Watch | None:
         """Return a watch on these tables for cached answers; None if nothing may be cached.
 
         ``tables`` include those whose deletions reach the ones that are read (``vtn.store.tables.reached_from``).
         """
-        if self._board is None:
+        if self._counters is None:
             return None
-        return Watch(self._board, self._listener, tables, clock=self._clock, usable=self._usable)
+        return Watch(self._counters, self._listener, tables, clock=self._clock, usable=self._usable)
 
     @contextmanager
     def writing(self) -> Iterator[Changes]:
         """Record the changes of a transaction. If cancelled, it may end later; until then its tables are not cached."""
-        changes = Changes(self._board)
+        changes = Changes(self._counters)
         try:
             yield changes
         except asyncio.CancelledError:
@@ -168,12 +168,12 @@ class Revisions:
         changes.end()
 
     def _usable(self) -> bool:
-        """Return True if the board tells of all processes of this host. Looks now and then, when somebody asks."""
+        """Return True if the counters tell of all processes of this host. Looks now and then, when somebody asks."""
         now = self._clock()
-        if now >= self._settle_at and self._board is not None:
+        if now >= self._settle_at and self._counters is not None:
             self._settle_at = now + _SETTLE_EVERY_S
-            self._board.settle()
-            if not self._board.in_place and self._in_place:
+            self._counters.settle()
+            if not self._counters.in_place and self._in_place:
                 self._in_place = False
                 _log.error("the file in which processes tell each other of changes is gone; restart the VTN")
         return self._in_place

@@ -81,7 +81,7 @@ class CachedResponse:
         self._plain: Representation | None = Representation(body, self._tags[False], {})
         self._packed: Representation | None = None
         self.resized: Callable[[int], None] | None = None
-        """Told by how much ``cost`` has changed."""
+        """Count by how much ``cost`` has changed."""
 
     @property
     def cost(self) -> int:

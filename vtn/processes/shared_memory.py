@@ -1,7 +1,7 @@
-"""Memory that the workers of one VTN have in common: each writes its own seat only, and all of them read every seat.
+"""Memory that the workers of one VTN have in common: each writes its own slot only, and all of them read every slot.
 
-It has no name in a file system. The supervisor makes it and hands it on; it outlives each worker, so that whoever takes
-the seat of one that died goes on where that one was, and it is gone with the last process that has it.
+It has no name in a file system. The supervisor makes it and hands it on. It outlives each worker, so one that takes
+the slot of one that died goes on where that one was; it is gone with the last process that has it.
 """
 
 from __future__ import annotations
@@ -18,27 +18,27 @@ _PARTS: Final = {
     "wrong secrets per client": 16384 * 32,
     "wrong secrets per address": 16384 * 32,
 }
-"""The parts of a seat and how large they are, in bytes; what is never written takes no memory."""
-_SEAT_BYTES: Final = sum(_PARTS.values())
+"""The parts of a slot and how large they are, in bytes; what is never written takes no memory."""
+_SLOT_BYTES: Final = sum(_PARTS.values())
 
 
 class SharedMemory:
-    """All seats, seen from one of them. Without a descriptor there is only this process."""
+    """All slots, seen from one of them. Without a descriptor there is only this process."""
 
-    def __init__(self, *, seats: int = 1, seat: int = 0, fd: int = -1) -> None:
-        self.seat = seat
-        self._view = memoryview(mmap.mmap(fd, seats * _SEAT_BYTES))
-        self._seats = seats
+    def __init__(self, *, slots: int = 1, slot: int = 0, fd: int = -1) -> None:
+        self.slot = slot
+        self._view = memoryview(mmap.mmap(fd, slots * _SLOT_BYTES))
+        self._slots = slots
 
     def part(self, name: str) -> tuple[memoryview, ...]:
-        """Return one part of every seat."""
+        """Return one part of every slot."""
         start = sum(size for other, size in list(_PARTS.items())[: list(_PARTS).index(name)])
-        places = range(start, start + self._seats * _SEAT_BYTES, _SEAT_BYTES)
+        places = range(start, start + self._slots * _SLOT_BYTES, _SLOT_BYTES)
         return tuple(self._view[place : place + _PARTS[name]] for place in places)
 
 
-def made(seats: int) -> int:
-    """Return the descriptor of new memory, all zeros, for so many seats."""
+def made(slots: int) -> int:
+    """Return the descriptor of new memory, all zeros, for so many slots."""
     fd = os.memfd_create("openadr-fleet", os.MFD_CLOEXEC)
-    os.ftruncate(fd, seats * _SEAT_BYTES)
+    os.ftruncate(fd, slots * _SLOT_BYTES)
     return fd

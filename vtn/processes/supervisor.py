@@ -1,10 +1,10 @@
 """Several processes that serve one port, and the one that keeps them running.
 
 The kernel gives each new connection to one of them (SO_REUSEPORT). They are started with what they need on their
-standard input, which stays open: when it closes, the supervisor is gone, and so do they. Each has a seat in the memory
-that they share; a worker that takes the place of another takes its seat.
+standard input, which stays open: when it closes, the supervisor is gone, and so do they. Each has a slot in the memory
+that they share; a worker that takes the place of another takes its slot.
 
-Managers of processes (gunicorn, circus, supervisord) hand on neither the seat nor the memory, cannot tell a worker that
+Managers of processes (gunicorn, circus, supervisord) hand on neither the slot nor the memory, cannot tell a worker that
 was killed from one that refuses its settings, and would have the database brought up to date by each worker.
 """
 
@@ -46,11 +46,11 @@ _LENGTH: Final = struct.Struct("!I")
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
-    """Start parameters of a worker: the settings, and its seat in the memory behind a descriptor that it inherits."""
+class WorkerStart:
+    """Start parameters of a worker: the settings, and its slot in the memory behind a descriptor that it inherits."""
 
     settings: Settings
-    seat: int
+    slot: int
     memory: int
 
 
@@ -128,7 +128,7 @@ class Supervisor:
         database = settings.database.model_copy(update={"migrate": False})
         self._settings = settings.model_copy(update={"port": port, "database": database})
         self._memory = made(settings.workers)
-        self._numbers = SharedMemory(seats=settings.workers, fd=self._memory).part("metrics")
+        self._numbers = SharedMemory(slots=settings.workers, fd=self._memory).part("metrics")
         launches = [asyncio.create_task(self._launch_first(number)) for number in range(settings.workers)]
         try:
             await asyncio.gather(*launches)
@@ -165,7 +165,7 @@ class Supervisor:
         self._processes[number] = process
         if process.stdin is None or process.stdout is None:
             raise WorkerFailed("a worker has no pipes")
-        told = pickle.dumps(Told(self._settings, number, self._memory))
+        told = pickle.dumps(WorkerStart(self._settings, number, self._memory))
         process.stdin.write(_LENGTH.pack(len(told)) + told)
         line, killed = b"", False
         with suppress(TimeoutError):
@@ -214,12 +214,12 @@ async def _end(process: asyncio.subprocess.Process) -> None:
         await process.wait()
 
 
-async def serve(pipe: BinaryIO, told: Told) -> None:
+async def serve(pipe: BinaryIO, told: WorkerStart) -> None:
     """Serve as a worker until told to end, or until ``pipe`` (from the supervisor) closes; raises ServiceFailed."""
     loop = asyncio.get_running_loop()
     over = asyncio.Event()
     loop.add_signal_handler(signal.SIGTERM, over.set)
-    shared = SharedMemory(seats=told.settings.workers, seat=told.seat, fd=told.memory)
+    shared = SharedMemory(slots=told.settings.workers, slot=told.slot, fd=told.memory)
     os.close(told.memory)
     server = VtnServer(told.settings, shared=shared)
     loop.add_signal_handler(signal.SIGHUP, server.renew_certificate)
@@ -246,10 +246,10 @@ async def serve(pipe: BinaryIO, told: Told) -> None:
         transport.close()
 
 
-def read_told(pipe: BinaryIO) -> Told:
+def read_start(pipe: BinaryIO) -> WorkerStart:
     """Return the start parameters, which the supervisor sends first."""
     (length,) = _LENGTH.unpack(_exactly(_LENGTH.size, pipe))
-    told: Told = pickle.loads(_exactly(length, pipe))  # noqa: S301 (from our own parent process)
+    told: WorkerStart = pickle.loads(_exactly(length, pipe))  # noqa: S301 (from our own parent process)
     return told
 
 

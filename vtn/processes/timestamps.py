@@ -1,6 +1,6 @@
 """A moment for each key, known to all workers: each notes its own, and the newest that any of them noted counts.
 
-A key is found by its digest, of 128 bits, in a few rows of each seat. Only one process writes a seat, so nothing is
+A key is found by its digest, of 128 bits, in a few rows of each slot. Only one process writes a slot, so nothing is
 locked and nobody waits. A moment that has passed says nothing any more: its row is free for another key.
 """
 
@@ -21,11 +21,11 @@ _NOBODY: Final = bytes(_DIGEST_BYTES)
 
 
 class SharedTimestamps:
-    """The seats of all workers, of which this process writes its own."""
+    """The slots of all workers, of which this process writes its own."""
 
-    def __init__(self, seats: Sequence[memoryview], seat: int) -> None:
-        self._seats = seats
-        self._own = seats[seat]
+    def __init__(self, slots: Sequence[memoryview], slot: int) -> None:
+        self._slots = slots
+        self._own = slots[slot]
         self._starts = len(self._own) // _ROW_BYTES - _TRIES + 1
 
     def newest(self, key: str, *, until: float) -> float:
@@ -33,13 +33,13 @@ class SharedTimestamps:
         digest = _digest(key)
         start = self._start(digest)
         newest = 0.0
-        for seat in self._seats:
-            window = bytes(seat[start : start + _WINDOW])
+        for slot in self._slots:
+            window = bytes(slot[start : start + _WINDOW])
             at = window.find(digest)
             if at < 0:
                 continue
             (moment,) = _MOMENT.unpack_from(window, at + _DIGEST_BYTES)
-            still = seat[start + at : start + at + _DIGEST_BYTES] == digest  # or its row was given away meanwhile
+            still = slot[start + at : start + at + _DIGEST_BYTES] == digest  # or its row was given away meanwhile
             if newest < moment <= until and still:
                 newest = moment
         return newest

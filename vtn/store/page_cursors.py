@@ -1,10 +1,10 @@
-"""Positions of clients that read a list page after page.
+"""Remember where clients are that read a list page after page.
 
-A walk is what one client does that asks the same question again, with ``skip`` of everything it has got so far. Its
-next page begins behind the last row of the page before, by a range of an index: nothing is counted off, and nothing is
-repeated or hidden because rows came or went in between. Whoever begins anywhere else is given what counting off gives
-(PAGE-004 … PAGE-010), and so is a walk whose position is not known here: it is too old, had to make room for others,
-or another process has it. Walks of one client for one question at the same time share their positions: each may be
+A traversal is one client asking the same question again, with ``skip`` of everything it has got so far. Its next page
+begins behind the last row of the page before, by a range of an index: nothing is counted off, nothing is repeated or
+hidden because rows came or went in between. A client that begins elsewhere gets what counting off gives (PAGE-004 …
+PAGE-010), and so does a traversal whose position is not known here: it is too old, had to make room for others, or
+another process has it. Traversals of one client for one question at the same time share their positions: each may be
 given what counting off would have given when the other was last answered.
 """
 
@@ -44,14 +44,14 @@ class _Position:
 
 @dataclass(frozen=True, slots=True)
 class PageCursor:
-    """One page of a walk: it begins ``behind`` a row, or is counted off.
+    """One page of a traversal: it begins ``behind`` a row, or is counted off.
 
     ``is_counted``: it is what counting off gives, so it may be given to whoever asks the same at the same revision.
     """
 
     behind: Key | None
     is_counted: bool
-    _walks: PageCursors
+    _cursors: PageCursors
     _question: Hashable
     _skip: int
     _revision: Revision | None
@@ -62,11 +62,11 @@ class PageCursor:
         if rows:
             key = rows[-1]["created_at"], rows[-1]["id"]
             revision = self._revision if self.is_counted else None
-            self._walks.keep(self._question, self._skip + len(rows), key, revision, self._until)
+            self._cursors.keep(self._question, self._skip + len(rows), key, revision, self._until)
 
 
 class PageCursors:
-    """The last few positions of every walk; the query unused for longest is forgotten first."""
+    """The last few positions of every traversal; the query unused for longest is forgotten first."""
 
     def __init__(self, stamps: Stamps, watch: Watch | None) -> None:
         self._stamps = stamps
