@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from bridge_mqtt.model import Command, Holding, HoldingState
 from bridge_mqtt.panels import Registry
 from bridge_mqtt.store import acks, commands, events, panels, quarantine
-from openadr_client.mqtt import Received
+from openadr_client import Received
 from openadr_profiles.panel import (
     Ack,
     AckStatus,

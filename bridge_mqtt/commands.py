@@ -24,8 +24,7 @@ from bridge_mqtt.panels import Registry
 from bridge_mqtt.requests import piece_end
 from bridge_mqtt.settings import Dispatch
 from bridge_mqtt.store import commands, events
-from openadr_client.errors import NotSent, Unconfirmed
-from openadr_client.mqtt import MqttLink
+from openadr_client import MqttLink, NotSent, Unconfirmed
 from openadr_profiles.panel import (
     ASSUMED,
     CommandState,

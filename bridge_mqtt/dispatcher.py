@@ -18,7 +18,7 @@ from bridge_mqtt.requests import next_moment
 from bridge_mqtt.store import commands, events
 from bridge_mqtt.store.events import StoredEvent
 from bridge_mqtt.turns import Turns
-from openadr_client.clock import Clock
+from openadr_client import Clock
 
 _log = structlog.get_logger(__name__)
 

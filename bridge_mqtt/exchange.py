@@ -14,8 +14,7 @@ from bridge_mqtt.reports import Reporter
 from bridge_mqtt.settings import Settings
 from bridge_mqtt.turns import Turns
 from bridge_mqtt.vtn import VtnSide
-from openadr_client.clock import Clock
-from openadr_client.errors import ClientError, Forbidden, Unauthorized, VtnError
+from openadr_client import Backoff, ClientError, Clock, Forbidden, Unauthorized, VtnError
 
 _log = structlog.get_logger(__name__)
 
@@ -73,14 +72,15 @@ class Exchange:
 
     async def report(self) -> None:
         """Write reports whenever something has happened or is due, and send them; after a failure with back-off."""
-        wait_s = self._settings.reporting.retry_least_s
+        limits = self._settings.reporting
+        backoff = Backoff(first_s=limits.retry_least_s, longest_s=limits.retry_most_s)
         retry_at = self._clock.now()
         while True:
             self._due.clear()
             wake_at = self._clock.now() + _STATUS_EVERY
 
             async def write_and_send() -> None:
-                nonlocal wake_at, wait_s, retry_at
+                nonlocal wake_at, retry_at
                 due = await self._reporter.write(self._clock.now())
                 wake_at = min(wake_at, due) if due is not None else wake_at
                 if self._clock.now() < retry_at:
@@ -88,12 +88,12 @@ class Exchange:
                     return
                 try:
                     await self._vtn.send_reports()
-                    wait_s = self._settings.reporting.retry_least_s
+                    backoff.succeeded()
                 except ClientError as error:
-                    _log.warning("reports not sent", problem=str(error), retry_in_s=wait_s)
+                    wait_s = backoff.failed(error)
+                    _log.warning("reports not sent", problem=str(error), retry_in_s=round(wait_s, 1))
                     retry_at = self._clock.now() + timedelta(seconds=wait_s)
                     wake_at = min(wake_at, retry_at)
-                    wait_s = min(wait_s * 2, self._settings.reporting.retry_most_s)
 
             await self._turns.persist(write_and_send)
             await self._sleep(_BETWEEN_REPORTS_S)

@@ -10,7 +10,7 @@ from bridge_mqtt.panels import Registry
 from bridge_mqtt.settings import Settings
 from bridge_mqtt.telemetry import TelemetryDesk
 from bridge_mqtt.turns import Turns
-from openadr_client.mqtt import Received
+from openadr_client import Received
 from openadr_profiles.panel.identity import ACK_FILTER, LOADS_FILTER, METERING_TOPIC, TELEMETRY_FILTER
 
 _AFTER_SAMPLES_S = 0.1

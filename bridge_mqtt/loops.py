@@ -15,6 +15,7 @@ from typing import Final
 import structlog
 
 from bridge_mqtt.health import Health
+from openadr_client import Backoff
 
 _log = structlog.get_logger(__name__)
 
@@ -59,23 +60,24 @@ class LoopSupervisor:
 
     async def _keep(self, name: str, work: Work) -> None:
         """Run a loop; whenever it ends, start it again, with back-off if it does not last."""
-        delay, most = _RESTART_S
+        first_s, longest_s = _RESTART_S
+        backoff = Backoff(first_s=first_s, longest_s=longest_s)
         while True:
             self._health.loops.pop(name, None)
             began = time.monotonic()
             task = self.tasks[name] = asyncio.create_task(_run(work), name=name)
             await asyncio.wait([task])
             if time.monotonic() - began > _HEALTHY_AFTER_S:
-                delay = _RESTART_S[0]
-            self._tell(name, task, delay)
-            await self._sleep(delay)
-            delay = min(delay * 2, most)
+                backoff.succeeded()
+            delay_s = backoff.failed()
+            self._tell(name, task, delay_s)
+            await self._sleep(delay_s)
 
-    def _tell(self, name: str, task: asyncio.Task[None], delay: float) -> None:
+    def _tell(self, name: str, task: asyncio.Task[None], delay_s: float) -> None:
         error = None if task.cancelled() else task.exception()
         problem = "cancelled" if task.cancelled() else "ended" if error is None else f"{type(error).__name__}: {error}"
         self._health.loops[name] = problem
-        _log.error("a loop has ended", loop=name, problem=problem, restart_in_s=delay, exc_info=error)
+        _log.error("a loop has ended", loop=name, problem=problem, restart_in_s=round(delay_s, 2), exc_info=error)
 
 
 async def _run(work: Work) -> None:

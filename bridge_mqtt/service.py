@@ -26,8 +26,7 @@ from bridge_mqtt.store import Store, acks, panels, quarantine, telemetry
 from bridge_mqtt.turns import Turns
 from bridge_mqtt.view import View
 from bridge_mqtt.vtn import VtnSide, client_for
-from openadr_client.clock import Clock, SystemClock
-from openadr_client.mqtt import MqttLink
+from openadr_client import Clock, MqttLink, SystemClock
 
 _log = structlog.get_logger(__name__)
 

@@ -19,8 +19,7 @@ from pydantic import (
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
-from openadr_client.settings import BrokerSettings, web_address
-from openadr_client.tokens import ClientAuthentication
+from openadr_client import BrokerSettings, ClientAuthentication, web_address
 from openadr_profiles.fleet.power import Sign
 from openadr_profiles.panel import DIALECTS, Dialect, UnsafePanelId, check_panel_id
 

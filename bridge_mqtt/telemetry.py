@@ -14,7 +14,7 @@ from bridge_mqtt.panels import Registry
 from bridge_mqtt.store import panels, quarantine, telemetry
 from bridge_mqtt.store.events import Baseline
 from bridge_mqtt.store.telemetry import PanelSample
-from openadr_client.mqtt import Received
+from openadr_client import Received
 from openadr_profiles.panel import Telemetry, Unreadable, read_telemetry
 from ven.panel.meter import PowerReading
 

@@ -15,6 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from bridge_mqtt.errors import StoreUnavailable
 from bridge_mqtt.health import Health
 from bridge_mqtt.store import Store
+from openadr_client import Backoff
 
 _log = structlog.get_logger(__name__)
 
@@ -38,14 +39,15 @@ class Turns:
 
     async def persist(self, work: Callable[[], Awaitable[None]]) -> None:
         """Do something with the database, again and again until it is there."""
-        delay, most = _RETRY_S
+        first_s, longest_s = _RETRY_S
+        backoff = Backoff(first_s=first_s, longest_s=longest_s)
         while True:
             try:
                 await work()
             except StoreUnavailable as error:
                 self._health.store = str(error)
-                _log.error("database not available", problem=str(error), retry_in_s=delay)
-                await self._sleep(delay)
-                delay = min(delay * 2, most)
+                delay_s = backoff.failed()
+                _log.error("database not available", problem=str(error), retry_in_s=round(delay_s, 2))
+                await self._sleep(delay_s)
             else:
                 return

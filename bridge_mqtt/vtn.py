@@ -12,13 +12,19 @@ from bridge_mqtt.resources import resource_name
 from bridge_mqtt.settings import Vtn
 from bridge_mqtt.store import Store, events, programs, reports
 from bridge_mqtt.store.reports import ReportState, StoredReport
-from openadr_client.backoff import NO_RETRY
-from openadr_client.client import NOT_MODIFIED, VtnClient
-from openadr_client.clock import Clock
-from openadr_client.errors import Conflict
-from openadr_client.polling import compare_events, is_newer
-from openadr_client.registration import register_resource, register_ven
-from openadr_client.report_sender import KeptReport, send_reports
+from openadr_client import (
+    NO_RETRY,
+    NOT_MODIFIED,
+    Clock,
+    Conflict,
+    KeptReport,
+    VtnClient,
+    compare_events,
+    is_newer,
+    register_resource,
+    register_ven,
+    send_reports,
+)
 from openadr_profiles.panel import Load, is_critical
 from openadr_profiles.v31 import Attribute, Program, ValuesMap, Ven
 
@@ -26,7 +32,7 @@ _log = structlog.get_logger(__name__)
 
 
 def client_for(settings: Vtn, clock: Clock) -> VtnClient:
-    """Return a client with these settings; raises ``openadr_client.errors.BadCertificateFile``."""
+    """Return a client with these settings; raises ``openadr_client.BadCertificateFile``."""
     return VtnClient(
         base_url=settings.url,
         client_id=settings.client_id,
@@ -44,7 +50,7 @@ def client_for(settings: Vtn, clock: Clock) -> VtnClient:
 
 
 class VtnSide:
-    """Registration, polling and sending. Every method may raise ``openadr_client.errors.VtnError``."""
+    """Registration, polling and sending. Every method may raise ``openadr_client.VtnError``."""
 
     def __init__(self, settings: Vtn, *, client: VtnClient, store: Store, registry: Registry, clock: Clock) -> None:
         self._settings = settings

@@ -13,7 +13,6 @@ first `VtnClient` that is opened, aiomqtt with `MqttLink`, zeroconf with `discov
 
 from __future__ import annotations
 
-import importlib
 import typing
 
 if typing.TYPE_CHECKING:
@@ -55,13 +54,13 @@ if typing.TYPE_CHECKING:
         report_request,
         wait_for_reports,
     )
-    from openadr_client.mqtt import MqttLink, Received
+    from openadr_client.mqtt import MqttLink, Received, stop_if_cancelled
     from openadr_client.objects import NOT_MODIFIED, Broken, Found, NotModified
     from openadr_client.polling import EventChanges, compare_events, is_newer
     from openadr_client.pooled_transport import PooledTransport
     from openadr_client.registration import register_resource, register_ven
     from openadr_client.report_sender import KeptReport, PendingReports, send_reports
-    from openadr_client.settings import BrokerSettings
+    from openadr_client.settings import BrokerSettings, web_address
     from openadr_client.short_transport import ShortTransport
     from openadr_client.tokens import ClientAuthentication
 
@@ -123,7 +122,9 @@ __all__ = [
     "register_ven",
     "report_request",
     "send_reports",
+    "stop_if_cancelled",
     "wait_for_reports",
+    "web_address",
 ]
 
 _MODULES: typing.Final = {
@@ -169,6 +170,7 @@ _MODULES: typing.Final = {
     "wait_for_reports": "helpers",
     "MqttLink": "mqtt",
     "Received": "mqtt",
+    "stop_if_cancelled": "mqtt",
     "Broken": "objects",
     "Found": "objects",
     "NOT_MODIFIED": "objects",
@@ -183,6 +185,7 @@ _MODULES: typing.Final = {
     "PendingReports": "report_sender",
     "send_reports": "report_sender",
     "BrokerSettings": "settings",
+    "web_address": "settings",
     "ShortTransport": "short_transport",
     "ClientAuthentication": "tokens",
 }
@@ -193,7 +196,8 @@ def __getattr__(name: str) -> object:
     module = _MODULES.get(name)
     if module is None:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(importlib.import_module(f"{__name__}.{module}"), name)
+    # Not importlib.import_module, which `python -X importtime` does not see.
+    value = getattr(__import__(f"{__name__}.{module}", fromlist=(name,)), name)
     globals()[name] = value
     return typing.cast(object, value)
 

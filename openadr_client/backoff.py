@@ -36,8 +36,8 @@ class Backoff:
     hour gets an hour.
     """
 
-    def __init__(self, chance: Random, *, first_s: float = 1.0, longest_s: float = 900.0) -> None:
-        self._chance = chance
+    def __init__(self, chance: Random | None = None, *, first_s: float = 1.0, longest_s: float = 900.0) -> None:
+        self._chance = chance or Random()  # noqa: S311 # spreads attempts in time, keeps no secret
         self._first_s = first_s
         self._longest_s = longest_s
         self._failures = 0

@@ -11,8 +11,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from zeroconf import InterfaceChoice, ServiceStateChange, Zeroconf
-from zeroconf.asyncio import AsyncServiceBrowser, AsyncServiceInfo, AsyncZeroconf
+from openadr_client.errors import LibraryMissing
+
+try:
+    from zeroconf import InterfaceChoice, ServiceStateChange, Zeroconf
+    from zeroconf.asyncio import AsyncServiceBrowser, AsyncServiceInfo, AsyncZeroconf
+except ModuleNotFoundError as missing:
+    raise LibraryMissing(
+        f"finding VTNs needs the library {missing.name}: install it with  pip install 'openadr-fleet[mdns]'",
+        name=missing.name,
+    ) from missing
 
 SERVICE_TYPE: Final = "_openadr3._tcp.local."
 _ASK_MS: Final = 2000

@@ -21,6 +21,7 @@ from typing import Any, Final, Self, cast
 
 import structlog
 
+from openadr_client.backoff import Backoff
 from openadr_client.errors import (
     BrokerError,
     BrokerRefused,
@@ -31,7 +32,6 @@ from openadr_client.errors import (
     Unconfirmed,
 )
 from openadr_client.settings import BrokerSettings
-from openadr_client.tls import NamedContext, broker_context
 
 try:
     import aiomqtt
@@ -83,7 +83,9 @@ class MqttLink:
         self._now = now
         self._on_change = on_change
         self._sleep = sleep
-        self._tls = context_of(settings)
+        self._tls = settings.tls_context()
+        # Clients that lost the same broker come back one after the other.
+        self._backoff = Backoff(first_s=settings.reconnect_least_s, longest_s=settings.reconnect_most_s)
         self._client: _Client | None = None
         self.connected_since: datetime | None = None
         self.reconnects = 0
@@ -125,17 +127,19 @@ class MqttLink:
             raise Unconfirmed(str(error)) from error
 
     async def _reconnect(self) -> None:
-        delay = self._settings.reconnect_least_s
         while True:
             stop_if_cancelled()
             try:
                 await self._connect()
             except BrokerError as error:
                 self.problem = str(error)
-                _log.warning("broker not available", broker=self._settings.url, problem=str(error), retry_in_s=delay)
-                await self._sleep(delay)
-                delay = min(delay * 2, self._settings.reconnect_most_s)
+                delay_s = self._backoff.failed()
+                _log.warning(
+                    "broker not available", broker=self._settings.url, problem=str(error), retry_in_s=round(delay_s, 2)
+                )
+                await self._sleep(delay_s)
             else:
+                self._backoff.succeeded()
                 self.reconnects += 1
                 return
 
@@ -263,18 +267,6 @@ def stop_if_cancelled() -> None:
     task = asyncio.current_task()
     if task is not None and task.cancelling():
         raise asyncio.CancelledError
-
-
-def context_of(settings: BrokerSettings) -> NamedContext | None:
-    """Return the TLS context for a broker, or None for one without TLS; raises BadCertificateFile."""
-    if not settings.tls:
-        return None
-    return broker_context(
-        ca_file=settings.ca_file,
-        certificate=settings.client_certificate,
-        key=settings.client_key,
-        server_name=settings.server_name,
-    )
 
 
 @contextmanager

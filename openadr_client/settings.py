@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Final, Self
+from typing import TYPE_CHECKING, Annotated, Final, Self
 from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
+
+if TYPE_CHECKING:
+    from openadr_client.tls import NamedContext
 
 _PORTS: Final = {"mqtt": 1883, "mqtts": 8883}
 
@@ -80,6 +83,19 @@ class BrokerSettings(BaseModel):
     def tls(self) -> bool:
         """Return True if the connection is encrypted."""
         return urlsplit(self.url).scheme == "mqtts"
+
+    def tls_context(self) -> NamedContext | None:
+        """Return the TLS context for this broker, or None without TLS; raises BadCertificateFile."""
+        if not self.tls:
+            return None
+        from openadr_client.tls import broker_context  # noqa: PLC0415 # settings are also read where nothing connects
+
+        return broker_context(
+            ca_file=self.ca_file,
+            certificate=self.client_certificate,
+            key=self.client_key,
+            server_name=self.server_name,
+        )
 
     @property
     def host(self) -> str:

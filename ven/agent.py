@@ -16,10 +16,18 @@ from typing import Final
 
 import structlog
 
-from openadr_client.backoff import Backoff
-from openadr_client.client import NOT_MODIFIED, VtnClient
-from openadr_client.clock import Clock, SystemClock
-from openadr_client.errors import Refused, Unauthorized, UnexpectedAnswer, UntrustedServer, VtnError
+from openadr_client import (
+    NOT_MODIFIED,
+    Backoff,
+    Clock,
+    Refused,
+    SystemClock,
+    Unauthorized,
+    UnexpectedAnswer,
+    UntrustedServer,
+    VtnClient,
+    VtnError,
+)
 from ven.control import Control
 from ven.drivers import Driver, find_driver
 from ven.loops import Loop, keep_running, within

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from functools import partial
 
-from openadr_client.clock import Clock
+from openadr_client import Clock
 from openadr_profiles.fleet.power import SIMPLE
 from openadr_profiles.v31 import DueReport, Event, Program, Resource
 from ven.drivers import Driver

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from openadr_client.client import VtnClient
-from openadr_client.registration import register_resource, register_ven
+from openadr_client import VtnClient, register_resource, register_ven
 from openadr_profiles.v31 import (
     Attribute,
     Resource,

@@ -8,11 +8,7 @@ from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
 
-from openadr_client.backoff import NO_RETRY
-from openadr_client.client import VtnClient
-from openadr_client.clock import Clock
-from openadr_client.settings import web_address
-from openadr_client.tokens import ClientAuthentication
+from openadr_client import NO_RETRY, ClientAuthentication, Clock, VtnClient, web_address
 from ven.asks import SheddingRules
 from ven.decision import OptRules
 from ven.panel.circuits import BranchCircuit

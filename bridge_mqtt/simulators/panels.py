@@ -16,8 +16,7 @@ from bridge_mqtt.settings import Broker
 from bridge_mqtt.simulators.envelope import EnvelopePanel
 from bridge_mqtt.simulators.flat import FlatPanel
 from bridge_mqtt.simulators.model import PanelModel
-from openadr_client.clock import Clock, SystemClock
-from openadr_client.mqtt import context_of, stop_if_cancelled
+from openadr_client import Backoff, Clock, SystemClock, stop_if_cancelled
 from openadr_profiles.panel import ack_topic, check_panel_id, command_topic
 from openadr_profiles.panel.identity import METERING_TOPIC
 
@@ -67,7 +66,7 @@ class SimulatedMqttPanel:
         self._broker = broker
         self._clock = clock or SystemClock()
         self._interval_s = interval_s
-        self._tls = context_of(broker)
+        self._tls = broker.tls_context()
         self._cut = asyncio.Event()
         self._may_connect = asyncio.Event()
         self._may_connect.set()
@@ -92,8 +91,8 @@ class SimulatedMqttPanel:
 
     async def run(self) -> None:
         """Measure and obey until cancelled."""
-        least, most = _RECONNECT_S
-        delay = least
+        first_s, longest_s = _RECONNECT_S
+        backoff = Backoff(first_s=first_s, longest_s=longest_s)
         while True:
             stop_if_cancelled()
             await self._may_connect.wait()
@@ -102,7 +101,7 @@ class SimulatedMqttPanel:
             try:
                 async with self._client() as client:
                     await client.subscribe(command_topic(self.model.ven_id), qos=1)
-                    delay = least
+                    backoff.succeeded()
                     self.connected.set()
                     self._told_cut_off = False
                     _log.info("simulated panel is connected", ven_id=self.model.ven_id, broker=self._broker.url)
@@ -117,8 +116,7 @@ class SimulatedMqttPanel:
             finally:
                 self.connected.clear()
             if failed:  # not in `except*`, which may wrap a cancellation in a group
-                await asyncio.sleep(delay)
-                delay = min(delay * 2, most)
+                await asyncio.sleep(backoff.failed())
 
     def _tell_cut_off(self, problem: BaseException) -> None:
         """Log once that there is no connection, not at each new attempt."""

@@ -14,10 +14,10 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
 
 from oadr.config import load
 from oadr.errors import Exit, Failure, reporting
-from openadr_client.settings import web_address
+from openadr_client import web_address
 
 if TYPE_CHECKING:
-    from openadr_client.client import VtnClient
+    from openadr_client import VtnClient
 
 T = TypeVar("T")
 
@@ -88,9 +88,7 @@ class BusinessLogic(BaseModel):
 
     def client(self) -> VtnClient:
         """Return a client for this connection; use as an async context manager."""
-        from openadr_client.backoff import NO_RETRY
-        from openadr_client.client import VtnClient
-        from openadr_client.short_transport import ShortTransport
+        from openadr_client import NO_RETRY, ShortTransport, VtnClient
 
         return VtnClient(
             transport=ShortTransport,
@@ -140,7 +138,7 @@ _OPTIONS: Final = {
 
 def act(settings: BusinessLogic, action: Callable[[VtnClient], Awaitable[T]]) -> T:
     """Run ``action`` with an open client. A client that may not do it is told what client may (UNAUTHORIZED)."""
-    from openadr_client.errors import Forbidden
+    from openadr_client import Forbidden
 
     async def run() -> T:
         async with settings.client() as client:

@@ -11,7 +11,7 @@ from oadr.errors import Exit, Failure
 from openadr_profiles.v31 import Metadata, Resource
 
 if TYPE_CHECKING:
-    from openadr_client.client import VtnClient
+    from openadr_client import VtnClient
     from openadr_profiles.contact import Contact
 
 T = TypeVar("T", bound=Metadata)
@@ -38,7 +38,7 @@ async def find(
     Raises:
         Failure: none or several (REFUSED); several are named.
     """
-    from openadr_client.errors import InvalidRequest, NotFound
+    from openadr_client import InvalidRequest, NotFound
 
     if not text:
         raise Failure(f"give the id of the {kind}, or the beginning of it", Exit.USAGE)

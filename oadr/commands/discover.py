@@ -27,10 +27,10 @@ def discover(
 ) -> None:
     """List VTNs that announce themselves. Nothing is configured and nothing is sent to them."""
     with reporting():
-        from openadr_client import discovery
+        from openadr_client import discover as find_vtns
 
         try:
-            found = asyncio.run(discovery.discover(wait_s=wait, interfaces=interface))
+            found = asyncio.run(find_vtns(wait_s=wait, interfaces=interface))
         except OSError as error:
             raise Failure(f"this network has no multicast: {error}", Exit.UNREACHABLE) from error
         rows = [

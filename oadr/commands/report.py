@@ -20,7 +20,7 @@ from openadr_profiles.fleet.wording import local_time
 from openadr_profiles.v31 import Report
 
 if TYPE_CHECKING:
-    from openadr_client.client import VtnClient
+    from openadr_client import VtnClient
 
 app = typer.Typer(
     add_completion=False,

@@ -20,7 +20,7 @@ from openadr_profiles.fleet.wording import ago
 from openadr_profiles.v31 import BlVenRequest, Report, Resource, Ven
 
 if TYPE_CHECKING:
-    from openadr_client.client import VtnClient
+    from openadr_client import VtnClient
 
 app = typer.Typer(
     add_completion=False,

@@ -114,7 +114,7 @@ class _Run:
     """The state of a run so far, and the view of it."""
 
     def __init__(self, *, speed: float) -> None:
-        from openadr_client.clock import ScaledClock
+        from openadr_client import ScaledClock
 
         self.clock = ScaledClock(speed)
         self.began = time.monotonic()

@@ -19,8 +19,7 @@ from oadr.demo.broker import broker
 from oadr.demo.homes import HOMES, PANELS, TARGET, Home, LegacyPanel
 from oadr.demo.pace import Pace
 from oadr.process.running import cancel
-from openadr_client.client import VtnClient
-from openadr_client.clock import Clock
+from openadr_client import Clock, VtnClient
 from ven.agent import run_ven
 from vtn.access import Role
 from vtn.app import VtnServer, build

@@ -19,7 +19,7 @@ from openadr_profiles.v31 import (
 from openadr_profiles.v31.timeline import Timeline
 
 if TYPE_CHECKING:
-    from openadr_client.client import VtnClient
+    from openadr_client import VtnClient
     from openadr_profiles.fleet.status import EventStatus
 
 
@@ -88,7 +88,7 @@ async def read_status(client: VtnClient, event_id: str, *, at: datetime) -> Even
 
 
 async def _ven_with_id(client: VtnClient, id_: str) -> Ven | None:
-    from openadr_client.errors import Refused
+    from openadr_client import Refused
 
     if not id_ or not id_.replace("-", "").replace("_", "").isalnum() or not id_.isascii():
         return None

@@ -15,12 +15,12 @@ from openadr_profiles.v31 import (
 )
 
 if TYPE_CHECKING:
-    from openadr_client.client import VtnClient
+    from openadr_client import VtnClient
 
 
 async def program_named(client: VtnClient, name: str) -> Program:
     """Return the program of that name; create it if there is none."""
-    from openadr_client.errors import Conflict
+    from openadr_client import Conflict
 
     found = await client.programs.search(program_name=name)
     if found:
@@ -33,7 +33,7 @@ async def program_named(client: VtnClient, name: str) -> Program:
 
 async def create_all(client: VtnClient, requests: Sequence[EventRequest]) -> list[Event]:
     """Create all events or none: when one is refused, those that were made are removed again."""
-    from openadr_client.errors import VtnError
+    from openadr_client import VtnError
 
     made: list[Event] = []
     try:

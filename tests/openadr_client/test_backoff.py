@@ -1,5 +1,7 @@
 from random import Random
 
+import pytest
+
 from openadr_client.backoff import Backoff
 from openadr_client.errors import TemporarilyUnavailable, Unreachable
 
@@ -27,3 +29,17 @@ def test_vtn_may_say_how_long() -> None:
     backoff = Backoff(Random(1))
     assert backoff.failed(TemporarilyUnavailable("x", status=429, retry_after_s=42)) == 42
     assert backoff.failed(TemporarilyUnavailable("x", status=503)) <= 2
+
+
+@pytest.mark.parametrize("asked_s", [0.0, 0.9, float("nan")])
+def test_a_wait_that_is_none_gets_the_growing_one(asked_s: float) -> None:
+    """V2: a VTN that says 0 for hours is not asked more often than one that says nothing."""
+    backoff = Backoff(Random(1))
+    waits = [backoff.failed(TemporarilyUnavailable("x", status=503, retry_after_s=asked_s)) for _ in range(12)]
+    assert all(2.0**number / 2 <= wait_s <= 900 for number, wait_s in enumerate(waits[:10]))
+    assert waits[-1] >= 450
+
+
+@pytest.mark.parametrize("asked_s", [3601.0, 1e308, float("inf")])
+def test_no_wait_is_longer_than_an_hour(asked_s: float) -> None:
+    assert Backoff(Random(1)).failed(TemporarilyUnavailable("x", status=503, retry_after_s=asked_s)) == 3600

@@ -10,7 +10,7 @@ from typing import Final
 
 import structlog
 
-from openadr_client.clock import Clock
+from openadr_client import Clock
 from ven.drivers import Driver
 from ven.errors import DriverFailed
 from ven.panel.circuits import BranchCircuit

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import structlog
 
-from openadr_client.client import VtnClient
-from openadr_client.clock import Clock
-from openadr_client.report_sender import KeptReport, send_reports
+from openadr_client import Clock, KeptReport, VtnClient, send_reports
 from openadr_profiles.v31 import ReportRequest, decode
 from ven.records import Outgoing
 from ven.store import StateFile

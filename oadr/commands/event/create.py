@@ -44,7 +44,7 @@ from openadr_profiles.v31 import (
 )
 
 if TYPE_CHECKING:
-    from openadr_client.client import VtnClient
+    from openadr_client import VtnClient
 
 
 _DEFAULT_PROGRAM = "demand-response"

@@ -21,7 +21,7 @@ from openadr_profiles.v31 import (
 from openadr_profiles.v31.timeline import Timeline
 
 if TYPE_CHECKING:
-    from openadr_client.client import VtnClient
+    from openadr_client import VtnClient
 
 
 @with_connection
