@@ -1,6 +1,6 @@
 """Send reports that are kept in a store: in order, each exactly once, whatever breaks in between.
 
-The store is the sender's own (a file, a database, memory); `PendingReports` says what it has to do. A row is kept before
+The store is the sender's own (a file, a database, memory); `PendingReports` says what it does. A row is kept before
 its report is sent, marked before a report is created, and marked again when the VTN has it, so that after a crash at
 any point the next run finds the report at the VTN by its name instead of making a second one.
 """

@@ -15,7 +15,7 @@ from typing import Final
 
 import structlog
 
-from openadr_client.clock import Clock
+from openadr_client import Clock
 
 _log = structlog.get_logger(__name__)
 

@@ -19,7 +19,7 @@ from typing import Final, Self
 
 from pydantic import Field
 
-from openadr_client import Clock
+from openadr_client.clock import Clock
 from ven.drivers.options import DriverOptions, with_options
 from ven.errors import DriverFailed
 from ven.panel.circuits import BranchCircuit
