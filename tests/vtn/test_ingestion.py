@@ -221,3 +221,42 @@ async def test_an_event_that_is_gone_or_hidden_takes_no_report_also_when_it_was_
     (await home.post("/reports", document)).ok(201)
     (await bl.delete(f"/programs/{program['id']}")).ok()
     assert "eventID" in (await home.post("/reports", document)).problem(400)
+
+
+async def test_new_objects_that_contradict_each_other_fail_alone(vtn: VtnUnderTest) -> None:
+    """PROG-002: of those that come at once with one name the first is stored, and every other name beside it."""
+    names = ["a", "b", "a", "c", "a", "d"]
+    answers = await asyncio.gather(*(vtn.bl.post("/programs", {"programName": f"once-{name}"}) for name in names))
+
+    assert sorted(answer.status for answer in answers) == [201] * 4 + [409] * 2
+    stored = {answer.body["programName"] for answer in answers if answer.status == 201}
+    assert stored == {f"once-{name}" for name in "abcd"}
+    assert all("programName" in answer.problem(409) for answer in answers if answer.status == 409)
+
+
+async def test_those_who_wait_for_a_connection_get_it_in_their_order(vtn: VtnUnderTest) -> None:
+    """Who gives one back and asks again at once comes after those who were waiting."""
+    engine = vtn.server._database._connections.writer
+    free, order = asyncio.Event(), list[str]()
+    held: list[asyncio.Task[None]] = []
+
+    async def hold_and_ask_again() -> None:
+        async with engine.connect():
+            order.append("held")
+            await free.wait()
+        async with engine.connect():
+            order.append("again")
+
+    async def wait() -> None:
+        async with engine.connect():
+            order.append("waited")
+
+    while not engine._turns.locked():
+        held.append(asyncio.create_task(hold_and_ask_again()))
+        await wait_until(lambda: len(order) == len(held))
+    waiting = asyncio.create_task(wait())
+    await wait_until(lambda: bool(engine._turns._waiters))
+    free.set()
+    await asyncio.gather(waiting, *held)
+
+    assert order[len(held)] == "waited"
