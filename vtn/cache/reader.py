@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable, Hashable, Iterable
 from functools import partial
 from typing import Final, Generic, Protocol, TypeVar
 
-from vtn.access import Caller
+from vtn.access import Caller, Role
 from vtn.cache.responses import Rendered, ResponseCache
 from vtn.counters.revisions import Watch
 from vtn.http.responses import CachedResponse
@@ -67,7 +67,9 @@ class CachingReader(Generic[Q]):
         revision = None if watch is None else watch.revision()
         if watch is None or revision is None:
             return None
-        return self._cache.last((self._scope, caller.client_id, _sort_of(caller), words), watch, revision)
+        # Kinds of callers never share a response; this is on the way of every poll, so nothing is called for it.
+        is_bl, is_client = caller.role is Role.BL, caller.public is None
+        return self._cache.last((self._scope, caller.client_id, is_bl, is_client, words), watch, revision)
 
     async def search(self, query: Q, *, visible_to: Caller, words: str) -> CachedResponse | LargeBody:
         """Return one page of the matching objects. ``words`` are the query as the caller wrote it."""
@@ -99,14 +101,16 @@ class CachingReader(Generic[Q]):
         before = None if watch is None else watch.revision()
         audience = await self._store.audience(caller)
         while True:
-            key = self._scope, audience.client_id, _sort_of(audience), audience.granted, query
+            is_bl, is_client = audience.role is Role.BL, audience.public is None
+            key = self._scope, audience.client_id, is_bl, is_client, audience.granted, query
             response = await self._cache.get(key, self._store.watch, partial(make, audience))
             now = await self._store.audience(caller)
             if now == audience:
                 break
             audience = now
         if before is not None and len(words) <= _LONGEST_WORDS:
-            self._cache.remember((self._scope, caller.client_id, _sort_of(caller), words), key, before)
+            is_bl, is_client = caller.role is Role.BL, caller.public is None
+            self._cache.remember((self._scope, caller.client_id, is_bl, is_client, words), key, before)
         return response
 
 
@@ -142,8 +146,3 @@ class RenderedLarge:
     def digest(self) -> bytes:
         """Return 128 bits that differ whenever an object, its version or its caller's view of it differs."""
         return self._large.digest(self._renderer.form)
-
-
-def _sort_of(caller: Caller) -> int:
-    """Return the sort of a caller; sorts never share a response: 0 VEN, 1 business logic, 2 without a token."""
-    return 2 if caller.public is not None else int(caller.sees_everything)
