@@ -17,11 +17,13 @@ V = TypeVar("V")
 class LruCache(Generic[K, V]):
     """Values by key, at most ``most`` of them. None is no value."""
 
-    __slots__ = ("_most", "_values")
+    __slots__ = ("_most", "_values", "peek")
 
     def __init__(self, most: int) -> None:
         self._most = most
         self._values: OrderedDict[K, V] = OrderedDict()
+        self.peek = self._values.get
+        """Returns the value under a key, or None, without counting it as used: the quickest way there is."""
 
     def __len__(self) -> int:
         return len(self._values)

@@ -123,9 +123,9 @@ class CollectionHandlers(Generic[Q, D]):
     async def search(self, call: Call) -> web.StreamResponse:
         """Answer with one page of the matching objects that the caller may see (MATRIX-006)."""
         words = call.request.rel_url.raw_query_string
-        repeated = self._repeated(call, words)
-        if repeated is not None:
-            return repeated
+        repeated = self._reader.repeated(call.caller, words)
+        if repeated is not None and not isinstance(response := conditional.read(call.request, repeated), int):
+            return response
         query = self._query(call.query)
         return await deliver(
             call.request,
@@ -138,23 +138,15 @@ class CollectionHandlers(Generic[Q, D]):
         """Answer with one object."""
         object_id = call.object_id
         words = f"/{object_id}"
-        repeated = self._repeated(call, words)
-        if repeated is not None:
-            return repeated
+        repeated = self._reader.repeated(call.caller, words)
+        if repeated is not None and not isinstance(response := conditional.read(call.request, repeated), int):
+            return response
         return await deliver(
             call.request,
             lambda: self._reader.get(object_id, visible_to=call.caller, words=words),
             call.sending,
             owner=call.caller.client_id,
         )
-
-    def _repeated(self, call: Call, words: str) -> web.StreamResponse | None:
-        """Return the answer to what the same caller has asked before, if it is still right and small."""
-        cached = self._reader.repeated(call.caller, words)
-        if cached is None:
-            return None
-        response = conditional.read(call.request, cached)
-        return None if isinstance(response, int) else response
 
     async def create(self, call: Call) -> web.StreamResponse:
         """Create an object; the answer is sent once it is stored durably."""

@@ -34,7 +34,7 @@ class TokenCache:
 
     def caller(self, token: str) -> Caller | None:
         """Return who a remembered token was issued to; raises Unauthenticated if it is over or was taken back."""
-        verified = self._verified.get(token)
+        verified = self._verified.peek(token)
         return None if verified is None else self._holding(token, verified)
 
     def remember(self, token: str, verified: Verified) -> Caller:
