@@ -67,7 +67,7 @@ class Server(web.Server):
         return kind(self, loop=self._loop, **self._kwargs)
 
 
-class Runner(web.AppRunner):
+class BaseRunner(web.AppRunner):
     """Run an application with the server that ``wrap`` makes of the plain one."""
 
     def wrap(self, plain: web.Server) -> web.Server:

@@ -171,7 +171,7 @@ class _Server(aiohttp_internals.Server):
         return self.make_connection(_Connection)
 
 
-class Runner(aiohttp_internals.Runner):
+class Runner(aiohttp_internals.BaseRunner):
     """Runs an application behind its entrance, with limits on what a connection may send, and how slowly.
 
     ``headers`` are those of every answer, for the ones that the application does not give.
