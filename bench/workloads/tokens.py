@@ -28,7 +28,7 @@ _OF_ONE: Final = 0.7
 
 
 async def of_a_fleet(context: WorkloadContext) -> None:
-    """At least 0.7 of the rate of one token."""
+    """Measure: at least 0.7 of the rate of one token."""
     events = min(_STORED_EVENTS, max(context.events))
     fleet = context.vtn.fleet(FLEET)
     if context.vtn.meter is None or fleet is None:

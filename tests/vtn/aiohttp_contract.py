@@ -57,7 +57,7 @@ class _Server(internals.Server):
         return self.make_connection(_Connection)
 
 
-class _Runner(internals.Runner):
+class _Runner(internals.BaseRunner):
     entrance: Any
 
     def wrap(self, plain: web.Server) -> web.Server:
