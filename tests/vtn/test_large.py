@@ -22,6 +22,7 @@ from tests.vtn.statements import Statements
 from vtn.access import Role
 from vtn.errors import Overloaded
 from vtn.http import sending as flight
+from vtn.http import streamed
 from vtn.http.sending import COUNTED_FROM_BYTES, MemoryBudget, SendBudget
 from vtn.settings import Limits
 
@@ -285,6 +286,32 @@ async def test_who_hangs_up_in_the_middle_leaves_nothing_behind(vtn: VtnUnderTes
             await wait_until(lambda: held(vtn))
             reader.hang_up()
         await wait_until(lambda: held(vtn) == 0)
+
+
+@pytest.mark.parametrize("others_wait", [True, False])
+async def test_a_reader_that_is_too_slow_is_cut_off(
+    migrated_url: str, others_wait: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """GEN-008: soon while others wait for memory, and after a while if nobody does."""
+    monkeypatch.setattr(streamed, "_SLOW_S", 0.05)
+    monkeypatch.setattr(streamed, "_STALLED_S", 3600.0 if others_wait else 0.1)
+    vtn = VtnUnderTest(settings_for(migrated_url))
+    await vtn.start()
+    try:
+        home, _ = await give_reports(vtn)
+        async with slow(vtn, home, "/reports") as reader:
+            await reader.begin()
+            room = vtn.server._sending.flight
+            taken = [room.take_now(f"client-{number}", room._most) for number in range(4)] if others_wait else []
+            waiting = asyncio.ensure_future(room.take("another", room._most)) if others_wait else None
+            await wait_until(lambda: vtn.server._sending.cut == 1)
+            assert not (await reader.rest())[1]
+        del taken
+        if waiting is not None:
+            (await waiting).release()
+        await wait_until(lambda: held(vtn) == 0)
+    finally:
+        await vtn.stop()
 
 
 Break = Callable[[VtnUnderTest, Session, list[Any]], Awaitable[object]]

@@ -27,6 +27,9 @@ _STREAM_BYTES: Final = 512 * 1024
 """About what an answer takes beside the text of an object: pieces on their way, and the state of compression."""
 _TAKEN_S: Final = 0.25
 _LONG_S: Final = 1.0
+_SLOW_S: Final = 5.0
+_STALLED_S: Final = 60.0
+"""A reader that takes less than a buffer (48 KiB) in this time, or in ``_SLOW_S`` while others wait, is cut off."""
 _RESET: Final = struct.pack("ii", 1, 0)
 
 
@@ -122,7 +125,7 @@ class _Streamed(web.StreamResponse):
             await self._put(b"]")
         if self._packer is not None:
             await self._write(self._packer.flush())
-        await self._is_taken()
+        await self._until_taken()
 
     async def _send_object(self, number: int) -> None:
         """Send an object. Its text is read once for a reader that takes it at once, else for as much as it takes."""
@@ -130,7 +133,7 @@ class _Streamed(web.StreamResponse):
         while at is not None:
             with await self._sending.texts.take("", self._large.size(number)):
                 at = await self._send_while_taken(await self._large.text(number), at)
-            await self._is_taken()
+            await self._until_taken()
 
     async def _send_while_taken(self, text: bytes, at: int) -> int | None:
         """Send a text from a place on, until its reader does not take it or others wait; return where that was.
@@ -149,7 +152,15 @@ class _Streamed(web.StreamResponse):
                 return at
             await asyncio.sleep(0)  # others have their turn, too
 
-    async def _is_taken(self, *, within_s: float | None = None) -> bool:
+    async def _until_taken(self) -> None:
+        """Wait until there is room on the connection; raises TimeoutError for a reader that keeps others waiting."""
+        waited_s = 0.0
+        while not await self._is_taken(within_s=_SLOW_S):
+            waited_s += _SLOW_S
+            if self._sending.flight.is_waited_for or waited_s >= _STALLED_S:
+                raise TimeoutError
+
+    async def _is_taken(self, *, within_s: float) -> bool:
         """Wait until there is room on the connection; return False if there is none in time."""
         if self._draining is None:
             if self._request is not None and not self._request.protocol.writing_paused:
@@ -173,6 +184,8 @@ class _Streamed(web.StreamResponse):
         self._sending.cut += 1
         if isinstance(error, ChangedMeanwhile):
             _log.info("a large answer ended early: an object in it was changed while it was sent")
+        elif isinstance(error, TimeoutError):
+            _log.info("a large answer ended early: its reader was too slow")
         elif isinstance(error, Unavailable):
             _log.error("a large answer ended early: no database", cause=str(error.__cause__))
         else:
