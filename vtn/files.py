@@ -33,7 +33,7 @@ def new_file(target: Path) -> Iterator[BinaryIO]:
 
 
 def replace_file(target: Path, content: bytes) -> None:
-    """Put a file in the place of another at once; whoever reads meanwhile sees one or the other. Raises OSError."""
+    """Put a file in the place of another at once; a reader sees one or the other, never a part. Raises OSError."""
     with _written(target) as (unfinished, file):
         file.write(content)
         _settle(file)

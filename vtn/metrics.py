@@ -1,6 +1,6 @@
 """Metrics in the format of Prometheus; no label names a client, ven or object.
 
-Numbers are counted where all workers can read them, so that whoever is asked tells the sum, and a worker that dies
+Numbers are counted where all workers can read them, so that any worker can tell the sum, and a worker that dies
 takes nothing with it. A slot holds rows: the first for numbers without labels, then one for each method, route and
 status, written once with its key in front of its values and never moved.
 

@@ -14,7 +14,7 @@ _BUSY: Final = "too many secrets are being checked; try again later"
 class FairQueue:
     """Give turns, ``at_once`` at the same time; ``most`` may wait.
 
-    Each key in turn gets one, so whoever makes many requests under one key waits behind himself. When no more may wait,
+    Each key in turn gets one, so many requests under one key wait behind each other only. When no more may wait,
     the newest request of the key with the most is refused.
     """
 
@@ -44,7 +44,7 @@ class FairQueue:
             raise
 
     def release(self) -> None:
-        """End a turn; whoever waits longest of the key that waits longest is next."""
+        """End a turn; the next is the longest waiting request of the key that has waited longest."""
         while self._waiting:
             key, turns = self._waiting.popitem(last=False)
             turn = turns.popleft()

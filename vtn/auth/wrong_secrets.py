@@ -1,6 +1,6 @@
 """Wrong secrets, counted for each client at an address and for each address (AUTH-035).
 
-Only wrong ones count, and nobody is refused because others were wrong: whoever has the right secret gets a token. Who
+Only wrong ones count, and nobody is refused because others were wrong: a client with the right secret gets a token. Who
 guesses too often waits for the check of the next secret, and is told to slow down.
 """
 

@@ -109,7 +109,7 @@ class ResponseCache:
                 self._kept.move_to_end(key)
                 return kept.response
             self._drop(key)
-        # Whoever joins a rendering asked after it began, so it must have begun after the last write that was answered.
+        # A caller that joins a rendering asked after it began, so it must have begun after the last answered write.
         rendering = self._rendering.get(key)
         if rendering is None or rendering.revision != revision or watch.past(rendering.expires):
             expires = watch.until()

@@ -2,8 +2,9 @@
 
 Each process has a slot of its own, which only it writes: per table a counter of writes begun and one of writes ended.
 The revision of a table is what all slots say about writes that have ended. A write counts as begun before it can take
-effect, and as ended before it is answered; a process that dies in between leaves the two apart, and whoever sees that
-its slot has no owner any more ends the write for it. Owning a slot is a lock that the kernel takes from a dead process.
+effect, and as ended before it is answered; a process that dies in between leaves the two apart, and the first to see
+that its slot has no owner any more ends the write for it. Owning a slot is a lock, which the kernel takes from a dead
+process.
 """
 
 from __future__ import annotations

@@ -86,7 +86,7 @@ class AsyncConnection:
 class AsyncEngine:
     """A pool of connections, which those who wait for one get in the order in which they asked.
 
-    SQLAlchemy's own queue gives a connection that comes back to whoever asks next, before those who were woken for it:
+    SQLAlchemy's own queue gives a connection that comes back to the next caller, before those who were woken for it:
     under load some would wait twenty times as long as others.
     """
 

@@ -1,4 +1,4 @@
-"""The board and the listener, through which the processes that use a database learn of each other's changes."""
+"""Make the change counters and the listener, which tell processes that share a database of each other's changes."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ _MEMORY: Final = Path("/dev/shm")  # noqa: S108 (the file is made for this user 
 
 
 def counters_of(database: Database) -> ChangeCounters:
-    """Return the board of this host: beside the file of SQLite, in memory for PostgreSQL; raises BoardUnusable.
+    """Return the change counters of this host: beside the file of SQLite, in memory for PostgreSQL.
 
-    Processes that reach one PostgreSQL under different host names or users have different boards: to each other they
-    are like processes on other hosts.
+    Processes that reach one PostgreSQL under different host names or users have different counters: to each other they
+    are like processes on other hosts. Raises CountersUnusable.
     """
     url = database.url
     if database.is_sqlite:

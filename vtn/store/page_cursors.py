@@ -46,7 +46,7 @@ class _Position:
 class PageCursor:
     """One page of a traversal: it begins ``behind`` a row, or is counted off.
 
-    ``is_counted``: it is what counting off gives, so it may be given to whoever asks the same at the same revision.
+    ``is_counted``: it is what counting off gives, so all with the same query at the same revision may have it.
     """
 
     behind: Key | None
