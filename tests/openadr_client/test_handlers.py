@@ -196,7 +196,7 @@ async def test_a_report_is_there_once_under_its_name(town: Town, ven: HandlerVen
 
 
 async def test_a_stranger_is_turned_away_at_the_first_contact(town: Town) -> None:
-    async with VtnClient(base_url=town.vtn.base_url, client_id="nobody", client_secret="wrong secret") as vtn:
+    async with VtnClient(base_url=town.vtn.base_url, client_id="nobody", client_secret="not-the-one-of-nobody") as vtn:
         with pytest.raises(Unauthorized):
             await HandlerVen(vtn, name="nobody").run()
 

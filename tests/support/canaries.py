@@ -31,7 +31,7 @@ _ALWAYS: Final = re.compile(
     r"|\b[Bb]earer [\w.~+/-]{16,}|\bBasic [A-Za-z0-9+/]{12,}"
 )
 _AROUND: Final = 60
-_SHOWN_ON_PURPOSE: Final = ({"client", "add"}, {"client", "rotate"})
+_SHOWN_ON_PURPOSE: Final = ({"client", "add"}, {"client", "rotate"}, {"vtn", "init"})
 """Commands that print a new secret on standard output, once (`oadr vtn client add`)."""
 
 _current: Canaries | None = None
