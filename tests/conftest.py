@@ -3,6 +3,7 @@
 import logging
 import os
 import shutil
+import signal
 import tempfile
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
@@ -73,7 +74,9 @@ def _problems(method: str, url: str, query: Sequence[tuple[str, str]], body: byt
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Make the folder that the workers of this run share."""
+    """Make the folder that the workers of this run share; hear Ctrl-C also where a shell started the run with `&`."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # programs that tests start would ignore it, too
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     if not hasattr(config, "workerinput"):
         config.stash[_SHARED] = shared = Path(tempfile.mkdtemp(prefix="oadr-tests-"))
         shared.chmod(0o711)  # started by root, PostgreSQL runs from here as another account

@@ -8,6 +8,7 @@ import io
 import os
 import signal
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 from tests.support.waiting import wait_until
@@ -46,8 +47,12 @@ async def test_an_event_is_issued_carried_out_reported_and_written_as_csv(town: 
         said = await finished(await started("issue_event.py", town, "bl", BEGINS_IN_S="3", LENGTH_S="3"))
     finally:
         home.send_signal(signal.SIGINT)
-        async with asyncio.timeout(60):
-            out, err = await home.communicate()
+        try:
+            async with asyncio.timeout(60):
+                out, err = await home.communicate()
+        finally:
+            with suppress(ProcessLookupError):
+                home.kill()
 
     assert "home-1 thermostat: DEMAND 1.2 KW" in said.splitlines()
     assert "home-1 AGGREGATED_REPORT: OPT OPT_IN" in said.splitlines()
