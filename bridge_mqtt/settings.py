@@ -163,7 +163,7 @@ class Dispatch(_Group):
     sign: Sign = Sign.NEGATIVE_SHEDS
     """The sign of DISPATCH_SETPOINT_RELATIVE that means to use less; the standard does not say (ENUM-020)."""
     program_signs: dict[str, Sign] = Field(default_factory=dict)
-    """What differs from ``sign`` in single programs, by their names."""
+    """Override ``sign`` for single programs, by their names."""
 
     _renamed: tuple[str, ...] = PrivateAttr(default=())
 

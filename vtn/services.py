@@ -63,7 +63,7 @@ class Services:
     def __init__(self, services: Sequence[Service], *, pauses: Pauses = _USUAL, grace_s: float = 5.0) -> None:
         self.names = tuple(service.name for service in services)
         self.restarts = dict.fromkeys(self.names, 0)
-        """How often each was started again."""
+        """Counts the restarts of each."""
         self._services = services
         self._pauses = pauses
         self._grace_s = grace_s

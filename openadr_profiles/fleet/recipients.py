@@ -1,4 +1,4 @@
-"""Who an event reaches, when the VTN last heard of each, and what each can shed by its own words. Rules without I/O."""
+"""Find who an event reaches, when the VTN last heard of each, and what each says it can shed. Rules without I/O."""
 
 from __future__ import annotations
 

@@ -14,10 +14,10 @@ DIALECTS: Final[Mapping[str, Dialect]] = {dialect.name: dialect for dialect in (
 """All dialects by name, in the order in which an answer is tried."""
 
 ASSUMED: Final[Dialect] = FLAT
-"""What a panel is taken for where something must be assumed before it is known."""
+"""Stands for the dialect of a panel that has not been heard of yet."""
 
 WITHOUT_RESTORE: Final[Dialect] = ENVELOPE
-"""What a panel is treated as once it has refused a restore."""
+"""Stands for the dialect of a panel once it has refused a restore."""
 
 
 def dialect_named(name: str | None) -> Dialect | None:

@@ -11,7 +11,7 @@ from openadr_profiles.v31.common import Text, Uri, Wire
 
 
 class MqttAuthentication(Wire, frozen=True, kw_only=True):
-    """What a broker asks of its clients.
+    """Describe how clients prove to a broker who they are.
 
     ``method`` is ANONYMOUS, OAUTH2_BEARER_TOKEN (``username`` is a text, or ``{clientID}`` for the client's id) or
     CERTIFICATE (three PEM texts, of which ``client_key`` is a secret).

@@ -20,7 +20,7 @@ async def quiet() -> AsyncIterator[None]:
 
 
 class Fault(Exception):
-    """What no loop expects."""
+    """Stands for an error that no loop expects."""
 
 
 async def test_a_loop_that_fails_is_shown_and_started_again_while_the_others_go_on() -> None:

@@ -20,7 +20,7 @@ SHARES = (Decimal(0), Decimal("0.33"), Decimal("0.66"), Decimal(1))
 
 
 def by_the_ven(event: Any, program: Any, rules: SheddingRules, type_: str) -> Decimal | None:
-    """What the VEN sheds of 6 kW that can be shed and 10 kW that are used, to the watt; None if it opts out."""
+    """Return the kW that the VEN sheds of 6 that can be shed and 10 that are used, to the watt; None if it opts out."""
     context = Context(event, program, rules)
     payload = event.intervals[0].payloads[0]
     try:

@@ -101,7 +101,7 @@ def test_the_width_is_shared_out_in_words(width: int, widths: list[int] | None) 
 def test_a_narrow_terminal_leaves_columns_out_and_breaks_no_word(
     width: int, left_out: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """What is needed least is left out first, and named below the list."""
+    """Leave out the least needed first, and name it below the list."""
     cells = {
         "id": "e9aeaab0",
         "Name": "home-1",

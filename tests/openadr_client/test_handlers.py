@@ -44,7 +44,7 @@ def ven(vtn: VtnClient) -> HandlerVen:
 
 
 class Diary:
-    """What handlers were told, as ("added", event name)."""
+    """Holds the calls of handlers, as ("added", event name)."""
 
     def __init__(self, ven: HandlerVen) -> None:
         self.told: list[tuple[str, str | None]] = []

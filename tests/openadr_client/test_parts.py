@@ -106,7 +106,7 @@ def test_a_missing_library_is_named_with_its_extra(name: str, library: str, extr
 
 
 def test_every_name_in_the_documentation_exists() -> None:
-    """What the page's code calls is there under that name, or is made by the page itself."""
+    """Find every name that the page's code calls in the package, unless the page makes it itself."""
     blocks = re.findall(r"^```python\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
     assert len(blocks) > 15
     public = {*openadr_client.__all__, *openadr_profiles.v31.__all__, "Path", "timedelta", "print", "len"}

@@ -1,4 +1,4 @@
-"""Which requirement is proved by what. The script `scripts/requirements` runs this module.
+"""Tell which test or check proves which requirement. The script `scripts/requirements` runs this module.
 
 The catalogue is `docs/requirements/`. A test proves a line by naming its ID in its docstring or in that of its class, a
 test module by naming it in that of the module; a conformance check carries the IDs it speaks for.

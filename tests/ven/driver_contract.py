@@ -1,4 +1,4 @@
-"""What every driver must do, tested alike for each: inherit `DriverContract` and say how the driver is made.
+"""Test what every driver must do, alike for each: inherit `DriverContract` and say how the driver is made.
 
 A package of its own may copy this file for its driver.
 """

@@ -142,7 +142,7 @@ PLACES: dict[str, tuple[type[Any], str]] = {
     "poll": (Events, "poll"),
     "send": (ReportSender, "send_all"),
 }
-"""Where the work of each loop of the agent is done."""
+"""Names the method that does the work of each loop of the agent."""
 
 
 async def breaks(_: Any) -> None:

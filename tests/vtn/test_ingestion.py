@@ -235,7 +235,7 @@ async def test_new_objects_that_contradict_each_other_fail_alone(vtn: VtnUnderTe
 
 
 async def test_those_who_wait_for_a_connection_get_it_in_their_order(vtn: VtnUnderTest) -> None:
-    """Who gives one back and asks again at once comes after those who were waiting."""
+    """Serve those who were waiting before a caller that gives one back and asks again at once."""
     engine = vtn.server._database._connections.writer
     free, order = asyncio.Event(), list[str]()
     held: list[asyncio.Task[None]] = []

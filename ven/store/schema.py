@@ -19,7 +19,7 @@ from ven.store.values import to_us
 _log = structlog.get_logger(__name__)
 
 _OURS: Final = 0x6F414456
-"""What `PRAGMA application_id` says of our files: "oADV"."""
+"""Marks our files, as `PRAGMA application_id`: "oADV"."""
 
 _FIRST: Final = (
     "create table meta (key text primary key, value text not null) strict, without rowid",
@@ -57,7 +57,7 @@ _UNSENT_REPORTS_BY_INDEX: Final = (
     "create index outgoing_place on outgoing (place)",
     "create index outgoing_unsent on outgoing (place) where revision > sent_revision",
 )
-"""What is unsent is asked after every reading, and an event without end leaves thousands of reports that are sent."""
+"""Find unsent reports, after every reading, among the thousands of sent ones that an event without end leaves."""
 
 MIGRATIONS: Final[tuple[tuple[str, ...], ...]] = (_FIRST, _UNSENT_REPORTS_BY_INDEX)
 """The statements that lead to each version, the first one's from an empty file."""

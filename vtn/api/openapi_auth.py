@@ -12,7 +12,7 @@ from vtn.api.openapi import ERRORS, Json, Schemas, json_content, problems
 
 
 class _AuthServerInfo(msgspec.Struct, kw_only=True):
-    """Where tokens are to be had."""
+    """Tells the URL that gives tokens."""
 
     token_url: Annotated[str, Meta(min_length=2, max_length=8000, extra_json_schema={"format": "uri"})] = msgspec.field(
         name="tokenURL"
@@ -38,7 +38,7 @@ class _ClientCredentialResponse(msgspec.Struct, kw_only=True):
 
 
 class _AuthError(msgspec.Struct, kw_only=True):
-    """Why there is no token: an error of OAuth 2.0 and a problem at once."""
+    """Tells why there is no token: an error of OAuth 2.0 and a problem at once."""
 
     error: str
     error_description: str

@@ -1,4 +1,4 @@
-"""What failures of both databases mean: a violated constraint, a database that is unavailable now, or a fault of ours.
+"""Tell failures of both databases apart: a violated constraint, a database that is unavailable now, a fault of ours.
 
 This is the only place that knows the drivers' errors; everybody else knows ``ConstraintViolated`` and ``Unavailable``.
 """

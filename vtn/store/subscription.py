@@ -2,33 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
 from typing import Any, TypeAlias
 
 import structlog
 from msgspec.structs import replace
-from sqlalchemy import (
-    Boolean,
-    ColumnElement,
-    FromClause,
-    Insert,
-    RowMapping,
-    Select,
-    Update,
-    delete,
-    exists,
-    func,
-    insert,
-    literal,
-    select,
-    update,
-)
+from sqlalchemy import Boolean, ColumnElement, FromClause, RowMapping, Select, exists, func, select
 
 from openadr_profiles.v31 import Invalid, ObjectOperation, ObjectType, SubscriptionRequest, decode, encode
 from openadr_profiles.v31.common import distinct
 from vtn.access import Caller
 from vtn.errors import Forbidden, NotFound, SecretsKeyUnusable, Unavailable
 from vtn.store.database import Database
+from vtn.store.engine import AsyncConnection
 from vtn.store.failures import ConstraintViolated
 from vtn.store.large import Large, Row
 from vtn.store.objects import Objects, View, shared_columns
@@ -126,7 +113,7 @@ class SubscriptionStore(Objects):
             row = await self._locked(connection, statement, None)
             if check is not None:
                 check(self._seen(row, by))
-            await connection.execute(delete(subscriptions).where(subscriptions.c.id == object_id))
+            await self._writes.delete(connection, object_id)
         return self._seen(row, by)
 
     async def _check_new(self, subscription: SubscriptionRequest, by: Caller) -> None:
@@ -161,9 +148,8 @@ class SubscriptionStore(Objects):
     async def _add(self, row: dict[str, Any], by: Caller) -> bool:
         """Store a new row if there is room and its program is visible; returns True if it did."""
         clauses = [self._room(by.client_id), *self._program_visible(row["program_id"], by)]
-        values = [literal(value, subscriptions.c[name].type) for name, value in row.items()]
-        statement = insert(subscriptions).from_select(list(row), select(*values).where(*clauses))
-        return await self._write(statement)
+        async with self._writing() as connection:
+            return await self._writes.insert_if(connection, row, clauses)
 
     async def _change(self, present: RowMapping, subscription: SubscriptionRequest, by: Caller) -> ObjectRow | None:
         """Put a subscription in the place of a row unless that has changed; returns what it is now, None if it has."""
@@ -173,16 +159,18 @@ class SubscriptionStore(Objects):
             "modified_at": self._stamps.next(after=present["modified_at"]),
             **self._columns(subscription, present["client_id"], present["id"]),
         }
-        as_seen = subscriptions.c.id == present["id"], subscriptions.c.modified_at == present["modified_at"]
-        visible = self._program_visible(subscription.program_id, by)
-        made = await self._write(update(subscriptions).where(*as_seen, *visible).values(changed))
+        as_seen = subscriptions.c.modified_at == present["modified_at"]
+        clauses = [as_seen, *self._program_visible(subscription.program_id, by)]
+        async with self._writing() as connection:
+            made = await self._writes.update_if(connection, present["id"], changed, clauses)
         return self._seen({**present, **changed}, by) if made else None
 
-    async def _write(self, statement: Insert | Update) -> bool:
-        """Execute a statement; return True if it has written its row."""
+    @asynccontextmanager
+    async def _writing(self) -> AsyncIterator[AsyncConnection]:
+        """Yield a transaction; raises Invalid if the program of a subscription is gone when it commits."""
         try:
             async with self._database.write() as connection:
-                return (await connection.execute(statement.returning(subscriptions.c.id))).first() is not None
+                yield connection
         except ConstraintViolated as error:
             raise _dangling(error) from error
 

@@ -1,4 +1,4 @@
-"""What a caller may see, as SQL: the rule of ``vtn/access.py``, and there is no third place that decides it.
+"""Write what a caller may see as SQL: the rule of ``vtn/access.py``, and there is no third place that decides it.
 
 Targets are data of the statement, its text is the same for every caller.
 """

@@ -1,7 +1,8 @@
-"""Insert, update and delete rows of objects. Every change of an object passes here.
+"""Insert, update and delete rows of objects. Every change of an object that a client asks for passes here.
 
 What else has to commit with a change belongs into this module, beside the statement that makes it: each of them runs in
-one transaction, which is committed before its caller is answered.
+one transaction, which is committed before its caller is answered. Reports that go in bulk, because they are old or
+before their event goes, are deleted where that is decided (``ReportStore.remove_before``, ``Objects._remove_most``).
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from sqlalchemy import ColumnElement, RowMapping, Table, bindparam, delete, insert, update
+from sqlalchemy import ColumnElement, RowMapping, Table, bindparam, delete, insert, literal, select, update
 
 from vtn.store.batch import Batch
 from vtn.store.database import Database
@@ -40,6 +41,25 @@ class ObjectWrites:
     async def insert_in(self, connection: AsyncConnection, row: Mapping[str, Any]) -> None:
         """Store a new row in a transaction that has more to do."""
         await connection.execute(self._insert, row)
+
+    async def insert_if(
+        self, connection: AsyncConnection, row: Mapping[str, Any], clauses: Iterable[ColumnElement[bool]]
+    ) -> bool:
+        """Store a new row if the clauses are true, in one statement; return True if it did."""
+        values = [literal(value, self._table.c[name].type) for name, value in row.items()]
+        statement = insert(self._table).from_select(list(row), select(*values).where(*clauses))
+        return (await connection.execute(statement.returning(self._table.c.id))).first() is not None
+
+    async def update_if(
+        self,
+        connection: AsyncConnection,
+        object_id: str,
+        changed: Mapping[str, Any],
+        clauses: Iterable[ColumnElement[bool]],
+    ) -> bool:
+        """Change some columns of a row if the clauses are true, in one statement; return True if it did."""
+        statement = update(self._table).where(self._table.c.id == object_id, *clauses).values(changed)
+        return (await connection.execute(statement.returning(self._table.c.id))).first() is not None
 
     async def update(self, connection: AsyncConnection, object_id: str, changed: Mapping[str, Any]) -> None:
         """Change some columns of a row, in the transaction that has locked it."""

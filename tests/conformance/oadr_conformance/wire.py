@@ -7,15 +7,18 @@ import gzip
 import io
 import json
 import re
+import socket
 import ssl
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, Self, TypeAlias
+from weakref import WeakSet
 
 import aiohttp
 from multidict import CIMultiDict, CIMultiDictProxy
@@ -31,6 +34,7 @@ Headers: TypeAlias = Mapping[str, str] | CIMultiDict[str]
 _TIMEOUT = aiohttp.ClientTimeout(total=30, sock_connect=5)
 _SHOWN = 20_000
 _PATIENCE = 5
+_CLOSING_S = 2.0
 _LONGEST_PAUSE_S = 60
 _SECRET = "•••"
 
@@ -168,7 +172,10 @@ class HttpClient:
     """One HTTP client for the whole run. It follows no redirect, inflates nothing and adds no header of its own."""
 
     def __init__(self, *, verify_tls: bool = True, ca_file: Path | None = None) -> None:
-        self._connector = aiohttp.TCPConnector(limit=250, ssl=_trusting(ca_file) if ca_file else verify_tls)
+        self._sockets: WeakSet[socket.socket] = WeakSet()
+        self._connector = aiohttp.TCPConnector(
+            limit=250, ssl=_trusting(ca_file) if ca_file else verify_tls, socket_factory=self._socket
+        )
         self._session: aiohttp.ClientSession | None = None
         self.unanswered = 0
         """Requests that may have created something, for all we know."""
@@ -186,6 +193,23 @@ class HttpClient:
     async def __aexit__(self, *_: object) -> None:
         if self._session is not None:
             await self._session.close()
+            await self._until_closed()
+
+    def _socket(self, address: Any) -> socket.socket:
+        """Return a new socket, and remember it for the end."""
+        made = socket.socket(*address[:3])
+        self._sockets.add(made)
+        return made
+
+    async def _until_closed(self) -> None:
+        """End the connections that the session has closed: with TLS they wait for the server's goodbye, unawaited."""
+        for each in list(self._sockets):
+            with suppress(OSError):  # it is closed, or never was connected
+                each.shutdown(socket.SHUT_RDWR)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_CLOSING_S):
+                while any(each.fileno() >= 0 for each in list(self._sockets)):  # noqa: ASYNC110 # sockets have no event
+                    await asyncio.sleep(0.005)
 
     async def send(self, exchange: HttpExchange, *, patient: bool = True) -> VtnAnswer:
         """Send the request of `exchange` and fill in what came back.

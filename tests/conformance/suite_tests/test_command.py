@@ -6,18 +6,21 @@ import signal
 import subprocess
 import sys
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from multidict import CIMultiDict
 from oadr_conformance import ALL, Credential, Subject
 from oadr_conformance.probe import Probe
 from oadr_conformance.session import Session, is_ours
-from oadr_conformance.wire import HttpClient
+from oadr_conformance.wire import HttpClient, HttpExchange, Purpose
 from typer.testing import CliRunner, Result
 from vtns.receiver import receiver
 
 from bench.support.net import free_port
 from oadr.__main__ import app
+from tests.support.pki import Pki, server_context
 
 
 def _credential(credential: Credential) -> str:
@@ -123,8 +126,6 @@ def test_a_report_that_cannot_be_written_is_said_before_the_run(vtn_on_sqlite: S
         assert (done.exit_code, "cannot write" in done.stderr) == (2, True)
 
 
-# asyncio now and then leaves the transport of a failed TLS handshake to the collector, though the session is closed.
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_a_private_authority_is_trusted_when_it_is_given(vtn_on_sqlite: Subject, tmp_path: Path) -> None:
     """Without it the message says what to do; a server that is no VTN is found out only with it."""
     with receiver(tmp_path) as (url, ca_file):
@@ -135,6 +136,34 @@ def test_a_private_authority_is_trusted_when_it_is_given(vtn_on_sqlite: Subject,
         assert "no OpenADR 3.1 VTN" in done.stderr
         assert _run(private, "--ca", str(ca_file), "--insecure").exit_code == 2
     assert _run(vtn_on_sqlite, "--ca", str(tmp_path / "nowhere")).exit_code == 2
+
+
+async def test_nothing_is_open_after_a_server_that_never_says_goodbye(tmp_path: Path) -> None:
+    """It answers over TLS with `Connection: close`, and then neither closes nor answers the goodbye of TLS."""
+    pki = Pki(tmp_path, now=lambda: datetime.now(UTC))
+    over, ended = asyncio.Event(), asyncio.Event()
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+        writer.transport.pause_reading()  # type: ignore[attr-defined] # a transport of a socket can
+        await over.wait()
+        writer.transport.abort()
+        ended.set()
+
+    server = await asyncio.start_server(answer, "127.0.0.1", 0, ssl=server_context(pki.server()))
+    port = server.sockets[0].getsockname()[1]
+    try:
+        async with HttpClient(ca_file=pki.ca) as client:
+            url = f"https://127.0.0.1:{port}/"
+            found = await client.send(HttpExchange(Purpose.CHECK, "bl", "GET", url, CIMultiDict(), b""))
+            assert found.status == 200
+        assert [each.fileno() for each in client._sockets] in ([], [-1])
+    finally:
+        over.set()
+        await ended.wait()
+        server.close()
+        await server.wait_closed()
 
 
 def test_a_callback_url_has_to_be_one(vtn_on_sqlite: Subject) -> None:

@@ -50,7 +50,7 @@ def test_vtn_keeps_to_the_requirement_with_its_switches_turned(turned_results: R
 
 
 def test_vtn_offers_no_notifiers_yet(vtn_on_sqlite: Subject) -> None:
-    """When this fails, `_NOT_YET` here and in `vtns/ours.py` and `NOT_MADE` go: then rows M33..M45 are checked."""
+    """Remove `_NOT_YET` here and in `vtns/ours.py` and `NOT_MADE` when this fails: then rows M33..M45 are checked."""
     told = replace(vtn_on_sqlite, profile=replace(vtn_on_sqlite.profile, notifiers=True))
     results = asyncio.run(run(told, select(ALL, ["MATRIX-001/topics for business logic: M33*"]))).results
     assert [result.got for result in results] == ["status 404"]

@@ -1,4 +1,4 @@
-"""What payloads mean in kW, for whoever reads them."""
+"""Test what payloads mean in kW, for all that read them."""
 
 import math
 from decimal import Decimal
