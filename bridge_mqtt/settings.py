@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from decimal import Decimal
-from pathlib import Path
 from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import (
@@ -19,7 +18,7 @@ from pydantic import (
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
-from openadr_client import BrokerSettings, ClientAuthentication, web_address
+from openadr_client import BrokerSettings, ConnectionSettings
 from openadr_profiles.fleet.power import Sign
 from openadr_profiles.panel import DIALECTS, Dialect, UnsafePanelId, check_panel_id
 
@@ -36,43 +35,16 @@ class _Group(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
 
 
-class Vtn(_Group):
+class Vtn(ConnectionSettings):
     """The VTN whose events are carried out, and who we are to it."""
 
-    url: str
-    """The API's root including the version, such as ``https://vtn.example/openadr3/3.1.0``."""
-    client_id: str | None = None
-    client_secret: SecretStr | None = None
-    token_url: str | None = None
-    """The URL of the token endpoint; without it the VTN is asked."""
-    scope: str | None = None
-    """Scopes to ask for, separated by blanks; without it all the client has."""
-    audience: str | None = None
-    """The form member ``audience`` of token requests, which some token servers demand."""
-    client_authentication: ClientAuthentication = "form"
-    """``form`` or, for token servers that take id and secret in the Authorization header only, ``basic``."""
-    ca_file: Path | None = None
-    client_certificate: Path | None = None
-    client_key: Path | None = None
     ven_name: Annotated[str, Field(min_length=1, max_length=128)] = "mqtt-bridge"
     """The name of our ven, and the clientName of our reports."""
     poll_interval_s: Annotated[float, Field(gt=0, le=86_400)] = 10.0
     """Seconds of the event clock between two polls for events."""
 
-    @field_validator("url")
-    @classmethod
-    def _http(cls, value: str) -> str:
-        return web_address(value)
-
-    @field_validator("token_url")
-    @classmethod
-    def _token_address(cls, value: str | None) -> str | None:
-        return value if value is None else web_address(value)
-
     @model_validator(mode="after")
-    def _pairs(self) -> Self:
-        if (self.client_id is None) != (self.client_secret is None):
-            raise ValueError("client_id and client_secret belong together: give both or neither")
+    def _certificate_with_key(self) -> Self:
         if (self.client_certificate is None) != (self.client_key is None):
             raise ValueError("client_certificate and client_key belong together: give both or neither")
         return self

@@ -33,20 +33,8 @@ _log = structlog.get_logger(__name__)
 
 def client_for(settings: Vtn, clock: Clock) -> VtnClient:
     """Return a client with these settings; raises ``openadr_client.BadCertificateFile``."""
-    return VtnClient(
-        base_url=settings.url,
-        client_id=settings.client_id,
-        client_secret=settings.client_secret,
-        token_url=settings.token_url,
-        scope=settings.scope,
-        audience=settings.audience,
-        client_authentication=settings.client_authentication,
-        ca_file=settings.ca_file,
-        client_certificate=settings.client_certificate,
-        client_key=settings.client_key,
-        retry=NO_RETRY,  # the bridge asks again by itself, and goes on for as long as it takes
-        clock=clock,
-    )
+    # The bridge asks again by itself, and goes on for as long as it takes.
+    return settings.client_with(retry=NO_RETRY, clock=clock)
 
 
 class VtnSide:

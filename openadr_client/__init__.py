@@ -60,9 +60,8 @@ if typing.TYPE_CHECKING:
     from openadr_client.pooled_transport import PooledTransport
     from openadr_client.registration import register_resource, register_ven
     from openadr_client.report_sender import KeptReport, PendingReports, send_reports
-    from openadr_client.settings import BrokerSettings, web_address
+    from openadr_client.settings import BrokerSettings, ClientAuthentication, ConnectionSettings, web_address
     from openadr_client.short_transport import ShortTransport
-    from openadr_client.tokens import ClientAuthentication
 
 __all__ = [
     "NOT_MODIFIED",
@@ -77,6 +76,7 @@ __all__ = [
     "BrokerUnreachable",
     "BrokerUntrusted",
     "ClientAuthentication",
+    "ConnectionSettings",
     "ClientError",
     "Clock",
     "Conflict",
@@ -185,9 +185,10 @@ _MODULES: typing.Final = {
     "PendingReports": "report_sender",
     "send_reports": "report_sender",
     "BrokerSettings": "settings",
+    "ClientAuthentication": "settings",
+    "ConnectionSettings": "settings",
     "web_address": "settings",
     "ShortTransport": "short_transport",
-    "ClientAuthentication": "tokens",
 }
 
 

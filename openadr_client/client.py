@@ -39,8 +39,9 @@ from openadr_client.objects import (
     Vens,
 )
 from openadr_client.pooled_transport import PooledTransport
+from openadr_client.settings import ClientAuthentication
 from openadr_client.tls import vtn_context
-from openadr_client.tokens import ClientAuthentication, ClientCredentials, FixedToken, Tokens
+from openadr_client.tokens import ClientCredentials, FixedToken, Tokens
 from openadr_client.transport import Answer, BaseTransport
 from openadr_profiles.v31 import (
     Event,

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Final, Self
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, Self, TypeAlias
 from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
 
 if TYPE_CHECKING:
+    from openadr_client.client import VtnClient
     from openadr_client.tls import NamedContext
+
+ClientAuthentication: TypeAlias = Literal["form", "basic"]
+"""The way a client sends its id and secret to a token server."""
 
 _PORTS: Final = {"mqtt": 1883, "mqtts": 8883}
 
@@ -23,11 +27,66 @@ def web_address(url: str) -> str:
         parts = urlsplit(url)
     except ValueError:
         parts = urlsplit("")
-    if parts.scheme not in {"http", "https"} or not parts.hostname:
+    if parts.scheme not in {"http", "https"} or not parts.hostname or any(letter.isspace() for letter in url):
         raise ValueError("expected a URL such as https://vtn.example/openadr3/3.1.0")
     if "@" in parts.netloc:
         raise ValueError("expected no user name or password in the URL: client_id and client_secret are for them")
     return url.rstrip("/")
+
+
+class ConnectionSettings(BaseModel):
+    """The address of a VTN and our credentials there; a program derives its own settings from them.
+
+    ``url`` is the API's root with its version, as in ``https://vtn.example/openadr3/3.1.0``. Without ``client_id`` and
+    ``client_secret`` requests go out without a token. ``token_url`` is asked for tokens instead of what the VTN names;
+    ``scope`` (words with blanks between) and ``audience`` are sent to it if given. ``client_authentication`` is
+    ``form``, or ``basic`` for a token server that takes the id and secret in the Authorization header only.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    url: str
+    client_id: str | None = Field(default=None, min_length=1)
+    client_secret: SecretStr | None = None
+    token_url: str | None = None
+    scope: str | None = None
+    audience: str | None = None
+    client_authentication: ClientAuthentication = "form"
+    ca_file: Path | None = None
+    client_certificate: Path | None = None
+    client_key: Path | None = None
+
+    @field_validator("url", "token_url")
+    @classmethod
+    def _address(cls, url: str | None) -> str | None:
+        return url if url is None else web_address(url)
+
+    @model_validator(mode="after")
+    def _pairs(self) -> Self:
+        if (self.client_id is None) != (self.client_secret is None):
+            missing = "client_id" if self.client_id is None else "client_secret"
+            raise ValueError(f"client_id and client_secret belong together: {missing} is missing")
+        if self.client_key is not None and self.client_certificate is None:
+            raise ValueError("client_key needs client_certificate")
+        return self
+
+    def client_with(self, **more: Any) -> VtnClient:
+        """Return a client for this connection, with more arguments of `VtnClient`; raises BadCertificateFile."""
+        from openadr_client.client import VtnClient  # noqa: PLC0415 # settings are also read where nothing connects
+
+        return VtnClient(
+            base_url=self.url,
+            client_id=self.client_id,
+            client_secret=self.client_secret,
+            token_url=self.token_url,
+            scope=self.scope,
+            audience=self.audience,
+            client_authentication=self.client_authentication,
+            ca_file=self.ca_file,
+            client_certificate=self.client_certificate,
+            client_key=self.client_key,
+            **more,
+        )
 
 
 class BrokerSettings(BaseModel):

@@ -6,7 +6,7 @@ import asyncio
 import base64
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Final, Literal, Protocol
+from typing import Final, Protocol
 from urllib.parse import quote_plus, urlsplit
 
 import msgspec
@@ -14,6 +14,7 @@ import structlog
 
 from openadr_client.clock import Clock
 from openadr_client.errors import Refused, TemporarilyUnavailable, Unauthorized, UnexpectedAnswer, Unreachable
+from openadr_client.settings import ClientAuthentication
 from openadr_client.transport import BaseTransport
 
 _log = structlog.get_logger(__name__)
@@ -22,10 +23,6 @@ _ASSUMED_LIFETIME_S: Final = 3600.0
 _MARGIN_S: Final = 60.0
 _MARGIN_SHARE: Final = 0.1
 _RETRY: Final = timedelta(seconds=10)
-
-
-ClientAuthentication = Literal["form", "basic"]
-"""The way a client sends its id and secret to a token server."""
 
 
 class Tokens(Protocol):

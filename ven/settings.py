@@ -8,7 +8,7 @@ from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
 
-from openadr_client import NO_RETRY, ClientAuthentication, Clock, VtnClient, web_address
+from openadr_client import NO_RETRY, Clock, ConnectionSettings, VtnClient
 from ven.asks import SheddingRules
 from ven.decision import OptRules
 from ven.panel.circuits import BranchCircuit
@@ -18,68 +18,23 @@ class _Group(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class VtnSettings(_Group):
-    """Hold the address of the VTN and our credentials there.
+class VtnSettings(ConnectionSettings):
+    """Hold the address of the VTN and our credentials there: a ready ``token`` may take the place of id and secret."""
 
-    ``url`` includes the version, as in ``https://vtn.example/openadr3/3.1.0``. Without ``client_id`` and
-    ``client_secret`` (or a ready ``token``) requests go out without a token. ``scope`` and ``audience`` are sent to the
-    token server if given; ``client_authentication`` is ``form``, or ``basic`` for a server that takes the id and secret
-    in the Authorization header only.
-    """
-
-    url: str = Field(pattern=r"^https?://[^\s]+$")
-    client_id: str | None = Field(default=None, min_length=1)
-    client_secret: SecretStr | None = None
     token: SecretStr | None = None
-    token_url: str | None = Field(default=None, pattern=r"^https?://[^\s]+$")
-    scope: str | None = None
-    audience: str | None = None
-    client_authentication: ClientAuthentication = "form"
-    ca_file: Path | None = None
-    client_certificate: Path | None = None
-    client_key: Path | None = None
     allow_unverified: bool = False
     timeout_s: float = Field(default=30.0, gt=0, le=600)
 
-    @field_validator("url")
-    @classmethod
-    def _address(cls, url: str) -> str:
-        return web_address(url)
-
-    @field_validator("token_url")
-    @classmethod
-    def _token_address(cls, url: str | None) -> str | None:
-        return url if url is None else web_address(url)
-
     @model_validator(mode="after")
-    def _credentials_fit(self) -> Self:
-        if (self.client_id is None) != (self.client_secret is None):
-            missing = "client_id" if self.client_id is None else "client_secret"
-            raise ValueError(f"client_id and client_secret belong together: {missing} is missing")
+    def _one_way_in(self) -> Self:
         if self.token is not None and self.client_id is not None:
             raise ValueError("give either client_id and client_secret, or token, not both")
-        if self.client_key is not None and self.client_certificate is None:
-            raise ValueError("client_key needs client_certificate")
         return self
 
     def client(self, clock: Clock) -> VtnClient:
-        """Return a client with these settings; raises BadCertificateFile."""
-        return VtnClient(
-            base_url=self.url,
-            client_id=self.client_id,
-            client_secret=self.client_secret,
-            token=self.token,
-            token_url=self.token_url,
-            scope=self.scope,
-            audience=self.audience,
-            client_authentication=self.client_authentication,
-            ca_file=self.ca_file,
-            client_certificate=self.client_certificate,
-            client_key=self.client_key,
-            verify=not self.allow_unverified,
-            timeout_s=self.timeout_s,
-            retry=NO_RETRY,  # the agent asks again by itself, and goes on for as long as it takes
-            clock=clock,
+        """Return a client that asks once: the agent asks again by itself, for as long as it takes."""
+        return self.client_with(
+            token=self.token, verify=not self.allow_unverified, timeout_s=self.timeout_s, retry=NO_RETRY, clock=clock
         )
 
 

@@ -7,14 +7,14 @@ import inspect
 from collections.abc import Awaitable, Callable
 from decimal import Decimal
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Final, TypeAlias, TypeVar
 
 import typer
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
+from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
 from oadr.config import load
 from oadr.errors import Exit, Failure, reporting
-from openadr_client import web_address
+from openadr_client import ConnectionSettings
 
 if TYPE_CHECKING:
     from openadr_client import VtnClient
@@ -59,51 +59,18 @@ class SafetySettings(BaseModel):
     max_days_ahead: Annotated[int, Field(ge=0)] = 366
 
 
-class BusinessLogic(BaseModel):
-    """Settings of a business-logic client: connection (members as of `VtnClient`) and limits on requests to VENs."""
+class BusinessLogic(ConnectionSettings):
+    """Settings of a business-logic client: its connection, and limits on requests to VENs."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    url: str
-    client_id: str
+    client_id: str = Field(min_length=1)
     client_secret: SecretStr
-    token_url: str | None = None
-    scope: str | None = None
-    audience: str | None = None
-    client_authentication: Literal["form", "basic"] = "form"
-    ca_file: Path | None = None
-    client_certificate: Path | None = None
-    client_key: Path | None = None
     safety: SafetySettings = SafetySettings()
 
-    @field_validator("url")
-    @classmethod
-    def _absolute(cls, url: str) -> str:
-        return web_address(url)
-
-    @field_validator("token_url")
-    @classmethod
-    def _token_address(cls, url: str | None) -> str | None:
-        return url if url is None else web_address(url)
-
     def client(self) -> VtnClient:
-        """Return a client for this connection; use as an async context manager."""
-        from openadr_client import NO_RETRY, ShortTransport, VtnClient
+        """Return a client for a few requests that asks once: a person waits, and may ask again."""
+        from openadr_client import NO_RETRY, ShortTransport
 
-        return VtnClient(
-            transport=ShortTransport,
-            retry=NO_RETRY,  # a person waits, and may ask again
-            base_url=self.url,
-            client_id=self.client_id,
-            client_secret=self.client_secret,
-            token_url=self.token_url,
-            scope=self.scope,
-            audience=self.audience,
-            client_authentication=self.client_authentication,
-            ca_file=self.ca_file,
-            client_certificate=self.client_certificate,
-            client_key=self.client_key,
-        )
+        return self.client_with(transport=ShortTransport, retry=NO_RETRY)
 
 
 def with_connection(command: Callable[..., None]) -> Callable[..., None]:
