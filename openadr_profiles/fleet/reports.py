@@ -10,9 +10,11 @@ Each is one report object per event and client, replaced by PUT when something c
 used where there is one: OPERATING_STATE, BASELINE (kW without the event), DEMAND (kW during it). Private ones are:
 
 ==================  ======  ======================================================================================
-OPT                 text    ``["OPT_IN"]`` or ``["OPT_OUT", reason]``
+OPT                 text    ``["OPT_IN"]``, ``["OPT_IN", note]`` or ``["OPT_OUT", reason]``
 REQUESTED_SHED      kW      reduction asked of this resource
-DELIVERED_SHED      kW      reduction that was measured, or that a panel says it has applied
+DELIVERED_SHED      kW      reduction that was measured, or that a panel says it has applied; of AGGREGATED_REPORT the
+                            net: what all circuits together draw less, those included that were asked for nothing
+GROSS_SHED          kW      of AGGREGATED_REPORT: reduction of the circuits that were asked, whatever the others did
 FINAL_DEMAND        kW      power after the resource has returned; absent until then
 ==================  ======  ======================================================================================
 
@@ -50,6 +52,7 @@ from openadr_profiles.v31 import (
 OPT: Final = "OPT"
 REQUESTED_SHED: Final = "REQUESTED_SHED"
 DELIVERED_SHED: Final = "DELIVERED_SHED"
+GROSS_SHED: Final = "GROSS_SHED"
 FINAL_DEMAND: Final = "FINAL_DEMAND"
 
 OPT_IN: Final = "OPT_IN"
@@ -60,12 +63,17 @@ _WATT: Final = Decimal("0.001")
 
 @dataclass(frozen=True)
 class Opt:
-    """The opt-in or opt-out of a resource for an event. ``reason`` is for people and always given for an opt-out."""
+    """The opt-in or opt-out of a resource for an event.
+
+    ``reason`` is for people: always given for an opt-out; with an opt-in, what of the event is not acted on.
+    """
 
     resource_name: str
     opted_in: bool
     reason: str | None
     state: OperatingState
+    decided_at: datetime | None = None
+    """Hold when this was decided, if not together with the others of the report; not read back."""
 
 
 @dataclass(frozen=True)
@@ -79,6 +87,7 @@ class Shed:
     delivered_kw: Decimal | None
     final_kw: Decimal | None = None
     state: OperatingState | None = None
+    gross_kw: Decimal | None = None
 
 
 @dataclass(frozen=True)
@@ -114,13 +123,13 @@ def opt_report(*, event_id: str, client_name: str, decided_at: datetime, opts: S
         resources=tuple(
             ReportResource(
                 resource_name=opt.resource_name,
-                interval_period=IntervalPeriod(start=Start.of(decided_at), duration=ZERO),
+                interval_period=IntervalPeriod(start=Start.of(opt.decided_at or decided_at), duration=ZERO),
                 intervals=(
                     Interval(
                         id=0,
                         payloads=(
                             ValuesMap(type=ReportPayloadType.OPERATING_STATE, values=(opt.state.value,)),
-                            ValuesMap(type=OPT, values=(OPT_IN,) if opt.opted_in else (OPT_OUT, opt.reason or "")),
+                            ValuesMap(type=OPT, values=_said(opt)),
                         ),
                     ),
                 ),
@@ -128,6 +137,12 @@ def opt_report(*, event_id: str, client_name: str, decided_at: datetime, opts: S
             for opt in opts
         ),
     )
+
+
+def _said(opt: Opt) -> tuple[str, ...]:
+    if opt.opted_in:
+        return (OPT_IN, opt.reason) if opt.reason else (OPT_IN,)
+    return OPT_OUT, opt.reason or ""
 
 
 def read_opts(resources: Iterable[ReportResource]) -> tuple[Opt, ...]:
@@ -153,6 +168,7 @@ _STATUS_DESCRIPTORS: Final = (
     ReportPayloadDescriptor(payload_type=ReportPayloadType.BASELINE, units=Unit.KW, reading_type=ReadingType.ESTIMATED),
     ReportPayloadDescriptor(payload_type=ReportPayloadType.DEMAND, units=Unit.KW, reading_type=ReadingType.MEAN),
     ReportPayloadDescriptor(payload_type=DELIVERED_SHED, units=Unit.KW, reading_type=ReadingType.MEAN),
+    ReportPayloadDescriptor(payload_type=GROSS_SHED, units=Unit.KW, reading_type=ReadingType.MEAN),
     ReportPayloadDescriptor(payload_type=FINAL_DEMAND, units=Unit.KW, reading_type=ReadingType.DIRECT_READ),
     ReportPayloadDescriptor(payload_type=ReportPayloadType.OPERATING_STATE),
 )
@@ -161,6 +177,7 @@ _STATUS_DESCRIPTORS: Final = (
 def status_report(*, event_id: str, client_name: str, intervals: Sequence[ShedInterval]) -> ReportRequest:
     """Return the report that says what was done: an entry per resource, in it an interval per interval of the event."""
     resources: dict[str, list[Interval]] = {}
+    with_gross = any(shed.gross_kw is not None for interval in intervals for shed in interval.sheds)
     for interval in intervals:
         period = IntervalPeriod(
             start=Start.of(interval.start),
@@ -174,7 +191,9 @@ def status_report(*, event_id: str, client_name: str, intervals: Sequence[ShedIn
         event_id=event_id,
         client_name=client_name,
         report_name=status_report_name(event_id),
-        payload_descriptors=_STATUS_DESCRIPTORS,
+        payload_descriptors=tuple(
+            each for each in _STATUS_DESCRIPTORS if with_gross or each.payload_type != GROSS_SHED
+        ),
         resources=tuple(
             ReportResource(resource_name=name, intervals=tuple(intervals_)) for name, intervals_ in resources.items()
         ),
@@ -201,6 +220,7 @@ def read_status(resources: Iterable[ReportResource]) -> tuple[ShedInterval, ...]
                     delivered_kw=_kw(values, DELIVERED_SHED),
                     final_kw=_kw(values, FINAL_DEMAND),
                     state=_state(values),
+                    gross_kw=_kw(values, GROSS_SHED),
                 )
             )
     return tuple(
@@ -220,6 +240,7 @@ def _payloads(shed: Shed) -> tuple[ValuesMap, ...]:
         (ReportPayloadType.BASELINE.value, shed.original_kw),
         (ReportPayloadType.DEMAND.value, shed.curtailed_kw),
         (DELIVERED_SHED, shed.delivered_kw),
+        (GROSS_SHED, shed.gross_kw),
         (FINAL_DEMAND, shed.final_kw),
     )
     payloads = tuple(ValuesMap(type=type_, values=(number(kw),)) for type_, kw in quantities if kw is not None)

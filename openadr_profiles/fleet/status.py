@@ -44,6 +44,8 @@ class CircuitStatus:
     delivered_kw: Decimal | None
     final_kw: Decimal | None
     state: str | None
+    opted_out: str | None = None
+    """Say why this circuit alone does not take part, as when its owner has switched it by hand; None if it does."""
 
 
 @dataclass(frozen=True)
@@ -255,13 +257,15 @@ def _participants(
         elif report.report_name == status_report_name(event_id):
             intervals = read_status(report.resources)
     last = max((report.modification_date_time for report in reports), default=None)
-    panels = sorted(name for name in opts if name != AGGREGATED_REPORT)
+    panels = [] if AGGREGATED_REPORT in opts else sorted(opts)  # a ven that speaks for itself has circuits, no panels
     if panels:
         found = [_participant(panel, panel, ven, opts[panel], intervals, len(reports), at, until) for panel in panels]
         return [replace(each, last_report=last) for each in found]
     one = _participant(ven.ven_name, None, ven, opts.get(AGGREGATED_REPORT), intervals, len(reports), at, until)
     asked_kwh = planned_kwh(event, Timeline.of(event, anchor=event.modification_date_time), at)
     short_kwh = None if asked_kwh is None else max(Decimal(0), asked_kwh - one.delivered_kwh)
+    circuits = tuple(_with_opt(circuit, opts.get(circuit.name)) for circuit in one.circuits)
+    one = replace(one, circuits=circuits)
     return [replace(one, planned_kwh=asked_kwh, shortfall_kwh=short_kwh, last_report=last)]
 
 
@@ -317,6 +321,12 @@ def _circuit(shed: Shed, prefix: str) -> CircuitStatus:
         final_kw=shed.final_kw,
         state=shed.state.value if shed.state else None,
     )
+
+
+def _with_opt(circuit: CircuitStatus, opt: Opt | None) -> CircuitStatus:
+    if opt is None or opt.opted_in:
+        return circuit
+    return replace(circuit, opted_out=opt.reason or "", state=opt.state.value)
 
 
 def _energy_kwh(intervals: Iterable[ShedInterval], resource_name: str, quantity: str, at: datetime) -> Decimal:

@@ -12,7 +12,14 @@ from openadr_profiles.v31.duration import FOREVER, ZERO, Duration
 from openadr_profiles.v31.errors import Invalid
 from openadr_profiles.v31.event import Event, EventRequest
 from openadr_profiles.v31.instant import NOW, Start, format_instant, parse_instant
-from openadr_profiles.v31.notifiers import MqttAuthentication, MqttNotifier, Notifiers
+from openadr_profiles.v31.notifiers import (
+    MqttAuthentication,
+    MqttNotifier,
+    Notifiers,
+    NotifierTopics,
+    OperationTopics,
+)
+from openadr_profiles.v31.packed import PACKED_FROM, PackedIntervals, decode_event
 from openadr_profiles.v31.problem import Problem
 from openadr_profiles.v31.program import Program, ProgramDescription, ProgramRequest
 from openadr_profiles.v31.report import Report, ReportRequest, ReportResource
@@ -21,8 +28,10 @@ from openadr_profiles.v31.report_schedule import (
     ReportPlan,
     Timing,
     asks_about,
+    chosen_reports,
     due_reports,
     due_together,
+    grouped,
     interval_periods,
     payload_descriptor,
     with_quality,
@@ -65,6 +74,9 @@ __all__ = [
     "FOREVER",
     "NOW",
     "RESOURCE_GROUP",
+    "PACKED_FROM",
+    "PackedIntervals",
+    "decode_event",
     "ZERO",
     "Attribute",
     "BlResourceRequest",
@@ -86,7 +98,9 @@ __all__ = [
     "Metadata",
     "MqttAuthentication",
     "MqttNotifier",
+    "NotifierTopics",
     "Notifiers",
+    "OperationTopics",
     "ObjectOperation",
     "ObjectType",
     "OperatingState",
@@ -122,8 +136,10 @@ __all__ = [
     "Window",
     "asks_about",
     "decode",
+    "chosen_reports",
     "due_reports",
     "due_together",
+    "grouped",
     "encode",
     "format_instant",
     "in_force",

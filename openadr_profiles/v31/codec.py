@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Hashable
 from functools import lru_cache
 from itertools import accumulate
@@ -46,20 +47,31 @@ _NO_BRACKETS: Final = bytes(set(range(256)) - set(b"[{]}"))
 _PARSERS: Final[dict[type, Callable[[str], object]]] = {Duration: Duration.parse, Start: Start.parse}
 
 
-def decode(data: bytes | str, type_: type[T]) -> T:
+class JsonText(ABC):
+    """Hold something as the JSON text that is written for it."""
+
+    __slots__ = ()
+
+    @property
+    @abstractmethod
+    def text(self) -> bytes:
+        """Return the text."""
+
+
+def decode(data: bytes | memoryview | msgspec.Raw | str, type_: type[T]) -> T:
     """Read one JSON document as ``type_``; raises Invalid naming the member, its problem and what was expected.
 
     Members the schema does not define are ignored at every level (GEN-011); null for an optional member is absence
     (GEN-014); numbers keep their kind (GEN-017).
     """
-    if not _PYTHON_BOUNDS_DEPTH and depth(data) > _MAX_DEPTH:
+    if not _PYTHON_BOUNDS_DEPTH and depth(data if isinstance(data, str) else bytes(data)) > _MAX_DEPTH:
         raise Invalid("", _TOO_DEEP)
     try:
         result: T = _decoder(cast(Hashable, type_)).decode(data)
     except msgspec.ValidationError as error:
         raise _invalid(str(error), type_) from None
     except msgspec.DecodeError as error:
-        raise Invalid("", _unreadable(str(error)) if data.strip() else "empty; expected a JSON document") from None
+        raise Invalid("", _unreadable(str(error)) if _has_text(data) else "empty; expected a JSON document") from None
     except UnicodeError:
         raise Invalid("", "not readable JSON: it is not UTF-8") from None
     except RecursionError:
@@ -82,6 +94,11 @@ def depth(data: bytes | str) -> int:
     return max(accumulate(steps), default=0)
 
 
+def decoder(type_: type[T]) -> msgspec.json.Decoder[T]:
+    """Return what `decode` reads with, for many small documents; it raises the library's errors."""
+    return msgspec.json.Decoder(type_, dec_hook=_decode_extension)
+
+
 def encode(value: object) -> bytes:
     """Write an object as compact UTF-8 JSON with the standard's member names; absent members are left out."""
     return _ENCODER.encode(value)
@@ -96,9 +113,15 @@ def _decode_extension(type_: type, value: Any) -> Any:
     return parse(value)
 
 
+def _has_text(data: bytes | memoryview | msgspec.Raw | str) -> bool:
+    return bool((data if isinstance(data, str) else bytes(data)).strip())
+
+
 def _encode_extension(value: object) -> object:
     if isinstance(value, Duration | Start):
         return value.text
+    if isinstance(value, JsonText):
+        return msgspec.Raw(value.text)
     if isinstance(value, WrittenNumber):
         return msgspec.Raw(value.text.encode())
     raise NotImplementedError(type(value))

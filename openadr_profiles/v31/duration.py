@@ -109,12 +109,14 @@ class Duration:
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Duration):
             return NotImplemented
-        return self._meaning() == other._meaning()
+        return self.meaning == other.meaning
 
     def __hash__(self) -> int:
-        return hash(self._meaning())
+        return hash(self.meaning)
 
-    def _meaning(self) -> tuple[bool, bool, int, timedelta]:
+    @property
+    def meaning(self) -> tuple[bool, bool, int, timedelta]:
+        """Return what two durations of different texts have in common if they are equal."""
         if self.forever:
             return (True, False, 0, timedelta(0))
         return (False, self.negative and not self.is_zero, self.months, self.time)

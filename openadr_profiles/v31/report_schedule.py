@@ -1,19 +1,20 @@
 """Due times of reports and the intervals they cover (RDESC-001 … RDESC-022).
 
 Pure arithmetic over a Timeline: it gives the reports that an event asks for; storing, sending and retrying them is up
-to the VEN. A changed event gives a new schedule: a report whose ``coverage`` was sent before is not sent again
-(RDESC-021).
+to the VEN. A changed event gives a new schedule: who sends reports leaves out those that were sent before, by their
+``coverage`` or ``intended`` times (RDESC-021).
 """
 
 from __future__ import annotations
 
 import heapq
+from bisect import bisect_left
 from collections.abc import Collection, Iterable, Iterator
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
 from enum import StrEnum
 from itertools import groupby
-from typing import Final, TypeAlias
+from typing import Final, Protocol, TypeAlias
 
 from openadr_profiles.v31.common import IntervalPeriod, ValuesMap
 from openadr_profiles.v31.descriptors import ReportDescriptor, ReportPayloadDescriptor
@@ -84,52 +85,156 @@ class ReportPlan:
         )
 
 
+class Windows(Protocol):
+    """Numbered windows: a timeline's, or those that a VEN has chosen."""
+
+    def window(self, number: int) -> Window | None:
+        """Return the window of a number; None if there is none."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class OwnWindows:
+    """Windows of equal length that a VEN chooses itself: from an event's start on, to its end (RDESC-010)."""
+
+    start: datetime
+    end: datetime | None
+    length: timedelta
+
+    def window(self, number: int) -> Window | None:
+        """Return the window of a number from 0 on; None if it would begin at the event's end or later."""
+        try:
+            start = self.start + number * self.length
+            end = start + self.length
+        except OverflowError:
+            return None
+        if number < 0 or (self.end is not None and start >= self.end):
+            return None
+        end = end if self.end is None else min(end, self.end)
+        return Window(start, end, number, None, 0, number, (), end)
+
+    def edges(self, since: datetime, until: datetime) -> Iterator[datetime]:
+        """Yield the first start after an instant and the last one up to another; the end too if it lies between."""
+        for number in ((since - self.start) // self.length + 1, (until - self.start) // self.length):
+            if (window := self.window(number)) is not None:
+                yield window.start
+        if self.end is not None and since < self.end <= until:
+            yield self.end
+
+
 @dataclass(frozen=True, slots=True)
 class DueReport:
-    """One report of a schedule: the ``number``-th (from 0), to be sent at ``due`` about ``windows``.
+    """One report of a schedule: the ``number``-th (from 0), to be sent at ``due`` about the windows ``numbers``.
 
-    ``due`` is never before the VEN joined; ``intended`` is when it should have been sent.
+    ``due`` is never before the VEN joined; ``intended`` is when it should have been sent. Windows are made when they
+    are asked for: there may be thousands.
     """
 
     descriptor: ReportDescriptor
     number: int
     due: datetime
     intended: datetime
-    windows: tuple[Window, ...]
+    numbers: range
+    of: Windows = field(compare=False, repr=False)
+
+    @property
+    def windows(self) -> tuple[Window, ...]:
+        """Return the windows that the report covers, without those that do not exist."""
+        return tuple(window for window in map(self.of.window, self.numbers) if window is not None)
+
+    @property
+    def begins(self) -> datetime | None:
+        """Return the start of the first window; None if there is none."""
+        first = next((window for window in map(self.of.window, self.numbers) if window is not None), None)
+        return None if first is None else first.start
+
+    def at_most(self, count: int) -> DueReport:
+        """Return the report with so many windows at most: the latest, or the first ones of a forecast."""
+        if len(self.numbers) <= count:
+            return self
+        numbers = self.numbers[:count] if self.descriptor.historical is False else self.numbers[-count:]
+        return replace(self, numbers=numbers)
 
     @property
     def interval_ids(self) -> tuple[int, ...]:
         """Return the ids of the report's intervals: the event's own, or 0, 1, 2 … where it has none (RDESC-012)."""
-        return tuple(
-            place if window.interval_id is None else window.interval_id for place, window in enumerate(self.windows)
-        )
+        return _ids(self.windows)
 
     @property
     def coverage(self) -> Coverage:
         """Return id, start and end of each interval, to compare with reports sent before (RDESC-021)."""
-        spans = ((window.start, window.end) for window in self.windows)
-        return tuple(
-            (interval_id, start, end) for interval_id, (start, end) in zip(self.interval_ids, spans, strict=True)
-        )
+        return coverage_of(self.windows)
 
 
-def due_reports(timeline: Timeline, descriptor: ReportDescriptor, *, joined_at: datetime) -> Iterator[DueReport]:
+def coverage_of(windows: tuple[Window, ...]) -> Coverage:
+    """Return id, start and end of each interval of a report that covers these windows."""
+    return tuple((id_, window.start, window.end) for id_, window in zip(_ids(windows), windows, strict=True))
+
+
+def due_reports(
+    timeline: Timeline, descriptor: ReportDescriptor, *, joined_at: datetime, first: int = 0
+) -> Iterator[DueReport]:
     """Yield the reports a descriptor asks for, in order; lazy, maybe without end, empty if the VEN chooses the time.
 
     A historical report is due when its last interval ends, a forecast when its first one begins (RDESC-004, RDESC-005).
     Of those that were due before the VEN joined only the latest is given, due at once (RDESC-014). Random shifts are in
-    the timeline already (RDESC-015).
+    the timeline already (RDESC-015). Reports with numbers below ``first`` are left out.
     """
     plan = ReportPlan.of(timeline, descriptor)
-    if plan.timing is not Timing.SCHEDULED:
-        return
+    if plan.timing is Timing.SCHEDULED:
+        yield from _due(timeline, plan, joined_at, max(first, _first_that_matters(timeline, plan, joined_at)))
 
+
+def chosen_reports(
+    timeline: Timeline, descriptor: ReportDescriptor, *, joined_at: datetime, length: timedelta, first: int = 0
+) -> Iterator[DueReport]:
+    """Yield the reports of a descriptor whose time is the VEN's to choose, as ours does; empty for any other.
+
+    Ad hoc reports (RDESC-008) come interval by interval of the event, each about one interval unless more are asked
+    for. Where the event has no intervals (RDESC-010), or its only one does not end, the VEN takes windows of its own,
+    ``length`` long. Late joiners and ``first`` are treated as in ``due_reports``.
+    """
+    plan = ReportPlan.of(timeline, descriptor)
+    if plan.timing is Timing.SCHEDULED:
+        return
+    of, plan = _chosen(timeline, plan, length)
+    yield from _due(of, plan, joined_at, max(first, _passed(of, timeline, plan, joined_at)))
+
+
+def number_at(timeline: Timeline, descriptor: ReportDescriptor, at: datetime, *, length: timedelta) -> int:
+    """Return the number of a report due at a moment or shortly before it, found without a look at earlier ones.
+
+    It is that of ``due_reports``, or of ``chosen_reports`` where the VEN chooses the time.
+    """
+    plan = ReportPlan.of(timeline, descriptor)
+    if plan.timing is Timing.SCHEDULED:
+        return _first_that_matters(timeline, plan, at)
+    of, plan = _chosen(timeline, plan, length)
+    return _passed(of, timeline, plan, at)
+
+
+def _chosen(timeline: Timeline, plan: ReportPlan, length: timedelta) -> tuple[Windows, ReportPlan]:
+    start, number = (plan.descriptor.start_interval or 0, plan.descriptor.num_intervals or 0)
+    plan = replace(plan, start_interval=max(0, start), num_intervals=max(1, number), frequency=1)
+    first = timeline.window(0)
+    if plan.timing is Timing.AD_HOC and first is not None and first.end is not None:
+        return timeline, plan
+    return OwnWindows(timeline.start, timeline.end, length), plan
+
+
+def _passed(of: Windows, timeline: Timeline, plan: ReportPlan, at: datetime) -> int:
+    if isinstance(of, OwnWindows):
+        return _within((at - timeline.start) // of.length - plan.start_interval - 2, plan)
+    return _first_that_matters(timeline, plan, at)
+
+
+def _due(of: Windows, plan: ReportPlan, joined_at: datetime, first: int) -> Iterator[DueReport]:
     def report(number: int, intended: datetime) -> DueReport:
-        windows = _covered(timeline, plan, plan.start_interval + number * plan.frequency)
-        return DueReport(descriptor, number, max(intended, joined_at), intended, windows)
+        numbers = _covered(of, plan, plan.start_interval + number * plan.frequency)
+        return DueReport(plan.descriptor, number, max(intended, joined_at), intended, numbers, of)
 
     missed: tuple[int, datetime] | None = None
-    for number, intended in _moments(timeline, plan, joined_at):
+    for number, intended in _moments(of, plan, first):
         if intended <= joined_at:
             missed = number, intended
             continue
@@ -149,11 +254,21 @@ def due_together(
     Reports of different aggregation or for different targets list different resources and stay apart.
     """
     schedules = (due_reports(timeline, descriptor, joined_at=joined_at) for descriptor in descriptors)
-    for _, reports in groupby(heapq.merge(*schedules, key=_sort_key), key=_sort_key):
+    yield from _grouped(heapq.merge(*schedules, key=_sort_key))
+
+
+def grouped(reports: Iterable[DueReport]) -> Iterator[tuple[DueReport, ...]]:
+    """Group reports of one event, given in any order, as ``due_together`` does."""
+    return _grouped(sorted(reports, key=_sort_key))
+
+
+def _grouped(in_order: Iterable[DueReport]) -> Iterator[tuple[DueReport, ...]]:
+    for _, reports in groupby(in_order, key=_sort_key):
         groups: dict[tuple[object, ...], list[DueReport]] = {}
         for report in reports:
             asked = report.descriptor
-            groups.setdefault((asked.aggregate is True, asked.targets, asked.report_intervals), []).append(report)
+            key = (asked.aggregate is True, asked.targets, asked.report_intervals, type(report.of))
+            groups.setdefault(key, []).append(report)
         yield from map(tuple, groups.values())
 
 
@@ -198,11 +313,11 @@ def _timing(timeline: Timeline, descriptor: ReportDescriptor) -> Timing:
     return Timing.AD_HOC if descriptor.frequency == 0 else Timing.SCHEDULED
 
 
-def _moments(timeline: Timeline, plan: ReportPlan, joined_at: datetime) -> Iterator[tuple[int, datetime]]:
-    """Yield number and intended time of each report, beginning before the VEN joined if one was due then."""
-    number = _first_that_matters(timeline, plan, joined_at)
+def _moments(of: Windows, plan: ReportPlan, first: int) -> Iterator[tuple[int, datetime]]:
+    """Yield number and intended time of each report, from a number on."""
+    number = first
     while plan.repeat is None or number < plan.repeat:
-        window = timeline.window(plan.start_interval + number * plan.frequency)
+        window = of.window(plan.start_interval + number * plan.frequency)
         intended = None if window is None else window.end if plan.historical else window.start
         if intended is None:
             return
@@ -211,24 +326,50 @@ def _moments(timeline: Timeline, plan: ReportPlan, joined_at: datetime) -> Itera
 
 
 def _first_that_matters(timeline: Timeline, plan: ReportPlan, joined_at: datetime) -> int:
-    """A report that was due before the VEN joined, found by division: at least one cycle before the latest such one."""
-    if timeline.cycle is None or joined_at <= timeline.start:
+    """A report that was due before the VEN joined, found without a look at those before it.
+
+    Of a looping event it is at least one cycle before the latest such report. Intervals that are not in order of time
+    are looked at one by one.
+    """
+    if joined_at <= timeline.start:
         return 0
+    if timeline.cycle is None:
+        return _latest_missed(timeline, plan, joined_at) if timeline.in_order else 0
     until = joined_at if timeline.end is None else min(joined_at, timeline.end)
     cycle = (until - timeline.start) // timeline.cycle - 2
-    number = (cycle * timeline.count - plan.start_interval) // plan.frequency
+    return _within((cycle * timeline.count - plan.start_interval) // plan.frequency, plan)
+
+
+def _latest_missed(timeline: Timeline, plan: ReportPlan, joined_at: datetime) -> int:
+    numbers = range(max(0, (timeline.count - 1 - plan.start_interval) // plan.frequency + 1))
+
+    def comes_later(number: int) -> bool:
+        window = timeline.window(plan.start_interval + number * plan.frequency)
+        intended = None if window is None else window.end if plan.historical else window.start
+        return intended is None or intended > joined_at
+
+    return _within(bisect_left(numbers, True, key=comes_later) - 1, plan)
+
+
+def _within(number: int, plan: ReportPlan) -> int:
     return max(0, number if plan.repeat is None else min(number, plan.repeat - 1))
 
 
-def _covered(timeline: Timeline, plan: ReportPlan, index: int) -> tuple[Window, ...]:
-    """The windows of one report, clipped to those that exist (RDESC-004 … RDESC-006)."""
+def _covered(of: Windows, plan: ReportPlan, index: int) -> range:
+    """Return the numbers of the windows of one report, clipped to those that exist (RDESC-004 … RDESC-006)."""
     length = min(plan.num_intervals, LONGEST)
-    numbers = range(max(0, index - length + 1), index + 1) if plan.historical else range(index, index + length)
-    return tuple(window for window in map(timeline.window, numbers) if window is not None)
+    if plan.historical:
+        return range(max(0, index - length + 1), index + 1)
+    numbers = range(index, index + length)
+    return numbers[: bisect_left(numbers, True, key=lambda number: of.window(number) is None)]
 
 
-def _sort_key(report: DueReport) -> tuple[datetime, tuple[int, ...]]:
-    return report.due, tuple(window.number for window in report.windows)
+def _ids(windows: tuple[Window, ...]) -> tuple[int, ...]:
+    return tuple(place if window.interval_id is None else window.interval_id for place, window in enumerate(windows))
+
+
+def _sort_key(report: DueReport) -> tuple[datetime, int, int]:
+    return report.due, report.numbers.start, report.numbers.stop
 
 
 def _period(window: Window) -> IntervalPeriod:

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import hashlib
 import itertools
-from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -21,7 +20,7 @@ from typing import Final, NamedTuple, TypeAlias
 from openadr_profiles.v31.common import Interval, IntervalPeriod, Value, ValuesMap
 from openadr_profiles.v31.duration import Duration
 from openadr_profiles.v31.event import Event, EventRequest
-from openadr_profiles.v31.instant import LATEST, format_instant
+from openadr_profiles.v31.runs import Runs, RunsBuilder
 
 MULTI_VALUED: Final = frozenset({"CURVE", "OLS", "DISPATCH_INSTRUCTION", "OPERATING_STATE", "LOCATION", "AREA"})
 """Payload types whose values belong together; the values of any other type follow each other (TIME-029, TIME-030)."""
@@ -40,11 +39,21 @@ def unshifted(index: int, largest: timedelta) -> timedelta:
 
 
 def random_offset(event: Event, ven_identity: str) -> Offset:
-    """Return a VEN's random shifts: uniform over [-largest, largest], fixed until the event changes (TIME-027)."""
-    seed = f"{event.id}\n{format_instant(event.modification_date_time)}\n{ven_identity}\n"
+    """Return a VEN's random shifts of an event: uniform over [-largest, largest].
+
+    A shift belongs to the event's id and the VEN, whatever else of the event is modified; only another
+    ``randomizeStart`` draws anew (TIME-027 as amended by ruling 16 of R-43). A draw of a later interval belongs to that
+    interval's id, so that it stays when intervals are put in before it.
+    """
+    intervals = event.intervals or _NO_INTERVALS
+    default = event.interval_period or _NO_PERIOD
 
     def draw(index: int, largest: timedelta) -> timedelta:
-        digest = hashlib.sha256(f"{seed}{index}".encode()).digest()
+        interval = intervals[index] if index < len(intervals) else intervals[0]
+        period = interval.interval_period or _NO_PERIOD
+        range_ = period.randomize_start or (default.randomize_start if index == 0 else None)
+        seed = (event.id, ven_identity, interval.id if index else "first", range_.magnitude().meaning if range_ else "")
+        digest = hashlib.sha256("\n".join(map(str, seed)).encode()).digest()
         steps = 2 * (largest // _TICK) + 1
         return (int.from_bytes(digest[:16]) * steps >> 128) * _TICK - largest
 
@@ -123,18 +132,6 @@ class Window:
 
 
 @dataclass(frozen=True, slots=True)
-class _Slot:
-    """An interval in the first cycle; ``place`` counts those that run, in the event's order."""
-
-    index: int
-    place: int
-    interval_id: int | None
-    payloads: tuple[ValuesMap, ...]
-    start: datetime
-    end: datetime | None
-
-
-@dataclass(frozen=True, slots=True)
 class Timeline:
     """An event in absolute time, from ``start`` to ``end`` (excluded; None: open until it is changed or deleted).
 
@@ -148,9 +145,7 @@ class Timeline:
     end: datetime | None
     cycle: timedelta | None
     cancelled: bool
-    _listed: tuple[_Slot, ...]
-    _in_time: tuple[_Slot, ...]
-    _reach: tuple[datetime, ...]
+    _runs: Runs
 
     @staticmethod
     def of(event: Event, *, anchor: datetime, offset: Offset = unshifted) -> Timeline:
@@ -164,16 +159,21 @@ class Timeline:
     @property
     def count(self) -> int:
         """Return the number of intervals that run in one cycle; 1 if the event has none of its own."""
-        return len(self._listed)
+        return self._runs.count
+
+    @property
+    def in_order(self) -> bool:
+        """Return True if no interval begins or ends before one that is listed earlier, and none is open."""
+        return self._runs.in_order
 
     def windows(self, from_: datetime | None = None, until: datetime | None = None) -> Iterator[Window]:
         """Yield the windows that touch [from_, until), by start, then by place in the event; lazy, maybe endless."""
-        since = from_ or self.start
+        since, runs = from_ or self.start, self._runs
         present = (since - self.start) // self.cycle if self.cycle else 0
         for cycle in itertools.count(max(0, present - 1)):  # the end of a cycle is the start of the next
-            over = bisect_left(self._reach, since - cycle * (self.cycle or _NOTHING)) if cycle <= present else 0
-            for slot in self._in_time[over:]:
-                window = self._window(slot, cycle)
+            over = runs.first_not_over(since, cycle * (self.cycle or _NOTHING)) if cycle <= present else 0
+            for position in range(over, runs.count):
+                window = self._window(runs.in_time[position], cycle)
                 if window is None or (until is not None and window.start >= until):
                     return
                 if window.end is None or window.end > since or window.start == window.end == since:
@@ -186,7 +186,7 @@ class Timeline:
         cycle, place = divmod(number, self.count)
         if cycle < 0 or (cycle > 0 and self.cycle is None):
             return None
-        return self._window(self._listed[place], cycle)
+        return self._window(place, cycle)
 
     def current(self, at: datetime) -> Window | None:
         """Return the window that holds, the last listed of several (TIME-020); None before, after and in gaps."""
@@ -194,11 +194,15 @@ class Timeline:
 
     def values_at(self, at: datetime) -> dict[str, Held]:
         """Return the value in force by payload type; of overlapping intervals the one listed last wins (TIME-020)."""
+        if at < self.start:
+            return {}
         holding = sorted(self._covering(at), key=lambda window: window.interval_index)
         return {held.payload_type: held for window in holding for held in window.held_at(at)}
 
     def next_change(self, after: datetime) -> datetime | None:
         """Return the first moment after ``after`` at which a value of this event may change; None if there is none."""
+        if after < self.start:
+            return self.start
         best = min((edge for edge in (self.start, self.end) if edge is not None and edge > after), default=None)
         for window in self.windows(after):
             if best is not None and window.start >= best:
@@ -214,21 +218,24 @@ class Timeline:
     def _covering(self, at: datetime) -> list[Window]:
         return [window for window in self.windows(at, _plus(at, _TICK)) if window.covers(at)]
 
-    def _window(self, slot: _Slot, cycle: int) -> Window | None:
-        start: datetime | None = slot.start
-        full_end = slot.end
+    def _window(self, place: int, cycle: int) -> Window | None:
+        runs = self._runs
+        begins, full_end = runs.start(place), runs.end(place)
+        start: datetime | None = begins
         if self.cycle and cycle:
-            start, full_end = _shifted(slot, cycle, self.cycle)
+            start, full_end = _shifted(begins, full_end, cycle, self.cycle)
         if start is None or (self.cycle and self.end is not None and start >= self.end):
             return None
+        index = runs.index[place]
+        interval = (self.event.intervals or _NO_INTERVALS)[index]
         return Window(
             start=start,
             end=_earlier(full_end, self.end),
-            interval_index=slot.index,
-            interval_id=slot.interval_id,
+            interval_index=index,
+            interval_id=interval.id if self.event.intervals else None,
             cycle=cycle,
-            number=cycle * self.count + slot.place,
-            payloads=slot.payloads,
+            number=cycle * runs.count + place,
+            payloads=interval.payloads,
             full_end=full_end or self.end,
         )
 
@@ -315,12 +322,12 @@ def rank(event: Event) -> tuple[bool, int, datetime, str]:
 
 def _resolve(event: Event, anchor: datetime, offset: Offset) -> Timeline:
     now = anchor if _says_when(event) else event.created_date_time.astimezone(UTC)
-    slots = _place(event, now, offset)
-    start, end = _span(slots)
+    runs = _place(event, now, offset)
+    start, end = runs.span()
     at_once = _starts_now(event) and start == end
     if at_once:  # whoever cancels does not mean "in five minutes": chance is left out
-        slots = _place(event, now, unshifted)
-        start, end = _span(slots)
+        runs = _place(event, now, unshifted)
+        start, end = runs.span()
     cancelled = at_once and not event.report_descriptors
     cycle = None
     limited = _is_limited(event)
@@ -333,59 +340,41 @@ def _resolve(event: Event, anchor: datetime, offset: Offset) -> Timeline:
         if end is not None and start < end and (limit is None or end < limit):
             cycle = end - start
         elif limit is not None and (end is None or limit < end):
-            slots = [slot for slot in slots if slot.start < limit]
+            runs = runs.before(limit)
         end = limit
-    listed = tuple(slots)
-    in_time = tuple(sorted(listed, key=lambda slot: slot.start))
-    reach = tuple(itertools.accumulate((slot.end or LATEST for slot in in_time), max))
-    return Timeline(event, start, end, cycle, cancelled, listed, in_time, reach)
+    return Timeline(event, start, end, cycle, cancelled, runs)
 
 
-def _place(event: Event, now: datetime, offset: Offset) -> list[_Slot]:
-    """The intervals of the first cycle, in the event's order, without those that never begin."""
+def _place(event: Event, now: datetime, offset: Offset) -> Runs:
+    """Place the intervals of the first cycle, in the event's order, without those that never begin."""
     default = event.interval_period or _NO_PERIOD
-    runs: list[tuple[int, datetime, datetime | None]] = []
-    absolute_starts: list[datetime] = []
-    shift, previous_end = _NOTHING, None
     intervals = event.intervals or _NO_INTERVALS
+    building = RunsBuilder(len(intervals))
+    shift = _NOTHING
+    previous_end: int | None = None
     for index, interval in enumerate(intervals):
-        period = interval.interval_period or _NO_PERIOD
+        period = interval.interval_period
+        if period is None and index > 0:
+            if previous_end is not None:
+                previous_end = building.add(index, previous_end, default.duration, is_absolute=False)
+            continue
+        period = period or _NO_PERIOD
         own = period.start.at if period.start else None
-        start: datetime | None
+        start: datetime | int | None
         if index == 0:
-            start = own or (default.start.at if default.start else None) or now
-            shift = _draw(offset, 0, period.randomize_start or default.randomize_start, start)
-            start = _plus(start, shift) or start
+            stated = own or (default.start.at if default.start else None) or now
+            shift = _draw(offset, 0, period.randomize_start or default.randomize_start, stated)
+            start = _plus(stated, shift) or stated
         elif own is not None:
             if period.randomize_start is not None:
                 shift = _draw(offset, index, period.randomize_start, own)
             start = _plus(own, shift) or own
         else:
             start = previous_end
-        if start is None:
-            continue
-        if index == 0 or own is not None:
-            absolute_starts.append(start)
-        duration = period.duration or default.duration
-        previous_end = duration.after(start) if duration else None
-        runs.append((index, start, previous_end))
-    absolute_starts.sort()
-    slots = []
-    for place, (index, start, own_end) in enumerate(runs):
-        end = own_end or _next_after(start, absolute_starts)
-        interval_id = intervals[index].id if event.intervals else None
-        slots.append(_Slot(index, place, interval_id, intervals[index].payloads, start, end))
-    return slots
-
-
-def _next_after(moment: datetime, in_order: list[datetime]) -> datetime | None:
-    place = bisect_right(in_order, moment)
-    return in_order[place] if place < len(in_order) else None
-
-
-def _span(slots: list[_Slot]) -> tuple[datetime, datetime | None]:
-    ends = [slot.end for slot in slots]
-    return min(slot.start for slot in slots), None if None in ends else max(end for end in ends if end)
+        if start is not None:
+            is_absolute = index == 0 or own is not None
+            previous_end = building.add(index, start, period.duration or default.duration, is_absolute=is_absolute)
+    return building.built()
 
 
 def _says_when(event: Event) -> bool:
@@ -424,12 +413,14 @@ def _plus(moment: datetime, length: timedelta) -> datetime | None:
         return None
 
 
-def _shifted(slot: _Slot, cycle: int, length: timedelta) -> tuple[datetime | None, datetime | None]:
+def _shifted(
+    start: datetime, end: datetime | None, cycle: int, length: timedelta
+) -> tuple[datetime | None, datetime | None]:
     try:
         shift = cycle * length
     except OverflowError:
         return None, None
-    return _plus(slot.start, shift), _plus(slot.end, shift) if slot.end else None
+    return _plus(start, shift), _plus(end, shift) if end else None
 
 
 def _earlier(one: datetime | None, other: datetime | None) -> datetime | None:
