@@ -7,7 +7,7 @@ import asyncio
 import os
 
 from openadr_client import HandlerVen, VtnClient, attributes
-from openadr_profiles.v31 import Event, Timeline
+from openadr_profiles.v31 import Event
 
 
 class Thermostat:
@@ -48,7 +48,7 @@ async def main() -> None:
         async def heat_less(event: Event) -> None:
             """Follow the levels of an event to its end, then report the mean power of the last level."""
             now = ven.clock.now()
-            timeline = Timeline.of(event, anchor=now)
+            timeline = ven.timeline(event)
             lowered_at, lowered_kw = now, None
             try:
                 while not timeline.transpired(now):

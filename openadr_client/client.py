@@ -11,7 +11,10 @@ The six kinds of objects of the standard, and resource groups, are collections w
 
 from __future__ import annotations
 
+import ssl
 from collections.abc import Awaitable, Sequence
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from importlib.metadata import version
 from pathlib import Path
 from random import Random
@@ -40,8 +43,10 @@ from openadr_client.objects import (
 )
 from openadr_client.pooled_transport import PooledTransport
 from openadr_client.settings import ClientAuthentication
+from openadr_client.subscription_health import SubscriptionHealths
 from openadr_client.tls import vtn_context
-from openadr_client.tokens import ClientCredentials, FixedToken, Tokens
+from openadr_client.tokens import AccessToken, ClientCredentials, FixedToken, Tokens
+from openadr_client.topics import Topics
 from openadr_client.transport import Answer, BaseTransport
 from openadr_profiles.v31 import (
     Event,
@@ -149,6 +154,8 @@ class VtnClient:
         self.subscriptions = Subscriptions(self._send, "/subscriptions", Subscription)
         self.resource_groups = ResourceGroups(self._send, "/resource_groups", ResourceGroup)
         self.contacts = Contacts(self._send)
+        self.subscription_health = SubscriptionHealths(self._send)
+        self.topics = Topics(self._send)
 
     def __repr__(self) -> str:
         return f"VtnClient(base_url={self.base_url!r}, client_id={self.client_id!r})"
@@ -172,6 +179,28 @@ class VtnClient:
             return decode(answer.body, Notifiers)
         except Invalid as error:
             raise UnexpectedAnswer(f"GET /notifiers is not a list of notifiers: {error}") from error
+
+    async def server_time(self) -> datetime | None:
+        """Return what time it is for the VTN, to the second it counts; None if its answers do not say."""
+        answer = await self._send("GET", "/programs", query=[("skip", "0"), ("limit", "1")])
+        try:
+            found = parsedate_to_datetime(answer.headers.get("Date") or "")
+        except ValueError:
+            return None
+        return found if found.tzinfo is not None else found.replace(tzinfo=UTC)
+
+    async def access_token(self) -> AccessToken | None:
+        """Return the token that requests carry now, for a broker or a websocket of the VTN; None without any.
+
+        Raises:
+            Unauthorized, Unreachable, TemporarilyUnavailable, UnexpectedAnswer: no token can be had.
+        """
+        text = await self._tokens.current()
+        return None if text is None else AccessToken(text, self._tokens.renew_at)
+
+    def tls_context(self) -> ssl.SSLContext | None:
+        """Return the TLS context of connections to the VTN; None for one whose address is not https."""
+        return self._transport.context if self.base_url.startswith("https:") else None
 
     async def _send(
         self,

@@ -15,7 +15,10 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 
 _STEP_S: Final = 30.0
-"""Longest real sleep in one piece, so that a corrected system clock is noticed."""
+"""Longest real sleep in one piece, so that a system clock that is set forward is noticed."""
+_SLEWED: Final = 0.001
+_SLACK_S: Final = 0.001
+"""A system clock that is only kept right runs slower by less than this part, and ends a wait by itself."""
 
 
 class Clock(ABC):
@@ -31,9 +34,16 @@ class Clock(ABC):
     def now(self) -> datetime:
         """Return the present instant."""
 
+    def monotonic_s(self) -> float:
+        """Return seconds of this clock that only grow, also when it is set: for lengths of time, not for instants."""
+        return (self.now() - datetime.min.replace(tzinfo=UTC)).total_seconds()
+
     @abstractmethod
     async def sleep_until(self, instant: datetime) -> None:
-        """Return once `now()` has reached the instant; gives others a turn even when that is past."""
+        """Return once `now()` has reached the instant; gives others a turn even when that is past.
+
+        When the clock is set back meanwhile, it returns earlier: after the time that it was to the instant.
+        """
 
     async def sleep(self, seconds: float) -> None:
         """Wait for a length of this clock's time."""
@@ -63,12 +73,21 @@ class SystemClock(Clock):
         """Return the present instant."""
         return datetime.now(UTC)
 
+    def monotonic_s(self) -> float:
+        """Return the seconds of this machine's monotonic clock."""
+        return time.monotonic()
+
     async def sleep_until(self, instant: datetime) -> None:
-        """Wait for the instant, also when the system clock is corrected meanwhile."""
+        """Wait for the instant; when the system clock is set meanwhile, no longer than it was to it, plus a little.
+
+        Whoever wakes before its instant looks at the clock and waits again.
+        """
+        remaining_s = max((instant - self.now()).total_seconds(), 0.0)
+        latest = self.monotonic_s() + remaining_s * (1 + _SLEWED) + _SLACK_S
         while True:
-            remaining_s = (instant - self.now()).total_seconds()
             await asyncio.sleep(min(max(remaining_s, 0.0), _STEP_S))
-            if remaining_s <= _STEP_S and self.now() >= instant:
+            remaining_s = min((instant - self.now()).total_seconds(), latest - self.monotonic_s())
+            if remaining_s <= 0:
                 return
 
 
@@ -90,7 +109,11 @@ class ScaledClock(Clock):
 
     def now(self) -> datetime:
         """Return the present instant of this clock."""
-        return self._start + timedelta(seconds=(self._monotonic() - self._began) * self.speed)
+        return self._start + timedelta(seconds=self.monotonic_s())
+
+    def monotonic_s(self) -> float:
+        """Return the seconds since this clock began."""
+        return (self._monotonic() - self._began) * self.speed
 
     async def sleep_until(self, instant: datetime) -> None:
         """Wait until this clock shows the instant."""

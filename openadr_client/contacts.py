@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from openadr_client.errors import Refused, TemporarilyUnavailable, UnexpectedAnswer
+from openadr_client.errors import Refused
+from openadr_client.extensions import all_pages, offered, one_page
 from openadr_client.objects import PAGE_SIZE, Send
 from openadr_profiles.contact import Contact
-from openadr_profiles.v31 import Invalid, decode
 
 _PATH: Final = "/contacts"
 _NAMED_AT_ONCE: Final = 20
@@ -29,36 +29,19 @@ class Contacts:
         A client that was never heard of has none. What another process of the VTN heard may be a minute old.
         """
         try:
-            if client_ids is None:
-                return await self._all()
-            if len(client_ids) > _WORTH_NAMING:
-                every = await self._all()
-                return {each: every[each] for each in client_ids if each in every}
-            found: dict[str, Contact] = {}
-            for start in range(0, len(client_ids), _NAMED_AT_ONCE):
-                query = [("clientID", each) for each in client_ids[start : start + _NAMED_AT_ONCE]]
-                found |= {each.client_id: each for each in await self._page([*query, ("limit", str(PAGE_SIZE))])}
-        except TemporarilyUnavailable as error:
-            if error.status != 501:
-                raise
+            return await offered(self._found(client_ids))
+        except Refused:  # other VTNs also refuse what they do not know, and contacts only add to what is shown
             return None
-        except (Refused, UnexpectedAnswer):  # a VTN that has no such path may answer anything
-            return None
-        return found
 
-    async def _all(self) -> dict[str, Contact]:
+    async def _found(self, client_ids: Sequence[str] | None) -> dict[str, Contact]:
+        if client_ids is None:
+            return {each.client_id: each for each in await all_pages(self._send, _PATH, Contact)}
+        if len(client_ids) > _WORTH_NAMING:
+            every = await self._found(None)
+            return {each: every[each] for each in client_ids if each in every}
         found: dict[str, Contact] = {}
-        skip = 0
-        while True:
-            page = await self._page([("skip", str(skip)), ("limit", str(PAGE_SIZE))])
+        for start in range(0, len(client_ids), _NAMED_AT_ONCE):
+            query = [("clientID", each) for each in client_ids[start : start + _NAMED_AT_ONCE]]
+            page = await one_page(self._send, _PATH, Contact, [*query, ("limit", str(PAGE_SIZE))])
             found |= {each.client_id: each for each in page}
-            if len(page) < PAGE_SIZE:
-                return found
-            skip += len(page)
-
-    async def _page(self, query: Sequence[tuple[str, str]]) -> list[Contact]:
-        answer = await self._send("GET", _PATH, query=query)
-        try:
-            return decode(answer.body, list[Contact])
-        except Invalid as error:
-            raise UnexpectedAnswer(f"GET {_PATH} is not a list of contacts: {error}") from error
+        return found

@@ -19,6 +19,8 @@ ClientError(Exception)
 │   ├── BrokerRefused            the broker said no: check user, password, client id and its access rules
 │   ├── NotSent                  a message never left this process: it may be sent again
 │   └── Unconfirmed              a message may have been sent: only its effect can tell
+├── UnreadableNotification       what was pushed to us is no notification: read again what it may have been about
+├── NoWay                        the VTN has no way of telling that we can use: poll
 ├── BadCertificateFile           a CA, certificate or key file cannot be used: correct the setting
 └── LibraryMissing               an optional library is not installed: install the extra that the message names
 """
@@ -125,6 +127,14 @@ class NotSent(BrokerError):
 
 class Unconfirmed(BrokerError):
     """The message may have been sent; only its effect can tell."""
+
+
+class UnreadableNotification(ClientError):
+    """Say that what was pushed to us is no notification."""
+
+
+class NoWay(ClientError):
+    """The VTN has no way of telling that is wanted, allowed and possible here; polling is left."""
 
 
 class BadCertificateFile(ClientError):

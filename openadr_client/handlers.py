@@ -29,11 +29,24 @@ from openadr_client.client import VtnClient
 from openadr_client.clock import Clock
 from openadr_client.errors import Refused, Unauthorized, UnexpectedAnswer, UntrustedServer, VtnError
 from openadr_client.helpers import put_report, report_request
+from openadr_client.hints import Hints
 from openadr_client.objects import NOT_MODIFIED
 from openadr_client.polling import EventChanges, compare_events, is_newer
-from openadr_client.registration import register_resource, register_ven
+from openadr_client.push import VEN_OBJECTS, PushReceiver
+from openadr_client.registration import Registration
+from openadr_client.settings import PushSettings
 from openadr_profiles.fleet.reports import Opt, opt_report
-from openadr_profiles.v31 import AGGREGATED_REPORT, Event, OperatingState, Report, Timeline, Value, ValuesMap, Ven
+from openadr_profiles.v31 import (
+    AGGREGATED_REPORT,
+    Event,
+    OperatingState,
+    Report,
+    Timeline,
+    Value,
+    ValuesMap,
+    Ven,
+    random_offset,
+)
 
 Handler = Callable[[Event], Awaitable[None]]
 
@@ -57,6 +70,8 @@ class HandlerVen:
         attributes: attributes of the ven; those that it has stay if not given.
         poll_s: seconds between two polls, shortened at random by up to a tenth so that a fleet spreads.
         handler_s: real seconds that a handler may take.
+        push: how to be told of changes between two polls; by default the first way that the VTN offers. A notification
+            is a hint to poll, nothing else.
     """
 
     def __init__(
@@ -68,18 +83,23 @@ class HandlerVen:
         attributes: Sequence[ValuesMap] | None = None,
         poll_s: float = 300.0,
         handler_s: float = 30.0,
+        push: PushSettings | None = None,
     ) -> None:
         if poll_s <= 0 or handler_s <= 0:
             raise ValueError("poll_s and handler_s: expected positive numbers of seconds")
         self.vtn = vtn
         self.name = name
         self._resources = resources or {}
-        self._attributes = attributes
         self._poll_s = poll_s
         self._handler_s = handler_s
         self._chance = Random(name)  # noqa: S311 # spreads a fleet in time, keeps no secret
-        self._ven: Ven | None = None
+        push = push or PushSettings()
+        self._push = None if push.mode == "off" else PushReceiver(vtn, push, name=name, objects=VEN_OBJECTS)
+        self._hints = Hints(vtn.clock, spread_s=push.spread_s, chance=self._chance)
+        self._listening: asyncio.Task[None] | None = None
+        self._registration = Registration(vtn, name, attributes=attributes)
         self._events: dict[str, Event] = {}
+        self._received: dict[str, tuple[datetime, datetime]] = {}
         self._on_added: list[Handler] = []
         self._on_changed: list[Handler] = []
         self._on_removed: list[Handler] = []
@@ -120,13 +140,26 @@ class HandlerVen:
         """Have a handler run beside the others for as long as it takes, from when an event is known.
 
         It is cancelled when the event was modified or deleted, or when this VEN ends, and begun anew with the new
-        version: the place to wait for the event's times (`openadr_profiles.v31.Timeline`).
+        version: the place to wait for the event's times (`timeline`).
         """
         self._during.append(_checked(handler))
         return handler
 
+    def timeline(self, event: Event) -> Timeline:
+        """Return an event in absolute time, as it holds for this VEN (TIME-016, TIME-026).
+
+        "Now" is when this version was received, or this moment if it was not, and a random start is shifted by this
+        VEN's own draw, which stays the same after a restart.
+        """
+        known = self._received.get(event.id)
+        is_known = known is not None and known[0] == event.modification_date_time
+        anchor = known[1] if known is not None and is_known else self.clock.now()
+        return Timeline.of(event, anchor=anchor, offset=random_offset(event, self.name))
+
     async def run(self) -> None:
         """Register, poll and call handlers until cancelled; a VTN that cannot answer is waited for.
+
+        It polls every `poll_s` seconds, and soon after the VTN told of a change.
 
         Raises:
             Unauthorized, Refused, UntrustedServer, UnexpectedAnswer: the VTN turns us away at the first contact.
@@ -137,7 +170,11 @@ class HandlerVen:
             await self.stop()
 
     async def stop(self) -> None:
-        """Cancel the handlers that run beside the others, and wait until they have ended; `run` does so at its end."""
+        """Cancel what runs beside the polling, such as handlers of `during`, and wait; `run` does so at its end."""
+        listening, self._listening = self._listening, None
+        if listening is not None:
+            listening.cancel()
+            await asyncio.gather(listening, return_exceptions=True)
         for event_id in tuple(self._tasks):
             await self._end(event_id)
 
@@ -146,7 +183,7 @@ class HandlerVen:
         is_known = False
         while True:
             try:
-                await self.poll()
+                changed = await self.poll()
             except VtnError as error:
                 if isinstance(error, _LASTING) and not is_known:
                     raise
@@ -155,8 +192,19 @@ class HandlerVen:
             else:
                 is_known = True
                 backoff.succeeded()
+                self._hints.done(changed=changed)
+                self._listen()
                 wait_s = self._poll_s * (1 - _JITTER * self._chance.random())
+                await self._hints.wait(self.clock.now() + timedelta(seconds=wait_s))
+                continue
             await self.clock.sleep(wait_s)
+
+    def _listen(self) -> None:
+        """Begin to listen for hints, once we are known to the VTN."""
+        if self._push is not None and self._listening is None and self._registration.ven is not None:
+            push = self._push
+            receiving = self._registration.follow(lambda ven_id: push.run(self._hints.tell, ven_id=ven_id))
+            self._listening = asyncio.create_task(receiving, name=f"notifications for {self.name}")
 
     async def poll(self) -> bool:
         """Ask once, registering first if need be, and call the handlers of what has changed; return True if any has.
@@ -164,7 +212,7 @@ class HandlerVen:
         Raises:
             VtnError: the VTN could not be asked; the next poll asks for everything that is left.
         """
-        await self.register()
+        await self._registration.keep(self._resources)
         found = await self.vtn.events.poll(active=True)
         if found is NOT_MODIFIED:
             return False
@@ -175,14 +223,12 @@ class HandlerVen:
             raise
 
     async def register(self) -> Ven:
-        """See to it that the VTN has our ven and resources, and return the ven; asks only the first time."""
-        if self._ven is None:
-            ven = await register_ven(self.vtn, self.name, attributes=self._attributes)
-            known = {each.resource_name: each for each in await self.vtn.resources.search(ven_id=ven.id)}
-            for name, attributes in self._resources.items():
-                await register_resource(self.vtn, ven.id, name, attributes=attributes, known=known.get(name))
-            self._ven = ven
-        return self._ven
+        """See to it that the VTN has our ven and resources, and return the ven; asks only if something is not known.
+
+        Raises:
+            Refused: there is no ven of ours, and the VTN lets us make none.
+        """
+        return await self._registration.see_to(self._resources)
 
     async def opt(self, event: Event, opted_in: bool, reason: str | None = None) -> Report:
         """Tell whether we take part in an event; a later answer replaces an earlier one. Opting out needs a reason.
@@ -230,7 +276,7 @@ class HandlerVen:
         now = self.clock.now()
         told = False
         for event in changes.added:
-            if not Timeline.of(event, anchor=now).transpired(now):
+            if not self.timeline(event).transpired(now):
                 told = True
                 await self._begin(event)
                 await self._call(self._on_added, event)
@@ -250,11 +296,16 @@ class HandlerVen:
                 told = True
                 await self._end(event_id)
                 await self._call(self._on_changed, now_there)
+        self._received = {id_: at for id_, at in self._received.items() if id_ in self._events}
+        self._tasks = {
+            id_: tasks for id_, tasks in self._tasks.items() if id_ in self._events or not all(map(_is_done, tasks))
+        }
         return told
 
     async def _begin(self, event: Event) -> None:
         await self._end(event.id)
         self._events[event.id] = event
+        self._received[event.id] = (event.modification_date_time, self.clock.now())
         self._tasks[event.id] = [asyncio.create_task(self._guarded(each, event, None)) for each in self._during]
 
     async def _end(self, event_id: str) -> None:
@@ -275,6 +326,10 @@ class HandlerVen:
             # A handler is the user's own code: whatever is wrong with it, the others and later events go on.
             name = getattr(handler, "__qualname__", repr(handler))
             _log.exception("handler failed", handler=name, event_id=event.id)
+
+
+def _is_done(task: asyncio.Task[None]) -> bool:
+    return task.done()
 
 
 def _checked(handler: Handler) -> Handler:

@@ -1,4 +1,4 @@
-"""Flat helpers for scripts: events of one payload type, attributes, reports of readings and readings of reports."""
+"""Flat helpers for scripts: events and their values, attributes, reports of readings and readings of reports."""
 
 from __future__ import annotations
 
@@ -24,6 +24,7 @@ from openadr_profiles.v31 import (
     ReportRequest,
     ReportResource,
     Start,
+    Timeline,
     Value,
     ValuesMap,
 )
@@ -42,6 +43,28 @@ class Reading:
     payload_type: str
     value: Value
     units: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class EventValue:
+    """One value of an event, which holds from ``start`` to ``end`` (excluded; None: until the event is changed).
+
+    ``units`` and ``currency`` are what the event itself says of this payload type; None: its program may say it.
+    """
+
+    event_id: str
+    interval_id: int | None
+    start: datetime
+    end: datetime | None
+    payload_type: str
+    values: tuple[Value, ...]
+    units: str | None
+    currency: str | None
+
+    @property
+    def value(self) -> Value | None:
+        """Return the first of the values, which for most payload types is the only one; None if there is none."""
+        return self.values[0] if self.values else None
 
 
 def attributes(values: Mapping[str, Value]) -> tuple[ValuesMap, ...]:
@@ -89,6 +112,54 @@ def event_request(
             for number, value in enumerate(values)
         ),
     )
+
+
+def event_values(
+    event: Event | Timeline,
+    payload_type: str | None = None,
+    *,
+    since: datetime | None = None,
+    until: datetime | None = None,
+) -> Iterator[EventValue]:
+    """Yield the values of an event with their times, interval by interval, for a loop or a table.
+
+    ``payload_type`` (such as SIMPLE or PRICE) leaves out the others, and ``since`` and ``until`` what does not touch
+    [since, until). An event that repeats itself without end yields values without end: give ``until``.
+
+    An event is placed as the VTN places it. A VEN has a shift of its own where `randomizeStart` is given, and "now" is
+    when it received the event: it passes its `HandlerVen.timeline` (TIME-016, TIME-026).
+
+    Raises:
+        ValueError: ``since`` or ``until`` has no time zone.
+    """
+    for name, at in (("since", since), ("until", until)):
+        if at is not None and at.tzinfo is None:
+            raise ValueError(f"{name}: expected an instant with a time zone, such as datetime.now(UTC)")
+    timeline = event if isinstance(event, Timeline) else Timeline.of(event, anchor=event.modification_date_time)
+    return _event_values(timeline, payload_type, since, until)
+
+
+def _event_values(
+    timeline: Timeline, payload_type: str | None, since: datetime | None, until: datetime | None
+) -> Iterator[EventValue]:
+    described = {each.payload_type: each for each in timeline.event.payload_descriptors or ()}
+    for window in timeline.windows(since, until):
+        for held in window.held():
+            is_over = since is not None and held.end is not None and held.end <= since
+            comes_later = until is not None and held.start >= until
+            if payload_type not in {None, held.payload_type} or is_over or comes_later:
+                continue
+            descriptor = described.get(held.payload_type)
+            yield EventValue(
+                timeline.event.id,
+                window.interval_id,
+                held.start,
+                held.end,
+                held.payload_type,
+                held.values,
+                descriptor.units if descriptor else None,
+                descriptor.currency if descriptor else None,
+            )
 
 
 def report_request(

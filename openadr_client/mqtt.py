@@ -17,7 +17,7 @@ from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final, Self, cast
+from typing import TYPE_CHECKING, Any, Final, Self, cast
 
 import structlog
 
@@ -33,6 +33,9 @@ from openadr_client.errors import (
 )
 from openadr_client.settings import BrokerSettings
 
+if TYPE_CHECKING:
+    from openadr_client.tls import NamedContext
+
 try:
     import aiomqtt
     from paho.mqtt.client import MQTT_ERR_NO_CONN
@@ -43,7 +46,7 @@ except ModuleNotFoundError as missing:
 
 _log = structlog.get_logger(__name__)
 
-_NODELAY: Final = ((socket.IPPROTO_TCP, socket.TCP_NODELAY, 1),)
+NODELAY: Final = ((socket.IPPROTO_TCP, socket.TCP_NODELAY, 1),)
 _REFUSED_SUBSCRIPTION: Final = 128
 _BATCH: Final = 500
 
@@ -64,7 +67,8 @@ Take = Callable[[Sequence[Received]], Awaitable[None]]
 class MqttLink:
     """One client of the broker that comes back whenever the connection is lost.
 
-    ``take`` gets the messages in their order, in batches; when it returns they are stored, and are acknowledged.
+    ``take`` gets the messages in their order, in batches; when it returns they are stored, and are acknowledged. While
+    we are away the broker keeps messages for us, unless the session is not ``lasting``.
     """
 
     def __init__(
@@ -76,8 +80,10 @@ class MqttLink:
         now: Callable[[], datetime],
         on_change: Callable[[], None] = lambda: None,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        lasting: bool = True,
     ) -> None:
         self._settings = settings
+        self._lasting = lasting
         self._filters = filters
         self._take = take
         self._now = now
@@ -144,25 +150,13 @@ class MqttLink:
                 return
 
     async def _connect(self) -> None:
-        client = _Client(self._settings, tls=self._tls, now=self._now)
+        client = _Client(self._settings, tls=self._tls, now=self._now, lasting=self._lasting)
+        await client.enter()
         try:
-            with _connection_errors(self._settings):
-                await client.__aenter__()
-        except BrokerUntrusted:
-            if self._tls is not None:
-                self._tls.close_last()
-            raise
-        finally:
-            client.take_note_of_the_end()
-        try:
-            with _connection_errors(self._settings):
-                granted = await client.subscribe([(name, 1) for name in self._filters])
-            codes = [code if isinstance(code, int) else code.value for code in granted]
-            refused = [name for name, code in zip(self._filters, codes, strict=True) if code >= _REFUSED_SUBSCRIPTION]
-            if refused:
+            if refused := await client.subscribe_to(self._filters):
                 raise BrokerRefused(f"the broker {self._settings.url} refuses the subscription to {', '.join(refused)}")
         except BaseException:
-            await _leave(client)
+            await leave(client)
             raise
         self._client = client
         self.connected_since = self._now()
@@ -175,7 +169,7 @@ class MqttLink:
         client, self._client, self.connected_since = self._client, None, None
         self._on_change()
         if client is not None:
-            await _leave(client)
+            await leave(client)
 
     async def _receive(self) -> None:
         client = self._client
@@ -225,33 +219,111 @@ class _Arrivals(asyncio.Queue[aiomqtt.Message]):
         return super()._get()
 
 
-class _Client(aiomqtt.Client):
-    """aiomqtt with acknowledgment by hand."""
+class AwareClient(aiomqtt.Client):
+    """aiomqtt for a broker of the settings, of which nothing stays open whatever happens."""
 
-    def __init__(self, settings: BrokerSettings, *, tls: ssl.SSLContext | None, now: Callable[[], datetime]) -> None:
-        self.arrivals = _Arrivals(now, settings.queue)
+    def __init__(
+        self,
+        settings: BrokerSettings,
+        *,
+        tls: NamedContext | None,
+        arrivals: asyncio.Queue[aiomqtt.Message],
+        **options: Any,
+    ) -> None:
         super().__init__(
             settings.host,
             settings.port,
             username=settings.username,
             password=settings.password.get_secret_value() if settings.password else None,
             identifier=settings.client_id,
-            clean_session=False,
             keepalive=settings.keepalive_s,
             timeout=settings.timeout_s,
-            max_inflight_messages=settings.inflight,
-            queue_type=cast(Any, lambda maxsize: self.arrivals),
+            queue_type=cast(Any, lambda maxsize: arrivals),
             tls_context=tls,
-            socket_options=_NODELAY,
+            socket_options=NODELAY,
+            **options,
         )
-        self.pending_calls_threshold = 10 * settings.inflight
-        self._client.manual_ack_set(True)
+        self._settings = settings
+        self._tls = tls
+        self._is_opening = False
+        self._is_given_up = False
+        self.was_open = False
+        """True once there was a connection to the broker's address, with TLS if it has to be, whoever was there."""
+
+    async def enter(self) -> None:
+        """Connect; raises BrokerUnreachable, BrokerUntrusted or BrokerRefused."""
+        self._is_opening = True
+        try:
+            with connection_errors(self._settings):
+                await self.__aenter__()
+        except BaseException:
+            self._give_up()
+            raise
+        finally:
+            self.take_note_of_the_end()
+
+    async def subscribe_to(self, names: Sequence[str]) -> list[str]:
+        """Subscribe with QoS 1 and return what the broker refuses; raises BrokerError."""
+        with connection_errors(self._settings):
+            granted: Sequence[Any] = await self.subscribe([(name, 1) for name in names])
+        if len(granted) != len(names):
+            raise BrokerRefused(
+                f"the broker {self._settings.url} answers {len(names)} subscriptions with {len(granted)} codes"
+            )
+        codes = [code if isinstance(code, int) else code.value for code in granted]
+        return [name for name, code in zip(names, codes, strict=True) if code >= _REFUSED_SUBSCRIPTION]
+
+    def _client_connect(self) -> None:
+        """Open the connection as the parent does, in a thread, which nobody may wait for any more at its end."""
+        try:
+            super()._client_connect()
+            self.was_open = True
+        finally:
+            self._loop.call_soon_threadsafe(self._opened)
+
+    def _opened(self) -> None:
+        self._is_opening = False
+        if self._is_given_up:
+            self._close()
+
+    def _give_up(self) -> None:
+        """Close what an attempt to connect has left open, at once or as soon as its thread is done with it."""
+        self._is_given_up = True
+        if not self._is_opening:
+            self._close()
+
+    def _close(self) -> None:
+        """Close the socket after its reader and aiomqtt's own task are gone."""
+        if self._connected.cancelled():
+            self._connected = asyncio.Future()  # aiomqtt looks into it when paho disconnects
+        self._client.disconnect()
+        self._client._sock_close()  # noqa: SLF001 # disconnect() leaves it open if its message cannot be sent at once
+        if self._tls is not None:
+            self._tls.close_last()  # paho forgets a socket whose handshake failed
 
     def take_note_of_the_end(self) -> None:
         """Retrieve why the connection ended, or asyncio complains later that nobody has."""
         for outcome in (self._connected, self._disconnected):
             if outcome.done() and not outcome.cancelled():
                 outcome.exception()
+
+
+class _Client(AwareClient):
+    """aiomqtt with acknowledgment by hand."""
+
+    def __init__(
+        self, settings: BrokerSettings, *, tls: NamedContext | None, now: Callable[[], datetime], lasting: bool
+    ) -> None:
+        self.arrivals = _Arrivals(now, settings.queue)
+        super().__init__(
+            settings,
+            tls=tls,
+            arrivals=self.arrivals,
+            clean_session=not lasting,
+            max_inflight_messages=settings.inflight,
+        )
+        self.pending_calls_threshold = 10 * settings.inflight
+        self._client.manual_ack_set(True)
 
     def acknowledge(self, message: aiomqtt.Message) -> None:
         """Tell the broker that it need not send the message again."""
@@ -270,7 +342,7 @@ def stop_if_cancelled() -> None:
 
 
 @contextmanager
-def _connection_errors(settings: BrokerSettings) -> Iterator[None]:
+def connection_errors(settings: BrokerSettings) -> Iterator[None]:
     """Turn aiomqtt's exceptions into our own errors."""
     where = f"the broker {settings.url}"
     try:
@@ -286,7 +358,8 @@ def _connection_errors(settings: BrokerSettings) -> Iterator[None]:
         raise BrokerUnreachable(f"{where} cannot be reached: {error}{hint}") from error
 
 
-async def _leave(client: _Client) -> None:
+async def leave(client: AwareClient) -> None:
+    """Close a connection in order, also one that is broken."""
     try:
         await client.__aexit__(None, None, None)
     except aiomqtt.MqttError:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Iterable, Sequence
 from dataclasses import dataclass
 from enum import Enum
@@ -14,6 +15,7 @@ import structlog
 from openadr_client.errors import AnswerTooLarge, NotFound, UnexpectedAnswer
 from openadr_client.transport import Answer
 from openadr_profiles.v31 import (
+    PACKED_FROM,
     BlResourceRequest,
     BlVenRequest,
     Event,
@@ -33,14 +35,22 @@ from openadr_profiles.v31 import (
     VenResourceRequest,
     VenVenRequest,
     decode,
+    decode_event,
     encode,
 )
 
 _log = structlog.get_logger(__name__)
 
 PAGE_SIZE: Final = 50
-_SMALLEST_PAGE: Final = 2  # pages overlap by one object
+_SMALLEST_PAGE: Final = 1
+_MOST_REPEATED: Final = 3
+"""So many times the same single object may come again, because others were put before it, until a walk ends."""
 _MAX_ATTEMPTS: Final = 3
+_MOST_COMPLAINTS: Final = 1000
+_MOST_TOO_LARGE: Final = 8
+_MOST_PAGES: Final = 10_000
+_MOST_PAGES_OF_A_POLL: Final = 400
+"""Pages after which a walk ends with an error, because a VTN that goes on for ever would fill the memory."""
 _MAX_POLLS_KEPT: Final = 32
 
 T = TypeVar("T", bound=Metadata)
@@ -107,12 +117,13 @@ class Collection(Generic[T, R]):
         self._type = type_
         self._polled: dict[Filters, list[_Page[T]]] = {}
         self._page_size = PAGE_SIZE
+        self._complained: set[Broken] = set()
         self.broken_seen = 0
         """The number of unreadable objects found in lists so far."""
 
     async def get(self, id_: str) -> T:
         """Return one object; raises NotFound if there is none for this client."""
-        return self._read(await self._send("GET", self._member(id_)))
+        return await self._read(await self._send("GET", self._member(id_)))
 
     async def find(self, id_: str) -> T | None:
         """Return one object, or None if there is none for this client."""
@@ -123,63 +134,76 @@ class Collection(Generic[T, R]):
 
     async def create(self, request: R) -> T:
         """Write a new object and return it as stored."""
-        return self._read(await self._send("POST", self._path, body=encode(request)))
+        return await self._read(await self._send("POST", self._path, body=encode(request)))
 
     async def replace(self, id_: str, request: R) -> T:
         """Write the object anew as a whole and return it as stored."""
-        return self._read(await self._send("PUT", self._member(id_), body=encode(request)))
+        return await self._read(await self._send("PUT", self._member(id_), body=encode(request)))
 
     async def delete(self, id_: str) -> T:
         """Delete the object and return what it was."""
-        return self._read(await self._send("DELETE", self._member(id_)))
+        return await self._read(await self._send("DELETE", self._member(id_)))
 
     def forget_polls(self) -> None:
         """Have the next poll give everything, also if nothing has changed."""
         self._polled.clear()
 
     async def _search(self, filters: Filters) -> Found[T]:
-        pages, _ = await self._read_all(filters, known=[])
+        pages, _ = await self._read_all(filters, known=[], most=_MOST_PAGES)
         return _found(pages)
 
     async def _poll(self, filters: Filters) -> Found[T] | NotModified:
         known = self._polled.get(filters)
-        pages, unchanged = await self._read_all(filters, known=known or [])
+        pages, unchanged = await self._read_all(filters, known=known or [], most=_MOST_PAGES_OF_A_POLL)
         self._polled.pop(filters, None)
         self._polled[filters] = pages
         if len(self._polled) > _MAX_POLLS_KEPT:
             del self._polled[next(iter(self._polled))]
         return NOT_MODIFIED if known is not None and unchanged else _found(pages)
 
-    async def _read_all(self, filters: Filters, *, known: list[_Page[T]]) -> tuple[list[_Page[T]], bool]:
+    async def _read_all(self, filters: Filters, *, known: list[_Page[T]], most: int) -> tuple[list[_Page[T]], bool]:
         """Read all pages, and tell whether they are all the known ones; large objects in pages of fewer."""
         while True:
             try:
-                return await self._read_pages(filters, known=known)
+                return await self._read_pages(filters, known=known, most=most)
             except AnswerTooLarge:
                 if self._page_size <= _SMALLEST_PAGE:
                     raise
                 self._page_size = max(self._page_size // 4, _SMALLEST_PAGE)
                 known = []
 
-    async def _read_pages(self, filters: Filters, *, known: list[_Page[T]]) -> tuple[list[_Page[T]], bool]:
+    async def _read_pages(self, filters: Filters, *, known: list[_Page[T]], most: int) -> tuple[list[_Page[T]], bool]:
         """All pages, and whether they are all the known ones (VENCLIENT-007).
 
         Each page begins with the last object of the one before. If that object is not in it, something was deleted
-        while paging and another object slipped out of sight: then the reading begins anew.
+        while paging and another object slipped out of sight: then the reading begins anew. Pages of one object, of
+        which each is as large as several pages, cannot overlap; what slips away is found again by the next poll.
         """
+        size, overlap = self._page_size, int(self._page_size > 1)
         for attempt in range(1, _MAX_ATTEMPTS + 1):
             pages: list[_Page[T]] = []
             seen: set[str] = set()
+            repeated = too_large = 0
             unchanged = True
             slipped = False
             while True:
                 old = known[len(pages)] if len(pages) < len(known) else None
-                page, is_old = await self._read_page(filters, skip=len(pages) * (self._page_size - 1), known=old)
+                if len(pages) >= most:
+                    raise UnexpectedAnswer(f"GET {self._path} has no last page: {most} pages were read")
+                skip = len(pages) * (size - overlap)
+                try:
+                    page, is_old = await self._read_page(filters, skip=skip, known=old)
+                except AnswerTooLarge as error:  # one object that is too large hides no other
+                    too_large += 1
+                    if size > _SMALLEST_PAGE or too_large > _MOST_TOO_LARGE:
+                        raise
+                    page, is_old = _Page(None, (f"?{skip}",), (), (self._broken(None, str(error)),)), False
                 unchanged = unchanged and is_old
-                slipped = bool(pages) and pages[-1].ids[-1] not in page.ids
+                slipped = bool(pages and overlap) and pages[-1].ids[-1] not in page.ids
                 fresh = set(page.ids) - seen
+                repeated = 0 if fresh else repeated + 1
                 pages.append(page)
-                if slipped or not fresh or len(page.ids) < self._page_size:
+                if slipped or len(page.ids) < size or repeated > (0 if overlap else _MOST_REPEATED):
                     break
                 seen |= fresh
             if not slipped or attempt == _MAX_ATTEMPTS:
@@ -202,23 +226,35 @@ class Collection(Generic[T, R]):
         broken: list[Broken] = []
         for index, member in enumerate(members):
             try:
-                object_ = decode(bytes(member), self._type)
+                object_ = await self._decoded(memoryview(member))
                 ids.append(object_.id)
                 objects.append(object_)
             except Invalid as error:
                 id_ = _id_of(member)
                 ids.append(id_ or f"?{skip + index}")
-                broken.append(Broken(id_, str(error)))
-                self.broken_seen += 1
-                _log.warning("unreadable object ignored", path=self._path, id=id_, problem=str(error))
+                broken.append(self._broken(id_, str(error)))
         return _Page(answer.etag, tuple(ids), tuple(objects), tuple(broken)), False
+
+    def _broken(self, id_: str | None, problem: str) -> Broken:
+        """Count an object that cannot be read, and say so once for each problem of it."""
+        self.broken_seen += 1
+        broken = Broken(id_, problem)
+        if broken not in self._complained:
+            if len(self._complained) >= _MOST_COMPLAINTS:
+                self._complained.clear()
+            self._complained.add(broken)
+            _log.warning("unreadable object ignored", path=self._path, id=id_, problem=problem)
+        return broken
 
     def _member(self, id_: str) -> str:
         return f"{self._path}/{quote(id_, safe='')}"
 
-    def _read(self, answer: Answer) -> T:
+    async def _decoded(self, document: bytes | memoryview) -> T:
+        return decode(document, self._type)
+
+    async def _read(self, answer: Answer) -> T:
         try:
-            return decode(answer.body, self._type)
+            return await self._decoded(answer.body)
         except Invalid as error:
             raise UnexpectedAnswer(f"{self._path}: not a readable {self._type.__name__.lower()}: {error}") from error
 
@@ -239,7 +275,12 @@ class Programs(Collection[Program, ProgramRequest]):
 
 
 class Events(Collection[Event, EventRequest]):
-    """Events, which ask something of VENs."""
+    """Events, which ask something of VENs. A large one comes with packed intervals, see `decode_event`."""
+
+    async def _decoded(self, document: bytes | memoryview) -> Event:
+        if len(document) < PACKED_FROM:
+            return decode(document, Event)
+        return await asyncio.to_thread(decode_event, document)
 
     async def search(
         self, *, program_id: str | None = None, targets: Sequence[str] = (), active: bool | None = None

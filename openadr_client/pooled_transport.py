@@ -19,7 +19,7 @@ class PooledTransport(BaseTransport):
 
     def open(self) -> None:
         """Make connections possible; call inside the running event loop."""
-        import aiohttp  # noqa: PLC0415 (a command with few requests uses ShortTransport)
+        import aiohttp  # noqa: PLC0415 # a command with few requests uses ShortTransport
 
         if self._session is None:
             self._session = aiohttp.ClientSession(
@@ -43,7 +43,7 @@ class PooledTransport(BaseTransport):
         body: bytes | None,
         form: Mapping[str, str] | None,
     ) -> Answer:
-        import aiohttp  # noqa: PLC0415 (see above)
+        import aiohttp  # noqa: PLC0415 # see above
 
         if self._session is None:
             raise RuntimeError("the client is not open: use it as `async with`")
@@ -55,7 +55,7 @@ class PooledTransport(BaseTransport):
                 headers=headers,
                 data=form if body is None else body,
                 allow_redirects=False,
-                ssl=self._context() if url.lower().startswith("https:") else True,
+                ssl=self.context if url.lower().startswith("https:") else True,
             ) as response:
                 return Answer(response.status, response.headers, await _whole_body(response))
         except (aiohttp.ClientConnectorCertificateError, aiohttp.ClientSSLError) as error:

@@ -21,7 +21,7 @@ _PORTS: Final = {"mqtt": 1883, "mqtts": 8883}
 def web_address(url: str) -> str:
     """Return the URL of a VTN or token server without its last slash.
 
-    Raises ValueError if it is none, or if it holds a password: URLs are in logs and errors.
+    Raises ValueError if it is none, if its port is none, or if it holds a password: URLs are in logs and errors.
     """
     try:
         parts = urlsplit(url)
@@ -31,6 +31,12 @@ def web_address(url: str) -> str:
         raise ValueError("expected a URL such as https://vtn.example/openadr3/3.1.0")
     if "@" in parts.netloc:
         raise ValueError("expected no user name or password in the URL: client_id and client_secret are for them")
+    try:
+        has_port = parts.port != 0
+    except ValueError:
+        has_port = False
+    if not has_port:
+        raise ValueError("expected a port from 1 to 65535 in the URL, or none")
     return url.rstrip("/")
 
 
@@ -87,6 +93,70 @@ class ConnectionSettings(BaseModel):
             client_key=self.client_key,
             **more,
         )
+
+
+_OF_WEBHOOKS: Final = ("listen_host", "listen_port", "certificate", "key", "signing_secret")
+
+PushMode: TypeAlias = Literal["auto", "off", "mqtt", "websocket", "webhook"]
+"""The way of being told of changes, ``auto`` for the first that the VTN offers and that works."""
+
+
+class PushSettings(BaseModel):
+    """Say how to be told of changes instead of only asking now and then (VENCLIENT-013); asking goes on beside it.
+
+    ``auto`` takes MQTT if the VTN has it, else a webhook if ``callback_url`` is set, else the VTN's websocket.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
+
+    mode: PushMode = "auto"
+    spread_s: Annotated[float, Field(ge=0, le=600)] = 0.5
+    """Longest wait before reading after a hint, drawn at random each time: a fleet does not ask all at once."""
+    allow_plain_mqtt: bool = False
+    """Use a broker without TLS also if the VTN itself is reached over TLS (VENCLIENT-024)."""
+    broker_ca_file: Path | None = None
+    """CA certificates (PEM) to trust for the broker, besides those that are trusted for the VTN."""
+    callback_url: str | None = None
+    """The address at which the VTN reaches our webhook receiver, as ``https://home.example/openadr``."""
+    listen_host: str = "127.0.0.1"
+    """Address that the receiver listens on: 127.0.0.1 behind a proxy that has the certificate."""
+    listen_port: Annotated[int, Field(ge=0, le=65_535)] = 8443
+    """0 takes a free port."""
+    certificate: Path | None = None
+    key: Path | None = None
+    """Certificate and key (PEM) of the receiver; without them it speaks HTTP, for a proxy before it."""
+    signing_secret: SecretStr | None = None
+    """The secret with which the VTN signs what it sends us; without it signatures are not looked at."""
+
+    @field_validator("callback_url")
+    @classmethod
+    def _callback(cls, url: str | None) -> str | None:
+        if url is None:
+            return None
+        parts = urlsplit(web_address(url))
+        if parts.query or parts.fragment:
+            raise ValueError("expected no query and no fragment in the callback URL")
+        return url
+
+    @field_validator("signing_secret")
+    @classmethod
+    def _signing(cls, secret: SecretStr | None) -> SecretStr | None:
+        if secret is not None:
+            from openadr_client.signatures import signing_key  # noqa: PLC0415 # few have one
+
+            signing_key(secret.get_secret_value())
+        return secret
+
+    @model_validator(mode="after")
+    def _complete(self) -> Self:
+        if self.mode == "webhook" and self.callback_url is None:
+            raise ValueError("mode webhook needs callback_url, the address at which the VTN reaches us")
+        if (self.certificate is None) != (self.key is None):
+            raise ValueError("certificate and key belong together: give both or neither")
+        given = [name for name in _OF_WEBHOOKS if getattr(self, name) != type(self).model_fields[name].default]
+        if given and self.callback_url is None:
+            raise ValueError(f"{', '.join(given)} are for webhooks: give callback_url too, or none of them")
+        return self
 
 
 class BrokerSettings(BaseModel):

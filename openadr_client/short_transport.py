@@ -95,7 +95,7 @@ class ShortTransport(BaseTransport):
             raise ValueError("no host")
         path = f"{parts.path or '/'}{f'?{parts.query}' if parts.query else ''}"
         if parts.scheme.lower() == "https":
-            context, port = self._context(), parts.port
+            context, port = self.context, parts.port
             return http.client.HTTPSConnection(parts.hostname, port, timeout=self._timeout_s, context=context), path
         return http.client.HTTPConnection(parts.hostname, parts.port, timeout=self._timeout_s), path
 

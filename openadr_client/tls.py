@@ -82,7 +82,7 @@ def _load(
             ) from error
     if certificate is not None:
         try:
-            context.load_cert_chain(certificate, key)
+            context.load_cert_chain(certificate, key, password=lambda: "")  # or OpenSSL asks for one on the terminal
         except (OSError, ssl.SSLError) as error:
             pair = f"client_certificate {certificate}" + (f" and client_key {key}" if key else "")
             raise BadCertificateFile(f"{whose}{pair}: not a certificate with its private key (PEM): {error}") from error

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Final, Protocol
 from urllib.parse import quote_plus, urlsplit
@@ -25,11 +25,23 @@ _MARGIN_SHARE: Final = 0.1
 _RETRY: Final = timedelta(seconds=10)
 
 
+@dataclass(frozen=True, slots=True)
+class AccessToken:
+    """A token to show to others than the VTN, such as its broker. At ``renew_at`` there will be another one."""
+
+    text: str = field(repr=False)
+    renew_at: datetime | None
+
+
 class Tokens(Protocol):
     """A source of bearer tokens for requests."""
 
     async def current(self) -> str | None:
         """Return the token to send, or None to send none."""
+
+    @property
+    def renew_at(self) -> datetime | None:
+        """Return when the current token is replaced, or None if it never is."""
 
     async def renewed(self, refused: str | None) -> str | None:
         """Another token than the one that was just refused, or None if there is none to be had."""
@@ -40,6 +52,8 @@ class FixedToken:
 
     def __init__(self, token: str | None) -> None:
         self._token = token
+
+    renew_at: Final = None
 
     async def current(self) -> str | None:
         """Return the given token."""
@@ -107,6 +121,11 @@ class ClientCredentials:
         self._clock = clock
         self._token: _Token | None = None
         self._lock = asyncio.Lock()
+
+    @property
+    def renew_at(self) -> datetime | None:
+        """Return when `current` gives another token, or None before the first."""
+        return None if self._token is None else self._token.renew_at
 
     async def current(self) -> str:
         """Return a token that is good for a while yet, fetched if need be."""

@@ -121,7 +121,9 @@ class BaseTransport(ABC):
             raise self._failure(method, url, answer)
         return answer
 
-    def _context(self) -> ssl.SSLContext:
+    @property
+    def context(self) -> ssl.SSLContext:
+        """Return the TLS context of connections; made when it is first asked for."""
         if self._tls is None:
             self._tls = vtn_context()
         return self._tls
