@@ -121,13 +121,14 @@ class Permission:
     """The permission an operation requires: any one of the scopes; for some operations a role is enough.
 
     ``only_bl`` refuses VENs, whatever scopes they have and whatever the request names. ``or_anonymous`` admits callers
-    without a token, where the settings name public programs (COMPAT-017).
+    without a token, where the settings name public programs (COMPAT-017). ``any_client`` asks for no scope.
     """
 
     scopes: frozenset[Scope]
     or_role: Role | None = None
     only_bl: bool = False
     or_anonymous: bool = False
+    any_client: bool = False
 
     def check(self, caller: Caller) -> None:
         """Raise Forbidden, naming the scopes that would help, or Unauthenticated, unless the caller may do it."""
@@ -135,13 +136,20 @@ class Permission:
             if not self.or_anonymous:
                 raise Unauthenticated(NOBODY_KNOWN)
             return
-        if self.scopes.isdisjoint(caller.scopes) and (self.or_role is None or caller.role is not self.or_role):
+        suffices = self.any_client or (self.or_role is not None and caller.role is self.or_role)
+        if not suffices and self.scopes.isdisjoint(caller.scopes):
             raise Forbidden(f"this needs one of the scopes {', '.join(sorted(self.scopes))}")
         if self.only_bl:
             business_logic_only(caller)
 
 
 READ_TARGETED: Final = Permission(frozenset({Scope.READ_TARGETS, Scope.READ_ALL, Scope.READ_BL}), or_anonymous=True)
+READ_ANY: Final = Permission(
+    frozenset({Scope.READ_TARGETS, Scope.READ_VEN_OBJECTS, Scope.READ_ALL, Scope.READ_BL}), or_anonymous=True
+)
+"""For what tells nothing of an object that its reader may not see (AUTH-014, R-02)."""
+READ_EVERYTHING: Final = Permission(frozenset({Scope.READ_ALL, Scope.READ_BL}))
+ANY_CLIENT: Final = Permission(frozenset(Scope), any_client=True, or_anonymous=True)
 READ_OWNED: Final = Permission(frozenset({Scope.READ_VEN_OBJECTS, Scope.READ_ALL, Scope.READ_BL}))
 WRITE_PROGRAMS: Final = Permission(frozenset({Scope.WRITE_PROGRAMS}))
 WRITE_EVENTS: Final = Permission(frozenset({Scope.WRITE_EVENTS}))

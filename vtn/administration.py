@@ -16,7 +16,7 @@ from vtn.auth.keys import SigningKeys
 from vtn.errors import ArchiveUnusable
 from vtn.files import new_file
 from vtn.settings import Settings
-from vtn.store.archive import Content, check_archive, read_archive, write_archive
+from vtn.store.archive import BackupContent, check_archive, read_archive, write_archive
 from vtn.store.database import Database
 from vtn.store.migrate import check_migrated, migrate
 from vtn.store.sealing import needed_keys, prepare_secrets, reseal
@@ -69,7 +69,7 @@ async def back_up(settings: Settings, target: Path) -> int:
         await database.close()
 
 
-def verify(source: Path) -> Content:
+def verify(source: Path) -> BackupContent:
     """Read a backup to its end, without a database. Raises ArchiveUnusable, naming the line that is wrong."""
     with _lines_of(source) as file:
         return check_archive(file)

@@ -21,7 +21,8 @@ from vtn.auth.secrets import Secrets
 from vtn.auth.tokens import OwnTokens
 from vtn.contacts import ContactRecorder
 from vtn.counters.revisions import Revisions
-from vtn.errors import LibraryMissing
+from vtn.deliveries import Deliveries
+from vtn.errors import LibraryMissing, Unavailable
 from vtn.http import headers
 from vtn.http.addresses import Addresses
 from vtn.http.connections import Runner
@@ -29,7 +30,9 @@ from vtn.http.sending import SendBudget
 from vtn.http.sockets import bound, make_room
 from vtn.http.tls import ServerTls
 from vtn.metrics import Metrics
-from vtn.notify.callback import Callbacks, Lookup, system_lookup
+from vtn.notify.broker_access.access import BrokerAccess
+from vtn.notify.callback import Callbacks
+from vtn.notify.url_judge import Lookup, UrlJudge, system_lookup
 from vtn.processes.collector import spare_the_collector
 from vtn.processes.shared_memory import SharedMemory
 from vtn.rate_limits import RateLimits
@@ -42,12 +45,13 @@ from vtn.store.database import Database
 from vtn.store.host_changes import counters_of, listener_of
 from vtn.store.listener import PostgresListener
 from vtn.store.migrate import check_migrated, migrate
+from vtn.store.outbox.broker import add_broker, remove_broker
 from vtn.store.sealing import prepare_secrets
 from vtn.store.signing_key import SigningKeyStore
 from vtn.store.stamps import Stamps
 from vtn.store.stores import Stores
 from vtn.store.vault import Vault
-from vtn.wiring import Wiring
+from vtn.wiring import Wiring, websockets
 
 if TYPE_CHECKING:
     from vtn.auth.external import ExternalTokens
@@ -108,7 +112,10 @@ class VtnServer:
         self._contact_store = ContactStore(self._database)
         self._contacts = ContactRecorder(settings.contacts, self._contact_store, now)
         self._sending = SendBudget(settings.limits.answers_in_flight_bytes, largest=settings.body_limit_bytes)
-        self._callbacks = Callbacks(settings.webhook, lookup=lookup)
+        self._url_judge = UrlJudge(settings.webhook, lookup=lookup)
+        self._callbacks = Callbacks(self._url_judge)
+        self._websockets = websockets(settings, self._database, self._stamps, now)
+        self._broker: BrokerAccess | None = None
         self._tls: ServerTls | None = None
         self._runner: Runner | None = None
         self.services = Services(())
@@ -147,8 +154,23 @@ class VtnServer:
         await (migrate if self.settings.database.migrate else check_migrated)(self._database)
         await prepare_secrets(self._database, self._vault)
         await self._tokens.load_keys()
+        await self._prepare_broker()
         if not self._shared_port and self.settings.auth.gives_tokens and not await self.clients.list():
             _log.warning("there are no clients, so nobody can get a token; add one: oadr vtn client add NAME --role bl")
+
+    async def _prepare_broker(self) -> None:
+        """Have changes recorded for the MQTT broker if there is one; raises BadCertificate."""
+        settings = self.settings.mqtt
+        if settings is not None:
+            if settings.is_encrypted:
+                from vtn.notify.mqtt import tls_context  # noqa: PLC0415 (few servers have a broker)
+
+                await asyncio.to_thread(tls_context, settings)
+            await add_broker(self._database)
+        elif dropped := await remove_broker(self._database):
+            _log.warning(
+                "there is no MQTT broker in the settings any more: what waited for it is dropped", dropped=dropped
+            )
 
     def renew_certificate(self) -> None:
         """Read the certificate again now, for connections from now on (TLS-006)."""
@@ -183,7 +205,16 @@ class VtnServer:
         await self.clients.read_revocations()
         make_room(self.settings.limits.connections)
         stores = self._stores()
-        self.services = Services(self._services(stores, listener, tls), grace_s=_SERVICES_END_S)
+        if self.settings.mqtt is not None:
+            self._broker = BrokerAccess(self.settings.mqtt, self._database, self._stamps, self._vault, self._now)
+        services = self._services(stores, listener, tls)
+        if self.settings.notify.dispatch:
+            deliveries = Deliveries(
+                self.settings, self._database, self._stamps, self._vault, self._url_judge, self._now
+            )
+            self._closing.add("deliveries", deliveries.close)
+            services += deliveries.services()
+        self.services = Services(services, grace_s=_SERVICES_END_S)
         if self._metrics is not None:
             self._metrics.sample_services(self.services)
         self._runner = Runner(
@@ -193,9 +224,11 @@ class VtnServer:
             metrics=self._metrics,
             shutdown_timeout=_GRACE_S,
         )
-        self._closing.add("last contacts", self._store_contacts)
+        self._closing.add("last contacts", partial(_last, "contacts", self._contacts.store))
+        self._closing.add("last reads", partial(_last, "reads", stores.reads.store))
         self._closing.add("requests", self._runner.cleanup)
         self._closing.add("services", self.services.stop)
+        self._closing.add("websockets", self._websockets.close)
         await self._runner.setup()
         await self._runner.listen(socket, None if tls is None else tls.context)
         self.services.start()
@@ -215,7 +248,10 @@ class VtnServer:
             Service("revocations", follow_revocations, is_vital=True),
             Service("contacts", self._contacts.run),
             Service("cancelled_transactions", self._revisions.settle_cancelled),
+            Service("websockets", self._websockets.run),
         ]
+        if stores.reads.enabled:
+            services.append(Service("reads", stores.reads.run))
         if listener is not None:
             services.append(Service("listener", listener.run))
         if self._metrics is not None:
@@ -226,6 +262,8 @@ class VtnServer:
             services.append(Service("mdns", self._announcement(stores)))
         if tls is not None:
             services.append(Service("certificates", tls.follow))
+        if self._broker is not None:
+            services.extend(self._broker.services())
         return services
 
     def _announcement(self, stores: Stores) -> Callable[[], Awaitable[None]]:
@@ -243,20 +281,26 @@ class VtnServer:
             stores=stores,
             contacts=self._contacts,
             bearer=self._bearer,
+            addresses=self._addresses,
             endpoint=self._endpoint,
             callbacks=self._callbacks,
+            websockets=self._websockets,
             sending=self._sending,
             rate_limits=self._rate_limits,
             services=self.services,
             metrics=self._metrics,
+            broker=self._broker,
+            clients=self.clients,
         )
 
-    async def _store_contacts(self) -> None:
-        try:
-            async with asyncio.timeout(_GRACE_S):  # a database that hangs must not keep us from ending
-                await self._contacts.store()
-        except TimeoutError:
-            _log.warning("the database does not answer; the last contacts are not stored")
+
+async def _last(what: str, store: Callable[[], Awaitable[None]]) -> None:
+    """Store what was noted last; a database that hangs must not keep the server from ending."""
+    try:
+        async with asyncio.timeout(_GRACE_S):
+            await store()
+    except (TimeoutError, Unavailable):
+        _log.warning("the database does not answer; what was noted last is not stored", what=what)
 
 
 def _external_tokens(settings: Settings, now: Callable[[], datetime], clients: Clients) -> ExternalTokens | None:

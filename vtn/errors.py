@@ -14,6 +14,7 @@ VtnError
 │   ├── TooSlow              a body that does not arrive in time
 │   ├── ClientGone           a client that hung up in the middle of its body; nobody is there to be answered
 │   ├── TooManyRequests      slow down, and when to come back
+│   ├── UpgradeNeeded        an address that is a websocket was asked for like any other
 │   ├── NotOffered           a part of the standard that this server was told not to offer
 │   └── Unavailable          the database does not answer at the moment
 │       └── Overloaded       more waits to be read or written than this process takes
@@ -116,6 +117,10 @@ class TooManyRequests(Refused):
         self.retry_after_s = retry_after_s
 
 
+class UpgradeNeeded(Refused):
+    """The address is a websocket, and the request does not ask for one."""
+
+
 class NotOffered(Refused):
     """A part of the standard that this server was told not to offer (AUTH-031)."""
 
@@ -142,6 +147,10 @@ class DatabaseMissing(VtnError):
 
 class DatabaseNotEmpty(VtnError):
     """A backup would be mixed with what the database holds already."""
+
+
+class BrokerFailed(VtnError):
+    """The MQTT broker cannot be reached, or does not take a command about its accounts."""
 
 
 class ServiceFailed(VtnError):

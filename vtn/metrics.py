@@ -34,7 +34,7 @@ _BOUNDS: Final = (*(str(bound) for bound in _BUCKETS), "+Inf")
 _SUM: Final = len(_BOUNDS)
 
 _KEY_BYTES: Final = 256
-_ROW_BYTES: Final = 384
+_ROW_BYTES: Final = 512
 _ROW: Final = _ROW_BYTES // 8
 _FIRST_VALUE: Final = _KEY_BYTES // 8
 _LENGTH: Final = struct.Struct("@H")
@@ -56,6 +56,10 @@ UNSUITABLE: Final = 10
 SENDING_BYTES: Final = 11
 SENDING_REFUSED: Final = 12
 SENDING_CUT: Final = 13
+WEBSOCKETS: Final = 14
+WEBSOCKET_MESSAGES: Final = 15
+WEBSOCKETS_DROPPED: Final = 16
+READS_DROPPED: Final = 17
 
 _GAUGES: Final = {
     UNDER_WAY: ("oadr_vtn_requests_under_way", "Requests being answered."),
@@ -64,6 +68,7 @@ _GAUGES: Final = {
     REPORTS_WAITING: ("oadr_vtn_reports_waiting", "Reports that wait for the next commit."),
     BODIES_BYTES: ("oadr_vtn_bodies_bytes", "Bodies of requests in hand, as declared, received or unpacked."),
     SENDING_BYTES: ("oadr_vtn_answers_in_flight_bytes", "Memory for large answers that are being sent."),
+    WEBSOCKETS: ("oadr_vtn_websockets", "Websockets open."),
 }
 _COUNTERS: Final = {
     REFUSED: ("oadr_vtn_connections_refused", "Connections refused because there were too many."),
@@ -75,11 +80,14 @@ _COUNTERS: Final = {
         "Requests refused because large answers took all the memory for them.",
     ),
     SENDING_CUT: ("oadr_vtn_answers_cut", "Large answers that ended early, as an object or the database was gone."),
+    WEBSOCKET_MESSAGES: ("oadr_vtn_websocket_messages", "Messages sent to websockets."),
+    WEBSOCKETS_DROPPED: ("oadr_vtn_websockets_dropped", "Websockets closed because their clients did not read."),
+    READS_DROPPED: ("oadr_vtn_reads_not_told", "Reads of which nobody was told, because too many waited."),
     UNSUITABLE: ("oadr_vtn_unsuitable_payload_values", "Events and reports with payload values unlike their type."),
     REPLACED: ("oadr_vtn_workers_replaced", "Workers that ended and were replaced."),
 }
 
-_FIRST_SERVICE: Final = 24
+_FIRST_SERVICE: Final = 32
 _LAST_SERVICE: Final = _ROW - 2
 """Numbers of the row for numbers without labels that are kept for services, two each: restarts, and one that runs."""
 

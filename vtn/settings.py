@@ -4,31 +4,30 @@ from __future__ import annotations
 
 import re
 import ssl
-from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Final, Literal, TypeVar
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, field_validator, model_validator
+from pydantic import BeforeValidator, Field, SecretStr, field_validator, model_validator
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
+from vtn.notification_settings import Mqtt, Notify, Webhook, Websocket
 from vtn.paths import default_database
+from vtn.settings_group import SettingsGroup, is_loopback
 
 T = TypeVar("T")
 
 _CERTIFICATE: Final = re.compile(r"CN=.{1,64}|(?i:sha256):(?:[0-9A-Fa-f]{2}:?){31}[0-9A-Fa-f]{2}")
 _CIPHER_WORDS: Final = re.compile(r"(?:(?<=[:, ])|^)[^-+!@:, ][^:, ]*")
 _PREFIX: Final = re.compile(r"(?:/[A-Za-z0-9._~-]+)+")
+_LATE_S: Final = 600
+"""More than the time by which a change may be noted before it is committed."""
 _ORIGIN: Final = re.compile(r"https?://[a-z0-9.-]+(?::\d{1,5})?|https?://\[[0-9a-f:]+\](?::\d{1,5})?")
 _DRIVERS: Final = {"sqlite": "sqlite+aiosqlite", "postgresql": "postgresql+asyncpg", "postgres": "postgresql+asyncpg"}
 
 
-class _Group(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
-
-
-class DatabaseSettings(_Group):
+class DatabaseSettings(SettingsGroup):
     """The database that holds the objects."""
 
     url: SecretStr = Field(default_factory=lambda: SecretStr(default_database()))
@@ -63,7 +62,7 @@ class DatabaseSettings(_Group):
         return SecretStr(url.render_as_string(hide_password=False))
 
 
-class Tls(_Group):
+class Tls(SettingsGroup):
     """TLS that this server terminates itself (TLS-001)."""
 
     cert: Path
@@ -74,7 +73,7 @@ class Tls(_Group):
     """Interval of checks of the files; changed ones are used for new connections (TLS-006)."""
     client_ca: Path | None = None
     """Certificate authorities of clients, PEM: only clients with a certificate from one of them can connect."""
-    clients: dict[str, str] = {}
+    clients: dict[str, str] = Field(default_factory=dict)
     """Certificates of clients, as ``CN=name`` or ``sha256:fingerprint``, and the client id each belongs to: tokens of
     that client are good on its own connections only, and no others are good there."""
     ciphers: str | None = None
@@ -100,7 +99,7 @@ class Tls(_Group):
         return self
 
 
-class Argon2(_Group):
+class Argon2(SettingsGroup):
     """Cost of hashing a secret (AUTH-033)."""
 
     time_cost: Annotated[int, Field(ge=1)] = 2
@@ -113,7 +112,7 @@ def _as_number(value: object) -> object:
     return int(value) if isinstance(value, str) and value.isdecimal() else value
 
 
-class ExternalAuth(_Group):
+class ExternalAuth(SettingsGroup):
     """An authorisation server whose tokens are accepted (AUTH-036, COMPAT-014)."""
 
     issuer: str
@@ -149,12 +148,12 @@ class ExternalAuth(_Group):
         parts = urlsplit(value)
         if not parts.hostname or parts.scheme not in {"http", "https"}:
             raise ValueError("expected an https URL")
-        if parts.scheme == "http" and not _is_loopback(parts.hostname):
+        if parts.scheme == "http" and not is_loopback(parts.hostname):
             raise ValueError("expected an https URL; http is for this machine only")
         return value
 
 
-class Auth(_Group):
+class Auth(SettingsGroup):
     """Tokens and the clients that get them."""
 
     own_tokens: bool | None = None
@@ -211,7 +210,7 @@ class Auth(_Group):
         return self.external is None if self.own_tokens is None else self.own_tokens
 
 
-class Privacy(_Group):
+class Privacy(SettingsGroup):
     """Extent of object privacy (requirements 0.2)."""
 
     implicit_ven_id_target: bool = True
@@ -220,7 +219,7 @@ class Privacy(_Group):
     """An event is hidden from every reader that its program is hidden from (R-13)."""
 
 
-class Reports(_Group):
+class Reports(SettingsGroup):
     """Deletion and retention of reports."""
 
     bl_may_delete: bool = False
@@ -231,14 +230,14 @@ class Reports(_Group):
     """Interval of removing old reports."""
 
 
-class Validation(_Group):
+class Validation(SettingsGroup):
     """Checks beyond the schema."""
 
     payload_values: Literal["off", "warn", "strict"] = "warn"
     """Payload values that do not suit their type, as a text for PRICE: taken, logged and counted, or answered 400."""
 
 
-class Limits(_Group):
+class Limits(SettingsGroup):
     """Limits on requests: sizes, numbers, and times."""
 
     nesting: Annotated[int, Field(ge=16, le=512)] = 32
@@ -274,21 +273,23 @@ class Limits(_Group):
     """Burst: requests allowed at once."""
 
 
-class ContactSettings(_Group):
+class ContactSettings(SettingsGroup):
     """Last contact of each client."""
 
     store_s: Annotated[float, Field(gt=0, le=3600)] = 60.0
     """Interval of storing when each client was last heard of; what a process has not stored is lost if it is killed."""
 
 
-class Subscriptions(_Group):
+class Subscriptions(SettingsGroup):
     """Limits on subscriptions."""
 
     max_per_client: Annotated[int, Field(ge=0)] = 100
     """Subscriptions of one client; more are refused (SUBS-016)."""
+    read_notifications: bool = True
+    """Tell subscribers who want to hear of it that another client has read a single object (SUBS-029)."""
 
 
-class ResourceGroups(_Group):
+class ResourceGroups(SettingsGroup):
     """Limits on resource groups, so that no request has to read without end (COMPAT-088)."""
 
     max_children: Annotated[int, Field(ge=0, le=100_000)] = 1000
@@ -301,31 +302,7 @@ class ResourceGroups(_Group):
     """Groups in groups, counted once for each group that holds them, in all."""
 
 
-class Webhook(_Group):
-    """Rules for the callback URLs of subscriptions, and their verification (requirements 0.2, WEBHOOK)."""
-
-    require_https: bool = True
-    """Refuse http. Off for tests only."""
-    verify_echo: bool = True
-    """Store a subscription only after each of its URLs has sent back a random value."""
-    allow_private_addresses: bool = False
-    """Call loopback, private and link-local addresses too. For tests; ``allowed`` opens single ones."""
-    allowed: tuple[str, ...] = ()
-    """Host names, addresses and networks (``10.1.0.0/16``) that may be called although they are private."""
-    denied_ports: tuple[Annotated[int, Field(ge=1, le=65535)], ...] = (
-        *(21, 22, 23, 25, 53, 110, 143, 389, 445, 465, 587, 636, 1433, 1521, 1883, 2049, 2375, 2376, 2379),
-        *(3306, 3389, 5432, 5672, 5900, 6379, 8883, 9042, 9200, 11211, 27017),
-    )
-    """Ports of services that must not be reached through a callback URL."""
-    max_urls: Annotated[int, Field(ge=1, le=64)] = 20
-    """Different callback URLs in one subscription."""
-    timeout_s: Annotated[float, Field(ge=1, le=30)] = 10.0
-    """Time limit for the answer of a callback."""
-    ca_file: Path | None = None
-    """Additional certificate authorities for receivers' certificates, as PEM (WEBHOOK-028)."""
-
-
-class Cors(_Group):
+class Cors(SettingsGroup):
     """Pages of other origins that may use the API in a browser."""
 
     origins: tuple[str, ...] = ()
@@ -342,7 +319,7 @@ class Cors(_Group):
         return origins
 
 
-class Public(_Group):
+class Public(SettingsGroup):
     """Programs that may be read without a token (COMPAT-017)."""
 
     programs: Annotated[tuple[Annotated[str, Field(min_length=1, max_length=128)], ...], Field(max_length=100)] = ()
@@ -354,7 +331,7 @@ class Public(_Group):
     """Burst: requests allowed at once."""
 
 
-class Mdns(_Group):
+class Mdns(SettingsGroup):
     """Announcing this server on the local network (MDNS-001)."""
 
     enabled: bool = False
@@ -367,7 +344,7 @@ class Mdns(_Group):
     """Interval of checks of programs and addresses; changes are announced."""
 
 
-class Settings(_Group):
+class Settings(SettingsGroup):
     """All settings of the VTN."""
 
     host: str = "127.0.0.1"
@@ -403,6 +380,9 @@ class Settings(_Group):
     subscriptions: Subscriptions = Subscriptions()
     resource_groups: ResourceGroups = ResourceGroups()
     webhook: Webhook = Webhook()
+    mqtt: Mqtt | None = None
+    notify: Notify = Notify()
+    websocket: Websocket = Websocket()
     validation: Validation = Validation()
     public: Public = Public()
     cors: Cors = Cors()
@@ -432,26 +412,24 @@ class Settings(_Group):
 
     @model_validator(mode="after")
     def _protected(self) -> Settings:
+        if self.websocket.resume_s + _LATE_S > self.notify.keep_changes_hours * 3600:
+            raise ValueError(
+                "websocket.resume_s is longer than notify.keep_changes_hours keeps changes, less ten minutes"
+            )
         if self.mdns.enabled and self.workers > 1:
             raise ValueError("mdns.enabled and several workers exclude each other: each would announce itself")
+        access = None if self.mqtt is None else self.mqtt.access
+        if self.behind_proxy and access is not None and access.callbacks and access.callback_secret is None:
+            raise ValueError("mqtt.access.callbacks behind a proxy need callback_secret: every request comes from here")
         if self.tls is not None and self.behind_proxy:
             raise ValueError("tls and behind_proxy exclude each other: either this server or the proxy terminates TLS")
         if self.behind_proxy and self.public_url is None:
             raise ValueError("behind_proxy needs public_url, the address that clients use")
         if self.hsts_s is not None and self.tls is None and not (self.public_url or "").startswith("https:"):
             raise ValueError("hsts_s needs tls, or behind_proxy with a public_url of https")
-        if self.tls is None and not (self.behind_proxy or self.insecure_http or _is_loopback(self.host)):
+        if self.tls is None and not (self.behind_proxy or self.insecure_http or is_loopback(self.host)):
             raise ValueError(
                 f"host {self.host} can be reached by others: give tls.cert and tls.key, or say behind_proxy "
                 "when a proxy terminates TLS"
             )
         return self
-
-
-def _is_loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return False

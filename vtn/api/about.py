@@ -13,6 +13,7 @@ from vtn.api import docs_page as pages
 from vtn.api.collection import OpenRoute
 from vtn.errors import Unavailable
 from vtn.metrics import CONTENT_TYPE, Metrics
+from vtn.outbox_metrics import OutboxMetrics
 from vtn.services import Services
 from vtn.store.database import Database
 from vtn.store.migrate import is_migrated
@@ -27,11 +28,13 @@ class About:
         self,
         database: Database,
         metrics: Metrics | None,
+        outbox_metrics: OutboxMetrics,
         services: Services,
         describe: Callable[[], dict[str, Any]],
     ) -> None:
         self._database = database
         self._metrics = metrics
+        self._outbox_metrics = outbox_metrics
         self._services = services
         self._describe = describe
 
@@ -42,7 +45,7 @@ class About:
             OpenRoute("GET", "/ready", self._ready),
             OpenRoute("GET", "/openapi.json", self._openapi),
             OpenRoute("GET", "/docs", self._docs),
-            *(() if self._metrics is None else (_numbers_of(self._metrics),)),
+            *(() if self._metrics is None else (_numbers_of(self._metrics, self._outbox_metrics),)),
         )
 
     async def _alive(self, _: web.Request) -> web.Response:
@@ -85,9 +88,10 @@ class About:
         return web.Response(text=self._page, content_type="text/html", headers=headers)
 
 
-def _numbers_of(metrics: Metrics) -> OpenRoute:
+def _numbers_of(metrics: Metrics, outbox_metrics: OutboxMetrics) -> OpenRoute:
     async def numbers(_: web.Request) -> web.Response:
-        return web.Response(body=metrics.text(), headers=_NO_STORE | {"Content-Type": CONTENT_TYPE})
+        text = metrics.text() + await outbox_metrics.text()
+        return web.Response(body=text, headers=_NO_STORE | {"Content-Type": CONTENT_TYPE})
 
     return OpenRoute("GET", "/metrics", numbers)
 

@@ -77,6 +77,7 @@ class OpenRoute:
 class ObjectStore(Readable[Q_contra], Protocol[Q_contra, D_contra]):
     """The store of a collection's objects."""
 
+    def was_read(self, object_id: str, *, by: Caller) -> None: ...
     async def create(self, request: D_contra, /, *, by: Caller) -> ObjectRow: ...
     async def replace(
         self, object_id: str, request: D_contra, /, *, by: Caller, check: Precondition | None = None
@@ -135,8 +136,13 @@ class CollectionHandlers(Generic[Q, D]):
         )
 
     async def get(self, call: Call) -> web.StreamResponse:
-        """Answer with one object."""
+        """Answer with one object, and tell who wants to hear of it that it was read."""
         object_id = call.object_id
+        response = await self._got(call, object_id)
+        self._store.was_read(object_id, by=call.caller)
+        return response
+
+    async def _got(self, call: Call, object_id: str) -> web.StreamResponse:
         words = f"/{object_id}"
         repeated = self._reader.repeated(call.caller, words)
         if repeated is not None and not isinstance(response := conditional.read(call.request, repeated), int):

@@ -58,8 +58,8 @@ def _operation(method: str, path: str, operation: dict[str, Any]) -> str:
     if body := operation.get("requestBody"):
         rows += [("Body", f"{media}: {_words(content['schema'])}") for media, content in body["content"].items()]
     for status, answer in operation["responses"].items():
-        kinds = ", ".join(_words(content["schema"]) for content in answer["content"].values())
-        rows.append((status, f"{answer['description']} ({kinds})"))
+        kinds = ", ".join(_words(content["schema"]) for content in answer.get("content", {}).values())
+        rows.append((status, f"{answer['description']} ({kinds})" if kinds else answer["description"]))
     return (
         f'<details><summary><span class="method">{method.upper()}</span><code>{escape(path)}</code> '
         f"{escape(operation['summary'])}</summary>{_table(rows)}</details>"

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, Final, TypeAlias
+from typing import Annotated, Any, Final, TypeAlias
 
 import msgspec
 
@@ -37,6 +37,7 @@ ERRORS: Final = {
     412: "If-Match names a version that is no longer the current one.",
     413: "The body is larger than this server accepts.",
     415: "The body is not application/json.",
+    426: "The request does not ask for a websocket.",
     429: "Too many requests; Retry-After says when to come back.",
     431: "The address or a header is longer than this server accepts.",
     500: "Something went wrong here.",
@@ -45,6 +46,11 @@ ERRORS: Final = {
 }
 
 
+PAGE: Final[dict[str, Any]] = {
+    "skip": Annotated[int, msgspec.Meta(ge=0, le=2**31 - 1)],
+    "limit": Annotated[int, msgspec.Meta(ge=0, le=50)],
+}
+"""The parameters of a page of a list."""
 SCOPES: Final = {
     Scope.READ_ALL: "Read everything that the role may see.",
     Scope.READ_BL: "Read as business logic.",

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from aiohttp import hdrs, web
 
 from vtn.access import NOBODY_KNOWN, Caller
 from vtn.auth.clients import Clients
+from vtn.auth.token_cache import Verified
 from vtn.auth.tokens import OwnTokens
 from vtn.errors import Revoked, Unauthenticated
 
@@ -40,12 +42,33 @@ class Bearer:
                 raise
         return await self._caller_of(token)
 
+    async def verified(self, token: str) -> Verified:
+        """Return what a token says that came in another way than a header; raises Unauthenticated."""
+        try:
+            return await self._issuer_of(token).verified(token)
+        except Revoked as revoked:
+            if not await self._clients.resumed(revoked.client_id):
+                raise
+        return await self._issuer_of(token).verified(token)
+
+    async def holding(self, request: web.Request) -> Callable[[], bool]:
+        """Return what tells at any time, without I/O, whether the token of a request still holds (AUTH-034).
+
+        For connections that outlast their request, whose caller is known. Raises Unauthenticated.
+        """
+        token = _token(request)
+        issuer = self._issuer_of(token)
+        return issuer.cache.holding(await issuer.verified(token))
+
     async def _caller_of(self, token: str) -> Caller:
+        return await self._issuer_of(token).caller(token)
+
+    def _issuer_of(self, token: str) -> OwnTokens | ExternalTokens:
         if self._external is not None and (self._own is None or not self._own.claims(token)):
-            return await self._external.caller(token)
+            return self._external
         if self._own is None:
             raise Unauthenticated("no tokens are accepted", reason="invalid_token", unverifiable=True)
-        return await self._own.caller(token)
+        return self._own
 
 
 def _token(request: web.Request) -> str:

@@ -36,7 +36,11 @@ class ExternalTokens:
 
     async def caller(self, token: str) -> Caller:
         """Return the client a token was issued to; raises Unauthenticated, or Unavailable while there are no keys."""
-        return self.cache.caller(token) or self.cache.remember(token, await self._verified(token))
+        return self.cache.caller(token) or (await self.verified(token)).caller
+
+    async def verified(self, token: str) -> Verified:
+        """Return what a token says, with the times of its life; raises as ``caller`` does."""
+        return self.cache.verified(token) or self.cache.remember(token, await self._verified(token))
 
     async def refresh_keys(self) -> None:
         """Learn of keys that are gone; tokens that are remembered are not asked about otherwise."""

@@ -48,13 +48,19 @@ class Changes:
 
     def __init__(self, counters: ChangeCounters | None) -> None:
         self._counters = counters
+        self._touched: set[str] = set()
         self._begun: list[str] = []
 
     def touch(self, table: str) -> None:
         """Note that the transaction is about to change a table."""
+        self._touched.add(table)
         if self._counters is not None and table in self._counters.tables and table not in self._begun:
             self._counters.begin(table)
             self._begun.append(table)
+
+    def has_touched(self, table: str) -> bool:
+        """Return True if the transaction has changed a table."""
+        return table in self._touched
 
     def may_have_ended(self) -> None:
         """Note that the transaction may have ended: data read before is no longer valid."""
@@ -93,12 +99,19 @@ class Watch:
 
     def revision(self) -> Revision | None:
         """Return the revision of the tables, or None if unknown. Data read after it is valid while it is unchanged."""
+        if self._listener is not None and not self._listener.is_current():
+            return None
+        return self.heard()
+
+    def heard(self) -> Revision | None:
+        """Return the revision that is heard of so far, or None if unknown; for work that looks again and again.
+
+        It may be a moment older than ``revision``, which keeps the listener busy.
+        """
         heard = 0
         if not self._usable():
             return None
         if self._listener is not None:
-            if not self._listener.is_current():
-                return None
             for table in self._heard:
                 heard += self._listener.heard(table)
         read = self._counters.read
@@ -150,6 +163,10 @@ class Revisions:
         if self._counters is None:
             return None
         return Watch(self._counters, self._listener, tables, clock=self._clock, usable=self._usable)
+
+    def count(self, table: str) -> bytes | None:
+        """Return a value that changes with every change of a table by a process of this host; None until started."""
+        return None if self._counters is None else self._counters.read(self._counters.place(table))
 
     @contextmanager
     def writing(self) -> Iterator[Changes]:

@@ -36,8 +36,11 @@ class Addresses:
         external = self._settings.auth.external
         if external is not None and not self._settings.auth.gives_tokens:
             return external.token_url
-        origin = self._settings.public_url or self._origin_of(request)
-        return origin + request.path.removesuffix("/server") + "/token"
+        return self.reached_by(request) + request.path.removesuffix("/server") + "/token"
+
+    def reached_by(self, request: web.Request) -> str:
+        """Return scheme, host and port of the public address, or else of the one that the client used."""
+        return self._settings.public_url or self._origin_of(request)
 
     def _origin_of(self, request: web.Request) -> str:
         """Return the address the client used, if it is one of this server's: a foreign Host is never sent back.

@@ -52,8 +52,8 @@ class Connection(web.RequestHandler):
 
     @property
     def has_request(self) -> bool:
-        """Return True if a whole header has arrived, or its request is being answered."""
-        return bool(self._messages) or self._current_request is not None
+        """Return True if a whole header has arrived, its request is being answered, or this is a websocket now."""
+        return bool(self._messages) or self._current_request is not None or self._payload_parser is not None
 
 
 class Server(web.Server):

@@ -32,6 +32,7 @@ _TABLE: Final[dict[type[Exception], tuple[int, str]]] = {
     errors.Stale: (412, "Changed meanwhile"),
     errors.UnsupportedMediaType: (415, "Unsupported media type"),
     errors.TooManyRequests: (429, "Too many requests"),
+    errors.UpgradeNeeded: (426, "Upgrade required"),
     errors.NotOffered: (501, "Not offered"),
     errors.Unavailable: (503, "Temporarily unavailable"),
 }
@@ -81,6 +82,8 @@ def refusal(error: Exception, *, invalid_token_status: int) -> Refusal | None:
             headers["WWW-Authenticate"] = f'{REALM}, error="insufficient_scope"'
         case errors.TooManyRequests():
             headers["Retry-After"] = str(error.retry_after_s)
+        case errors.UpgradeNeeded():
+            headers |= {"Upgrade": "websocket", "Connection": "Upgrade"}
         case errors.Unavailable():
             headers["Retry-After"] = "2"
     return Refusal(status, title, str(error), headers)

@@ -6,6 +6,7 @@ import asyncio
 import hashlib
 import ssl
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, TypeAlias
 
 import structlog
@@ -109,6 +110,20 @@ def _names_in(settings: Tls) -> frozenset[str]:
     return frozenset(hosts) | {str(address) for address in names.get_values_for_type(x509.IPAddress)}
 
 
+def load_pair(context: ssl.SSLContext, cert: Path, key: Path | None) -> None:
+    """Take a certificate with its key. One that has a password is refused: OpenSSL would ask for it on the terminal.
+
+    Raises:
+        BadCertificate: the key has a password.
+        ssl.SSLError, OSError: the files cannot be read, or are not what they should be.
+    """
+
+    def no_password() -> str:
+        raise BadCertificate(f"the key in {key or cert} has a password: expected a key without one, with mode 0600")
+
+    context.load_cert_chain(cert, key, password=no_password)
+
+
 def _context(settings: Tls) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
@@ -122,7 +137,7 @@ def _context(settings: Tls) -> ssl.SSLContext:
 
 def _load(context: ssl.SSLContext, settings: Tls) -> None:
     try:
-        context.load_cert_chain(settings.cert, settings.key)
+        load_pair(context, settings.cert, settings.key)
     except ssl.SSLError as error:
         raise BadCertificate(
             f"{settings.cert} and {settings.key} are not a certificate with its key: {error.reason}"

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import cache
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, NamedTuple, TypeAlias
 
-from sqlalchemy import ARRAY, Boolean, Dialect, Table, Text, bindparam, func, insert, select
+from sqlalchemy import ARRAY, Boolean, ColumnElement, Dialect, Table, Text, bindparam, func, insert, not_, select
 from sqlalchemy.dialects import sqlite
 
 from vtn.store.types import Targets, json_array, targets_in
@@ -19,23 +19,43 @@ Rows: TypeAlias = Sequence[Mapping[str, Any]]
 
 _SQLITE: Final = sqlite.dialect()
 _VALUES: Final = " VALUES "
+_COUNTED: Final = " RETURNING 1"
 
 
-def as_lists(table: Table, rows: Rows, dialect: Dialect) -> tuple[str, list[list[Any]]]:
+class Unless(NamedTuple):
+    """A condition under which no row is inserted, made once for the process, and the values of its parameters."""
+
+    clause: ColumnElement[bool]
+    values: Mapping[str, Any]
+
+
+def as_lists(
+    table: Table, rows: Rows, dialect: Dialect, unless: Unless | None = None
+) -> tuple[str, list[list[Any] | Any]]:
     """Return the statement for PostgreSQL, and the values of each column in their order."""
-    sql, names = _with_lists(table, dialect)
+    sql, parameters = _with_lists(table, dialect, None if unless is None else unless.clause)
     listed = _targets(table)
-    return sql, [
-        [json_array(row[name]) for row in rows] if name in listed else [row[name] for row in rows] for name in names
-    ]
+    given = {} if unless is None else unless.values
+    values: list[Any] = []
+    for name, own in parameters:
+        if name in table.c:
+            values.append([json_array(row[name]) if name in listed else row[name] for row in rows])
+        else:
+            values.append(given.get(name, own))
+    return sql, values
 
 
-def as_rows(table: Table, rows: Rows) -> tuple[str, list[Any]]:
-    """Return the statement for SQLite, and the values of one row after the other."""
+def as_rows(table: Table, rows: Rows, unless: Unless | None = None) -> tuple[str, list[Any]]:
+    """Return the statement for SQLite, and the values of one row after the other. It gives a row for each row."""
     head, one, names = _with_a_row(table)
     listed = _targets(table)
     values = [json_array(row[name]) if name in listed else row[name] for row in rows for name in names]
-    return head + ", ".join([one] * len(rows)), values
+    given = _VALUES + ", ".join([one] * len(rows))
+    if unless is None:
+        return head + given + _COUNTED, values
+    clause, parameters = _condition(unless.clause)
+    values += [unless.values.get(name, own) for name, own in parameters]
+    return f"{head} SELECT * FROM ({given}) WHERE {clause}{_COUNTED}", values  # noqa: S608 (made of compiled SQL only)
 
 
 @cache
@@ -45,8 +65,10 @@ def _targets(table: Table) -> frozenset[str]:
 
 
 @cache
-def _with_lists(table: Table, dialect: Dialect) -> tuple[str, Sequence[str]]:
-    """Return an INSERT from one list per column, and the names of its parameters in their order."""
+def _with_lists(
+    table: Table, dialect: Dialect, unless: ColumnElement[bool] | None
+) -> tuple[str, Sequence[tuple[str, Any]]]:
+    """Return an INSERT from one list per column, and its parameters in their order with the values they have."""
     columns = list(table.columns)
     lists = [bindparam(column.name, type_=ARRAY(_plain(column.type))) for column in columns]
     given = func.unnest(*lists).table_valued(*(column.name for column in columns)).render_derived(name="given")
@@ -54,8 +76,12 @@ def _with_lists(table: Table, dialect: Dialect) -> tuple[str, Sequence[str]]:
         targets_in(given.c[column.name]) if isinstance(column.type, Targets) else given.c[column.name]
         for column in columns
     ]
-    compiled = insert(table).from_select(columns, select(*values)).compile(dialect=dialect)
-    return str(compiled), list(compiled.positiontup or ())
+    chosen = select(*values)
+    if unless is not None:
+        chosen = chosen.where(not_(unless))
+    compiled = insert(table).from_select(columns, chosen).compile(dialect=dialect)
+    own = compiled.params
+    return str(compiled), [(name, own[name]) for name in compiled.positiontup or ()]
 
 
 def _plain(type_: object) -> Boolean | Text:
@@ -67,4 +93,12 @@ def _with_a_row(table: Table) -> tuple[str, str, Sequence[str]]:
     """Return an INSERT of one row in two parts, up to its values and the values, and the names of its parameters."""
     compiled = insert(table).compile(dialect=_SQLITE)
     head, _, values = str(compiled).partition(_VALUES)
-    return head + _VALUES, values, list(compiled.positiontup or ())
+    return head, values, list(compiled.positiontup or ())
+
+
+@cache
+def _condition(unless: ColumnElement[bool]) -> tuple[str, Sequence[tuple[str, Any]]]:
+    """Return the opposite of a condition, and its parameters in their order with the values they have."""
+    compiled = not_(unless).compile(dialect=_SQLITE)
+    own = compiled.params
+    return str(compiled), [(name, own[name]) for name in compiled.positiontup or ()]

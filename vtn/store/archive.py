@@ -23,8 +23,10 @@ from vtn.store.database import Database
 from vtn.store.engine import AsyncConnection
 from vtn.store.failures import ConstraintViolated
 from vtn.store.migrate import revisions
+from vtn.store.outbox.rows import Push
+from vtn.store.outbox.subscribers import add_missing_endpoints
 from vtn.store.sealing import seal_plain
-from vtn.store.tables import metadata
+from vtn.store.tables import endpoints, metadata
 from vtn.store.types import Targets
 from vtn.store.vault import Vault, is_sealed, key_id_of
 
@@ -36,10 +38,20 @@ _SIZE_AT_ONCE: Final = 8 * 1024 * 1024
 _LARGE: Final = 64 * 1024
 _LARGE_AT_ONCE: Final = 8
 _LONGEST_LINE_BYTES: Final = 256 * 1024 * 1024
-_TABLES: Final[dict[str, Table]] = {table.name: table for table in metadata.sorted_tables}
+_PASSING: Final = frozenset(
+    {"notifications", "deliveries", "delivery_totals", "broker_accounts", "broker_logins", "leases"}
+)
+"""Tables that are not in a backup: undelivered notifications are old news when it is restored, and accounts at
+the MQTT broker are made anew."""
+_TABLES: Final[dict[str, Table]] = {table.name: table for table in metadata.sorted_tables if table.name not in _PASSING}
 _SUM: Final = re.compile(rb',"sum":"([0-9a-f]{16})"\}\n')
 _SUM_BYTES: Final = 27
-_STAMPS: Final = ("created_at", "modified_at", "ends_at", "removed_at", "tokens_valid_from", "heard_at", "refused_at")
+_STAMPS: Final = frozenset(
+    {
+        *("created_at", "modified_at", "ends_at", "removed_at", "tokens_valid_from", "heard_at", "refused_at"),
+        *("wanted_until", "broken_at", "due_at", "leased_until", "last_success_at", "last_failure_at"),
+    }
+)
 
 
 class Lines(Protocol):
@@ -50,7 +62,7 @@ class Lines(Protocol):
 
 
 @dataclass(slots=True)
-class Content:
+class BackupContent:
     """Contents of a backup."""
 
     revision: str = ""
@@ -85,7 +97,7 @@ async def write_archive(database: Database, write: Callable[[bytes], object]) ->
     return count
 
 
-def check_archive(lines: Lines) -> Content:
+def check_archive(lines: Lines) -> BackupContent:
     """Read a backup to its end and look at every row; changes nothing.
 
     Raises ArchiveUnusable, naming the line, for a file that is no backup, was damaged or cut off, holds what could not
@@ -123,6 +135,7 @@ async def read_archive(database: Database, lines: Lines, vault: Vault, *, drop_s
             count += 1
         await _insert(connection, of, batch)
         await seal_plain(connection, vault)
+        await add_missing_endpoints(connection)
     return count
 
 
@@ -150,7 +163,7 @@ class _Reader:
         self._lines = lines
         self._number = 0
         self._sums = _Sums()
-        self.content = Content()
+        self.content = BackupContent()
 
     def rows(self) -> Iterator[tuple[str, dict[str, Any]]]:
         """Yield every row with the name of its table."""
@@ -271,6 +284,8 @@ async def _rows_of(connection: AsyncConnection, table: Table) -> AsyncIterator[R
     """Yield all rows in the order of their keys; few are read at once while rows are large."""
     key = tuple(table.primary_key)
     statement = select(table).order_by(*key)
+    if table is endpoints:  # the others are made by a server, as its settings say
+        statement = statement.where(endpoints.c.push == str(Push.WEBHOOK))
     at_once = _LARGE_AT_ONCE
     rows: Sequence[RowMapping] = (await connection.execute(statement.limit(at_once))).mappings().all()
     while rows:
@@ -300,5 +315,7 @@ async def _insert(connection: AsyncConnection, name: str, rows: list[dict[str, A
 
 async def _check_empty(connection: AsyncConnection) -> None:
     for name, table in _TABLES.items():
+        if table is endpoints:  # of a broker and of websockets, which a server has made
+            continue
         if (await connection.execute(select(*table.primary_key).limit(1))).first() is not None:
             raise DatabaseNotEmpty(f"the database is not empty: there are {name} in it; restore into a new one")

@@ -8,24 +8,25 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final, NamedTuple
 
-from sqlalchemy import Table
-
 from vtn.errors import Overloaded
-from vtn.store.database import Database
+from vtn.store.appends import Rows
 from vtn.store.failures import ConstraintViolated
 
 _AT_ONCE: Final = 256
 
 
 class Batch:
-    """Appends rows to one table. ``max_bytes`` bounds what waits, by the size its callers state."""
+    """Appends rows to the table of this name. ``append`` commits some of them, all or none.
 
-    def __init__(self, database: Database, table: Table, *, max_bytes: int) -> None:
-        self._database = database
-        self._table = table
+    ``max_bytes`` bounds what waits, by the size its callers state.
+    """
+
+    def __init__(self, name: str, append: Callable[[Rows], Awaitable[None]], *, max_bytes: int) -> None:
+        self._name = name
+        self._append = append
         self._max_bytes = max_bytes
         self._bytes = 0
         self._waiting: deque[_Waiting] = deque()
@@ -44,7 +45,7 @@ class Batch:
         self._waiting.append(_Waiting(row, size, stored))
         self._bytes += size
         if self._writing is None:
-            self._writing = asyncio.create_task(self._write(), name=f"batches of {self._table.name}")
+            self._writing = asyncio.create_task(self._write(), name=f"batches of {self._name}")
         await stored
 
     async def _write(self) -> None:
@@ -64,7 +65,7 @@ class Batch:
 
     async def _commit(self, batch: list[_Waiting]) -> None:
         try:
-            await self._database.append(self._table, [each.row for each in batch])
+            await self._append([each.row for each in batch])
         except ConstraintViolated as error:
             if len(batch) == 1:
                 batch[0].fail(error)

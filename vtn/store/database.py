@@ -18,13 +18,14 @@ from sqlalchemy.engine import URL, make_url
 from vtn.counters.revisions import Changes, Revisions, Watch
 from vtn.errors import DatabaseMissing, Unavailable
 from vtn.settings import DatabaseSettings
-from vtn.store.appends import Rows
+from vtn.store.appends import Rows, Unless
 from vtn.store.engine import AsyncConnection, AsyncEngine
 from vtn.store.failures import NO_ANSWER, NO_ROOM, NO_WRITES, reason, violated
+from vtn.store.outbox.signal import RecordedChanges
 from vtn.store.postgresql import PostgresConnections
 from vtn.store.prepared import Prepared
 from vtn.store.sqlite import SqliteConnections
-from vtn.store.tables import reached_from
+from vtn.store.tables import NEVER_CACHED, deliveries, reached_from
 from vtn.store.withhold import withhold_values
 
 _LARGE_READS: Final = 2
@@ -45,6 +46,8 @@ class Database:
         )
         self.is_sqlite = self._connections.is_sqlite
         self._hangs: Callable[[], bool] = _never
+        self.recorded: Final = RecordedChanges(self._count_recorded)
+        """Tells who waits that changes were recorded in the outbox."""
         self.large_reads = asyncio.Semaphore(_LARGE_READS)
         """Taken by who reads a text of any size, so that few are made at the same time."""
         self._trouble: str | None = None
@@ -123,16 +126,19 @@ class Database:
             async with self._transaction(engine) as connection:
                 yield connection
 
-    async def append(self, table: Table, rows: Rows) -> None:
-        """Insert rows, committed together by one statement in a transaction of its own.
+    async def append(self, table: Table, rows: Rows, *, unless: Unless | None = None) -> bool:
+        """Insert rows, committed together by one statement in a transaction of its own; return True if it did.
+
+        It did not if ``unless`` was true.
 
         It goes to the driver itself, at a tenth of what an engine adds. Raises ConstraintViolated if the database
         refuses any of the rows; then none is stored.
         """
         with self._reachable(), self.revisions.writing() as changes:
             changes.touch(table.name)
-            await self._connections.append(table, rows)
+            inserted = await self._connections.append(table, rows, unless)
         self._trouble = None
+        return inserted
 
     @asynccontextmanager
     async def snapshot(self) -> AsyncIterator[AsyncConnection]:
@@ -157,6 +163,12 @@ class Database:
                 connection.info[_CHANGES] = changes
                 yield connection
         self._trouble = None
+        if changes.has_touched(deliveries.name):
+            self.recorded.tell()
+
+    def _count_recorded(self) -> bytes | None:
+        """Return the count of recorded changes of all processes with this file; of PostgreSQL the listener tells."""
+        return self.revisions.count(deliveries.name) if self.is_sqlite else None
 
     @contextmanager
     def _reachable(self) -> Iterator[None]:
@@ -177,6 +189,12 @@ class Database:
             raise Unavailable(why) from error
 
 
+def touch(connection: AsyncConnection, table: Table) -> None:
+    """Note that a transaction changes a table whose statements are not counted by themselves (``NEVER_CACHED``)."""
+    changes: Changes = connection.info[_CHANGES]
+    changes.touch(table.name)
+
+
 def _never() -> bool:
     return False
 
@@ -187,5 +205,7 @@ def _note_changes(engine: AsyncEngine) -> None:
     @event.listens_for(engine.sync_engine, "before_execute")
     def note(connection: Connection, statement: Any, *_: object) -> None:
         if isinstance(statement, Insert | Update | Delete):
-            changes: Changes = connection.info[_CHANGES]
-            changes.touch(statement.entity_description["name"])
+            name = statement.entity_description["name"]
+            if name not in NEVER_CACHED:
+                changes: Changes = connection.info[_CHANGES]
+                changes.touch(name)

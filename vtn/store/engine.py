@@ -10,8 +10,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Any, Concatenate, Final, ParamSpec, TypeVar
 
+import structlog
 from sqlalchemy import (
     AsyncAdaptedQueuePool,
     Connection,
@@ -27,15 +29,25 @@ from sqlalchemy.util import greenlet_spawn
 from vtn.store.failures import violated
 from vtn.store.withhold import withhold_values
 
+_log = structlog.get_logger(__name__)
+
+_RETURNED_WITHIN_S: Final = 5.0
+"""Time that connections in use have to come back before the pool is closed."""
+
 P = ParamSpec("P")
 T = TypeVar("T")
 
 
 class AsyncConnection:
-    """A connection that somebody has taken from the pool."""
+    """A connection that somebody has taken from the pool.
 
-    def __init__(self, connection: Connection) -> None:
+    ``undisturbed`` is for a driver that cannot give up a statement: who is cancelled waits for its end first. Else the
+    statement would go on in the driver's thread, while its connection is taken for free or thrown away with its locks.
+    """
+
+    def __init__(self, connection: Connection, *, undisturbed: bool) -> None:
         self._connection = connection
+        self._spawn: Final = _undisturbed if undisturbed else greenlet_spawn
 
     @property
     def info(self) -> dict[Any, Any]:
@@ -52,7 +64,7 @@ class AsyncConnection:
         Raises ConstraintViolated for what the database refuses because of a unique constraint or a foreign key.
         """
         try:
-            return await greenlet_spawn(self._connection.execute, statement, values)
+            return await self._spawn(self._connection.execute, statement, values)
         except IntegrityError as error:
             withhold_values(error)
             if (refused := violated(error)) is not None:
@@ -61,26 +73,26 @@ class AsyncConnection:
 
     async def exec_driver_sql(self, sql: str, values: tuple[Any, ...] | None = None) -> CursorResult[*tuple[Any, ...]]:
         """Execute a statement that needs no compiling, with the driver's own marks for values."""
-        return await greenlet_spawn(self._connection.exec_driver_sql, sql, values)
+        return await self._spawn(self._connection.exec_driver_sql, sql, values)
 
     async def run_sync(self, work: Callable[Concatenate[Connection, P], T], *args: P.args, **named: P.kwargs) -> T:
         """Run a function on the ordinary connection behind this one."""
-        return await greenlet_spawn(lambda: work(self._connection, *args, **named))
+        return await self._spawn(lambda: work(self._connection, *args, **named))
 
     async def execution_options(self, **options: Any) -> None:
         """Set options of this connection until it goes back to the pool, such as ``isolation_level``."""
-        await greenlet_spawn(self._connection.execution_options, **options)
+        await self._spawn(self._connection.execution_options, **options)
 
     @asynccontextmanager
     async def begin(self) -> AsyncIterator[None]:
         """Hold a transaction for the block: committed at its end, rolled back when it raises."""
-        transaction = await greenlet_spawn(self._connection.begin)
+        transaction = await self._spawn(self._connection.begin)
         try:
             yield
         except BaseException as error:
-            await greenlet_spawn(transaction.__exit__, type(error), error, error.__traceback__)
+            await self._spawn(transaction.__exit__, type(error), error, error.__traceback__)
             raise
-        await greenlet_spawn(transaction.__exit__, None, None, None)
+        await self._spawn(transaction.__exit__, None, None, None)
 
 
 class AsyncEngine:
@@ -90,11 +102,15 @@ class AsyncEngine:
     under load some would wait twenty times as long as others.
     """
 
-    def __init__(self, engine: Engine, turns: asyncio.Semaphore, *, timeout_s: float) -> None:
+    def __init__(
+        self, engine: Engine, turns: asyncio.Semaphore, *, size: int, timeout_s: float, undisturbed: bool
+    ) -> None:
         self.sync_engine: Final = engine
         """The ordinary engine, which takes listeners for events."""
         self._turns = turns
+        self._size = size
         self._timeout_s = timeout_s
+        self._undisturbed = undisturbed
 
     @asynccontextmanager
     async def connect(self) -> AsyncIterator[AsyncConnection]:
@@ -102,7 +118,7 @@ class AsyncEngine:
         async with self._turn():
             connection = await greenlet_spawn(self.sync_engine.connect)
             try:
-                yield AsyncConnection(connection)
+                yield AsyncConnection(connection, undisturbed=self._undisturbed)
             finally:
                 await _to_the_end(greenlet_spawn(connection.close))
 
@@ -124,11 +140,38 @@ class AsyncEngine:
 
     def execution_options(self, **options: Any) -> AsyncEngine:
         """Return an engine with other options on the same pool."""
-        return AsyncEngine(self.sync_engine.execution_options(**options), self._turns, timeout_s=self._timeout_s)
+        return AsyncEngine(
+            self.sync_engine.execution_options(**options),
+            self._turns,
+            size=self._size,
+            timeout_s=self._timeout_s,
+            undisturbed=self._undisturbed,
+        )
 
     async def dispose(self) -> None:
-        """Close all connections that nobody uses."""
-        await greenlet_spawn(self.sync_engine.dispose)
+        """Close all connections that nobody uses.
+
+        If the driver cannot give up a statement, whoever still has a connection is waited for, for a few seconds: what
+        comes back afterwards stays open.
+        """
+        held = await self._taken_turns() if self._undisturbed else 0
+        try:
+            await greenlet_spawn(self.sync_engine.dispose)
+        finally:
+            for _ in range(held):
+                self._turns.release()
+
+    async def _taken_turns(self) -> int:
+        """Take every turn, so that no connection is in use, and return how many were to be had in time."""
+        taken = 0
+        try:
+            async with asyncio.timeout(_RETURNED_WITHIN_S):
+                while taken < self._size:
+                    await self._turns.acquire()
+                    taken += 1
+        except TimeoutError:
+            _log.warning("a connection to the database is still in use and is left open")
+        return taken
 
     @asynccontextmanager
     async def _turn(self) -> AsyncIterator[None]:
@@ -140,20 +183,31 @@ class AsyncEngine:
             self._turns.release()
 
 
-def create_async_engine(url: URL, *, pool_size: int, pool_timeout: float, **options: Any) -> AsyncEngine:
-    """Return an engine for an asynchronous driver; ``options`` are those of ``sqlalchemy.create_engine``."""
+def create_async_engine(
+    url: URL, *, pool_size: int, pool_timeout: float, undisturbed: bool = False, **options: Any
+) -> AsyncEngine:
+    """Return an engine for an asynchronous driver; ``options`` are those of ``sqlalchemy.create_engine``.
+
+    With ``undisturbed`` no cancellation reaches a statement that has begun (``AsyncConnection``).
+    """
     # The pool is named because older versions (2.0.36) have none for files of SQLite.
     engine = create_engine(url, poolclass=AsyncAdaptedQueuePool, pool_size=pool_size, max_overflow=0, **options)
-    return AsyncEngine(engine, asyncio.Semaphore(pool_size), timeout_s=pool_timeout)
+    turns = asyncio.Semaphore(pool_size)
+    return AsyncEngine(engine, turns, size=pool_size, timeout_s=pool_timeout, undisturbed=undisturbed)
 
 
-async def _to_the_end(work: Coroutine[Any, Any, None]) -> None:
+async def _undisturbed(work: Callable[P, T], *args: P.args, **named: P.kwargs) -> T:
+    """Do what ``greenlet_spawn`` does, to its end."""
+    return await _to_the_end(greenlet_spawn(partial(work, *args, **named)))
+
+
+async def _to_the_end(work: Coroutine[Any, Any, T]) -> T:
     """Do something that must not be left half done, also when the caller is cancelled meanwhile."""
     task = asyncio.create_task(work)
     cancelled: asyncio.CancelledError | None = None
     while True:
         try:
-            await asyncio.shield(task)
+            done = await asyncio.shield(task)
             break
         except asyncio.CancelledError as error:
             if task.done():
@@ -161,3 +215,4 @@ async def _to_the_end(work: Coroutine[Any, Any, None]) -> None:
             cancelled = error
     if cancelled is not None:
         raise cancelled
+    return done

@@ -18,10 +18,11 @@ from vtn.store.event_pages import newest_by_target
 from vtn.store.failures import ConstraintViolated
 from vtn.store.large import Large, Row
 from vtn.store.objects import Limit, Objects, View, members_of
+from vtn.store.outbox.notes import Notes
 from vtn.store.prepared import Prepared
 from vtn.store.query import EventQuery
 from vtn.store.rows import ObjectRow, Precondition, RowPage, Validity
-from vtn.store.stamps import Stamps, stamp
+from vtn.store.stamps import NEVER, Stamps, stamp
 from vtn.store.tables import constraint, events, reports, resources, vens
 from vtn.store.types import overlaps, overlaps_here
 from vtn.store.visibility import (
@@ -38,8 +39,6 @@ from vtn.store.visibility import (
 _NOT_SHOWN: Final = frozenset({"program_id", "ends_at"})
 """The columns that an event's text is not made of."""
 
-_NEVER: Final = "9999-12-31T23:59:59.999999Z"
-
 
 class EventStore(Objects):
     """Events: seen through their targets and their program, written by business logic (EVT-001 … EVT-020)."""
@@ -47,8 +46,8 @@ class EventStore(Objects):
     table = events
     kind = ObjectType.EVENT
 
-    def __init__(self, database: Database, stamps: Stamps, visibility: Visibility) -> None:
-        super().__init__(database, stamps)
+    def __init__(self, database: Database, stamps: Stamps, notes: Notes, visibility: Visibility) -> None:
+        super().__init__(database, stamps, notes)
         self._visibility = visibility
         self._first_pages: dict[tuple[object, ...], Prepared] = {}
         self._in_text = [column for column in self._in_page if column.key not in _NOT_SHOWN]
@@ -128,7 +127,7 @@ class EventStore(Objects):
         shown = [row for row in rows if row["id"] is not None]
         page = await self._seen_page(shown, self._view(entitlement), audience=shown_to(entitlement))
         if isinstance(page, RowPage):
-            page.validity = Validity(now, rows[0]["next_end"] or _NEVER)
+            page.validity = Validity(now, rows[0]["next_end"] or NEVER)
         return page
 
     async def get(self, object_id: str, *, visible_to: Caller) -> ObjectRow | Large:

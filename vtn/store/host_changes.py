@@ -37,4 +37,4 @@ def counters_of(database: Database) -> ChangeCounters:
 
 def listener_of(database: Database) -> PostgresListener | None:
     """Return a listener for changes from other hosts; None for SQLite."""
-    return None if database.is_sqlite else PostgresListener(database.url)
+    return None if database.is_sqlite else PostgresListener(database.url, recorded=database.recorded.tell)

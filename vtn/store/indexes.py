@@ -1,4 +1,4 @@
-"""Indexes that only PostgreSQL has, and with them everything that migrations make.
+"""Indexes that only PostgreSQL has, or that hold a part of a table, and with them everything that migrations make.
 
 A server does not import this: to know the options of PostgreSQL's indexes SQLAlchemy imports all that it has for it,
 also in a server on SQLite.
@@ -8,14 +8,25 @@ from __future__ import annotations
 
 from sqlalchemy import Index
 
-from vtn.store.tables import events, metadata, programs
+from vtn.store.tables import deliveries, events, metadata, programs, resources, vens
 
 __all__ = ["metadata"]
 
-for _table in (programs, events):
+for _table in (programs, events, vens, resources):
     Index(
         f"ix_{_table.name}_targets",
         _table.c.targets,
         postgresql_using="gin",
         postgresql_with={"fastupdate": "off"},
     ).ddl_if(dialect="postgresql")
+
+_pending = deliveries.c.ended_at.is_(None)
+Index(
+    "ix_deliveries_pending",
+    deliveries.c.endpoint_id,
+    deliveries.c.id,
+    postgresql_where=_pending,
+    sqlite_where=_pending,
+)
+_dead = deliveries.c.outcome == "DEAD"
+Index("ix_deliveries_dead", deliveries.c.endpoint_id, deliveries.c.id, postgresql_where=_dead, sqlite_where=_dead)

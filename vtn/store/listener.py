@@ -41,11 +41,17 @@ _ANSWER_S: Final = 1.0
 
 
 class PostgresListener:
-    """Listen to the triggers of migration ``0003``, which name the table that changed."""
+    """Listen to the triggers of migrations ``0003`` and ``0011``, which name the table that changed.
 
-    tables = frozenset({"programs", "events", "vens", "resources"})
+    ``recorded`` is called, in a thread of its own, when somebody may have recorded changes in the outbox.
+    """
 
-    def __init__(self, url: URL, *, clock: Callable[[], float] = time.monotonic) -> None:
+    tables = frozenset({"programs", "events", "vens", "resources", "notifications"})
+
+    def __init__(
+        self, url: URL, *, clock: Callable[[], float] = time.monotonic, recorded: Callable[[], None] | None = None
+    ) -> None:
+        self._recorded = recorded
         self._arguments = connect_arguments(url)
         self._clock = clock
         self._counts = dict.fromkeys(self.tables, 0)
@@ -136,6 +142,7 @@ class PostgresListener:
                 try:
                     await connection.add_listener(CHANNEL, self._hear)
                     self._missed += 1
+                    self._tell()
                     silent = self._hangs = False
                     if lost:
                         _log.info("changes of other hosts are heard again")
@@ -178,3 +185,9 @@ class PostgresListener:
     def _hear(self, _connection: object, _pid: int, _channel: str, table: object) -> None:
         if isinstance(table, str) and table in self._counts:
             self._counts[table] += 1
+            if table == "notifications":
+                self._tell()
+
+    def _tell(self) -> None:
+        if self._recorded is not None:
+            self._recorded()

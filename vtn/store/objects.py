@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, ClassVar, Final, TypeAlias
 
-from sqlalchemy import BindParameter, ColumnElement, RowMapping, Select, Table, delete, select, text
+from sqlalchemy import BindParameter, ColumnElement, RowMapping, Select, Table, bindparam, delete, or_, select, text
 
 from openadr_profiles.v31 import encode
 from vtn.access import Caller
@@ -18,14 +18,20 @@ from vtn.store.database import Database
 from vtn.store.engine import AsyncConnection
 from vtn.store.ids import new_id
 from vtn.store.large import SIZE, WHOLE_BYTES, WITH_PAGE_BYTES, Large, Row, shown_within
+from vtn.store.outbox.notes import ANYBODY, Notes
 from vtn.store.page_cursors import newest_first
 from vtn.store.query import Page
 from vtn.store.rows import ObjectRow, Precondition, RowPage
 from vtn.store.stamps import Stamps
-from vtn.store.tables import reports
+from vtn.store.tables import events, reports
 from vtn.store.writes import ObjectWrites
 
 _AT_ONCE: Final = 5000
+
+_EVENTS_AT_ONCE: Final = 100
+
+_DELETE_REPORTS: Final = delete(reports).where(reports.c.id.in_(bindparam("ids", expanding=True)))
+_DELETE_EVENTS: Final = delete(events).where(events.c.id.in_(bindparam("ids", expanding=True)))
 
 Limit: TypeAlias = int | BindParameter[int]
 """The most rows of a page, or the parameter of a prepared statement for it."""
@@ -43,10 +49,11 @@ class Objects:
     max_waiting_bytes: ClassVar[int] = 16 * 1024 * 1024
     """The most that the texts of new objects may take while they wait for a commit."""
 
-    def __init__(self, database: Database, stamps: Stamps) -> None:
+    def __init__(self, database: Database, stamps: Stamps, notes: Notes) -> None:
         self._database = database
         self._stamps = stamps
-        self._writes = ObjectWrites(database, self.table, max_waiting_bytes=self.max_waiting_bytes)
+        self._notes = notes
+        self._writes = ObjectWrites(database, self.table, notes, max_waiting_bytes=self.max_waiting_bytes)
         self.watch = database.watch(self.table)
         self.watch_with_grants = self.watch
         self._in_page = shown_within(self.table, WITH_PAGE_BYTES)
@@ -54,6 +61,10 @@ class Objects:
     async def audience(self, caller: Caller) -> Caller:
         """Return the caller reduced to all that an answer depends on. Callers of equal audiences share answers."""
         return Caller(caller.client_id, caller.role, frozenset())
+
+    def was_read(self, object_id: str, *, by: Caller) -> None:
+        """Note that a caller was answered with an object, for those who want to hear of it (SUBS-029)."""
+        self._notes.reads.add(self.table, object_id, reader=by.client_id)
 
     async def _page(self, page: Page, clauses: Iterable[ColumnElement[bool]]) -> list[RowMapping]:
         """Return a page, newest first (creation, then id: a total order), after every filter (PAGE-009, PAGE-010)."""
@@ -121,7 +132,7 @@ class Objects:
         self, connection: AsyncConnection, statement: Select[Any], check: Precondition | None
     ) -> RowMapping:
         """Return the row about to change, locked until the transaction ends; raises NotFound."""
-        row: RowMapping | None = (await connection.execute(statement.with_for_update(of=self.table))).mappings().first()
+        row = await self._writes.locked(connection, statement)
         if row is None:
             raise NotFound
         if check is not None:
@@ -146,7 +157,7 @@ class Objects:
     ) -> ObjectRow:
         """Update columns of a row, modified ``at`` a stamp, else now; return what it is now."""
         changed = {"modified_at": at or self._stamps.next(after=present["modified_at"]), **columns}
-        await self._writes.update(connection, present["id"], changed)
+        await self._writes.update(connection, present, changed)
         return self._whole_object({**present, **changed})
 
     async def _delete(
@@ -155,25 +166,32 @@ class Objects:
         """Remove an object with everything that belongs to it (foreign keys cascade); return what it was.
 
         Nobody can report on an event while it is being removed. If there are many reports, they are removed before it,
-        some at a time, so that nobody has to wait for all of them.
+        some at a time, so that nobody has to wait for all of them; so are the events of a program, if a fleet has to
+        hear of each.
         """
         clauses = tuple(clauses)
-        its_reports = self._reports_of(object_id)
+        its_reports, its_events = self._reports_of(object_id), self._events_of(object_id)
         guard = [] if its_reports is None else [~its_reports.limit(1).offset(_AT_ONCE).exists()]
+        if its_events is not None:
+            guard.append(or_(~ANYBODY, ~its_events.limit(1).offset(_EVENTS_AT_ONCE).exists()))
         were_many = False
         while True:
             async with self._database.write() as connection:
                 if were_many and not self._database.is_sqlite:
                     # The statistics still speak of all these reports: the cascade would look for them in every row.
                     await connection.execute(text("SET LOCAL enable_seqscan TO off"))
+                present = None
                 if check is not None:
-                    await self._locked(connection, self._selected(object_id, clauses), check)
-                row = await self._writes.delete(connection, object_id, [*clauses, *guard])
+                    present = await self._locked(connection, self._selected(object_id, clauses), check)
+                row = await self._writes.delete(connection, object_id, [*clauses, *guard], present=present)
             if row is not None:
                 return row
             if its_reports is None:
                 raise NotFound
-            await self._remove_most(its_reports, self._selected(object_id, clauses))
+            there = self._selected(object_id, clauses)
+            await self._remove_most(its_reports, there)
+            if its_events is not None:
+                await self._remove_most_events(its_events, there)
             were_many = True
 
     def _reports_of(self, object_id: str) -> Select[Any] | None:
@@ -184,11 +202,30 @@ class Objects:
         """Remove an object's reports while it is there, until few are left; raises NotFound if it is not there."""
         if await self._database.row(there) is None:
             raise NotFound
-        some = delete(reports).where(reports.c.id.in_(its_reports.limit(_AT_ONCE)), there.exists())
+        some = its_reports.where(there.exists()).limit(_AT_ONCE).with_for_update(of=reports)
         removed = _AT_ONCE
         while removed == _AT_ONCE:
             async with self._database.write() as connection:
-                removed = (await connection.execute(some)).rowcount
+                ids = (await connection.execute(some)).scalars().all()
+                await self._notes.many_deleted(connection, reports, ids)
+                await connection.execute(_DELETE_REPORTS, {"ids": ids})
+                removed = len(ids)
+
+    def _events_of(self, object_id: str) -> Select[Any] | None:
+        """Return a statement for the ids of the events deleted with an object; None if its kind has none."""
+        return None
+
+    async def _remove_most_events(self, its_events: Select[Any], there: Select[Any]) -> None:
+        """Remove a program's events, with what few reports are left, while it is there and somebody hears of it."""
+        some = its_events.where(there.exists(), ANYBODY).limit(_EVENTS_AT_ONCE).with_for_update(of=events)
+        removed = _EVENTS_AT_ONCE
+        while removed == _EVENTS_AT_ONCE:
+            async with self._database.write() as connection:
+                ids = (await connection.execute(some, self._notes.moment())).scalars().all()
+                for event_id in ids:
+                    await self._notes.deleted(connection, events, event_id)
+                await connection.execute(_DELETE_EVENTS, {"ids": ids})
+                removed = len(ids)
 
     def _whole_objects(self, rows: Iterable[Row]) -> Sequence[ObjectRow]:
         """Return the objects of rows, for callers who may see all of them."""

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import Table, event
 from sqlalchemy.engine import URL, ExceptionContext
 from sqlalchemy.exc import DisconnectionError
 
 from vtn.settings import DatabaseSettings as Settings
-from vtn.store.appends import Rows, as_lists
+from vtn.store.appends import Rows, Unless, as_lists
 from vtn.store.engine import AsyncConnection, AsyncEngine, create_async_engine
 from vtn.store.failures import CONNECTION_ERRORS, READ_ONLY
 from vtn.store.prepared import Prepared, PreparedStatements
 from vtn.store.probe import DatabaseProbe
+
+_NOTHING_INSERTED: Final = "INSERT 0 0"
 
 
 class PostgresConnections:
@@ -37,10 +39,10 @@ class PostgresConnections:
         """Return every row of a statement that is made once for the process."""
         return await self.single.rows(statement, values)
 
-    async def append(self, table: Table, rows: Rows) -> None:
-        """Insert rows by one statement, which is its own transaction."""
-        sql, lists = as_lists(table, rows, self.single.dialect)
-        await self.single.execute(sql, *lists)
+    async def append(self, table: Table, rows: Rows, unless: Unless | None) -> bool:
+        """Insert rows by one statement, which is its own transaction; return True if it did."""
+        sql, lists = as_lists(table, rows, self.single.dialect, unless)
+        return await self.single.execute(sql, *lists) != _NOTHING_INSERTED
 
     @asynccontextmanager
     async def altering(self) -> AsyncIterator[AsyncEngine]:

@@ -54,9 +54,10 @@ class PreparedStatements:
         rows: Sequence[Mapping[str, Any]] = await self._send("fetch", sql, *given)
         return rows
 
-    async def execute(self, sql: str, *values: object) -> None:
-        """Execute one statement, in a transaction of its own."""
-        await self._send("execute", sql, *values)
+    async def execute(self, sql: str, *values: object) -> str:
+        """Execute one statement, in a transaction of its own; return what PostgreSQL says of it, as "INSERT 0 1"."""
+        said: str = await self._send("execute", sql, *values)
+        return said
 
     async def close(self) -> None:
         """Give up all connections."""

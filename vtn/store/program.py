@@ -10,11 +10,12 @@ from sqlalchemy import ColumnElement, Select, select
 
 from openadr_profiles.v31 import ObjectType, ProgramRequest
 from vtn.access import Caller, Entitlement, business_logic_only
-from vtn.errors import Conflict
+from vtn.errors import Conflict, NotFound
 from vtn.store.database import Database
 from vtn.store.failures import ConstraintViolated
 from vtn.store.large import Large
 from vtn.store.objects import Objects, View, members_of
+from vtn.store.outbox.notes import Notes
 from vtn.store.query import ProgramQuery
 from vtn.store.rows import ObjectRow, Precondition, RowPage
 from vtn.store.stamps import Stamps
@@ -28,8 +29,8 @@ class ProgramStore(Objects):
     table = programs
     kind = ObjectType.PROGRAM
 
-    def __init__(self, database: Database, stamps: Stamps, visibility: Visibility) -> None:
-        super().__init__(database, stamps)
+    def __init__(self, database: Database, stamps: Stamps, notes: Notes, visibility: Visibility) -> None:
+        super().__init__(database, stamps, notes)
         self._visibility = visibility
         self.watch_with_grants = database.watch(self.table, vens, resources)
 
@@ -61,6 +62,14 @@ class ProgramStore(Objects):
         clauses = self._visibility.program(entitlement)
         return await self._seen_object(object_id, clauses, self._view(entitlement), audience=shown_to(entitlement))
 
+    async def is_targeted(self, object_id: str, *, visible_to: Caller) -> bool:
+        """Return True if a program has targets, whether or not they may be shown; raises NotFound as ``get`` does."""
+        clauses = self._visibility.program(await self._visibility.entitlement(visible_to))
+        row = await self._database.row(select(programs.c.targets).where(programs.c.id == object_id, *clauses))
+        if row is None:
+            raise NotFound
+        return bool(row["targets"])
+
     async def create(self, program: ProgramRequest, *, by: Caller) -> ObjectRow:
         """Store a new program; raises Conflict if its name is taken (PROG-002), Forbidden for a VEN."""
         business_logic_only(by)
@@ -86,6 +95,9 @@ class ProgramStore(Objects):
 
     def _reports_of(self, object_id: str) -> Select[Any]:
         return select(reports.c.id).join(events).where(events.c.program_id == object_id)
+
+    def _events_of(self, object_id: str) -> Select[Any]:
+        return select(events.c.id).where(events.c.program_id == object_id)
 
     def _view(self, entitlement: Entitlement | None) -> View:
         return self._whole_objects if entitlement is None else partial(seen_by, entitlement)

@@ -86,3 +86,12 @@ class ContactQuery:
 
     page: Page = Page()
     client_ids: tuple[str, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SubscriptionHealthQuery:
+    """``subscription_id`` and ``client_id`` are exact."""
+
+    page: Page = Page()
+    subscription_id: str | None = None
+    client_id: str | None = None

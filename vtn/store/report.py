@@ -14,6 +14,7 @@ from vtn.store.fact_cache import FactCache
 from vtn.store.failures import ConstraintViolated
 from vtn.store.large import Large
 from vtn.store.objects import Objects, members_of
+from vtn.store.outbox.notes import Notes
 from vtn.store.page_cursors import Key, PageCursors, is_behind
 from vtn.store.query import Page, ReportQuery
 from vtn.store.report_pages import merged
@@ -48,8 +49,8 @@ class ReportStore(Objects):
     kind = ObjectType.REPORT
     max_waiting_bytes = 32 * 1024 * 1024
 
-    def __init__(self, database: Database, stamps: Stamps, visibility: Visibility) -> None:
-        super().__init__(database, stamps)
+    def __init__(self, database: Database, stamps: Stamps, notes: Notes, visibility: Visibility) -> None:
+        super().__init__(database, stamps, notes)
         self._visibility = visibility
         self._events: FactCache[_Event | None] = FactCache(database.watch(events), most=_REMEMBERED)
         self._walks = PageCursors(stamps, self.watch)

@@ -33,6 +33,7 @@ from vtn.store.engine import AsyncConnection
 from vtn.store.failures import ConstraintViolated
 from vtn.store.large import WHOLE_BYTES, Large, Row, shown_within
 from vtn.store.objects import Objects, members_of, shared_columns
+from vtn.store.outbox.notes import Notes
 from vtn.store.page_cursors import newest_first
 from vtn.store.query import ResourceGroupQuery
 from vtn.store.rows import GroupRow, ObjectRow, Precondition, RowPage
@@ -62,8 +63,8 @@ class ResourceGroupStore(Objects):
     table = resource_groups
     kind = RESOURCE_GROUP
 
-    def __init__(self, database: Database, stamps: Stamps, limits: ResourceGroups) -> None:
-        super().__init__(database, stamps)
+    def __init__(self, database: Database, stamps: Stamps, notes: Notes, limits: ResourceGroups) -> None:
+        super().__init__(database, stamps, notes)
         self._limits = limits
         self.watch = self.watch_with_grants = database.watch(_links)  # and resources, through its keys
 

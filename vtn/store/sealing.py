@@ -15,7 +15,7 @@ from openadr_profiles.v31 import SubscriptionRequest, decode, encode
 from vtn.store.database import Database
 from vtn.store.engine import AsyncConnection
 from vtn.store.objects import members_of
-from vtn.store.tables import signing_keys, subscriptions
+from vtn.store.tables import broker_accounts, signing_keys, subscriptions
 from vtn.store.vault import PREFIX_LETTERS, Vault, is_sealed, key_id_of
 
 _log = structlog.get_logger(__name__)
@@ -35,10 +35,15 @@ def tokens_place(subscription_id: str) -> str:
     return f"subscriptions/{subscription_id}"
 
 
+def password_place(username: str) -> str:
+    """Return the place of the password of an account at the MQTT broker, as ``Vault`` needs it."""
+    return f"broker_accounts/{username}"
+
+
 async def needed_keys(connection: AsyncConnection) -> Counter[str]:
     """Return the number of secrets sealed by each key, by the key's id."""
     found: Counter[str] = Counter()
-    for column in (signing_keys.c.secret, subscriptions.c.tokens):
+    for column in (signing_keys.c.secret, subscriptions.c.tokens, broker_accounts.c.password):
         prefix = func.substr(column, 1, PREFIX_LETTERS).label("prefix")
         counted = select(prefix, func.count().label("secrets")).where(column.is_not(None)).group_by(prefix)
         for row in await connection.execute(counted):
@@ -101,7 +106,21 @@ async def reseal(database: Database, vault: Vault) -> int:
             changed = update(subscriptions).where(subscriptions.c.id == row.id)
             await connection.execute(changed.values(tokens=sealed_tokens(vault, row.id, tokens)))
             count += 1
+        count += await _reseal_passwords(connection, vault)
     return count
+
+
+async def _reseal_passwords(connection: AsyncConnection, vault: Vault) -> int:
+    found = select(broker_accounts.c.username, broker_accounts.c.password).where(
+        broker_accounts.c.password.is_not(None)
+    )
+    rows = (await connection.execute(found)).all()
+    for username, password in rows:
+        place = password_place(username)
+        sealed = vault.seal(vault.open(password, place=place), place=place)
+        changed = update(broker_accounts).where(broker_accounts.c.username == username)
+        await connection.execute(changed.values(password=sealed))
+    return len(rows)
 
 
 def without_tokens(subscription: SubscriptionRequest) -> tuple[str, list[str | None]]:
@@ -149,5 +168,7 @@ async def _alone(database: Database) -> AsyncIterator[AsyncConnection]:
     async with database.write() as connection:
         if not database.is_sqlite:  # SQLite's transaction for writing is the lock
             await connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
-            await connection.execute(text("LOCK TABLE signing_keys, subscriptions IN SHARE ROW EXCLUSIVE MODE"))
+            await connection.execute(
+                text("LOCK TABLE signing_keys, subscriptions, broker_accounts IN SHARE ROW EXCLUSIVE MODE")
+            )
         yield connection

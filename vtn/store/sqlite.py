@@ -17,7 +17,7 @@ from sqlalchemy.engine import URL
 from vtn.files import make_empty, make_private
 from vtn.paths import data_folder
 from vtn.settings import DatabaseSettings as Settings
-from vtn.store.appends import Rows, as_rows
+from vtn.store.appends import Rows, Unless, as_rows
 from vtn.store.engine import AsyncConnection, AsyncEngine, create_async_engine
 from vtn.store.failures import CONNECTION_ERRORS
 
@@ -43,9 +43,9 @@ class SqliteConnections:
         async with self.reader.connect() as connection:
             return cast(Sequence[Mapping[str, Any]], (await connection.execute(statement, values)).mappings().all())
 
-    async def append(self, table: Table, rows: Rows) -> None:
-        """Insert rows by one statement, which is its own transaction."""
-        await self._send("execute_insert", *as_rows(table, rows))
+    async def append(self, table: Table, rows: Rows, unless: Unless | None) -> bool:
+        """Insert rows by one statement, which is its own transaction; return True if it did."""
+        return bool(await self._send("execute_fetchall", *as_rows(table, rows, unless)))
 
     @asynccontextmanager
     async def altering(self) -> AsyncIterator[AsyncEngine]:
@@ -81,10 +81,10 @@ class SqliteConnections:
         await self.reader.dispose()
         await self.writer.dispose()
 
-    async def _send(self, how: str, sql: str, *values: object) -> None:
+    async def _send(self, how: str, sql: str, *values: object) -> Any:
         """Send one statement to the driver of the writer; every statement without an engine is sent by this method."""
         async with self.writer.driver() as driver:
-            await getattr(driver, how)(sql, *values)
+            return await getattr(driver, how)(sql, *values)
 
 
 def _engine(url: URL, settings: Settings, *, pool_size: int, read_only: bool = False) -> AsyncEngine:
@@ -94,6 +94,7 @@ def _engine(url: URL, settings: Settings, *, pool_size: int, read_only: bool = F
         pool_size=pool_size,
         pool_timeout=settings.timeout_s,
         pool_reset_on_return=None,
+        undisturbed=True,
         connect_args={"timeout": settings.timeout_s},
         **({"isolation_level": "AUTOCOMMIT"} if read_only else {}),
     )

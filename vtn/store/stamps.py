@@ -7,6 +7,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 
 _TICK: Final = timedelta(microseconds=1)
+NEVER: Final = "9999-12-31T23:59:59.999999Z"
+"""The last stamp there is."""
 
 
 def stamp(moment: datetime) -> str:

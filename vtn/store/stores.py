@@ -6,6 +6,8 @@ from vtn.settings import Settings
 from vtn.store.contact import ContactStore
 from vtn.store.database import Database
 from vtn.store.event import EventStore
+from vtn.store.outbox.listing import OutboxListing
+from vtn.store.outbox.notes import Notes
 from vtn.store.program import ProgramStore
 from vtn.store.report import ReportStore
 from vtn.store.resource import ResourceStore
@@ -34,18 +36,22 @@ class Stores:
         verify: Verify,
     ) -> None:
         visibility = Visibility(database, settings.privacy)
-        self.programs = ProgramStore(database, stamps, visibility)
-        self.events = EventStore(database, stamps, visibility)
-        self.reports = ReportStore(database, stamps, visibility)
-        self.vens = VenStore(database, stamps)
-        self.resources = ResourceStore(database, stamps)
-        self.resource_groups = ResourceGroupStore(database, stamps, settings.resource_groups)
+        notes = Notes(database, stamps, settings.privacy, tell_reads=settings.subscriptions.read_notifications)
+        self.reads = notes.reads
+        self.programs = ProgramStore(database, stamps, notes, visibility)
+        self.events = EventStore(database, stamps, notes, visibility)
+        self.reports = ReportStore(database, stamps, notes, visibility)
+        self.vens = VenStore(database, stamps, notes)
+        self.resources = ResourceStore(database, stamps, notes)
+        self.resource_groups = ResourceGroupStore(database, stamps, notes, settings.resource_groups)
         self.subscriptions = SubscriptionStore(
             database,
             stamps,
+            notes,
             visibility,
             vault,
             verify=verify,
             max_per_client=settings.subscriptions.max_per_client,
         )
         self.contacts = contacts
+        self.outbox_listing = OutboxListing(database, stamps)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any, TypeAlias
 
 import structlog
@@ -19,6 +19,9 @@ from vtn.store.engine import AsyncConnection
 from vtn.store.failures import ConstraintViolated
 from vtn.store.large import Large, Row
 from vtn.store.objects import Objects, View, shared_columns
+from vtn.store.outbox.changes import outlast_older_writes
+from vtn.store.outbox.notes import Notes
+from vtn.store.outbox.subscribers import follow_subscription
 from vtn.store.query import SubscriptionQuery
 from vtn.store.rows import ObjectRow, Precondition, RowPage, SubscriptionRow
 from vtn.store.sealing import opened_tokens, sealed_tokens, without_tokens
@@ -50,13 +53,14 @@ class SubscriptionStore(Objects):
         self,
         database: Database,
         stamps: Stamps,
+        notes: Notes,
         visibility: Visibility,
         vault: Vault,
         *,
         verify: Verify,
         max_per_client: int,
     ) -> None:
-        super().__init__(database, stamps)
+        super().__init__(database, stamps, notes)
         self._visibility = visibility
         self._vault = vault
         self._verify = verify
@@ -88,8 +92,9 @@ class SubscriptionStore(Objects):
         await self._verify(subscription.object_operations, frozenset())
         row = self._row({})
         row |= self._columns(subscription, by.client_id, row["id"])
-        while not await self._add(row, by):
+        while not await self._add(row, subscription, by):
             await self._check_new(subscription, by)  # says why; or nothing is in the way any more
+        await self._outlast_older_writes()
         return self._seen(row, by)
 
     async def replace(
@@ -104,6 +109,7 @@ class SubscriptionStore(Objects):
         await self._verify(subscription.object_operations, frozenset(one.callback_url for one in _entries(present)))
         while (changed := await self._change(present, subscription, by)) is None:
             present = await self._replaceable(object_id, subscription, by, check)  # somebody else has changed it
+        await self._outlast_older_writes()
         return changed
 
     async def delete(self, object_id: str, *, by: Caller, check: Precondition | None = None) -> ObjectRow:
@@ -113,8 +119,13 @@ class SubscriptionStore(Objects):
             row = await self._locked(connection, statement, None)
             if check is not None:
                 check(self._seen(row, by))
-            await self._writes.delete(connection, object_id)
+            await self._writes.delete(connection, object_id, present=row)
         return self._seen(row, by)
+
+    async def _outlast_older_writes(self) -> None:
+        """Let writes end that do not know of this subscription: who reads after the answer and listens misses none."""
+        with suppress(Unavailable):  # it is stored, and the answer says so
+            await outlast_older_writes(self._database)
 
     async def _check_new(self, subscription: SubscriptionRequest, by: Caller) -> None:
         """Raise what stands in the way of a new subscription, in one statement."""
@@ -145,11 +156,15 @@ class SubscriptionStore(Objects):
         if row["found_program_id"] is None or not (entitlement is None or entitlement.admits(row["program_targets"])):
             raise _no_program()
 
-    async def _add(self, row: dict[str, Any], by: Caller) -> bool:
+    async def _add(self, row: dict[str, Any], subscription: SubscriptionRequest, by: Caller) -> bool:
         """Store a new row if there is room and its program is visible; returns True if it did."""
         clauses = [self._room(by.client_id), *self._program_visible(row["program_id"], by)]
         async with self._writing() as connection:
-            return await self._writes.insert_if(connection, row, clauses)
+            made = await self._writes.insert_if(connection, row, clauses)
+            if made:
+                entries = subscription.object_operations
+                await follow_subscription(connection, row, entries, sees_everything=by.sees_everything)
+        return made
 
     async def _change(self, present: RowMapping, subscription: SubscriptionRequest, by: Caller) -> ObjectRow | None:
         """Put a subscription in the place of a row unless that has changed; returns what it is now, None if it has."""
@@ -162,7 +177,11 @@ class SubscriptionStore(Objects):
         as_seen = subscriptions.c.modified_at == present["modified_at"]
         clauses = [as_seen, *self._program_visible(subscription.program_id, by)]
         async with self._writing() as connection:
-            made = await self._writes.update_if(connection, present["id"], changed, clauses)
+            made = await self._writes.update_if(connection, present, changed, clauses)
+            if made:
+                row = {**present, **changed}
+                role = by.sees_everything if _owns(present, by) else None
+                await follow_subscription(connection, row, subscription.object_operations, sees_everything=role)
         return self._seen({**present, **changed}, by) if made else None
 
     @asynccontextmanager

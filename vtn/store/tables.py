@@ -2,14 +2,15 @@
 
 ``members`` is the JSON of an object without its braces, its metadata and its ``targets``: an answer is put together by
 joining texts, whatever part of the targets its reader may see. Instants are RFC 3339 texts of one width (``Stamps``):
-they sort and go out as they are. Indexes on targets are in ``indexes``.
+they sort and go out as they are. Indexes on targets, and those of a part of a table, are in ``indexes``.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import (
+    BigInteger,
     Boolean,
     CheckConstraint,
     Column,
@@ -123,6 +124,147 @@ resource_group_children = Table(
     UniqueConstraint("child_group_id", "group_id"),
 )
 """The members of a group in their order: in each row a resource or a group."""
+
+SERIAL: Final = BigInteger().with_variant(Integer(), "sqlite")
+
+endpoints = Table(
+    "endpoints",
+    metadata,
+    Column("id", KEY, primary_key=True),
+    Column("push", Text, nullable=False),  # WEBHOOK, MQTT or WEBSOCKET; there is one row at most of each of the latter
+    Column("subscription_id", KEY, ForeignKey("subscriptions.id", ondelete="CASCADE")),  # of a webhook; for others null
+    Column("client_id", Text),
+    Column("sees_everything", Boolean, nullable=False),  # the client was business logic when it subscribed
+    Column("program_id", KEY),  # those of the subscription
+    Column("targets", Targets, nullable=False),
+    Column("url", Text),
+    Column("entry", Integer),  # the object operation of the subscription whose token goes with it
+    Column("wanted_until", KEY),  # of a websocket: nobody is told of anything later than that
+    Column("failures", Integer, nullable=False),
+    Column("broken_at", KEY),  # null: it is not broken
+    Column("due_at", KEY),  # nothing is sent before; null: send at once
+    Column("leased_by", Text),
+    Column("leased_until", KEY),
+    Column("last_success_at", KEY),
+    Column("last_failure_at", KEY),
+    Column("last_error", Text),
+)
+"""Places that notifications go to, and how that went lately (``outbox``)."""
+Index(None, endpoints.c.subscription_id)
+
+endpoint_operations = Table(
+    "endpoint_operations",
+    metadata,
+    Column("object_type", KEY, primary_key=True),
+    Column("operation", KEY, primary_key=True),
+    Column("endpoint_id", KEY, ForeignKey("endpoints.id", ondelete="CASCADE"), primary_key=True),
+)
+"""Operations that a webhook wants to hear of: the entries of its subscription, each pair once (SUBS-008)."""
+Index(None, endpoint_operations.c.endpoint_id)
+
+notifications = Table(
+    "notifications",
+    metadata,
+    Column("seq", SERIAL, primary_key=True, autoincrement=True),
+    Column("noted_at", KEY, nullable=False),
+    Column("object_type", Text, nullable=False),
+    Column("operation", Text, nullable=False),
+    Column("object_id", KEY, nullable=False),
+    Column("client_id", Text),
+    Column("program_id", KEY),
+    Column("ven_id", KEY),
+    Column("targets_inside", Boolean, nullable=False),
+    Column("has_tokens", Boolean, nullable=False),
+    Column("created_at", KEY, nullable=False),
+    Column("modified_at", KEY, nullable=False),
+    Column("targets", Targets),
+    Column("program_targets", Targets, nullable=False),
+    Column("members", Text, nullable=False),
+    Column("before_modified_at", KEY),  # null: nobody sees it who did not before, and the same for the columns below
+    Column("before_targets", Targets),
+    Column("before_program_targets", Targets),
+    Column("before_members", Text),
+    Column("before_program_id", KEY),
+    sqlite_autoincrement=True,
+)
+"""Changes that somebody wanted to hear of when they were made."""
+Index(None, notifications.c.noted_at)
+
+deliveries = Table(
+    "deliveries",
+    metadata,
+    Column("id", SERIAL, primary_key=True, autoincrement=True),
+    Column("seq", SERIAL, ForeignKey("notifications.seq", ondelete="CASCADE"), nullable=False),
+    Column("endpoint_id", KEY, ForeignKey("endpoints.id", ondelete="CASCADE"), nullable=False),
+    Column("operation", Text, nullable=False),
+    Column("held", Targets),
+    Column("vens", Targets),
+    Column("attempts", Integer, nullable=False),
+    Column("ended_at", KEY),  # null: it is still to be made
+    Column("outcome", Text),  # DELIVERED, DEAD or DROPPED
+    Column("error", Text),
+    sqlite_autoincrement=True,
+)
+"""Changes that an endpoint has to hear of, or has heard of."""
+Index(None, deliveries.c.seq)
+Index(None, deliveries.c.endpoint_id)
+Index(None, deliveries.c.ended_at)
+
+delivery_totals = Table(
+    "delivery_totals",
+    metadata,
+    Column("push", KEY, primary_key=True),
+    Column("attempts", BigInteger, nullable=False),
+    Column("delivered", BigInteger, nullable=False),
+    Column("dead", BigInteger, nullable=False),
+)
+"""Counts of what became of deliveries since the outbox was made, of those too that are not kept any more."""
+
+NEVER_CACHED: Final = frozenset(
+    {
+        "endpoints",
+        "endpoint_operations",
+        "notifications",
+        "deliveries",
+        "delivery_totals",
+        "broker_logins",
+        "leases",
+    }
+)
+"""Tables whose changes are not counted: no answer is made of them that could be given again."""
+
+broker_accounts = Table(
+    "broker_accounts",
+    metadata,
+    # No foreign keys: a row stays until the broker has forgotten the account, whatever else is gone by then.
+    Column("username", KEY, primary_key=True),
+    Column("ven_id", KEY, unique=True),  # null: an account of business logic
+    Column("client_id", KEY, nullable=False),  # whose account it is
+    Column("password", Text),  # sealed (``sealing``); null: a certificate takes its place
+    Column("made_at", KEY, nullable=False),
+    Column("asked_at", KEY),  # when its client first asked for it; null: never
+    Column("applied_at", KEY),  # when the broker took it; null: it has not yet
+)
+"""Accounts at the MQTT broker (MQTT-047)."""
+
+broker_logins = Table(
+    "broker_logins",
+    metadata,
+    Column("client_id", KEY, primary_key=True),
+    Column("reads", Text, nullable=False),
+    Column("issued_at", KEY, nullable=False),
+    Column("expires_at", KEY, nullable=False),
+)
+"""The latest token that each client showed to a broker which asks this server (MQTT-040)."""
+
+leases = Table(
+    "leases",
+    metadata,
+    Column("name", KEY, primary_key=True),
+    Column("held_by", Text, nullable=False),
+    Column("held_until", KEY, nullable=False),
+)
+"""Work that one process does for all of them, and who does it now."""
 
 clients = Table(
     "clients",

@@ -160,6 +160,53 @@ def _targets_in_postgresql(element: targets_in, compiler: SQLCompiler, **kw: Any
     return f"ARRAY(SELECT jsonb_array_elements_text(CAST({listed} AS JSONB)))"
 
 
+class common(GenericFunction[tuple[str, ...]]):  # noqa: N801 (it reads as the SQL function it becomes)
+    """The targets that are in both of two lists."""
+
+    type = Targets()
+    inherit_cache = True
+
+    def __init__(self, left: ColumnElement[Any], right: ColumnElement[Any]) -> None:
+        super().__init__(left, right)
+
+
+@compiles(common, "postgresql")
+def _common_postgresql(element: common, compiler: SQLCompiler, **kw: Any) -> str:
+    left, right = (compiler.process(clause, **kw) for clause in element.clauses)
+    return f"ARRAY(SELECT unnest({left}) INTERSECT SELECT unnest({right}))"
+
+
+@compiles(common, "sqlite")
+def _common_sqlite(element: common, compiler: SQLCompiler, **kw: Any) -> str:
+    left, right = (compiler.process(clause, **kw) for clause in element.clauses)
+    return (
+        f"(SELECT json_group_array(value) FROM json_each({left}) "  # noqa: S608 (made of compiled SQL only)
+        f"WHERE value IN (SELECT value FROM json_each({right})))"
+    )
+
+
+class gathered(GenericFunction[tuple[str, ...]]):  # noqa: N801 (it reads as the SQL function it becomes)
+    """All texts of a group as one sorted list. SQLite sorts nothing here, so the rows must come in order."""
+
+    type = Targets()
+    inherit_cache = True
+
+    def __init__(self, one: ColumnElement[str]) -> None:
+        super().__init__(one)
+
+
+@compiles(gathered, "postgresql")
+def _gathered_postgresql(element: gathered, compiler: SQLCompiler, **kw: Any) -> str:
+    (one,) = (compiler.process(clause, **kw) for clause in element.clauses)
+    return f'array_agg({one} ORDER BY {one} COLLATE "C")'
+
+
+@compiles(gathered, "sqlite")
+def _gathered_sqlite(element: gathered, compiler: SQLCompiler, **kw: Any) -> str:
+    (one,) = (compiler.process(clause, **kw) for clause in element.clauses)
+    return f"json_group_array({one})"
+
+
 class octets(GenericFunction[int]):  # noqa: N801 (it reads as the SQL function it becomes)
     """The bytes of a text, or about those of a list of targets; 0 for null. The database reads no large text for it."""
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import ColumnElement
+from sqlalchemy import ColumnElement, select
 
 from openadr_profiles.v31 import BlVenRequest, ObjectType, VenVenRequest
 from vtn.access import Caller, business_logic_only
-from vtn.errors import Conflict
+from vtn.errors import Conflict, NotFound
 from vtn.store.failures import ConstraintViolated
 from vtn.store.large import Large
 from vtn.store.objects import Objects, members_of
@@ -37,6 +37,20 @@ class VenStore(Objects):
         """Return one ven; raises NotFound also when it is another client's."""
         mine = owned(vens.c.client_id, visible_to)
         return await self._seen_object(object_id, mine, self._whole_objects, audience=())
+
+    async def check(self, object_id: str, *, visible_to: Caller) -> None:
+        """Raise NotFound as ``get`` does, without reading the ven."""
+        mine = owned(vens.c.client_id, visible_to)
+        if await self._database.row(select(vens.c.id).where(vens.c.id == object_id, *mine)) is None:
+            raise NotFound
+
+    async def id_of(self, client_id: str) -> str:
+        """Return the id of a client's ven; raises NotFound if it has none."""
+        row = await self._database.row(select(vens.c.id).where(vens.c.client_id == client_id))
+        if row is None:
+            raise NotFound
+        ven_id: str = row["id"]
+        return ven_id
 
     async def create(self, ven: BlVenRequest | VenVenRequest, *, by: Caller) -> ObjectRow:
         """Store a new ven; raises Conflict if its client has one or its name is taken (VEN-003, VEN-004)."""

@@ -207,6 +207,8 @@ def _with_visible_descriptors(members: str, entitlement: Entitlement) -> str:
     A descriptor for others only is left out: without targets it would ask everybody.
     """
     event = msgspec.json.decode(f"{{{members}}}", type=dict[str, msgspec.Raw])  # numbers keep their texts (GEN-017)
+    if "reportDescriptors" not in event:
+        return members
     descriptors = []
     for descriptor in msgspec.json.decode(event["reportDescriptors"], type=list[dict[str, Any]]):
         if targets := descriptor.get("targets"):

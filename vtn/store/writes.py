@@ -1,30 +1,39 @@
 """Insert, update and delete rows of objects. Every change of an object that a client asks for passes here.
 
 What else has to commit with a change belongs into this module, beside the statement that makes it: each of them runs in
-one transaction, which is committed before its caller is answered. Reports that go in bulk, because they are old or
-before their event goes, are deleted where that is decided (``ReportStore.remove_before``, ``Objects._remove_most``).
+one transaction, which is committed before its caller is answered. Who has to hear of a change is recorded so
+(``outbox/notes.py``). Reports that go in bulk before their event goes are recorded where they are deleted
+(``Objects._remove_most``); what retention removes is no news (``ReportStore.remove_before``).
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, Final
 
-from sqlalchemy import ColumnElement, RowMapping, Table, bindparam, delete, insert, literal, select, update
+from sqlalchemy import ColumnElement, RowMapping, Select, Table, bindparam, delete, insert, literal, select, update
 
+from vtn.store.appends import Rows
 from vtn.store.batch import Batch
 from vtn.store.database import Database
 from vtn.store.engine import AsyncConnection
+from vtn.store.outbox.notes import ANYBODY, Notes
+
+_LISTENS: Final = "somebody_listens"
 
 
 class ObjectWrites:
     """Write the rows of one table. ``max_waiting_bytes`` bounds the texts of new rows that wait for a commit."""
 
-    def __init__(self, database: Database, table: Table, *, max_waiting_bytes: int) -> None:
+    def __init__(self, database: Database, table: Table, notes: Notes, *, max_waiting_bytes: int) -> None:
+        self._database = database
         self._table = table
-        self._batch = Batch(database, table, max_bytes=max_waiting_bytes)
+        self._notes = notes
+        self._batch = Batch(table.name, self._append, max_bytes=max_waiting_bytes)
         self._update = update(table).where(table.c.id == bindparam("changed_id"))
         self._insert = insert(table)
+        self._are_heard_of = False
+        """True if somebody wanted to hear of the last new rows: the next ones are first tried in that way."""
 
     @property
     def waiting(self) -> int:
@@ -41,6 +50,7 @@ class ObjectWrites:
     async def insert_in(self, connection: AsyncConnection, row: Mapping[str, Any]) -> None:
         """Store a new row in a transaction that has more to do."""
         await connection.execute(self._insert, row)
+        await self._notes.created(connection, self._table, [row["id"]])
 
     async def insert_if(
         self, connection: AsyncConnection, row: Mapping[str, Any], clauses: Iterable[ColumnElement[bool]]
@@ -48,26 +58,70 @@ class ObjectWrites:
         """Store a new row if the clauses are true, in one statement; return True if it did."""
         values = [literal(value, self._table.c[name].type) for name, value in row.items()]
         statement = insert(self._table).from_select(list(row), select(*values).where(*clauses))
-        return (await connection.execute(statement.returning(self._table.c.id))).first() is not None
+        if (await connection.execute(statement.returning(self._table.c.id))).first() is None:
+            return False
+        await self._notes.created(connection, self._table, [row["id"]])
+        return True
 
     async def update_if(
         self,
         connection: AsyncConnection,
-        object_id: str,
+        present: Mapping[Any, Any],
         changed: Mapping[str, Any],
         clauses: Iterable[ColumnElement[bool]],
     ) -> bool:
         """Change some columns of a row if the clauses are true, in one statement; return True if it did."""
-        statement = update(self._table).where(self._table.c.id == object_id, *clauses).values(changed)
-        return (await connection.execute(statement.returning(self._table.c.id))).first() is not None
+        statement = update(self._table).where(self._table.c.id == present["id"], *clauses).values(changed)
+        if (await connection.execute(statement.returning(self._table.c.id))).first() is None:
+            return False
+        await self._notes.updated(connection, self._table, present)
+        return True
 
-    async def update(self, connection: AsyncConnection, object_id: str, changed: Mapping[str, Any]) -> None:
-        """Change some columns of a row, in the transaction that has locked it."""
-        await connection.execute(self._update, {"changed_id": object_id, **changed})
+    async def locked(self, connection: AsyncConnection, statement: Select[Any]) -> RowMapping | None:
+        """Return the row of a statement, locked until the transaction ends, for ``update`` and ``delete``."""
+        asked = statement.add_columns(ANYBODY.label(_LISTENS)).with_for_update(of=self._table)
+        row: RowMapping | None = (await connection.execute(asked, self._notes.moment())).mappings().first()
+        return row
+
+    async def update(self, connection: AsyncConnection, present: Mapping[Any, Any], changed: Mapping[str, Any]) -> None:
+        """Change some columns of a row, in the transaction that has locked it; ``present`` is the row before."""
+        await connection.execute(self._update, {"changed_id": present["id"], **changed})
+        if present[_LISTENS]:
+            await self._notes.updated(connection, self._table, present)
 
     async def delete(
-        self, connection: AsyncConnection, object_id: str, clauses: Iterable[ColumnElement[bool]] = ()
+        self,
+        connection: AsyncConnection,
+        object_id: str,
+        clauses: Iterable[ColumnElement[bool]] = (),
+        *,
+        present: RowMapping | None = None,
     ) -> RowMapping | None:
-        """Delete a row with everything that refers to it, if the clauses are true for it; return what it was."""
-        removed = delete(self._table).where(self._table.c.id == object_id, *clauses)
-        return (await connection.execute(removed.returning(*self._table.c))).mappings().first()
+        """Delete a row with everything that refers to it, if the clauses are true for it; return what it was.
+
+        ``present`` is the row, if this transaction has locked it. Else it is deleted at once if nobody listens. The
+        clauses may have ``ANYBODY`` in them.
+        """
+        chosen, moment = (self._table.c.id == object_id, *clauses), self._notes.moment()
+        removed = delete(self._table).where(*chosen).returning(*self._table.c)
+        if not self._notes.covers(self._table) or (present is not None and not present[_LISTENS]):
+            return (await connection.execute(removed, moment)).mappings().first()
+        if present is None:
+            unheard = await connection.execute(removed.where(~ANYBODY), moment)
+            if (row := unheard.mappings().first()) is not None:
+                return row
+        locked = select(self._table.c.id).where(*chosen).with_for_update(of=self._table)
+        if (await connection.execute(locked, moment)).first() is None:
+            return None
+        await self._notes.deleted(connection, self._table, object_id)
+        return (await connection.execute(removed, moment)).mappings().first()
+
+    async def _append(self, rows: Rows) -> None:
+        """Store new rows, all or none: by one statement if nobody wants to hear of them."""
+        unless = self._notes.wants_new(self._table)
+        if unless is None:
+            await self._database.append(self._table, rows)
+        elif self._are_heard_of or not await self._database.append(self._table, rows, unless=unless):
+            async with self._database.write() as connection:
+                await connection.execute(self._insert, list(rows))
+                self._are_heard_of = await self._notes.created(connection, self._table, [row["id"] for row in rows])

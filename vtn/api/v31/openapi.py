@@ -10,23 +10,17 @@ import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from importlib import metadata
-from typing import Annotated, Any, Final
-
-from msgspec import Meta
+from typing import Any, Final
 
 from openadr_profiles import v31
-from openadr_profiles.contact import Contact
 from openadr_profiles.v31.common import Name, ObjectID, Target
 from vtn.access import Scope
 from vtn.api.collection import OpenRoute, Route
-from vtn.api.openapi import SCOPES, Json, Schemas, component_name, json_content, never_null, problems, security
+from vtn.api.openapi import PAGE, SCOPES, Json, Schemas, component_name, json_content, never_null, problems, security
 from vtn.api.openapi_auth import describe_auth
+from vtn.api.v31 import openapi_extensions, openapi_notifiers, openapi_websocket, websocket
 from vtn.settings import Settings
 
-_PAGE: Final[dict[str, Any]] = {
-    "skip": Annotated[int, Meta(ge=0, le=2**31 - 1)],
-    "limit": Annotated[int, Meta(ge=0, le=50)],
-}
 _PARAMETERS: Final[dict[str, str]] = {
     "skip": "How many objects to leave out at the beginning; the newest come first.",
     "limit": "How many objects to give at most; 50 if not said.",
@@ -39,7 +33,8 @@ _PARAMETERS: Final[dict[str, str]] = {
     "programName": "Only the program of exactly this name. An extension.",
     "venName": "Only the ven of exactly this name.",
     "resourceName": "Only resources of exactly this name.",
-    "clientID": "Only the contact of this client. Repeat the parameter for several.",
+    "clientID": "Only what belongs to this client. For contacts, repeat the parameter for several clients.",
+    "subscriptionID": "Only what belongs to this subscription.",
     "resourceGroupName": "Only the resource group of exactly this name.",
     "objects": "Only subscriptions that name one of these kinds. Repeat the parameter for several.",
 }
@@ -97,7 +92,7 @@ _COLLECTIONS: Final = {
             "updateSubscription",
             "deleteSubscription",
         ),
-        note="Subscriptions are kept and their callback URLs verified; this version does not send notifications yet.",
+        note="A subscription is told of changes by webhook. Its callback URLs are verified before it is stored.",
     ),
     "vens": _Collection(
         v31.BlVenRequest | v31.VenVenRequest,
@@ -193,7 +188,7 @@ def description(
         "info": {
             "title": "OpenADR 3.1 VTN",
             "version": version,
-            "description": "What this server serves. Subscriptions are kept, but notifications are not delivered yet.",
+            "description": "What this server serves.",
             "license": {"name": "Apache 2.0", "identifier": "Apache-2.0"},
         },
         "servers": [{"url": prefix}],
@@ -223,41 +218,24 @@ def served(settings: Settings, routes: Iterable[Route], open_routes: Iterable[Op
     )
 
 
-_EXTENSION: Final = {"x-extension": True, "description": "An extension: not part of the OpenADR standard."}
-"""Members of operations that the standard does not have."""
-_BY_CLIENT: Final = "How many to leave out at the beginning, in the order of client ids."
-
-
-def _contacts(route: Route, schemas: Schemas) -> Json:
-    parameters = {"clientID": list[Name], **_PAGE}
-    answer = {"type": "array", "items": schemas.of(Contact)}
-    return _EXTENSION | {
-        "tags": ["contacts"],
-        "operationId": "searchContacts",
-        "summary": "List when clients were last heard of, by client id. For business logic.",
-        "security": security(route.permission),
-        "parameters": [
-            schemas.parameter(*item) | ({"description": _BY_CLIENT} if item[0] == "skip" else {})
-            for item in parameters.items()
-        ],
-        "responses": {"200": {"description": "As asked.", "content": json_content(answer)}}
-        | problems({400, 401, 403, 429, 431, 500, 503}, schemas),
-    }
-
-
-_OTHERS: Final[dict[tuple[str, str], Callable[[Route, Schemas], Json]]] = {("GET", "/contacts"): _contacts}
-"""Routes that are none of the five operations of a collection, with what describes each."""
+_OTHERS: Final[dict[tuple[str, str], Callable[[Route, Schemas], tuple[str, Json]]]] = {
+    ("GET", websocket.PATH): openapi_websocket.describe,
+    **openapi_extensions.DESCRIBED,
+    **openapi_notifiers.DESCRIBED,
+}
+"""Routes that are none of the five operations of a collection, with what describes each: its path and operation."""
 
 
 def _operation(route: Route, schemas: Schemas, *, public: bool) -> tuple[str, Json]:
     own = _OTHERS.get((route.method, route.path))
     if own is not None:
-        return route.path, own(route, schemas)
+        path, operation = own(route, schemas)
+        return path, operation | ({"security": [*operation["security"], {}]} if public else {})
     name, _, rest = route.path.lstrip("/").partition("/")
     collection, one = _COLLECTIONS[name], rest == "{id}"
     kind = (route.method, one)
     errors = {400, 401, 403, 429, 431, 500, 503}
-    operation: Json = {
+    operation = {
         "tags": [name],
         "operationId": collection.operations[_KINDS.index(kind)],
         "summary": _WORDS[kind].format(name=name.replace("_", " ")),
@@ -274,7 +252,7 @@ def _operation(route: Route, schemas: Schemas, *, public: bool) -> tuple[str, Js
         errors |= {404}
         parameters.append(schemas.parameter(collection.id_name, ObjectID, where="path"))
     elif route.method == "GET":
-        parameters += [schemas.parameter(*item) for item in (collection.filters | _PAGE).items()]
+        parameters += [schemas.parameter(*item) for item in (collection.filters | PAGE).items()]
     if parameters:
         operation["parameters"] = parameters
     if route.method in {"POST", "PUT"}:
@@ -308,5 +286,5 @@ def _adapt_component(type_name: str, schema: Json) -> None:
         name = component_name(type_name)
         schema["properties"]["objectType"] = {"type": "string", "const": _CAPITAL.sub(r"_\g<0>", name).upper()}
         schema["required"] = [*schema["required"], "objectType", *_ALWAYS.get(name, ())]
-    if type_name in _ANSWERS or type_name == Contact.__name__:
+    if type_name in _ANSWERS or type_name in openapi_extensions.ANSWERS:
         never_null(schema["properties"])

@@ -6,12 +6,13 @@ ETag of an answer is that of these bytes.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import msgspec
 
-from openadr_profiles.v31 import encode
+from openadr_profiles.v31 import ObjectType, encode
+from vtn.store.outbox.rows import OBJECT_TYPES
 from vtn.store.rows import GroupRow, ObjectRow, SubscriptionRow
 
 
@@ -65,6 +66,13 @@ class SubscriptionRenderer(Renderer):
     def _texts(self, rows: Iterable[ObjectRow]) -> list[str]:
         rows = list(rows)
         return [_with_tokens(row, text) for row, text in zip(rows, super()._texts(rows), strict=True)]
+
+
+def notification_renderers() -> Mapping[str, Callable[[ObjectRow], bytes]]:
+    """Return what writes one object, for each type of object that anybody is told of."""
+    return {
+        kind: (SubscriptionRenderer if kind == ObjectType.SUBSCRIPTION else Renderer)(kind).one for kind in OBJECT_TYPES
+    }
 
 
 def _with_children(row: ObjectRow) -> ObjectRow:

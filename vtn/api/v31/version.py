@@ -4,15 +4,27 @@ from __future__ import annotations
 
 from functools import partial
 
-from vtn.api import contact
+from vtn.api import contact, subscription_health
 from vtn.api.collection import OpenRoute
 from vtn.api.payload_values import PayloadValues
-from vtn.api.v31 import event, openapi, program, report, resource, resource_group, subscription, ven
+from vtn.api.v31 import (
+    event,
+    notifiers,
+    openapi,
+    program,
+    report,
+    resource,
+    resource_group,
+    subscription,
+    ven,
+    websocket,
+)
 from vtn.api.version import ApiVersion
 from vtn.cache.responses import ResponseCache
 from vtn.contacts import ContactRecorder
 from vtn.http import problem
 from vtn.notify.callback import Callbacks
+from vtn.notify.websocket import Websockets
 from vtn.settings import Settings
 from vtn.store.stores import Stores
 
@@ -27,6 +39,10 @@ def version(
     values: PayloadValues,
     callbacks: Callbacks,
     contacts: ContactRecorder,
+    authentication: notifiers.Authentication | None,
+    websockets: Websockets,
+    holding: websocket.Holding,
+    origin: websocket.Origin,
     auth_routes: tuple[OpenRoute, ...],
 ) -> ApiVersion:
     """Return the version below ``settings.prefixes``. ``auth_routes`` are /auth/server and /auth/token."""
@@ -38,7 +54,17 @@ def version(
         *resource.routes(stores.resources, cache),
         *resource_group.routes(stores.resource_groups, cache),
         *subscription.routes(stores.subscriptions, cache, callbacks),
+        *notifiers.routes(
+            settings.mqtt,
+            settings.privacy,
+            stores.programs,
+            stores.vens,
+            authentication,
+            partial(websocket.announcement, origin),
+        ),
+        *websocket.routes(websockets, holding),
         *contact.routes(stores.contacts, contacts),
+        *subscription_health.routes(stores.outbox_listing),
     )
     return ApiVersion(
         name=NAME,

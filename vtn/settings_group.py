@@ -1,0 +1,23 @@
+"""Hold what groups of settings have in common."""
+
+from __future__ import annotations
+
+from ipaddress import ip_address
+
+from pydantic import BaseModel, ConfigDict
+
+
+class SettingsGroup(BaseModel):
+    """Settings that belong together: they do not change, and an unknown one is refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
+
+
+def is_loopback(host: str) -> bool:
+    """Return True if a host is this machine, by its name or address."""
+    if host == "localhost":
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False
