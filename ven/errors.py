@@ -3,6 +3,7 @@
 VenError(Exception)
 ├── BadStore           the file of the VEN's memory cannot be used: correct the path or the file
 ├── BadDriverOptions   the driver does not understand an option: correct the setting
+├── BadRule            a rule of one's own cannot be loaded: correct it, or remove its package
 ├── UnknownDriver      no driver of that name is installed: correct the setting or install it
 └── DriverFailed       the driver could not switch or read a circuit: look at the device
 """
@@ -20,6 +21,10 @@ class BadStore(VenError):
 
 class BadDriverOptions(VenError):
     """The driver's own options are wrong; the message names each."""
+
+
+class BadRule(VenError):
+    """A rule that an installed package names cannot be loaded; the message names it."""
 
 
 class UnknownDriver(VenError):

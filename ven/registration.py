@@ -1,48 +1,23 @@
-"""Register with the VTN: one ven, and one resource for every circuit. Doing it again changes nothing."""
+"""Describe our ven and circuits for the VTN: one ven, and one resource for every circuit (VENCLIENT-008)."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable
 
-from openadr_client import VtnClient, register_resource, register_ven
-from openadr_profiles.v31 import (
-    Attribute,
-    Resource,
-    Value,
-    ValuesMap,
-    Ven,
-)
+from openadr_client import Registration, VtnClient
+from openadr_profiles.v31 import Attribute, Value, ValuesMap
 from ven.panel.circuits import BranchCircuit
+from ven.settings import VenSettings
 
 
-@dataclass(frozen=True)
-class Registration:
-    """Our ven and resources at the VTN. `resources` are by name; their targets were granted by business logic."""
-
-    ven: Ven
-    resources: dict[str, Resource]
+def registration(client: VtnClient, settings: VenSettings) -> Registration:
+    """Return what keeps our ven at the VTN. A ven under another name keeps that name unless ``settings.rename``."""
+    return Registration(client, settings.ven_name, attributes=ven_attributes(settings.circuits), rename=settings.rename)
 
 
-async def register(
-    client: VtnClient, *, ven_name: str, circuits: Sequence[BranchCircuit], rename: bool
-) -> Registration:
-    """See to it that the VTN has our ven and our circuits as we describe them (VENCLIENT-008).
-
-    A ven under another name keeps that name unless `rename`. Resources that are not circuits of ours are left alone.
-
-    Raises:
-        Conflict: another client has a ven of this name.
-    """
-    ven = await register_ven(client, ven_name, attributes=ven_attributes(circuits), rename=rename)
-    known = {resource.resource_name: resource for resource in await client.resources.search(ven_id=ven.id)}
-    mine = {
-        circuit.id: await register_resource(
-            client, ven.id, circuit.id, attributes=circuit_attributes(circuit), known=known.get(circuit.id)
-        )
-        for circuit in circuits
-    }
-    return Registration(ven, {**known, **mine})
+def circuit_resources(circuits: Iterable[BranchCircuit]) -> dict[str, tuple[ValuesMap, ...]]:
+    """Return the resources that we want, with their attributes. Resources that are not circuits are left alone."""
+    return {circuit.id: circuit_attributes(circuit) for circuit in circuits}
 
 
 def ven_attributes(circuits: Iterable[BranchCircuit]) -> tuple[ValuesMap, ...]:
@@ -52,13 +27,15 @@ def ven_attributes(circuits: Iterable[BranchCircuit]) -> tuple[ValuesMap, ...]:
 
 def circuit_attributes(circuit: BranchCircuit) -> tuple[ValuesMap, ...]:
     """Return the attributes of a circuit; those that the standard does not have are documented in `docs/ven.md`."""
+    fed_in = (_attribute(Attribute.MAX_POWER_EXPORT, float(circuit.export_kw)),) if circuit.export_kw else ()
     return (
         _attribute(Attribute.MAX_POWER_CONSUMPTION, float(circuit.rated_kw)),
+        *fed_in,
         _attribute(Attribute.DESCRIPTION, circuit.label),
         _attribute("BREAKER_AMPS", circuit.breaker_amps),
         _attribute("CRITICAL", circuit.critical),
         _attribute("PRIORITY", circuit.priority),
-        _attribute("SHED_SHARE", float(circuit.shed_share)),
+        _attribute("SHED_SHARE", 0.0 if circuit.limits_feed_in else float(circuit.shed_share)),
     )
 
 

@@ -4,8 +4,8 @@ A driver is one module: its options, a class with the methods of `Driver`, and `
 circuits and a clock, no VTN and no store. `docs/examples/driver` is one of another package.
 """
 
-from ven.drivers.interface import Driver, Factory
+from ven.drivers.interface import CircuitState, Driver, Factory
 from ven.drivers.options import DriverOptions, with_options
 from ven.drivers.registry import GROUP, find_driver
 
-__all__ = ["GROUP", "Driver", "DriverOptions", "Factory", "find_driver", "with_options"]
+__all__ = ["GROUP", "CircuitState", "Driver", "DriverOptions", "Factory", "find_driver", "with_options"]

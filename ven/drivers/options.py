@@ -43,12 +43,12 @@ def with_options(
 
 
 def _mistakes(error: ValidationError, known: Iterable[str]) -> Iterable[str]:
-    expected = f"expected {', '.join(known)}"
+    options = ", ".join(known)
     for mistake in error.errors():
         name = ".".join(map(str, mistake["loc"]))
-        if mistake["type"] == "extra_forbidden":
-            yield f"{name}: there is no such option; " + (
-                f"expected {expected}" if expected else "this driver has none"
-            )
+        if mistake["type"] == "extra_forbidden" and len(mistake["loc"]) > 1:
+            yield f"{name}: there is no such option"  # within another, whose options are others
+        elif mistake["type"] == "extra_forbidden":
+            yield f"{name}: there is no such option; " + (f"expected {options}" if options else "this driver has none")
         else:
             yield f"{name}: {mistake['msg']}"

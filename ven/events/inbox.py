@@ -6,13 +6,13 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
-from openadr_profiles.v31 import Event, Timeline
+from openadr_profiles.v31 import Event
 from ven.records import ReceivedEvent
 
 
 @dataclass(frozen=True)
 class Merged:
-    """Hold the result of merging a poll: events that are new or modified, and the known ids that it did not show."""
+    """Hold the result of looking at a poll: new or modified events, and the known ids that it did not show."""
 
     changed: tuple[ReceivedEvent, ...]
     missing: tuple[str, ...]
@@ -33,28 +33,26 @@ class Inbox:
         """Return one event, or None."""
         return self._events.get(event_id)
 
-    def merge(self, found: Iterable[Event], *, broken: Collection[str | None] = (), now: datetime) -> Merged:
-        """Take over what the VTN shows (VENCLIENT-011).
+    def news(self, found: Iterable[Event], *, broken: Collection[str | None] = (), now: datetime) -> Merged:
+        """Return what the VTN shows that is new (VENCLIENT-011), and take nothing over.
 
-        A version older than the known one is ignored. An event that is over when it is first seen is
-        ignored. `broken` are ids of events that could not be read: they are there, in a version we do not know.
+        A version older than the known one is ignored. `broken` are ids of events that could not be read: they are
+        there, in a version we do not know.
         """
-        changed: list[ReceivedEvent] = []
+        changed: dict[str, ReceivedEvent] = {}
         seen: set[str | None] = set(broken)
         for event in found:
             seen.add(event.id)
-            known = self._events.get(event.id)
+            known = changed.get(event.id) or self._events.get(event.id)
             if known is None:
-                if Timeline.of(event, anchor=now).transpired(now):
-                    continue
-                received = ReceivedEvent(event, anchor=now, first_received=now)
+                changed[event.id] = ReceivedEvent(event, anchor=now, first_received=now)
             elif event.modification_date_time > known.event.modification_date_time:
-                received = ReceivedEvent(event, anchor=now, first_received=known.first_received)
-            else:
-                continue
-            self._events[event.id] = received
-            changed.append(received)
-        return Merged(tuple(changed), tuple(id_ for id_ in self._events if id_ not in seen))
+                changed[event.id] = ReceivedEvent(event, anchor=now, first_received=known.first_received)
+        return Merged(tuple(changed.values()), tuple(id_ for id_ in self._events if id_ not in seen))
+
+    def put(self, received: ReceivedEvent) -> None:
+        """Take over a version of an event."""
+        self._events[received.event.id] = received
 
     def remove(self, event_id: str) -> None:
         """Forget an event: it was deleted, or is over and done with."""

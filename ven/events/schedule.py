@@ -2,34 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Mapping
+from contextlib import suppress
 from datetime import datetime
 
-from openadr_profiles.v31 import InForce, Timeline, in_force, random_offset
-from ven.records import ReceivedEvent
+from openadr_profiles.v31 import InForce, Timeline, in_force
 
 
 class Schedule:
-    """Hold the events' timelines, as this VEN draws their random shifts (TIME-026, TIME-027)."""
+    """Hold the events' timelines, by event id."""
 
-    def __init__(self, ven_identity: str) -> None:
-        self._identity = ven_identity
+    def __init__(self) -> None:
         self._timelines: dict[str, Timeline] = {}
 
-    def set(self, events: Iterable[ReceivedEvent]) -> None:
-        """Place these events and no others."""
-        old = self._timelines
-        self._timelines = {
-            each.event.id: known
-            if (known := old.get(each.event.id)) is not None and known.event is each.event
-            else self.place(each)
-            for each in events
-        }
+    def put(self, timeline: Timeline) -> None:
+        """Take an event's timeline in place of an earlier one."""
+        self._timelines[timeline.event.id] = timeline
 
-    def place(self, received: ReceivedEvent) -> Timeline:
-        """Return one event in time."""
-        offset = random_offset(received.event, self._identity)
-        return Timeline.of(received.event, anchor=received.anchor, offset=offset)
+    def remove(self, event_id: str) -> None:
+        """Forget an event."""
+        self._timelines.pop(event_id, None)
 
     @property
     def timelines(self) -> Mapping[str, Timeline]:
@@ -41,6 +33,9 @@ class Schedule:
         return in_force((self._timelines[id_] for id_ in event_ids if id_ in self._timelines), at)
 
     def next_change(self, after: datetime) -> datetime | None:
-        """Return the first moment after `after` at which anything may change."""
-        changes = (timeline.next_change(after) for timeline in self._timelines.values())
+        """Return the first moment after `after` at which anything may change; events that cannot tell are left out."""
+        changes = []
+        for timeline in self._timelines.values():
+            with suppress(Exception):  # what is wrong with it is told by who asks for its values
+                changes.append(timeline.next_change(after))
         return min((change for change in changes if change is not None), default=None)

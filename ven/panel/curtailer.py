@@ -1,12 +1,13 @@
 """Curtail circuits as events ask: begin, keep and end stretches of curtailment, and report them.
 
-A stretch is written to the store before anything is switched and keeps the powers it was planned from, so that a
+What is to be done is computed from memory alone. Circuits that may return do so first; then the changes are written,
+and whether or not that succeeds, the others are limited. A stretch keeps the powers it was planned from, so that a
 process that was killed plans the same again and finds the limits in force already: nothing is shed twice.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -14,92 +15,150 @@ from typing import Final
 
 import structlog
 
-from openadr_profiles.fleet.power import IMPORT_LIMIT, KINDS, PayloadNotUnderstood
-from openadr_profiles.fleet.reports import ShedInterval, status_report, status_report_name
-from openadr_profiles.v31 import Event, Held
+from openadr_profiles.fleet.reports import status_report, status_report_name
+from openadr_profiles.v31 import Timeline
 from ven.events.agenda import Agenda
-from ven.panel.curtailment import SheddingPlan, plan_shedding, sheddable_kw
-from ven.panel.meter import Measurement, PowerReading, measure, power_of
-from ven.panel.stretches import CurtailmentRun, WantedCurtailment, lowest_limits
+from ven.panel.constraints import SwitchingTimes
+from ven.panel.curtailment import SheddingPlan
+from ven.panel.day_history import DayHistory
+from ven.panel.lost_link import LostLink
+from ven.panel.meter import PowerReading
+from ven.panel.ownership import CircuitLimit, both
+from ven.panel.stretches import FOLLOWING_LOAD, CurtailmentRun, joined
 from ven.panel.switchgear import Switchgear
-from ven.records import Outcome, Stretch
-from ven.reports.status import shed_interval
+from ven.panel.wanted import (
+    PanelSituation,
+    Trouble,
+    WantedCurtailment,
+    as_promised,
+    asks_in_force,
+    corrected_kw,
+    lowest_limits,
+    plan_of,
+    want,
+)
+from ven.reports.status import circuit_opts, most_intervals, shed_interval
 from ven.settings import VenSettings
 from ven.store import StateFile
+from ven.troubles import Troubles
 
 _log = structlog.get_logger(__name__)
 
-_NOTHING: Final = Decimal(0)
 _FINAL_WITHIN: Final = timedelta(hours=1)
 """A circuit that cannot be read so long after its return gets no final power."""
-_LONGEST_STATUS: Final = 96
-"""A status report lists the latest stretches, no more than these."""
-_MOST_STRETCHES: Final = 500
-"""So many stretches of one event are remembered."""
+_CORRECTED_AFTER: Final = timedelta(seconds=60)
+"""The net delivery is looked at over so long, or three readings if that is longer, before a plan is corrected."""
 
 
 class Curtailer:
     """Keep the panel at what the events in force ask of it."""
 
     def __init__(
-        self, settings: VenSettings, store: StateFile, panel: Switchgear, agenda: Agenda, *, hold: timedelta
+        self,
+        settings: VenSettings,
+        store: StateFile,
+        panel: Switchgear,
+        agenda: Agenda,
+        *,
+        hold: timedelta,
+        monotonic_s: Callable[[], float],
+        history: DayHistory | None = None,
     ) -> None:
         self._settings = settings
         self._store = store
         self._panel = panel
         self._agenda = agenda
         self._hold = hold
-        self._settle = timedelta(seconds=settings.settle_s)
+        self._history = history
+        self._settles = timedelta(seconds=settings.settle_s)
         self._refresh = timedelta(seconds=settings.status_s)
+        self._look = max(_CORRECTED_AFTER, hold)
+        self._most = most_intervals(len(settings.circuits))
         self._runs: list[CurtailmentRun] = []
+        self._next_id = 1
         self._baselines: dict[str, dict[str, Decimal]] = {}
         self._status_due: dict[str, datetime] = {}
+        self._reading: PowerReading | None = None
+        self._times = SwitchingTimes(settings.circuits)
+        self._sheddable = frozenset(circuit.id for circuit in settings.circuits if circuit.may_be_shed)
+        self._troubles = Troubles()
+        self.link = LostLink(settings.safety, store.link, monotonic_s=monotonic_s)
 
     async def load(self, now: datetime) -> None:
         """Take up what is remembered; every event that was curtailed for gets a new status report."""
+        await self.link.load(now)
         self._baselines = await self._store.stretches.baselines()
-        self._runs = [CurtailmentRun(stretch, outcomes) for stretch, outcomes in await self._store.stretches.all()]
+        self._runs = await self._store.stretches.all()
+        self._next_id = max((run.stretch.id for run in self._runs), default=0) + 1
         self._status_due = {run.stretch.event_id: now for run in self._runs if run.is_open or self._unfinal(run, now)}
+        self._times.remember(
+            (each.circuit_id, run.stretch.start, run.stretch.ended_at)
+            for run in self._runs
+            for each in run.stretch.plan
+            if each.shed_kw > 0
+        )
 
-    async def step(self, now: datetime, *, needed_from: datetime | None) -> None:
-        """Freeze baselines, begin and end stretches, switch circuits, and have the changes reported.
-
-        Readings since `needed_from` are wanted by others than us.
-        """
-        self._forget_removed()
-        await self._freeze_baselines(now)
-        wanted = self._wanted(now)
-        limits = lowest_limits(wanted)
-        switched = await self._panel.lift(limits)
-        under_way = [run.stretch for run in self._runs if run.is_open]
-        for want in wanted:
-            if not any(want.is_carried_out_by(stretch) for stretch in under_way):
-                await self._begin(want, now)
-        switched = await self._panel.lower(limits) or switched
+    def take(self, reading: PowerReading | None) -> None:
+        """Take a reading: the one before it held until now."""
+        if reading is None:
+            return
+        before, self._reading = self._reading, reading
         for run in self._runs:
-            if run.is_open and not any(want.is_carried_out_by(run.stretch) for want in wanted):
-                await self._end(run, now)
-        if switched:
-            await self.keep(await self._panel.read(), needed_from=needed_from)
-        await self._take_finals(now)
-        await self._report(now)
+            if run.is_open and before is not None:
+                run.add(before, reading.at, baseline_kw=self.baseline_kw(run.stretch.event_id), hold=self._hold)
 
-    async def keep(self, sample: PowerReading | None, *, needed_from: datetime | None) -> None:
-        """Keep a reading while stretches are open or, by `needed_from`, something else needs it."""
-        starts = [run.stretch.start for run in self._runs if run.is_open]
-        earliest = min([*starts, *([needed_from] if needed_from else [])], default=None)
-        if sample is not None and earliest is not None:
-            await self._store.readings.put(sample, keep_from=earliest - self._hold)
+    async def step(self, now: datetime, *, is_settled: bool = True, is_being_read: bool = False) -> bool:
+        """Do what is due: circuits return, then changes are written, then circuits are limited, then it is reported.
+
+        Whatever fails is logged and keeps nothing else from being done. ``is_settled`` tells whether the last reading
+        shows what was switched before, ``is_being_read`` whether another is under way. Return True if any circuit was
+        switched and is yet to be read after that.
+        """
+        limits = self._limits(now, is_settled=is_settled)
+        switched = False
+        with self._troubles.alone("returning circuits"):
+            switched = await self._panel.lift(limits)
+        with self._troubles.alone("recording limits"):
+            self._panel.intend(limits)
+        await self._store.journal.flush()
+        with self._troubles.alone("limiting circuits"):
+            switched = await self._panel.lower(limits) or switched
+        is_to_be_read = switched and (is_being_read or self._panel.is_slow)
+        if switched and not is_to_be_read:
+            with self._troubles.alone("reading after switching"):
+                self.take(await self._panel.read())
+                self._panel.judge_switching()
+        with self._troubles.alone("final powers"):
+            self._take_finals(now)
+        with self._troubles.alone("times between switching"):
+            self._times.note(self._panel.limits, now)
+        await self._report(now)
+        return is_to_be_read
+
+    @property
+    def problems(self) -> dict[str, str]:
+        """Return what goes wrong now, by its name."""
+        return self._troubles.now
+
+    def plans(self) -> dict[str, SheddingPlan]:
+        """Return the plans in force, by event id; of several of one event the newest."""
+        return {run.stretch.event_id: plan_of(run.stretch) for run in self._runs if run.is_open}
 
     def next_wake(self, now: datetime) -> datetime | None:
-        """Return when a status report or a final reading is due next, apart from changes of events; None if never."""
+        """Return when something is due to be measured or reported next; None if never."""
         settled = [self._settled_at(run, circuit_id) for run in self._runs for circuit_id in self._unfinal(run, now)]
-        return min((at for at in (*self._status_due.values(), *settled) if at > now), default=None)
+        due = [*self._status_due.values(), *settled]
+        return min((at for at in due if at > now), default=None)
+
+    def next_switching(self, now: datetime) -> datetime | None:
+        """Return when to switch next for a lost link, or for how long circuits may be off; None if never."""
+        changes = (self.link.next_change(now), self._times.next_change(now))
+        return min((at for at in changes if at is not None), default=None)
 
     def is_done(self, event_id: str, now: datetime) -> bool:
         """Return True if nothing is left to be done for an event that is over."""
         mine = [run for run in self._runs if run.stretch.event_id == event_id]
-        return not any(run.is_open or self._unfinal(run, now) for run in mine)
+        return event_id not in self._status_due and not any(run.is_open or self._unfinal(run, now) for run in mine)
 
     def baseline_kw(self, event_id: str) -> Mapping[str, Decimal]:
         """Return the powers in kW that were frozen at the start of an event, by circuit id."""
@@ -123,165 +182,243 @@ class Curtailer:
             for each in run.stretch.plan
         )
 
+    def _limits(self, now: datetime, *, is_settled: bool) -> Mapping[str, CircuitLimit]:
+        """Bring the stretches to what is wanted now, in memory; return the limits to be in force, by circuit id.
+
+        If that fails as a whole the stretches under way hold, each to the end that was promised. Whatever a plan of an
+        earlier process says, a circuit that may not be shed by the settings of today is not limited.
+        """
+        open_ = [run.stretch for run in self._runs if run.is_open]
+        wanted = [as_promised(each) for each in open_ if each.end is None or now < each.end]
+        with self._troubles.alone("what the owner has switched"):
+            under_way = self._under_way(now)
+            self._panel.judge(under_way, is_settled=is_settled)
+            power_kw = self._reading.kw if self._reading else {}
+            for event_id in under_way:
+                opts = circuit_opts(self._panel.overrides.values(), event_id, power_kw)
+                self._agenda.tell_circuits(event_id, opts)
+        with self._troubles.alone("times between switching"):
+            self._times.note(self._panel.limits, now)
+        with self._troubles.alone("curtailment"):
+            self._forget_removed()
+            self._freeze_baselines(now)
+            for run in self._runs:
+                self._correct(run)
+            wanted = self._wanted(now)
+            self._settle(wanted, now)
+        without_link: list[WantedCurtailment] = []
+        with self._troubles.alone("the limit for a lost link"):
+            without_link, unplanned = self.link.want(self._situation(now), now)
+            self._say("the plan for a lost link", unplanned[-1] if unplanned else None)
+        limits = lowest_limits([*wanted, *without_link], self._ends())
+        with self._troubles.alone("circuits that have to stay off"):
+            for circuit_id, held in self._held(now).items():
+                limits[circuit_id] = both(limits.get(circuit_id, held), held)
+        return {id_: limit for id_, limit in limits.items() if id_ in self._sheddable}
+
+    def held_until(self, now: datetime) -> dict[str, datetime | None]:
+        """Return until when circuits have to stay off, whatever is wanted now."""
+        return {id_: limit.until for id_, limit in self._held(now).items()}
+
+    def _held(self, now: datetime) -> dict[str, CircuitLimit]:
+        """Return our limits on circuits that have to stay off for a while although no event may want it any more."""
+        held = self._times.restrictions(now).held - self._panel.left_alone.keys()
+        limits_kw = self._panel.limits
+        return {id_: CircuitLimit(limits_kw[id_], self._times.held_until(id_)) for id_ in held if id_ in limits_kw}
+
+    def _under_way(self, now: datetime) -> list[str]:
+        """Return the events that we take part in now; one that cannot be placed in time counts as one of them."""
+        found = set(self._agenda.opted_in)
+        for event_id, timeline in self._agenda.timelines.items():
+            with self._troubles.alone(f"time of event {event_id}"):
+                if timeline.start > now or timeline.transpired(now):
+                    found.discard(event_id)
+        return sorted(found)
+
+    def _ends(self) -> dict[str, datetime | None]:
+        """Return the ends of the events that can be placed in time."""
+        ends: dict[str, datetime | None] = {}
+        for event_id, timeline in self._agenda.timelines.items():
+            with self._troubles.alone(f"end of event {event_id}"):
+                ends[event_id] = timeline.end
+        return ends
+
     def _forget_removed(self) -> None:
         self._runs = [run for run in self._runs if run.stretch.event_id in self._agenda]
         self._baselines = {id_: kw for id_, kw in self._baselines.items() if id_ in self._agenda}
         self._status_due = {id_: at for id_, at in self._status_due.items() if id_ in self._agenda}
 
-    async def _freeze_baselines(self, now: datetime) -> None:
+    def _freeze_baselines(self, now: datetime) -> None:
         """Freeze the baselines of events that begin: the power at the start, unaffected by the curtailment."""
         for event_id, timeline in self._agenda.timelines.items():
-            if event_id in self._baselines or timeline.start > now or timeline.transpired(now):
-                continue
-            if self._agenda.concerns_us(timeline.event) and (kw := self.undisturbed_kw(now)):
-                self._baselines[event_id] = kw
-                await self._store.stretches.put_baseline(event_id, kw)
+            with self._troubles.alone(f"baseline of event {event_id}"):
+                if event_id in self._baselines or timeline.start > now or timeline.transpired(now):
+                    continue
+                if self._agenda.concerns_us(timeline.event) and (kw := self._baseline_at(timeline, now)):
+                    self._baselines[event_id] = kw
+                    self._store.stretches.put_baseline(event_id, kw)
+
+    def _baseline_at(self, timeline: Timeline, now: datetime) -> dict[str, Decimal]:
+        """Return the baseline in kW by circuit: of earlier days where they are known, else the mean before now."""
+        of_days = self._history.baseline_kw(timeline.start, timeline.end) if self._history else {}
+        return {**self.undisturbed_kw(now), **of_days}
 
     def _wanted(self, now: datetime) -> list[WantedCurtailment]:
-        wanted: list[WantedCurtailment] = []
-        for payload_type, (event, held) in self._agenda.schedule.in_force(now, self._agenda.opted_in).items():
-            if payload_type not in KINDS or event.id not in self._baselines:
-                continue
-            try:
-                planned = self._plan(event, held)
-            except PayloadNotUnderstood as error:
-                _log.error("value of an event ignored", event_id=event.id, problem=str(error))
-                continue
-            if planned.requested_kw > 0:
-                interval_id = held.window.interval_id or 0
-                wanted.append(
-                    WantedCurtailment(event.id, interval_id, payload_type, held.start, held.end, planned, held.unplaced)
-                )
-        return wanted
+        timelines = self._agenda.timelines
+        placed = [(self._agenda.context(timelines[id_].event), timelines[id_]) for id_ in self._agenda.opted_in]
+        situation = self._situation(now)
+        open_ = situation.open
+        asks, unread = asks_in_force(placed, now)
+        wanted, unplanned = want(asks, situation, self._baselines)
+        broken = {trouble.event_id for trouble in unread}
+        wanted += [as_promised(each) for each in open_ if each.event_id in broken and each.end is not None]
+        told = {trouble.event_id: trouble for trouble in (*unread, *unplanned)}
+        for event_id in timelines:
+            self._say(f"event {event_id}", told.get(event_id))
+        return [each for each in wanted if each.ask.end is None or now < each.ask.end]
 
-    def _plan(self, event: Event, held: Held) -> SheddingPlan:
-        """Share out the reduction that the event asks for now over the circuits.
+    def _say(self, what: str, trouble: Trouble | None) -> None:
+        """Log what is wrong with something, or that it is well again."""
+        if trouble is None:
+            self._troubles.over(what)
+        else:
+            self._troubles.tell(what, trouble.problem, error=trouble.error)
 
-        A reduction is counted from the baseline, which does not move. A limit applies to the present power: the plan
-        that is being carried out stays as long as it is needed and keeps the panel within the limit.
-        """
-        circuits, rules = self._panel.circuits, self._settings.shedding
-        is_limit = held.payload_type == IMPORT_LIMIT
-        original_kw = self._estimated_kw() if is_limit else self._baselines[event.id]
-        requested_kw = self._agenda.context(event).requested_kw(
-            held.payload_type,
-            held.values,
-            used_kw=sum(original_kw.values(), _NOTHING),
-            sheddable_kw=sheddable_kw(circuits, original_kw),
+    def _situation(self, now: datetime) -> PanelSituation:
+        open_ = [run.stretch for run in self._runs if run.is_open]
+        drawn_kw = self._reading.kw if self._reading else {}
+        return PanelSituation(
+            self._panel.available,
+            self._settings.shedding,
+            drawn_kw,
+            open_,
+            self._times.restrictions(now),
+            self._panel.stored(self._settings.shedding.storage),
         )
-        drawn_kw = self._panel.last.total(self._panel.ids) if self._panel.last else None
-        for run in self._runs if is_limit and requested_kw > 0 else ():
-            stretch = run.stretch
-            if run.is_open and (stretch.event_id, stretch.payload_type) == (event.id, held.payload_type):
-                limit_kw = sum(original_kw.values(), _NOTHING) - requested_kw
-                if drawn_kw is None or drawn_kw <= limit_kw + rules.tolerance_kw:
-                    return SheddingPlan(stretch.requested_kw, stretch.plan, stretch.unmet_kw)
-        return plan_shedding(circuits, original_kw, requested_kw, tolerance_kw=rules.tolerance_kw)
 
-    def _estimated_kw(self) -> dict[str, Decimal]:
-        """Return the uncurtailed power of the circuits in kW: as read, or for limited circuits as before the limit."""
-        kw = dict(self._panel.last.kw) if self._panel.last else {}
-        for run in self._runs:
-            if run.is_open:
-                kw |= {each.circuit_id: each.original_kw for each in run.stretch.plan if each.shed_kw > 0}
-        return kw
+    def _settle(self, wanted: Sequence[WantedCurtailment], now: datetime) -> None:
+        """End the stretches that are not wanted any more, adapt those that go on, and begin new ones."""
+        going_on = {each.kept.id: each for each in wanted if each.kept is not None}
+        for run in [run for run in self._runs if run.is_open]:
+            each = going_on.get(run.stretch.id)
+            if each is None:
+                self._end(run, now)
+            else:
+                self._adapt(run, each.plan)
+        for each in wanted:
+            if each.kept is None:
+                self._begin(each, now)
 
-    async def _begin(self, want: WantedCurtailment, now: datetime) -> None:
-        stretch = await self._store.stretches.begin(
-            event_id=want.event_id,
-            interval_id=want.interval_id,
-            payload_type=want.payload_type,
-            start=want.start if now - want.start <= self._hold else now,
-            end=want.end,
-            plan=want.plan,
-        )
-        self._runs.append(CurtailmentRun(stretch, {each.circuit_id: Outcome() for each in stretch.plan}))
-        await self._drop_old(want.event_id, now)
-        self._status_due[want.event_id] = now
+    def _begin(self, wanted: WantedCurtailment, now: datetime) -> None:
+        ask, plan = wanted.ask, wanted.plan
+        start = ask.start if now - ask.start <= self._hold else now
+        run = CurtailmentRun(wanted.as_stretch(id_=self._next_id, start=start))
+        self._next_id += 1
+        self._runs.append(run)
+        self._store.stretches.put(run)
+        self._join_old(ask.event_id, now)
+        self._status_due[ask.event_id] = now
         _log.info(
             "curtailment begins",
-            event_id=want.event_id,
-            interval=want.interval_id,
-            requested_kw=str(want.plan.requested_kw),
-            shed_kw=str(want.plan.shed_kw),
-            unmet_kw=str(want.plan.unmet_kw),
+            event_id=ask.event_id,
+            interval=ask.interval_id,
+            requested_kw=str(plan.requested_kw),
+            shed_kw=str(plan.shed_kw),
+            unmet_kw=str(plan.unmet_kw),
         )
-        if want.unplaced:
-            _log.warning("values without a time of their own ignored", event_id=want.event_id, count=want.unplaced)
+        if ask.unplaced:
+            _log.warning("values without a time of their own ignored", event_id=ask.event_id, count=ask.unplaced)
 
-    async def _drop_old(self, event_id: str, now: datetime) -> None:
-        """Forget all but the latest stretches of an event that repeats without end."""
+    def _adapt(self, run: CurtailmentRun, plan: SheddingPlan) -> None:
+        """Go on with a stretch at this plan. The change is shown by the next status report, which is due anyway."""
+        stretch = run.stretch
+        if plan == plan_of(stretch):
+            return
+        run.stretch = replace(stretch, requested_kw=plan.requested_kw, unmet_kw=plan.unmet_kw, plan=plan.circuits)
+        if lowest_limits([as_promised(run.stretch)], {}) != lowest_limits([as_promised(stretch)], {}):
+            self._store.stretches.put(run)
+            _log.info(
+                "curtailment adapted",
+                event_id=stretch.event_id,
+                interval=stretch.interval_id,
+                requested_kw=str(plan.requested_kw),
+                shed_kw=str(plan.shed_kw),
+                unmet_kw=str(plan.unmet_kw),
+            )
+
+    def _correct(self, run: CurtailmentRun) -> None:
+        """Compare what was delivered with what was asked for, from time to time; the next plan makes up for it."""
+        stretch = run.stretch
+        if not run.is_open or stretch.payload_type in FOLLOWING_LOAD:
+            return
+        since = run.asked.since(run.looked_at)
+        if since.covered_us < self._look / timedelta.resolution or since.mean is None:
+            return
+        run.looked_at = run.asked
+        correction_kw = corrected_kw(stretch, since.mean.delivered_kw, self._settings.shedding)
+        if correction_kw != stretch.correction_kw:
+            run.stretch = replace(stretch, correction_kw=correction_kw)
+            self._store.stretches.put(run)
+
+    def _join_old(self, event_id: str, now: datetime) -> None:
+        """Keep the number of stretches of an event bounded: the oldest two become one, with the same energies."""
         mine = [run for run in self._runs if run.stretch.event_id == event_id]
-        old = [run for run in mine[:-_MOST_STRETCHES] if not run.is_open and not self._unfinal(run, now)]
-        if old:
-            await self._store.stretches.forget([run.stretch.id for run in old])
-            self._runs = [run for run in self._runs if run not in old]
+        if len(mine) <= self._most or mine[1].is_open or self._unfinal(mine[1], now) or self._unfinal(mine[0], now):
+            return
+        one = joined(mine[0], mine[1])
+        self._runs = [one if run is mine[0] else run for run in self._runs if run is not mine[1]]
+        self._store.stretches.put(one)
+        self._store.stretches.forget(mine[1])
 
-    async def _end(self, run: CurtailmentRun, now: datetime) -> None:
+    def _end(self, run: CurtailmentRun, now: datetime) -> None:
         stretch = run.stretch
         ended_at = now if stretch.end is None or now - stretch.end > self._hold else min(stretch.end, now)
-        ended_at = max(ended_at, stretch.start)
-        curtailed = {id_: measured.mean_kw for id_, measured in (await self._measure(stretch, ended_at)).items()}
-        await self._store.stretches.end(stretch.id, ended_at, curtailed)
-        run.stretch = replace(stretch, ended_at=ended_at)
-        run.outcomes = {id_: replace(run.outcomes[id_], curtailed_kw=curtailed.get(id_)) for id_ in run.outcomes}
+        run.stretch = replace(stretch, ended_at=max(ended_at, stretch.start))
+        self._store.stretches.put(run)
         self._status_due[stretch.event_id] = now
         _log.info("curtailment ends", event_id=stretch.event_id, interval=stretch.interval_id)
 
-    async def _measure(self, stretch: Stretch, until: datetime) -> dict[str, Measurement]:
-        samples = await self._store.readings.between(stretch.start, until, hold=self._hold)
-        found = {
-            each.circuit_id: measure(samples, stretch.start, until, power=power_of(each.circuit_id), hold=self._hold)
-            for each in stretch.plan
-        }
-        return {id_: measured for id_, measured in found.items() if measured is not None}
-
     def _unfinal(self, run: CurtailmentRun, now: datetime) -> list[str]:
         """Return the circuits of an ended stretch whose power after it is not known yet, but may be."""
-        ended_at = run.stretch.ended_at
-        if ended_at is None:
+        if run.is_open:
             return []
-        unknown = [id_ for id_, outcome in run.outcomes.items() if outcome.final_kw is None]
+        unknown = [each.circuit_id for each in run.stretch.plan if each.circuit_id not in run.final_kw]
         return [id_ for id_ in unknown if id_ in self._panel.limits or now < self._settled_at(run, id_) + _FINAL_WITHIN]
 
     def _settled_at(self, run: CurtailmentRun, circuit_id: str) -> datetime:
         ended_at = run.stretch.ended_at or run.stretch.start
-        return max(ended_at, self._panel.lifted_at.get(circuit_id, ended_at)) + self._settle
+        return max(ended_at, self._panel.lifted_at.get(circuit_id, ended_at)) + self._settles
 
-    async def _take_finals(self, now: datetime) -> None:
-        latest = self._panel.last
+    def _take_finals(self, now: datetime) -> None:
+        latest = self._reading
+        if latest is None:
+            return
         for run in self._runs:
             finals = {
                 id_: latest.kw[id_]
                 for id_ in self._unfinal(run, now)
-                if latest is not None
-                and id_ not in self._panel.limits
-                and id_ in latest.kw
-                and latest.at >= self._settled_at(run, id_)
+                if id_ not in self._panel.limits and id_ in latest.kw and latest.at >= self._settled_at(run, id_)
             }
             if finals:
-                await self._store.stretches.put_finals(run.stretch.id, finals)
-                run.outcomes |= {id_: replace(run.outcomes[id_], final_kw=kw) for id_, kw in finals.items()}
+                run.final_kw |= finals
+                self._store.stretches.put(run)
                 self._status_due[run.stretch.event_id] = now
 
     async def _report(self, now: datetime) -> None:
+        """Have the status reports sent that are due; one that cannot be kept is due again at the next step."""
         for event_id, due in list(self._status_due.items()):
-            if due > now:
+            if now < due <= now + self._refresh:  # one that is due later was put before the clock was set back
                 continue
-            mine = [run for run in self._runs if run.stretch.event_id == event_id]
-            intervals = [await self._interval(run, now) for run in mine[-_LONGEST_STATUS:]]
-            report = status_report(event_id=event_id, client_name=self._settings.reported_as, intervals=intervals)
-            await self._agenda.put_report(report, status_report_name(event_id))
-            if any(run.is_open for run in mine):
-                self._status_due[event_id] = now + self._refresh
-            else:
-                del self._status_due[event_id]
-
-    async def _interval(self, run: CurtailmentRun, now: datetime) -> ShedInterval:
-        stretch = run.stretch
-        power_kw = {id_: outcome.curtailed_kw for id_, outcome in run.outcomes.items()}
-        if run.is_open:
-            measured = await self._measure(stretch, now)
-            latest = self._panel.last.kw if self._panel.last else {}
-            power_kw = {id_: measured[id_].mean_kw if id_ in measured else latest.get(id_) for id_ in power_kw}
-        return shed_interval(run, power_kw)
+            with self._troubles.alone(f"status report of event {event_id}"):
+                mine = [run for run in self._runs if run.stretch.event_id == event_id]
+                latest = self._reading.kw if self._reading else {}
+                intervals = [shed_interval(run, latest) for run in mine]
+                report = status_report(event_id=event_id, client_name=self._settings.reported_as, intervals=intervals)
+                await self._agenda.put_report(report, status_report_name(event_id))
+                going_on = [run for run in mine if run.is_open]
+                for run in going_on:
+                    self._store.stretches.put(run)
+                if going_on:
+                    self._status_due[event_id] = now + self._refresh
+                else:
+                    del self._status_due[event_id]

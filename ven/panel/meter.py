@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import ROUND_HALF_EVEN, Decimal
 from itertools import pairwise
@@ -16,14 +16,21 @@ from typing import Final
 _WATT: Final = Decimal("0.001")
 _HOUR_US: Final = 3_600_000_000
 _US: Final = timedelta(microseconds=1)
+_MOST_IN_BASELINE: Final = 600
 
 
 @dataclass(frozen=True)
 class PowerReading:
-    """Hold the power of all circuits that could be read at one moment, in kW by circuit id."""
+    """Hold the power of all circuits that could be read at one moment, in kW by circuit id.
+
+    Some circuits have a counter of their energy, which only rises, or store energy: then these are known too, in kWh.
+    """
 
     at: datetime
     kw: Mapping[str, Decimal]
+    counter_kwh: Mapping[str, Decimal] = field(default_factory=dict)
+    charge_kwh: Mapping[str, Decimal] = field(default_factory=dict)
+    capacity_kwh: Mapping[str, Decimal] = field(default_factory=dict)
 
     def total(self, circuit_ids: Iterable[str]) -> Decimal | None:
         """Return the sum in kW over these circuits; None if any of them was not read."""
@@ -34,13 +41,19 @@ class PowerReading:
 
 @dataclass(frozen=True)
 class Measurement:
-    """Hold what was measured over an interval. `covered` is the part of it that has readings, above 0, at most 1."""
+    """Hold what was measured over an interval. `covered` is the part of it that has readings, at most 1.
+
+    `counter_kwh`, `charge_kwh` and `capacity_kwh` are the last that were known in it, None if there are none.
+    """
 
     mean_kw: Decimal
     peak_kw: Decimal
     last_kw: Decimal
     covered: float
     hours: Decimal
+    counter_kwh: Decimal | None = None
+    charge_kwh: Decimal | None = None
+    capacity_kwh: Decimal | None = None
 
     @property
     def energy_kwh(self) -> Decimal:
@@ -93,15 +106,21 @@ def power_of_all(circuit_ids: Iterable[str]) -> Callable[[PowerReading], Decimal
 
 
 class RollingBaseline:
-    """Keep the uncurtailed power of the circuits: recent readings, forgotten when older than `span`."""
+    """Keep the uncurtailed power of the circuits: recent readings, forgotten when older than `span`.
+
+    At most some hundreds are kept, however often the circuits are read and however long `span` is.
+    """
 
     def __init__(self, *, span: timedelta, hold: timedelta) -> None:
         self._span = span
-        self._hold = hold
+        self._apart = span / _MOST_IN_BASELINE
+        self._hold = max(hold, 2 * self._apart)
         self._samples: deque[PowerReading] = deque()
 
     def add(self, sample: PowerReading) -> None:
         """Take a reading of circuits that are not limited."""
+        if len(self._samples) > 1 and sample.at - self._samples[-2].at < self._apart:
+            self._samples.pop()
         self._samples.append(sample)
         while self._samples[0].at < sample.at - self._span - self._hold:
             self._samples.popleft()

@@ -1,253 +1,146 @@
-"""Build the reports that events ask for: their values, and the names under which they are kept and sent.
+"""Build the reports that events ask for, and the names under which they are kept and sent.
 
-`report_schedule` computes when they are due. What is written here is built once, from readings
-that were kept, and handed to the store.
+`report_schedule` computes when they are due and `values` what is said of each resource. What is written here is built
+once and handed to the store.
 """
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import datetime, timedelta
-from decimal import Decimal
-from typing import Final
+from collections.abc import Callable, Sequence
+from typing import Final, TypeVar
 
-import msgspec
-import structlog
-
-from openadr_profiles.fleet.reports import number
 from openadr_profiles.v31 import (
     AGGREGATED_REPORT,
-    DataQuality,
     DueReport,
     Interval,
-    ReadingType,
-    ReportDescriptor,
-    ReportPayloadDescriptor,
-    ReportPayloadType,
     ReportRequest,
     ReportResource,
-    Unit,
-    Value,
     ValuesMap,
     Window,
     asks_about,
     format_instant,
     interval_periods,
-    payload_descriptor,
     with_quality,
 )
-from ven.panel.circuits import BranchCircuit, operating_state
-from ven.panel.curtailment import sheddable_kw
-from ven.panel.meter import Measurement, PowerReading, measure, power_of_all
+from openadr_profiles.v31.report_schedule import Coverage, coverage_of
+from ven.panel.circuits import BranchCircuit
+from ven.records import REQUESTED_REPORT
+from ven.reports.queue import asked_text
+from ven.reports.values import Facts, ResourceWindow, can_report, described, is_about_storage
 
-_log = structlog.get_logger(__name__)
+MOST_VALUES: Final = 50_000
+"""No report of ours has more intervals by resources; one that is asked for more has the latest."""
 
-_COVERED_WELL: Final = 0.95
-_HOUR: Final = timedelta(hours=1)
-_US: Final = timedelta(microseconds=1)
+_AT_A_TIME: Final = 50
+"""After so many payloads others have their turn."""
 
-_UNITS: Final[Mapping[str, str]] = {
-    ReportPayloadType.READING: Unit.KW,
-    ReportPayloadType.USAGE: Unit.KWH,
-    ReportPayloadType.DEMAND: Unit.KW,
-    ReportPayloadType.BASELINE: Unit.KW,
-    ReportPayloadType.DELTA_USAGE: Unit.KWH,
-    ReportPayloadType.USAGE_FORECAST: Unit.KWH,
-    ReportPayloadType.LOAD_SHED_DELTA_AVAILABLE: Unit.KW,
-}
-"""The quantities we can report, and their units where the request names none."""
+LARGE: Final = 500
+"""Compute what is about more windows than this in a thread."""
 
-_WORDS: Final = frozenset({ReportPayloadType.OPERATING_STATE.value, ReportPayloadType.SIMPLE_LEVEL.value})
-"""Payload types we can report that are not quantities."""
-
-_PER_KW: Final[Mapping[str, Decimal]] = {"W": Decimal(1000), "KW": Decimal(1), "MW": Decimal("0.001")}
-_PER_KWH: Final[Mapping[str, Decimal]] = {"WH": Decimal(1000), "KWH": Decimal(1), "MWH": Decimal("0.001")}
+_R = TypeVar("_R")
 
 
-def report_name(group: Sequence[DueReport]) -> str:
-    """Return the name of a report: the same whenever the same is asked about the same intervals (RDESC-021)."""
-    asked = sorted(
-        f"{d.payload_type}/{d.reading_type}/{d.units}/{d.aggregate}/{d.targets}/{d.historical is not False}"
-        for d in (report.descriptor for report in group)
-    )
-    covered = [f"{id_}/{format_instant(start)}/{end and format_instant(end)}" for id_, start, end in group[0].coverage]
-    digest = hashlib.sha256("\n".join((*asked, *covered)).encode()).hexdigest()[:16]
-    types = "+".join(report.descriptor.payload_type for report in group)
-    return f"report-{types}-{digest}"
+def report_name(event_id: str, group: Sequence[DueReport], coverage: Coverage | None = None) -> str:
+    """Return the name of a report: the same whenever the same is asked of an event about the same intervals.
 
-
-def can_report(descriptor: ReportDescriptor) -> bool:
-    """Return True if we can report what is asked for; if not, there is no report (and a warning)."""
-    if descriptor.payload_type in _WORDS:
-        return True
-    units = (descriptor.units or _UNITS.get(descriptor.payload_type, "")).upper()
-    return descriptor.payload_type in _UNITS and (units in _PER_KW or units in _PER_KWH)
-
-
-@dataclass(frozen=True)
-class Facts:
-    """Hold the data from which the reports of one event are built.
-
-    ``targets`` are the targets of our resources at the VTN, by name; ``baseline_kw`` is frozen at the event's start and
-    ``expected_kw`` is what the circuits are expected to draw; ``curtailed`` tells whether a circuit was limited for
-    this event at any time of a span; ``level`` is the SIMPLE level that we followed at a moment.
+    The event is part of it: two events may ask the same about the same hours (RDESC-021). ``coverage`` is the group's,
+    if it is known.
     """
-
-    event_id: str
-    client_name: str
-    circuits: tuple[BranchCircuit, ...]
-    targets: Mapping[str, Sequence[str]]
-    baseline_kw: Mapping[str, Decimal]
-    expected_kw: Mapping[str, Decimal]
-    opted_out: bool
-    hold: timedelta
-    samples: Callable[[datetime, datetime], Awaitable[Sequence[PowerReading]]]
-    curtailed: Callable[[str, datetime, datetime | None], bool]
-    level: Callable[[datetime], int]
+    asked = sorted(asked_text(report.descriptor) for report in group)
+    intervals = group[0].coverage if coverage is None else coverage
+    covered = [f"{id_}/{format_instant(start)}/{end and format_instant(end)}" for id_, start, end in intervals]
+    digest = hashlib.sha256("\n".join((event_id, *asked, *covered)).encode()).hexdigest()[:16]
+    types = "+".join(report.descriptor.payload_type for report in group)
+    return f"{REQUESTED_REPORT}{types}-{digest}"
 
 
 async def build(group: Sequence[DueReport], facts: Facts) -> list[tuple[str, ReportRequest]]:
     """Build the reports for descriptors that are due together; return them with their names.
 
-    Normally that is one. If a value is missing it must be marked, which the standard allows only beside a single value:
-    then each descriptor gets a report of its own (RDESC-018, RDESC-020).
+    Normally that is one. Storage is reported apart, because other resources have it. If a value is missing or estimated
+    it must be marked, which the standard allows only beside a single value: then each descriptor gets a report of its
+    own (RDESC-018, RDESC-020).
     """
-    group = tuple(report for report in group if can_report(report.descriptor))
-    if not group or not _asked_about(group[0].descriptor, facts):
-        return []
-    built = await _build_one(group, facts)
-    if built is not None:
-        return [(report_name(group), built)]
-    singles = [(report_name((one,)), await _build_one((one,), facts)) for one in group]
-    return [(name, report) for name, report in singles if report is not None]
+    built: list[tuple[str, ReportRequest]] = []
+    for of_storage in (False, True):
+        asked = [
+            each for each in group if can_report(each.descriptor) and is_about_storage(each.descriptor) is of_storage
+        ]
+        circuits = _asked_about(asked[0], facts, of_storage=of_storage) if asked else ()
+        if not circuits:
+            continue
+        most = max(1, MOST_VALUES // (1 if asked[0].descriptor.aggregate else len(circuits) + 1))
+        together = tuple(each.at_most(most) for each in asked)
+        report = await _build_one(together, circuits, facts)
+        if report is not None:
+            built.append(report)
+            continue
+        singles = [await _build_one((one,), circuits, facts) for one in together]
+        built += [single for single in singles if single is not None]
+    return built
 
 
-async def _build_one(group: Sequence[DueReport], facts: Facts) -> ReportRequest | None:
-    """Build one report, or return None if a value is missing among several."""
-    asked = group[0].descriptor
-    circuits = _asked_about(asked, facts)
+async def _build_one(
+    group: Sequence[DueReport], circuits: tuple[BranchCircuit, ...], facts: Facts
+) -> tuple[str, ReportRequest] | None:
+    """Build one report, or return None if one of several values needs a mark."""
     entries: list[tuple[str, tuple[BranchCircuit, ...]]] = [(AGGREGATED_REPORT, circuits)]
-    if not asked.aggregate:
+    if not group[0].descriptor.aggregate:
         entries = [*((circuit.id, (circuit,)) for circuit in circuits), *entries]
-    common, own = interval_periods(group[0].windows)
+    windows = await _windows(group[0])
+    coverage = coverage_of(windows)
+    common, own = await computed(lambda: interval_periods(windows), size=len(windows))
     intervals: dict[str, list[Interval]] = {name: [] for name, _ in entries}
-    for interval_id, window, period in zip(group[0].interval_ids, group[0].windows, own, strict=True):
-        samples = await facts.samples(window.start, window.end) if window.end else ()
+    made = 0
+    for (interval_id, _, _), window, period in zip(coverage, windows, own, strict=True):
         for name, members in entries:
-            scene = _ResourceWindow(facts, members, window, samples)
-            said = [scene.payload(report.descriptor) for report in group]
-            payloads = tuple(payload for payload, _ in said)
-            if len(said) > 1:
-                if any(quality is DataQuality.MISSING for _, quality in said):
-                    return None
-            elif (quality := said[0][1]) is not None:
-                payloads = with_quality(payloads[0], quality)
+            made += len(group)
+            if made >= _AT_A_TIME:
+                made = 0
+                await asyncio.sleep(0)
+            payloads = _payloads(group, ResourceWindow(facts, members, window))
+            if payloads is None:
+                return None
             intervals[name].append(Interval(id=interval_id, interval_period=period, payloads=payloads))
-    return ReportRequest(
+    name = await computed(lambda: report_name(facts.event_id, group, coverage), size=len(windows))
+    return name, ReportRequest(
         event_id=facts.event_id,
         client_name=facts.client_name,
-        payload_descriptors=tuple(_descriptor(report.descriptor) for report in group),
+        payload_descriptors=tuple(described(report.descriptor) for report in group),
         resources=tuple(
-            ReportResource(resource_name=name, interval_period=common, intervals=tuple(intervals[name]))
-            for name, _ in entries
+            ReportResource(resource_name=entry, interval_period=common, intervals=tuple(intervals[entry]))
+            for entry, _ in entries
         ),
-        report_name=report_name(group),
+        report_name=name,
     )
 
 
-def _asked_about(asked: ReportDescriptor, facts: Facts) -> tuple[BranchCircuit, ...]:
-    return tuple(each for each in facts.circuits if asks_about(asked, facts.targets.get(each.id, ())))
+async def computed(compute: Callable[[], _R], *, size: int) -> _R:
+    """Return what something gives that takes no longer than its size; without blocking the loop if that is large."""
+    return compute() if size <= LARGE else await asyncio.to_thread(compute)
 
 
-@dataclass(frozen=True)
-class _ResourceWindow:
-    """Hold one resource (a circuit, or several together) in one window."""
-
-    facts: Facts
-    circuits: tuple[BranchCircuit, ...]
-    window: Window
-    samples: Sequence[PowerReading]
-
-    def payload(self, asked: ReportDescriptor) -> tuple[ValuesMap, DataQuality | None]:
-        """Return a payload, and its data quality if that must be reported (None: it is good)."""
-        if asked.payload_type in _WORDS:
-            word = self._state() if asked.payload_type == ReportPayloadType.OPERATING_STATE else self._level()
-            return ValuesMap(type=asked.payload_type, values=(word,)), None
-        measured = self._measured()
-        power_kw = self._power_kw(asked, measured)
-        if power_kw is None:
-            return ValuesMap(type=asked.payload_type, values=(0,)), DataQuality.MISSING
-        estimated = measured is not None and measured.covered < _COVERED_WELL and asked.historical is not False
-        value = ValuesMap(type=asked.payload_type, values=(self._in_units(asked, power_kw),))
-        return value, DataQuality.ESTIMATED if estimated else None
-
-    def _power_kw(self, asked: ReportDescriptor, measured: Measurement | None) -> Decimal | None:
-        if asked.payload_type == ReportPayloadType.BASELINE:
-            return self._sum(self.facts.baseline_kw)
-        if asked.payload_type == ReportPayloadType.LOAD_SHED_DELTA_AVAILABLE:
-            return sheddable_kw(self.circuits, self.facts.expected_kw)
-        if asked.payload_type == ReportPayloadType.USAGE_FORECAST or asked.historical is False:
-            return self._sum(self.facts.expected_kw)
-        return None if measured is None else self._measured_kw(asked, measured)
-
-    def _measured_kw(self, asked: ReportDescriptor, measured: Measurement) -> Decimal | None:
-        if asked.payload_type == ReportPayloadType.DELTA_USAGE:
-            baseline_kw = self._sum(self.facts.baseline_kw)
-            return None if baseline_kw is None else measured.mean_kw - baseline_kw
-        if asked.reading_type == ReadingType.PEAK:
-            return measured.peak_kw
-        at_the_end = asked.reading_type == ReadingType.DIRECT_READ and asked.payload_type == ReportPayloadType.DEMAND
-        if at_the_end or asked.payload_type == ReportPayloadType.READING:
-            return measured.last_kw
-        return measured.mean_kw
-
-    def _measured(self) -> Measurement | None:
-        if self.window.end is None or not self.circuits:
-            return None
-        power = power_of_all(circuit.id for circuit in self.circuits)
-        return measure(self.samples, self.window.start, self.window.end, power=power, hold=self.facts.hold)
-
-    def _sum(self, kw: Mapping[str, Decimal]) -> Decimal | None:
-        if not all(circuit.id in kw for circuit in self.circuits):
-            return None
-        return sum((kw[circuit.id] for circuit in self.circuits), Decimal(0))
-
-    def _in_units(self, asked: ReportDescriptor, power_kw: Decimal) -> float:
-        units = (asked.units or _UNITS[asked.payload_type]).upper()
-        if units in _PER_KW:
-            return number(power_kw * _PER_KW[units])
-        end = self.window.end or self.window.start
-        hours = Decimal((end - self.window.start) // _US) / (_HOUR // _US)
-        return number(power_kw * hours * _PER_KWH[units])
-
-    def _state(self) -> Value:
-        measured = self._measured()
-        start, end = self.window.start, self.window.end
-        curtailed = any(self.facts.curtailed(circuit.id, start, end) for circuit in self.circuits)
-        power_kw = measured.mean_kw if measured else None
-        return operating_state(power_kw, curtailed=curtailed, opted_out=self.facts.opted_out).value
-
-    def _level(self) -> Value:
-        return 0 if self.facts.opted_out else self.facts.level(self.window.start)
+async def _windows(report: DueReport) -> tuple[Window, ...]:
+    found: list[Window] = []
+    for place, number in enumerate(report.numbers):
+        if place % LARGE == LARGE - 1:
+            await asyncio.sleep(0)
+        if (window := report.of.window(number)) is not None:
+            found.append(window)
+    return tuple(found)
 
 
-def _descriptor(asked: ReportDescriptor) -> ReportPayloadDescriptor:
-    """Return the payload descriptor of the values as requested, completed where the request is silent (RDESC-019)."""
-    said = payload_descriptor(asked)
-    if asked.payload_type == ReportPayloadType.DEMAND and asked.reading_type is None:
-        said = msgspec.structs.replace(said, reading_type=ReadingType.MEAN)
-    return said if said.units else msgspec.structs.replace(said, units=_UNITS.get(asked.payload_type))
+def _payloads(group: Sequence[DueReport], scene: ResourceWindow) -> tuple[ValuesMap, ...] | None:
+    """Return what is said of one resource in one window; None if a mark is needed and there are several values."""
+    said = [scene.payload(report.descriptor) for report in group]
+    if len(said) > 1:
+        return None if any(quality is not None for _, quality in said) else tuple(payload for payload, _ in said)
+    payload, quality = said[0]
+    return (payload,) if quality is None else with_quality(payload, quality)
 
 
-def warn_about_unknown(event_id: str, descriptors: Iterable[ReportDescriptor]) -> None:
-    """Say in the log what is asked for and cannot be reported."""
-    for asked in descriptors:
-        if not can_report(asked):
-            _log.warning(
-                "event asks for a report that this VEN cannot make",
-                event_id=event_id,
-                payload_type=asked.payload_type,
-                units=asked.units,
-            )
+def _asked_about(asked: DueReport, facts: Facts, *, of_storage: bool) -> tuple[BranchCircuit, ...]:
+    circuits = (each for each in facts.circuits if asks_about(asked.descriptor, facts.targets.get(each.id, ())))
+    return tuple(each for each in circuits if not of_storage or each.id in facts.storages)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable
 
-from openadr_profiles.v31 import Event, Invalid, Program, decode, encode
+from openadr_profiles.v31 import Invalid, Program, decode, decode_event, encode
 from ven.decision import Decision
 from ven.records import Decided, ReceivedEvent
+from ven.store.journal import Journal, Statement
 from ven.store.sqlite_file import SqliteFile
 from ven.store.values import to_instant, to_us
 
@@ -16,39 +18,39 @@ _FORGET = (
     "delete from baseline where event_id = ?",
     "delete from stretch where event_id = ?",
     "delete from outgoing where event_id = ?",
+    "delete from report_cursor where event_id = ?",
 )
 """An event and everything that belongs to it, in whichever table."""
 
 
 class EventRecords:
-    """Keep events by id, each with the newest decision on it."""
+    """Keep events by id, each with the newest decision on it. What is put is written when the journal is flushed."""
 
-    def __init__(self, file: SqliteFile) -> None:
+    def __init__(self, file: SqliteFile, journal: Journal) -> None:
         self._file = file
+        self._journal = journal
 
     async def all(self) -> list[ReceivedEvent]:
         """Return all events; one that can no longer be read is dropped with all that belongs to it."""
         received: list[ReceivedEvent] = []
         for id_, body, anchor, first in await self._file.rows("select id, body, anchor, first_received from event"):
             try:
-                received.append(ReceivedEvent(decode(body, Event), to_instant(anchor), to_instant(first)))
+                event = await asyncio.to_thread(decode_event, body)
+                received.append(ReceivedEvent(event, to_instant(anchor), to_instant(first)))
             except Invalid:
-                await self.forget(id_)
+                self.forget(id_)
         return received
 
-    async def put(self, received: ReceivedEvent) -> None:
+    def put(self, received: ReceivedEvent) -> None:
         """Keep this version of an event instead of an earlier one."""
         event = received.event
-        await self._file.write(
-            "insert or replace into event values (?, ?, ?, ?)",
-            (event.id, encode(event), to_us(received.anchor), to_us(received.first_received)),
-        )
+        row = (event.id, encode(event), to_us(received.anchor), to_us(received.first_received))
+        self._journal.put((event.id, "event"), Statement("insert or replace into event values (?, ?, ?, ?)", [row]))
 
-    async def forget(self, event_id: str) -> None:
+    def forget(self, event_id: str) -> None:
         """Forget an event and everything that belongs to it: decision, baseline, stretches, reports."""
-        async with self._file.transaction() as connection:
-            for statement in _FORGET:
-                await connection.execute(statement, (event_id,))
+        self._journal.drop(event_id)
+        self._journal.put((event_id, "forgotten"), *(Statement(text, [(event_id,)]) for text in _FORGET))
 
     async def programs(self) -> list[Program]:
         """Return the programs that were seen last; one that can no longer be read is left out."""
@@ -60,26 +62,38 @@ class EventRecords:
                 continue
         return found
 
-    async def put_programs(self, programs: Iterable[Program]) -> None:
+    def put_programs(self, programs: Iterable[Program]) -> None:
         """Keep these programs and no others."""
-        async with self._file.transaction() as connection:
-            await connection.execute("delete from program")
-            await connection.executemany(
-                "insert or replace into program values (?, ?)", [(each.id, encode(each)) for each in programs]
-            )
+        self._journal.put(
+            ("programs",),
+            Statement("delete from program"),
+            Statement("insert or replace into program values (?, ?)", [(each.id, encode(each)) for each in programs]),
+        )
 
     async def decisions(self) -> list[Decided]:
         """Return all decisions."""
-        rows = await self._file.rows("select event_id, modified, opted_in, reason, decided_at from decision")
+        rows = await self._file.rows("select event_id, modified, opted_in, reason, decided_at, basis from decision")
         return [
-            Decided(event_id, to_instant(modified), Decision(bool(opted_in), reason), to_instant(decided_at))
-            for event_id, modified, opted_in, reason, decided_at in rows
+            Decided(event_id, to_instant(modified), Decision(bool(opted_in), reason), to_instant(decided_at), basis)
+            for event_id, modified, opted_in, reason, decided_at, basis in rows
         ]
 
-    async def put_decision(self, decided: Decided) -> None:
+    def put_decision(self, decided: Decided) -> None:
         """Keep the decision on an event instead of an earlier one."""
         decision = decided.decision
-        await self._file.write(
-            "insert or replace into decision values (?, ?, ?, ?, ?)",
-            (decided.event_id, to_us(decided.modified), decision.opted_in, decision.reason, to_us(decided.decided_at)),
+        row = (
+            decided.event_id,
+            to_us(decided.modified),
+            decision.opted_in,
+            decision.reason,
+            to_us(decided.decided_at),
+            decided.basis,
+        )
+        self._journal.put(
+            (decided.event_id, "decision"),
+            Statement(
+                "insert or replace into decision (event_id, modified, opted_in, reason, decided_at, basis)"
+                " values (?, ?, ?, ?, ?, ?)",
+                [row],
+            ),
         )

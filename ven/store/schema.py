@@ -59,7 +59,69 @@ _UNSENT_REPORTS_BY_INDEX: Final = (
 )
 """Find unsent reports, after every reading, among the thousands of sent ones that an event without end leaves."""
 
-MIGRATIONS: Final[tuple[tuple[str, ...], ...]] = (_FIRST, _UNSENT_REPORTS_BY_INDEX)
+_STRETCHES_AS_SUMS: Final = (
+    "alter table stretch add column value_start integer",
+    "alter table stretch add column correction_kw text not null default '0'",
+    "alter table stretch add column covered_us integer not null default 0",
+    "alter table stretch add column requested text not null default '0'",
+    "alter table stretch add column net text not null default '0'",
+    "alter table stretch_circuit add column covered_us integer not null default 0",
+    "alter table stretch_circuit add column requested text not null default '0'",
+    "alter table stretch_circuit add column original text not null default '0'",
+    "alter table stretch_circuit add column drawn text not null default '0'",
+    "alter table stretch_circuit add column delivered text not null default '0'",
+)
+"""A stretch lasts as long as its value holds; what was asked, drawn and delivered are sums of kW times microseconds."""
+
+_OWN_LIMITS: Final = (
+    """create table own_limit (
+        circuit_id text primary key, limit_kw text not null, since integer not null, seen integer not null,
+        taken integer not null
+    ) strict, without rowid""",
+    """create table override (
+        circuit_id text primary key, since integer not null, reason text not null, event_ids text not null
+    ) strict, without rowid""",
+)
+"""Know after a restart which limits are ours, and which circuits their owner has taken over."""
+
+_OPTS: Final = (
+    "alter table decision add column basis text not null default ''",
+    """create table opt (
+        scope text primary key, opted_in integer not null, reason text, until integer, made_at integer not null
+    ) strict, without rowid""",
+    """create table past_decision (
+        number integer primary key, event_id text not null, event_name text, program_name text,
+        opted_in integer not null, reason text, decided_at integer not null, start integer not null, end integer,
+        reports_only integer not null
+    ) strict""",
+)
+"""Keep what decisions were made by, what the owner said by hand, and the history of decisions."""
+
+_SUMS_INSTEAD_OF_READINGS: Final = (
+    "drop table sample",
+    "create table load_profile (start integer primary key, end integer not null, body blob not null) strict",
+    """create table report_cursor (
+        event_id text not null, descriptor text not null, until integer not null, primary key (event_id, descriptor)
+    ) strict, without rowid""",
+)
+"""Readings are summed up between the edges of windows, and what was reported is a cursor for each descriptor."""
+
+_HOURS_OF_DAYS: Final = ("create table hour_power (start integer primary key, kw text not null) strict",)
+"""Keep what the circuits drew in the hours of the last days, for baselines."""
+
+_COVERED_INTERVALS: Final = ("alter table report_cursor add column covered text not null default ''",)
+"""Keep which intervals the latest report of a descriptor was about: it is made again if an event changes them."""
+
+MIGRATIONS: Final[tuple[tuple[str, ...], ...]] = (
+    _FIRST,
+    _UNSENT_REPORTS_BY_INDEX,
+    _STRETCHES_AS_SUMS,
+    _OWN_LIMITS,
+    _OPTS,
+    _SUMS_INSTEAD_OF_READINGS,
+    _HOURS_OF_DAYS,
+    _COVERED_INTERVALS,
+)
 """The statements that lead to each version, the first one's from an empty file."""
 
 
@@ -82,6 +144,13 @@ async def migrate(file: SqliteFile, *, now: datetime, migrations: Sequence[Seque
             await connection.execute(f"pragma user_version={number}")
     if 0 < version < len(migrations):
         _log.info("state file upgraded", file=str(file.path), from_version=version, to_version=len(migrations))
+
+
+async def must_be_newest(file: SqliteFile, *, migrations: Sequence[Sequence[str]]) -> None:
+    """Raise BadStore unless an open file is ours and has the newest version, so that it need not be written to."""
+    version = await _check(file, newest=len(migrations))
+    if version < len(migrations):
+        raise BadStore(f"{file.path} has version {version} of the state file: the next run of the VEN upgrades it")
 
 
 async def _check(file: SqliteFile, *, newest: int) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
@@ -18,28 +18,40 @@ _PRAGMAS: Final = (
     "pragma journal_mode=wal",
     "pragma synchronous=full",
 )
+_WAIT_S: Final = 5.0
+"""Real seconds for which SQLite tries again while the file is locked: whoever only looks at it is done sooner."""
 
 
 class SqliteFile:
-    """Hold the connection to the file. Between `open` and `close` no other process can use the file."""
+    """Hold the connection to the file. Between `open` and `close` no other process can use the file.
 
-    def __init__(self, path: Path) -> None:
+    With ``read_only`` nothing is written; for a look at a file that no VEN has open. From the first read until `close`
+    others can look as well, but a VEN that starts waits, for a few seconds: read what is needed, and close.
+    """
+
+    def __init__(self, path: Path, *, read_only: bool = False) -> None:
         self.path = path
+        self.read_only = read_only
         self._connection: aiosqlite.Connection | None = None
         self._lock = asyncio.Lock()
 
     async def open(self) -> None:
-        """Open the file, making it if need be.
+        """Open the file, making it if need be; wait a few seconds for another process that has it.
 
         Raises:
             BadStore: it cannot be read or written, is no SQLite file, or is in use by another process.
         """
+        if self.read_only:
+            with self.errors():
+                uri = f"{self.path.absolute().as_uri()}?mode=ro"
+                self._connection = await aiosqlite.connect(uri, uri=True, isolation_level=None, timeout=1.0)
+            return
         try:
             self.path.open("ab").close()  # a file that cannot be used is found out here, before there is a thread
         except OSError as error:
             raise BadStore(f"{self.path} cannot be used: {error.strerror}") from error
         with self.errors():
-            self._connection = await aiosqlite.connect(self.path, isolation_level=None, timeout=1.0)
+            self._connection = await aiosqlite.connect(self.path, isolation_level=None, timeout=_WAIT_S)
             for pragma in _PRAGMAS:
                 await self.rows(pragma)
 
@@ -74,13 +86,9 @@ class SqliteFile:
                 yield connection
                 await connection.commit()
             except BaseException:
-                await connection.rollback()
+                with suppress(sqlite3.Error):  # the first error tells more; a transaction cannot be left open by it
+                    await connection.rollback()
                 raise
-
-    async def write(self, statement: str, values: Sequence[object]) -> None:
-        """Send one statement in a transaction of its own."""
-        async with self.transaction() as connection:
-            await connection.execute(statement, values)
 
     async def rows(self, statement: str, values: Sequence[object] = ()) -> list[sqlite3.Row]:
         """Return all rows that a statement gives."""

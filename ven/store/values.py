@@ -1,9 +1,8 @@
-"""Write instants and kilowatts as the columns of the state file hold them."""
+"""Write instants as the columns of the state file hold them."""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from decimal import Decimal
 from typing import Final, overload
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -26,8 +25,3 @@ def to_instant(us: int | None) -> datetime | None: ...
 def to_instant(us: int | None) -> datetime | None:
     """Return microseconds since 1970 as an instant in UTC; None stays None."""
     return None if us is None else _EPOCH + us * _US
-
-
-def to_kw(text: str | None) -> Decimal | None:
-    """Return kilowatts from their text, with every digit that was written; None stays None."""
-    return None if text is None else Decimal(text)
