@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
+from random import Random
 
 import structlog
 
@@ -14,7 +15,7 @@ from bridge_mqtt.reports import Reporter
 from bridge_mqtt.settings import Settings
 from bridge_mqtt.turns import Turns
 from bridge_mqtt.vtn import VtnSide
-from openadr_client import Backoff, ClientError, Clock, Forbidden, Unauthorized, VtnError
+from openadr_client import Backoff, ClientError, Clock, Forbidden, Hints, Unauthorized, VtnError
 
 _log = structlog.get_logger(__name__)
 
@@ -48,6 +49,8 @@ class Exchange:
         self._sleep = sleep
         self._on_change = on_change
         self._due = asyncio.Event()
+        chance = Random(settings.vtn.ven_name)  # noqa: S311 # spreads a fleet in time, keeps no secret
+        self._hints = Hints(clock, spread_s=settings.push.spread_s, chance=chance)
 
     def wake(self) -> None:
         """Write reports soon, since something has happened."""
@@ -67,8 +70,12 @@ class Exchange:
     async def poll(self) -> None:
         """Ask the VTN for events until cancelled, and make known to it what panels we have heard of."""
         while True:
-            await self._clock.sleep(self._settings.vtn.poll_interval_s)
+            await self._hints.wait(self._clock.now() + timedelta(seconds=self._settings.vtn.poll_interval_s))
             await self._turns.persist(self._poll_once)
+
+    async def listen(self) -> None:
+        """Let the VTN tell us when there is something to ask for, until cancelled; needs a way that is not off."""
+        await self._vtn.listen(self._settings.push, self._hints.tell)
 
     async def report(self) -> None:
         """Write reports whenever something has happened or is due, and send them; after a failure with back-off."""
@@ -106,7 +113,9 @@ class Exchange:
             if self._health.vtn is None:
                 _log.warning("VTN not available", problem=str(error))
             self._health.vtn = str(error)
+            self._hints.done(changed=False)
         else:
+            self._hints.done(changed=changed)
             if changed:
                 self._on_change()
 

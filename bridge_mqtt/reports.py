@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
+from functools import lru_cache
 
 import structlog
 
@@ -22,8 +23,9 @@ from openadr_profiles.fleet.reports import opt_report, status_report
 from openadr_profiles.panel import AckStatus, CircuitCurtailment, CommandState, Op
 from openadr_profiles.v31 import ReportRequest
 from openadr_profiles.v31.report_schedule import due_together
-from ven.panel.meter import PowerReading
-from ven.reports.requested import Facts, build, report_name
+from ven.panel.meter import Measurement, PowerReading, measure, power_of_all
+from ven.reports.requested import build, report_name
+from ven.reports.values import Facts
 
 _log = structlog.get_logger(__name__)
 
@@ -112,7 +114,7 @@ class Reporter:
             due = group[0].due + delay
             if due > now:
                 return due, built
-            if report_name(group) not in written:
+            if report_name(event.id, group) not in written:
                 built.extend(report for _, report in await build(group, self._asked_facts(facts)))
         return None, built
 
@@ -126,15 +128,19 @@ class Reporter:
         }
         now_kw = dict(series[-1].kw) if series else {}
 
-        async def samples(start: datetime, end: datetime) -> Sequence[PowerReading]:
+        @lru_cache(maxsize=1)  # windows come one after the other, each for every circuit
+        def inside(start: datetime, end: datetime) -> Sequence[PowerReading]:
             return [sample for sample in series if start - self._hold <= sample.at < end]
+
+        def measured(circuit_ids: tuple[str, ...], start: datetime, end: datetime) -> Measurement | None:
+            return measure(inside(start, end), start, end, power=power_of_all(circuit_ids), hold=self._hold)
 
         def curtailed(name: str, start: datetime, end: datetime | None) -> bool:
             ven_id, _, circuit = name.partition("/")
             return ven_id in facts.answers and is_curtailed(facts, ven_id, circuit)
 
-        def level(at: datetime) -> int:
-            plan = plan_at(facts.plans, at)
+        def level(start: datetime, end: datetime | None) -> int:
+            plan = plan_at(facts.plans, start)
             return int(plan.request.split()[1]) if plan is not None and plan.request.startswith("level ") else 0
 
         return Facts(
@@ -145,8 +151,7 @@ class Reporter:
             baseline_kw=baseline_kw,
             expected_kw=now_kw,
             opted_out=not facts.answers,
-            hold=self._hold,
-            samples=samples,
+            measured=measured,
             curtailed=curtailed,
             level=level,
         )

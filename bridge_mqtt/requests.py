@@ -47,7 +47,8 @@ def asked_at(timeline: Timeline, at: datetime, reader: PayloadReader) -> Asked |
 
 def _request_at(timeline: Timeline, at: datetime, reader: PayloadReader) -> tuple[Held | None, PowerRequest | None]:
     values = timeline.values_at(at)
-    held = next((values[payload_type] for payload_type in KINDS if payload_type in values), None)
+    acted_on = (payload_type for payload_type in KINDS if reader.why_not(payload_type) is None)
+    held = next((values[payload_type] for payload_type in acted_on if payload_type in values), None)
     if held is None:
         return None, None
     try:

@@ -119,6 +119,8 @@ class Bridge:
             "api": self._api.run,
             "retention": self._keep_house,
         }
+        if settings.push.mode != "off":
+            work["vtn push"] = self._exchange.listen
         self.loops = LoopSupervisor(work, self.health, quiet=self._store.between_writes, sleep=self._sleep)
 
     async def _open_panel_side(

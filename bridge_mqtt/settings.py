@@ -18,7 +18,7 @@ from pydantic import (
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
-from openadr_client import BrokerSettings, ConnectionSettings
+from openadr_client import BrokerSettings, ConnectionSettings, PushSettings
 from openadr_profiles.fleet.power import Sign
 from openadr_profiles.panel import DIALECTS, Dialect, UnsafePanelId, check_panel_id
 
@@ -239,6 +239,8 @@ class Settings(_Group):
     """All settings of the bridge."""
 
     vtn: Vtn
+    push: PushSettings = PushSettings()
+    """Settings of how the VTN tells of new events between two polls."""
     broker: Broker = Broker()
     database: Database = Database()
     panels: tuple[PanelSettings, ...] = ()

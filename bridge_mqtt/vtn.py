@@ -15,18 +15,20 @@ from bridge_mqtt.store.reports import ReportState, StoredReport
 from openadr_client import (
     NO_RETRY,
     NOT_MODIFIED,
+    VEN_OBJECTS,
     Clock,
-    Conflict,
     KeptReport,
+    PushReceiver,
+    PushSettings,
+    Registration,
+    ReportOutbox,
+    Tell,
     VtnClient,
     compare_events,
     is_newer,
-    register_resource,
-    register_ven,
-    send_reports,
 )
 from openadr_profiles.panel import Load, is_critical
-from openadr_profiles.v31 import Attribute, Program, ValuesMap, Ven
+from openadr_profiles.v31 import Attribute, Program, ValuesMap
 
 _log = structlog.get_logger(__name__)
 
@@ -46,26 +48,20 @@ class VtnSide:
         self._store = store
         self._registry = registry
         self._clock = clock
-        self._ven: Ven | None = None
-        self._resources: set[str] = set()
+        self._outbox = ReportOutbox(client, _Reports(store, clock), clock=clock)
+        self._registration = Registration(client, settings.ven_name)
         self.targets: Collection[str] = ()
         self.programs: Mapping[str, Program] = {}
 
+    async def listen(self, settings: PushSettings, tell: Tell) -> None:
+        """Receive the VTN's notifications for us, once we are registered; raises LibraryMissing."""
+        receiver = PushReceiver(self._client, settings, name=self._settings.ven_name, objects=VEN_OBJECTS)
+        await self._registration.follow(lambda ven_id: receiver.run(tell, ven_id=ven_id))
+
     async def register(self) -> None:
         """See to it that the VTN has our ven and a resource for every panel and circuit heard of; repeatable."""
-        known = self._ven
-        if known is None:
-            known = self._ven = await register_ven(self._client, self._settings.ven_name)
-            self._resources = {each.resource_name for each in await self._client.resources.search(ven_id=known.id)}
-            self.targets = (known.id, *(known.targets or ()))
-            _log.info("registered with the VTN", ven_id=known.id, ven_name=known.ven_name, targets=known.targets)
-        for name, attributes in self._wanted().items():
-            if name not in self._resources:
-                try:
-                    await register_resource(self._client, known.id, name, attributes=attributes)
-                except Conflict as error:
-                    _log.warning("resource cannot be registered", resource_name=name, problem=str(error))
-                self._resources.add(name)
+        await self._registration.keep(self._wanted())
+        self._take_targets()
 
     async def poll(self) -> bool:
         """Read the programs and events we may see and store what has changed; return True if anything has."""
@@ -101,7 +97,8 @@ class VtnSide:
         found = await self._client.events.poll(active=True)
         if found is NOT_MODIFIED:
             return False
-        await self._refresh_targets()
+        await self._registration.look()
+        self._take_targets()
         now = self._clock.now()
         async with self._store.reading() as connection:
             known = await events.known_versions(connection, [event.id for event in found])
@@ -133,13 +130,12 @@ class VtnSide:
 
     async def send_reports(self) -> int:
         """Send the reports that the VTN does not have yet, each once; return how many were sent."""
-        return await send_reports(self._client, _Reports(self._store, self._clock))
+        return await self._outbox.send()
 
-    async def _refresh_targets(self) -> None:
-        """Read the ven's targets again, since business logic may change them at any time."""
-        if self._ven is not None:
-            self._ven = await self._client.vens.get(self._ven.id)
-            self.targets = (self._ven.id, *(self._ven.targets or ()))
+    def _take_targets(self) -> None:
+        """Take over the targets of the ven as last read, since business logic may change them at any time."""
+        if (ven := self._registration.ven) is not None:
+            self.targets = (ven.id, *(ven.targets or ()))
 
     def _wanted(self) -> Mapping[str, tuple[ValuesMap, ...]]:
         wanted: dict[str, tuple[ValuesMap, ...]] = {}

@@ -20,12 +20,13 @@ from oadr.process import lean
 _MODULES: Final = {
     "demo": ("oadr.demo.command", "Show a whole fleet live on this machine."),
     "vtn": ("oadr.commands.vtn", "The OpenADR 3 server: run it, and say who may use it."),
-    "ven": ("oadr.commands.ven", "A device: takes part in events, switches its circuits, reports."),
+    "ven": ("oadr.commands.ven", "A device: takes part in events and sheds circuits."),
     "bridge": ("oadr.commands.bridge", "Bridge between a VTN and legacy panels on an MQTT broker."),
     "program": ("oadr.commands.program", "List and make programs."),
     "event": ("oadr.commands.event", "Issue events, list them, see what became of them."),
     "report": ("oadr.commands.report", "List, show and export reports."),
     "vens": ("oadr.commands.vens", "List VENs, grant them targets, remove them."),
+    "subscription": ("oadr.commands.subscription", "List subscriptions, and how their callbacks fare."),
     "cert": ("oadr.commands.cert", "A small certificate authority."),
     "discover": ("oadr.commands.discover", "Find VTNs on the local network."),
     "conformance": ("oadr.commands.conformance", "Examine any OpenADR 3.1 VTN."),
@@ -76,7 +77,7 @@ app = typer.Typer(
     cls=_Commands,
     help="OpenADR 3 server (VTN), devices (VEN) and a bridge for legacy MQTT panels.",
     no_args_is_help=True,
-    epilog="Examples:  oadr demo  |  oadr event create --shed 5kW --for 1h --target group:north --dry-run",
+    epilog="\b\nExamples:\n  oadr demo\n  oadr event create --shed 5kW --for 1h --target group:north --dry-run",
     context_settings={"help_option_names": ["-h", "--help"]},
     pretty_exceptions_enable=False,
 )

@@ -14,7 +14,7 @@ from contextlib import asynccontextmanager
 
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from bridge_mqtt.store.engine import driver_errors, migrate, open_engine, transaction
+from bridge_mqtt.store.engine import all_returned, driver_errors, migrate, open_engine, transaction
 
 
 class Store:
@@ -36,7 +36,8 @@ class Store:
         return Store(engine)
 
     async def close(self) -> None:
-        """Give back all connections."""
+        """Close all connections; those of cancelled users are on their way back, and are waited for."""
+        await all_returned(self._engine)
         await self._engine.dispose()
 
     @asynccontextmanager

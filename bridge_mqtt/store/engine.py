@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, event, inspect, make_url, text
+from sqlalchemy import Connection, QueuePool, event, inspect, make_url, text
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
@@ -21,6 +22,8 @@ _BUSY_TIMEOUT_MS = 5_000
 _WRITES = "bridge_writes"
 _CONNECT_TIMEOUT_S = 5.0
 _COMMAND_TIMEOUT_S = 20.0
+_RETURNED_WITHIN_S = 5.0
+_LOOK_EVERY_S = 0.01
 
 
 def open_engine(url: str) -> AsyncEngine:
@@ -100,6 +103,17 @@ def _revision(connection: Connection) -> str | None:
         return None
     found: str | None = connection.execute(text(f"SELECT version_num FROM {VERSION_TABLE}")).scalar()  # noqa: S608 - our name
     return found
+
+
+async def all_returned(engine: AsyncEngine) -> None:
+    """Wait until nobody uses a connection, at most for some seconds: what comes back after the end stays open."""
+    pool = engine.pool
+    if not isinstance(pool, QueuePool):
+        return
+    with suppress(TimeoutError):
+        async with asyncio.timeout(_RETURNED_WITHIN_S):
+            while pool.checkedout():  # noqa: ASYNC110 # the library has no event for it
+                await asyncio.sleep(_LOOK_EVERY_S)
 
 
 @asynccontextmanager

@@ -19,6 +19,7 @@ from oadr_conformance import (
     Credential,
     Misused,
     Outcome,
+    ReceiverAddress,
     Refused,
     Result,
     Run,
@@ -82,6 +83,18 @@ def run_(
         str, typer.Option(envvar="OADR_CONFORMANCE_EXPIRED_TOKEN", help="A token that has expired.")
     ] = "",
     callback_url: Annotated[str, typer.Option(help="A webhook the VTN can reach and that answers its challenge.")] = "",
+    receiver: Annotated[
+        str,
+        typer.Option(help="Where the VTN can call the suite, as https://lab.example:8443: it listens there."),
+    ] = "",
+    receiver_listen: Annotated[
+        str, typer.Option(help="Listen at HOST:PORT instead: behind an address translation, or a proxy that ends TLS.")
+    ] = "",
+    receiver_cert: Annotated[
+        Path | None, typer.Option(help="Certificate of the receiver, PEM, from an authority that the VTN trusts.")
+    ] = None,
+    receiver_key: Annotated[Path | None, typer.Option(help="Its private key, PEM.")] = None,
+    patience: Annotated[float, typer.Option(help="Seconds that a notification may take.")] = 15.0,
     profile: Annotated[ProfileName, typer.Option(help="Version of the standard.")] = ProfileName.V31,
     suite_profile: Annotated[
         str, typer.Option(help=f"How the VTN is configured: {' or '.join(PROFILES)}.")
@@ -106,6 +119,8 @@ def run_(
 ) -> None:
     """Examine a VTN. It needs clients of its own: their vens are set aside and put back afterwards.
 
+    To examine webhooks it needs a place at which the VTN can call it, --receiver. The broker is found by itself.
+
     Exit codes: 0 it conforms, 7 a check failed, 4 it cannot be reached, 5 a credential is refused, 2 wrong usage,
     130 interrupted.
     """
@@ -126,6 +141,8 @@ def run_(
                 ca_file=ca,
                 product=product,
                 version=product_version,
+                receiver=_receiver(receiver, receiver_listen, receiver_cert, receiver_key),
+                patience_s=patience,
             )
             result = asyncio.run(_examine(subject, select(ALL, only or ()), profile.value))
         except Misused as error:
@@ -142,6 +159,15 @@ def run_(
             raise typer.Exit(Exit.INTERRUPTED if result.cut_short == INTERRUPTED else Exit.UNREACHABLE)
         if not result.conforms(strict=strict):
             raise typer.Exit(Exit.CHECK_FAILED)
+
+
+def _receiver(url: str, listen: str, certificate: Path | None, key: Path | None) -> ReceiverAddress | None:
+    """Return where the VTN can call the suite, if anywhere."""
+    if url:
+        return ReceiverAddress(url, listen=listen, certificate=certificate, key=key)
+    if listen or certificate or key:
+        raise Misused("--receiver-listen, --receiver-cert and --receiver-key belong to a --receiver")
+    return None
 
 
 async def _examine(subject: Subject, checks: Sequence[Check], profile_name: str) -> Run:

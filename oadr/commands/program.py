@@ -21,7 +21,7 @@ app = typer.Typer(
 _COLUMNS = {"id": "Program", "programName": "Name", "targets": "Targets", "createdDateTime": "Created"}
 
 
-@app.command(name="list", epilog="Examples:  oadr program list  |  oadr program list --json")
+@app.command(name="list", epilog=examples("program list", "program list --json"))
 @with_connection
 def list_(*, everything: AllOption = False, settings: BusinessLogic, as_json: JsonOption = False) -> None:
     """List programs, newest first."""
@@ -30,7 +30,7 @@ def list_(*, everything: AllOption = False, settings: BusinessLogic, as_json: Js
     show_rows(rows, _COLUMNS, as_json=as_json, title="Programs", empty="no programs", everything=everything)
 
 
-@app.command(epilog="Examples:  oadr program create summer  |  oadr program create pilot --target group:north")
+@app.command(epilog=examples("program create summer", "program create pilot --target group:north"))
 @with_connection
 def create(
     name: Annotated[str, typer.Argument(help="Its name, unique in the VTN.")],

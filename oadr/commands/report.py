@@ -60,7 +60,7 @@ _EXPORTED = (
 )
 
 
-@app.command(name="list", epilog="Examples:  oadr report list  |  oadr report list --event 3f2a")
+@app.command(name="list", epilog=examples("report list", "report list --event 3f2a"))
 @with_connection
 def list_(
     *,
@@ -84,7 +84,7 @@ def list_(
     )
 
 
-@app.command(epilog="Examples:  oadr report get 81c0  |  oadr report get 81c0 --json")
+@app.command(epilog=examples("report get 81c0", "report get 81c0 --json"))
 @with_connection
 def get(
     report_id: Annotated[str, typer.Argument(help="Id of the report, or a unique beginning of it.")],
@@ -105,9 +105,7 @@ def get(
     show_rows(rows, _VALUES, as_json=False, title=title, empty="no values")
 
 
-@app.command(
-    epilog="Examples:  oadr report export --csv > all.csv  |  oadr report export --csv --event 3f2a > event.csv"
-)
+@app.command(epilog=examples("report export --csv > all.csv", "report export --csv --event 3f2a > event.csv"))
 @with_connection
 def export(
     *,

@@ -44,7 +44,7 @@ _RECENT: Final = timedelta(days=1)
 """For so long a refused request is a problem, if the VEN has had contact since."""
 
 
-@app.command(name="list", epilog="Examples:  oadr vens list  |  oadr vens list --target group:north --all")
+@app.command(name="list", epilog=examples("vens list", "vens list --target group:north --all"))
 @with_connection
 def list_(
     *,
@@ -96,9 +96,7 @@ def list_(
     )
 
 
-@app.command(
-    epilog="Examples:  oadr vens add home-1 --target group:north  |  oadr vens add home-2 --for-client device-2"
-)
+@app.command(epilog=examples("vens add home-1 --target group:north", "vens add home-2 --for-client device-2"))
 @with_connection
 def add(
     name: Annotated[str, typer.Argument(help="The ven's name, unique in the VTN.")],
@@ -144,7 +142,7 @@ def add(
     show_one(plain(ven), _COLUMNS, as_json=as_json, title=what)
 
 
-@app.command(epilog="Examples:  oadr vens remove home-1  |  oadr vens remove 3f2a --json")
+@app.command(epilog=examples("vens remove home-1", "vens remove 3f2a --json"))
 @with_connection
 def remove(
     ven: Annotated[str, typer.Argument(help="Its name, its id, or a unique beginning of the id.")],

@@ -39,7 +39,7 @@ _LEAST_S = 15
 _LAST_LINES = 20
 
 
-@app.command(epilog=examples("demo", "demo --for 30s --details"))
+@app.command(epilog=examples("demo --details", "demo --for 30s --check --json"))
 def demo(
     *,
     speed: Annotated[
@@ -66,8 +66,6 @@ def demo(
 
     Everything is real but the circuits. The data is in a temporary folder that is removed at the end.
     On a terminal it is a live picture; when piped, a line for whatever happens.
-
-    Examples:  oadr demo --details  |  oadr demo --speed 10 --for 5m  |  oadr demo --for 30s --check --json
     """
     with reporting():
         seconds = for_.total_seconds()

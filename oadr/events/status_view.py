@@ -134,7 +134,8 @@ def _silence(one: Participant, status: EventStatus) -> str | None:
 
 
 def _matters(circuit: CircuitStatus) -> bool:
-    return any((kw or 0) > _WORTH_SHOWING_KW for kw in (circuit.requested_kw, circuit.delivered_kw))
+    moved = any((kw or 0) > _WORTH_SHOWING_KW for kw in (circuit.requested_kw, circuit.delivered_kw))
+    return moved or circuit.opted_out is not None
 
 
 def _circuits(circuits: Iterable[tuple[Participant, CircuitStatus]]) -> FittedTable:
@@ -148,12 +149,17 @@ def _circuits(circuits: Iterable[tuple[Participant, CircuitStatus]]) -> FittedTa
             kw(circuit.curtailed_kw),
             kw(circuit.delivered_kw),
             kw(circuit.final_kw),
-            (circuit.state or "-").lower().replace("_", " "),
+            _state(circuit),
         )
         for one, circuit in circuits
     ]
     headings = ("Participant", "Circuit", *numbers, "State")
     return FittedTable(headings, rows, numbers=numbers, least_needed=("Final kW", "Original kW", "Curtailed kW"))
+
+
+def _state(circuit: CircuitStatus) -> str:
+    state = (circuit.state or "-").lower().replace("_", " ")
+    return visible(state if circuit.opted_out is None else f"{state}: {circuit.opted_out}")
 
 
 def _opt(one: Participant) -> Text:

@@ -22,6 +22,8 @@ def begin() -> None:
     gc.set_threshold(_THRESHOLD)
     # Plugins of pydantic are looked for in the files of every installed package (0.02 s); we have none.
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
+    # Help and errors in plain text: to draw boxes around them takes more than all the rest of `oadr --help` (0.2 s).
+    os.environ.setdefault("TYPER_USE_RICH", "0")
 
 
 def resume_collecting() -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 from collections.abc import Coroutine
+from contextlib import suppress
 from typing import Any, TypeVar
 
 T = TypeVar("T")
@@ -16,3 +18,17 @@ def run(work: Coroutine[Any, Any, T]) -> T:
     except ModuleNotFoundError:
         return asyncio.run(work)
     return uvloop.run(work)
+
+
+def run_until_asked(work: Coroutine[Any, Any, None]) -> None:
+    """Run work that cleans up when it is cancelled, to its end or until SIGINT or SIGTERM asks for it."""
+
+    async def asked() -> None:
+        task = asyncio.current_task()
+        if task is not None:
+            asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+        with suppress(asyncio.CancelledError):
+            await work
+
+    with suppress(KeyboardInterrupt):
+        run(asked())

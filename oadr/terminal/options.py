@@ -29,4 +29,4 @@ def parsed_by(parse: Callable[[str], T]) -> Callable[[str], T]:
 
 def examples(*calls: str) -> str:
     """Return the end of a command's help: calls of ``oadr``, written without that word."""
-    return "Examples:  " + "  |  ".join(f"oadr {call}" for call in calls)
+    return "\n".join(["\b", "Examples:", *(f"  oadr {call}" for call in calls)])

@@ -41,6 +41,11 @@ def show_json(value: object) -> None:
     sys.stdout.write(visible_json(json.dumps(value, indent=2, ensure_ascii=False, default=str)) + "\n")
 
 
+def show_json_line(value: object) -> None:
+    """Print one JSON document as one line on standard output, for a list that has no end."""
+    sys.stdout.write(visible_json(json.dumps(value, ensure_ascii=False, default=str)) + "\n")
+
+
 def show_rows(
     rows: Sequence[Row],
     columns: Mapping[str, str],

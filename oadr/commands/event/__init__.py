@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from oadr.commands.event import create, show, withdraw
+from oadr.commands.event import create, show, watch, withdraw
 from oadr.terminal.options import examples
 
 app = typer.Typer(
@@ -14,16 +14,15 @@ app = typer.Typer(
     epilog=examples("event create --shed 5kW --for 1h --target group:north", "event status 3f2a --watch"),
 )
 app.command(
-    epilog="Examples:  oadr event create --shed 5kW --start 18:00 --for 1h --target group:north  |  "
-    "oadr event create --total 500kW --start +10m --for 30m --target group:south --dry-run"
+    epilog=examples(
+        "event create --shed 5kW --start 18:00 --for 1h --target group:north",
+        "event create --total 500kW --start +10m --for 30m --target group:south --dry-run",
+    )
 )(create.create)
-app.command(epilog="Examples:  oadr event update 3f2a --for 2h  |  oadr event update 3f2a --shed 2kW --yes")(
-    create.update
-)
-app.command(name="list", epilog="Examples:  oadr event list --active  |  oadr event list --target group:north --json")(
-    show.list_
-)
-app.command(epilog="Examples:  oadr event get 3f2a  |  oadr event get 3f2a > event.json")(show.get)
-app.command(epilog="Examples:  oadr event cancel 3f2a  |  oadr event cancel 3f2a 77b0")(withdraw.cancel)
-app.command(epilog="Examples:  oadr event delete 3f2a  |  oadr event delete 3f2a --json")(withdraw.delete)
-app.command(epilog="Examples:  oadr event status 3f2a  |  oadr event status 3f2a --watch --every 5s")(show.status)
+app.command(epilog=examples("event update 3f2a --for 2h", "event update 3f2a --shed 2kW --yes"))(create.update)
+app.command(name="list", epilog=examples("event list --active", "event list --target group:north --json"))(show.list_)
+app.command(epilog=examples("event get 3f2a", "event get 3f2a > event.json"))(show.get)
+app.command(epilog=examples("event cancel 3f2a", "event cancel 3f2a 77b0"))(withdraw.cancel)
+app.command(epilog=examples("event delete 3f2a", "event delete 3f2a --json"))(withdraw.delete)
+app.command(epilog=examples("event status 3f2a", "event status 3f2a --watch --every 5s"))(show.status)
+app.command(epilog=examples("event watch", "event watch --target group:north --json"))(watch.watch)

@@ -12,13 +12,16 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeAlias, TypeVar
 
 import typer
 
+from oadr.commands.vtn.join import CaFileOption, JoinLines, TokenUrlOption, UrlOption, VenNameOption
 from oadr.commands.vtn.options import ConfigOption, DatabaseOption, load_settings
 from oadr.errors import Exit, Failure, reporting
+from oadr.join_line import BadJoinLine
 from oadr.terminal.options import examples
 from oadr.terminal.output import JsonOption, show_json, show_rows, wants_json
 
 if TYPE_CHECKING:
     from vtn.auth.clients import Client, Clients
+    from vtn.settings import Settings
 
 T = TypeVar("T")
 
@@ -77,11 +80,15 @@ def add(
     ] = None,
     secret_file: SecretFileOption = None,
     allow_weak_secret: WeakSecretOption = False,
+    ven_name: VenNameOption = None,
+    url: UrlOption = None,
+    token_url: TokenUrlOption = None,
+    ca_file: CaFileOption = None,
     config: ConfigOption = None,
     database_url: DatabaseOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Register a client. A secret that is made is shown now and never again.
+    """Register a client. A secret that is made is shown now and never again, for a VEN with its join line.
 
     Examples: oadr vtn client add home-1 --role ven, or
     oadr vtn client add lab --role bl --secret-file - --allow-weak-secret < secret.txt
@@ -107,7 +114,12 @@ def add(
 
     with reporting():
         given = _secret_in(secret_file)
-    _show_credentials(with_clients(config, database_url, act), given=given, as_json=as_json)
+        settings = load_settings(config, {"database.url": database_url})
+        lines = _lines(settings, role, given, ven_name=ven_name, url=url, token_url=token_url, ca_file=ca_file)
+        if lines is not None:
+            lines.must_be_possible(client_id, ven_name=ven_name)
+    made = run_with_clients(settings, act)
+    show_credentials(made, given=given, as_json=as_json, lines=lines, ven_name=ven_name)
 
 
 @app.command(name="list", epilog=examples("vtn client list", "vtn client list --json"))
@@ -151,23 +163,35 @@ def rotate(
     *,
     secret_file: SecretFileOption = None,
     allow_weak_secret: WeakSecretOption = False,
+    ven_name: VenNameOption = None,
+    url: UrlOption = None,
+    token_url: TokenUrlOption = None,
+    ca_file: CaFileOption = None,
     config: ConfigOption = None,
     database_url: DatabaseOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Give a client a new secret; the old one and all its tokens end.
+    """Give a client a new secret; the old one and all its tokens end. For a VEN there is a new join line with it.
 
     Examples: oadr vtn client rotate home-1, or oadr vtn client rotate home-1 --secret-file /run/secrets/home-1
     """
+    hand: JoinLines | None = None
+
+    async def act(clients: Clients) -> dict[str, Any]:
+        nonlocal hand
+        roles = {client.client_id: client.role.value for client in await clients.list()}
+        role = RoleName(roles.get(client_id, RoleName.BL.value))
+        hand = _lines(settings, role, given, ven_name=ven_name, url=url, token_url=token_url, ca_file=ca_file)
+        if hand is not None:
+            hand.must_be_possible(client_id, ven_name=ven_name)
+        made = await clients.rotate(client_id, secret=given, weak_secret=allow_weak_secret)
+        return {"client_id": made.client_id, "client_secret": made.secret}
+
     with reporting():
         given = _secret_in(secret_file)
-    made = with_clients(
-        config,
-        database_url,
-        lambda clients: clients.rotate(client_id, secret=given, weak_secret=allow_weak_secret),
-        make=False,
-    )
-    _show_credentials({"client_id": made.client_id, "client_secret": made.secret}, given=given, as_json=as_json)
+        settings = load_settings(config, {"database.url": database_url})
+    made = run_with_clients(settings, act, make=False)
+    show_credentials(made, given=given, as_json=as_json, lines=hand, ven_name=ven_name, is_again=True)
 
 
 @app.command(epilog=examples("vtn client remove home-1", "vtn client remove home-1 --config vtn.toml"))
@@ -182,20 +206,67 @@ def remove(
     typer.echo(f"{client_id} is removed")
 
 
+@app.command(
+    name="webhook-secret",
+    epilog=examples("vtn client webhook-secret home-1 --config vtn.toml", "vtn client webhook-secret home-1 --json"),
+)
+def webhook_secret(
+    client_id: Annotated[str, typer.Argument(help="Id of the client.")],
+    *,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Show the secret with which a client's receivers verify the signatures of webhooks.
+
+    It is made of the client's id and the key in webhook.signing_key_file.
+    """
+    with reporting():
+        from vtn.notify.signature import WebhookSigner
+
+        file = load_settings(config, {}).webhook.signing_key_file
+        if file is None:
+            raise Failure("webhook.signing_key_file names no file: webhooks are not signed", Exit.USAGE)
+        secret = WebhookSigner(file).secret(client_id)
+    if wants_json(as_json):
+        show_json({"client_id": client_id, "webhook_secret": secret})
+    else:
+        typer.echo(secret)
+
+
 def with_clients(
     config: Path | None, database_url: str | None, act: Callable[[Clients], Awaitable[T]], *, make: bool = True
 ) -> T:
     """Return what ``act`` makes of the clients in the database; ``make`` creates its tables where there are none."""
+    with reporting():
+        settings = load_settings(config, {"database.url": database_url})
+    return run_with_clients(settings, act, make=make)
+
+
+def run_with_clients(settings: Settings, act: Callable[[Clients], Awaitable[T]], *, make: bool = True) -> T:
+    """Return what ``act`` makes of the clients in the database that the settings name; else as `with_clients`."""
 
     async def run_() -> T:
         from vtn.app import client_registry
 
-        async with client_registry(load_settings(config, {"database.url": database_url}), make=make) as clients:
+        async with client_registry(settings, make=make) as clients:
             return await act(clients)
 
     with reporting():
         return asyncio.run(run_())
     raise AssertionError  # reporting() leaves by an exception or lets the answer through
+
+
+def _lines(
+    settings: Settings, role: RoleName, secret: str | None, *, ven_name: str | None, **given: Any
+) -> JoinLines | None:
+    """Return what makes the join line; None for business logic, and for a secret that is not to be shown."""
+    if role is RoleName.VEN and secret is None:
+        return JoinLines(settings, **given)
+    named = [name for name, value in ({"ven_name": ven_name} | given).items() if value is not None]
+    if named:
+        because = "the secret is not shown" if role is RoleName.VEN else "business logic has none"
+        raise Failure(f"--{named[0].replace('_', '-')} is for the join line, and there is none: {because}", Exit.USAGE)
+    return None
 
 
 def _secret_in(file: Path | None) -> str | None:
@@ -217,17 +288,47 @@ def _secret_in(file: Path | None) -> str | None:
     return text
 
 
-def _show_credentials(made: dict[str, Any], *, given: str | None, as_json: bool) -> None:
-    """Show a secret that was made; one that was given is known already."""
+def show_credentials(
+    made: dict[str, Any],
+    *,
+    given: str | None,
+    as_json: bool,
+    lines: JoinLines | None = None,
+    ven_name: str | None = None,
+    is_again: bool = False,
+) -> None:
+    """Show a secret that was made, with the join line if there is one; one that was given is known already.
+
+    The secret is kept nowhere else: it is shown even if the line cannot be made. ``is_again`` says that there was one
+    before, with which the device has joined.
+    """
+    line, failed = None, None
     if given is not None:
         del made["client_secret"]
+    if lines is not None:
+        try:
+            line = lines.line(made["client_id"], made["client_secret"], ven_name=ven_name)
+        except BadJoinLine as error:
+            failed = error
+        made["join_line"] = line
     if wants_json(as_json):
         show_json(made)
-        return
-    typer.echo(f"client_id      {made['client_id']}")
-    if given is None:
-        typer.echo(f"client_secret  {made['client_secret']}")
-        typer.echo("Keep the secret now; it is not shown again.", err=True)
+    else:
+        typer.echo(f"client_id      {made['client_id']}")
+        if given is None:
+            typer.echo(f"client_secret  {made['client_secret']}")
+        if line is not None:
+            typer.echo(f"join_line      {line}")
+        if given is None:
+            typer.echo("Keep the secret now; it is not shown again.", err=True)
+        if line is not None:
+            typer.echo("On the device: oadr ven join, and then paste the join line. It holds the secret.", err=True)
+        if line is not None and is_again:
+            typer.echo("Of the settings there it changes what is new in the line, and nothing else.", err=True)
+    if failed is not None:
+        typer.echo(f"No join line: {failed}", err=True)
+    if lines is not None and lines.note is not None:
+        typer.echo(lines.note, err=True)
 
 
 def _row(client: Client) -> dict[str, Any]:

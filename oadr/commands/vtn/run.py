@@ -6,7 +6,6 @@ import asyncio
 import logging
 import signal
 import sys
-from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -63,21 +62,11 @@ def _serve(settings: Settings) -> None:
     from vtn.processes.supervisor import Supervisor
 
     async def serve() -> None:
-        task = asyncio.current_task()
-        if task is not None:
-            asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
-        with suppress(asyncio.CancelledError):
-            if settings.workers > 1:
-                supervisor = Supervisor(settings, command=_worker())
-                asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, supervisor.renew_certificate)
-                await supervisor.run()
-            else:
-                server = build(settings)
-                asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, server.renew_certificate)
-                await server.run()
+        server = Supervisor(settings, command=_worker()) if settings.workers > 1 else build(settings)
+        asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, server.renew_certificate)
+        await server.run()
 
-    with suppress(KeyboardInterrupt):
-        loop.run(serve())
+    loop.run_until_asked(serve())
 
 
 def _worker() -> list[str]:
