@@ -6,7 +6,8 @@ import asyncio
 import os
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -101,11 +102,16 @@ class MeasuredProcess:
 
     async def start(self, host: str, port: int) -> None:
         """Start it, and return once it accepts connections on a port."""
+        await self.start_until(lambda: _accepts(host, port))
+
+    async def start_until(self, is_ready: Callable[[], Awaitable[bool]]) -> None:
+        """Start it, and return once something says that it is ready; raises NotReady after a minute."""
         process = self._spawn()
-        for _ in range(round(_START_S / _POLL_S)):
+        deadline = time.monotonic() + _START_S
+        while time.monotonic() < deadline:
             if process.poll() is not None:
                 raise NotReady(f"{' '.join(self._command)} ended:\n{self.log_end()}")
-            if await _accepts(host, port):
+            if await is_ready():
                 return
             await asyncio.sleep(_POLL_S)
         raise NotReady(f"{' '.join(self._command)} does not answer:\n{self.log_end()}")

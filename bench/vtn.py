@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import secrets
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -85,6 +85,9 @@ class Vtn(Protocol):
     async def hold_reports(self, number: int) -> bool:
         """Store exactly so many reports on the events that are held, if that can be done in reasonable time."""
 
+    async def use(self, settings: Mapping[str, str]) -> bool:
+        """Run with these environment variables from now on; returns False if that cannot be done."""
+
     def fleet(self, number: int) -> list[str] | None:
         """Tokens of so many of those vens; None if they cannot be made."""
 
@@ -100,6 +103,7 @@ class OwnVtn:
         self._log = folder / f"vtn-{free_port()}.log"
         self._key = secrets.token_hex(32)
         self._process: MeasuredProcess | None = None
+        self._more: dict[str, str] = {}
         self._stored_events = 0
         self._template_events: list[str] = []
         self._template_ven = ""
@@ -155,6 +159,12 @@ class OwnVtn:
         await self._settle()
         return True
 
+    async def use(self, settings: Mapping[str, str]) -> bool:
+        self.stop()
+        self._more = dict(settings)
+        await self._serve()
+        return True
+
     def fleet(self, number: int) -> list[str]:
         claims = jwt.decode(self.ven.token, options={"verify_signature": False})
         head = jwt.get_unverified_header(self.ven.token)
@@ -187,6 +197,7 @@ class OwnVtn:
             **_NO_RATE_LIMITS,
             "OADR_VTN_DATABASE__URL": self._url,
             "OADR_VTN_AUTH__SIGNING_KEY": self._key,
+            **self._more,
         }
         self._process = MeasuredProcess(
             python("oadr", "vtn", "run", "--port", str(self.address.port)),
@@ -254,6 +265,9 @@ class ForeignVtn:
         self._vens = _paths("vens", await self.bl.create_all("/vens", wanted))
 
     async def hold_reports(self, number: int) -> bool:
+        return False
+
+    async def use(self, settings: Mapping[str, str]) -> bool:
         return False
 
     def fleet(self, number: int) -> list[str] | None:

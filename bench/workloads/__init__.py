@@ -5,7 +5,25 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Final
 
-from bench.workloads import events, fleet, large, memory, poll, reports, search, start, token, tokens
+from bench.workloads import (
+    events,
+    fleet,
+    large,
+    memory,
+    messages,
+    mqtt,
+    poll,
+    reports,
+    search,
+    start,
+    token,
+    tokens,
+    ven,
+    ven_lives,
+    ven_plan,
+    webhooks,
+    websockets,
+)
 from bench.workloads.context import WorkloadContext
 
 WORKLOADS: Final[Mapping[str, Callable[[WorkloadContext], Awaitable[None]]]] = {
@@ -20,4 +38,15 @@ WORKLOADS: Final[Mapping[str, Callable[[WorkloadContext], Awaitable[None]]]] = {
     "fleet": fleet.that_reports,
     "start": start.of_programs,
     "large": large.of_reports,
+    "mqtt": mqtt.to_a_fleet,
+    "webhooks": webhooks.to_endpoints,
+    "websockets": websockets.that_wait,
+    "messages": messages.for_hours,
+    "ven-idle": ven.that_is_idle,
+    "ven-large": ven.with_a_large_event,
+    "ven-start": ven.at_a_start,
+    "ven-push": ven.that_is_told,
+    "ven-plan": ven_plan.of_a_panel,
+    "ven-month": ven_lives.for_a_month,
+    "ven-year": ven_lives.for_a_year,
 }

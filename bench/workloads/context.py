@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Sequence
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import count, cycle
 from pathlib import Path
+from typing import Final, TypeVar
 
 import msgspec
 
@@ -19,9 +21,13 @@ from bench.references import Config, ReadyAnswer
 from bench.results import Case, Goal
 from bench.support.net import free_port
 from bench.vtn import Vtn
-from bench.wire import Address
+from bench.wire import Address, request
+
+T = TypeVar("T")
 
 _HOST = "127.0.0.1"
+_LONGEST_S: Final = 600.0
+_PROBES_PER_S: Final = 100.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +83,44 @@ class WorkloadContext:
             yield Reference(Address(_HOST, config.port), Meter(process.pid))
         finally:
             process.stop()
+
+    @asynccontextmanager
+    async def bare_notifiers(self) -> AsyncIterator[Reference]:
+        """Yield a process of the programs that notifications are compared with, for the time of the block."""
+        address = Address(_HOST, free_port())
+        process = MeasuredProcess(
+            python("bench.bare_notifiers", str(address.port)),
+            cores=self.cores.server,
+            log=self.folder / "bare_notifiers.log",
+        )
+        await process.start(_HOST, address.port)
+        try:
+            yield Reference(address, Meter(process.pid))
+        finally:
+            process.stop()
+
+    async def watched(self, work: Awaitable[T]) -> tuple[T, float]:
+        """Return what the work gives, and the longest that a ``GET /health`` of the VTN took meanwhile, in seconds.
+
+        That is about the longest that its event loop was busy with one thing.
+        """
+        root = replace(self.vtn.address, path="")
+        probe, is_over = request(root, "GET", "/health"), False
+
+        def probes() -> bytes:
+            if is_over:
+                raise StopIteration
+            return probe
+
+        probing = asyncio.create_task(
+            load(root, probes, connections=1, seconds=_LONGEST_S, expect=200, per_second=_PROBES_PER_S)
+        )
+        try:
+            result = await work
+        finally:
+            is_over = True
+            probed = await probing
+        return result, max(probed.latencies_s, default=0.0)
 
     async def compare(self, *subjects: MeasuredSubject) -> list[Series]:
         """Return the subjects in turn, round by round."""
