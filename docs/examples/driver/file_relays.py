@@ -7,13 +7,14 @@ board writes the power it measures in kW.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 from openadr_client.clock import Clock
-from ven.drivers import DriverOptions, with_options
+from ven.drivers import CircuitState, DriverOptions, with_options
 from ven.errors import DriverFailed
 from ven.panel.circuits import BranchCircuit
 
@@ -26,6 +27,9 @@ class FileRelayOptions(DriverOptions):
 
 class FileRelays:
     """Switch and measure by the files of one folder."""
+
+    enforces_expiry = False
+    """The board keeps a limit until its file is gone; the VEN's watchdog sees to it when the VEN is gone."""
 
     def __init__(self, circuits: Sequence[BranchCircuit], options: FileRelayOptions, clock: Clock) -> None:
         self._folder = options.folder
@@ -41,26 +45,31 @@ class FileRelays:
     ) -> None:
         """Leave the limits in the board as they are."""
 
-    async def limits(self) -> Mapping[str, Decimal]:
-        """Return the limits in force in kW, by circuit id."""
-        return self._numbers("limit")
+    async def read(self) -> Mapping[str, CircuitState]:
+        """Return the power and the limit of the circuits now, in kW; the board tells no switch position."""
+        powers, limits = self._numbers("kw"), self._numbers("limit")
+        return {id_: CircuitState(power_kw=kw, limit_kw=limits.get(id_)) for id_, kw in powers.items()}
 
-    async def set_limit(self, circuit_id: str, limit_kw: Decimal | None) -> None:
-        """Limit a circuit, or lift its limit; raises DriverFailed."""
-        if circuit_id not in self._ids:
-            raise DriverFailed(f"the relay board has no circuit {circuit_id}")
-        file = self._folder / f"{circuit_id}.limit"
+    async def limit(self, circuit_id: str, limit_kw: Decimal, *, expires_at: datetime) -> None:
+        """Limit a circuit; raises DriverFailed."""
+        file = self._limit_file(circuit_id)
         try:
-            if limit_kw is None:
-                file.unlink(missing_ok=True)
-            else:
-                file.write_text(str(limit_kw), encoding="utf-8")
+            file.write_text(str(limit_kw), encoding="utf-8")
         except OSError as error:
             raise DriverFailed(f"{file} cannot be written: {error.strerror}") from error
 
-    async def read(self) -> Mapping[str, Decimal]:
-        """Return the power of the circuits now in kW, by circuit id."""
-        return self._numbers("kw")
+    async def release(self, circuit_id: str, *, switch_on: bool) -> None:
+        """End the limit of a circuit; raises DriverFailed."""
+        file = self._limit_file(circuit_id)
+        try:
+            file.unlink(missing_ok=True)
+        except OSError as error:
+            raise DriverFailed(f"{file} cannot be removed: {error.strerror}") from error
+
+    def _limit_file(self, circuit_id: str) -> Path:
+        if circuit_id not in self._ids:
+            raise DriverFailed(f"the relay board has no circuit {circuit_id}")
+        return self._folder / f"{circuit_id}.limit"
 
     def _numbers(self, kind: str) -> dict[str, Decimal]:
         found: dict[str, Decimal] = {}
