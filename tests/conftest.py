@@ -5,7 +5,7 @@ import os
 import shutil
 import signal
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -31,15 +31,26 @@ settings.register_profile("oadr", deadline=None)  # a busy machine is not a fail
 settings.load_profile("oadr")
 
 
-@pytest.fixture(autouse=True)
-def _same_logs() -> Iterator[None]:
-    """A command that a test runs in this process sets up logs for itself only: its streams are closed afterwards."""
+@pytest.fixture(scope="session", autouse=True)
+def _usual_logs() -> Callable[[], None]:
+    """Logs as they are before anything is run: to be called to have them so again."""
     structured, root = structlog.get_config(), logging.getLogger()
     handlers, level = list(root.handlers), root.level
+
+    def restore() -> None:
+        structlog.configure(**structured)
+        root.handlers[:] = handlers
+        root.setLevel(level)
+
+    return restore
+
+
+@pytest.fixture(autouse=True)
+def _same_logs(_usual_logs: Callable[[], None]) -> Iterator[None]:
+    """A command that runs in this process sets up logs for itself only, also in a fixture: its streams are closed."""
+    _usual_logs()
     yield
-    structlog.configure(**structured)
-    root.handlers[:] = handlers
-    root.setLevel(level)
+    _usual_logs()
 
 
 @pytest.fixture(autouse=True)
@@ -71,6 +82,13 @@ def _problems(method: str, url: str, query: Sequence[tuple[str, str]], body: byt
         return []
     target = f"{path}?{urlencode(query)}" if query else path
     return [f"{method} {target}: {each}" for each in official_document().request_problems(method, target, body)]
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Let the storm of `e2e/test_ledger.py` and the day of `ven/faults/test_day_ledger.py` be worse, or others."""
+    group = parser.getgroup("ledgers")
+    group.addoption("--kills", type=int, default=6, help="processes to kill during the storm, or the day [6]")
+    group.addoption("--seed", type=int, default=1, help="the chance of both; another number is another storm [1]")
 
 
 def pytest_configure(config: pytest.Config) -> None:

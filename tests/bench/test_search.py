@@ -26,7 +26,7 @@ async def test_every_search_is_measured_beside_a_bare_read_and_not_with_another_
                 cores=everywhere,
                 folder=tmp_path,
                 rounds=1,
-                seconds=0.5,
+                seconds=0.2,
                 events=(60,),
                 vens=(1,),
                 reports=(200,),

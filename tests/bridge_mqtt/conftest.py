@@ -116,7 +116,7 @@ class World:
         task = asyncio.create_task(panel.run())
         self._stack.push_async_callback(_stop, task)
         if plugged_in:
-            await asyncio.wait_for(panel.connected.wait(), 5)
+            await asyncio.wait_for(panel.connected.wait(), 60)
         return panel
 
     def hurry(self, speed: float, **dispatch: Any) -> None:
@@ -176,7 +176,7 @@ class World:
             assert answer.status == 200, await answer.text()
             return await answer.json()
 
-    async def until(self, path: str, fact: Callable[[Any], Any], *, timeout_s: float = 10.0) -> Any:
+    async def until(self, path: str, fact: Callable[[Any], Any], *, timeout_s: float = 120.0) -> Any:
         """Ask the HTTP API until the fact is true of the answer, and return the answer."""
 
         async def look() -> Any:

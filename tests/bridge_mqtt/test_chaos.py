@@ -73,7 +73,7 @@ async def test_no_panel_ever_holds_two_sheds_whatever_goes_wrong(sqlite_world: W
         held = [h for h in holding if isinstance(h, dict) and (h["eventId"], h["state"]) == ("evt-last", "held")]
         return len(held) == len(holding) and sum(h["requestedKw"] for h in held) > 7.5
 
-    await world.until("/api/panels", settled, timeout_s=30)
+    await world.until("/api/panels", settled)
     flat = [panel for panel in panels if panel.model.ven_id < "panel-4"]
     await wait_until(lambda: all(panel.model.event_id in {None, "evt-last"} for panel in flat))
     assert {panel.model.ven_id: panel.model.most_stacked for panel in panels if panel.model.most_stacked > 1} == {}

@@ -45,10 +45,10 @@ async def test_an_event_is_split_over_the_panels_and_restored_at_its_end(world: 
 async def test_an_envelope_panel_sheds_in_pieces_and_is_never_told_to_restore(sqlite_world: World) -> None:
     """C9: the window is sent piece by piece, since this program cannot restore."""
     panel = await sqlite_world.add_panel("panel-a", ENVELOPE)
-    sqlite_world.piece(2)
+    sqlite_world.piece(8)
     await sqlite_world.start()
     await sqlite_world.until("/api/panels", lambda panels: panels[0]["online"])
-    await sqlite_world.post(an_event(shed_kw=2, length_s=4.5))
+    await sqlite_world.post(an_event(shed_kw=2, length_s=16.5))
 
     done = await sqlite_world.until("/api/events/evt-1", lambda e: e["state"] == "completed")
     assert [(c["op"], c["state"]) for c in done["panels"][0]["commands"]] == [("shedPanel", "acked")] * 2
@@ -182,7 +182,7 @@ async def test_fifty_panels_of_both_dialects_answer_and_every_ack_is_joined_to_i
     """Section 13: each correlationId is one command, one panel, one answer, and the parts add up to the request."""
     for number in range(50):
         await sqlite_world.add_panel(f"panel-{number:02}", ENVELOPE if number % 5 == 0 else FLAT, interval_s=2)
-    await sqlite_world.start(dispatch={"ack_timeout_s": 10})
+    await sqlite_world.start(dispatch={"ack_timeout_s": 120, "offline_after_s": 600})
     await sqlite_world.until("/api/panels", lambda panels: all(panel["online"] for panel in panels))
     await sqlite_world.post(an_event(shed_kw=100))
 

@@ -97,7 +97,8 @@ async def test_a_panel_that_restarts_in_an_event_is_told_again(sqlite_world: Wor
 
     await wait_until(lambda: panel.model.sheds == 2)
     await held(sqlite_world)
-    assert ops(panel.heard) == ["event", "restore", "event"]
+    told = [op for op in ops(panel.heard) if op != "ping"]  # on a busy machine an answer is late, and asked for
+    assert told == ["event", "restore", "event"]
 
 
 async def test_a_panel_that_comes_online_inside_a_window_is_told_with_the_remaining_time(sqlite_world: World) -> None:

@@ -11,7 +11,7 @@ from bridge_mqtt.loops import LoopSupervisor
 from tests.bridge_mqtt.conftest import World, an_event
 from tests.support.waiting import wait_until
 
-LOOPS = ("broker", "decisions", "commands", "vtn poll", "reports", "api", "retention")
+LOOPS = ("broker", "decisions", "commands", "vtn poll", "vtn push", "reports", "api", "retention")
 
 
 @asynccontextmanager
@@ -95,6 +95,6 @@ async def test_a_bridge_of_which_one_loop_was_killed_carries_out_the_next_event(
     await wait_until(panel.connected.is_set)
     await sqlite_world.post(an_event(shed_kw=2))
 
-    await wait_until(lambda: panel.model.sheds == 1, timeout_s=20)
+    await wait_until(lambda: panel.model.sheds == 1)
     await sqlite_world.until("/api/events/evt-1", lambda e: e["panels"] and e["panels"][0]["holds"] == "held")
     assert all(not task.done() for task in bridge.loops.tasks.values())

@@ -1,5 +1,6 @@
 """The bridge's memory on both databases: schema, migrations, and the recordings of real panels in the ack store."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -10,7 +11,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, inspect, text
+from sqlalchemy import Connection, QueuePool, inspect, text
 from sqlalchemy.exc import IntegrityError
 
 from bench.support.net import free_port
@@ -116,6 +117,28 @@ async def test_opening_twice_changes_nothing_and_a_newer_schema_is_refused(datab
 
     with pytest.raises(StoreTooNew, match="later"):
         await Store.open(url)
+
+
+async def test_a_connection_in_use_is_waited_for_at_the_end(database_url: str) -> None:
+    """Whoever is cancelled gives it back a moment later: what comes back to a closed pool would stay open."""
+    opened = await Store.open(driver_url(database_url))
+    taken, free = asyncio.Event(), asyncio.Event()
+
+    async def use() -> None:
+        async with opened.transaction():
+            taken.set()
+            await free.wait()
+
+    user = asyncio.create_task(use())
+    await taken.wait()
+    closing = asyncio.create_task(opened.close())
+    pool = opened._engine.pool
+    await asyncio.sleep(0)
+    assert not closing.done()
+    free.set()
+    await asyncio.gather(user, closing)
+    assert isinstance(pool, QueuePool)
+    assert pool.checkedin() == 0
 
 
 async def test_a_database_that_is_not_there_is_one_clear_error(tmp_path: Path) -> None:

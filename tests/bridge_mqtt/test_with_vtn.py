@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from decimal import Decimal
@@ -120,6 +120,12 @@ class Town:
 @pytest.fixture
 async def town(tmp_path: Path, mosquitto: Mosquitto) -> AsyncIterator[Town]:
     """A VTN that grants the bridge the group of the north."""
+    async with a_town(tmp_path, mosquitto) as town:
+        yield town
+
+
+@asynccontextmanager
+async def a_town(tmp_path: Path, mosquitto: Mosquitto, **vtn_settings: Any) -> AsyncIterator[Town]:
     async with AsyncExitStack() as stack:
         clock = ScaledClock(SPEED)
         settings = VtnSettings.model_validate(
@@ -127,6 +133,7 @@ async def town(tmp_path: Path, mosquitto: Mosquitto) -> AsyncIterator[Town]:
                 "port": 0,
                 "database": {"url": f"sqlite:///{tmp_path / 'vtn.sqlite3'}"},
                 "auth": {"argon2": {"time_cost": 1, "memory_kib": 8, "parallelism": 1}},
+                **vtn_settings,
             }
         )
         vtn = build(settings, now=clock.now)
@@ -155,6 +162,8 @@ async def test_an_event_of_the_vtn_reaches_the_panels_and_comes_back_as_reports(
         -12,
         -12,
         -6,
+        start_s=60,
+        length_s=120,
         targets=("group:north",),
         report_descriptors=(
             ReportDescriptor(payload_type="DEMAND", reading_type="MEAN", units="KW"),
@@ -173,8 +182,8 @@ async def test_an_event_of_the_vtn_reaches_the_panels_and_comes_back_as_reports(
         assert sheds[AGGREGATED_REPORT].requested_kw == asked
         delivered = sheds[AGGREGATED_REPORT].delivered_kw
         assert delivered is not None
-        # The mean over the interval: a panel may begin late, and a second is ten of these.
-        assert Decimal("0.4") * asked < delivered < asked + 3
+        # The mean over the interval: a panel of a busy machine begins late, and a second is ten of these.
+        assert Decimal("0.1") * asked < delivered < asked + 3
         assert sheds["panel-1/hvac1"].delivered_kw == 0
         assert sheds["panel-1/heater1"].final_kw is not None
     assert (one.model.sheds, two.model.sheds) == (2, 2)  # the first two intervals ask the same: nothing is sent between
@@ -197,6 +206,20 @@ async def test_an_event_of_the_vtn_reaches_the_panels_and_comes_back_as_reports(
     resources = {each.resource_name for each in await town.operator.resources.search()}
     assert {"panel-1", "panel-1/hvac1", "panel-2/ev1", "panel-a/pv1"} <= resources
     assert bridge.health.as_json()["vtn"] == "ok"
+
+
+async def test_an_event_is_carried_out_long_before_the_next_poll_if_the_vtn_tells_of_it(
+    tmp_path: Path, mosquitto: Mosquitto
+) -> None:
+    """VENCLIENT-013: the VTN's broker may be that of the panels; a deleted event is told of as well."""
+    told = {"url": mosquitto.url, "access": {"method": "ANONYMOUS"}}
+    async with a_town(tmp_path, mosquitto, mqtt=told) as town:
+        panel = await town.panel("panel-1", "flat", 1)
+        await town.bridge(town.settings([{"id": "panel-1"}], poll_interval_s=86_400))
+        event = await town.event(-3, targets=("panel-1",), start_s=0, length_s=36_000)
+        await wait_until(lambda: panel.model.event_id is not None)
+        await town.operator.events.delete(event.id)
+        await wait_until(lambda: panel.model.event_id is None)
 
 
 async def _is_final(town: Town, event: Event) -> bool:
@@ -255,7 +278,7 @@ async def test_a_bridge_all_of_whose_loops_were_killed_still_polls_and_reports(t
     """An event of the VTN comes down and its reports go up as if nothing had happened."""
     one = await town.panel("panel-1", "flat", 1)
     bridge = await town.bridge(town.settings([{"id": "panel-1"}]))
-    await wait_until(lambda: len(bridge.loops.tasks) == 7)
+    await wait_until(lambda: len(bridge.loops.tasks) == 8)
     before = dict(bridge.loops.tasks)
     for task in before.values():
         task.cancel()

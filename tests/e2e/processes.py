@@ -25,7 +25,7 @@ def oadr(*arguments: str, environment: Mapping[str, str] | None = None) -> Any:
 
 
 def run_oadr(
-    *arguments: str, environment: Mapping[str, str] | None = None, timeout_s: float = 60
+    *arguments: str, environment: Mapping[str, str] | None = None, timeout_s: float = 180
 ) -> subprocess.CompletedProcess[str]:
     """Run a command that ends, whatever becomes of it."""
     return subprocess.run(

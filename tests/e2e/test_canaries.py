@@ -207,7 +207,7 @@ async def test_ven_and_bridge_write_no_secret(
         async def written(process: ServerProcess, what: str) -> None:
             await wait_until(lambda: what in process.log_text(), timeout_s=120, what=what)
 
-        await written(home, '"registered"')
+        await written(home, '"registered with the VTN"')
         await written(bridge, '"registered with the VTN"')
         await written(bridge, '"connected to the broker"')
         async with aiohttp.ClientSession(f"http://127.0.0.1:{api_port}") as session:

@@ -12,12 +12,12 @@ from urllib.parse import urlsplit
 
 @contextmanager
 def without_extensions(url: str, *, status: int, body: bytes) -> Iterator[str]:
-    """Yield the base URL of a VTN that answers ``GET /contacts`` with a status and a body, and all else as `url`."""
+    """Yield the base URL of a VTN that answers ``GET`` of them with a status and a body, and all else as `url`."""
     real = urlsplit(url)
 
     class Relay(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            if urlsplit(self.path).path == f"{real.path}/contacts":
+            if urlsplit(self.path).path.removeprefix(real.path) in {"/contacts", "/subscription_health"}:
                 self._answer(status, "text/html", body)
                 return
             self._pass_on()

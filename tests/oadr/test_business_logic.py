@@ -1,5 +1,6 @@
 """Settings of business logic, VEN and bridge reach the token request alike."""
 
+from base64 import b64encode
 from typing import Any
 
 import pytest
@@ -40,7 +41,7 @@ async def test_token_settings_reach_the_token_server(client_of: Any) -> None:
         given = {
             "url": vtn.base_url,
             "client_id": "one",
-            "client_secret": "a secret",
+            "client_secret": "kq7 PLUM lattice",
             "token_url": f"{vtn.base_url}/auth/token",
             "audience": "https://vtn.example",
             "scope": "read_all",
@@ -51,5 +52,5 @@ async def test_token_settings_reach_the_token_server(client_of: Any) -> None:
 
     expected = {"grant_type": "client_credentials", "audience": "https://vtn.example", "scope": "read_all"}
     assert vtn.token_forms == [expected]
-    assert headers == ["Basic b25lOmErc2VjcmV0"]
+    assert headers == ["Basic " + b64encode(b"one:kq7+PLUM+lattice").decode()]
     assert ("GET", "/auth/server") not in vtn.requests

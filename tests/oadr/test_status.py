@@ -105,6 +105,25 @@ def test_opting_out_is_shown_with_its_reason() -> None:
     assert (one.reached, one.opted_in, one.reason) == (True, False, "quiet hours")
 
 
+def test_circuit_that_its_owner_has_taken_over_is_shown_with_the_reason() -> None:
+    said = opts(
+        "client-home",
+        Opt(AGGREGATED_REPORT, True, None, OperatingState.RUNNING_CURTAILED),
+        Opt("ev", False, "switched on by hand", OperatingState.RUNNING_OPTED_OUT),
+    )
+    sheds = (shed("ev", "2", "0"), shed("heater", "1", "1"), shed(AGGREGATED_REPORT, "3", "1"))
+    intervals = [ShedInterval(0, START, START + HOUR, sheds)]
+    done = received(status_report(event_id="e1", client_name="home", intervals=intervals), "client-home")
+    status = event_status(event(), [ven("home")], [], [said, done], at=START)
+    (one,) = status.participants
+    assert (one.name, one.opted_in, one.requested_kw) == ("home", True, Decimal(3)), "a home, not a bridge of panels"
+    assert [(circuit.name, circuit.opted_out) for circuit in one.circuits] == [
+        ("ev", "switched on by hand"),
+        ("heater", None),
+    ]
+    assert "running opted out: switched on by hand" in printed(status, everything=True, width=200)
+
+
 def test_circuits_and_energy_of_a_home() -> None:
     said = opts("client-home", Opt(AGGREGATED_REPORT, True, None, OperatingState.RUNNING_CURTAILED))
     done = received(

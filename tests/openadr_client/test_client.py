@@ -30,7 +30,7 @@ from openadr_client.errors import (
     Unreachable,
 )
 from openadr_client.pooled_transport import PooledTransport
-from openadr_client.settings import web_address
+from openadr_client.settings import ConnectionSettings, PushSettings, web_address
 from openadr_client.short_transport import ShortTransport
 from openadr_client.transport import BaseTransport, origin
 from openadr_profiles.v31 import EventRequest
@@ -417,6 +417,61 @@ async def test_pages_of_large_objects_are_read_a_few_at_a_time(
         await client.events.search()
 
 
+async def test_object_that_is_larger_than_an_answer_may_be_hides_no_other(
+    vtn: ScriptedVtn, client: VtnClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """V16: large events are read one by one, and one that is too large is named as unreadable."""
+    shelf = Shelf(vtn, 7)
+    shelf.ids[3] = "e" * 120
+    one = len(json.dumps([an_event("e6")]))
+    for module in (long, short):
+        monkeypatch.setattr(module, "MAX_BODY", one + 20)
+
+    found = await client.events.search()
+    assert [event.id for event in found] == [id_ for id_ in shelf.ids if id_ != "e" * 120]
+    assert [(each.id, "more than" in each.problem) for each in found.broken] == [(None, True)]
+
+
+async def test_new_object_while_single_ones_are_read_hides_no_other(
+    vtn: ScriptedVtn, client: VtnClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shelf = Shelf(vtn, 7)
+    known = list(shelf.ids)
+    for module in (long, short):
+        monkeypatch.setattr(module, "MAX_BODY", len(json.dumps([an_event("e6")])) + 20)
+    shelf.after_page[2] = lambda: shelf.ids.insert(0, "new")
+
+    assert [event.id for event in await client.events.search()] == known
+
+
+async def test_vtn_that_has_always_another_page_is_not_read_for_ever(vtn: ScriptedVtn, client: VtnClient) -> None:
+    """V3."""
+
+    async def another_page(request: web.Request) -> web.StreamResponse:
+        skip = int(request.query["skip"])
+        return json_list([an_event(f"e{skip + number}") for number in range(50)])
+
+    vtn.answer = another_page
+    with pytest.raises(UnexpectedAnswer, match="no last page: 400 pages"):
+        await client.events.poll()
+
+
+async def test_unreadable_object_is_named_once(vtn: ScriptedVtn, client: VtnClient) -> None:
+    """V18: not again at every poll, but again if its problem is another one."""
+    broken: dict[str, Any] = {"id": "bad", "intervals": 5}
+
+    async def one_broken(_: web.Request) -> web.StreamResponse:
+        return json_list([an_event("e1"), broken])
+
+    vtn.answer = one_broken
+    with structlog.testing.capture_logs() as logs:
+        for _ in range(3):
+            await client.events.search()
+        broken["intervals"] = "none"
+        await client.events.search()
+    assert [log["id"] for log in logs if log["event"] == "unreadable object ignored"] == ["bad", "bad"]
+
+
 async def test_poll_says_when_nothing_has_changed(vtn: ScriptedVtn, client: VtnClient) -> None:
     shelf = Shelf(vtn, 120)
     first = await client.events.poll()
@@ -538,3 +593,13 @@ def test_a_password_in_a_url_is_in_no_message() -> None:
         with pytest.raises(ValueError, match="expected a URL such as"):
             web_address(url)
     assert web_address("https://vtn/openadr3/3.1.0/") == "https://vtn/openadr3/3.1.0"
+
+
+def test_a_port_that_is_none_is_refused_where_an_address_is_read() -> None:
+    """Not only when it is used, where it would be an error of the library."""
+    for port in ("99999", "abc", "-1", "0"):
+        for read in (web_address, lambda url: ConnectionSettings(url=url), lambda url: PushSettings(callback_url=url)):
+            with pytest.raises(ValueError, match="expected a port from 1 to 65535"):
+                read(f"https://vtn.example:{port}/openadr3/3.1.0")
+    for fine in ("https://vtn.example:8443", "http://[::1]:8080/openadr3/3.1.0", "https://vtn.example:/x"):
+        assert web_address(fine) == fine

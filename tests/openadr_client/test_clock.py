@@ -3,6 +3,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from openadr_client import clock as clocks
 from openadr_client.clock import ManualClock, ScaledClock, SystemClock
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -10,6 +11,54 @@ START = datetime(2026, 1, 1, tzinfo=UTC)
 
 def test_system_clock_is_aware_and_in_utc() -> None:
     assert SystemClock().now().utcoffset() == timedelta(0)
+
+
+class SetClock(SystemClock):
+    """A system clock that somebody sets."""
+
+    by = timedelta(0)
+
+    def now(self) -> datetime:
+        return super().now() + self.by
+
+
+async def test_wait_is_not_longer_when_the_system_clock_is_set_back() -> None:
+    clock = SetClock()
+    waits = [
+        asyncio.create_task(clock.sleep(0.05)),
+        asyncio.create_task(clock.wait_for(asyncio.Event(), until=clock.now() + timedelta(seconds=0.05))),
+    ]
+    for _ in range(3):  # until each has begun to wait
+        await asyncio.sleep(0)
+    clock.by = timedelta(hours=-1)
+    async with asyncio.timeout(120):
+        assert await asyncio.gather(*waits) == [None, False]
+
+
+async def test_wait_ends_when_the_system_clock_is_set_forward(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(clocks, "_STEP_S", 0.01)
+    clock = SetClock()
+    wait = asyncio.create_task(clock.sleep(3600))
+    await asyncio.sleep(0)
+    clock.by = timedelta(hours=1)
+    async with asyncio.timeout(120):
+        await wait
+
+
+async def test_wait_ends_at_its_instant_when_nobody_sets_the_clock() -> None:
+    clock = SystemClock()
+    until = clock.now() + timedelta(seconds=0.02)
+    await clock.sleep_until(until)
+    assert clock.now() >= until
+
+
+async def test_monotonic_seconds_are_those_of_the_clock() -> None:
+    real = [100.0]
+    scaled, manual = ScaledClock(60, monotonic=lambda: real[0]), ManualClock()
+    before = scaled.monotonic_s(), manual.monotonic_s()
+    real[0] += 2
+    await manual.advance(120)
+    assert (scaled.monotonic_s() - before[0], manual.monotonic_s() - before[1]) == (120, 120)
 
 
 def test_scaled_clock_runs_as_fast_as_told() -> None:

@@ -9,8 +9,10 @@ import os
 import signal
 import sys
 from contextlib import suppress
+from datetime import timedelta
 from pathlib import Path
 
+from openadr_client import SystemClock, event_request, find_or_create_program
 from tests.support.waiting import wait_until
 from tests.ven.home import SECRET, Town
 from vtn.access import Role
@@ -56,11 +58,25 @@ async def test_an_event_is_issued_carried_out_reported_and_written_as_csv(town: 
 
     assert "home-1 thermostat: DEMAND 1.2 KW" in said.splitlines()
     assert "home-1 AGGREGATED_REPORT: OPT OPT_IN" in said.splitlines()
-    assert out.decode().splitlines() == ["setpoint 19 °C", "setpoint 21 °C", "reported"], err.decode()
+    printed = [line for line in out.decode().splitlines() if "[info " not in line]  # nobody has configured the log
+    assert printed == ["setpoint 19 °C", "setpoint 21 °C", "reported"], err.decode()
     table = await finished(await started("reports_to_csv.py", town, "bl"))
     rows = [row for row in csv.DictReader(io.StringIO(table)) if row["payload_type"] == "DEMAND"]
     assert [(row["resource_name"], row["value"], row["units"]) for row in rows] == [("thermostat", "1.2", "KW")]
 
 
+async def test_the_prices_of_the_next_day_are_printed(town: Town) -> None:
+    program = await find_or_create_program(town.bl, "prices")
+    start = SystemClock().now().replace(minute=0, second=0, microsecond=0) + timedelta(hours=1)
+    hour = timedelta(hours=1)
+    prices = event_request(program.id, "PRICE", [0.31, 0.28, *[0.2] * 40], start=start, duration=hour, units="KWH")
+    await town.bl.events.create(prices)
+    await town.bl.events.create(event_request(program.id, "SIMPLE", [1], start=start, duration=hour))
+    lines = (await finished(await started("prices.py", town, "bl"))).splitlines()
+    assert lines[:2] == [f"{start:%d %H:%M} 0.31  per KWH", f"{start + hour:%d %H:%M} 0.28  per KWH"]
+    assert len(lines) == 24
+
+
 def test_every_example_is_run() -> None:
-    assert {path.name for path in EXAMPLES.glob("*.py")} == {"issue_event.py", "thermostat.py", "reports_to_csv.py"}
+    run = {"issue_event.py", "thermostat.py", "reports_to_csv.py", "prices.py"}
+    assert {path.name for path in EXAMPLES.glob("*.py")} == run

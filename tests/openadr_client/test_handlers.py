@@ -5,27 +5,32 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 from aiohttp import web
+from msgspec.structs import replace
 
 from openadr_client import (
     NO_RETRY,
     HandlerVen,
+    ManualClock,
     SystemClock,
     Unauthorized,
     VtnClient,
     attributes,
     event_request,
+    event_values,
     find_or_create_program,
     readings,
 )
 from openadr_profiles.fleet.reports import read_opts
-from openadr_profiles.v31 import Event
+from openadr_profiles.v31 import Duration, Event, IntervalPeriod, Start, random_offset
 from tests.support.scripted_vtn import an_event, json_list, problem, scripted_vtn
 from tests.support.waiting import wait_until
 from tests.ven.home import SECRET, Town
+from tests.ven.home import town as a_town
 from vtn.access import Role
 
 HOUR = timedelta(hours=1)
@@ -151,6 +156,30 @@ async def test_a_lasting_handler_begins_anew_with_a_new_version_and_ends_with_th
     assert ended == ["one", "two"]
 
 
+async def test_nothing_is_kept_of_an_event_that_has_ended_by_itself(tmp_path: Path, empty_database: Path) -> None:
+    """A device runs for years: what its handlers were begun for is forgotten with the event."""
+    clock = ManualClock(SystemClock().now())
+    async with a_town(tmp_path, clock, database=empty_database) as town:
+        await town.vtn.clients.add("home-1", Role.VEN, secret=SECRET)
+        url = town.vtn.base_url
+        async with VtnClient(base_url=url, client_id="home-1", client_secret=SECRET, clock=clock) as vtn:
+            ven = HandlerVen(vtn, name="home-1")
+
+            @ven.during
+            async def short(event: Event) -> None:
+                """End at once."""
+
+            program = await find_or_create_program(town.bl, "peak")
+            request = event_request(program.id, "SIMPLE", [1], start=clock.now(), duration=HOUR, name="short")
+            await town.bl.events.create(request)
+            assert await ven.poll()
+            assert len(ven._tasks) == 1
+            await clock.advance(2 * HOUR.total_seconds())
+            await ven.poll()
+            assert ven.events == ()
+            assert ven._tasks == {}
+
+
 async def test_lasting_handlers_end_with_the_ven(town: Town, ven: HandlerVen) -> None:
     begun, ended = asyncio.Event(), asyncio.Event()
 
@@ -169,6 +198,28 @@ async def test_lasting_handlers_end_with_the_ven(town: Town, ven: HandlerVen) ->
     with pytest.raises(asyncio.CancelledError):
         await running
     assert ended.is_set()
+
+
+async def test_an_event_is_placed_in_time_as_it_holds_for_this_ven(town: Town, ven: HandlerVen) -> None:
+    """TIME-016, TIME-026, R-43: "now" is when it was received, and the random shift is this VEN's own."""
+    program = await find_or_create_program(town.bl, "peak")
+    now, later = Start.parse("0001-01-01T00:00:00Z"), Start.of(town.bl.clock.now() + HOUR)
+    hour = Duration.of(HOUR)
+    levels = event_request(program.id, "SIMPLE", [1], start=town.bl.clock.now(), duration=HOUR)
+    at_once = replace(levels, interval_period=IntervalPeriod(start=now, duration=hour))
+    shifted = replace(levels, interval_period=IntervalPeriod(start=later, duration=hour, randomize_start=hour))
+    events = [await town.bl.events.create(each) for each in (at_once, shifted)]
+    before = ven.clock.now()
+    await ven.poll()
+    after = ven.clock.now()
+    one, other = (ven.timeline(event) for event in events)
+    assert before <= one.start <= after
+    assert ven.timeline(events[0]).start == one.start, "it does not move with the time that goes by"
+    assert later.at is not None
+    assert other.start == later.at + random_offset(events[1], "home-1")(0, HOUR)
+    assert other.start != later.at
+    (level,) = event_values(other, "SIMPLE")
+    assert (level.start, level.end) == (other.start, other.start + HOUR)
 
 
 async def test_a_later_answer_replaces_the_earlier_one(town: Town, ven: HandlerVen) -> None:

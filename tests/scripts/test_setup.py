@@ -53,7 +53,7 @@ class Machine:
     def run(self, command: str) -> tuple[int, str]:
         """The same to its end: exit code and standard error. Nothing may be on standard output."""
         process = self.start(command)
-        output, errors = process.communicate(timeout=30)
+        output, errors = process.communicate(timeout=120)
         assert output == ""
         return process.returncode, errors
 
@@ -98,7 +98,7 @@ def test_two_scripts_at_once_install_once(machine: Machine) -> None:
 
     both = [machine.start("prepare dev") for _ in range(2)]
 
-    assert [process.communicate(timeout=30)[0] for process in both] == ["", ""]
+    assert [process.communicate(timeout=120)[0] for process in both] == ["", ""]
     assert [process.returncode for process in both] == [0, 0]
     assert machine.calls() == ["pip PROJECT[dev]"]
 
@@ -220,10 +220,10 @@ def test_an_interpreter_that_does_not_work_is_not_tried(machine: Machine) -> Non
     for version, works in (("3.12", True), ("3.13", False), ("3.14", True)):
         machine.has(f"python{version}", f"echo {version}" if works else "exit 127")
     body = (SCRIPTS.parent / ".ci" / "run").read_text()
-    functions = body[body.index("version() {") : body.index("run 8m")]
+    functions = body[body.index("version() {") : body.index("run 5 scripts/check")]
     (machine.project / "functions").write_text(functions)
 
     process = machine.start('PYENV_ROOT=/nowhere; source "$root/functions"; others 3.14')
-    output, errors = process.communicate(timeout=30)
+    output, errors = process.communicate(timeout=120)
 
     assert (output, errors) == ("python3.12\n", "")

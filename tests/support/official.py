@@ -14,7 +14,7 @@ import yaml
 
 DOCUMENT: Final = Path(__file__).parents[1] / "data" / "openapi" / "openadr3-3.1.yaml"
 
-EXTENSIONS: Final = {("GET", "/contacts")}
+EXTENSIONS: Final = {("GET", "/contacts"), ("GET", "/subscription_health")}
 """Operations of ours that the document does not have; a VTN that has no such path is asked in vain."""
 
 _FORM: Final = "application/x-www-form-urlencoded"

@@ -63,8 +63,9 @@ async def test_secrets_are_noted_where_the_product_uses_them(canaries: Canaries,
 
 def test_short_and_plain_secrets_are_not_looked_for(canaries: Canaries) -> None:
     """They may be in any text."""
-    for secret in ("wrong", "00000000", ""):
+    for secret in ("wrong", "00000000", "", "the same", "password", "Anonymous", "20260101", "127.0.0.1:8080"):
         SecretStr(secret)
+        assert not canaries.knows(secret)
         canaries.look("here", f"<{secret}>")
     assert canaries.found() == []
 

@@ -18,6 +18,7 @@ from openadr_profiles.v31 import (
     ValuesMap,
 )
 from ven.panel.circuits import BranchCircuit
+from ven.panel.load_profile import EnergyStore, Piece, Sums
 
 START = datetime(2026, 1, 1, 12, tzinfo=UTC)
 
@@ -65,3 +66,11 @@ def a_program(name: str = "peak", **members: Any) -> Program:
 
 def total(values: Iterable[Decimal]) -> Decimal:
     return sum(values, Decimal(0))
+
+
+def a_piece(hour: int = 0) -> Piece:
+    """A piece of a load profile, half a minute long."""
+    start = START + timedelta(hours=hour)
+    sums = {"ev": Sums(Decimal("1e9"), 10**9, 0, Decimal("1.5"), Decimal("0.5"))}
+    stores = {"ev": EnergyStore(Decimal("812.5"), Decimal(30), Decimal(60))}
+    return Piece(start=start, end=start + timedelta(seconds=30), sums=sums, stores=stores, limited={"ev"}, level=2)

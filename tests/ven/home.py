@@ -25,6 +25,7 @@ from openadr_profiles.fleet.reports import (
 from openadr_profiles.v31 import Event, EventRequest, Program, ProgramRequest, Report
 from tests.ven.builders import START, a_circuit
 from ven.agent import Agent, RoundLimits
+from ven.drivers import CircuitState
 from ven.errors import DriverFailed
 from ven.settings import VenSettings
 from ven.store import StateFile
@@ -46,11 +47,16 @@ POWERS = {"fridge": Decimal("0.2"), "heater": Decimal(2), "ev": Decimal(3)}
 class Relay:
     """A relay board: outlives the agent, keeps a diary of what was really switched."""
 
+    enforces_expiry = False
+
     def __init__(self, wants: Mapping[str, Decimal] = POWERS) -> None:
         self.wants = dict(wants)
         self.in_force: dict[str, Decimal] = {}
+        self.expires_at: dict[str, datetime] = {}
         self.diary: list[tuple[str, Decimal | None]] = []
         self.broken: set[str] = set()
+        self.off: set[str] = set()
+        """Circuits that the owner has switched off."""
 
     async def __aenter__(self) -> Self:
         return self
@@ -60,25 +66,47 @@ class Relay:
     ) -> None:
         pass
 
-    async def limits(self) -> Mapping[str, Decimal]:
-        return dict(self.in_force)
+    async def read(self) -> Mapping[str, CircuitState]:
+        known = {id_: kw for id_, kw in self.wants.items() if id_ not in self.broken}
+        return {id_: self._state(id_, kw) for id_, kw in known.items()}
 
-    async def set_limit(self, circuit_id: str, limit_kw: Decimal | None) -> None:
-        if circuit_id in self.broken:
-            raise DriverFailed(f"{circuit_id} does not answer")
-        self.diary.append((circuit_id, limit_kw))
-        if limit_kw is None:
+    def by_hand(self, circuit_id: str, *, is_on: bool) -> None:
+        """Move a switch as the owner does."""
+        self.off.discard(circuit_id) if is_on else self.off.add(circuit_id)
+        if is_on and self.in_force.get(circuit_id) == 0:
             del self.in_force[circuit_id]
-        else:
+
+    def _state(self, circuit_id: str, wanted_kw: Decimal) -> CircuitState:
+        limit_kw = self.in_force.get(circuit_id)
+        is_on = circuit_id not in self.off and limit_kw != 0
+        power_kw = min(wanted_kw, wanted_kw if limit_kw is None else limit_kw) if is_on else Decimal(0)
+        return CircuitState(power_kw=power_kw, limit_kw=limit_kw, is_on=is_on)
+
+    async def limit(self, circuit_id: str, limit_kw: Decimal, *, expires_at: datetime) -> None:
+        self._must_answer(circuit_id)
+        self.expires_at[circuit_id] = expires_at
+        if self.in_force.get(circuit_id) != limit_kw:
+            self.diary.append((circuit_id, limit_kw))
             self.in_force[circuit_id] = limit_kw
 
-    async def read(self) -> Mapping[str, Decimal]:
-        known = {id_: kw for id_, kw in self.wants.items() if id_ not in self.broken}
-        return {id_: min(kw, self.in_force.get(id_, kw)) for id_, kw in known.items()}
+    async def release(self, circuit_id: str, *, switch_on: bool) -> None:
+        self._must_answer(circuit_id)
+        if circuit_id in self.in_force:
+            self.diary.append((circuit_id, None))
+            del self.in_force[circuit_id]
+            self.expires_at.pop(circuit_id, None)
+            if not switch_on:
+                self.off.add(circuit_id)
+
+    def _must_answer(self, circuit_id: str) -> None:
+        if circuit_id in self.broken:
+            raise DriverFailed(f"{circuit_id} does not answer")
 
 
 class Wire:
     """The line from an agent to its relay board. A process that is killed switches nothing more: the line is cut."""
+
+    enforces_expiry = False
 
     def __init__(self, relay: Relay) -> None:
         self._relay = relay
@@ -92,15 +120,21 @@ class Wire:
     ) -> None:
         pass
 
-    async def limits(self) -> Mapping[str, Decimal]:
-        return {} if self.is_cut else await self._relay.limits()
-
-    async def set_limit(self, circuit_id: str, limit_kw: Decimal | None) -> None:
-        if not self.is_cut:
-            await self._relay.set_limit(circuit_id, limit_kw)
-
-    async def read(self) -> Mapping[str, Decimal]:
+    async def read(self) -> Mapping[str, CircuitState]:
+        self._must_not_be_cut()
         return await self._relay.read()
+
+    async def limit(self, circuit_id: str, limit_kw: Decimal, *, expires_at: datetime) -> None:
+        self._must_not_be_cut()
+        await self._relay.limit(circuit_id, limit_kw, expires_at=expires_at)
+
+    async def release(self, circuit_id: str, *, switch_on: bool) -> None:
+        self._must_not_be_cut()
+        await self._relay.release(circuit_id, switch_on=switch_on)
+
+    def _must_not_be_cut(self) -> None:
+        if self.is_cut:
+            raise DriverFailed("the process is dead")
 
 
 class Home:
@@ -122,7 +156,7 @@ class Home:
         stack = self._stack = AsyncExitStack()
         self._store = await stack.enter_async_context(StateFile(self.settings.store, now=self._clock.now()))
         client = await stack.enter_async_context(self.settings.vtn.client(self._clock))
-        self._wire = Wire(self.relay)
+        self._wire = self.opened(Wire(self.relay), self._store, client)
         self._agent = Agent(
             self.settings,
             clock=self._clock,
@@ -133,6 +167,10 @@ class Home:
         )
         self._task = asyncio.create_task(self._agent.run())
         await self.quiet()
+
+    def opened(self, wire: Wire, store: StateFile, client: VtnClient) -> Wire:
+        """Return the wire that the agent gets; the place to put faults in the way of what it reaches."""
+        return wire
 
     async def kill(self) -> None:
         """End it without letting it do anything more, as a process that is killed."""
@@ -150,7 +188,7 @@ class Home:
 
     async def quiet(self) -> None:
         """Return when it has nothing left to do at this moment."""
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(120):  # a busy machine is not a failure
             while not await self._is_quiet():  # noqa: ASYNC110 # no single event says it
                 await asyncio.sleep(0.001)
 
@@ -218,6 +256,7 @@ class Town:
             "sample_s": 300,
             "status_s": 1800,
             "settle_s": 0,
+            "push": {"mode": "off"},  # a connection of its own would answer to no clock that the test moves
             **members,
         }
         return VenSettings.model_validate(given)

@@ -8,15 +8,19 @@ from __future__ import annotations
 
 import sqlite3
 from contextlib import closing
-from datetime import timedelta
+from dataclasses import replace
+from datetime import datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 
-from tests.ven.builders import START, a_circuit, a_program, shed_event
-from ven.decision import Decision
+from tests.ven.builders import START, a_circuit, a_piece, a_program, shed_event
+from ven.decision import Decision, OptChoice, OptScope, ScopeKind
 from ven.panel.curtailment import plan_shedding
 from ven.panel.meter import PowerReading
-from ven.records import Decided, Outcome, Outgoing, ReceivedEvent
+from ven.panel.ownership import Override, OwnLimit
+from ven.panel.stretches import CurtailmentRun
+from ven.panel.tally import NO_TALLY
+from ven.records import Decided, Outgoing, PastDecision, ReceivedEvent, Stretch
 from ven.store import StateFile
 
 HOUR = timedelta(hours=1)
@@ -28,6 +32,10 @@ _CIRCUITS = [
     a_circuit("ev", priority=9),
 ]
 _KW = {"fridge": Decimal("0.2"), "heater": Decimal("2.000"), "ev": Decimal("7.25")}
+_DRAWN = {"fridge": Decimal("0.19"), "heater": Decimal(2), "ev": Decimal("5.25")}
+_OVERRIDE = Override("heater", START + HOUR, "switched on by hand – „selbst“", frozenset({"e1", "e2"}))
+_KNOWS_OWN_LIMITS = 4
+_KNOWS_OPTS = 5
 _TYPE = "DISPATCH_SETPOINT_RELATIVE"
 
 
@@ -46,77 +54,109 @@ def version_of(path: Path) -> int:
 async def write(store: StateFile) -> None:
     """Put into a new file what the others contain."""
     one, other = _decisions()
-    await store.events.put_programs([a_program()])
+    store.events.put_programs([a_program()])
     for event in _events():
-        await store.events.put(event)
-    await store.events.put_decision(one)
-    await store.events.put_decision(other)
-    await store.stretches.put_baseline("e1", _KW)
-    done = await store.stretches.begin(
-        event_id="e1",
-        interval_id=0,
-        payload_type=_TYPE,
-        start=START,
-        end=START + HOUR,
-        plan=plan_shedding(_CIRCUITS, _KW, Decimal(2)),
-    )
-    await store.stretches.end(
-        done.id, START + HOUR, {"fridge": Decimal("0.19"), "heater": Decimal(2), "ev": Decimal("5.25")}
-    )
-    await store.stretches.put_finals(done.id, {"fridge": Decimal("0.21"), "ev": Decimal("7.1")})
-    await store.stretches.begin(
-        event_id="e1",
-        interval_id=1,
-        payload_type=_TYPE,
-        start=START + HOUR,
-        end=None,
-        plan=plan_shedding(_CIRCUITS, _KW, Decimal(20)),
-    )
-    for reading in _readings():
-        await store.readings.put(reading, keep_from=START)
-    await store.reports.put("opt-e1", "e1", b'{"eventID": "e1"}', expires_at=START + 25 * HOUR, may_exist=False)
+        store.events.put(event)
+    store.events.put_decision(one)
+    store.events.put_decision(other)
+    for choice in _choices():
+        store.opts.put_choice(choice)
+    for past in _past():
+        store.opts.add_past(past)
+    store.stretches.put_baseline("e1", _KW)
+    store.stretches.put(_done())
+    store.stretches.put(_running())
+    for own in _own_limits():
+        store.own_limits.put(own)
+    store.own_limits.put_override(_OVERRIDE)
+    assert await store.journal.flush()
+    for hour in range(3):
+        store.load_profile.put(a_piece(hour))
+    store.reports.put_targets({"ev": ("north",)})
+    store.day_history.put(START, {"ev": Decimal("1.5")}, keep_from=START)
+    store.reports.put("opt-e1", "e1", b'{"eventID": "e1"}', expires_at=START + 25 * HOUR, may_exist=False)
+    assert await store.journal.flush()
     (opt,) = await store.reports.unsent()
-    await store.reports.mark_tried("opt-e1")
+    await store.reports.mark_tried(opt)
     await store.reports.mark_sent(opt, "report-7")
-    await store.reports.put("status-e1", "e1", b'{"a": 1}', expires_at=None, may_exist=True)
+    store.reports.put("status-e1", "e1", b'{"a": 1}', expires_at=None, may_exist=True)
     for body in (b'{"b": 1}', b'{"b": 2}'):
-        await store.reports.put("report-USAGE-1", "e1", body, expires_at=START + HOUR, may_exist=False)
-    await store.reports.put("refused", "e1", b"{}", expires_at=None, may_exist=False)
-    await store.reports.give_up("refused")
+        store.reports.put("report-USAGE-1", "e1", body, expires_at=START + HOUR, may_exist=False)
+        assert await store.journal.flush()
+    cursors = {"0123456789abcdef": START}
+    store.reports.add({"report-2": b"{}"}, "e1", cursors=cursors, expires_at=None, may_exist=False)
+    store.reports.put("refused", "e1", b"{}", expires_at=None, may_exist=False)
+    assert await store.journal.flush()
+    for each in await store.reports.unsent():
+        if each.name in {"report-2", "refused"}:
+            await store.reports.give_up(each)
 
 
-async def check(store: StateFile) -> None:
-    """Assert that nothing of the content is lost or changed, and that it can be written to."""
+async def check(store: StateFile, version: int) -> None:
+    """Assert that nothing that a file of this version held is lost or changed, and that it can be written to."""
     assert store.created_at == START - HOUR
     assert await store.events.programs() == [a_program()]
     assert await store.events.all() == _events()
     assert await store.events.decisions() == _decisions()
+    assert await store.opts.choices() == (_choices() if version >= _KNOWS_OPTS else [])
+    assert await store.opts.past() == (_past() if version >= _KNOWS_OPTS else [])
     assert await store.stretches.baselines() == {"e1": _KW}
     await _check_stretches(store)
-    assert await store.readings.between(START, START + 2 * HOUR, hold=HOUR) == _readings()
-    assert await store.reports.unsent() == [
+    assert await store.own_limits.own() == (_own_limits() if version >= _KNOWS_OWN_LIMITS else [])
+    assert await store.own_limits.overrides() == ([_OVERRIDE] if version >= _KNOWS_OWN_LIMITS else [])
+    assert await store.reports.unsent() == [  # both may have been tried: they are of an earlier run
         Outgoing("status-e1", "e1", b'{"a": 1}', 1, None, True, None),
-        Outgoing("report-USAGE-1", "e1", b'{"b": 2}', 2, None, False, START + HOUR),
+        Outgoing("report-USAGE-1", "e1", b'{"b": 2}', 2, None, True, START + HOUR),
     ]
-    assert [await store.reports.has(name) for name in ("opt-e1", "refused", "never")] == [True, True, False]
-    await store.reports.put("opt-e1", "e1", b"{}", expires_at=None, may_exist=False)
+    assert [store.reports.knows(name) for name in ("opt-e1", "refused", "never")] == [True, True, False]
+    store.reports.put("opt-e1", "e1", b"{}", expires_at=None, may_exist=False)
+    assert await store.journal.flush()
     first = (await store.reports.unsent())[0]
     assert (first.name, first.revision, first.vtn_id) == ("opt-e1", 2, "report-7")
 
 
 async def _check_stretches(store: StateFile) -> None:
-    (done, outcomes), (running, none_yet) = await store.stretches.all()
-    assert (done.id, done.start, done.end, done.ended_at) == (1, START, START + HOUR, START + HOUR)
-    assert done.plan == plan_shedding(_CIRCUITS, _KW, Decimal(2)).circuits
-    assert outcomes == {
-        "fridge": Outcome(Decimal("0.19"), Decimal("0.21")),
-        "heater": Outcome(Decimal(2), None),
-        "ev": Outcome(Decimal("5.25"), Decimal("7.1")),
+    """Versions before 3 knew no sums; what they knew of a stretch must come to the same."""
+    done, running = await store.stretches.all()
+    assert (done.stretch, running.stretch) == (_done().stretch, _running().stretch)
+    assert done.final_kw == {"fridge": Decimal("0.21"), "ev": Decimal("7.1")}
+    assert {id_: tally.mean and tally.mean.drawn_kw for id_, tally in done.circuits.items()} == _DRAWN
+    assert {id_: tally.mean and tally.mean.delivered_kw for id_, tally in done.circuits.items()} == {
+        "fridge": Decimal(0),
+        "heater": Decimal(0),
+        "ev": Decimal(2),
     }
-    assert (running.id, running.interval_id, running.payload_type) == (2, 1, _TYPE)
-    assert (running.start, running.end, running.ended_at) == (START + HOUR, None, None)
-    assert (running.requested_kw, running.unmet_kw) == (Decimal(20), Decimal("11.7500"))
-    assert none_yet == {"fridge": Outcome(), "heater": Outcome(), "ev": Outcome()}
+    assert done.asked.mean is not None
+    assert (done.asked.mean.requested_kw, done.asked.mean.delivered_kw) == (Decimal(2), Decimal(2))
+    assert (running.circuits, running.asked, running.final_kw) == ({}, NO_TALLY, {})
+
+
+def _done() -> CurtailmentRun:
+    run = CurtailmentRun(_stretch(1, START, START + HOUR, Decimal(2)))
+    run.add(PowerReading(START, _DRAWN), START + HOUR, baseline_kw=_DRAWN | {"ev": _KW["ev"]}, hold=HOUR)
+    run.stretch = replace(run.stretch, ended_at=START + HOUR)
+    run.final_kw = {"fridge": Decimal("0.21"), "ev": Decimal("7.1")}
+    return run
+
+
+def _running() -> CurtailmentRun:
+    return CurtailmentRun(_stretch(2, START + HOUR, None, Decimal(20)))
+
+
+def _stretch(id_: int, start: datetime, end: datetime | None, requested_kw: Decimal) -> Stretch:
+    planned = plan_shedding(_CIRCUITS, _KW, requested_kw)
+    return Stretch(
+        id=id_,
+        event_id="e1",
+        interval_id=id_ - 1,
+        payload_type=_TYPE,
+        value_start=start,
+        start=start,
+        end=end,
+        requested_kw=planned.requested_kw,
+        unmet_kw=planned.unmet_kw,
+        plan=planned.circuits,
+    )
 
 
 def _events() -> list[ReceivedEvent]:
@@ -134,11 +174,23 @@ def _decisions() -> list[Decided]:
     ]
 
 
-def _readings() -> list[PowerReading]:
+def _own_limits() -> list[OwnLimit]:
     return [
-        PowerReading(
-            START + HOUR + number * timedelta(seconds=10),
-            {"fridge": Decimal("0.2"), "ev": Decimal("0.001") * number},
-        )
-        for number in range(3)
+        OwnLimit("ev", Decimal(0), START, seen=True),
+        OwnLimit("heater", Decimal("1.250"), START + HOUR, taken=True),
+    ]
+
+
+def _choices() -> list[OptChoice]:
+    return [
+        OptChoice(OptScope(ScopeKind.ALL), opted_in=False, reason="Urlaub – „Größe“", until=None, made_at=START),
+        OptChoice(OptScope(ScopeKind.EVENT, "e1"), opted_in=True, reason=None, until=START + HOUR, made_at=START),
+    ]
+
+
+def _past() -> list[PastDecision]:
+    out = Decision.out("quiet hours 22:00-06:00 UTC")
+    return [
+        PastDecision(1, "e1", "shed", "peak", Decision(opted_in=True), START - HOUR, START, START + HOUR),
+        PastDecision(2, "e2", None, None, out, START, START, None, reports_only=True),
     ]

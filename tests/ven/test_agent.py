@@ -5,10 +5,19 @@ from decimal import Decimal
 
 import pytest
 
-from openadr_client.errors import Unreachable
+from openadr_client.errors import Forbidden, TemporarilyUnavailable, Unreachable, VtnError
 from openadr_client.objects import Events
 from openadr_profiles.fleet.reports import Shed, ShedInterval
-from openadr_profiles.v31 import AGGREGATED_REPORT, NOW, ZERO, BlVenRequest, Event, IntervalPeriod, OperatingState
+from openadr_profiles.v31 import (
+    AGGREGATED_REPORT,
+    NOW,
+    ZERO,
+    BlVenRequest,
+    Event,
+    IntervalPeriod,
+    OperatingState,
+    Problem,
+)
 from tests.ven.builders import START, shed_event
 from tests.ven.conftest import StartHome
 from tests.ven.home import Town, as_request
@@ -189,12 +198,13 @@ async def test_event_that_means_now_begins_on_receipt_and_does_not_slide(town: T
     assert home.relay.in_force == {}
 
 
-async def test_event_about_prices_is_nobodys_business(town: Town, start_home: StartHome) -> None:
+async def test_event_that_nothing_acts_on_is_answered_so(town: Town, start_home: StartHome) -> None:
     home = await start_home()
     event = await town.issue(shed_event(0.25, type_="PRICE", units="KWH"))
     await home.until(START + timedelta(hours=2))
     assert home.relay.diary == []
-    assert await town.opts(event) == []
+    (opt,) = await town.opts(event)
+    assert (opt.opted_in, opt.reason) == (False, "nothing here acts on PRICE (no threshold for prices is set)")
 
 
 async def test_circuit_that_fails_does_not_hold_up_the_others(town: Town, start_home: StartHome) -> None:
@@ -332,8 +342,18 @@ async def test_import_limit_is_kept_as_the_load_moves(town: Town, start_home: St
     assert limits == [{}, {"ev": "1.3"}, {"ev": "1.2"}, {"ev": "1.2"}, {}, {}]
 
 
+@pytest.mark.parametrize(
+    "error",
+    [
+        Unreachable("the connection broke"),
+        TemporarilyUnavailable("it is busy", status=503),
+        TemporarilyUnavailable("too many requests", status=429),
+        Forbidden("not for you", problem=Problem(status=403, detail="not for you")),
+    ],
+    ids=str,
+)
 async def test_deletion_is_noticed_although_asking_for_the_event_failed(
-    town: Town, start_home: StartHome, monkeypatch: pytest.MonkeyPatch
+    town: Town, start_home: StartHome, monkeypatch: pytest.MonkeyPatch, error: VtnError
 ) -> None:
     home = await start_home()
     event = await town.issue(shed_event(-3))
@@ -344,11 +364,29 @@ async def test_deletion_is_noticed_although_asking_for_the_event_failed(
     async def fail_once(self: Events, id_: str) -> Event:
         if not failures:
             failures.append(id_)
-            raise Unreachable("the connection broke")
+            raise error
         return await really(self, id_)
 
     really = Events.get
     monkeypatch.setattr(Events, "get", fail_once)
-    await home.pass_(minutes=6)
+    await home.pass_(minutes=11)
     assert failures == [event.id]
     assert home.relay.in_force == {}
+
+
+async def test_event_that_cannot_be_asked_for_keeps_no_other_from_being_heard_of(
+    town: Town, start_home: StartHome, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nor the VTN from counting as heard: the list was read."""
+    home = await start_home(safety={"limit_kw": 1, "link_lost_s": 1800})
+    over = await town.issue(shed_event(-1, minutes=5))
+    await home.until(START + timedelta(minutes=10))
+
+    async def refuses(self: Events, id_: str) -> Event:
+        raise TemporarilyUnavailable("it is busy", status=503)
+
+    monkeypatch.setattr(Events, "get", refuses)
+    await town.bl.events.delete(over.id)
+    await town.issue(shed_event(-3, id_="e2", start=START + timedelta(minutes=30), minutes=120))
+    await home.until(START + timedelta(minutes=90))
+    assert home.relay.in_force == {"ev": 0}

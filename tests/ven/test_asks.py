@@ -102,3 +102,45 @@ def test_event_about_other_things_asks_for_nothing() -> None:
     )
     assert not Context(event, None, SheddingRules()).asks_for_reduction
     assert context().asks_for_reduction
+
+
+def about(type_: str, *values: Any, **rules: Any) -> Context:
+    intervals = (Interval(id=0, payloads=(ValuesMap(type=type_, values=values),)),)
+    return Context(shed_event(intervals=intervals, units=None), None, SheddingRules(**rules))
+
+
+@pytest.mark.parametrize(
+    ("context", "said"),
+    [
+        (context(), None),
+        (about("PRICE", 0.2), "nothing here acts on PRICE (no threshold for prices is set)"),
+        (about("PRICE", 0.2, price_levels=[0.3]), None),
+        (about("X" * 60, 1), f"nothing here acts on {'X' * 40}… (such payloads mean nothing here)"),
+        (about(RELATIVE, 2), "nothing here acts on DISPATCH_SETPOINT_RELATIVE (it asks for more use)"),
+        (Context(shed_event(intervals=()), None, SheddingRules()), "it has no values to act on"),
+    ],
+)
+def test_what_is_not_acted_on_is_said_so(context: Context, said: str | None) -> None:
+    """V12, ruling 22."""
+    assert context.not_acted_on() == said
+
+
+def test_many_types_that_are_not_acted_on_are_counted() -> None:
+    payloads = tuple(ValuesMap(type=f"MY_{number}", values=(1,)) for number in range(100))
+    event = shed_event(intervals=(Interval(id=0, payloads=payloads),))
+    said = Context(event, None, SheddingRules()).not_acted_on()
+    assert said is not None
+    assert said.endswith("MY_4 (such payloads mean nothing here), 95 more types")
+
+
+def test_grid_emergencies_ask_for_all_and_the_owner_may_say_otherwise() -> None:
+    assert asked(about("ALERT_GRID_EMERGENCY"), "ALERT_GRID_EMERGENCY", "the grid is failing") == 6
+    calm = about("ALERT_GRID_EMERGENCY", alert_levels={"ALERT_GRID_EMERGENCY": 0})
+    assert calm.not_acted_on() == "nothing here acts on ALERT_GRID_EMERGENCY (such an alert asks for nothing here)"
+
+
+def test_prices_and_greenhouse_gas_ask_for_levels_by_the_owners_thresholds() -> None:
+    rules = {"price_levels": [0.2, 0.3, 0.4], "price_currency": "EUR", "ghg_levels": [300]}
+    assert asked(about("PRICE", 0.3, **rules), "PRICE", 0.3) == Decimal("3.96")
+    assert asked(about("GHG", 299, **rules), "GHG", 299) == 0
+    assert asked(about("GHG", 300, **rules), "GHG", 300) == Decimal("1.98")

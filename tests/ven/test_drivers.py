@@ -10,8 +10,11 @@ import pytest
 
 from openadr_client.clock import ManualClock
 from tests.ven.builders import START
-from tests.ven.driver_contract import CIRCUITS, DriverContract
-from ven.drivers import find_driver
+from tests.ven.driver_contract import CIRCUITS, LATER, DriverContract
+from ven.drivers import CircuitState, find_driver
+from ven.drivers.ev_chargers import MqttChargerOptions
+from ven.drivers.mqtt_devices import DeviceOptions
+from ven.drivers.options import DriverOptions
 from ven.drivers.simulated import SimulatedPanel, create
 from ven.errors import BadDriverOptions, DriverFailed, UnknownDriver
 
@@ -56,10 +59,14 @@ def install(project: Path, site: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(str(site))
 
 
+async def powers(panel: SimulatedPanel) -> dict[str, Decimal]:
+    return {id_: state.power_kw for id_, state in (await panel.read()).items() if state.power_kw is not None}
+
+
 async def readings(panel: SimulatedPanel, clock: ManualClock, hours: int) -> list[dict[str, Decimal]]:
     found = []
     for _ in range(hours * 12):
-        found.append(dict(await panel.read()))
+        found.append(await powers(panel))
         await clock.advance(300)
     return found
 
@@ -87,22 +94,32 @@ async def test_curves_move_within_the_rating() -> None:
 async def test_limit_is_obeyed_until_it_is_lifted() -> None:
     clock = ManualClock(START)
     async with create(CIRCUITS, {}, clock) as panel:
-        wanted = await panel.read()
-        await panel.set_limit("ev", Decimal("0.5"))
-        assert await panel.read() == {**wanted, "ev": Decimal("0.5")}
-        assert await panel.limits() == {"ev": Decimal("0.5")}
-        await panel.set_limit("ev", None)
-        assert await panel.read() == wanted
+        wanted = await powers(panel)
+        await panel.limit("ev", Decimal("0.5"), expires_at=LATER)
+        assert await powers(panel) == {**wanted, "ev": Decimal("0.5")}
+        await panel.release("ev", switch_on=True)
+        assert await powers(panel) == wanted
 
 
 async def test_state_outlives_the_process(tmp_path: Path) -> None:
     options = {"state_file": str(tmp_path / "panel.json")}
     async with create(CIRCUITS, options, ManualClock(START)) as panel:
-        await panel.set_limit("ev", Decimal("0.5"))
-        await panel.set_limit("ev", Decimal("0.50"))
+        await panel.limit("ev", Decimal("0.5"), expires_at=LATER + timedelta(days=2))
+        await panel.limit("ev", Decimal("0.50"), expires_at=LATER + timedelta(days=2))
     async with create(CIRCUITS, options, ManualClock(START + timedelta(days=1))) as panel:
-        assert await panel.limits() == {"ev": Decimal("0.5")}
+        assert (await panel.read())["ev"].limit_kw == Decimal("0.5")
         assert panel.switched == {"ev": 1}
+
+
+async def test_what_the_owner_switches_is_observed() -> None:
+    async with create(CIRCUITS, {}, ManualClock(START)) as panel:
+        panel.switch_by_hand("ev", is_on=False)
+        assert (await panel.read())["ev"] == CircuitState(power_kw=Decimal(0), is_on=False)
+        panel.switch_by_hand("ev", is_on=True)
+        await panel.limit("ev", Decimal(0), expires_at=LATER)
+        panel.switch_by_hand("ev", is_on=True)
+        state = (await panel.read())["ev"]
+        assert (state.limit_kw, state.is_on) == (None, True)
 
 
 async def test_state_that_is_none_is_refused(tmp_path: Path) -> None:
@@ -115,7 +132,7 @@ async def test_state_that_is_none_is_refused(tmp_path: Path) -> None:
 async def test_unknown_circuit_is_refused() -> None:
     async with create(CIRCUITS, {}, ManualClock(START)) as panel:
         with pytest.raises(DriverFailed, match="no circuit oven"):
-            await panel.set_limit("oven", Decimal(0))
+            await panel.limit("oven", Decimal(0), expires_at=LATER)
 
 
 def test_drivers_are_found_by_name() -> None:
@@ -127,3 +144,9 @@ def test_drivers_are_found_by_name() -> None:
 def test_wrong_options_are_named() -> None:
     with pytest.raises(BadDriverOptions, match=r"ripple: .*less than or equal to 1; colour: there is no such option"):
         create(CIRCUITS, {"ripple": 2, "colour": "red"}, ManualClock(START))
+
+
+@pytest.mark.parametrize(("kind", "members"), [(MqttChargerOptions, {}), (DeviceOptions, {"topic": "plug"})])
+def test_device_without_its_own_part_is_refused_when_it_is_made(kind: type[DriverOptions], members: Any) -> None:
+    with pytest.raises(TypeError, match="abstract"):
+        kind.model_validate(members)

@@ -17,7 +17,7 @@ from tests.ven.conftest import StartHome
 from tests.ven.home import SECRET, Town
 from tests.ven.home import town as a_town
 from ven.agent import run_ven
-from ven.registration import register
+from ven.registration import circuit_resources, registration
 from ven.settings import VenSettings
 
 
@@ -43,7 +43,7 @@ async def test_vtn_that_is_not_there_is_waited_for(town: Town) -> None:
     assert not ready.is_set()
     await town.reopen_vtn()
     await town.clock.advance(1)
-    await asyncio.wait_for(ready.wait(), 10)
+    await asyncio.wait_for(ready.wait(), 120)
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
@@ -53,12 +53,11 @@ async def test_registration_survives_a_race(town: Town, start_home: StartHome) -
     """VENCLIENT-008: two processes of one client register at the same time."""
     home = await town.home()
     async with home.settings.vtn.client(town.clock) as one, home.settings.vtn.client(town.clock) as other:
-        circuits = home.settings.circuits
+        wanted = circuit_resources(home.settings.circuits)
         ours, theirs = await asyncio.gather(
-            register(one, ven_name="home-1", circuits=circuits, rename=False),
-            register(other, ven_name="home-1", circuits=circuits, rename=False),
+            registration(one, home.settings).see_to(wanted), registration(other, home.settings).see_to(wanted)
         )
-    assert ours.ven.id == theirs.ven.id
+    assert ours.id == theirs.id
     assert len(await town.bl.resources.search()) == 3
 
 
@@ -68,17 +67,18 @@ async def test_ven_is_renamed_only_if_told(town: Town, rename: bool, name: str) 
     home = await town.home()
     async with home.settings.vtn.client(town.clock) as client:
         await client.vens.create(VenVenRequest(ven_name="old name"))
-        ours = await register(client, ven_name="home-1", circuits=home.settings.circuits, rename=rename)
-    assert ours.ven.ven_name == name
+        settings = home.settings.model_copy(update={"rename": rename})
+        ours = await registration(client, settings).see_to(circuit_resources(settings.circuits))
+    assert ours.ven_name == name
 
 
 async def test_changed_circuit_is_described_anew_and_keeps_its_targets(town: Town) -> None:
     home = await town.home()
     async with home.settings.vtn.client(town.clock) as client:
-        await register(client, ven_name="home-1", circuits=home.settings.circuits, rename=False)
+        await registration(client, home.settings).see_to(circuit_resources(home.settings.circuits))
         before = next(each for each in await town.bl.resources.search() if each.resource_name == "ev")
         changed = [each.model_copy(update={"name": "Wallbox"}) for each in home.settings.circuits]
-        await register(client, ven_name="home-1", circuits=changed, rename=False)
+        await registration(client, home.settings).see_to(circuit_resources(changed))
     after = await town.bl.resources.get(before.id)
     assert ("DESCRIPTION", ("Wallbox",)) in {(each.type, each.values) for each in after.attributes or ()}
 

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from openadr_profiles.v31 import Event
 from tests.ven.builders import START, shed_event
-from ven.events.inbox import Inbox
+from ven.events.inbox import Inbox, Merged
 
 NOW = START - timedelta(minutes=30)
 
@@ -14,8 +14,21 @@ def version(number: int, id_: str = "e1") -> Event:
     return shed_event(-number, id_=id_, modified=NOW - timedelta(hours=1) + timedelta(seconds=number))
 
 
-def merged(inbox: Inbox, *events: Event, now: datetime = NOW, broken: tuple[str | None, ...] = ()) -> list[str]:
-    return [received.event.id for received in inbox.merge(events, broken=broken, now=now).changed]
+def merge(inbox: Inbox, *events: Event, now: datetime = NOW, broken: tuple[str | None, ...] = ()) -> Merged:
+    found = inbox.news(events, broken=broken, now=now)
+    for received in found.changed:
+        inbox.put(received)
+    return found
+
+
+def merged(inbox: Inbox, *events: Event, now: datetime = NOW) -> list[str]:
+    return [received.event.id for received in merge(inbox, *events, now=now).changed]
+
+
+def test_looking_at_news_takes_nothing_over() -> None:
+    inbox = Inbox()
+    assert [received.event.id for received in inbox.news([version(1)], now=NOW).changed] == ["e1"]
+    assert list(inbox.events) == []
 
 
 def test_event_is_new_once() -> None:
@@ -44,7 +57,7 @@ def test_newest_version_wins_whatever_the_order(numbers: list[int]) -> None:
     """VENCLIENT-011."""
     inbox = Inbox()
     for number in numbers:
-        inbox.merge([version(number)], now=NOW)
+        merge(inbox, version(number))
     received = inbox.get("e1")
     assert received is not None
     assert received.event == version(max(numbers))
@@ -53,17 +66,11 @@ def test_newest_version_wins_whatever_the_order(numbers: list[int]) -> None:
 def test_event_that_is_not_shown_any_more_is_missing() -> None:
     """VENCLIENT-012."""
     inbox = Inbox()
-    inbox.merge([version(1, "a"), version(1, "b")], now=NOW)
-    assert inbox.merge([version(1, "b")], now=NOW).missing == ("a",)
+    merge(inbox, version(1, "a"), version(1, "b"))
+    assert merge(inbox, version(1, "b")).missing == ("a",)
 
 
 def test_event_that_became_unreadable_is_not_missing() -> None:
     inbox = Inbox()
-    inbox.merge([version(1, "a")], now=NOW)
-    assert inbox.merge([], broken=("a", None), now=NOW).missing == ()
-
-
-def test_event_that_is_over_when_first_seen_is_ignored() -> None:
-    inbox = Inbox()
-    assert merged(inbox, version(1), now=START + timedelta(hours=2)) == []
-    assert list(inbox.events) == []
+    merge(inbox, version(1, "a"))
+    assert merge(inbox, broken=("a", None)).missing == ()

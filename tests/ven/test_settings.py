@@ -24,7 +24,8 @@ def test_few_settings_are_enough() -> None:
 
 def test_secrets_do_not_show() -> None:
     """VENCLIENT-026."""
-    assert "s3cret" not in repr(VenSettings.model_validate(GIVEN))
+    driver = {"kind": "mqtt", "options": {"broker": {"username": "ven", "password": "s3cret-of-the-broker"}}}
+    assert "s3cret" not in repr(VenSettings.model_validate(GIVEN | {"driver": driver}))
 
 
 def test_dumped_settings_can_be_read_again() -> None:
@@ -47,6 +48,12 @@ def test_dumped_settings_can_be_read_again() -> None:
         ({"poll": 5}, "Extra inputs"),
         ({"sample_s": 0}, "greater than 0"),
         ({"shedding": {"simple_shares": [1, 2, 3]}}, r"simple_shares\.1"),
+        ({"shedding": {"storage": ["nowhere"]}}, "shedding.storage names nowhere, which is no circuit"),
+        ({"shedding": {"price_levels": [2, 1]}}, r"price_levels\n.*expected rising numbers"),
+        ({"shedding": {"ghg_levels": [1, 2, 3, 4]}}, "ghg_levels"),
+        ({"shedding": {"price_currency": "euro"}}, "price_currency"),
+        ({"shedding": {"alert_levels": {"ALERT_FLOOD": 1}}}, "ALERT_FLOOD is no type of alert: expected one of ALERT_"),
+        ({"shedding": {"alert_levels": {"ALERT_FIRE": 4}}}, r"alert_levels\.ALERT_FIRE"),
     ],
 )
 def test_mistakes_are_named(wrong: dict[str, Any], message: str) -> None:

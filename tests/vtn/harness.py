@@ -281,6 +281,8 @@ class VtnUnderTest:
                 tables.vens,
                 tables.clients,
                 tables.contacts,
+                tables.endpoints,
+                tables.notifications,
             ):
                 await connection.execute(delete(table))
 

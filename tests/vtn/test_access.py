@@ -12,6 +12,7 @@ from tests.vtn.harness import VtnUnderTest
 from vtn.access import DEFAULT_SCOPES, ONLY_BL, Caller, Entitlement, Role, Scope, scope_named, scopes_named
 from vtn.settings import Privacy
 from vtn.store.event import EventStore
+from vtn.store.outbox.notes import Notes
 from vtn.store.program import ProgramStore
 from vtn.store.query import EventQuery, ProgramQuery
 from vtn.store.tables import events, programs, resources, vens
@@ -61,12 +62,14 @@ async def test_the_database_admits_and_shows_what_the_rule_does(vtn: VtnUnderTes
         if entitlement.admits(targets, program_targets=of_programs[program] if privacy.events_follow_program else ())
     }
     database, stamps = vtn.server._database, vtn.server._stamps
-    visibility = Visibility(database, privacy)
+    visibility, notes = Visibility(database, privacy), Notes(database, stamps, privacy)
     wanted = None if asked is None else tuple(asked)
-    found_programs = await ProgramStore(database, stamps, visibility).search(
+    found_programs = await ProgramStore(database, stamps, notes, visibility).search(
         ProgramQuery(targets=wanted), visible_to=READER
     )
-    found_events = await EventStore(database, stamps, visibility).search(EventQuery(targets=wanted), visible_to=READER)
+    found_events = await EventStore(database, stamps, notes, visibility).search(
+        EventQuery(targets=wanted), visible_to=READER
+    )
 
     assert isinstance(found_programs, list)
     assert isinstance(found_events, list)

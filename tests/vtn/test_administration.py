@@ -21,6 +21,7 @@ from oadr.__main__ import app
 from oadr.errors import Exit
 from tests.vtn.conftest import StartVtn, settings_for
 from tests.vtn.harness import VtnUnderTest
+from tests.vtn.outbox import LAB, Recorded, subscribe
 from tests.vtn.test_upgrade import a_database_at
 from vtn import retention
 from vtn.access import Role
@@ -32,6 +33,7 @@ from vtn.settings import Settings
 from vtn.store import objects, tables
 from vtn.store.archive import read_archive, write_archive
 from vtn.store.database import Database
+from vtn.store.outbox.rows import Operation
 from vtn.store.tables import signing_keys
 from vtn.store.vault import Vault, is_sealed
 
@@ -521,3 +523,42 @@ async def test_a_backup_of_large_objects_takes_bounded_memory(
         await restored.close()
     assert peak_of_backup <= 30_000_000
     assert peak_of_restore - before <= 50_000_000
+
+
+@pytest.mark.parametrize("is_earlier", [False, True])
+@pytest.mark.parametrize("into", ["sqlite", "postgresql"])
+async def test_subscriptions_work_after_a_backup_and_old_news_is_not_told_again(
+    start_vtn: StartVtn, empty_urls: dict[str, str], tmp_path: Path, into: str, is_earlier: bool
+) -> None:
+    """Also from a version that knew no endpoints: they follow from the subscriptions."""
+    vtn = await start_vtn(webhook=LAB)
+    await vtn.server.clients.add("utility", Role.BL, secret="kO9-outlives-a-backup")
+    utility = vtn.caller(Role.BL, client_id="utility")
+    await subscribe(utility, objects=["EVENT"])
+    event = await utility.event(await utility.program(targets=["t"]), targets=["t"])
+    (old,) = await Recorded(vtn).new()
+    assert old.notification.object_id == event["id"]
+    written: list[bytes] = []
+    await write_archive(vtn.server._database, written.append)
+    assert not any(b'"table":"deliveries"' in line or b'"table":"notifications"' in line for line in written)
+    file = tmp_path / "b.jsonl"
+    if is_earlier:
+        entries = [json.loads(line) for line in without_sums(written)]
+        entries = [entry for entry in entries if not entry.get("table", "").startswith("endpoint")]
+        entries[-1]["rows"] = len(entries) - 2
+        file.write_bytes(b"".join(json.dumps(entry).encode() + b"\n" for entry in entries))
+    else:
+        file.write_bytes(b"".join(written))
+
+    await restore(with_key_of(vtn, empty_urls[into]), file)
+
+    settings = with_key_of(vtn, empty_urls[into]).model_copy(update={"webhook": vtn.server.settings.webhook})
+    restored = VtnUnderTest(settings, vtn.now)
+    await restored.start()
+    try:
+        changed_event = {"programID": event["programID"], "targets": ["t"], "eventName": "later"}
+        (await restored.bl.put(f"/events/{event['id']}", changed_event)).ok()
+        (new,) = await Recorded(restored).new()
+        assert (new.operation, new.endpoint_id) == (Operation.UPDATE, old.endpoint_id)
+    finally:
+        await restored.stop()

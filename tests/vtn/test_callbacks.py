@@ -4,15 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import threading
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 
 from bench.support.net import free_port
 from openadr_profiles.v31 import Invalid, ObjectOperation
+from vtn.notification_settings import Webhook
 from vtn.notify.callback import Callbacks
-from vtn.settings import Webhook
+from vtn.notify.url_judge import Lookup, UrlJudge, system_lookup
+
+
+def judged(settings: Webhook, lookup: Lookup = system_lookup) -> Callbacks:
+    """Callbacks of these settings."""
+    return Callbacks(UrlJudge(settings, lookup=lookup))
 
 
 def entry(url: str) -> ObjectOperation:
@@ -23,7 +31,7 @@ def entry(url: str) -> ObjectOperation:
 def problem(url: str, **settings: Any) -> str | None:
     """Return the error in the text of a URL; None if there is none."""
     try:
-        Callbacks(Webhook(**settings)).check([entry(url)])
+        judged(Webhook(**settings)).check([entry(url)])
     except Invalid as error:
         return error.problem
     return None
@@ -78,7 +86,7 @@ def test_addresses_of_no_public_host_are_refused(address: str) -> None:
 @pytest.mark.parametrize("verify_echo", [True, False])
 def test_names_that_lead_to_such_addresses_are_refused(address: str, verify_echo: bool) -> None:
     """WEBHOOK-023, WEBHOOK-024: even when one of several addresses is public."""
-    callbacks = Callbacks(Webhook(verify_echo=verify_echo), lookup=found_at("8.8.8.8", address))
+    callbacks = judged(Webhook(verify_echo=verify_echo), lookup=found_at("8.8.8.8", address))
 
     with pytest.raises(Invalid, match="is at an address that callbacks may not go to"):
         asyncio.run(callbacks.verify([entry("https://inside.example/hook")]))
@@ -145,7 +153,7 @@ def test_single_hosts_and_networks_can_be_opened() -> None:
     assert problem("https://192.168.7.7/", **allowed) is None
     assert problem("https://10.2.0.1/", **allowed) is not None
     assert problem("https://192.168.7.8/", **allowed) is not None
-    callbacks = Callbacks(Webhook(verify_echo=False, **allowed), lookup=found_at("192.168.9.9"))
+    callbacks = judged(Webhook(verify_echo=False, **allowed), lookup=found_at("192.168.9.9"))
     asyncio.run(callbacks.verify([entry("https://Panel.LAN/")]))
     with pytest.raises(Invalid):
         asyncio.run(callbacks.verify([entry("https://other.lan/")]))
@@ -164,7 +172,7 @@ def test_the_address_that_was_judged_is_the_one_that_is_called() -> None:
         asked.append(host)
         return ["8.8.8.8"] if len(asked) > 1 else ["127.0.0.1"]
 
-    callbacks = Callbacks(Webhook(), lookup=changing)
+    callbacks = judged(Webhook(), lookup=changing)
     with pytest.raises(Invalid, match="may not go to"):
         asyncio.run(callbacks.verify([entry(f"https://rebinding.example:{free_port()}/")]))
     assert asked == ["rebinding.example"]
@@ -176,6 +184,28 @@ def test_a_name_that_is_unknown_today_is_refused_only_if_it_must_echo() -> None:
     async def unknown(host: str, port: int) -> Sequence[str]:
         raise socket.gaierror(socket.EAI_NONAME, "unknown")
 
-    asyncio.run(Callbacks(Webhook(verify_echo=False), lookup=unknown).verify([entry("https://example.com/callback")]))
+    asyncio.run(judged(Webhook(verify_echo=False), lookup=unknown).verify([entry("https://example.com/callback")]))
     with pytest.raises(Invalid, match="cannot be reached"):
-        asyncio.run(Callbacks(Webhook(), lookup=unknown).verify([entry("https://example.com/callback")]))
+        asyncio.run(judged(Webhook(), lookup=unknown).verify([entry("https://example.com/callback")]))
+
+
+def test_a_name_service_that_does_not_answer_holds_up_lookups_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Files and secrets are read in the threads of the loop."""
+    answered = threading.Event()
+
+    def slow(*_: object, **__: object) -> list[Any]:
+        assert answered.wait(60)
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("8.8.8.8", 443))]
+
+    async def look_and_work() -> Sequence[str]:
+        asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(1))
+        lookup = asyncio.create_task(system_lookup("slow.example", 443))
+        try:
+            assert await asyncio.wait_for(asyncio.to_thread(lambda: "done"), 30) == "done"
+            assert not lookup.done()
+        finally:
+            answered.set()
+        return await lookup
+
+    monkeypatch.setattr(socket, "getaddrinfo", slow)
+    assert asyncio.run(look_and_work()) == ["8.8.8.8"]

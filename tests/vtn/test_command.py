@@ -116,7 +116,7 @@ def test_a_server_runs_until_it_is_told_to_end(url: str) -> None:
         wait_until_sync(lambda: accepts_connections("127.0.0.1", port))
         second = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=60)
         first.send_signal(signal.SIGTERM)
-        _, errors = first.communicate(timeout=30)
+        _, errors = first.communicate(timeout=120)
 
     assert second.returncode == Exit.UNREACHABLE
     assert f"port {port} on 127.0.0.1 is taken" in second.stderr

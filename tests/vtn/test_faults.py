@@ -5,18 +5,29 @@ from __future__ import annotations
 import asyncio
 import shutil
 import sqlite3
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import QueuePool, make_url
 
 from bench.support.postgres import PostgresServer
+from openadr_profiles.v31 import EventRequest, decode
 from tests.support.waiting import wait_until
-from tests.vtn.conftest import settings_for
+from tests.vtn.conftest import StartVtn, settings_for
 from tests.vtn.harness import VtnUnderTest, unique
-from vtn.access import Role
+from tests.vtn.outbox import with_mqtt
+from vtn.access import Caller, Role
 from vtn.errors import DatabaseUnreachable, StartFailed
+from vtn.settings import DatabaseSettings
+from vtn.store.engine import AsyncConnection
+from vtn.store.event import EventStore
+from vtn.store.outbox.notes import Notes
 from vtn.store.postgresql import PostgresConnections
+from vtn.store.sqlite import SqliteConnections
+from vtn.store.visibility import Visibility
 
 
 async def a_server(url: str, **database: Any) -> VtnUnderTest:
@@ -164,3 +175,65 @@ async def test_who_waits_too_long_for_a_connection_is_told(postgres: PostgresSer
     await reads._pool.release(only)
     assert (await vtn.bl.get("/events?targets=another-question")).ok() == []
     await vtn.stop()
+
+
+async def test_a_write_that_is_given_up_holds_up_nobody(start_vtn: StartVtn, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever is cancelled in the middle of a change leaves no lock behind, wherever it was: the next write goes on.
+
+    The first one is given up for certain when its transaction is open, the others somewhere.
+    """
+    vtn = await start_vtn(database={"timeout_s": 60})
+    event = await vtn.bl.event(await vtn.bl.program())
+    await with_mqtt(vtn)
+    database, stamps, privacy = vtn.server._database, vtn.server._stamps, vtn.server.settings.privacy
+    store = EventStore(database, stamps, Notes(database, stamps, privacy), Visibility(database, privacy))
+    caller = Caller("bl", Role.BL, frozenset())
+    changed = decode(f'{{"programID": "{event["programID"]}", "intervals": [], "targets": ["t"]}}', EventRequest)
+    write, inside, is_open, cut_off = database.write, set[AsyncConnection](), asyncio.Event(), 0
+
+    @asynccontextmanager
+    async def watched() -> AsyncIterator[AsyncConnection]:
+        async with write() as connection:
+            inside.add(connection)
+            is_open.set()
+            try:
+                yield connection
+            finally:
+                inside.remove(connection)
+
+    monkeypatch.setattr(database, "write", watched)
+    for number in range(80):
+        given_up = asyncio.create_task(store.replace(event["id"], changed, by=caller))
+        await (asyncio.sleep(number * 0.0003) if number else asyncio.wait_for(is_open.wait(), 30))
+        in_the_middle = bool(inside)
+        given_up.cancel()
+        try:
+            await given_up
+        except asyncio.CancelledError:
+            cut_off += in_the_middle
+
+        async with asyncio.timeout(30):  # the database would be waited for twice as long
+            await store.replace(event["id"], changed, by=caller)
+    assert cut_off > 0
+
+
+async def test_a_connection_to_a_file_in_use_is_waited_for_at_the_end(tmp_path: Path) -> None:
+    """Whoever is left behind gives it back a moment later: what comes back to a closed pool would stay open."""
+    engine = SqliteConnections(make_url(f"sqlite+aiosqlite:///{tmp_path / 'vtn.sqlite3'}"), DatabaseSettings()).writer
+    taken, free = asyncio.Event(), asyncio.Event()
+
+    async def use() -> None:
+        async with engine.connect():
+            taken.set()
+            await free.wait()
+
+    user = asyncio.create_task(use())
+    await taken.wait()
+    pool = engine.sync_engine.pool
+    closing = asyncio.create_task(engine.dispose())
+    await asyncio.sleep(0)
+    assert not closing.done()
+    free.set()
+    await asyncio.gather(user, closing)
+    assert isinstance(pool, QueuePool)
+    assert pool.checkedin() == 0

@@ -49,7 +49,8 @@ async def hosts(
 
     monkeypatch.setattr("vtn.app.counters_of", counters_of)
     name = postgres_server.create_database(template=postgresql_template)
-    servers = [VtnUnderTest(settings_for(postgres_server.url(name), database={"pool_size": 3})) for _ in range(2)]
+    settings = settings_for(postgres_server.url(name), database={"pool_size": 3}, notify={"dispatch": True})
+    servers = [VtnUnderTest(settings) for _ in range(2)]
     for server in servers:
         await server.start()
     yield Hosts(postgres_server, name, *servers)

@@ -14,8 +14,10 @@ from tests.support.waiting import wait_until
 from tests.vtn.harness import VtnUnderTest
 from vtn.errors import Overloaded, Unavailable
 from vtn.store import tables
+from vtn.store.appends import Rows, Unless
 from vtn.store.batch import Batch
 from vtn.store.database import Database
+from vtn.store.writes import ObjectWrites
 
 
 class Gate:
@@ -27,14 +29,12 @@ class Gate:
         self.open = asyncio.Event()
         database.append = self.append  # type: ignore[method-assign] # the seam under test
 
-    async def append(self, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
+    async def append(self, table: Table, rows: Sequence[Mapping[str, Any]], *, unless: Unless | None = None) -> bool:
         """Delay reports until the gate is open."""
-        if table is not tables.reports:
-            await self._append(table, rows)
-            return
-        self.batches.append(len(rows))
-        await self.open.wait()
-        await self._append(table, rows)
+        if table is tables.reports:
+            self.batches.append(len(rows))
+            await self.open.wait()
+        return await self._append(table, rows, unless=unless)
 
 
 def _row(number: int, event_id: str) -> dict[str, str]:
@@ -60,12 +60,24 @@ async def _stored(vtn: VtnUnderTest) -> set[str]:
 
 
 def _batch_of(vtn: VtnUnderTest) -> Batch:
-    """The queue of the server itself."""
+    """Return the queue of the server itself."""
     return next(
-        found
+        found._batch
         for found in gc.get_objects()
-        if isinstance(found, Batch) and found._database is vtn.server._database and found._table is tables.reports
+        if isinstance(found, ObjectWrites)
+        and found._database is vtn.server._database
+        and found._table is tables.reports
     )
+
+
+def _new_batch(vtn: VtnUnderTest, *, max_bytes: int) -> Batch:
+    """Return a queue of reports of its own."""
+    database = vtn.server._database
+
+    async def append(rows: Rows) -> None:
+        await database.append(tables.reports, rows)
+
+    return Batch("reports", append, max_bytes=max_bytes)
 
 
 @pytest.fixture
@@ -80,7 +92,7 @@ def gate(vtn: VtnUnderTest) -> Any:
 async def test_what_arrives_during_a_commit_is_the_next_one(vtn: VtnUnderTest, gate: Gate) -> None:
     """One report alone waits for nobody; those behind it share a commit."""
     event_id = await _an_event(vtn)
-    batch = Batch(vtn.server._database, tables.reports, max_bytes=10_000)
+    batch = _new_batch(vtn, max_bytes=10_000)
     waiting = [asyncio.create_task(batch.add(_row(number, event_id), size=1)) for number in range(20)]
     await wait_until(lambda: gate.batches)
     more = [asyncio.create_task(batch.add(_row(100 + number, event_id), size=1)) for number in range(10)]
@@ -133,7 +145,7 @@ async def test_a_report_that_is_refused_does_not_fail_its_neighbours(vtn: VtnUnd
 async def test_more_than_fits_is_refused_and_told_when_to_come_back(vtn: VtnUnderTest, gate: Gate) -> None:
     """Memory is bounded; one report alone always fits."""
     event_id = await _an_event(vtn)
-    batch = Batch(vtn.server._database, tables.reports, max_bytes=100)
+    batch = _new_batch(vtn, max_bytes=100)
     large = asyncio.create_task(batch.add(_row(1, event_id), size=1000))
     await asyncio.sleep(0)
     with pytest.raises(Overloaded):
@@ -169,9 +181,9 @@ async def test_a_database_that_fails_once_fails_those_who_waited_and_nobody_afte
     """The writer goes on."""
     event_id = await _an_event(vtn)
     database = vtn.server._database
-    batch = Batch(database, tables.reports, max_bytes=10_000)
+    batch = _new_batch(vtn, max_bytes=10_000)
 
-    async def fail(_table: Table, _rows: object) -> None:
+    async def fail(_table: Table, _rows: object, **_: object) -> bool:
         raise Unavailable("not now")
 
     monkeypatch.setattr(database, "append", fail)
@@ -188,7 +200,7 @@ async def test_a_database_that_fails_once_fails_those_who_waited_and_nobody_afte
 async def test_a_caller_that_goes_away_takes_nobody_along(vtn: VtnUnderTest, gate: Gate) -> None:
     """The report it sent may be stored all the same."""
     event_id = await _an_event(vtn)
-    batch = Batch(vtn.server._database, tables.reports, max_bytes=10_000)
+    batch = _new_batch(vtn, max_bytes=10_000)
     leaves = asyncio.create_task(batch.add(_row(1, event_id), size=1))
     stays = asyncio.create_task(batch.add(_row(2, event_id), size=1))
     await wait_until(lambda: gate.batches)

@@ -229,10 +229,12 @@ async def test_behind_a_proxy_no_address_has_a_limit(vtn: VtnUnderTest, start_vt
 async def test_the_description_says_what_needs_no_token(vtn: VtnUnderTest, start_vtn: StartVtn) -> None:
     """For programs and for people; without public programs every operation needs one."""
     open_ = await start_vtn(public=PUBLIC)
+    objects = ("/programs", "/programs/{programID}", "/events", "/events/{eventID}")
+    told = ("/programs", "/programs/{programID}", "/programs/{programID}/events")
 
     for server, expected in (
         (vtn, set()),
-        (open_, {"/programs", "/programs/{programID}", "/events", "/events/{eventID}"}),
+        (open_, {*objects, "/notifiers", *(f"/notifiers/mqtt/topics{path}" for path in told)}),
     ):
         described = (await server.ask("GET", f"{server.origin}/openapi.json")).ok()
         optional = {

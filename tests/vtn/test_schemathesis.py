@@ -12,6 +12,7 @@ from typing import Any, Final, TypeAlias
 import hypothesis
 import msgspec
 import pytest
+import pytest_asyncio
 import requests
 import schemathesis
 from hypothesis import HealthCheck
@@ -39,6 +40,8 @@ CHECKS: Final[list[CheckFunction]] = [
     response_headers_conformance,
     response_schema_conformance,
 ]
+pytestmark = pytest.mark.xdist_group("requests made up")
+"""One process makes them up for both kinds of database, which takes longer than asking."""
 EXAMPLES: Final = int(os.environ.get("OADR_TEST_EXAMPLES", "25"))
 """Made up for each operation, and walks along the links, on each kind of database; more in a long run."""
 STEPS: Final = 20
@@ -55,7 +58,10 @@ QUIET: Final[dict[str, Any]] = {
     "phases": [hypothesis.Phase.generate],
 }
 # Nobody is called: the URLs are made up too.
-SETTINGS: Final[dict[str, Any]] = {"webhook": {"verify_echo": False, "require_https": False, "denied_ports": []}}
+SETTINGS: Final[dict[str, Any]] = {
+    "webhook": {"verify_echo": False, "require_https": False, "denied_ports": []},
+    "mqtt": {"url": "mqtt://127.0.0.1:1"},
+}
 
 CHILDREN: Final = (("ven_resource", "resourceID"), ("resource_group", "resourceGroupID"))
 """Types of children of a resource group, and the names under which the ids of such objects are known."""
@@ -73,10 +79,11 @@ def operations() -> list[str]:
     return [operation["operationId"] for item in document["paths"].values() for operation in item.values()]
 
 
-async def described(vtn: VtnUnderTest) -> bytes:
-    """The description as the server gives it, but for where that is: it is the same for every kind of database."""
-    document = (await vtn.ask("GET", f"{vtn.origin}/openapi.json")).ok()
-    return msgspec.json.encode(document | {"servers": []})
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def document(shared_vtn: VtnUnderTest) -> bytes:
+    """The description as a server gives it, but for where that is: it is the same for every kind of database."""
+    text = (await shared_vtn.ask("GET", f"{shared_vtn.origin}/openapi.json")).ok()
+    return msgspec.json.encode(text | {"servers": []})
 
 
 @cache
@@ -128,6 +135,22 @@ def systematic(document: bytes, operation: str) -> list[Case]:
     found = schema.find_operation_by_id(operation)
     config = schema.config.generation_for(operation=found, phase="coverage")
     return list(schema.iter_coverage_cases(found, generation_modes=list(GenerationMode), generation_config=config))
+
+
+@cache
+def made_up(document: bytes, operation: str) -> list[Case]:
+    """Return documents that are right and wrong, by chance that is the same in every run."""
+    found = schema_of(document).find_operation_by_id(operation)
+    strategy = found.as_strategy(generation_mode=GenerationMode.POSITIVE) | found.as_strategy(
+        generation_mode=GenerationMode.NEGATIVE
+    )
+    cases: list[Case] = []
+
+    def note(case: Case) -> None:
+        cases.append(case)
+
+    hypothesis.settings(max_examples=EXAMPLES, **QUIET)(hypothesis.given(case=strategy)(note))()
+    return cases
 
 
 class Known:
@@ -188,23 +211,19 @@ def naming(case: Case, ids: Mapping[str, str], *, in_path: bool = True) -> Case:
 
 
 @pytest.mark.parametrize("operation", operations())
-async def test_any_request_gets_an_answer_as_described(start_vtn: StartVtn, operation: str) -> None:
+async def test_any_request_gets_an_answer_as_described(start_vtn: StartVtn, document: bytes, operation: str) -> None:
     """GEN-010, PROBLEM-001, PROBLEM-006: documents that are right and wrong, with every parameter there is.
 
     Two of three name objects that exist, as far as they name any.
     """
     vtn = await start_vtn(**SETTINGS)
-    document = await described(vtn)
-    found = schema_of(document).find_operation_by_id(operation)
     caller = vtn.caller(Role.BL, scopes=set(Scope))
-    strategy = found.as_strategy(generation_mode=GenerationMode.POSITIVE) | found.as_strategy(
-        generation_mode=GenerationMode.NEGATIVE
-    )
     known, loop = Known(vtn), asyncio.get_running_loop()
     asked = Counter[int]()
 
     def ask_all(session: requests.Session) -> None:
-        def ask(case: Case) -> None:
+        for each in (*systematic(document, operation), *made_up(document, operation)):
+            case = each
             if asked.total() % 3:
                 if not known.complete:
                     asyncio.run_coroutine_threadsafe(known.make(), loop).result()
@@ -215,26 +234,20 @@ async def test_any_request_gets_an_answer_as_described(start_vtn: StartVtn, oper
                 known.forget(case)
             case.validate_response(answer, checks=CHECKS)
 
-        for case in systematic(document, operation):
-            ask(case)
-        hypothesis.settings(max_examples=EXAMPLES, **QUIET)(hypothesis.given(case=strategy)(ask))()
-
     with requests.Session() as session:
         await asyncio.to_thread(ask_all, session)
 
     assert asked.total() >= len(systematic(document, operation))
-    assert {200, 201} & asked.keys() or operation == "fetchToken"
+    assert {200, 201} & asked.keys() or operation in {"fetchToken", "listenToNotifications"}
 
 
-async def test_the_cases_are_thousands(vtn: VtnUnderTest) -> None:
+async def test_the_cases_are_thousands(document: bytes) -> None:
     """So many on each kind of database, whatever becomes of the description and of what makes them up from it."""
-    document = await described(vtn)
-
     assert sum(len(systematic(document, operation)) for operation in operations()) > 3000
 
 
 @pytest.mark.parametrize("role", list(Role))
-async def test_what_was_made_can_be_read_changed_and_removed(start_vtn: StartVtn, role: Role) -> None:
+async def test_what_was_made_can_be_read_changed_and_removed(start_vtn: StartVtn, document: bytes, role: Role) -> None:
     """The same along the links of the description: from each new object to what can be done with it."""
     vtn = await start_vtn(**SETTINGS)
     loop, made, walked = asyncio.get_running_loop(), set[str](), Counter[str]()
@@ -242,7 +255,7 @@ async def test_what_was_made_can_be_read_changed_and_removed(start_vtn: StartVtn
 
     with requests.Session() as session:
 
-        class Walk(walks_of(await described(vtn))):  # type: ignore[misc] # made at run time
+        class Walk(walks_of(document)):  # type: ignore[misc] # made at run time
             """Requests that follow from each other; every walk begins in the same place, so that it can be repeated."""
 
             def setup(self) -> None:

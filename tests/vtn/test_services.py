@@ -23,22 +23,32 @@ from tests.support.waiting import wait_until
 from tests.vtn.conftest import settings_for
 from tests.vtn.harness import VtnUnderTest, unique
 from vtn.app import VtnServer, build
+from vtn.deliveries import Deliveries
 from vtn.errors import ServiceFailed
 from vtn.mdns import Announcement
+from vtn.notify import upkeep
+from vtn.notify.dispatcher import NotificationDispatcher
+from vtn.notify.upkeep import OutboxUpkeep
 from vtn.services import VITAL_FAILURES, Closing, Pauses, Service, Services
 from vtn.settings import Settings
+from vtn.store import tables
 from vtn.store.listener import PostgresListener
+from vtn.store.outbox.reads import Reads
 from vtn.store.report import ReportStore
 
 ALL: Final = (
     "revocations",
     "contacts",
     "cancelled_transactions",
+    "websockets",
+    "reads",
     "listener",
     "metrics",
     "retention",
     "mdns",
     "certificates",
+    "deliveries",
+    "outbox",
 )
 RESTARTS: Final = "oadr_vtn_service_restarts_total"
 RUNNING: Final = "oadr_vtn_services_running"
@@ -232,7 +242,7 @@ class Whole:
         connector = aiohttp.TCPConnector(ssl=client_context(self.pki.ca))
         async with (
             aiohttp.ClientSession(connector=connector) as session,
-            session.get(f"https://localhost:{self.vtn.server.port}{path}") as response,
+            session.get(f"https://127.0.0.1:{self.vtn.server.port}{path}") as response,
         ):
             assert response.status == 200
             return await response.text()
@@ -257,6 +267,7 @@ def settings_of_all(url: str, files: TlsFiles) -> Settings:
         mdns={"enabled": True, "name": unique("supervised"), "refresh_s": 0.05},
         reports={"retention_days": 30, "retention_poll_s": 0.05},
         contacts={"store_s": 0.05},
+        notify={"dispatch": True},
         auth={"revocation_poll_s": 0.05},
     )
 
@@ -266,14 +277,22 @@ async def whole(postgres_server: PostgresServer, postgresql_template: str, pki: 
     """One for the tests of this file."""
     url = postgres_server.url(postgres_server.create_database(template=postgresql_template))
     vtn = VtnUnderTest(settings_of_all(url, pki.server()))
-    await vtn.start()
-    yield Whole(vtn, pki)
-    await vtn.stop()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(upkeep, "_EVERY_S", 0.05)
+        await vtn.start()
+        yield Whole(vtn, pki)
+        await vtn.stop()
 
 
 def broken(*_: object, **__: object) -> Any:
     """Fail as nobody expects."""
     raise RuntimeError("broken by a test")
+
+
+def work_of(server: VtnServer, service: str) -> object:
+    """Return what does the work of a service."""
+    (run,) = (one.run for one in server.services._services if one.name == service)
+    return getattr(run, "__self__", None)
 
 
 def break_(service: str, server: VtnServer, patch: pytest.MonkeyPatch) -> None:
@@ -287,6 +306,24 @@ def break_(service: str, server: VtnServer, patch: pytest.MonkeyPatch) -> None:
         case "cancelled_transactions":
             patch.setattr(server._revisions, "_cancelled", [(None, 0.0)])
             server._revisions._is_in_doubt.set()
+        case "websockets":
+            websockets = server._websockets
+
+            def once() -> Any:
+                websockets._occupied.clear()  # nobody is there
+                return broken()
+
+            patch.setattr(websockets, "_follow", once)
+            websockets._occupied.set()
+        case "reads":
+            patch.setattr(Reads, "store", broken)
+            reads = work_of(server, service)
+            assert isinstance(reads, Reads)
+            reads.add(tables.programs, "p", reader="somebody")
+        case "deliveries":
+            patch.setattr(NotificationDispatcher, "_claim_due", broken)
+        case "outbox":
+            patch.setattr(OutboxUpkeep, "tidy", broken)
         case "listener":
             patch.setattr(listener, "_clock", broken)
         case "metrics":
@@ -315,7 +352,10 @@ async def test_a_fault_in_any_service_of_the_server_is_seen_and_it_runs_again(wh
     assert await whole.number(RESTARTS, service) > before
     assert await whole.number(RUNNING, service) == 1
     told = [entry for entry in logs if entry.get("service") == service]
-    assert told[0]["error"] == "RuntimeError: broken by a test" or service == "cancelled_transactions"
+    if service in {"deliveries", "websockets"}:  # these log the fault of one turn and go on with the next
+        assert "broken by a test" in str(told)
+    elif service != "cancelled_transactions":
+        assert told[0]["error"] == "RuntimeError: broken by a test"
 
 
 @pytest.mark.parametrize("service", ALL)
@@ -342,8 +382,8 @@ async def test_changes_of_other_hosts_are_heard_again_after_a_fault_in_the_liste
         patch.setattr(listener, "_clock", broken)
         await wait_until(lambda: thread is not None and not thread.is_alive())
         assert not listener.hangs()
+    await wait_until(lambda: listener._thread is not thread)
     await wait_until(listener.is_current)
-    assert listener._thread is not thread
 
 
 async def test_ready_names_what_fails_and_is_unavailable_when_the_server_has_to_end(vtn: VtnUnderTest) -> None:
@@ -381,10 +421,13 @@ async def test_a_server_closes_everything_although_its_services_hang_and_its_par
 ) -> None:
     """Each is named; port, database, counters and threads are given back."""
     gate, hanging = asyncio.Event(), set[str]()
-    started = VtnServer._services
+    started, started_too = VtnServer._services, Deliveries.services
 
     def stubborn(server: VtnServer, *parts: Any) -> list[Service]:
         return [Service(service.name, partial(hang, service.name)) for service in started(server, *parts)]
+
+    def stubborn_too(deliveries: Deliveries) -> list[Service]:
+        return [Service(service.name, partial(hang, service.name)) for service in started_too(deliveries)]
 
     async def hang(name: str) -> None:
         try:
@@ -394,6 +437,7 @@ async def test_a_server_closes_everything_although_its_services_hang_and_its_par
             await gate.wait()
 
     monkeypatch.setattr(VtnServer, "_services", stubborn)
+    monkeypatch.setattr(Deliveries, "services", stubborn_too)
     monkeypatch.setattr("vtn.app._SERVICES_END_S", 0.05)
     database = postgres_server.create_database(template=postgresql_template)
     server = build(settings_of_all(postgres_server.url(database), pki.server()))

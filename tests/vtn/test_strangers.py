@@ -23,10 +23,13 @@ from openadr_profiles.v31 import (
 from tests.vtn.harness import VtnUnderTest
 from vtn.access import DEFAULT_SCOPES, Caller, Role
 from vtn.errors import Forbidden, NotFound
+from vtn.notification_settings import Webhook
 from vtn.notify.callback import Callbacks
-from vtn.settings import Privacy, ResourceGroups, Webhook
+from vtn.notify.url_judge import UrlJudge
+from vtn.settings import Privacy, ResourceGroups
 from vtn.store.event import EventStore
 from vtn.store.objects import Objects
+from vtn.store.outbox.notes import Notes
 from vtn.store.program import ProgramStore
 from vtn.store.query import (
     EventQuery,
@@ -51,6 +54,7 @@ Attempt = Callable[[Any, dict[str, str]], Awaitable[object]]
 REFUSED: dict[type[Objects], dict[str, Attempt]] = {
     ProgramStore: {
         "get": lambda store, ids: store.get(ids["program"], visible_to=STRANGER),
+        "is_targeted": lambda store, ids: store.is_targeted(ids["program"], visible_to=STRANGER),
         "create": lambda store, _: store.create(ProgramRequest(program_name="n"), by=STRANGER),
         "replace": lambda store, ids: store.replace(ids["program"], ProgramRequest(program_name="n"), by=STRANGER),
         "delete": lambda store, ids: store.delete(ids["program"], by=STRANGER),
@@ -79,6 +83,7 @@ REFUSED: dict[type[Objects], dict[str, Attempt]] = {
     },
     VenStore: {
         "get": lambda store, ids: store.get(ids["ven"], visible_to=STRANGER),
+        "check": lambda store, ids: store.check(ids["ven"], visible_to=STRANGER),
         "create": lambda store, _: store.create(BlVenRequest(client_id="c", ven_name="n"), by=STRANGER),
         "replace": lambda store, ids: store.replace(ids["ven"], VenVenRequest(ven_name="n"), by=STRANGER),
         "delete": lambda store, ids: store.delete(ids["ven"], by=STRANGER),
@@ -121,6 +126,7 @@ SEARCHES: dict[type[Objects], Any] = {
 
 WITHOUT_READER = {
     "audience": "says whom an answer is made for, and gives none",
+    "id_of": "gives the ven of a client that the server names itself",
     "public_names": "gives what everybody may see",
     "remove_before": "the server's own housekeeping, on nobody's behalf",
 }
@@ -131,7 +137,7 @@ ATTEMPTS = [(store, method) for store, attempts in REFUSED.items() for method in
 def a_store(vtn: VtnUnderTest, store: type[Objects]) -> Any:
     """A store on the database of a server."""
     database, stamps = vtn.server._database, vtn.server._stamps
-    callbacks = Callbacks(Webhook())
+    callbacks = Callbacks(UrlJudge(Webhook()))
     might_need = {
         "visibility": Visibility(database, Privacy()),
         "vault": vtn.server._vault,
@@ -142,7 +148,7 @@ def a_store(vtn: VtnUnderTest, store: type[Objects]) -> Any:
     needs: dict[str, Any] = {
         name: value for name, value in might_need.items() if name in inspect.signature(store).parameters
     }
-    return store(database, stamps, **needs)
+    return store(database, stamps, Notes(database, stamps, Privacy()), **needs)
 
 
 async def some_objects(vtn: VtnUnderTest) -> dict[str, str]:

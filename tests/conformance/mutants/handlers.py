@@ -11,6 +11,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from enum import Enum
 from typing import Any
 
 from multidict import CIMultiDict
@@ -34,16 +35,26 @@ _TEXTS = {
 }
 
 
+class FaultPlace(Enum):
+    """Name the place of a fault."""
+
+    API = "between the suite and the VTN"
+    CALLBACKS = "between the VTN and the suite's receiver"
+    BROKER = "between the VTN's publications and the suite"
+
+
 @dataclass(frozen=True)
 class Fault:
     """One way of being wrong: its name, what makes it so, and the checks that have to see it.
 
-    Checks are named by their keys with `*`, `?` and `[...]`, parted by semicolons.
+    Checks are named by their keys with `*`, `?` and `[...]`, parted by semicolons. What is made stands in front of the
+    API or of the suite's receiver, or changes what is published.
     """
 
     name: str
-    make: Callable[[], Handler]
+    make: Callable[[], Any]
     seen_by: str
+    place: FaultPlace = FaultPlace.API
 
     @property
     def patterns(self) -> list[str]:

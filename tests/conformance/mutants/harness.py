@@ -20,25 +20,31 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 from multidict import CIMultiDict
-from oadr_conformance import ALL, Check, Misused, Outcome, Subject, judge, opened, select
+from oadr_conformance import ALL, Check, Misused, Outcome, ReceiverAddress, Subject, judge, opened, select
+from oadr_conformance.broker import ANONYMOUS
+from oadr_conformance.probe import Probe
 from oadr_conformance.session import Session
 from rich.console import Console
 from rich.table import Table
+from vtns.brokers import open_door
 from vtns.ours import TURNED, vtn
 from yarl import URL
 
 from bench.support.net import free_port
-from mutants.handlers import Fault
-from mutants.notifiers import notifiers
+from mutants.handlers import Fault, FaultPlace
 from mutants.proxy import ProxiedRequest, Proxy
+from mutants.republisher import Republisher, renames_topics
 from mutants.table import TABLE, faults_of, unused_patterns
 from tests.support import requirements
+
+_PATIENCE_S = 4.0
+"""Time, in seconds, for a notification to arrive: many faults keep them from arriving at all."""
 
 
 @dataclass
@@ -74,16 +80,64 @@ async def rig(
     with vtn(database_url, directory, "--public-url", f"http://127.0.0.1:{port}", switches=switches) as subject:
         proxy = Proxy(str(URL(subject.base).origin()), URL(subject.base).path)
         await proxy.start(port)
+        deliveries, receiver = await _in_front_of_receiver(subject)
+        proxy.callbacks = deliveries
         try:
-            if not subject.profile.notifiers:
-                proxy.stand_in = notifiers
-            profile = replace(subject.profile, notifiers=True, rulings=rulings)
-            through = replace(subject, url=str(URL(subject.base).with_port(port)), profile=profile)
+            profile = replace(subject.profile, rulings=rulings)
+            url = str(URL(subject.base).with_port(port))
+            through = replace(subject, url=url, profile=profile, receiver=receiver, patience_s=_PATIENCE_S)
             async with opened(through) as session:
                 await _learn_tokens(session, through, proxy)
+                await _in_front_of_broker(session, proxy, directory)
                 yield session, proxy
         finally:
+            if proxy.republisher is not None:
+                await asyncio.to_thread(proxy.republisher.stop)
+            await deliveries.stop()
             await proxy.stop()
+
+
+async def _in_front_of_receiver(subject: Subject) -> tuple[Proxy, ReceiverAddress]:
+    """Return a proxy where the VTN calls the suite, and where the suite listens behind it."""
+    public, listen = subject.receiver, f"127.0.0.1:{free_port()}"
+    if public is None:
+        raise RuntimeError("this VTN is given no receiver to call")
+    proxy = Proxy(f"http://{listen}", "", every_step=True)
+    await proxy.start(public.place[1], public.tls())
+    return proxy, ReceiverAddress(public.url, listen=listen)
+
+
+async def _in_front_of_broker(session: Session, proxy: Proxy, directory: Path) -> None:
+    """Let publications be changed, if the VTN's broker lets everybody hear and publish everything."""
+    desk = Probe(session, "-", frozenset({"bl"}))
+    binding = await desk.binding(desk.bl)
+    proxy.open_door = open_door(directory)
+    if binding["authentication"]["method"] == ANONYMOUS and session.subject.ca_file is not None:
+        proxy.republisher = Republisher(binding["URIS"][0], session.subject.ca_file)
+        await asyncio.to_thread(proxy.republisher.start)
+
+
+@contextmanager
+def broken(proxy: Proxy, fault: Fault) -> Iterator[None]:
+    """Let the fault be there for a while."""
+    if fault.place is FaultPlace.BROKER:
+        if proxy.republisher is None:
+            raise RuntimeError("this VTN has no broker")
+        proxy.republisher.change, proxy.handler = fault.make(), renames_topics()
+    elif fault.place is FaultPlace.CALLBACKS:
+        if proxy.callbacks is None:
+            raise RuntimeError("this VTN calls nobody")
+        proxy.callbacks.handler = fault.make()
+    else:
+        proxy.handler = fault.make()
+    try:
+        yield
+    finally:
+        for each in (proxy, proxy.callbacks):
+            if each is not None:
+                each.handler = None
+        if proxy.republisher is not None:
+            proxy.republisher.change = None
 
 
 async def _learn_tokens(session: Session, subject: Subject, proxy: Proxy) -> None:
@@ -107,9 +161,8 @@ async def prove(
         verdict = CheckProof(check.key, result.outcome, one_will_do=not session.profile.rulings)
         if result.outcome is Outcome.PASS:
             for fault in faults(check.key):
-                proxy.handler = fault.make()
-                result = await judge(session, check)
-                proxy.handler = None
+                with broken(proxy, fault):
+                    result = await judge(session, check)
                 seen = result.outcome is Outcome.FAIL
                 (verdict.killed if seen else verdict.survived).append(fault.name)
                 await _sweep(session, proxy)

@@ -5,15 +5,19 @@ from __future__ import annotations
 import base64
 import io
 import json
+import ssl
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, urlencode
 
 import aiohttp
 from aiohttp import web
 from multidict import CIMultiDict
 from yarl import URL
+
+if TYPE_CHECKING:
+    from mutants.republisher import Republisher
 
 _HOP_BY_HOP = {"connection", "transfer-encoding", "content-length", "keep-alive", "date", "upgrade", "te"}
 COLLECTIONS = ("programs", "events", "reports", "subscriptions", "vens", "resources")
@@ -125,6 +129,8 @@ class Upstream:
     tokens: Mapping[str, str]
     bl: str
     """Client id of business logic."""
+    open_door: str = ""
+    """URI at which the VTN's broker admits everybody to everything."""
 
     def as_bl(self, asked: ProxiedRequest) -> ProxiedRequest:
         """Return the request as business logic sends it."""
@@ -137,23 +143,24 @@ Handler = Callable[[ProxiedRequest, Upstream], Awaitable[ProxiedAnswer]]
 class Proxy:
     """Listens on 127.0.0.1 and passes everything on; `handler`, if set, has its way with what checks send."""
 
-    def __init__(self, upstream: str, prefix: str, *, plain: bool = True) -> None:
+    def __init__(self, upstream: str, prefix: str, *, plain: bool = True, every_step: bool = False) -> None:
         self.handler: Handler | None = None
-        self.stand_in: (
-            Callable[[ProxiedRequest, Callable[[ProxiedRequest], Awaitable[ProxiedAnswer]]], Awaitable[ProxiedAnswer]]
-            | None
-        ) = None
-        """Answers what is asked of /notifiers, where the VTN has none."""
+        self.callbacks: Proxy | None = None
+        """The one between the VTN and the suite's receiver."""
+        self.republisher: Republisher | None = None
+        """Changes publications, where the VTN has a broker."""
+        self.open_door = ""
         self.tokens: dict[str, str] = {}
         self.bl = ""
         self._plain = plain
-        """Not plain: the handler has its way with every request, answers are chunked and end their connections."""
+        """Not plain: the handler has its way with every step, answers are chunked and end their connections."""
+        self._every_step = every_step or not plain
         self._upstream = upstream
         self._prefix = prefix
         self._client: aiohttp.ClientSession | None = None
         self._runner: web.AppRunner | None = None
 
-    async def start(self, port: int) -> None:
+    async def start(self, port: int, tls: ssl.SSLContext | None = None) -> None:
         """Listen."""
         self._client = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=300),
@@ -165,7 +172,7 @@ class Proxy:
         app.router.add_route("*", "/{path:.*}", self._serve)
         self._runner = web.AppRunner(app, access_log=None)
         await self._runner.setup()
-        await web.TCPSite(self._runner, "127.0.0.1", port, backlog=1024).start()
+        await web.TCPSite(self._runner, "127.0.0.1", port, backlog=1024, ssl_context=tls).start()
 
     async def stop(self) -> None:
         """Close everything."""
@@ -178,8 +185,6 @@ class Proxy:
         """Pass a request on, as it is."""
         if self._client is None:
             raise RuntimeError("the proxy is not started")
-        if self.stand_in is not None and asked.below.startswith("/notifiers"):
-            return await self.stand_in(asked, self.forward)
         url = self._upstream + asked.path + (f"?{urlencode(asked.query)}" if asked.query else "")
         async with self._client.request(
             asked.method,
@@ -202,8 +207,8 @@ class Proxy:
             self._prefix,
         )
         step = asked.headers.get("X-Request-Id", "").partition(".")[2].partition(".")[0]
-        if self.handler is not None and (step == "check" or not self._plain):
-            told = await self.handler(asked, Upstream(self.forward, self.tokens, self.bl))
+        if self.handler is not None and (step == "check" or self._every_step):
+            told = await self.handler(asked, Upstream(self.forward, self.tokens, self.bl, self.open_door))
         else:
             told = await self.forward(asked)
         if told.status == 0 and request.transport is not None:

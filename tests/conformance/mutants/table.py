@@ -9,8 +9,9 @@ from typing import Final
 from mutants.handlers import Fault
 from mutants.wrong_answers import ANSWERS
 from mutants.wrong_decisions import DECISIONS
+from mutants.wrong_notifications import NOTIFICATIONS
 
-TABLE: Final = (*DECISIONS, *ANSWERS)
+TABLE: Final = (*DECISIONS, *ANSWERS, *NOTIFICATIONS)
 
 
 def _by_requirement() -> dict[str, list[tuple[str, Fault]]]:

@@ -21,7 +21,8 @@ DECISIONS: Final = (
         EVT-004/*; EVT-006/bad*; EVT-007/incomplete*; EVT-014/*POST; EVT-015/*; EVT-017/*; REPORT-003/*;
         REPORT-005/*; REPORT-010/incomplete*; VEN-003/*; VEN-004/*; VEN-006/*; VEN-008/unknown form; RES-003/*;
         RES-004/*; RES-005/*; RES-008/*; RES-015/*; PRIV-016/reports*; SUBS-004/unknown*; SUBS-005/*;
-        SUBS-007/other*; SUBS-016/*; WEBHOOK-001/*; TIME-002/*; TIME-006/*; TIME-007/*; AUTH-015/*;
+        SUBS-007/other*; SUBS-016/*; WEBHOOK-001/*; WEBHOOK-005/nobody*;
+        WEBHOOK-023/*; WEBHOOK-025/*; TIME-002/*; TIME-006/*; TIME-007/*; AUTH-015/*;
         MATRIX-001/wrong scope*POST*; MATRIX-001/no token: * POST *; MATRIX-001/bad token: * POST *
         """,
     ),
@@ -30,7 +31,8 @@ DECISIONS: Final = (
         partial(f.accepts, "PUT"),
         """
         GEN-005/*; GEN-015/required*; OBJ-001/*; OBJ-003/*; OBJ-007/unl*; OBJ-011/broken*; OBJ-012/*; PROG-003/rename*;
-        WEBHOOK-001/*; PROG-014/*PUT; EVT-010/move; EVT-011/*; EVT-014/*PUT; REPORT-003/*; REPORT-008/*PUT;
+        WEBHOOK-001/*; WEBHOOK-005/on put; PROG-014/*PUT;
+        EVT-010/move; EVT-011/*; EVT-014/*PUT; REPORT-003/*; REPORT-008/*PUT;
         REPORT-013/*;
         VEN-005/*; VEN-016/*PUT; RES-003/*; RES-012/*; RES-014/*; SUBS-003/*PUT*; PRIV-018/*; MATRIX-002/*PUT*;
         GEN-009/*existence*; GEN-009/*authentication before existence; GEN-009/*role before existence
@@ -100,7 +102,7 @@ DECISIONS: Final = (
         partial(f.refuses, 403, f.READS),
         """
         AUTH-001/*; AUTH-012/*; PRIV-005/*; PRIV-EX-09/*; PRIV-003/*; PRIV-016/program*; PROG-009/*;
-        PROG-010/a past*; OBJ-010/an empty*; SUBS-014/*; SUBS-002/*GET; PAGE-031/*; COMPAT-021/*; COMPAT-022/*;
+        PROG-010/a past*; OBJ-010/an empty*; SUBS-014/stays*; SUBS-002/*GET; PAGE-031/*; COMPAT-021/*; COMPAT-022/*;
         GEN-022/*; ETAG-002/modified*; RES-006/*; MATRIX-001/business logic: * GET *; MATRIX-001/a ven: * GET *;
         MATRIX-001/auth server*; MATRIX-001/topics for*: M33*
         """,
@@ -140,7 +142,7 @@ DECISIONS: Final = (
         GEN-007/*; OBJ-008/*; MATRIX-002/*; MATRIX-001/another ven: * GET *; MATRIX-001/another ven: * /[rsv]*;
         MATRIX-001/topics for another ven*; RES-016/*; PROG-013/*; OBJ-015/*; VEN-013/*; EVT-012/*; PROG-012/*;
         REPORT-008/*; VEN-016/*; SUBS-003/*; PRIV-EX-10/*; RES-012/move to*; RES-014/*; EVT-011/*; PRIV-009/*;
-        RES-012/move
+        MQTT-009/unknown*; RES-012/move
         """,
     ),
     Fault(
@@ -159,7 +161,7 @@ DECISIONS: Final = (
         OBJ-008/*; MATRIX-002/*; GEN-009/*existence before the body*
         """,
     ),
-    Fault("an impossible id is 404", partial(f.status, 400, 404), "OBJ-009/*"),
+    Fault("an impossible id is 404", partial(f.status, 400, 404), "OBJ-009/*; MQTT-009/malformed*"),
     Fault("an undefined method is 404", partial(f.status, 405, 404), "GEN-006/*"),
     Fault("Allow is missing", partial(f.header, "Allow", None), "GEN-006/*"),
     Fault(

@@ -1,13 +1,14 @@
 """Black-box conformance checks for any OpenADR 3.1 VTN.
 
-Speaks HTTP to a base URL and nothing else; it imports no part of a server. `python -m` users go through the command
-`oadr conformance`; from Python:
+Speaks HTTP to a base URL, and MQTT to the broker that a VTN announces; it imports no part of a server. Users go through
+the command `oadr conformance`; from Python:
 
     subject = Subject("https://vtn.example/openadr3/3.1.0", bl=..., ven=..., ven2=...)
     result = await run(subject, ALL)
     print(result.total)
 """
 
+from oadr_conformance.callbacks import ReceiverAddress
 from oadr_conformance.checks import ALL
 from oadr_conformance.errors import ConformanceError, Misused, Refused, Unreachable
 from oadr_conformance.profile import PROFILES, SWITCHES, Profile, profile_of
@@ -27,6 +28,7 @@ __all__ = [
     "Misused",
     "Outcome",
     "Profile",
+    "ReceiverAddress",
     "Refused",
     "Result",
     "Run",

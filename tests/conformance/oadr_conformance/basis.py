@@ -94,6 +94,27 @@ _WRITE_EVENTS: Final = _openapi("write_events", "only BL writes events")
 _WRITE_REPORTS: Final = _openapi("write_reports", "only VENs write reports")
 _WRITE_VENS: Final = _openapi("write_vens", "VENs and BL write vens and resources")
 _WRITE_SUBSCRIPTIONS: Final = _openapi("write_subscriptions", "VENs write subscriptions")
+_CHALLENGE: Final = _definition(
+    "Webhooks",
+    "before a subscription exists the VTN asks its URL by GET, with echo=RANDOM, and compares what comes back",
+)
+_TOLD: Final = _definition(
+    "Subscriptions", "what a subscription names is told at its callback URL, object and operation"
+)
+_NOTIFICATION: Final = _openapi("notification", "objectType, operation and object are required; the object is one")
+_POSTED: Final = _openapi("createSubscription", "its callback notifyEvent: POST of a notification, application/json")
+_GRANTED: Final = _definition(
+    "program and event objects - targeting",
+    "whether a subscriber is told of an object with targets is decided like a read by its client",
+)
+_AS_READ: Final = _definition(
+    "Notifications via Additional Protocols",
+    "a notification has the content of an answer to GET, whatever the protocol",
+)
+_NAMED: Final = _definition(
+    "Notifications via Additional Protocols", "the value of an operation is the name of the topic for it"
+)
+_ENFORCED: Final = _definition("MQTT", "access to topics is configured and enforced by the policy of the API")
 _PRIVATE: Final = _definition("Private Strings", "agreed strings may be used, and do not change what a VTN does")
 _VALUES: Final = _openapi("valuesMap.values", "a list of numbers, texts, truth values and points")
 _CHANGED: Final = _openapi("objectMetadata.modificationDateTime", "set when the object is changed")
@@ -252,6 +273,44 @@ BASES: Final[Mapping[str, tuple[Basis, ...]]] = {
     "WEBHOOK-001": (
         _definition("Webhooks", "the VTN verifies that a callback URL is https, when created and changed"),
     ),
+    "WEBHOOK-00[23]": (_CHALLENGE,),
+    "WEBHOOK-00[456]": (_CHALLENGE,),
+    "WEBHOOK-00[89]": (_TOLD, _POSTED, _NOTIFICATION),
+    "WEBHOOK-010": (_POSTED, _NOTIFICATION),
+    "WEBHOOK-012": (_TOLD, _NOTIFICATION, _AS_READ),
+    "WEBHOOK-015": (_openapi("subscriptionRequest.objectOperations", "bearerToken: receivers know the VTN by it"),),
+    "SUBS-008": (_definition("Subscriptions", "entries may have different URLs for different objects and operations"),),
+    "SUBS-015": (_definition("Subscriptions", "what registered subscriptions name is told"),),
+    "SUBS-020": (_TOLD,),
+    "SUBS-023": (_OWN, _AS_READ),
+    "SUBS-025": (_GRANTED,),
+    "MQTT-00[12]": (
+        _openapi("listAllNotifiers", "200 with the notifiers"),
+        _openapi("notifiersResponse.WEBHOOK", "true"),
+    ),
+    "MQTT-003": (_openapi("mqttNotifierBindingObject", "URIS, serialization (JSON) and authentication are required"),),
+    "MQTT-004": (
+        _openapi("mqttNotifierBindingObject.authentication", "one of three forms"),
+        _definition("MQTT Notifier Binding Authentication Enumerations", "the methods"),
+    ),
+    "MQTT-008/names*": (
+        _openapi("notifierOperationsTopics", "UPDATE and DELETE are required; no CREATE of an object that has an id"),
+    ),
+    "MQTT-009": (_openapi("notFound", "404 for an object that is not there"),),
+    "MQTT-02[18]*": (_NAMED, _AS_READ),
+    "MQTT-024": (_GRANTED, _HIDING),
+    "MQTT-025": (_GRANTED, _openapi("listAllMqttNotifierTopicsVenEvents", "events that are targeted for the ven")),
+    "MQTT-030": (_DATE_TIME, _METADATA),
+    "MQTT-032": (_definition("Notifications via Additional Protocols", "nothing filters what is told on a topic"),),
+    "MQTT-016": (_ENFORCED, _WRITE_EVENTS),
+    "MQTT-018": (_ENFORCED, _PRIVACY),
+    "MQTT-038": (_definition("MQTT", "clients connect by TLS, so they have to be able to"),),
+    "MQTT-039": (
+        _ENFORCED,
+        _definition("MQTT Notifier Binding Authentication Enumerations", "the token is the password"),
+    ),
+    "MQTT-042": (_ENFORCED,),
+    "PRIV-014": (_GRANTED, _HIDING, _AS_READ),
     "TIME-001": (_openapi("duration", "ISO 8601"),),
     "TIME-004": (_DATE_TIME, _rfc("3339 section 5.6", "an instant has an offset, or Z")),
     "COMP-001": (_definition("Compression", "gzip is encouraged"),),

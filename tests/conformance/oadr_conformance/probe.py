@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import quote, urlencode
 
 from multidict import CIMultiDict
 
 from oadr_conformance import bodies
+from oadr_conformance.broker import BrokerLink, account
+from oadr_conformance.callbacks import Challenged, LabCallback, Notified, Reply, echoed
 from oadr_conformance.errors import Mismatch, SeedFailed, Skipped, Unreachable
 from oadr_conformance.profile import Profile
-from oadr_conformance.session import Credential, Session, is_ours
+from oadr_conformance.session import PREFIX, Credential, Session, is_ours
+from oadr_conformance.told import ToldInbox
 from oadr_conformance.wire import Headers, HttpExchange, Obj, Purpose, Query, VtnAnswer
 
 BAD_TOKEN = "bad_token"
+NO_RECEIVER = "needs --receiver: a URL at which the VTN can call this suite"
 _PAGES = 1000
 """Against a VTN that ignores skip; what a page holds is the VTN's decision."""
 
@@ -45,6 +49,12 @@ class Actor:
         if not known:
             raise Skipped(f"the client identifier of {self.name} is not known: the VTN lets it register no ven")
         return known
+
+    @property
+    def account_name(self) -> str:
+        """Return the client's identifier at the broker, where that is `{clientID}`."""
+        given = self._credential.client_id if self._credential else ""
+        return self._probe.session.client_ids.get(self.name) or given or self.client_id
 
     async def token(self) -> str:
         """Return a valid token of this client."""
@@ -132,6 +142,8 @@ class Probe:
         self.step = Purpose.CHECK
         self.log: list[HttpExchange] = []
         self.made: list[Made] = []
+        self._callbacks: list[LabCallback] = []
+        self._links: list[BrokerLink] = []
         self._needs = needs
         self._readied: dict[str, Obj] = {}
         subject = session.subject
@@ -174,9 +186,75 @@ class Probe:
         """
         if self.session.subject.callback_url:
             return self.session.subject.callback_url
+        if self.session.callbacks is not None:
+            return self.callback().url
         if self.profile.verify_echo:
-            raise Skipped("needs --callback-url (one that answers the echo challenge) or webhook.verify_echo=false")
+            raise Skipped("needs --receiver, --callback-url (one that answers the echo challenge) or no verification")
         return "https://example.com/callback"
+
+    def callback(
+        self, *, challenged: Challenged = echoed, notified: Notified = lambda _earlier: Reply()
+    ) -> LabCallback:
+        """Return a new URL of ours for the VTN to call; it is gone when the check is over.
+
+        Raises:
+            Skipped: the suite was given no place to listen at.
+        """
+        server = self.session.callbacks
+        if server is None:
+            raise Skipped(NO_RECEIVER)
+        url = server.url(self.session.tag.removeprefix(PREFIX))
+        made = LabCallback(url, self.log, self.inbox(), challenged=challenged, notified=notified)
+        server.open(made)
+        self._callbacks.append(made)
+        return made
+
+    def inbox(self, *, bare_will_do: bool = False) -> ToldInbox:
+        """Return a place for notifications to arrive at."""
+        patience_s = self.session.subject.patience_s
+        return ToldInbox(binding=self.profile.rulings, patience_s=patience_s, bare_will_do=bare_will_do)
+
+    async def binding(self, actor: Actor) -> Obj:
+        """Return what the VTN tells a client of its broker.
+
+        Raises:
+            Skipped: it has none.
+        """
+        told = (await actor.get("/notifiers")).expect(200).object()
+        if "MQTT" not in told:
+            raise Skipped("applies where the VTN announces a broker of MQTT; this one does not")
+        found: Obj = told["MQTT"]
+        return found
+
+    async def link(self, actor: Actor, *, binding: Obj | None = None, password: str | None = None) -> BrokerLink:
+        """Return a client of the broker with the account that the VTN gives it; it is not connected yet."""
+        found = account(binding or await self.binding(actor), lambda: actor.account_name, await actor.token())
+        if password is not None:
+            found = replace(found, password=password)
+        wire = self.session.wire
+        made = BrokerLink(found, self.inbox(bare_will_do=True), self.log, wire.trust)
+        self._links.append(made)
+        return made
+
+    async def listen(self, actor: Actor, *filters: str) -> ToldInbox:
+        """Return where messages arrive that a client subscribes to at the broker.
+
+        Raises:
+            Mismatch: there is no connection, or it may not subscribe.
+        """
+        link = await self.link(actor)
+        await link.connect()
+        granted = await link.subscribe(filters)
+        if not all(granted):
+            raise Mismatch(f"a subscription of {actor.name} to {', '.join(filters)}", "the broker does not grant it")
+        return link.inbox
+
+    async def eavesdrop(self, actor: Actor, *filters: str) -> ToldInbox:
+        """Return the same for somebody who should hear nothing there; the broker may refuse as it likes."""
+        link = await self.link(actor)
+        if not await link.refused():
+            await link.subscribe(filters)
+        return link.inbox
 
     def same(self, what: str, got: object, expected: object) -> None:
         """Like `Answer.same`, for a fact put together from several answers; it is ours, so it is exact."""
@@ -216,6 +294,11 @@ class Probe:
         """See to it that a VEN has a ven: without one some VTNs take nothing from it."""
         if actor.name not in self._readied and actor is not self.bl:
             self._readied[actor.name] = await self.enrol(actor)
+
+    async def own_ven(self, actor: Actor) -> Obj:
+        """Return the ven object of a VEN, which it has from now on if it had none."""
+        await self.ready(actor)
+        return self._readied[actor.name]
 
     async def report(self, actor: Actor, event: Obj | None = None, **members: Any) -> Obj:
         """Return a report by a VEN, for an event of its own unless one is given."""
@@ -296,6 +379,11 @@ class Probe:
     async def clean_up(self) -> list[str]:
         """Delete everything the check created, newest first; what could not be deleted, in words."""
         self.step = Purpose.CLEANUP
+        for link in self._links:
+            await link.close()
+        if self.session.callbacks is not None:
+            for callback in self._callbacks:
+                self.session.callbacks.close(callback)
         problems = []
         while self.made:
             made = self.made.pop()

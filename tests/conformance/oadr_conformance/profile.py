@@ -1,8 +1,9 @@
 """The switches of a VTN that change what the right answer is.
 
 Defaults are those of the requirement catalogue (section 0.2). `suite` is what a test bench usually needs: a receiver on
-plain HTTP that answers no challenge, and 403 for a token that cannot be verified. `rulings.binding` is off: a VTN is
-not judged by what the catalogue chose where the standard leaves a choice (`rulings.py`).
+plain HTTP that answers no challenge, a broker without TLS, and 403 for a token that cannot be verified.
+`rulings.binding` is off: a VTN is not judged by what the catalogue chose where the standard leaves a choice
+(`rulings.py`).
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ class Profile:
     events_follow_program: bool = True
     infer_object_type: bool = True
     notifiers: bool = True
+    mqtt_tls: bool = True
     rulings: bool = False
 
     @property
@@ -38,7 +40,7 @@ class Profile:
 DEFAULT: Final = Profile()
 PROFILES: Final[Mapping[str, Profile]] = {
     "default": DEFAULT,
-    "suite": Profile(invalid_token_status=403, require_https=False, verify_echo=False),
+    "suite": Profile(invalid_token_status=403, require_https=False, verify_echo=False, mqtt_tls=False),
 }
 
 SWITCHES: Final[Mapping[str, str]] = {
@@ -50,6 +52,7 @@ SWITCHES: Final[Mapping[str, str]] = {
     "privacy.events_follow_program": "events_follow_program",
     "descriptors.infer_object_type": "infer_object_type",
     "notifiers.offered": "notifiers",
+    "mqtt.require_tls": "mqtt_tls",
     "rulings.binding": "rulings",
 }
 _WORDS: Final = {"true": True, "on": True, "yes": True, "false": False, "off": False, "no": False}

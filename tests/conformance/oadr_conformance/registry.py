@@ -47,6 +47,7 @@ NEEDS: Final[Mapping[str, str]] = {
     "secret": "client id and secret (a token alone cannot ask for fewer scopes)",
     "callback": "a callback URL the VTN accepts",
     "expired": "an expired token",
+    "receiver": "a place at which the VTN can call the suite",
     "notifiers": "a VTN that has /notifiers",
 }
 

@@ -12,8 +12,9 @@ from datetime import UTC, datetime
 from enum import StrEnum
 
 from oadr_conformance import bodies
+from oadr_conformance.callbacks import CallbackServer
 from oadr_conformance.errors import Mismatch, Misused, Refused, SeedFailed, Skipped, Unreachable
-from oadr_conformance.probe import Actor, Probe
+from oadr_conformance.probe import NO_RECEIVER, Actor, Probe
 from oadr_conformance.registry import Check, Level, Standing
 from oadr_conformance.session import Credential, Session, Subject, is_ours
 from oadr_conformance.wire import HttpClient, HttpExchange, Obj, Purpose, VtnAnswer, redacted
@@ -267,8 +268,9 @@ def _desk(session: Session) -> Probe:
 @contextlib.asynccontextmanager
 async def opened(subject: Subject) -> AsyncIterator[Session]:
     """Yield a session with working credentials and VENs without a ven; what was there before is put back at the end."""
-    async with HttpClient(verify_tls=subject.verify_tls, ca_file=subject.ca_file) as wire:
+    async with HttpClient(verify_tls=subject.verify_tls, ca_file=subject.ca_file) as wire, _receiver(subject) as own:
         session = Session(subject, wire)
+        session.callbacks = own
         desk = _desk(session)
         try:
             await _check_credentials(session, desk)
@@ -289,6 +291,20 @@ async def opened(subject: Subject) -> AsyncIterator[Session]:
                 await _put_back(desk, one)
 
 
+@contextlib.asynccontextmanager
+async def _receiver(subject: Subject) -> AsyncIterator[CallbackServer | None]:
+    """Listen for the VTN, where the suite was given a place for that."""
+    if subject.receiver is None:
+        yield None
+        return
+    server = CallbackServer(subject.receiver)
+    await server.start()
+    try:
+        yield server
+    finally:
+        await server.stop()
+
+
 async def judge(session: Session, check: Check) -> Result:
     """Make one check and clean up behind it, whatever happens."""
     if check.ruling and not session.profile.rulings:
@@ -299,6 +315,8 @@ async def judge(session: Session, check: Check) -> Result:
     try:
         if "expired" in check.needs and not session.subject.expired_token:
             raise Skipped("needs --expired-token")
+        if "receiver" in check.needs and session.callbacks is None:
+            raise Skipped(NO_RECEIVER)
         if "notifiers" in check.needs and not session.profile.notifiers:
             raise Skipped("applies where notifiers.offered is on")
         async with asyncio.timeout(_LONGEST_S):

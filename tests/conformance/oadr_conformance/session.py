@@ -13,6 +13,7 @@ from urllib.parse import urlencode
 from multidict import CIMultiDict
 from yarl import URL
 
+from oadr_conformance.callbacks import CallbackServer, ReceiverAddress
 from oadr_conformance.errors import Misused, Refused, Skipped, Unreachable
 from oadr_conformance.profile import DEFAULT, Profile
 from oadr_conformance.wire import HttpClient, HttpExchange, Obj, Purpose, VtnAnswer
@@ -70,6 +71,9 @@ class Subject:
     ca_file: Path | None = None
     product: str = ""
     version: str = ""
+    receiver: ReceiverAddress | None = None
+    patience_s: float = 15.0
+    """Time, in seconds, for a notification to arrive: the standard does not say how soon it does."""
 
     def __post_init__(self) -> None:
         """
@@ -81,6 +85,10 @@ class Subject:
         schemes = ("https://",) if self.profile.require_https else ("https://", "http://")
         if self.callback_url and not self.callback_url.startswith(schemes):
             raise Misused(f"the callback URL begins with {' or '.join(schemes)}: {self.callback_url!r}")
+        if self.receiver and not self.receiver.url.startswith(schemes):
+            raise Misused(f"the receiver's URL begins with {' or '.join(schemes)}: {self.receiver.url!r}")
+        if not 0 < self.patience_s <= 300:
+            raise Misused(f"the patience with notifications is at most 300 s, and more than none: {self.patience_s:g}")
 
     @property
     def base(self) -> str:
@@ -119,6 +127,8 @@ class Session:
         self.client_ids: dict[str, str] = {}
         self.secrets: list[str] = []
         self.warnings: list[str] = []
+        self.callbacks: CallbackServer | None = None
+        """Callbacks that the VTN can call, while a run with a receiver is open."""
         self.token_url = f"{self.base}/auth/token"
         self._tokens: dict[tuple[str, str], tuple[str, float]] = {}
         self._numbers = count(1)

@@ -173,12 +173,24 @@ class HttpClient:
 
     def __init__(self, *, verify_tls: bool = True, ca_file: Path | None = None) -> None:
         self._sockets: WeakSet[socket.socket] = WeakSet()
+        self._verify_tls = verify_tls
+        self._ca_file = ca_file
         self._connector = aiohttp.TCPConnector(
             limit=250, ssl=_trusting(ca_file) if ca_file else verify_tls, socket_factory=self._socket
         )
         self._session: aiohttp.ClientSession | None = None
         self.unanswered = 0
         """Requests that may have created something, for all we know."""
+
+    def trust(self) -> ssl.SSLContext:
+        """Return a context for TLS with somebody else that the VTN names: it is trusted as the VTN is."""
+        if self._ca_file is not None:
+            return _trusting(self._ca_file)
+        context = ssl.create_default_context()
+        if not self._verify_tls:
+            context.check_hostname = False
+            context.verify_mode = ssl.CERT_NONE
+        return context
 
     async def __aenter__(self) -> Self:
         self._session = aiohttp.ClientSession(

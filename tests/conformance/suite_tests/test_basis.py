@@ -37,6 +37,9 @@ _HEADINGS: Final = {
     "OAuth 2.0 client credential flow",
     "Token endpoint discovery",
     "Webhooks",
+    "Notifications via Additional Protocols",
+    "MQTT",
+    "MQTT Notifier Binding Authentication Enumerations",
 }
 """Headings of the Definition that a basis may name."""
 _SECTIONS: Final = {
@@ -106,11 +109,11 @@ def _stands(basis: Basis, document: dict[str, Any]) -> bool:
 
 
 @pytest.fixture(scope="module")
-def demanding_run() -> tuple[Run, DemandingVtn]:
+def demanding_run(tmp_path_factory: pytest.TempPathFactory) -> tuple[Run, DemandingVtn]:
     """Return the whole suite against the demanding VTN, given by its origin alone."""
 
     async def examine() -> tuple[Run, DemandingVtn]:
-        async with demanding_vtn() as (subject, server):
+        async with demanding_vtn(tmp_path_factory.mktemp("demanding")) as (subject, server):
             return await run(subject, ALL, of=len(ALL)), server
 
     return asyncio.run(examine())
@@ -152,11 +155,11 @@ def test_totals_tell_the_standard_from_our_rulings(demanding_run: tuple[Run, Dem
     assert totals[Standing.RULING] == dict.fromkeys(Outcome, 0) | {Outcome.NOT_ASKED: rulings}
 
 
-def test_a_vtn_at_the_root_of_its_origin_is_found() -> None:
+def test_a_vtn_at_the_root_of_its_origin_is_found(tmp_path: Path) -> None:
     """Nothing has to say that it has no prefix."""
 
     async def examine() -> Run:
-        async with demanding_vtn() as (subject, _):
+        async with demanding_vtn(tmp_path) as (subject, _):
             return await run(subject, select(ALL, ["PROG-001"]))
 
     result = asyncio.run(examine())

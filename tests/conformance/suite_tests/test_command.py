@@ -128,13 +128,13 @@ def test_a_report_that_cannot_be_written_is_said_before_the_run(vtn_on_sqlite: S
 
 def test_a_private_authority_is_trusted_when_it_is_given(vtn_on_sqlite: Subject, tmp_path: Path) -> None:
     """Without it the message says what to do; a server that is no VTN is found out only with it."""
-    with receiver(tmp_path) as (url, ca_file):
+    with receiver(tmp_path) as (url, pki):
         private = replace(vtn_on_sqlite, url=url)
         assert "--ca names a file" in _run(private).stderr
-        done = _run(private, "--ca", str(ca_file))
+        done = _run(private, "--ca", str(pki.ca))
         assert done.exit_code == 4
         assert "no OpenADR 3.1 VTN" in done.stderr
-        assert _run(private, "--ca", str(ca_file), "--insecure").exit_code == 2
+        assert _run(private, "--ca", str(pki.ca), "--insecure").exit_code == 2
     assert _run(vtn_on_sqlite, "--ca", str(tmp_path / "nowhere")).exit_code == 2
 
 
@@ -144,12 +144,14 @@ async def test_nothing_is_open_after_a_server_that_never_says_goodbye(tmp_path: 
     over, ended = asyncio.Event(), asyncio.Event()
 
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await reader.readuntil(b"\r\n\r\n")
-        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
-        writer.transport.pause_reading()  # type: ignore[attr-defined] # a transport of a socket can
-        await over.wait()
-        writer.transport.abort()
-        ended.set()
+        try:
+            await reader.readuntil(b"\r\n\r\n")
+            writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+            writer.transport.pause_reading()  # type: ignore[attr-defined] # a transport of a socket can
+            await over.wait()
+        finally:
+            writer.transport.abort()
+            ended.set()
 
     server = await asyncio.start_server(answer, "127.0.0.1", 0, ssl=server_context(pki.server()))
     port = server.sockets[0].getsockname()[1]
@@ -161,7 +163,8 @@ async def test_nothing_is_open_after_a_server_that_never_says_goodbye(tmp_path: 
         assert [each.fileno() for each in client._sockets] in ([], [-1])
     finally:
         over.set()
-        await ended.wait()
+        async with asyncio.timeout(30):  # it ends at once; whoever never got as far as a request is not waited for
+            await ended.wait()
         server.close()
         await server.wait_closed()
 

@@ -1,12 +1,14 @@
 """A check that cannot fail is worthless. `scripts/conformance --mutation` proves all; here each fault is tried once."""
 
 import asyncio
+from collections.abc import Mapping
 from pathlib import Path
 
 from mutants.handlers import Fault
 from mutants.harness import CheckProof, prove, rig
 from mutants.table import TABLE, faults_of, unused_patterns
 from oadr_conformance import ALL, Check
+from vtns.ours import GUARDED, TURNED
 
 
 def test_every_check_has_a_fault_it_exists_for() -> None:
@@ -30,8 +32,14 @@ def test_every_fault_is_seen_by_a_check_that_exists_for_it(tmp_path: Path) -> No
                 plan.setdefault(check.key, (check, []))[1].append(fault)
     assert planned == {fault.name for fault in TABLE}
 
-    async def try_all() -> list[CheckProof]:
-        async with rig(tmp_path, {}) as (session, proxy):
-            return await prove(session, proxy, [check for check, _ in plan.values()], lambda key: plan[key][1])
+    async def try_some(checks: list[Check], switches: Mapping[str, str]) -> list[CheckProof]:
+        directory = tmp_path / ("turned" if switches else "usual")
+        directory.mkdir()
+        async with rig(directory, switches) as (session, proxy):
+            return await prove(session, proxy, checks, lambda key: plan[key][1])
 
-    assert {verdict.key: verdict.why_not for verdict in asyncio.run(try_all()) if not verdict.good} == {}
+    checks = [check for check, _ in plan.values()]
+    guarded = [check for check in checks if check.matches(GUARDED)]
+    usual = [check for check in checks if check not in guarded]
+    proofs = asyncio.run(try_some(usual, {})) + asyncio.run(try_some(guarded, TURNED))
+    assert {verdict.key: verdict.why_not for verdict in proofs if not verdict.good} == {}

@@ -197,10 +197,16 @@ async def another_vtn(directory: Path) -> AsyncIterator[tuple[Subject, AnotherVt
         proxy.handler = handler
         await proxy.start(port)
         try:
-            profile = replace(subject.profile, rulings=False)
+            # Notifications come from the VTN behind, with its own ids, so nobody is told of anything here.
+            profile = replace(subject.profile, rulings=False, notifiers=False)
             proxy.bl = subject.bl.client_id
             proxy.tokens[proxy.bl] = await _token(subject)
-            yield replace(subject, url=f"{origin}{PREFIX}/", profile=profile, product="", expired_token=""), handler
+            yield (
+                replace(
+                    subject, url=f"{origin}{PREFIX}/", profile=profile, product="", expired_token="", receiver=None
+                ),
+                handler,
+            )
         finally:
             await proxy.stop()
 

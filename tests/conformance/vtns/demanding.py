@@ -9,7 +9,8 @@ Its ids are numbers, and others are 400; what was deleted is 410. PUT keeps what
 have to match all; names and targets compare without case. A VEN sees nothing until it has a ven, and targeted objects
 only when it asks for their targets. Untargeted programs and events may be read without a token. Error bodies have a
 title and nothing else, answers no validators, pages three items, tokens no lifetime; scopes that are asked for are not
-heeded (RFC 6749 section 3.3), and token requests are rationed.
+heeded (RFC 6749 section 3.3), and token requests are rationed. How it tells of changes stands in `telling.py` and
+`topics.py`.
 """
 
 from __future__ import annotations
@@ -22,13 +23,18 @@ from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta, timezone
+from pathlib import Path
 from typing import Any, Final
 
 from aiohttp import web
-from multidict import MultiMapping
-from oadr_conformance import Credential, Subject, profile_of
+from multidict import MultiDict, MultiMapping
+from oadr_conformance import Credential, Subject
 
 from bench.support.net import free_port
+from tests.support.pki import Pki
+from vtns.receiver import receiver_of
+from vtns.telling import Webhooks, entries_for
+from vtns.topics import Announcer, places
 
 Obj = dict[str, Any]
 Valid = Callable[[Any], bool]
@@ -41,6 +47,11 @@ _FARTHEST: Final = timedelta(days=730)
 _LATEST: Final = timedelta(minutes=1)
 _BY_THE_VTN: Final = {"id", "createdDateTime", "modificationDateTime"}
 _DURATION: Final = re.compile(r"P(?=.)(?:(\d+)D)?(?:T(?=.)(?:(\d+)H)?(?:(\d+)M)?(?:(\d+)S)?)?")
+_TOPICS: Final = re.compile(
+    "mqtt/topics/(programs/[0-9]+/events|vens/[0-9]+/(?:events|programs|resources)|(?:programs|vens)/[0-9]+"
+    "|programs|events|reports|subscriptions|vens|resources)"
+)
+_OF_BL: Final = re.compile("(programs|events|reports|subscriptions|vens|resources)|programs-[0-9]+(-events)?")
 _LOCAL: Final = timezone(timedelta(hours=1))
 
 
@@ -246,6 +257,8 @@ class DemandingVtn:
 
     clients: dict[str, tuple[str, str]]
     """Client id -> secret and role."""
+    webhooks: Webhooks
+    announcer: Announcer
     met: Counter[str] = field(default_factory=Counter)
     _objects: dict[str, dict[str, Obj]] = field(default_factory=lambda: {kind: {} for kind in _KINDS})
     _tokens: dict[str, _Caller] = field(default_factory=dict)
@@ -269,6 +282,9 @@ class DemandingVtn:
         parts = request.path.strip("/").split("/")
         kind = parts[0].removesuffix("s")
         caller = self._caller(request)
+        if parts[0] == "notifiers":
+            _require(caller.role, 401)
+            return web.json_response(self._notifiers(caller, "/".join(parts[1:])))
         _require(kind in _KINDS and parts[0] == f"{kind}s" and len(parts) <= 2, 403)  # a gateway says no more
         public = request.method == "GET" and kind in {"program", "event"}
         _require(caller.role or public, 401)
@@ -277,7 +293,12 @@ class DemandingVtn:
         _require(request.method in {"GET", "POST"}, 404)
         if request.method == "GET":
             return self._search(kind, caller, request.query)
-        return web.json_response(self._create(kind, caller, await _body(request)), status=201)
+        body = await _body(request)
+        _require(caller.role in _WRITERS[kind], 403)
+        if kind == "subscription":
+            for entry in self._checked(kind, caller, body, {})["objectOperations"]:
+                _require(await self.webhooks.wants_to_be_called(entry["callbackUrl"]))
+        return web.json_response(self._create(kind, caller, body), status=201)
 
     async def _one(self, kind: str, caller: _Caller, name: str, request: web.Request) -> Obj:
         _require(_id(name))
@@ -287,8 +308,34 @@ class DemandingVtn:
         _require(caller.role in _WRITERS[kind], 403)
         obj = self._own(kind, caller, name)
         if request.method == "DELETE":
-            return _touched(self._objects[kind].pop(name))
+            gone = _touched(self._objects[kind].pop(name))
+            self._tell(kind, "DELETE", gone)
+            return gone
         return self._replace(kind, caller, obj, await _body(request))
+
+    def _notifiers(self, caller: _Caller, path: str) -> Obj:
+        """Return the ways to be told, or the topics of one endpoint."""
+        if not path:
+            return {"MQTT": self.announcer.binding, "WEBHOOK": True, "AMQP": None}
+        match = _TOPICS.fullmatch(path)
+        _require(match, 404)
+        place = match[1] if match else ""
+        collection, name, below = (*place.split("/"), "", "")[:3]
+        _require((collection == "vens" and bool(name)) == (caller.role == "VEN"), 403)
+        if name:
+            self._own(collection.removesuffix("s"), caller, name)
+        return {"topics": self.announcer.names(place, of_one_object=bool(name) and not below)}
+
+    def may_hear(self, client: str, token: str, place: str) -> bool:
+        """Return True if a client of the broker is admitted, and may hear of this place."""
+        caller = self._tokens.get(token, _NOBODY)
+        if not client or caller.client != client:
+            return False
+        if not place:
+            return True
+        if caller.role == "BL":
+            return _OF_BL.fullmatch(place) is not None
+        return any(place.split("-")[:2] == ["vens", ven["id"]] for ven in self._vens_of(caller))
 
     def _token(self, form: MultiMapping[Any]) -> web.Response:
         now = time.monotonic()
@@ -393,7 +440,6 @@ class DemandingVtn:
     # Writing
 
     def _create(self, kind: str, caller: _Caller, body: Obj) -> Obj:
-        _require(caller.role in _WRITERS[kind], 403)
         members = self._checked(kind, caller, body, {})
         for other in self._objects[kind].values():
             same = all(other.get(key) == value for key, value in members.items())
@@ -403,13 +449,35 @@ class DemandingVtn:
         made = {"id": str(self._last), "createdDateTime": now, "modificationDateTime": now}
         obj = made | {"objectType": kind.upper()} | members
         self._objects[kind][obj["id"]] = obj
+        self._tell(kind, "CREATE", obj)
         return obj
 
     def _replace(self, kind: str, caller: _Caller, obj: Obj, body: Obj) -> Obj:
         members = self._checked(kind, caller, body, obj)
         changed = _touched(obj | members)
         self._objects[kind][obj["id"]] = changed
+        self._tell(kind, "UPDATE", changed)
         return changed
+
+    def _tell(self, kind: str, operation: str, obj: Obj) -> None:
+        """Tell the subscribers who may see it, asking for the targets of their subscriptions."""
+        for subscription, entry in entries_for(self._objects["subscription"].values(), kind, operation):
+            query = MultiDict(("targets", target) for target in subscription.get("targets", []))
+            shown = self._shown(kind, _Caller(subscription["clientID"], "VEN"), obj, query)
+            if shown is not None:
+                self.webhooks.tell(entry, kind, operation, shown)
+        for place in places(kind, obj):
+            self.announcer.publish(place, operation, obj)
+        if kind in {"ven", "resource"}:
+            place = f"vens/{obj['id']}" if kind == "ven" else f"vens/{obj['venID']}/resources"
+            self.announcer.publish(place, operation, obj)
+        if obj.get("targets") and kind in {"program", "event"}:
+            for ven in self._objects["ven"].values():
+                caller = _Caller(ven["clientID"], "VEN")
+                held = MultiDict(("targets", target) for target in self._granted(caller))
+                shown = self._shown(kind, caller, obj, held)
+                if shown is not None:
+                    self.announcer.publish(f"vens/{ven['id']}/{kind}s", operation, shown)
 
     def _checked(self, kind: str, caller: _Caller, body: Obj, before: Obj) -> Obj:
         """The members to be stored."""
@@ -479,17 +547,21 @@ def _is_over(event: Obj) -> bool:
 
 
 @asynccontextmanager
-async def demanding_vtn() -> AsyncIterator[tuple[Subject, DemandingVtn]]:
+async def demanding_vtn(directory: Path) -> AsyncIterator[tuple[Subject, DemandingVtn]]:
     """Hold what the suite knows of this VTN while it runs, and the questions asked."""
+    pki = Pki(directory, now=lambda: datetime.now(UTC))
     roles = {"bl": "BL", "ven-1": "VEN", "ven-2": "VEN", "ven-3": "VEN"}
     secret = secrets.token_urlsafe(12)
-    server = DemandingVtn({client: (secret, role) for client, role in roles.items()})
+    announcer = Announcer(pki)
+    accounts = {client: (secret, role) for client, role in roles.items()}
+    server = DemandingVtn(accounts, Webhooks(pki.ca), announcer)
     app = web.Application()
     app.router.add_route("*", "/{path:.*}", server.serve)
     runner = web.AppRunner(app, access_log=None)
     await runner.setup()
     port = free_port()
     try:
+        await announcer.start(server.may_hear)
         await web.TCPSite(runner, "127.0.0.1", port).start()
         bl, ven, ven2, stranger = (Credential(client_id=client, client_secret=secret) for client in roles)
         yield (
@@ -499,9 +571,12 @@ async def demanding_vtn() -> AsyncIterator[tuple[Subject, DemandingVtn]]:
                 ven=ven,
                 ven2=ven2,
                 stranger=stranger,
-                profile=profile_of("default", ["webhook.verify_echo=false"]),
+                receiver=receiver_of(pki),
+                ca_file=pki.ca,
             ),
             server,
         )
     finally:
         await runner.cleanup()
+        await server.webhooks.close()
+        await announcer.stop()

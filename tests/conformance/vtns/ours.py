@@ -30,7 +30,8 @@ from rich.console import Console
 from bench.support.net import free_port
 from bench.support.postgres import PostgresServer
 from bench.support.processes import ServerProcess
-from vtns.receiver import receiver
+from vtns.brokers import guarded_broker, open_broker
+from vtns.receiver import receiver, receiver_of
 
 _KEY = "a key for conformance runs, long enough for HS256"
 _SETTINGS = f"""
@@ -59,6 +60,11 @@ bl_may_delete = {{bl_may_delete}}
 [webhook]
 allowed = ["127.0.0.1"]
 ca_file = "{{ca_file}}"
+
+[mqtt]
+url = "{{broker}}"
+ca_file = "{{ca_file}}"
+{{access}}
 """
 _SCOPES = ("read_all", "read_targets", "read_ven_objects", "write_reports", "write_subscriptions", "write_vens")
 _USUAL = {
@@ -74,8 +80,10 @@ TURNED = {
     "reports.bl_may_delete": "true",
 }
 """Switches of the suite that our VTN has, each the other way round than usual."""
-_NOT_YET = ("notifiers.offered=false", "rulings.binding=true")
-"""What our VTN does not offer: it has no notifiers (a test says so when that has changed). Our rulings bind it."""
+GUARDED = ("MQTT-016", "MQTT-018", "MQTT-039", "MQTT-042", "MQTT-044")
+"""Requirements that need a broker that knows its clients: our VTN has one with its switches turned."""
+_BOUND = ("rulings.binding=true",)
+"""Our rulings bind our VTN."""
 _WORKERS = 4
 
 
@@ -100,14 +108,23 @@ def _client(client_id: str, role: str, config: Path, *options: str) -> Credentia
 def vtn(
     database_url: str, directory: Path, *arguments: str, switches: Mapping[str, str] = MappingProxyType({})
 ) -> Iterator[Subject]:
-    """Yield a running VTN and what the suite must know of it; `arguments` go to `oadr vtn run`."""
-    with receiver(directory) as (callback_url, ca_file):
+    """Yield a running VTN and what the suite must know of it; `arguments` go to `oadr vtn run`.
+
+    With switches turned its broker knows its clients, else it admits everybody.
+    """
+    kind = guarded_broker if switches else open_broker
+    with receiver(directory) as (callback_url, pki), kind(directory, pki) as (broker, access):
         values = {switch.partition(".")[2]: value for switch, value in (_USUAL | dict(switches)).items()}
         config = directory / "vtn.toml"
-        config.write_text(_SETTINGS.format(database_url=database_url, ca_file=ca_file, **values), encoding="utf-8")
+        config.write_text(
+            _SETTINGS.format(database_url=database_url, ca_file=pki.ca, broker=broker, access=access, **values),
+            encoding="utf-8",
+        )
         with _started(config, directory, arguments) as subject:
-            profile = profile_of("default", [*_NOT_YET, *(f"{switch}={value}" for switch, value in switches.items())])
-            yield replace(subject, callback_url=callback_url, profile=profile)
+            profile = profile_of("default", [*_BOUND, *(f"{switch}={value}" for switch, value in switches.items())])
+            yield replace(
+                subject, callback_url=callback_url, profile=profile, receiver=receiver_of(pki), ca_file=pki.ca
+            )
 
 
 @contextmanager

@@ -11,6 +11,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
+from oadr_conformance import ReceiverAddress
+
+from bench.support.net import free_port
 from tests.support.pki import Pki, server_context
 
 _NEVER_S = 10.0
@@ -47,9 +50,15 @@ class _Receiver(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
 
+def receiver_of(pki: Pki) -> ReceiverAddress:
+    """Return a place for the suite's own receiver, on a free port, with a certificate of this authority."""
+    files = pki.server()
+    return ReceiverAddress(f"https://127.0.0.1:{free_port()}", certificate=files.certificate, key=files.key)
+
+
 @contextmanager
-def receiver(directory: Path) -> Iterator[tuple[str, Path]]:
-    """Yield a running webhook: its URL, and the file with the authority that vouches for it."""
+def receiver(directory: Path) -> Iterator[tuple[str, Pki]]:
+    """Yield a running webhook: its URL, and the authority that vouches for it."""
     pki = Pki(Path(tempfile.mkdtemp(prefix="receiver-", dir=directory)), now=lambda: datetime.now(UTC))
     server = _Server(("127.0.0.1", 0), _Receiver)
     server.stopping = threading.Event()
@@ -57,7 +66,7 @@ def receiver(directory: Path) -> Iterator[tuple[str, Path]]:
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
     try:
-        yield f"https://127.0.0.1:{server.server_address[1]}/callback", pki.ca
+        yield f"https://127.0.0.1:{server.server_address[1]}/callback", pki
     finally:
         server.stopping.set()
         server.shutdown()

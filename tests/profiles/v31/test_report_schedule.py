@@ -438,3 +438,29 @@ def test_quality_stands_beside_exactly_one_payload() -> None:
     missing = with_quality(ValuesMap(type=EventPayloadType.PRICE, values=(0,)), "MISSING")
 
     assert encode(missing) == b'[{"type":"PRICE","values":[0]},{"type":"DATA_QUALITY","values":["MISSING"]}]'
+
+
+@pytest.mark.parametrize("historical", [True, False])
+def test_late_joiner_of_a_long_event_is_found_without_a_look_at_all_before(
+    historical: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """RDESC-014: the same reports as one by one, of a hundred thousand intervals in a few looks."""
+    timeline = placed(hourly(10_000))
+    asked = ReportDescriptor(
+        payload_type="USAGE", start_interval=3, num_intervals=2, frequency=7, repeat=-1, historical=historical
+    )
+    looked: list[int] = []
+    window = Timeline.window
+
+    def counted(self: Timeline, number: int) -> Window | None:
+        looked.append(number)
+        return window(self, number)
+
+    monkeypatch.setattr(Timeline, "window", counted)
+    every = list(due_reports(timeline, asked, joined_at=WRITTEN))
+    for joined_at in (every[900].intended, every[900].intended + timedelta(minutes=1), timeline.end):
+        assert joined_at is not None
+        looked.clear()
+        first = next(due_reports(timeline, asked, joined_at=joined_at))
+        assert len(looked) < 40
+        assert first.number == max(each.number for each in every if each.intended <= joined_at)

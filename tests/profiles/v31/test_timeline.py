@@ -436,6 +436,9 @@ def test_past_zero_length_event_is_over_but_not_cancelled() -> None:
 # --- chance -----------------------------------------------------------------------------------------------------------
 
 
+RANDOM: dict[str, Any] = {"start": MIDNIGHT, "duration": "PT1H", "randomizeStart": "PT1H"}
+
+
 def three_minutes(index: int, largest: timedelta) -> timedelta:
     return timedelta(minutes=3) if index == 0 else timedelta(minutes=-1)
 
@@ -496,16 +499,40 @@ def test_vtn_does_not_draw() -> None:
     assert (placed(event).start, lifespan(event).start) == (at("0:00"), at("0:00"))
 
 
-def test_draw_is_stable_until_the_event_changes_and_differs_between_vens() -> None:
-    """TIME-027."""
-    event, again = hourly(1), hourly(1, eventName="re-read")
-    changed = hourly(1, modificationDateTime="2025-01-01T00:00:01Z")
-    half = timedelta(hours=1)
+def test_draw_is_kept_over_modifications_and_differs_between_vens_and_events() -> None:
+    """TIME-027, ruling 16: a change that moves no time must not move the random start."""
+    event = hourly(1, intervalPeriod=RANDOM)
+    renamed = hourly(2, intervalPeriod=RANDOM, eventName="other", modificationDateTime="2025-01-01T00:00:01Z")
+    moved = hourly(1, intervalPeriod=RANDOM | {"start": "2025-01-01T03:00:00Z"})
+    other = hourly(1, intervalPeriod=RANDOM, id="event-2")
 
-    assert random_offset(event, "ven-1")(0, half) == random_offset(again, "ven-1")(0, half)
-    others = [random_offset(changed, "ven-1")(0, half), random_offset(event, "ven-2")(0, half)]
-    assert random_offset(event, "ven-1")(0, half) not in others
-    assert random_offset(event, "ven-1")(0, half) != random_offset(event, "ven-1")(1, half)
+    def draw(event: Event, ven: str = "ven-1") -> timedelta:
+        return Timeline.of(event, anchor=WRITTEN, offset=random_offset(event, ven)).start - placed(event).start
+
+    assert draw(event) == draw(renamed) == draw(moved)
+    assert len({draw(event), draw(other), draw(event, "ven-2")}) == 3
+
+
+@pytest.mark.parametrize("length", ["PT10M", "PT2H", "P1M"])
+def test_changed_random_start_draws_anew(length: str) -> None:
+    """TIME-027, ruling 16: another range is another draw, not the same share of it; its spelling does not count."""
+    event, other = (hourly(1, intervalPeriod=RANDOM | {"randomizeStart": text}) for text in ("PT1H", length))
+    spelled = hourly(1, intervalPeriod=RANDOM | {"randomizeStart": "-PT60M"})
+    largest = timedelta(hours=1)
+
+    assert random_offset(event, "ven-1")(0, largest) == random_offset(spelled, "ven-1")(0, largest)
+    assert random_offset(event, "ven-1")(0, largest) != random_offset(other, "ven-1")(0, largest)
+
+
+def test_draw_of_a_later_interval_stays_when_one_is_put_in_before_it() -> None:
+    """TIME-026, TIME-027: it belongs to the interval's id, not to its place."""
+    first, late = interval(0), interval(7, start="2025-01-01T05:00:00Z", randomizeStart="PT1H")
+    more = interval(3, start="2025-01-01T04:00:00Z", randomizeStart="PT1H")
+    before, after = hourly(1, intervals=[first, late]), hourly(1, intervals=[first, more, late])
+    largest = timedelta(hours=1)
+
+    assert random_offset(before, "ven-1")(1, largest) == random_offset(after, "ven-1")(2, largest)
+    assert random_offset(after, "ven-1")(1, largest) != random_offset(after, "ven-1")(2, largest)
 
 
 def test_draws_are_spread_evenly_to_both_sides() -> None:

@@ -5,10 +5,14 @@ from typing import Final
 from oadr_conformance.checks import (
     auth,
     compat,
+    delivery,
     etag,
     event,
+    firing,
     gen,
     matrix,
+    mqtt,
+    notifiers,
     obj,
     page,
     priv,
@@ -20,6 +24,7 @@ from oadr_conformance.checks import (
     time,
     token,
     ven,
+    webhook,
 )
 from oadr_conformance.registry import Check
 
@@ -40,6 +45,11 @@ ALL: Final[tuple[Check, ...]] = tuple(
         resource,
         priv,
         subs,
+        firing,
+        webhook,
+        delivery,
+        notifiers,
+        mqtt,
         time,
         etag,
         compat,

@@ -20,7 +20,7 @@ _READ_VEN_OBJECTS: Final = "read_ven_objects"
 
 
 @dataclass(frozen=True)
-class Operation:
+class EndpointOperation:
     """One row of the matrix: what success is, and for whom."""
 
     row: str
@@ -45,8 +45,8 @@ class Operation:
         return f"{self.row} {self.method} {bodies.COLLECTIONS[self.kind]}{'/{id}' if self.single else ''}"
 
 
-def _rows() -> list[Operation]:
-    rows: list[Operation] = []
+def _rows() -> list[EndpointOperation]:
+    rows: list[EndpointOperation] = []
     number = 1
     # kind, BL writes, VEN writes, scope of reading, scope of writing, what a VEN without claim to it gets
     for kind, bl, ven, reading, writing, hidden in (
@@ -66,7 +66,7 @@ def _rows() -> list[Operation]:
             ("PUT", write_bl, write_ven, foreign, writing),
             ("DELETE", write_bl, write_ven, foreign, writing),
         ):
-            rows.append(Operation(f"M{number:02}", kind, method, bl_status, ven_status, foreign_status, scope))
+            rows.append(EndpointOperation(f"M{number:02}", kind, method, bl_status, ven_status, foreign_status, scope))
             number += 1
     return rows
 
@@ -84,7 +84,7 @@ class MatrixScene:
     ven_body: Obj
 
 
-async def _set_up(t: Probe, row: Operation) -> MatrixScene:
+async def _set_up(t: Probe, row: EndpointOperation) -> MatrixScene:
     """An object that the first VEN owns or may see and the second may not, and a right body for POST or PUT."""
     target = t.name("target")
     ven = await t.enrol(t.ven, targets=[target]) if row.kind in {"program", "event", "ven", "resource"} else {}
@@ -115,19 +115,19 @@ async def _set_up(t: Probe, row: Operation) -> MatrixScene:
     return MatrixScene(ven, bodies.bl_ven(client, name), bodies.ven_ven(name))
 
 
-async def ask(actor: Actor, row: Operation, scene: MatrixScene, body: Obj) -> VtnAnswer:
+async def ask(actor: Actor, row: EndpointOperation, scene: MatrixScene, body: Obj) -> VtnAnswer:
     """Carry out the row's operation."""
     path = bodies.COLLECTIONS[row.kind] + (f"/{scene.obj['id']}" if row.single else "")
     return await actor.send(row.method, path, body=body if row.method in {"POST", "PUT"} else None)
 
 
-def _status_of_success(row: Operation, t: Probe, status: int) -> int:
+def _status_of_success(row: EndpointOperation, t: Probe, status: int) -> int:
     """BL may delete reports where a switch says so."""
     return 200 if row.row == "M15" and t.profile.bl_may_delete else status
 
 
 @area.each("MATRIX-001 AUTH-004 PRIV-001", OPERATIONS, needs="ven")
-async def business_logic(t: Probe, row: Operation) -> None:
+async def business_logic(t: Probe, row: EndpointOperation) -> None:
     """What business logic may do: everything but write reports."""
     scene = await _set_up(t, row)
     answer = await ask(t.bl, row, scene, scene.bl_body)
@@ -137,7 +137,7 @@ async def business_logic(t: Probe, row: Operation) -> None:
         await _finds(t, t.bl, row, scene)
 
 
-async def _finds(t: Probe, actor: Actor, row: Operation, scene: MatrixScene) -> None:
+async def _finds(t: Probe, actor: Actor, row: EndpointOperation, scene: MatrixScene) -> None:
     """A search finds the object; what is targeted is asked for by its targets, as the Definition wants it of a VEN."""
     targets = scene.obj.get("targets") if row.kind in {"program", "event"} else None
     found = await t.all(actor, bodies.COLLECTIONS[row.kind], {"targets": targets} if targets else {})
@@ -145,7 +145,7 @@ async def _finds(t: Probe, actor: Actor, row: Operation, scene: MatrixScene) -> 
 
 
 @area.each("MATRIX-001 AUTH-004", OPERATIONS, needs="ven ven2")
-async def a_ven(t: Probe, row: Operation) -> None:
+async def a_ven(t: Probe, row: EndpointOperation) -> None:
     """What a VEN may do: read what it may see, write reports, subscriptions and its own ven and resources."""
     scene = await _set_up(t, row)
     actor = t.ven2 if row.row == "M22" else t.ven  # registering: the first VEN has its ven already
@@ -160,7 +160,7 @@ async def a_ven(t: Probe, row: Operation) -> None:
     {name: row for name, row in OPERATIONS.items() if row.foreign},
     needs="ven ven2",
 )
-async def another_ven(t: Probe, row: Operation) -> None:
+async def another_ven(t: Probe, row: EndpointOperation) -> None:
     """What belongs to another VEN, or is hidden, is 404 for a VEN, as if it did not exist; it stays as it was."""
     scene = await _set_up(t, row)
     (await ask(t.stranger, row, scene, scene.ven_body)).expect(row.foreign, allowed=(401, 403, 404))
@@ -173,14 +173,14 @@ async def another_ven(t: Probe, row: Operation) -> None:
     {name: row for name, row in OPERATIONS.items() if row.method == "GET" and not row.single},
     needs="ven ven2",
 )
-async def another_ven_searches(t: Probe, row: Operation) -> None:
+async def another_ven_searches(t: Probe, row: EndpointOperation) -> None:
     """A search by another VEN leaves out what it may not see."""
     scene = await _set_up(t, row)
     found = await t.all(t.stranger, bodies.COLLECTIONS[row.kind])
     t.same("whether the foreign object is found", scene.obj["id"] in [obj["id"] for obj in found], False)
 
 
-async def _refused(t: Probe, row: Operation, actor: Actor, status: int) -> None:
+async def _refused(t: Probe, row: EndpointOperation, actor: Actor, status: int) -> None:
     scene = await _set_up(t, row)
     (await ask(actor, row, scene, scene.bl_body)).expect(status, allowed=(401, 403))
     answer = await t.bl.get(f"{bodies.COLLECTIONS[row.kind]}/{scene.obj['id']}")
@@ -188,13 +188,13 @@ async def _refused(t: Probe, row: Operation, actor: Actor, status: int) -> None:
 
 
 @area.each("MATRIX-001 MATRIX-007 AUTH-001 AUTH-002", OPERATIONS, needs="ven")
-async def no_token(t: Probe, row: Operation) -> None:
+async def no_token(t: Probe, row: EndpointOperation) -> None:
     """Without a token every operation on objects is 401 (or 403, where rulings are not binding)."""
     await _refused(t, row, t.nobody, 401)
 
 
 @area.each("MATRIX-001 AUTH-006", OPERATIONS, needs="ven")
-async def bad_token(t: Probe, row: Operation) -> None:
+async def bad_token(t: Probe, row: EndpointOperation) -> None:
     """With a token that cannot be verified every operation is refused with the configured status (401 unless said)."""
     await _refused(t, row, t.impostor, t.profile.invalid_token_status)
 
@@ -204,7 +204,7 @@ async def bad_token(t: Probe, row: Operation) -> None:
     OPERATIONS,
     needs="ven secret",
 )
-async def wrong_scope(t: Probe, row: Operation) -> None:
+async def wrong_scope(t: Probe, row: EndpointOperation) -> None:
     """A valid token that holds no accepted scope is 403: writing scopes open no reads, reading scopes no writes."""
     writes = row.method != "GET"
     client = t.ven if row.kind == "report" else t.bl

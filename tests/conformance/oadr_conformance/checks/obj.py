@@ -183,7 +183,7 @@ async def values_are_the_clients_business(t: Probe, payload: Obj) -> None:
     answer.same("the payload", answer.expect(201).object()["intervals"][0]["payloads"], [payload])
 
 
-@area.each("OBJ-008 MATRIX-002 COMPAT-032 COMPAT-043", KINDS, needs=needs_of_kind)
+@area.each("OBJ-008 MATRIX-002 MQTT-020 COMPAT-032 COMPAT-043", KINDS, needs=needs_of_kind)
 async def ids(t: Probe, kind: Kind) -> None:
     """Ids are unique texts of letters, digits, _ and -; a possible id that no object has is 404."""
     made = [await kind.make(t) for _ in range(2)]
