@@ -38,6 +38,21 @@ class EventState(StrEnum):
         return self in {EventState.COMPLETED, EventState.CANCELLED, EventState.FAILED, EventState.MISSED}
 
 
+class Basis(StrEnum):
+    """The quantities that the parts of an event can be in proportion to."""
+
+    CAPABILITY = "capability"  # what each panel can shed
+    EQUAL = "equal"
+    WEIGHT = "weight"  # the weight that the settings give each panel
+
+
+class Asks(StrEnum):
+    """The panels of an event that are asked when its request is for less than all can shed."""
+
+    ALL = "all"
+    FEWEST = "fewest"  # those that have shed least in this season
+
+
 @dataclass(frozen=True, kw_only=True)
 class PanelRecord:
     """A panel as it is configured and as it was last heard of."""
@@ -48,6 +63,9 @@ class PanelRecord:
     enabled: bool = True
     dialect: Dialect | None = None
     capability_kw: Decimal | None = None
+    least_kw: Decimal = Decimal(0)
+    most_kw: Decimal | None = None
+    weight: Decimal = Decimal(1)
     last_seen_at: datetime | None = None
     sample_at: datetime | None = None  # by the panel's own clock
     sample_received_at: datetime | None = None

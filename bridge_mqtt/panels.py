@@ -24,7 +24,7 @@ from openadr_profiles.panel import (
 _log = structlog.get_logger(__name__)
 
 _DELAYED = timedelta(hours=1)
-_CONFIGURED = {"ven_id", "name", "groups", "enabled", "capability_kw"}
+_CONFIGURED = {"ven_id", "name", "groups", "enabled", "capability_kw", "least_kw", "most_kw", "weight"}
 
 
 class Registry:
@@ -41,6 +41,9 @@ class Registry:
                 enabled=panel.enabled,
                 dialect=dialect_named(panel.dialect),
                 capability_kw=panel.capability_kw,
+                least_kw=panel.least_kw,
+                most_kw=panel.most_kw,
+                weight=panel.weight,
             )
             for panel in settings.panels
         }

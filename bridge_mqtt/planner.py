@@ -5,32 +5,32 @@ A split is decided once per window and stored; later only what has to change is 
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from decimal import Decimal
 
-import msgspec
 import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from bridge_mqtt.allocation import allocate, redistribute, whole_watts
 from bridge_mqtt.decisions import Policy, is_online
 from bridge_mqtt.model import Allocation, EventState, Holding, HoldingState, PanelRecord, Want, WindowPlan
-from bridge_mqtt.panels import Registry, shed_capability_kw
+from bridge_mqtt.panels import Registry
 from bridge_mqtt.requests import Asked, Unusable, asked_at, taking_part
 from bridge_mqtt.settings import Settings
+from bridge_mqtt.splitting import Circumstances, split
 from bridge_mqtt.store import events, telemetry
 from bridge_mqtt.store.events import Baseline, StoredEvent
 from bridge_mqtt.telemetry import baseline
-from openadr_profiles.fleet.power import PayloadReader, PowerRequest, RequestKind, Signs
+from openadr_profiles.fleet.power import PayloadReader, Signs
 from openadr_profiles.panel import wire_event_id
 from openadr_profiles.v31 import Program
 from openadr_profiles.v31.timeline import Timeline, random_offset, rank
 
 _log = structlog.get_logger(__name__)
 
-_NOTHING = Decimal(0)
+_MANY_PANELS = 300
+"""From so many panels on, a split is worked out in a thread, so that the loop goes on."""
 
 
 @dataclass
@@ -93,7 +93,12 @@ class Planner:
                 continue
             known = {start: plan for (owner, start), plan in plans.items() if owner == event_id}
             baselines = await self._baselines(connection, event_id, panels, frozen.get(event_id, {}), now)
-            plan = self._split(planned.asked[event_id], event_id, panels, holdings, known, baselines, planned, now)
+            try:
+                plan = await self._split(event_id, panels, holdings, known, baselines, planned, now)
+            except ArithmeticError as error:  # one event fails alone
+                planned.unusable[event_id] = f"cannot be split over its panels: {type(error).__name__}"
+                _log.exception("event cannot be split", event_id=event_id)
+                continue
             if plan is None:
                 planned.waiting = True
                 continue
@@ -140,9 +145,8 @@ class Planner:
         await events.freeze(connection, event_id, new)
         return dict(known) | {each.ven_id: each for each in new}
 
-    def _split(
+    async def _split(
         self,
-        asked: Asked,
         event_id: str,
         panels: list[PanelRecord],
         holdings: Mapping[str, Holding],
@@ -152,32 +156,27 @@ class Planner:
         now: datetime,
     ) -> WindowPlan | None:
         """Return the split of the present window; None while the first one waits for panels to be heard."""
+        asked = planned.asked[event_id]
         before = _predecessor(asked, known)
-        excluded = {
-            panel.ven_id: self._why_not(panel, event_id, holdings.get(panel.ven_id), planned, now) for panel in panels
-        }
+        why_not = (
+            (each.ven_id, self._why_not(each, event_id, holdings.get(each.ven_id), planned, now)) for each in panels
+        )
+        excluded = {ven_id: reason for ven_id, reason in why_not if reason is not None}
         if before is None and now < self._first_contact_until and "offline" in excluded.values():
             return None
-        parts = {}
-        for panel in panels:
-            old = before.parts.get(panel.ven_id) if before else _latest_part(known, panel.ven_id)
-            part = old or Allocation(ven_id=panel.ven_id, requested_kw=_NOTHING, capability_kw=_NOTHING)
-            if before is None:
-                part = replace(part, requested_kw=_NOTHING, delivered_kw=None, excluded=None, recoveries=0)
-            if not part.capability_kw and not excluded[panel.ven_id]:
-                uncurtailed = _uncurtailed(panel, holdings.get(panel.ven_id), baselines.get(panel.ven_id))
-                part = replace(part, capability_kw=shed_capability_kw(uncurtailed))
-            parts[panel.ven_id] = replace(part, excluded=self._exclusion(part, excluded[panel.ven_id]))
-        total = self._total(asked.request, parts, baselines, before)
-        shares = self._shares(asked.request, total, parts, first=before is None)
-        return WindowPlan(
+        circumstances = Circumstances(
             event_id=event_id,
-            start=asked.start,
-            end=asked.end,
-            request=str(asked.request),
-            request_kw=total,
-            parts={ven_id: replace(part, requested_kw=shares[ven_id]) for ven_id, part in parts.items()},
+            asked=asked,
+            panels=panels,
+            excluded=excluded,
+            before=before,
+            earlier=_latest_parts(known),
+            holdings=holdings,
+            baselines=baselines,
         )
+        if len(panels) < _MANY_PANELS:
+            return split(circumstances, self._settings.dispatch)
+        return await asyncio.to_thread(split, circumstances, self._settings.dispatch)
 
     def _why_not(
         self, panel: PanelRecord, event_id: str, holding: Holding | None, planned: Planned, now: datetime
@@ -197,54 +196,6 @@ class Planner:
             return "follows a local event" if shown.startswith("ui-evt-") else "follows a foreign event"
         return None
 
-    def _exclusion(self, part: Allocation, now: str | None) -> str | None:
-        """Return why a panel is left out of the split, or None.
-
-        A rejection, or too many recoveries, holds for the rest of the window; ``now`` only as long as it is observed.
-        """
-        if part.excluded is not None and part.excluded.startswith("rejected"):
-            return part.excluded
-        if part.recoveries >= self._settings.dispatch.most_recoveries:
-            return "unresponsive"
-        return now
-
-    def _total(
-        self,
-        request: PowerRequest,
-        parts: Mapping[str, Allocation],
-        baselines: Mapping[str, Baseline],
-        before: WindowPlan | None,
-    ) -> Decimal:
-        if before is not None and request.kind is not RequestKind.LEVEL:
-            return before.request_kw
-        sheddable = (part.capability_kw for part in parts.values() if part.excluded is None)
-        used = (whole_watts(each.power_kw) for each in baselines.values() if each.power_kw is not None)
-        reduction = request.reduction_kw(
-            used_kw=sum(used, _NOTHING),
-            sheddable_kw=sum(sheddable, _NOTHING),
-            level_shares=self._settings.dispatch.level_shares,
-        )
-        return whole_watts(reduction)
-
-    def _shares(
-        self, request: PowerRequest, total: Decimal, parts: Mapping[str, Allocation], *, first: bool
-    ) -> dict[str, Decimal]:
-        limits = {
-            ven_id: _NOTHING if part.excluded else part.capability_kw
-            for ven_id, part in parts.items()
-            if part.delivered_kw is None or part.excluded
-        }
-        if request.kind is RequestKind.LEVEL:
-            share = self._settings.dispatch.level_shares[int(request.value)]
-            shares = {ven_id: whole_watts(limit * share) for ven_id, limit in limits.items()}
-        else:
-            weak = {ven_id: part.delivered_kw for ven_id, part in parts.items() if ven_id not in limits}
-            rest = total - sum((kw for kw in weak.values() if kw is not None), _NOTHING)
-            held = {ven_id: parts[ven_id].requested_kw for ven_id in limits}
-            least = self._settings.dispatch.redistribute_least_kw
-            shares = allocate(rest, limits) if first else redistribute(rest, held, limits, smallest_kw=least)
-        return {ven_id: shares.get(ven_id, part.requested_kw) for ven_id, part in parts.items()}
-
     def _want(self, plan: WindowPlan, asked: Asked, planned: Planned) -> None:
         for ven_id, part in plan.parts.items():
             if part.requested_kw > 0 and part.excluded is None:
@@ -262,18 +213,9 @@ def _predecessor(asked: Asked, known: Mapping[datetime, WindowPlan]) -> WindowPl
     return next((plan for plan in known.values() if plan.end == asked.start and plan.request == request), None)
 
 
-def _uncurtailed(panel: PanelRecord, holding: Holding | None, before: Baseline | None) -> PanelRecord:
-    """Return the panel as it was before something curtailed it, if something does now."""
-    if holding is None or before is None or not before.circuits_kw:
-        return panel
-    loads = (
-        msgspec.structs.replace(load, current_power_kw=before.circuits_kw.get(load.id, load.current_power_kw))
-        for load in panel.loads
-    )
-    return replace(panel, loads=tuple(loads))
-
-
-def _latest_part(known: Mapping[datetime, WindowPlan], ven_id: str) -> Allocation | None:
-    """Return the panel's part in an earlier window: its capability was measured before it was curtailed."""
-    earlier = [plan.parts[ven_id] for _, plan in sorted(known.items()) if ven_id in plan.parts]
-    return earlier[-1] if earlier else None
+def _latest_parts(known: Mapping[datetime, WindowPlan]) -> dict[str, Allocation]:
+    """Return each panel's part in the latest window: its capability was measured before it was curtailed."""
+    parts: dict[str, Allocation] = {}
+    for _, plan in sorted(known.items()):
+        parts |= plan.parts
+    return parts

@@ -18,11 +18,16 @@ from pydantic import (
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
+from bridge_mqtt.model import Asks, Basis
 from openadr_client import BrokerSettings, ConnectionSettings, PushSettings
 from openadr_profiles.fleet.power import Sign
 from openadr_profiles.panel import DIALECTS, Dialect, UnsafePanelId, check_panel_id
 
 _DRIVERS: Final = {"sqlite": "sqlite+aiosqlite", "postgresql": "postgresql+asyncpg", "postgres": "postgresql+asyncpg"}
+
+
+_MOST_KW: Final = Decimal(1_000_000)
+_MOST_WEIGHT: Final = Decimal(1_000_000)
 
 
 def _known_dialect(name: str) -> str:
@@ -90,8 +95,14 @@ class PanelSettings(_Group):
     groups: tuple[str, ...] = ()
     """Targets of events by which it is meant, besides its id."""
     enabled: bool = True
-    capability_kw: Annotated[Decimal, Field(ge=0)] | None = None
+    capability_kw: Annotated[Decimal, Field(ge=0, le=_MOST_KW)] | None = None
     """Power in kW that it can shed; without it, worked out from its metering."""
+    least_kw: Annotated[Decimal, Field(ge=0, le=_MOST_KW)] = Decimal(0)
+    """It is asked for this much at least, or for nothing."""
+    most_kw: Annotated[Decimal, Field(gt=0, le=_MOST_KW)] | None = None
+    """It is never asked for more, whatever it can shed."""
+    weight: Annotated[Decimal, Field(ge=Decimal("0.001"), le=_MOST_WEIGHT)] = Decimal(1)
+    """Its part in proportion to those of other panels, with ``dispatch.share`` = weight."""
 
     @field_validator("dialect")
     @classmethod
@@ -105,6 +116,12 @@ class PanelSettings(_Group):
             return check_panel_id(value)
         except UnsafePanelId as error:
             raise ValueError(str(error)) from None
+
+    @model_validator(mode="after")
+    def _least_below_most(self) -> Self:
+        if self.most_kw is not None and self.least_kw > self.most_kw:
+            raise ValueError(f"least_kw is {self.least_kw}: expected at most most_kw, which is {self.most_kw}")
+        return self
 
 
 class Dispatch(_Group):
@@ -123,6 +140,10 @@ class Dispatch(_Group):
     """A shed that a panel has lost is not sent again for less than this."""
     most_recoveries: Annotated[int, Field(ge=1)] = 3
     """Times that a lost shed is repeated in one window before the panel's part goes to the others."""
+    share: Basis = Basis.CAPABILITY
+    """What the parts of an event are in proportion to."""
+    ask: Asks = Asks.ALL
+    """Ask all panels of an event, or the fewest that suffice, in turn over a season."""
     redistribute_least_kw: Annotated[Decimal, Field(gt=0)] = Decimal("0.1")
     """Less missing than this is not spread over other panels."""
     level_shares: Annotated[tuple[Decimal, ...], Field(min_length=4, max_length=4)] = (

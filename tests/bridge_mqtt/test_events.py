@@ -178,6 +178,35 @@ async def test_a_panel_that_rejects_leaves_its_part_to_the_others(sqlite_world: 
     assert [c["op"] for c in second["commands"]] == ["shedPanel", "restorePanel", "shedPanel"]
 
 
+async def test_limits_and_equal_parts_hold_at_the_panels(sqlite_world: World) -> None:
+    """No. 14: nobody is asked for more than its most, and the others make it up."""
+    for name in ("panel-1", "panel-2", "panel-3"):
+        await sqlite_world.add_panel(name)
+    panels = [{"id": "panel-1", "most_kw": 0.5}, {"id": "panel-2", "least_kw": 1}, {"id": "panel-3"}]
+    await sqlite_world.start(panels=panels, dispatch={"share": "equal", "first_contact_s": 3.0})
+    await sqlite_world.until("/api/panels", lambda panels: all(panel["online"] for panel in panels))
+    await sqlite_world.post(an_event(shed_kw=6))
+
+    event = await sqlite_world.until(
+        "/api/events/evt-1", lambda e: len(e["panels"]) == 3 and all(p["holds"] == "held" for p in e["panels"])
+    )
+    assert [panel["requestedKw"] for panel in event["panels"]] == [0.5, 2.75, 2.75]
+
+
+async def test_an_absurd_amount_fails_alone(sqlite_world: World) -> None:
+    """B3: the event says why; the one beside it is carried out."""
+    await sqlite_world.add_panel("panel-1")
+    await sqlite_world.start()
+    await sqlite_world.until("/api/panels", lambda panels: panels[0]["online"])
+    await sqlite_world.post(an_event("evt-absurd", shed_kw=1e25, priority=0))
+    await sqlite_world.post(an_event("evt-good", shed_kw=2))
+
+    await sqlite_world.until("/api/events/evt-good", lambda e: e["panels"] and e["panels"][0]["holds"] == "held")
+    absurd = await sqlite_world.get("/api/events/evt-absurd")
+    assert (absurd["state"], absurd["panels"]) == ("failed", [])
+    assert "expected at most 1,000,000,000 kW" in absurd["reason"]
+
+
 async def test_fifty_panels_of_both_dialects_answer_and_every_ack_is_joined_to_its_command(sqlite_world: World) -> None:
     """Section 13: each correlationId is one command, one panel, one answer, and the parts add up to the request."""
     for number in range(50):

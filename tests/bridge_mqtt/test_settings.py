@@ -59,3 +59,16 @@ def test_signs_go_by_the_name_of_the_program_and_a_list_of_ids_is_refused() -> N
         settings(positive_sheds=["0a3f"])
     with pytest.raises(ValidationError, match=r"program_signs\.peak"):
         settings(program_signs={"peak": "up"})
+
+
+def test_a_panel_with_a_least_above_its_most_is_refused() -> None:
+    with pytest.raises(ValidationError, match="least_kw is 3: expected at most most_kw, which is 2"):
+        PanelSettings.model_validate({"id": "panel-1", "least_kw": 3, "most_kw": 2})
+
+
+@pytest.mark.parametrize(
+    "members", [{"least_kw": -1}, {"most_kw": 0}, {"weight": 0}, {"most_kw": "NaN"}, {"capability_kw": 1e30}]
+)
+def test_limits_of_a_panel_are_bounded(members: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError, match=next(iter(members))):
+        PanelSettings.model_validate({"id": "panel-1"} | members)
