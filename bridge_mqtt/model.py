@@ -38,7 +38,7 @@ class EventState(StrEnum):
         return self in {EventState.COMPLETED, EventState.CANCELLED, EventState.FAILED, EventState.MISSED}
 
 
-class Basis(StrEnum):
+class ShareBy(StrEnum):
     """The quantities that the parts of an event can be in proportion to."""
 
     CAPABILITY = "capability"  # what each panel can shed

@@ -18,7 +18,7 @@ from pydantic import (
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
-from bridge_mqtt.model import Asks, Basis
+from bridge_mqtt.model import Asks, ShareBy
 from openadr_client import BrokerSettings, ConnectionSettings, PushSettings
 from openadr_profiles.fleet.power import Sign
 from openadr_profiles.panel import DIALECTS, Dialect, UnsafePanelId, check_panel_id
@@ -140,7 +140,7 @@ class Dispatch(_Group):
     """A shed that a panel has lost is not sent again for less than this."""
     most_recoveries: Annotated[int, Field(ge=1)] = 3
     """Times that a lost shed is repeated in one window before the panel's part goes to the others."""
-    share: Basis = Basis.CAPABILITY
+    share: ShareBy = ShareBy.CAPABILITY
     """What the parts of an event are in proportion to."""
     ask: Asks = Asks.ALL
     """Ask all panels of an event, or the fewest that suffice, in turn over a season."""

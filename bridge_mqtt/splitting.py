@@ -12,7 +12,7 @@ from decimal import Decimal, InvalidOperation
 import msgspec
 
 from bridge_mqtt.allocation import Limits, allocate, redistribute, share_of_each, whole_watts
-from bridge_mqtt.model import Allocation, Asks, Basis, Holding, PanelRecord, WindowPlan
+from bridge_mqtt.model import Allocation, Asks, Holding, PanelRecord, ShareBy, WindowPlan
 from bridge_mqtt.panels import shed_capability_kw
 from bridge_mqtt.requests import Asked
 from bridge_mqtt.settings import Dispatch
@@ -106,11 +106,11 @@ def _limits(now: Circumstances, panel: PanelRecord, part: Allocation, rules: Dis
     """Return what the panel may be asked for; its turn is the kWh it has shed in this season, by its weight."""
     most_kw = part.capability_kw if panel.most_kw is None else min(part.capability_kw, panel.most_kw)
     match rules.share:
-        case Basis.CAPABILITY:
+        case ShareBy.CAPABILITY:
             weight = part.capability_kw
-        case Basis.WEIGHT:
+        case ShareBy.WEIGHT:
             weight = panel.weight
-        case Basis.EQUAL:
+        case ShareBy.EQUAL:
             weight = Decimal(1)
     shed_kwh = now.shed_kwh.get(panel.ven_id, 0.0)
     return Limits(
