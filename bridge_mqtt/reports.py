@@ -86,7 +86,7 @@ class Reporter:
             samples = await telemetry.between(connection, ven_ids, first - self._hold, now) if ven_ids else {}
         circuits: dict[str, dict[str, CircuitCurtailment]] = {}
         for each in reversed(shed_acks):
-            if each.ack.matched and each.ack.status is AckStatus.ACCEPTED and each.ack.circuits_curtailed is not None:
+            if each.ack.matched and each.ack.status == AckStatus.ACCEPTED and each.ack.circuits_curtailed is not None:
                 circuits[each.ack.ven_id] = {circuit.id: circuit for circuit in each.ack.circuits_curtailed}
         return EventFacts(
             stored=stored,

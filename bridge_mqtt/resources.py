@@ -9,6 +9,7 @@ from openadr_profiles.panel import ASSUMED, Load, is_critical
 from ven.panel.circuits import BranchCircuit
 
 _MAX_RESOURCE_NAME = 128
+_MOST_AMPS = 10_000.0
 _NOTHING = Decimal(0)
 
 
@@ -31,7 +32,7 @@ def panel_circuits(panel: PanelRecord) -> list[BranchCircuit]:
             BranchCircuit(
                 id=name,
                 name=(load.name or load.id)[:128],
-                breaker_amps=float(rated * 1000 / 240) or 1.0,
+                breaker_amps=min(float(rated * 1000 / 240), _MOST_AMPS) or 1.0,
                 rated_kw=rated,
                 critical=critical,
                 shed_share=_NOTHING if critical else shed_share(panel, load),

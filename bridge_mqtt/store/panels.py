@@ -14,7 +14,9 @@ from bridge_mqtt.model import PanelRecord
 from bridge_mqtt.store.schema import panels
 from bridge_mqtt.store.upsert import insert_or_skip, insert_or_update
 from openadr_profiles.panel import Load, dialect_named
+from openadr_profiles.panel.reading import MOST_CIRCUIT_KW, MOST_PANEL_KW
 
+_POWERS = {"used_power_kw", "shed_power_kw", "baseline_power_kw"}
 _SAMPLE = (
     "last_seen_at",
     "sample_at",
@@ -69,11 +71,26 @@ def _panel(row: RowMapping) -> PanelRecord:
     return PanelRecord(
         ven_id=row["ven_id"],
         dialect=dialect_named(row["dialect"]),
-        loads=msgspec.convert(row["loads"] or (), tuple[Load, ...]),
+        loads=tuple(_bounded(load) for load in msgspec.convert(row["loads"] or (), tuple[Load, ...])),
         answered_at=_moment(row["answered_at"]),
         restarted_at=_moment(row["restarted_at"]),
-        **{name: row[name] for name in _SAMPLE if name != "loads"},
+        **{name: _within(row[name]) if name in _POWERS else row[name] for name in _SAMPLE if name != "loads"},
     )
+
+
+def _bounded(load: Load) -> Load:
+    """Return the load without powers that no circuit has: earlier versions stored what panels sent (B3)."""
+    values = (load.capacity_kw, load.current_power_kw, load.shed_capability_kw)
+    if all(value is None or abs(value) <= MOST_CIRCUIT_KW for value in values):
+        return load
+    capacity_kw, current_kw, shed_kw = (_within(value, MOST_CIRCUIT_KW) for value in values)
+    return msgspec.structs.replace(
+        load, capacity_kw=capacity_kw, current_power_kw=current_kw, shed_capability_kw=shed_kw
+    )
+
+
+def _within(value: float | None, most: float = MOST_PANEL_KW) -> float | None:
+    return value if value is not None and abs(value) <= most else None
 
 
 def _name(panel: PanelRecord) -> str | None:

@@ -124,7 +124,7 @@ def read_ack(topic: str, payload: bytes, received_at: datetime, find_command: Fi
     error = reading.text_at(members, _ERROR, _MAX_ERROR, warnings)
     status, dialect = outcome_of(members, op, error, warnings)
     circuits = _circuits(members, warnings)
-    requested = reading.number_at(members, _REQUESTED, warnings)
+    requested = reading.number_at(members, _REQUESTED, warnings, most=reading.MOST_PANEL_KW)
     late = bool(command and command.deadline_at and received_at > command.deadline_at)
     return Ack(
         ven_id=ven_id,
@@ -183,7 +183,7 @@ def _circuits(members: Mapping[str, Any], warnings: list[str]) -> tuple[CircuitC
     if all(reading.member(members, path) is None for path in _CIRCUITS):
         return None
     circuits = []
-    for item in reading.items_at(members, _CIRCUITS, warnings):
+    for item in reading.circuits_at(members, _CIRCUITS, warnings):
         name = reading.text_at(item, ("name",), _MAX_ID, warnings)
         identity = reading.text_at(item, ("id", "loadId", "load_id"), _MAX_ID, warnings) or name
         if identity is None:
@@ -195,19 +195,23 @@ def _circuits(members: Mapping[str, Any], warnings: list[str]) -> tuple[CircuitC
                 id=identity,
                 name=name,
                 breaker_amps=reading.number_at(item, ("breaker_amps", "breakerAmps"), warnings),
-                original_kw=reading.number_at(item, ("original_kw", "originalKw"), warnings),
-                curtailed_kw=reading.number_at(item, ("curtailed_kw", "curtailedKw", "shedKw", "shed_kw"), warnings),
-                final_kw=reading.number_at(item, ("final_kw", "finalKw"), warnings),
+                original_kw=_circuit_kw(item, ("original_kw", "originalKw"), warnings),
+                curtailed_kw=_circuit_kw(item, ("curtailed_kw", "curtailedKw", "shedKw", "shed_kw"), warnings),
+                final_kw=_circuit_kw(item, ("final_kw", "finalKw"), warnings),
                 critical=critical if isinstance(critical, bool) else None,
             )
         )
     return tuple(circuits)
 
 
+def _circuit_kw(item: Mapping[str, Any], paths: tuple[str, ...], warnings: list[str]) -> float | None:
+    return reading.number_at(item, paths, warnings, most=reading.MOST_CIRCUIT_KW)
+
+
 def _actual(
     members: Mapping[str, Any], circuits: tuple[CircuitCurtailment, ...] | None, warnings: list[str]
 ) -> float | None:
-    told = reading.number_at(members, _ACTUAL, warnings)
+    told = reading.number_at(members, _ACTUAL, warnings, most=reading.MOST_PANEL_KW)
     parts = [Decimal(str(c.curtailed_kw)) for c in circuits or () if c.curtailed_kw is not None]
     if circuits is None or (circuits and not parts):
         return told

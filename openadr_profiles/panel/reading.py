@@ -15,6 +15,12 @@ from typing import Any
 from msgspec import Struct
 
 MAX_BYTES = 256 * 1024
+MOST_PANEL_KW = 1e6
+"""No panel draws, feeds in or sheds more kW: a greater number is a fault of the panel, and is read as null (B3)."""
+MOST_CIRCUIT_KW = 1e5
+"""The same for one circuit."""
+MOST_CIRCUITS = 200
+"""So many circuits of a panel are read."""
 MAX_DEPTH = 32
 KEPT_BYTES = 1024
 _PLAUSIBLE = timedelta(hours=24)
@@ -149,16 +155,24 @@ def as_text(value: object) -> str | None:
     return str(value)
 
 
-def number_at(members: Mapping[str, Any], paths: Iterable[str], warnings: list[str]) -> float | None:
-    """Return the first usable number (rule R7): JSON numbers and numeric texts; anything else leaves a warning."""
+def number_at(
+    members: Mapping[str, Any], paths: Iterable[str], warnings: list[str], *, most: float | None = None
+) -> float | None:
+    """Return the first usable number (rule R7): JSON numbers and numeric texts; anything else leaves a warning.
+
+    With ``most``, a number that is further than that from 0 is not usable either.
+    """
     for path in paths:
         value = member(members, path)
         if value is None:
             continue
         number = as_number(value)
-        if number is not None:
+        if number is None:
+            warnings.append(f"{path} is {_article(value)}, not a number; read as null")
+        elif most is not None and abs(number) > most:
+            warnings.append(f"{path} is {_article(value)}, expected at most {most:,.0f} from 0; read as null")
+        else:
             return number
-        warnings.append(f"{path} is {_article(value)}, not a number; read as null")
     return None
 
 
@@ -233,6 +247,14 @@ def items_at(members: Mapping[str, Any], paths: Iterable[str], warnings: list[st
             warnings.append(f"{path}: {len(entries) - len(kept)} items are not objects; dropped")
         return kept
     return []
+
+
+def circuits_at(members: Mapping[str, Any], paths: Iterable[str], warnings: list[str]) -> list[dict[str, Any]]:
+    """Return the circuits of a panel as `items_at` does, `MOST_CIRCUITS` at most."""
+    items = items_at(members, paths, warnings)
+    if len(items) > MOST_CIRCUITS:
+        warnings.append(f"{len(items)} circuits, expected {MOST_CIRCUITS} at most; the others are dropped")
+    return items[:MOST_CIRCUITS]
 
 
 def _article(value: object) -> str:

@@ -77,10 +77,16 @@ def read_telemetry(topic: str, payload: bytes, received_at: datetime) -> Telemet
         received_at=received_at,
         message_num=reading.whole_at(members, ("message_num", "messageNum"), warnings),
         dialect=dialect_of_sample(topic, members),
-        used_power_kw=reading.number_at(members, ("usedPowerKw", "power_kw", "powerKw"), warnings),
-        shed_power_kw=reading.number_at(members, ("shedPowerKw", "shed_kw"), warnings),
-        requested_reduction_kw=reading.number_at(members, ("requestedReductionKw",), warnings),
-        baseline_power_kw=reading.number_at(members, ("baselinePowerKw", "base_power_kw", "baselineKw"), warnings),
+        used_power_kw=reading.number_at(
+            members, ("usedPowerKw", "power_kw", "powerKw"), warnings, most=reading.MOST_PANEL_KW
+        ),
+        shed_power_kw=reading.number_at(members, ("shedPowerKw", "shed_kw"), warnings, most=reading.MOST_PANEL_KW),
+        requested_reduction_kw=reading.number_at(
+            members, ("requestedReductionKw",), warnings, most=reading.MOST_PANEL_KW
+        ),
+        baseline_power_kw=reading.number_at(
+            members, ("baselinePowerKw", "base_power_kw", "baselineKw"), warnings, most=reading.MOST_PANEL_KW
+        ),
         event_id=reading.text_at(members, _EVENT_ID, _MAX_ID, warnings),
         tells_event=any(name in members for name in _EVENT_ID),
         battery_soc=_battery_soc(members, warnings),
@@ -108,26 +114,29 @@ def _battery_soc(members: Mapping[str, Any], warnings: list[str]) -> float | Non
 
 
 def _loads(members: Mapping[str, Any], warnings: list[str]) -> tuple[Load, ...]:
-    loads = []
-    for item in reading.items_at(members, ("loads", "circuits"), warnings):
+    loads: dict[str, Load] = {}
+    for item in reading.circuits_at(members, ("loads", "circuits"), warnings):
         name = reading.text_at(item, ("name",), _MAX_ID, warnings)
         identity = reading.text_at(item, ("id", "loadId", "load_id"), _MAX_ID, warnings) or name
         if identity is None:
             warnings.append("a load has neither id nor name; dropped")
             continue
+        if identity in loads:
+            warnings.append(f"load {identity!r} is there twice; the first one counts")
+            continue
         enabled = item.get("enabled")
-        loads.append(
-            Load(
-                id=identity,
-                name=name,
-                type=reading.text_at(item, ("type",), _MAX_ID, warnings),
-                capacity_kw=reading.number_at(item, ("capacityKw", "capacity_kw"), warnings),
-                current_power_kw=reading.number_at(
-                    item, ("currentPowerKw", "current_power_kw", "current_kw"), warnings
-                ),
-                shed_capability_kw=reading.number_at(item, ("shedCapabilityKw", "shed_capability_kw"), warnings),
-                enabled=enabled if isinstance(enabled, bool) else None,
-                priority=reading.number_at(item, ("priority",), warnings),
-            )
+        loads[identity] = Load(
+            id=identity,
+            name=name,
+            type=reading.text_at(item, ("type",), _MAX_ID, warnings),
+            capacity_kw=_circuit_kw(item, ("capacityKw", "capacity_kw"), warnings),
+            current_power_kw=_circuit_kw(item, ("currentPowerKw", "current_power_kw", "current_kw"), warnings),
+            shed_capability_kw=_circuit_kw(item, ("shedCapabilityKw", "shed_capability_kw"), warnings),
+            enabled=enabled if isinstance(enabled, bool) else None,
+            priority=reading.number_at(item, ("priority",), warnings),
         )
-    return tuple(loads)
+    return tuple(loads.values())
+
+
+def _circuit_kw(item: Mapping[str, Any], paths: tuple[str, ...], warnings: list[str]) -> float | None:
+    return reading.number_at(item, paths, warnings, most=reading.MOST_CIRCUIT_KW)

@@ -116,6 +116,49 @@ def test_an_amount_that_is_no_number_is_null_with_a_warning_and_the_ack_survives
     assert "requested_shed_kw" in ack.warnings[0]
 
 
+@given(
+    st.floats(allow_nan=False, allow_infinity=False) | st.integers(-(10**30), 10**30),
+    st.sampled_from(["panel", "circuit"]),
+)
+def test_a_power_that_no_panel_has_is_null_with_a_warning(kw: float, of: str) -> None:
+    """B3: at most a million kW for a panel, a hundred thousand for a circuit; the message itself is kept."""
+    most = 1e6 if of == "panel" else 1e5
+    members: dict[str, object] = {"venId": "panel-17", "loads": [{"id": "heater1", "currentPowerKw": kw}]}
+    if of == "panel":
+        members = {"venId": "panel-17", "usedPowerKw": kw}
+    sample = measure(members)
+    found = sample.used_power_kw if of == "panel" else sample.loads[0].current_power_kw
+    if abs(kw) <= most:
+        assert found is not None
+        assert abs(found - kw) <= 1e-6
+    else:
+        assert found is None
+        path = "usedPowerKw" if of == "panel" else "currentPowerKw"
+        assert any(warning.startswith(f"{path} is ") for warning in sample.warnings)
+
+
+def test_figures_of_an_answer_that_no_circuit_has_are_null_and_add_up_to_nothing_infinite() -> None:
+    """B3, B11: the ack is stored; two circuits of 1e308 kW would add up to infinity."""
+    circuits = [{"id": name, "curtailed_kw": 1e308, "original_kw": 2.5} for name in ("heater1", "dryer1")]
+    ack = read({"op": "event", "status": "accepted", "actual_shed_kw": -1e9, "circuits_curtailed": circuits})
+
+    assert ack.actual_shed_kw is None
+    assert [(each.original_kw, each.curtailed_kw) for each in ack.circuits_curtailed or ()] == [(2.5, None)] * 2
+    assert "actual_shed_kw is -1000000000.0, expected at most 1,000,000 from 0; read as null" in ack.warnings
+
+
+def test_of_a_panel_with_thousands_of_circuits_two_hundred_are_read() -> None:
+    """What comes from outside is bounded; a circuit that is there twice counts once."""
+    loads = [{"id": f"c{number}", "currentPowerKw": 1} for number in range(5_000)]
+    sample = measure({"venId": "panel-17", "loads": [loads[0], *loads]})
+
+    assert len(sample.loads) == 199
+    assert sample.warnings == (
+        "5001 circuits, expected 200 at most; the others are dropped",
+        "load 'c0' is there twice; the first one counts",
+    )
+
+
 def test_a_numeric_text_is_a_number() -> None:
     """R7."""
     assert read({"op": "event", "status": "accepted", "requested_shed_kw": "2.5"}).requested_shed_kw == 2.5
