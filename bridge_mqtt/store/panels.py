@@ -68,13 +68,15 @@ async def save_answer(connection: AsyncConnection, panel: PanelRecord) -> None:
 
 
 def _panel(row: RowMapping) -> PanelRecord:
+    sample: dict[str, Any] = {name: row[name] for name in _SAMPLE if name != "loads"}
+    sample |= {name: _within(row[name]) for name in _POWERS}
     return PanelRecord(
         ven_id=row["ven_id"],
         dialect=dialect_named(row["dialect"]),
         loads=tuple(_bounded(load) for load in msgspec.convert(row["loads"] or (), tuple[Load, ...])),
         answered_at=_moment(row["answered_at"]),
         restarted_at=_moment(row["restarted_at"]),
-        **{name: _within(row[name]) if name in _POWERS else row[name] for name in _SAMPLE if name != "loads"},
+        **sample,
     )
 
 

@@ -42,6 +42,7 @@ async def test_circuits_are_curtailed_as_the_panel_answered(world: World) -> Non
         return sheds if done else None
 
     sheds = await wait_until(written, timeout_s=60, what="the status report")
+    assert sheds is not None
     curtailed = {name for name, shed in sheds.items() if shed.state is OperatingState.RUNNING_CURTAILED}
     assert curtailed == {"panel-1/heater1", "panel-1", "AGGREGATED_REPORT"}
     assert sheds["panel-1/heater1"].original_kw == Decimal(str(told["heater1"]["originalKw"]))
