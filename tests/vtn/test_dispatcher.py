@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections import defaultdict
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from functools import partial
 from typing import Any
@@ -17,64 +15,12 @@ from structlog.testing import capture_logs
 from tests.support.waiting import wait_until
 from tests.vtn.harness import VtnUnderTest
 from tests.vtn.outbox_rows import OutboxRows
-from vtn.notification_settings import Notify
-from vtn.notify.channel import Channel, NotDelivered
-from vtn.notify.dispatcher import _LARGE_AT_ONCE, NotificationDispatcher
+from tests.vtn.webhook_wire import LARGE, Wire, dispatching
+from vtn.notify.channel import NotDelivered
+from vtn.notify.dispatcher import _LARGE_AT_ONCE
 from vtn.store.outbox.queue import Ended, TurnEnd
-from vtn.store.outbox.rows import Delivery, Endpoint, Push
+from vtn.store.outbox.rows import Delivery, Endpoint
 from vtn.store.tables import deliveries, endpoints, subscriptions
-
-LARGE = 512 * 1024
-"""Characters of an object that is read by itself."""
-
-
-class Wire:
-    """A channel of webhooks without a network: says what was sent, and fails where it is told to."""
-
-    push = Push.WEBHOOK
-
-    def __init__(self) -> None:
-        self.sent: dict[str, list[int]] = defaultdict(list)
-        self.attempts: list[tuple[str, int]] = []
-        self.failing: dict[str, Callable[[Delivery], NotDelivered | None]] = {}
-        self.open = asyncio.Event()
-        self.open.set()
-        self.closed: set[str] = set()
-        self.at_once = self.most_at_once = 0
-        self.large_at_once = self.most_large_at_once = 0
-        self.large_may_go = asyncio.Event()
-        self.large_may_go.set()
-
-    async def send(self, endpoint: Endpoint, batch: Sequence[Delivery], done: Callable[[Delivery], None]) -> None:
-        """Accept deliveries one by one."""
-        self.at_once += 1
-        self.most_at_once = max(self.most_at_once, self.at_once)
-        large = sum(len(delivery.notification.now.members) > LARGE for delivery in batch)
-        self.large_at_once += large
-        self.most_large_at_once = max(self.most_large_at_once, self.large_at_once)
-        try:
-            if large:
-                await self.large_may_go.wait()
-            for delivery in batch:
-                self.attempts.append((endpoint.id, delivery.id))
-                if endpoint.id in self.closed:
-                    await self.open.wait()
-                await asyncio.sleep(0)
-                failure = self.failing.get(endpoint.id, _nothing)(delivery)
-                if failure is not None:
-                    raise failure
-                self.sent[endpoint.id].append(delivery.id)
-                done(delivery)
-        finally:
-            self.at_once -= 1
-            self.large_at_once -= large
-
-    async def close(self) -> None:
-        """There is nothing to close."""
-
-
-def _nothing(_: Delivery) -> None:
-    return None
 
 
 def answering(status: int, **members: Any) -> Callable[[Delivery], NotDelivered]:
@@ -85,20 +31,6 @@ def answering(status: int, **members: Any) -> Callable[[Delivery], NotDelivered]
 def unreachable(_: Delivery) -> NotDelivered:
     """A recipient that is not there."""
     return NotDelivered(None, "it cannot be reached")
-
-
-@asynccontextmanager
-async def dispatching(rows: OutboxRows, *channels: Channel, **settings: Any) -> AsyncIterator[NotificationDispatcher]:
-    """A dispatcher that runs."""
-    dispatcher = NotificationDispatcher(rows.outbox, channels, Notify(**settings))
-    task = asyncio.create_task(dispatcher.run())
-    try:
-        yield dispatcher
-    finally:
-        task.cancel()
-        await asyncio.wait({task})
-        assert task.cancelled(), task.exception()
-        await dispatcher.close()
 
 
 async def rows_of(rows: OutboxRows, endpoint_id: str) -> list[Any]:
@@ -299,6 +231,35 @@ async def test_what_is_under_way_for_a_deleted_subscription_is_dropped(vtn: VtnU
         await rows.delivery(other)
         await wait_until(lambda: ended(rows, other))
     assert hook not in wire.sent
+
+
+async def test_a_change_between_the_claim_and_the_turn_is_seen(vtn: VtnUnderTest) -> None:
+    """SUBS-015: another turn had the change looked at before this one began, whose token may be an old one."""
+    rows, wire = OutboxRows(vtn), Wire()
+    busy, hook = await rows.endpoint(), await rows.endpoint()
+    wire.open.clear()
+    wire.closed |= {busy, hook}
+    claim = rows.outbox.claim
+
+    async def changed_after_the_claim(**named: Any) -> list[Endpoint]:
+        found = await claim(**named)
+        if hook in [endpoint.id for endpoint in found] and not changed:
+            changed.append(rows.stamps.next())
+            async with rows.database.write() as connection:
+                its = update(subscriptions).where(subscriptions.c.id == f"of-{hook}")
+                await connection.execute(its.values(modified_at=changed[0]))
+            await asyncio.sleep(1)  # what is under way is looked at ten times a second
+        return found
+
+    changed: list[str] = []
+    rows.outbox.claim = changed_after_the_claim  # type: ignore[method-assign]
+    async with dispatching(rows, wire):
+        await rows.delivery(busy)
+        await wait_until(lambda: wire.at_once == 1)
+        await rows.delivery(hook)
+        await wait_until(lambda: bool(changed) and (hook, changed[0]) in wire.began, what="it is claimed anew")
+        wire.open.set()
+        await wait_until(lambda: ended(rows, hook))
 
 
 async def test_an_end_in_order_loses_and_repeats_nothing(vtn: VtnUnderTest) -> None:

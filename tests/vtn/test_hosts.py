@@ -8,17 +8,20 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
+from sqlalchemy import delete
 
 from bench.support.postgres import PostgresServer
 from tests.support.waiting import wait_until
 from tests.vtn.conftest import settings_for
 from tests.vtn.harness import Session, VtnUnderTest
+from tests.vtn.outbox_rows import OutboxRows
 from tests.vtn.statements import Statements
+from tests.vtn.webhook_wire import Wire, dispatching
 from vtn.access import Role
 from vtn.counters.counters import ChangeCounters
 from vtn.store.database import Database
 from vtn.store.listener import APPLICATION, PostgresListener
-from vtn.store.tables import metadata
+from vtn.store.tables import metadata, subscriptions
 
 WITHIN_S = 0.1
 
@@ -39,9 +42,13 @@ class Hosts:
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def hosts(
-    postgres_server: PostgresServer, postgresql_template: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    request: pytest.FixtureRequest,
+    postgres_server: PostgresServer,
+    postgresql_template: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> AsyncIterator[Hosts]:
-    """Two hosts: boards that do not know each other."""
+    """Two hosts: boards that do not know each other. With the parameter False they deliver nothing themselves."""
     boards = iter(("here", "there"))
 
     def counters_of(_: Database) -> ChangeCounters:
@@ -49,7 +56,9 @@ async def hosts(
 
     monkeypatch.setattr("vtn.app.counters_of", counters_of)
     name = postgres_server.create_database(template=postgresql_template)
-    settings = settings_for(postgres_server.url(name), database={"pool_size": 3}, notify={"dispatch": True})
+    settings = settings_for(
+        postgres_server.url(name), database={"pool_size": 3}, notify={"dispatch": getattr(request, "param", True)}
+    )
     servers = [VtnUnderTest(settings) for _ in range(2)]
     for server in servers:
         await server.start()
@@ -143,3 +152,21 @@ async def test_nothing_is_answered_from_memory_while_other_hosts_are_not_heard(h
     (await there.delete(f"/programs/{program['id']}")).ok()
     await asyncio.sleep(WITHIN_S)
     assert (await bl.get("/programs")).ok() == []
+
+
+@pytest.mark.parametrize("hosts", [False], indirect=True)
+async def test_what_is_under_way_for_a_subscription_that_another_host_deletes_is_dropped(hosts: Hosts) -> None:
+    """SUBS-015: also when nobody else listened to the other host before."""
+    rows, wire = OutboxRows(hosts.here), Wire()
+    hook = await rows.endpoint()
+    await rows.delivery(hook)
+    wire.open.clear()
+    wire.closed.add(hook)
+    async with dispatching(rows, wire):
+        await wait_until(lambda: wire.at_once == 1)
+        await asyncio.sleep(2)  # a listener that nobody asks rests after one second
+        async with OutboxRows(hosts.there).database.write() as connection:
+            await connection.execute(delete(subscriptions).where(subscriptions.c.id == f"of-{hook}"))
+        await wait_until(lambda: wire.at_once == 0, what="it is not sent any more")
+        wire.open.set()
+    assert hook not in wire.sent

@@ -190,22 +190,28 @@ class NotificationDispatcher:
                 self._wake.set()
 
     async def _follow_subscriptions(self) -> None:
-        """Drop what is under way for a subscription that was deleted or changed (SUBS-015)."""
+        """Drop what is under way for a subscription that was deleted or changed, at any host (SUBS-015).
+
+        Other hosts are listened to while something is under way only. A turn is looked at once in any case: its
+        subscription may have changed after the endpoint was claimed and before the turn began.
+        """
         watch = self._outbox.watch
         known = None
+        looked_at: set[Turn] = set()
         while True:
             await self._has_webhooks.wait()
             await asyncio.sleep(_FOLLOW_S)
             webhooks = {key: turn for key, turn in self._turns.items() if turn.endpoint.push is Push.WEBHOOK}
             if not webhooks:
                 self._has_webhooks.clear()
+                looked_at.clear()
                 continue
-            revision = None if watch is None else watch.heard()
-            if revision is not None and revision == known:
+            revision = None if watch is None else watch.revision()
+            if revision is not None and revision == known and looked_at.issuperset(webhooks.values()):
                 continue
             with suppress(Unavailable):
                 there = await self._outbox.there(webhooks)
-                known = revision
+                known, looked_at = revision, set(webhooks.values())
                 for endpoint_id, turn in webhooks.items():
                     if there.get(endpoint_id) != turn.endpoint.as_of:  # gone, or put anew: its token may be another
                         turn.gives_back = True
