@@ -161,6 +161,10 @@ def test_a_subscription_that_is_gone_need_not_be_told_and_one_that_asks_for_targ
     s1, s3 = subscription("s1", "home-1", URL), subscription("s3", "home-1", "https://a.example", "south")
     gone = [*CHANGES[:5], change(11, "SUBSCRIPTION", s1, None)]
     assert judged({BL_URL: right()[BL_URL][:1]}, gone) == []
+    back = [*gone, change(12, "SUBSCRIPTION", None, s1)]
+    assert judged({BL_URL: right()[BL_URL][:1]}, back) == []
+    gone_before = [*WORLD, change(5, "SUBSCRIPTION", s1, None), change(6, "SUBSCRIPTION", None, s1), CHANGES[4]]
+    assert judged({BL_URL: right()[BL_URL][:1]}, gone_before) != []
     asking = [*WORLD, change(5, "SUBSCRIPTION", None, s3), change(10, "EVENT", None, SEEN)]
     assert "https://a.example" not in Entitled(asking, frozenset({BL})).webhooks()
 

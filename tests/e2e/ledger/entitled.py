@@ -56,6 +56,10 @@ class World:
         """Return one row; None if there is none."""
         return None if object_id is None else self.tables[object_type].get(object_id)
 
+    def urls(self) -> set[str]:
+        """Return the callback URLs of all subscriptions."""
+        return {url for row in self.rows("SUBSCRIPTION") for url in urls_of(row)}
+
     def after(self, changes: Iterable[Change]) -> World:
         """Return the world after a commit."""
         tables = {kind: dict(rows) for kind, rows in self.tables.items()}
@@ -87,13 +91,18 @@ class History:
         self._worlds = [World({kind: {} for kind in ("PROGRAM", "EVENT", "VEN", "RESOURCE", "SUBSCRIPTION")})]
         self._times: list[float] = []
         self._place: dict[str, int] = {}
+        self._gone: dict[str, int] = {}
         by_transaction: dict[str, list[Change]] = {}
         for change in changes:
             by_transaction.setdefault(change.transaction, []).append(change)
         for name, together in sorted(by_transaction.items(), key=lambda item: item[1][0].committed):
             self._place[name] = len(self._times)
             self._times.append(together[0].committed)
-            self._worlds.append(self._worlds[-1].after(together))
+            before = self._worlds[-1]
+            self._worlds.append(before.after(together))
+            if any(change.object_type == "SUBSCRIPTION" for change in together):
+                for url in before.urls() - self._worlds[-1].urls():
+                    self._gone[url] = self._place[name]
 
     def seen_by(self, change: Change) -> Sequence[World]:
         """Return the worlds that the transaction of a change may have seen, all without what it did itself."""
@@ -105,10 +114,9 @@ class History:
         """Return the world with what the transaction did."""
         return self._worlds[self._place[change.transaction] + 1]
 
-    @property
-    def end(self) -> World:
-        """Return the world at the end."""
-        return self._worlds[-1]
+    def is_wanted_since(self, change: Change, url: str) -> bool:
+        """Return True if a subscription had the URL from the change to the end without a break."""
+        return url in self._worlds[-1].urls() and self._gone.get(url, -1) < self._place[change.transaction]
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,11 +150,14 @@ class Entitled:
         self._changes = changes
 
     def webhooks(self) -> dict[str, list[Due]]:
-        """Return what is due at each callback URL, in the order of the commits."""
+        """Return what is due at each callback URL, in the order of the commits.
+
+        What was under way to a URL that a subscription lost may be dropped, even if it was given back (SUBS-015).
+        """
         due: dict[str, list[Due]] = {}
         for change in self._changes:
             for url, found in self._by_moment(change, self._webhooks_in, with_itself=True).items():
-                certain = found.certain and self._is_still_wanted(url)
+                certain = found.certain and self._history.is_wanted_since(change, url)
                 due.setdefault(url, []).append(Due(change, found.messages, certain))
         return due
 
@@ -173,10 +184,6 @@ class Entitled:
             messages = tuple(dict.fromkeys(answer[recipient] for answer in answers if recipient in answer))
             due[recipient] = Due(change, messages, all(recipient in answer for answer in answers))
         return due
-
-    def _is_still_wanted(self, url: str) -> bool:
-        """Return True if a subscription has the URL at the end: else what was under way may be dropped (SUBS-015)."""
-        return any(url in urls_of(row) for row in self._history.end.rows("SUBSCRIPTION"))
 
     def _webhooks_in(self, change: Change, world: World) -> dict[str, Message]:
         found: dict[str, Message] = {}
