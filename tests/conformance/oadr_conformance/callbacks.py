@@ -17,6 +17,7 @@ from multidict import CIMultiDict, CIMultiDictProxy
 from yarl import URL
 
 from oadr_conformance.errors import Misused
+from oadr_conformance.sockets import ListeningSocket, closed, listening_at
 from oadr_conformance.told import Told, ToldInbox
 from oadr_conformance.wire import HttpExchange, Purpose
 
@@ -168,6 +169,7 @@ class CallbackServer:
         self._address = address
         self._open: dict[str, LabCallback] = {}
         self._runner: web.AppRunner | None = None
+        self._sockets: list[ListeningSocket] = []
         self._made = 0
 
     async def start(self) -> None:
@@ -183,7 +185,10 @@ class CallbackServer:
         await self._runner.setup()
         host, port = self._address.place
         try:
-            await web.TCPSite(self._runner, host, port, ssl_context=self._address.tls()).start()
+            tls = self._address.tls()
+            self._sockets = listening_at(host, port)
+            for each in self._sockets:
+                await web.SockSite(self._runner, each, ssl_context=tls).start()
         except OSError as error:
             await self.stop()
             raise Misused(f"the receiver cannot listen at {host or '*'}:{port}: {error.strerror or error}") from error
@@ -194,6 +199,7 @@ class CallbackServer:
             callback.close()
         if self._runner is not None:
             await self._runner.cleanup()
+        await closed(connection for each in self._sockets for connection in each.accepted)
 
     def url(self, tag: str) -> str:
         """Return a new URL below the address of the receiver."""

@@ -11,7 +11,6 @@ import socket
 import ssl
 import time
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -26,6 +25,7 @@ from yarl import URL
 
 from oadr_conformance.errors import Mismatch, Misused, Unreachable
 from oadr_conformance.moments import same_instant
+from oadr_conformance.sockets import closed
 
 Obj: TypeAlias = dict[str, Any]
 Query: TypeAlias = Mapping[str, str | int | Sequence[str]] | Sequence[tuple[str, str]]
@@ -34,7 +34,6 @@ Headers: TypeAlias = Mapping[str, str] | CIMultiDict[str]
 _TIMEOUT = aiohttp.ClientTimeout(total=30, sock_connect=5)
 _SHOWN = 20_000
 _PATIENCE = 5
-_CLOSING_S = 2.0
 _LONGEST_PAUSE_S = 60
 _SECRET = "•••"
 
@@ -205,23 +204,13 @@ class HttpClient:
     async def __aexit__(self, *_: object) -> None:
         if self._session is not None:
             await self._session.close()
-            await self._until_closed()
+            await closed(self._sockets)  # with TLS they wait for the goodbye of the server, and the session does not
 
     def _socket(self, address: Any) -> socket.socket:
         """Return a new socket, and remember it for the end."""
         made = socket.socket(*address[:3])
         self._sockets.add(made)
         return made
-
-    async def _until_closed(self) -> None:
-        """End the connections that the session has closed: with TLS they wait for the server's goodbye, unawaited."""
-        for each in list(self._sockets):
-            with suppress(OSError):  # it is closed, or never was connected
-                each.shutdown(socket.SHUT_RDWR)
-        with suppress(TimeoutError):
-            async with asyncio.timeout(_CLOSING_S):
-                while any(each.fileno() >= 0 for each in list(self._sockets)):  # noqa: ASYNC110 # sockets have no event
-                    await asyncio.sleep(0.005)
 
     async def send(self, exchange: HttpExchange, *, patient: bool = True) -> VtnAnswer:
         """Send the request of `exchange` and fill in what came back.

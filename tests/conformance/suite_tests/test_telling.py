@@ -12,6 +12,7 @@ from pathlib import Path
 import aiohttp
 import pytest
 from oadr_conformance import ALL, Misused, Outcome, ReceiverAddress, Result, Subject, opened, run, select
+from oadr_conformance.callbacks import CallbackServer
 from oadr_conformance.probe import Probe
 from typer.testing import CliRunner
 from vtns.demanding import DemandingVtn, demanding_vtn
@@ -19,6 +20,7 @@ from vtns.demanding import DemandingVtn, demanding_vtn
 from bench.support.net import free_port
 from oadr.__main__ import app
 from tests.support.pki import Pki
+from tests.support.waiting import wait_until
 
 
 def _one(subject: Subject, key: str) -> Result:
@@ -103,6 +105,24 @@ def test_a_callback_is_gone_after_its_check(vtn_on_sqlite: Subject) -> None:
             return statuses
 
     assert asyncio.run(ask()) == [200, 410]
+
+
+async def test_nothing_is_open_after_callers_that_never_finish_the_handshake(tmp_path: Path) -> None:
+    """A VTN may be connecting when the run ends: its connection is none of HTTP yet."""
+    files = Pki(tmp_path, now=lambda: datetime.now(UTC)).server()
+    address = ReceiverAddress(f"https://127.0.0.1:{free_port()}", certificate=files.certificate, key=files.key)
+    server = CallbackServer(address)
+    await server.start()
+    (listening,) = server._sockets
+    port = address.place[1]
+    connections = [await asyncio.open_connection("127.0.0.1", port) for _ in range(2)]
+    await wait_until(lambda: len(listening.accepted) == 2)
+    accepted = list(listening.accepted)
+    await server.stop()
+    assert [each.fileno() for each in accepted] == [-1, -1]
+    for _, writer in connections:
+        writer.close()
+        await writer.wait_closed()
 
 
 def test_options_of_a_receiver_need_one(vtn_on_sqlite: Subject) -> None:
