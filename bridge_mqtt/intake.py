@@ -11,7 +11,6 @@ from bridge_mqtt.settings import Settings
 from bridge_mqtt.telemetry import TelemetryDesk
 from bridge_mqtt.turns import Turns
 from openadr_client import Received
-from openadr_profiles.panel.identity import ACK_FILTER, LOADS_FILTER, METERING_TOPIC, TELEMETRY_FILTER
 
 _AFTER_SAMPLES_S = 0.1
 
@@ -58,9 +57,3 @@ class Intake:
         """Have decisions made a few times a second, as samples come all the time."""
         self._nudge = None
         self._on_change()
-
-
-def topic_filters(settings: Settings) -> list[str]:
-    """Return the topics that the bridge subscribes to."""
-    optional = ((settings.telemetry.own_topics, TELEMETRY_FILTER), (settings.telemetry.loads_topics, LOADS_FILTER))
-    return [ACK_FILTER, METERING_TOPIC, *(name for wanted, name in optional if wanted)]

@@ -16,13 +16,14 @@ from bridge_mqtt.decisions import Policy
 from bridge_mqtt.dispatcher import Dispatcher
 from bridge_mqtt.exchange import Exchange
 from bridge_mqtt.health import Health
-from bridge_mqtt.intake import Intake, topic_filters
+from bridge_mqtt.intake import Intake
 from bridge_mqtt.loops import LoopSupervisor
 from bridge_mqtt.panels import Registry
 from bridge_mqtt.planner import Planner
 from bridge_mqtt.reports import Reporter
 from bridge_mqtt.settings import Settings
 from bridge_mqtt.store import Store, acks, panels, quarantine, telemetry
+from bridge_mqtt.topics import LONGEST_PAYLOAD, topic_filters, unwanted_filters
 from bridge_mqtt.turns import Turns
 from bridge_mqtt.view import View
 from bridge_mqtt.vtn import VtnSide, client_for
@@ -143,6 +144,9 @@ class Bridge:
             now=clock.now,
             on_change=self._link_changed,
             sleep=self._sleep,
+            prefix=settings.broker.topic_prefix,
+            unwanted=unwanted_filters(settings),
+            longest=LONGEST_PAYLOAD,
         )
         self._outbox = CommandOutbox(
             turn=self._turns.turn,

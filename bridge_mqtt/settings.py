@@ -56,10 +56,22 @@ class Vtn(ConnectionSettings):
 
 
 class Broker(BrokerSettings):
-    """The MQTT broker of the panels (MQTT 3.1.1)."""
+    """The MQTT broker of the panels (panel-contract 1)."""
 
     client_id: Annotated[str, Field(min_length=1, max_length=128)] = "openadr-bridge"
     """Fixed, because the broker keeps acks for it while we are away; two bridges with one id throw each other out."""
+    topic_prefix: Annotated[str, Field(max_length=200)] = ""
+    """Levels before all topics of the panels, as ``site-7`` for ``site-7/ven/cmd/panel-1``; not before ``$aws/...``."""
+
+    @field_validator("topic_prefix")
+    @classmethod
+    def _levels(cls, value: str) -> str:
+        levels = value.strip("/")
+        if levels.startswith("$") or any(letter in "+#" or not letter.isprintable() for letter in levels):
+            raise ValueError("expected topic levels such as site-7 or grid/north, without +, # and a leading $")
+        if "//" in levels:
+            raise ValueError("expected topic levels that are not empty, as grid/north")
+        return levels
 
 
 class Database(_Group):

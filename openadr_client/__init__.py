@@ -59,8 +59,10 @@ if typing.TYPE_CHECKING:
         wait_for_reports,
     )
     from openadr_client.hints import Hints
-    from openadr_client.mqtt import MqttLink, Received, stop_if_cancelled
+    from openadr_client.mqtt import MqttLink, Received
     from openadr_client.mqtt_bounded import BoundedClient, BoundedConnector, RetainedMessage, first_end
+    from openadr_client.mqtt_connection import stop_if_cancelled
+    from openadr_client.mqtt_prefix import TopicPrefix
     from openadr_client.mqtt_receiver import MqttReceiver
     from openadr_client.notifications import ReadAgain, ReceivedNotification, Receiver, Tell, Way, read_notification
     from openadr_client.objects import NOT_MODIFIED, Broken, Found, NotModified
@@ -140,6 +142,7 @@ __all__ = [
     "SystemClock",
     "Tell",
     "TemporarilyUnavailable",
+    "TopicPrefix",
     "Topics",
     "Unauthorized",
     "Unconfirmed",
@@ -220,7 +223,8 @@ _MODULES: typing.Final = {
     "Hints": "hints",
     "MqttLink": "mqtt",
     "Received": "mqtt",
-    "stop_if_cancelled": "mqtt",
+    "stop_if_cancelled": "mqtt_connection",
+    "TopicPrefix": "mqtt_prefix",
     "BoundedClient": "mqtt_bounded",
     "BoundedConnector": "mqtt_bounded",
     "RetainedMessage": "mqtt_bounded",

@@ -13,17 +13,16 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from openadr_client.errors import BrokerError, BrokerUnreachable
-from openadr_client.mqtt import AwareClient, connection_errors, leave
+from openadr_client.mqtt_connection import V5, AwareClient, ProtocolChoice, leave
 from openadr_client.settings import BrokerSettings
 
 if TYPE_CHECKING:
     from openadr_client.tls import NamedContext
 
-import aiomqtt  # after mqtt.py, which says what to install if it is missing
+import aiomqtt  # after mqtt_connection.py, which says what to install if it is missing
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
-_WRONG_VERSION: Final = {1, 132}
 _LONGEST_TOPIC: Final = 65_536
 
 
@@ -78,7 +77,7 @@ class BoundedClient(AwareClient):
         will: RetainedMessage | None,
     ) -> None:
         self.arrivals = arrivals
-        is_new = version is aiomqtt.ProtocolVersion.V5
+        is_new = version is V5
         properties = Properties(PacketTypes.CONNECT) if is_new else None  # type: ignore[no-untyped-call] # paho's
         if properties is not None:
             properties.MaximumPacketSize = longest + _LONGEST_TOPIC
@@ -86,7 +85,7 @@ class BoundedClient(AwareClient):
             broker,
             tls=tls,
             arrivals=arrivals,
-            protocol=version,
+            version=version,
             clean_session=None if is_new else True,
             properties=properties,
             will=None if will is None else aiomqtt.Will(will.topic, will.payload, qos=1, retain=True),
@@ -99,11 +98,6 @@ class BoundedClient(AwareClient):
         except aiomqtt.MqttError as error:
             why = error.__cause__ or error
             raise BrokerUnreachable(f"connection to {self._settings.url} lost: {why}") from error
-
-    async def leave_topics(self, names: list[str]) -> None:
-        """Unsubscribe; raises BrokerError."""
-        with connection_errors(self._settings):
-            await self.unsubscribe(names)
 
     async def put(self, message: RetainedMessage) -> None:
         """Publish with QoS 1, to be kept by the broker, and wait for the receipt; raises BrokerUnreachable."""
@@ -130,7 +124,7 @@ class BoundedConnector:
         self._longest = longest
         self._most = most
         self._most_bytes = most_bytes
-        self._version = aiomqtt.ProtocolVersion.V5
+        self._choice = ProtocolChoice()
 
     @contextlib.asynccontextmanager
     async def connected(
@@ -143,14 +137,14 @@ class BoundedConnector:
         """
         arrivals = BoundedQueue(most=self._most, longest=self._longest, most_bytes=self._most_bytes)
         client = BoundedClient(
-            broker, tls=tls, version=self._version, arrivals=arrivals, longest=self._longest, will=will
+            broker, tls=tls, version=self._choice.version, arrivals=arrivals, longest=self._longest, will=will
         )
         try:
             await client.enter()
         except BrokerError as error:
-            self._try_another_version(error, was_open=client.was_open)
+            self._choice.failed(error, was_open=client.was_open)
             raise
-        self._version = aiomqtt.ProtocolVersion.V5  # what is there next may be another broker
+        self._choice.succeeded()
         try:
             yield client
         finally:
@@ -158,20 +152,6 @@ class BoundedConnector:
                 await leave(client)
             else:
                 client.hang_up(will)
-
-    def _try_another_version(self, error: BrokerError, *, was_open: bool) -> None:
-        """Speak MQTT 3.1.1 next time if this broker does not know 5; some say nothing, or hang up.
-
-        Where nobody was reached nobody said anything about a version: then, and after each connection, 5 is first.
-        """
-        code = getattr(error.__cause__, "rc", None)
-        number = getattr(code, "value", code)
-        is_silent = isinstance(error, BrokerUnreachable) and not isinstance(number, int)
-        is_old = self._version is aiomqtt.ProtocolVersion.V311
-        if not was_open:
-            self._version = aiomqtt.ProtocolVersion.V5
-        elif number in _WRONG_VERSION or is_silent:
-            self._version = aiomqtt.ProtocolVersion.V5 if is_old else aiomqtt.ProtocolVersion.V311
 
 
 async def first_end(*works: Coroutine[Any, Any, None]) -> None:

@@ -19,8 +19,8 @@ from pydantic import SecretStr, ValidationError
 from openadr_client.backoff import Backoff
 from openadr_client.errors import BrokerRefused, NoWay, UnreadableNotification, VtnError
 from openadr_client.hints import Hints
-from openadr_client.mqtt import stop_if_cancelled
 from openadr_client.mqtt_bounded import BoundedClient, BoundedConnector, first_end
+from openadr_client.mqtt_connection import stop_if_cancelled
 from openadr_client.notifications import MAX_NOTIFICATION, ReadAgain, ReceivedNotification, Tell, Way, read_notification
 from openadr_client.settings import BrokerSettings, PushSettings
 from openadr_client.tls import NamedContext, broker_context, vtn_context

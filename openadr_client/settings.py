@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 ClientAuthentication: TypeAlias = Literal["form", "basic"]
 """The way a client sends its id and secret to a token server."""
 
+MqttProtocol: TypeAlias = Literal["auto", "5", "3.1.1"]
+"""The version of MQTT that a connection speaks; ``auto`` is 5, or 3.1.1 where a broker does not know 5."""
+
 _PORTS: Final = {"mqtt": 1883, "mqtts": 8883}
 
 
@@ -160,7 +163,7 @@ class PushSettings(BaseModel):
 
 
 class BrokerSettings(BaseModel):
-    """The address of an MQTT broker (MQTT 3.1.1), who we are to it, and how patient we are. Seconds are real ones."""
+    """The address of an MQTT broker, who we are to it, and how patient we are. Seconds are real ones."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
 
@@ -176,6 +179,14 @@ class BrokerSettings(BaseModel):
     client_key: Path | None = None
     server_name: str | None = None
     """The name to ask for (SNI) and to verify in the broker's certificate, if it is not the host of the URL."""
+    alpn: tuple[Annotated[str, Field(min_length=1, max_length=255, pattern=r"^[!-~]+$")], ...] = ()
+    """Protocols to offer in the TLS handshake (ALPN), as ``x-amzn-mqtt-ca`` for AWS IoT Core on port 443."""
+    protocol: MqttProtocol = "auto"
+    """The version of MQTT; ``auto`` speaks 5, and 3.1.1 to a broker that does not know it."""
+    session_expiry_s: Annotated[int, Field(ge=0, le=4_294_967_295)] = 604_800
+    """How long the broker keeps messages for us while we are away (MQTT 5; for 3.1.1 the broker has its own limit)."""
+    receive_maximum: Annotated[int, Field(ge=1, le=65_535)] = 500
+    """Messages that the broker sends before the first is stored (MQTT 5; 3.1.1 brokers have their own limit)."""
     keepalive_s: Annotated[int, Field(ge=5, le=3600)] = 60
     timeout_s: Annotated[float, Field(gt=0, le=120)] = 10.0
     reconnect_least_s: Annotated[float, Field(gt=0)] = 0.5
@@ -203,8 +214,8 @@ class BrokerSettings(BaseModel):
             raise ValueError("client_certificate and client_key belong together: give both or neither")
         if self.password is not None and self.username is None:
             raise ValueError("password is given without username")
-        for name in ("ca_file", "client_certificate", "server_name"):
-            if not self.tls and getattr(self, name) is not None:
+        for name in ("ca_file", "client_certificate", "server_name", "alpn"):
+            if not self.tls and getattr(self, name):
                 raise ValueError(f"{name} is for TLS: use an mqtts:// URL")
         return self
 
@@ -224,6 +235,7 @@ class BrokerSettings(BaseModel):
             certificate=self.client_certificate,
             key=self.client_key,
             server_name=self.server_name,
+            alpn=self.alpn,
         )
 
     @property

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ssl
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -34,16 +35,20 @@ def broker_context(
     certificate: Path | None = None,
     key: Path | None = None,
     server_name: str | None = None,
+    alpn: Sequence[str] = (),
 ) -> NamedContext:
     """Make a context for a broker: TLS 1.2 or newer; trusts the authorities of ``ca_file``, or else the system's.
 
-    ``server_name`` is asked for and verified instead of the host that is connected to.
+    ``server_name`` is asked for and verified instead of the host that is connected to; ``alpn`` are the protocols that
+    are offered in the handshake.
 
     Raises:
         BadCertificateFile: a file is missing or is not what it should be; the message names it.
     """
     context = NamedContext(ssl.PROTOCOL_TLS_CLIENT)
     context.server_name = server_name
+    if alpn:
+        context.set_alpn_protocols(list(alpn))
     if ca_file is None:
         context.load_default_certs()
     _load(context, ca_file=ca_file, certificate=certificate, key=key, whose="the broker's ")

@@ -155,10 +155,11 @@ class Fleet:
 
     def _mqtt(self, port: int, who: str) -> dict[str, Any]:
         """Return the broker settings of the bridge or of a panel."""
+        spoken = {"protocol": "3.1.1"}  # the embedded broker leaves MQTT 5 unanswered
         if self.certificates is None:
-            return {"url": f"mqtt://127.0.0.1:{port}"}
+            return spoken | {"url": f"mqtt://127.0.0.1:{port}"}
         certificate, key = self.certificates.clients[who]
-        return {
+        return spoken | {
             "url": f"mqtts://127.0.0.1:{port}",
             "ca_file": self.certificates.ca,
             "client_certificate": certificate,

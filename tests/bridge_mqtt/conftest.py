@@ -79,6 +79,8 @@ class World:
         self._tasks = asyncio.TaskGroup()
         self._dispatch = {"ack_timeout_s": 0.6, "first_contact_s": 3.0, "least_remaining_s": 1.0} | dispatch
         self.clock: Clock = SystemClock()
+        self.broker_settings: dict[str, Any] = {}
+        """Settings of the connections of bridge and panels, as another broker's ``url``."""
         self._running: list[tuple[Bridge, asyncio.Task[None]]] = []
 
     def settings(self, **changes: Any) -> Settings:
@@ -86,7 +88,8 @@ class World:
         return Settings.model_validate(
             {
                 "vtn": {"url": f"http://127.0.0.1:{free_port()}/openadr3/3.1.0"},
-                "broker": {"url": self.broker.url, "client_id": "bridge-under-test", "reconnect_least_s": 0.05},
+                "broker": {"url": self.broker.url, "client_id": "bridge-under-test", "reconnect_least_s": 0.05}
+                | self.broker_settings,
                 "database": {"url": self.database_url},
                 "panels": [{"id": panel.model.ven_id, "groups": ["group:all"]} for panel in self.panels.values()],
                 "dispatch": self._dispatch,
@@ -132,7 +135,7 @@ class World:
         """Broker settings for panels."""
         from bridge_mqtt.settings import Broker
 
-        return Broker(url=self.broker.url)
+        return Broker.model_validate({"url": self.broker.url} | self.broker_settings)
 
     async def start(self, **changes: Any) -> Bridge:
         """Start the bridge and let it work."""
