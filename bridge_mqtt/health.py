@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
+
+_MOST_ASIDE: Final = 100
 
 
 @dataclass
@@ -16,6 +18,26 @@ class Health:
     vtn: str | None = None
     loops: dict[str, str] = field(default_factory=dict)
     """By name, the loops that have ended unexpectedly and wait to be started again, and why."""
+
+    aside: dict[str, str] = field(default_factory=dict)
+    """By name, as ``event 4711``, what is set aside while all else goes on, and why; the last 100."""
+    times_set_aside: int = 0
+    """The number of times something was set aside so far."""
+
+    def set_aside(self, name: str, reason: str) -> bool:
+        """Note that something is set aside; return True if that is new, so that it is logged once."""
+        if self.aside.get(name) == reason:
+            return False
+        self.times_set_aside += 1
+        self.aside.pop(name, None)
+        self.aside[name] = reason
+        while len(self.aside) > _MOST_ASIDE:
+            del self.aside[next(iter(self.aside))]
+        return True
+
+    def put_back(self, name: str) -> None:
+        """Note that something set aside is as good as anything else again."""
+        self.aside.pop(name, None)
 
     @property
     def ready(self) -> bool:
@@ -30,4 +52,5 @@ class Health:
             "database": self.store or "ok",
             "vtn": self.vtn or "ok",
             "loops": self.loops or "ok",
+            "setAside": dict(self.aside),
         }

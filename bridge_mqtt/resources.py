@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from typing import Final
 
 from bridge_mqtt.model import PanelRecord
 from openadr_profiles.panel import ASSUMED, Load, is_critical
+from openadr_profiles.v31 import Attribute, Value, ValuesMap
 from ven.panel.circuits import BranchCircuit
+
+OUR_ATTRIBUTES: Final = frozenset({"CRITICAL", Attribute.DESCRIPTION.value, Attribute.MAX_POWER_CONSUMPTION.value})
+"""The types of attributes that the bridge writes; of other types are those that others wrote."""
 
 _MAX_RESOURCE_NAME = 128
 _MOST_AMPS = 10_000.0
@@ -17,6 +22,33 @@ def resource_name(ven_id: str, circuit_id: str | None = None) -> str | None:
     """Return the OpenADR resource name of a panel or of one of its circuits; None if it is too long."""
     name = ven_id if circuit_id is None else f"{ven_id}/{circuit_id}"
     return name if len(name) <= _MAX_RESOURCE_NAME else None
+
+
+def wanted_resources(panel: PanelRecord) -> dict[str, tuple[ValuesMap, ...]]:
+    """Return the resources of a panel and its circuits with their attributes, by name; too long names are left out."""
+    wanted: dict[str, tuple[ValuesMap, ...]] = {}
+    name = resource_name(panel.ven_id)
+    if name is None:
+        return wanted
+    wanted[name] = (_attribute(Attribute.DESCRIPTION, panel.name),) if panel.name else ()
+    for load in panel.loads:
+        circuit = resource_name(panel.ven_id, load.id)
+        if circuit is not None:
+            wanted[circuit] = _attributes(load)
+    return wanted
+
+
+def _attributes(load: Load) -> tuple[ValuesMap, ...]:
+    known = [_attribute("CRITICAL", is_critical(load))]
+    if load.name:
+        known.append(_attribute(Attribute.DESCRIPTION, load.name))
+    if load.capacity_kw:
+        known.append(_attribute(Attribute.MAX_POWER_CONSUMPTION, load.capacity_kw))
+    return tuple(known)
+
+
+def _attribute(type_: str, value: Value) -> ValuesMap:
+    return ValuesMap(type=type_, values=(value,))
 
 
 def panel_circuits(panel: PanelRecord) -> list[BranchCircuit]:

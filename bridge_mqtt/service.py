@@ -14,7 +14,6 @@ from bridge_mqtt.api import Api
 from bridge_mqtt.commands import CommandOutbox
 from bridge_mqtt.decisions import Policy
 from bridge_mqtt.dispatcher import Dispatcher
-from bridge_mqtt.exchange import Exchange
 from bridge_mqtt.health import Health
 from bridge_mqtt.intake import Intake
 from bridge_mqtt.loops import LoopSupervisor
@@ -26,7 +25,8 @@ from bridge_mqtt.store import Store, acks, panels, quarantine, telemetry
 from bridge_mqtt.topics import LONGEST_PAYLOAD, topic_filters, unwanted_filters
 from bridge_mqtt.turns import Turns
 from bridge_mqtt.view import View
-from bridge_mqtt.vtn import VtnSide, client_for
+from bridge_mqtt.vtn_side.exchange import Exchange
+from bridge_mqtt.vtn_side.gateway import VtnSide, client_for
 from openadr_client import Clock, MqttLink, SystemClock
 
 _log = structlog.get_logger(__name__)
@@ -99,7 +99,9 @@ class Bridge:
         client = await stack.enter_async_context(client_for(settings.vtn, clock))
         self._exchange = Exchange(
             settings,
-            vtn=VtnSide(settings.vtn, client=client, store=self._store, registry=registry, clock=clock),
+            vtn=VtnSide(
+                settings.vtn, client=client, store=self._store, registry=registry, health=self.health, clock=clock
+            ),
             reporter=Reporter(settings, store=self._store, registry=registry, planner=planner),
             planner=planner,
             turns=self._turns,
@@ -108,6 +110,7 @@ class Bridge:
             sleep=self._sleep,
             on_change=self.look_now,
         )
+        stack.push_async_callback(self._exchange.close)
         await self._exchange.first_contact()
         view = View(store=self._store, registry=registry, policy=policy, now=clock.now)
         self._api = await stack.enter_async_context(Api(settings.api, view=view, health=self.health))
@@ -116,6 +119,7 @@ class Bridge:
             "decisions": self._dispatcher.run,
             "commands": self._send,
             "vtn poll": self._exchange.poll,
+            "vtn resources": self._exchange.keep_resources,
             "reports": self._exchange.report,
             "api": self._api.run,
             "retention": self._keep_house,

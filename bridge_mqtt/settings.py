@@ -47,6 +47,8 @@ class Vtn(ConnectionSettings):
     """The name of our ven, and the clientName of our reports."""
     poll_interval_s: Annotated[float, Field(gt=0, le=86_400)] = 10.0
     """Seconds of the event clock between two polls for events."""
+    concurrent: Annotated[int, Field(ge=1, le=64)] = 8
+    """Requests on their way at the same time while panels and circuits are made known as resources."""
 
     @model_validator(mode="after")
     def _certificate_with_key(self) -> Self:

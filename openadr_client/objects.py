@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Iterable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Iterable, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from typing import Final, Generic, Protocol, TypeVar
@@ -151,6 +151,20 @@ class Collection(Generic[T, R]):
     async def _search(self, filters: Filters) -> Found[T]:
         pages, _ = await self._read_all(filters, known=[], most=_MOST_PAGES)
         return _found(pages)
+
+    async def _walk(self, filters: Filters) -> AsyncIterator[tuple[T, ...]]:
+        """Yield the readable objects page by page and keep none; after a page that slipped, all of them once more."""
+        for _ in range(_MAX_ATTEMPTS):
+            before: _Page[T] | None = None
+            for number in range(_MOST_PAGES):
+                page, _ = await self._read_page(filters, skip=number * (self._page_size - 1), known=None)
+                yield page.objects
+                slipped = before is not None and before.ids[-1] not in page.ids
+                if slipped:  # see _read_pages
+                    break
+                if len(page.ids) < self._page_size or (before is not None and page.ids == before.ids):
+                    return
+                before = page
 
     async def _poll(self, filters: Filters) -> Found[T] | NotModified:
         known = self._polled.get(filters)
@@ -331,6 +345,10 @@ class Resources(Collection[Resource, BlResourceRequest | VenResourceRequest]):
     ) -> Found[Resource]:
         """All resources that this client may see (a VEN: its own), of all pages."""
         return await self._search(_filters(venID=ven_id, resourceName=resource_name, targets=targets))
+
+    def walk(self, *, ven_id: str | None = None) -> AsyncIterator[tuple[Resource, ...]]:
+        """Yield the same page by page, for who cannot keep them all; some may come twice."""
+        return self._walk(_filters(venID=ven_id))
 
     async def poll(self, *, ven_id: str | None = None) -> Found[Resource] | NotModified:
         """Return the same, or NOT_MODIFIED if it is what the last poll with this filter gave."""

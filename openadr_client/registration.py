@@ -31,7 +31,13 @@ class Registration:
     """
 
     def __init__(
-        self, vtn: VtnClient, name: str, *, attributes: Sequence[ValuesMap] | None = None, rename: bool = False
+        self,
+        vtn: VtnClient,
+        name: str,
+        *,
+        attributes: Sequence[ValuesMap] | None = None,
+        rename: bool = False,
+        with_resources: bool = True,
     ) -> None:
         self._vtn = vtn
         self._name = name
@@ -41,7 +47,9 @@ class Registration:
         self._forbidden: list[str] = []
         self._said = False
         self._polls_to_look = 0
-        self._registered = asyncio.Event()
+        self._with_resources = with_resources
+        self._renewed = asyncio.Event()
+        """Set, and replaced by another one, when the VTN knows us under another id than before."""
         self._known_as: str | None = None
         self.ven: Ven | None = None
         """Our ven with the targets it was granted, as last read; None while there is none."""
@@ -83,7 +91,7 @@ class Registration:
         ven = self.ven
         if ven is None:
             ven = await self._bring_ven()
-            found = await self._vtn.resources.search(ven_id=ven.id)
+            found = await self._vtn.resources.search(ven_id=ven.id) if self._with_resources else ()
             self.resources = {each.resource_name: each for each in found}
             self._given_up.clear()
         for name, attributes in wanted.items():
@@ -92,7 +100,8 @@ class Registration:
         self.ven = ven  # last: if anything before fails, all of it is done again
         if ven.id != self._known_as:
             self._known_as = ven.id
-            self._registered.set()
+            self._renewed.set()
+            self._renewed = asyncio.Event()
             _log.info("registered with the VTN", ven_id=ven.id, ven_name=ven.ven_name, targets=ven.targets)
         if self._forbidden and not self._said:
             self._said = True
@@ -105,11 +114,13 @@ class Registration:
 
     async def follow(self, work: Callable[[str], Awaitable[None]]) -> None:
         """Do this work with the id of our ven, once there is one, until it ends; begin it anew with a new ven's id."""
-        await self._registered.wait()
         while True:
-            self._registered.clear()
-            working = asyncio.ensure_future(work(self._known_as or ""))
-            anew = asyncio.ensure_future(self._registered.wait())
+            renewed = self._renewed
+            if self._known_as is None:
+                await renewed.wait()
+                continue
+            working = asyncio.ensure_future(work(self._known_as))
+            anew = asyncio.ensure_future(renewed.wait())
             try:
                 await asyncio.wait({working, anew}, return_when=asyncio.FIRST_COMPLETED)
                 if working.done():
@@ -118,7 +129,6 @@ class Registration:
                 working.cancel()
                 anew.cancel()
                 await asyncio.gather(working, anew, return_exceptions=True)
-                self._registered.set()
 
     async def look(self, *, at_resources_only: bool = False) -> None:
         """Read again what the VTN has of ours, with conditional requests; the next `see_to` makes what is gone.
@@ -132,7 +142,7 @@ class Registration:
         try:
             if not at_resources_only or await self._look_at_resources(ven.id):
                 await self._look_at_ven(ven)
-            if not at_resources_only and self.ven is not None:
+            if self._with_resources and not at_resources_only and self.ven is not None:
                 await self._look_at_resources(ven.id)
         except BaseException:
             self._vtn.vens.forget_polls()

@@ -53,21 +53,32 @@ class Baseline:
 
 async def save(connection: AsyncConnection, event: Event, received_at: datetime) -> None:
     """Store a new or changed event; a withdrawn one that is back is not withdrawn any more."""
-    row = {
-        "event_id": event.id,
-        "program_id": event.program_id,
-        "modified_at": event.modification_date_time,
-        "received_at": received_at,
-        "body": encode(event).decode(),
-        "state": EventState.SCHEDULED,
-        "state_at": received_at,
-        "reason": None,
-        "withdrawn_at": None,
-        "reported": False,
-    }
+    await save_all(connection, [event], received_at)
+
+
+async def save_all(connection: AsyncConnection, new: Sequence[Event], received_at: datetime) -> None:
+    """Store new or changed events, as `save` does."""
+    if not new:
+        return
+    rows = [
+        {
+            "event_id": event.id,
+            "program_id": event.program_id,
+            "modified_at": event.modification_date_time,
+            "received_at": received_at,
+            "body": encode(event).decode(),
+            "state": EventState.SCHEDULED,
+            "state_at": received_at,
+            "reason": None,
+            "withdrawn_at": None,
+            "reported": False,
+        }
+        for event in new
+    ]
     columns = ["program_id", "modified_at", "received_at", "body", "withdrawn_at", "reported"]
-    await connection.execute(insert_or_update(connection, events, ["event_id"], columns), row)
-    reopened = update(events).where(events.c.event_id == event.id, events.c.state.in_(_FINAL))
+    await connection.execute(insert_or_update(connection, events, ["event_id"], columns), rows)
+    ids = [event.id for event in new]
+    reopened = update(events).where(events.c.event_id.in_(ids), events.c.state.in_(_FINAL))
     await connection.execute(reopened.values(state=EventState.SCHEDULED, reason=None, state_at=received_at))
 
 
@@ -92,6 +103,14 @@ async def open_(connection: AsyncConnection) -> dict[str, StoredEvent]:
     """Return the events with which something may still happen."""
     statement = select(events).where(events.c.state.not_in(_FINAL))
     return {row["event_id"]: _stored(row) for row in (await connection.execute(statement)).mappings()}
+
+
+async def open_versions(connection: AsyncConnection) -> dict[str, datetime]:
+    """Return the modification time of each event with which something may still happen and that is not withdrawn."""
+    statement = select(events.c.event_id, events.c.modified_at).where(
+        events.c.state.not_in(_FINAL), events.c.withdrawn_at.is_(None)
+    )
+    return {row.event_id: row.modified_at for row in await connection.execute(statement)}
 
 
 async def to_report(connection: AsyncConnection) -> list[StoredEvent]:

@@ -7,7 +7,7 @@ import pytest
 from aiohttp import web
 
 from bridge_mqtt.settings import Vtn
-from bridge_mqtt.vtn import client_for
+from bridge_mqtt.vtn_side.gateway import client_for
 from oadr.business_logic.connection import BusinessLogic
 from openadr_client.client import VtnClient
 from openadr_client.clock import SystemClock

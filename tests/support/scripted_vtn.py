@@ -74,7 +74,7 @@ def an_event(id_: str, **members: Any) -> dict[str, Any]:
     }
 
 
-def json_list(objects: list[Any]) -> web.Response:
+def json_list(objects: Any) -> web.Response:
     return web.Response(text=json.dumps(objects), content_type="application/json")
 
 

@@ -1,17 +1,19 @@
-"""The bridge as an OpenADR client: its ven and resources, the events it may see, and the reports it owes."""
+"""The bridge as one ven: the events it may see, a resource for each panel and circuit, and the reports it owes."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from typing import Any
+from typing import Any, Final
 
 import structlog
 
+from bridge_mqtt.health import Health
 from bridge_mqtt.panels import Registry
-from bridge_mqtt.resources import resource_name
 from bridge_mqtt.settings import Vtn
-from bridge_mqtt.store import Store, events, programs, reports
+from bridge_mqtt.store import Store, programs, reports
 from bridge_mqtt.store.reports import ReportState, StoredReport
+from bridge_mqtt.vtn_side.event_reader import EventReader, Taken
+from bridge_mqtt.vtn_side.resource_keeper import ResourceKeeper
 from openadr_client import (
     NO_RETRY,
     NOT_MODIFIED,
@@ -20,17 +22,19 @@ from openadr_client import (
     KeptReport,
     PushReceiver,
     PushSettings,
+    Refused,
     Registration,
     ReportOutbox,
     Tell,
+    Unauthorized,
     VtnClient,
-    compare_events,
-    is_newer,
+    VtnError,
 )
-from openadr_profiles.panel import Load, is_critical
-from openadr_profiles.v31 import Attribute, Program, ValuesMap
+from openadr_profiles.v31 import Program
 
 _log = structlog.get_logger(__name__)
+
+_LOOK_EVERY_POLLS: Final = 4
 
 
 def client_for(settings: Vtn, clock: Clock) -> VtnClient:
@@ -42,14 +46,25 @@ def client_for(settings: Vtn, clock: Clock) -> VtnClient:
 class VtnSide:
     """Registration, polling and sending. Every method may raise ``openadr_client.VtnError``."""
 
-    def __init__(self, settings: Vtn, *, client: VtnClient, store: Store, registry: Registry, clock: Clock) -> None:
+    def __init__(
+        self, settings: Vtn, *, client: VtnClient, store: Store, registry: Registry, health: Health, clock: Clock
+    ) -> None:
         self._settings = settings
         self._client = client
         self._store = store
-        self._registry = registry
-        self._clock = clock
+        self._health = health
         self._outbox = ReportOutbox(client, _Reports(store, clock), clock=clock)
-        self._registration = Registration(client, settings.ven_name)
+        self._registration = Registration(client, settings.ven_name, with_resources=False)
+        self._resources = ResourceKeeper(
+            client,
+            registry,
+            health=health,
+            clock=clock,
+            concurrent=settings.concurrent,
+            every_s=settings.poll_interval_s,
+            look_every_s=settings.poll_interval_s * _LOOK_EVERY_POLLS,
+        )
+        self._reader = EventReader(store, health, clock)
         self.targets: Collection[str] = ()
         self.programs: Mapping[str, Program] = {}
 
@@ -59,28 +74,57 @@ class VtnSide:
         await self._registration.follow(lambda ven_id: receiver.run(tell, ven_id=ven_id))
 
     async def register(self) -> None:
-        """See to it that the VTN has our ven and a resource for every panel and circuit heard of; repeatable."""
-        await self._registration.keep(self._wanted())
+        """See to it that the VTN has our ven; repeatable. Its resources are brought by ``keep_resources``."""
+        await self._registration.keep({})
         self._take_targets()
 
-    async def poll(self) -> bool:
-        """Read the programs and events we may see and store what has changed; return True if anything has."""
+    async def keep_resources(self) -> None:
+        """See to a resource for every panel and circuit heard of, until cancelled, beside everything else."""
+        await self._registration.follow(self._resources.run)
+
+    async def poll(self) -> Taken:
+        """Read the programs and events we may see and store what has changed.
+
+        Programs that cannot be read now hold back only the new events that may be theirs, for sign and units come from
+        a program; where we may not read programs at all, there are none.
+        """
+        programs_changed, problem = False, None
         try:
-            changed = await self._poll_programs()
-            return await self._poll_events() or changed
-        except BaseException:  # the last answers may not have been stored: ask for them again
-            self._client.programs.forget_polls()
-            self._client.events.forget_polls()
+            programs_changed = await self._poll_programs()
+        except Unauthorized:
+            self._forget_polls()
             raise
+        except Refused as error:
+            if self._health.set_aside("programs", str(error)):
+                _log.warning("programs cannot be read: their names and units count for nothing", problem=str(error))
+        except VtnError as error:
+            problem = error
+        except BaseException:
+            self._forget_polls()
+            raise
+        try:
+            taken = await self._poll_events(only_known_programs=problem is not None)
+        except BaseException:  # the last answers may not have been stored: ask for them again
+            self._forget_polls()
+            raise
+        problem = problem or taken.problem
+        if problem is not None:
+            self._forget_polls()
+        return Taken(programs_changed or taken.changed, problem)
 
     async def recall_programs(self) -> None:
         """Take over the programs that an earlier run has read."""
         async with self._store.reading() as connection:
             self.programs = await programs.all_(connection)
 
+    async def send_reports(self) -> int:
+        """Send the reports that the VTN does not have yet, each once; return how many were sent."""
+        return await self._outbox.send()
+
     async def _poll_programs(self) -> bool:
         """Read the names of programs and the units of their payloads (VENCLIENT-022), which events do not repeat."""
         found = await self._client.programs.poll()
+        self._health.put_back("programs")
         if found is NOT_MODIFIED:
             return False
         broken = {each.id for each in found.broken}
@@ -93,62 +137,28 @@ class VtnSide:
         self.programs = shown
         return True
 
-    async def _poll_events(self) -> bool:
+    async def _poll_events(self, *, only_known_programs: bool) -> Taken:
         found = await self._client.events.poll(active=True)
         if found is NOT_MODIFIED:
-            return False
-        await self._registration.look()
+            return Taken(changed=False)
+        try:
+            await self._registration.look()
+        except Unauthorized:
+            raise
+        except VtnError as error:  # then the targets are those of the last time
+            _log.warning("our ven cannot be read", problem=str(error))
         self._take_targets()
-        now = self._clock.now()
-        async with self._store.reading() as connection:
-            known = await events.known_versions(connection, [event.id for event in found])
-            open_events = await events.open_(connection)
-        open_versions = {
-            event_id: stored.event.modification_date_time
-            for event_id, stored in open_events.items()
-            if stored.withdrawn_at is None
-        }
-        changes = compare_events(found, {**open_versions, **known})
-        new = [*changes.added, *changes.changed]
-        gone = []
-        for event_id in changes.missing:
-            now_there = await self._client.events.find(event_id)  # deleted, or not active any more
-            if now_there is None:
-                gone.append(event_id)
-            elif is_newer(now_there, open_versions[event_id]):
-                new.append(now_there)
-        async with self._store.transaction() as connection:
-            for event in new:
-                await events.save(connection, event, now)
-            for event_id in gone:
-                await events.withdraw(connection, event_id, now)
-        for event in new:
-            _log.info("event read", event_id=event.id, modified=event.modification_date_time.isoformat())
-        for event_id in gone:
-            _log.info("event withdrawn", event_id=event_id)
-        return bool(new or gone)
+        only = self.programs.keys() if only_known_programs else None
+        return await self._reader.take(found, self._client.events.find, only_programs=only)
 
-    async def send_reports(self) -> int:
-        """Send the reports that the VTN does not have yet, each once; return how many were sent."""
-        return await self._outbox.send()
+    def _forget_polls(self) -> None:
+        self._client.programs.forget_polls()
+        self._client.events.forget_polls()
 
     def _take_targets(self) -> None:
         """Take over the targets of the ven as last read, since business logic may change them at any time."""
         if (ven := self._registration.ven) is not None:
             self.targets = (ven.id, *(ven.targets or ()))
-
-    def _wanted(self) -> Mapping[str, tuple[ValuesMap, ...]]:
-        wanted: dict[str, tuple[ValuesMap, ...]] = {}
-        for panel in self._registry:
-            name = resource_name(panel.ven_id)
-            if name is None:
-                continue
-            wanted[name] = (_attribute(Attribute.DESCRIPTION, panel.name),) if panel.name else ()
-            for load in panel.loads:
-                circuit = resource_name(panel.ven_id, load.id)
-                if circuit is not None:
-                    wanted[circuit] = _attributes(load)
-        return wanted
 
 
 class _Reports:
@@ -178,16 +188,3 @@ class _Reports:
     async def _mark(self, stored: StoredReport, state: ReportState, **values: Any) -> None:
         async with self._store.transaction() as connection:
             await reports.mark(connection, stored, state, **values)
-
-
-def _attributes(load: Load) -> tuple[ValuesMap, ...]:
-    known = [_attribute("CRITICAL", is_critical(load))]
-    if load.name:
-        known.append(_attribute(Attribute.DESCRIPTION, load.name))
-    if load.capacity_kw:
-        known.append(_attribute(Attribute.MAX_POWER_CONSUMPTION, load.capacity_kw))
-    return tuple(known)
-
-
-def _attribute(type_: str, value: str | float | bool) -> ValuesMap:
-    return ValuesMap(type=type_, values=(value,))

@@ -14,13 +14,15 @@ from bridge_mqtt.planner import Planner
 from bridge_mqtt.reports import Reporter
 from bridge_mqtt.settings import Settings
 from bridge_mqtt.turns import Turns
-from bridge_mqtt.vtn import VtnSide
-from openadr_client import Backoff, ClientError, Clock, Forbidden, Hints, Unauthorized, VtnError
+from bridge_mqtt.vtn_side.gateway import VtnSide
+from openadr_client import Backoff, ClientError, Clock, Forbidden, Hints, Unauthorized, Unreachable, VtnError
 
 _log = structlog.get_logger(__name__)
 
 _STATUS_EVERY = timedelta(seconds=30)
 _BETWEEN_REPORTS_S = 0.2
+_FIRST_CONTACT_S = 10.0
+"""Real seconds that a start waits for the VTN: what panels hold must be ended in time, whether it answers or not."""
 
 
 class Exchange:
@@ -49,6 +51,7 @@ class Exchange:
         self._sleep = sleep
         self._on_change = on_change
         self._due = asyncio.Event()
+        self._first: asyncio.Task[bool] | None = None
         chance = Random(settings.vtn.ven_name)  # noqa: S311 # spreads a fleet in time, keeps no secret
         self._hints = Hints(clock, spread_s=settings.push.spread_s, chance=chance)
 
@@ -59,19 +62,35 @@ class Exchange:
     async def first_contact(self) -> None:
         """Ask the VTN once; raises Unauthorized or Forbidden. One that cannot be reached is no reason not to start."""
         await self._vtn.recall_programs()
+        self._first = asyncio.create_task(self._ask(is_first=True), name="first contact")
+        answered, _ = await asyncio.wait({self._first}, timeout=_FIRST_CONTACT_S)
         try:
-            await self._ask()
+            problem = self._health.vtn if answered and self._first.result() is not None else "no answer yet"
         except (Unauthorized, Forbidden):
             raise
         except VtnError as error:
-            self._health.vtn = str(error)
-            _log.warning("VTN not available, starting without it", problem=str(error))
+            problem = self._health.vtn = str(error)
+        if problem is not None:
+            self._health.vtn = problem
+            _log.warning("VTN not available, starting without it", problem=problem)
+
+    async def close(self) -> None:
+        """End the first contact if it goes on; call before database and client are closed."""
+        if self._first is not None:
+            self._first.cancel()
+            await asyncio.gather(self._first, return_exceptions=True)
 
     async def poll(self) -> None:
-        """Ask the VTN for events until cancelled, and make known to it what panels we have heard of."""
+        """Ask the VTN for events until cancelled."""
+        if self._first is not None:
+            await self._turns.persist(self._poll_once)
         while True:
             await self._hints.wait(self._clock.now() + timedelta(seconds=self._settings.vtn.poll_interval_s))
             await self._turns.persist(self._poll_once)
+
+    async def keep_resources(self) -> None:
+        """Make panels and circuits known to the VTN as resources, until cancelled."""
+        await self._vtn.keep_resources()
 
     async def listen(self) -> None:
         """Let the VTN tell us when there is something to ask for, until cancelled; needs a way that is not off."""
@@ -107,8 +126,9 @@ class Exchange:
             await self._clock.wait_for(self._due, until=wake_at)
 
     async def _poll_once(self) -> None:
+        first, self._first = self._first, None
         try:
-            changed = await self._ask()
+            changed = await (first if first is not None else self._ask())
         except ClientError as error:
             if self._health.vtn is None:
                 _log.warning("VTN not available", problem=str(error))
@@ -119,12 +139,25 @@ class Exchange:
             if changed:
                 self._on_change()
 
-    async def _ask(self) -> bool:
-        """Register and poll; return True if the VTN shows something new."""
+    async def _ask(self, *, is_first: bool = False) -> bool:
+        """Register and poll; return True if the VTN shows something new.
+
+        A ven that cannot be registered keeps no event from being read, unless the VTN cannot be reached at all or, at
+        the first contact, has no ven that we may use.
+        """
+        problem: VtnError | None = None
         try:
-            await self._vtn.register()
-            changed = await self._vtn.poll()
+            try:
+                await self._vtn.register()
+            except VtnError as error:
+                if isinstance(error, Unauthorized | Unreachable) or (is_first and isinstance(error, Forbidden)):
+                    raise
+                problem = error
+            taken = await self._vtn.poll()
         finally:
             self._planner.bridge_targets, self._planner.programs = self._vtn.targets, self._vtn.programs
-        self._health.vtn = None
-        return changed
+        problem = problem or taken.problem
+        if problem is not None and self._health.vtn is None:
+            _log.warning("the VTN does not answer all that it is asked", problem=str(problem))
+        self._health.vtn = None if problem is None else str(problem)
+        return taken.changed
