@@ -20,7 +20,7 @@ Find = Callable[[str], Awaitable[Event | None]]
 
 
 @dataclass(frozen=True)
-class Taken:
+class ReadEvents:
     """Whether anything was new, and the problem for which the VTN has to be asked again."""
 
     changed: bool
@@ -35,7 +35,9 @@ class EventReader:
         self._health = health
         self._clock = clock
 
-    async def take(self, found: Found[Event], find: Find, *, only_programs: Collection[str] | None = None) -> Taken:
+    async def take(
+        self, found: Found[Event], find: Find, *, only_programs: Collection[str] | None = None
+    ) -> ReadEvents:
         """Store what is new or changed, then see about events that are not listed any more (VENCLIENT-012).
 
         Events of other programs than ``only_programs`` are left for later (None: there are none such). ``find`` reads
@@ -56,7 +58,7 @@ class EventReader:
         later, gone, problem = await self._missing(changes.missing, open_versions, find)
         await self._save(later)
         await self._withdraw(gone)
-        return Taken(bool(new or later or gone), problem)
+        return ReadEvents(bool(new or later or gone), problem)
 
     async def _missing(
         self, missing: Sequence[str], versions: Mapping[str, datetime], find: Find

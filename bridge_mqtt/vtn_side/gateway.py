@@ -12,7 +12,7 @@ from bridge_mqtt.panels import Registry
 from bridge_mqtt.settings import Vtn
 from bridge_mqtt.store import Store, programs, reports
 from bridge_mqtt.store.reports import ReportState, StoredReport
-from bridge_mqtt.vtn_side.event_reader import EventReader, Taken
+from bridge_mqtt.vtn_side.event_reader import EventReader, ReadEvents
 from bridge_mqtt.vtn_side.resource_keeper import ResourceKeeper
 from openadr_client import (
     NO_RETRY,
@@ -82,7 +82,7 @@ class VtnSide:
         """See to a resource for every panel and circuit heard of, until cancelled, beside everything else."""
         await self._registration.follow(self._resources.run)
 
-    async def poll(self) -> Taken:
+    async def poll(self) -> ReadEvents:
         """Read the programs and events we may see and store what has changed.
 
         Programs that cannot be read now hold back only the new events that may be theirs, for sign and units come from
@@ -110,7 +110,7 @@ class VtnSide:
         problem = problem or taken.problem
         if problem is not None:
             self._forget_polls()
-        return Taken(programs_changed or taken.changed, problem)
+        return ReadEvents(programs_changed or taken.changed, problem)
 
     async def recall_programs(self) -> None:
         """Take over the programs that an earlier run has read."""
@@ -137,10 +137,10 @@ class VtnSide:
         self.programs = shown
         return True
 
-    async def _poll_events(self, *, only_known_programs: bool) -> Taken:
+    async def _poll_events(self, *, only_known_programs: bool) -> ReadEvents:
         found = await self._client.events.poll(active=True)
         if found is NOT_MODIFIED:
-            return Taken(changed=False)
+            return ReadEvents(changed=False)
         try:
             await self._registration.look()
         except Unauthorized:
