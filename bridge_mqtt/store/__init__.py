@@ -22,6 +22,8 @@ class Store:
 
     def __init__(self, engine: AsyncEngine) -> None:
         self._engine = engine
+        is_postgresql = engine.dialect.name == "postgresql"  # in SQLite every transaction is a snapshot
+        self._snapshots = engine.execution_options(isolation_level="REPEATABLE READ") if is_postgresql else engine
         self._writing = asyncio.Lock()
 
     @staticmethod
@@ -57,7 +59,7 @@ class Store:
 
     @asynccontextmanager
     async def reading(self) -> AsyncIterator[AsyncConnection]:
-        """Yield a connection that only reads; raises StoreUnavailable."""
+        """Yield a connection that only reads, all of it as at one moment; raises StoreUnavailable."""
         with driver_errors(self._engine):
-            async with self._engine.connect() as connection:
+            async with self._snapshots.connect() as connection:
                 yield connection

@@ -166,6 +166,17 @@ async def test_the_database_itself_refuses_a_second_command_on_its_way(store: St
         assert (await commands.outstanding(connection))["panel-1"].correlation_id == "two"
 
 
+async def test_a_reader_sees_one_moment(store: Store) -> None:
+    """Else a page would show a shed as held whose command it shows without an answer."""
+    async with store.reading() as connection:
+        assert await commands.outstanding(connection) == {}
+        async with store.transaction() as other:
+            await commands.queue(other, [a_command("one")])
+        assert await commands.outstanding(connection) == {}
+    async with store.reading() as connection:
+        assert set(await commands.outstanding(connection)) == {"panel-1"}
+
+
 async def test_what_is_stored_comes_back_with_zone_and_watt(store: Store) -> None:
     """Instants are aware, amounts exact."""
     holding = Holding(
