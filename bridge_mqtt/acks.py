@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bridge_mqtt.model import Command, Holding, HoldingState
 from bridge_mqtt.panels import Registry
-from bridge_mqtt.store import acks, commands, events, panels, quarantine
+from bridge_mqtt.store import acks, allocations, commands, panels, quarantine
 from openadr_client import Received
 from openadr_profiles.panel import (
     Ack,
@@ -136,7 +136,8 @@ class AckDesk:
         part = (holding.event_id, holding.window_start, ack.ven_id)
         if ack.status in _NO:
             await commands.drop(connection, ack.ven_id)
-            await events.change_part(connection, *part, excluded=f"rejected: {ack.error or ack.status}"[:32])
+            refused = f"rejected: {ack.error or ack.status}"[:32]
+            await allocations.change_parts(connection, {part: {"excluded": refused}})
             return
         until = holding.until
         panel = self._registry.get(ack.ven_id)
@@ -146,7 +147,7 @@ class AckDesk:
             until += min(ack.received_at - holding.since, longest)
         await commands.hold(connection, replace(holding, state=HoldingState.HELD, until=until))
         if ack.actual_shed_kw is not None and Decimal(str(ack.actual_shed_kw)) < holding.amount_kw - _LESS_KW:
-            await events.change_part(connection, *part, delivered_kw=max(0.0, ack.actual_shed_kw))
+            await allocations.change_parts(connection, {part: {"delivered_kw": max(0.0, ack.actual_shed_kw)}})
 
     async def _after_restore(self, connection: AsyncConnection, ack: Ack, holding: Holding) -> None:
         if holding.state in {HoldingState.SENDING, HoldingState.HELD}:

@@ -175,9 +175,9 @@ def _steps(shares: list[_Share]) -> Iterable[tuple[bool, _Share]]:
     Levels are compared as whole numbers, shifted so far that different fractions stay different.
     """
     shift = 2 * max(share.weight for share in shares).bit_length()
-    steps = [((share.least_w << shift) // share.weight, 0, share.ven_id, share) for share in shares]
-    steps += [((share.most_w << shift) // share.weight, 1, share.ven_id, share) for share in shares]
-    return ((stops == 0, share) for _, stops, _, share in sorted(steps, key=itemgetter(0, 1, 2)))
+    steps = [(((share.least_w << shift) // share.weight) * 2, share) for share in shares]
+    steps += [(((share.most_w << shift) // share.weight) * 2 + 1, share) for share in shares]
+    return ((not step & 1, share) for step, share in sorted(steps, key=itemgetter(0)))
 
 
 def _by_weight(rest_w: int, weight: int, rising: Collection[_Share]) -> dict[str, int]:

@@ -23,7 +23,7 @@ from bridge_mqtt.model import Command, Holding, HoldingState, PanelRecord
 from bridge_mqtt.panels import Registry
 from bridge_mqtt.requests import piece_end
 from bridge_mqtt.settings import Dispatch
-from bridge_mqtt.store import commands, events
+from bridge_mqtt.store import allocations, commands
 from openadr_client import MqttLink, NotSent, Unconfirmed
 from openadr_profiles.panel import (
     ASSUMED,
@@ -76,7 +76,9 @@ async def carry_out(
         case decisions.TimeOut() if command is not None:
             await commands.change(connection, command.correlation_id, state=CommandState.TIMED_OUT)
             if panel.dialect is not None and not panel.dialect.can_restore and holding is not None:
-                await events.count_recovery(connection, holding.event_id, holding.window_start, panel.ven_id)
+                await allocations.count_recoveries(
+                    connection, {(holding.event_id, holding.window_start, panel.ven_id): 1}
+                )
             _log.warning(
                 "command not answered", ven_id=panel.ven_id, correlation_id=command.correlation_id, op=command.op.value
             )
@@ -122,7 +124,7 @@ async def _queue(
         )
     elif decision.op is Op.RESTORE_PANEL and holding is not None:
         if decision.reason == "repeat safely":
-            await events.count_recovery(connection, holding.event_id, holding.window_start, panel.ven_id)
+            await allocations.count_recoveries(connection, {(holding.event_id, holding.window_start, panel.ven_id): 1})
         await commands.hold(connection, replace(holding, state=HoldingState.RELEASING, since=now))
     _log.info(
         "command queued",

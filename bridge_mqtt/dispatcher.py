@@ -84,6 +84,7 @@ class Dispatcher:
             held = await commands.held(connection)
             changed = await self._advance_events(connection, stored, planned, held, now)
             waiting = await commands.outstanding(connection)
+        self._planner.keep(planned)
         self._planner.forget(stored)
         if queued:
             self._on_queued()

@@ -140,7 +140,11 @@ class Want:
 
 @dataclass(frozen=True, kw_only=True)
 class Allocation:
-    """One panel's part of a window of an event. ``delivered_kw`` is set if the panel said it does less."""
+    """One panel's part of a window of an event, and why it is so.
+
+    ``delivered_kw`` is set if the panel said it does less, ``given_back_kw`` if it was seen to have undone so much of
+    its shed. ``shed_kwh`` is what it had shed in the season when the window was first split.
+    """
 
     ven_id: str
     requested_kw: Decimal
@@ -148,11 +152,15 @@ class Allocation:
     delivered_kw: Decimal | None = None
     excluded: str | None = None
     recoveries: int = 0
+    reason: str | None = None
+    shed_kwh: float | None = None
+    given_back_kw: Decimal | None = None
+    given_back_at: datetime | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
 class WindowPlan:
-    """The request of one window of an event in kW, and its split over panels."""
+    """The request of one window of an event in kW, and its split over panels. The store counts its versions."""
 
     event_id: str
     start: datetime
@@ -160,3 +168,4 @@ class WindowPlan:
     request: str
     request_kw: Decimal
     parts: dict[str, Allocation] = field(default_factory=dict)
+    version: int = field(default=0, compare=False)

@@ -1,29 +1,30 @@
 """Split events over panels: in order of precedence, each over the panels it is for, in kW.
 
-A split is decided once per window and stored; later only what has to change is changed (allocation.redistribute).
+A split is decided once per window and stored; later only what has to change is changed (allocation.redistribute). What
+was stored is kept in memory, so that a round in which nothing has changed costs a few steps for each event.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from bridge_mqtt.decisions import Policy, is_online
-from bridge_mqtt.model import Allocation, EventState, Holding, HoldingState, PanelRecord, Want, WindowPlan
+from bridge_mqtt.decisions import Policy
+from bridge_mqtt.model import EventState, Holding, PanelRecord, Want, WindowPlan
 from bridge_mqtt.panels import Registry
+from bridge_mqtt.reasons import explained
 from bridge_mqtt.requests import Asked, Unusable, asked_at, taking_part
 from bridge_mqtt.settings import Settings
-from bridge_mqtt.splitting import Circumstances, split
-from bridge_mqtt.store import events, telemetry
+from bridge_mqtt.splitting import Circumstances, differs, predecessor, split, wants_of
+from bridge_mqtt.store import allocations, events, explanations, telemetry
 from bridge_mqtt.store.events import Baseline, StoredEvent
 from bridge_mqtt.telemetry import baseline
 from openadr_profiles.fleet.power import PayloadReader, Signs
-from openadr_profiles.panel import wire_event_id
 from openadr_profiles.v31 import Program
 from openadr_profiles.v31.timeline import Timeline, random_offset, rank
 
@@ -33,19 +34,47 @@ _MANY_PANELS = 300
 """From so many panels on, a split is worked out in a thread, so that the loop goes on."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class Known:
+    """The last plan of an event: the panels it is for, its latest split, its baselines, and what it wants of panels."""
+
+    stamp: tuple[object, ...]
+    panels: tuple[str, ...]
+    asked: Asked | None = None
+    split: WindowPlan | None = None
+    baselines: Mapping[str, Baseline] | None = None
+    wants: Mapping[str, Want] = field(default_factory=dict)
+
+
 @dataclass
 class Planned:
     """The result of one round."""
 
     wants: dict[str, Want] = field(default_factory=dict)
+    changed: set[str] = field(default_factory=set)
+    """The panels of which something else is wanted than in the round before."""
     asked: dict[str, Asked] = field(default_factory=dict)  # by event
     taking_part: dict[str, int] = field(default_factory=dict)  # by event, how many panels
     unusable: dict[str, str] = field(default_factory=dict)  # by event, why
     waiting: bool = False  # a first split waits for panels to be heard
+    known: dict[str, Known] = field(default_factory=dict)
+    """What is to be kept of each event for the next round."""
+
+
+@dataclass(frozen=True)
+class _Round:
+    """What a round of planning is about; ``panels`` are those to look at, None for all."""
+
+    connection: AsyncConnection
+    holdings: Mapping[str, Holding]
+    now: datetime
+    panels: Collection[str] | None
+    versions: Mapping[tuple[str, datetime], int]
+    planned: Planned
 
 
 class Planner:
-    """Splits what events ask. It keeps timelines, which cost more to work out than to keep."""
+    """Splits what events ask. It keeps timelines and splits, which cost more to work out than to keep."""
 
     def __init__(self, settings: Settings, registry: Registry, *, policy: Policy, started_at: datetime) -> None:
         self._settings = settings
@@ -54,6 +83,7 @@ class Planner:
         self._signs = Signs(settings.dispatch.sign, settings.dispatch.program_signs)
         self._first_contact_until = started_at + timedelta(seconds=settings.dispatch.first_contact_s)
         self._timelines: dict[str, tuple[datetime, datetime, Timeline]] = {}
+        self._known: Mapping[str, Known] = {}
         self.bridge_targets: Collection[str] = ()
         self.programs: Mapping[str, Program] = {}
 
@@ -72,40 +102,135 @@ class Planner:
         """Keep only the timelines of these events."""
         self._timelines = {event_id: kept for event_id, kept in self._timelines.items() if event_id in event_ids}
 
+    def keep(self, planned: Planned) -> None:
+        """Keep what a round has found, once it is committed. Without this the next round works it out again."""
+        self._known = planned.known
+
+    def forget_all(self) -> None:
+        """Read all splits again: somebody else may have changed them."""
+        self._known = {}
+
     async def plan(
         self,
         connection: AsyncConnection,
         stored: Mapping[str, StoredEvent],
         holdings: Mapping[str, Holding],
         now: datetime,
+        panels: Collection[str] | None = None,
     ) -> Planned:
-        """Split all that is asked now, and store splits that are new or have changed."""
+        """Split all that is asked now, and store splits that are new or have changed.
+
+        ``panels`` are those of which something has changed since the last round; without it all are looked at. Call
+        ``keep`` with the result once the transaction is committed.
+        """
         planned = Planned()
         in_order = sorted(stored.values(), key=lambda each: rank(each.event), reverse=True)
         active = [each for each in in_order if self._asks(each, now, planned)]
-        plans = await events.plans(connection, [each.event.id for each in active])
-        frozen = await events.frozen(connection, [each.event.id for each in active])
+        kept = [(known.split.event_id, known.split.start) for known in self._known.values() if known.split is not None]
+        versions = await allocations.versions(connection, kept)
+        for event_id in self._known.keys() - planned.asked.keys():
+            planned.changed |= self._known[event_id].wants.keys()
+        this_round = _Round(connection, holdings, now, panels, versions, planned)
         for each in active:
             event_id = each.event.id
-            panels = taking_part(each.event, self._registry, self.bridge_targets)
-            planned.taking_part[event_id] = len(panels)
-            if not panels:
-                continue
-            known = {start: plan for (owner, start), plan in plans.items() if owner == event_id}
-            baselines = await self._baselines(connection, event_id, panels, frozen.get(event_id, {}), now)
+            before = self._known.get(event_id)
             try:
-                plan = await self._split(event_id, panels, holdings, known, baselines, planned, now)
+                known = await self._plan_one(this_round, each, before)
             except ArithmeticError as error:  # one event fails alone
                 planned.unusable[event_id] = f"cannot be split over its panels: {type(error).__name__}"
                 _log.exception("event cannot be split", event_id=event_id)
+                planned.changed |= before.wants.keys() if before is not None else set()
                 continue
-            if plan is None:
-                planned.waiting = True
-                continue
-            if plan != known.get(plan.start):
-                await events.save_plan(connection, plan, now)
-            self._want(plan, planned.asked[event_id], planned)
+            planned.known[event_id] = known
+            planned.wants |= known.wants
+            planned.changed |= _differing(known.wants, before.wants if before is not None else {})
         return planned
+
+    async def _plan_one(self, this_round: _Round, stored: StoredEvent, before: Known | None) -> Known:
+        """Return the plan of one event that asks for something now."""
+        event_id, planned = stored.event.id, this_round.planned
+        known = self._members(stored, before)
+        planned.taking_part[event_id] = len(known.panels)
+        if not known.panels:
+            return replace(known, wants={})
+        asked = planned.asked[event_id]
+        latest, is_changed = await self._latest(this_round, event_id, asked, known)
+        going_on = latest if latest is not None and predecessor(asked, [latest]) is not None else None
+        panels = [panel for ven_id in known.panels if (panel := self._registry.get(ven_id)) is not None]
+        given = Circumstances(
+            event_id=event_id,
+            asked=asked,
+            now=this_round.now,
+            policy=self._policy,
+            panels=panels,
+            taken=planned.wants,
+            before=going_on,
+            earlier=latest.parts if latest is not None else {},
+            holdings=this_round.holdings,
+            baselines=known.baselines or {},
+        )
+        is_same = not is_changed and before is not None and known.stamp == before.stamp and known.asked == asked
+        if is_same and not self._differs(this_round, given):
+            return known
+        return await self._decide(this_round, given, known)
+
+    def _members(self, stored: StoredEvent, before: Known | None) -> Known:
+        """Return what is known of the event, with the panels it is for now."""
+        event = stored.event
+        stamp = (event.modification_date_time, stored.received_at, tuple(self.bridge_targets), len(self._registry))
+        if before is not None and before.stamp == stamp:
+            return before
+        panels = tuple(each.ven_id for each in taking_part(event, self._registry, self.bridge_targets))
+        return Known(stamp=stamp, panels=panels) if before is None else replace(before, stamp=stamp, panels=panels)
+
+    async def _latest(
+        self, this_round: _Round, event_id: str, asked: Asked, known: Known
+    ) -> tuple[WindowPlan | None, bool]:
+        """Return the split of this window, or else the latest, as it is stored; True if it is not the one known."""
+        connection, kept = this_round.connection, known.split
+        if kept is None or predecessor(asked, [kept]) is None:
+            windows = await allocations.windows_of(connection, event_id)
+            found = predecessor(asked, windows) or (windows[-1] if windows else None)
+            if found is None:
+                return None, True
+            if kept is None or kept.start != found.start:
+                return await allocations.with_parts(connection, found), True
+        version = this_round.versions.get((event_id, kept.start))
+        if version == kept.version:
+            return kept, False
+        changed = await allocations.changed_since(connection, kept)
+        return replace(kept, parts=kept.parts | changed, version=version or 0), True
+
+    def _differs(self, this_round: _Round, given: Circumstances) -> bool:
+        """Return True if a panel that is to be looked at cannot take part as the split says, or can again."""
+        if this_round.panels is None or given.before is None:
+            return True
+        look_at = set(this_round.panels) | this_round.planned.changed
+        looked_at = (self._registry.get(ven_id) for ven_id in look_at if ven_id in given.before.parts)
+        return any(panel is not None and differs(given, panel, self._settings.dispatch) for panel in looked_at)
+
+    async def _decide(self, this_round: _Round, given: Circumstances, known: Known) -> Known:
+        """Split the window, store what differs, and return the plan; without a split if panels are still awaited."""
+        connection, now, rules = this_round.connection, this_round.now, self._settings.dispatch
+        baselines = await self._baselines(connection, given.event_id, given.panels, known.baselines, now)
+        given = replace(given, baselines=baselines)
+        known = replace(known, asked=given.asked, baselines=baselines)
+
+        def work_out() -> tuple[WindowPlan, Mapping[str, Want]]:
+            plan = split(given, rules)
+            return plan, wants_of(plan, given.asked, known.wants)
+
+        many = len(given.panels) >= _MANY_PANELS
+        plan, wants = await asyncio.to_thread(work_out) if many else work_out()
+        if given.before is None and now < self._first_contact_until and _misses_a_panel(plan):
+            this_round.planned.waiting = True
+            return replace(known, asked=None, wants={})
+        stored = given.before if given.before is not None and given.before.start == plan.start else None
+        if plan != stored:
+            version = await allocations.save_plan(connection, plan, stored, now)
+            plan = replace(plan, version=version)
+            await explanations.add(connection, explained(plan, given.before, known.split, rules, now))
+        return replace(known, split=plan, wants=known.wants if wants == known.wants else wants)
 
     def _asks(self, stored: StoredEvent, now: datetime, planned: Planned) -> bool:
         """Return True if the event asks for something now; record what, or why it cannot be carried out."""
@@ -127,14 +252,16 @@ class Planner:
         self,
         connection: AsyncConnection,
         event_id: str,
-        panels: list[PanelRecord],
-        known: Mapping[str, Baseline],
+        panels: Sequence[PanelRecord],
+        known: Mapping[str, Baseline] | None,
         now: datetime,
-    ) -> dict[str, Baseline]:
+    ) -> Mapping[str, Baseline]:
         """Return the baselines of the event by panel; they are frozen the first time they are needed."""
+        if known is None:
+            known = (await events.frozen(connection, [event_id])).get(event_id, {})
         new_ids = [panel.ven_id for panel in panels if panel.ven_id not in known and panel.last_seen_at is not None]
         if not new_ids:
-            return dict(known)
+            return known
         since = now - timedelta(seconds=self._settings.telemetry.baseline_s)
         samples = await telemetry.between(connection, new_ids, since, now)
         new = [
@@ -145,77 +272,13 @@ class Planner:
         await events.freeze(connection, event_id, new)
         return dict(known) | {each.ven_id: each for each in new}
 
-    async def _split(
-        self,
-        event_id: str,
-        panels: list[PanelRecord],
-        holdings: Mapping[str, Holding],
-        known: Mapping[datetime, WindowPlan],
-        baselines: Mapping[str, Baseline],
-        planned: Planned,
-        now: datetime,
-    ) -> WindowPlan | None:
-        """Return the split of the present window; None while the first one waits for panels to be heard."""
-        asked = planned.asked[event_id]
-        before = _predecessor(asked, known)
-        why_not = (
-            (each.ven_id, self._why_not(each, event_id, holdings.get(each.ven_id), planned, now)) for each in panels
-        )
-        excluded = {ven_id: reason for ven_id, reason in why_not if reason is not None}
-        if before is None and now < self._first_contact_until and "offline" in excluded.values():
-            return None
-        circumstances = Circumstances(
-            event_id=event_id,
-            asked=asked,
-            panels=panels,
-            excluded=excluded,
-            before=before,
-            earlier=_latest_parts(known),
-            holdings=holdings,
-            baselines=baselines,
-        )
-        if len(panels) < _MANY_PANELS:
-            return split(circumstances, self._settings.dispatch)
-        return await asyncio.to_thread(split, circumstances, self._settings.dispatch)
 
-    def _why_not(
-        self, panel: PanelRecord, event_id: str, holding: Holding | None, planned: Planned, now: datetime
-    ) -> str | None:
-        """Return why the panel cannot take part now, None if it can; decided anew at each call."""
-        if panel.ven_id in planned.wants:
-            return "follows another event"
-        ours = holding is not None and holding.event_id == event_id
-        if holding is not None and holding.state is HoldingState.UNREACHABLE:
-            return "offline"
-        if not ours and not is_online(panel, now, self._policy):
-            return "offline"
-        if panel.dialect is None:
-            return "dialect unknown"
-        shown = panel.event_id if panel.sample_is_newer_than_answer else None
-        if shown is not None and holding is None and shown != wire_event_id(event_id):
-            return "follows a local event" if shown.startswith("ui-evt-") else "follows a foreign event"
-        return None
-
-    def _want(self, plan: WindowPlan, asked: Asked, planned: Planned) -> None:
-        for ven_id, part in plan.parts.items():
-            if part.requested_kw > 0 and part.excluded is None:
-                planned.wants[ven_id] = Want(
-                    event_id=plan.event_id, window_start=plan.start, until=asked.until, amount_kw=part.requested_kw
-                )
+def _misses_a_panel(plan: WindowPlan) -> bool:
+    return any(part.excluded == "offline" for part in plan.parts.values())
 
 
-def _predecessor(asked: Asked, known: Mapping[datetime, WindowPlan]) -> WindowPlan | None:
-    """Return the split to go on from: of this window, or of one that asks the same and ends where this begins."""
-    request = str(asked.request)
-    own = known.get(asked.start)
-    if own is not None:
-        return own if own.request == request else None
-    return next((plan for plan in known.values() if plan.end == asked.start and plan.request == request), None)
-
-
-def _latest_parts(known: Mapping[datetime, WindowPlan]) -> dict[str, Allocation]:
-    """Return each panel's part in the latest window: its capability was measured before it was curtailed."""
-    parts: dict[str, Allocation] = {}
-    for _, plan in sorted(known.items()):
-        parts |= plan.parts
-    return parts
+def _differing(wants: Mapping[str, Want], before: Mapping[str, Want]) -> set[str]:
+    """Return the panels of which something else is wanted; what is wanted still is the same object."""
+    if wants is before:
+        return set()
+    return {ven_id for ven_id in wants.keys() | before.keys() if wants.get(ven_id) is not before.get(ven_id)}

@@ -15,7 +15,7 @@ from bridge_mqtt.panels import Registry
 from bridge_mqtt.planner import Planner
 from bridge_mqtt.resources import panel_circuits
 from bridge_mqtt.settings import Settings
-from bridge_mqtt.store import Store, acks, commands, events, reports, telemetry
+from bridge_mqtt.store import Store, acks, allocations, commands, events, reports, telemetry
 from bridge_mqtt.store.acks import AckQuery
 from bridge_mqtt.store.events import StoredEvent
 from bridge_mqtt.telemetry import merged_samples
@@ -75,7 +75,7 @@ class Reporter:
         timeline = self._planner.timeline(stored)
         until = min(filter(None, [now, stored.ended_at, stored.withdrawn_at]))
         async with self._store.reading() as connection:
-            plans = {start: plan for (_, start), plan in (await events.plans(connection, [event_id])).items()}
+            plans = {start: plan for (_, start), plan in (await allocations.plans(connection, [event_id])).items()}
             baselines = (await events.frozen(connection, [event_id])).get(event_id, {})
             answers = {row.ven_id: row for row in await commands.of_event(connection, event_id) if _said_yes(row)}
             shed_acks = await acks.search(

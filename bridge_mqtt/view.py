@@ -12,7 +12,7 @@ import msgspec
 from bridge_mqtt.decisions import Policy, is_online
 from bridge_mqtt.model import Allocation, Command, EventState, Holding, PanelRecord, WindowPlan
 from bridge_mqtt.panels import Registry, shed_capability_kw
-from bridge_mqtt.store import Store, acks, commands, events, quarantine
+from bridge_mqtt.store import Store, acks, allocations, commands, events, quarantine
 from bridge_mqtt.store.acks import AckQuery, StoredAck
 from bridge_mqtt.store.events import Baseline, StoredEvent
 from openadr_profiles.panel import CircuitCurtailment, CommandState, Op, is_critical
@@ -56,7 +56,7 @@ class View:
             stored = await events.get(connection, event_id)
             if stored is None:
                 return None
-            plans = [plan for _, plan in sorted((await events.plans(connection, [event_id])).items())]
+            plans = [plan for _, plan in sorted((await allocations.plans(connection, [event_id])).items())]
             baselines = (await events.frozen(connection, [event_id])).get(event_id, {})
             sent = await commands.of_event(connection, event_id)
             held = await commands.held(connection)

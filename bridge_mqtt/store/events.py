@@ -1,18 +1,16 @@
-"""Events as last read from the VTN, with their states, their splits, and the baselines frozen at their start."""
+"""Events as last read from the VTN, with their states and the baselines frozen at their start."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from decimal import Decimal
-from typing import Any
 
-from sqlalchemy import RowMapping, delete, insert, select, update
+from sqlalchemy import RowMapping, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from bridge_mqtt.model import Allocation, EventState, WindowPlan
-from bridge_mqtt.store.schema import allocations, baselines, events, transitions, windows
+from bridge_mqtt.model import EventState
+from bridge_mqtt.store.schema import baselines, events, transitions
 from bridge_mqtt.store.upsert import insert_or_skip, insert_or_update
 from openadr_profiles.v31 import Event, decode, encode
 
@@ -149,91 +147,6 @@ async def history(connection: AsyncConnection, event_id: str) -> list[Transition
     statement = select(transitions).where(transitions.c.event_id == event_id).order_by(transitions.c.id)
     rows = (await connection.execute(statement)).mappings()
     return [Transition(to_state=EventState(row["to_state"]), reason=row["reason"], at=row["at"]) for row in rows]
-
-
-async def plans(connection: AsyncConnection, event_ids: Collection[str]) -> dict[tuple[str, datetime], WindowPlan]:
-    """Return the splits of these events, by event and start of the window."""
-    if not event_ids:
-        return {}
-    ids = list(event_ids)
-    parts: dict[tuple[str, datetime], dict[str, Allocation]] = {}
-    for row in (await connection.execute(select(allocations).where(allocations.c.event_id.in_(ids)))).mappings():
-        parts.setdefault((row["event_id"], row["window_start"]), {})[row["ven_id"]] = Allocation(
-            ven_id=row["ven_id"],
-            requested_kw=Decimal(str(row["requested_kw"])),
-            capability_kw=Decimal(str(row["capability_kw"])),
-            delivered_kw=None if row["delivered_kw"] is None else Decimal(str(row["delivered_kw"])),
-            excluded=row["excluded"],
-            recoveries=row["recoveries"],
-        )
-    found = (await connection.execute(select(windows).where(windows.c.event_id.in_(ids)))).mappings()
-    return {
-        (row["event_id"], row["start"]): WindowPlan(
-            event_id=row["event_id"],
-            start=row["start"],
-            end=row["end"],
-            request=row["request"],
-            request_kw=Decimal(str(row["request_kw"])),
-            parts=parts.get((row["event_id"], row["start"]), {}),
-        )
-        for row in found
-    }
-
-
-async def save_plan(connection: AsyncConnection, plan: WindowPlan, decided_at: datetime) -> None:
-    """Store how a window is split now."""
-    row = {
-        "event_id": plan.event_id,
-        "start": plan.start,
-        "end": plan.end,
-        "request": plan.request,
-        "request_kw": float(plan.request_kw),
-        "decided_at": decided_at,
-    }
-    columns = ["end", "request", "request_kw", "decided_at"]
-    await connection.execute(insert_or_update(connection, windows, ["event_id", "start"], columns), row)
-    keys = ["event_id", "window_start", "ven_id"]
-    columns = ["requested_kw", "capability_kw", "delivered_kw", "excluded", "recoveries"]
-    gone = delete(allocations).where(
-        allocations.c.event_id == plan.event_id,
-        allocations.c.window_start == plan.start,
-        allocations.c.ven_id.not_in(list(plan.parts)),
-    )
-    await connection.execute(gone)
-    if plan.parts:
-        await connection.execute(
-            insert_or_update(connection, allocations, keys, columns),
-            [
-                {
-                    "event_id": plan.event_id,
-                    "window_start": plan.start,
-                    "ven_id": part.ven_id,
-                    "requested_kw": float(part.requested_kw),
-                    "capability_kw": float(part.capability_kw),
-                    "delivered_kw": None if part.delivered_kw is None else float(part.delivered_kw),
-                    "excluded": part.excluded,
-                    "recoveries": part.recoveries,
-                }
-                for part in plan.parts.values()
-            ],
-        )
-
-
-async def change_part(
-    connection: AsyncConnection, event_id: str, window_start: datetime, ven_id: str, **values: Any
-) -> None:
-    """Write members of one panel's part."""
-    statement = update(allocations).where(
-        allocations.c.event_id == event_id,
-        allocations.c.window_start == window_start,
-        allocations.c.ven_id == ven_id,
-    )
-    await connection.execute(statement.values(**values))
-
-
-async def count_recovery(connection: AsyncConnection, event_id: str, window_start: datetime, ven_id: str) -> None:
-    """Count one more loss of a shed by the panel."""
-    await change_part(connection, event_id, window_start, ven_id, recoveries=allocations.c.recoveries + 1)
 
 
 async def freeze(connection: AsyncConnection, event_id: str, new: Sequence[Baseline]) -> None:

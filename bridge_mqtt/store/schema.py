@@ -144,6 +144,7 @@ windows = Table(
     Column("request", String(64), nullable=False),
     Column("request_kw", Float, nullable=False),
     Column("decided_at", Instant, nullable=False),
+    Column("version", Integer, nullable=False, server_default="0"),
 )
 
 allocations = Table(
@@ -157,6 +158,40 @@ allocations = Table(
     Column("delivered_kw", Float),
     Column("excluded", String(32)),
     Column("recoveries", Integer, nullable=False, default=0),
+    Column("reason", Text),
+    Column("shed_kwh", Float),
+    Column("given_back_kw", Float),
+    Column("given_back_at", Instant),
+    Column("version", Integer, nullable=False, server_default="0"),
+)
+
+explanations = Table(
+    "bridge_explanations",
+    metadata,
+    Column("id", BigId, primary_key=True),
+    Column("event_id", String(128), nullable=False),
+    Column("window_start", Instant, nullable=False),
+    Column("ven_id", String(255)),
+    Column("at", Instant, nullable=False),
+    Column("before_kw", Float),
+    Column("asked_kw", Float, nullable=False),
+    Column("reason", Text, nullable=False),
+    Index("ix_bridge_explanations_event", "event_id", "id"),
+)
+
+season_energy = Table(
+    "bridge_season_energy",
+    metadata,
+    Column("season", String(10), primary_key=True),
+    Column("ven_id", String(255), primary_key=True),
+    Column("shed_kwh", Float, nullable=False),
+)
+
+counted_events = Table(
+    "bridge_counted_events",
+    metadata,
+    Column("event_id", String(128), primary_key=True),
+    Column("counted_until", Instant, nullable=False),
 )
 
 baselines = Table(

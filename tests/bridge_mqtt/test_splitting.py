@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from bridge_mqtt.decisions import Policy
 from bridge_mqtt.model import Allocation, PanelRecord, WindowPlan
 from bridge_mqtt.requests import Asked
 from bridge_mqtt.settings import Dispatch
@@ -16,12 +17,18 @@ from openadr_profiles.fleet.power import PowerRequest, RequestKind
 from openadr_profiles.panel import FLAT, Load
 
 START = datetime(2026, 11, 29, 17, 0, tzinfo=UTC)
+POLICY = Policy(
+    ack_timeout=timedelta(seconds=10),
+    offline_after=timedelta(seconds=60),
+    least_remaining=timedelta(seconds=5),
+    ping_every=timedelta(seconds=60),
+)
 END = START + timedelta(hours=1)
 
 
 def a_panel(ven_id: str, capability_kw: str | None = "8", **members: Any) -> PanelRecord:
     capability = None if capability_kw is None else Decimal(capability_kw)
-    return PanelRecord(ven_id=ven_id, dialect=FLAT, capability_kw=capability, **members)
+    return PanelRecord(ven_id=ven_id, dialect=FLAT, last_seen_at=START, capability_kw=capability, **members)
 
 
 def split_now(
@@ -30,7 +37,7 @@ def split_now(
     kind: RequestKind = RequestKind.SHED,
     value: str = "6",
     before: WindowPlan | None = None,
-    excluded: dict[str, str] | None = None,
+    offline: tuple[str, ...] = (),
     baselines: dict[str, Baseline] | None = None,
     shed_kwh: dict[str, float] | None = None,
     **dispatch: Any,
@@ -40,8 +47,10 @@ def split_now(
     circumstances = Circumstances(
         event_id="evt-1",
         asked=asked,
-        panels=panels,
-        excluded=excluded or {},
+        now=START,
+        policy=POLICY,
+        panels=[replace(panel, last_seen_at=None) if panel.ven_id in offline else panel for panel in panels],
+        taken={},
         before=before,
         earlier={},
         holdings={},
@@ -74,7 +83,7 @@ def test_the_most_of_a_panel_holds_in_every_split_of_a_window() -> None:
     """Also when another panel drops out and its part is given to others."""
     panels = [a_panel("a", most_kw=Decimal(1)), a_panel("b"), a_panel("c")]
     first = split_now(panels)
-    then = split_now(panels, before=first, excluded={"b": "offline"})
+    then = split_now(panels, before=first, offline=("b",))
 
     assert parts_of(first) == {"a": "1", "b": "2.5", "c": "2.5"}
     assert parts_of(then) == {"a": "1", "b": "0", "c": "5"}
@@ -127,7 +136,7 @@ def test_a_panel_that_delivers_less_keeps_its_shed_and_others_make_it_up() -> No
 
 def test_a_rejection_holds_for_the_window_and_being_offline_only_while_it_lasts() -> None:
     panels = [a_panel("a"), a_panel("b"), a_panel("c")]
-    first = split_now(panels, excluded={"b": "offline"})
+    first = split_now(panels, offline=("b",))
     refused = first.parts | {"a": replace(first.parts["a"], excluded="rejected: unknown load")}
     then = split_now(panels, before=replace(first, parts=refused))
 
