@@ -206,10 +206,11 @@ class Bridge:
             await self._clock.sleep(_HOUSEKEEPING_S)
 
     async def _forget(self) -> None:
-        before = self._clock.now() - timedelta(days=self.settings.telemetry.keep_days)
+        kept = self.settings.telemetry
+        before = self._clock.now() - timedelta(days=kept.keep_days)
         async with self._turns.turn() as connection:
             await telemetry.forget(connection, before)
-            await acks.forget(connection, before)
+            await acks.forget(connection, self._clock.now() - timedelta(days=kept.keep_acks_days))
             await quarantine.forget(connection, before)
 
 

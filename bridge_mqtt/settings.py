@@ -241,6 +241,8 @@ class Telemetry(_Group):
     keep_days: Annotated[float, Field(gt=0)] = 14.0
     baseline_s: Annotated[float, Field(ge=10)] = 300.0
     """The time before an event whose mean power is the baseline."""
+    keep_acks_days: Annotated[float, Field(gt=0)] = 730.0
+    """Days that acknowledgments are kept, also those taken over from the original system."""
     quarantine_per_hour: Annotated[int, Field(ge=0)] = 100
     """Messages of unknown panels, and unreadable ones, that are kept for inspection."""
 

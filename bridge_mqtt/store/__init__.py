@@ -14,7 +14,7 @@ from contextlib import asynccontextmanager
 
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from bridge_mqtt.store.engine import all_returned, driver_errors, migrate, open_engine, transaction
+from bridge_mqtt.store.engine import Migration, all_returned, driver_errors, migrate, open_engine, transaction
 
 
 class Store:
@@ -36,6 +36,15 @@ class Store:
             await engine.dispose()
             raise
         return Store(engine)
+
+    @staticmethod
+    async def migrate(url: str) -> Migration:
+        """Migrate and close again; raises StoreUnavailable or StoreTooNew."""
+        engine = open_engine(url)
+        try:
+            return await migrate(engine)
+        finally:
+            await engine.dispose()
 
     async def close(self) -> None:
         """Close all connections; those of cancelled users are on their way back, and are waited for."""

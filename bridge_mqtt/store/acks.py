@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-import msgspec
 from sqlalchemy import RowMapping, delete, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from bridge_mqtt.store.circuits import circuits_for_json, circuits_from_json
 from bridge_mqtt.store.schema import ven_acks
 from bridge_mqtt.store.upsert import insert_or_update
-from openadr_profiles.panel import Ack, CircuitCurtailment
+from openadr_profiles.panel import Ack
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,7 +51,7 @@ async def add(connection: AsyncConnection, ack: Ack, created_at: datetime) -> bo
         "received_at": ack.received_at,
         "requested_shed_kw": ack.requested_shed_kw,
         "actual_shed_kw": ack.actual_shed_kw,
-        "circuits_curtailed": msgspec.to_builtins(ack.circuits_curtailed),
+        "circuits_curtailed": circuits_for_json(ack.circuits_curtailed),
         "raw_payload": ack.raw_payload,
         "payload_hash": ack.payload_hash,
         "dialect": ack.dialect,
@@ -98,10 +98,9 @@ async def forget(connection: AsyncConnection, before: datetime) -> None:
 
 
 def _stored(row: RowMapping) -> StoredAck:
-    circuits = row["circuits_curtailed"]
     values = {name: row[name] for name in row if name not in {"id", "duplicates", "created_at", "timestamp"}}
     values |= {
-        "circuits_curtailed": None if circuits is None else msgspec.convert(circuits, tuple[CircuitCurtailment, ...]),
+        "circuits_curtailed": circuits_from_json(row["circuits_curtailed"], []),
         "warnings": tuple(row["warnings"]),
     }
     return StoredAck(id=row["id"], duplicates=row["duplicates"], ack=Ack(**values))

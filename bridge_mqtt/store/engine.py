@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -65,19 +66,34 @@ def _begin_sqlite(connection: Connection) -> None:
     connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
 
 
-async def migrate(engine: AsyncEngine) -> None:
-    """Bring the schema to this version, one process at a time; raises StoreTooNew or StoreUnavailable."""
+@dataclass(frozen=True, kw_only=True)
+class Migration:
+    """What a migration has done: the schema before (None: no tables of the bridge) and now, and what was taken over."""
+
+    before: str | None
+    now: str
+    acks_taken_over: int = 0
+    """Rows of the original system's ``ven_acks``."""
+    original_table: str | None = None
+    """The name under which that table was kept."""
+
+
+async def migrate(engine: AsyncEngine) -> Migration:
+    """Bring the schema to this version, one process at a time; raises StoreTooNew or StoreUnavailable.
+
+    A ``ven_acks`` of the original system is taken over with its rows, all or nothing.
+    """
     with driver_errors(engine):
         async with engine.execution_options(**{_WRITES: True}).begin() as connection:
             if engine.dialect.name == "postgresql":
                 await connection.execute(text(f"SELECT pg_advisory_xact_lock({_LOCK_KEY})"))
-            await connection.run_sync(_upgrade)
+            return await connection.run_sync(_upgrade)
 
 
-def _upgrade(connection: Connection) -> None:
-    current = _revision(connection)
-    if current == revisions()[-1]:
-        return
+def _upgrade(connection: Connection) -> Migration:
+    current, newest = _revision(connection), revisions()[-1]
+    if current == newest:
+        return Migration(before=current, now=newest)
     if current is not None and current not in revisions():
         raise StoreTooNew(
             f"the database has schema {current}, which this version does not know; install the newer version"
@@ -86,10 +102,15 @@ def _upgrade(connection: Connection) -> None:
     from alembic import command  # noqa: PLC0415
     from alembic.config import Config  # noqa: PLC0415
 
+    from bridge_mqtt.store import takeover  # noqa: PLC0415
+
+    original = takeover.set_aside(connection) if current is None else None
     configuration = Config()
     configuration.set_main_option("script_location", str(_MIGRATIONS).replace("%", "%%"))
     configuration.attributes["connection"] = connection
     command.upgrade(configuration, "head")
+    copied = 0 if original is None else takeover.copy_rows(connection, original)
+    return Migration(before=current, now=newest, acks_taken_over=copied, original_table=original)
 
 
 @cache

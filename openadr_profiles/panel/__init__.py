@@ -5,6 +5,7 @@ from openadr_profiles.panel.acks import (
     CircuitCurtailment,
     FindCommand,
     KnownCommand,
+    circuits_of,
     correlation_of,
     read_ack,
 )
@@ -43,6 +44,7 @@ __all__ = [
     "ack_topic",
     "check_panel_id",
     "circuit_type",
+    "circuits_of",
     "command_topic",
     "correlation_id",
     "correlation_of",

@@ -123,7 +123,7 @@ def read_ack(topic: str, payload: bytes, received_at: datetime, find_command: Fi
     op = command.op if command else _op(members, warnings)
     error = reading.text_at(members, _ERROR, _MAX_ERROR, warnings)
     status, dialect = outcome_of(members, op, error, warnings)
-    circuits = _circuits(members, warnings)
+    circuits = circuits_of(members, warnings)
     requested = reading.number_at(members, _REQUESTED, warnings, most=reading.MOST_PANEL_KW)
     late = bool(command and command.deadline_at and received_at > command.deadline_at)
     return Ack(
@@ -179,7 +179,8 @@ def _event_id(members: Mapping[str, Any], command: KnownCommand | None, warnings
     return command.event_id
 
 
-def _circuits(members: Mapping[str, Any], warnings: list[str]) -> tuple[CircuitCurtailment, ...] | None:
+def circuits_of(members: Mapping[str, Any], warnings: list[str]) -> tuple[CircuitCurtailment, ...] | None:
+    """Return the circuits that an acknowledgment lists, in either item form; None if it lists none (rule R10)."""
     if all(reading.member(members, path) is None for path in _CIRCUITS):
         return None
     circuits = []

@@ -1,0 +1,30 @@
+"""``oadr bridge``: carry the events of a VTN to legacy panels, look after that, and simulate such panels to try it."""
+
+from __future__ import annotations
+
+import typer
+
+from oadr.commands.bridge import database, run, simulate
+from oadr.terminal.options import examples
+
+app = typer.Typer(
+    add_completion=False,
+    help="Bridge between a VTN and legacy panels on an MQTT broker.",
+    no_args_is_help=True,
+    epilog=examples("bridge run --config bridge.toml", "bridge simulate panel-1 --broker mqtt://127.0.0.1"),
+)
+app.command(
+    epilog=examples(
+        "bridge run --config bridge.toml",
+        "bridge run --vtn http://127.0.0.1:8080/openadr3/3.1.0 --client-id bridge-1 --broker mqtt://127.0.0.1",
+    )
+)(run.run)
+app.command(
+    epilog=examples(
+        "bridge simulate panel-1 panel-2 --broker mqtt://127.0.0.1",
+        "bridge simulate panel-3 --dialect envelope --every 1",
+    )
+)(simulate.simulate)
+app.command(
+    epilog=examples("bridge migrate --config bridge.toml", "bridge migrate --database postgresql://oadr@db/panels")
+)(database.migrate)

@@ -1,0 +1,45 @@
+"""Options that the commands of ``oadr bridge`` share, and the settings they lead to."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, TypeAlias
+
+import typer
+
+from oadr.config import load
+
+if TYPE_CHECKING:
+    from bridge_mqtt.settings import Settings
+
+PREFIX = "OADR_BRIDGE_"
+
+_VTN_URL = f"{PREFIX}VTN__URL"
+_NO_VTN = "http://127.0.0.1/openadr3/3.1.0"
+
+ConfigOption: TypeAlias = Annotated[
+    Path | None, typer.Option("--config", help="TOML file with the settings (docs/bridge.md lists them).")
+]
+
+DatabaseOption: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        "--database",
+        "--database-url",
+        help=f"A file of SQLite, or postgresql://USER:PASSWORD@HOST/NAME [{PREFIX}DATABASE__URL].",
+    ),
+]
+
+
+def load_settings(config: Path | None, flags: Mapping[str, object] | None = None) -> Settings:
+    """Return the settings of a bridge for a command that needs neither its VTN nor its panels, which may be missing."""
+    from bridge_mqtt.settings import Settings
+
+    given = dict(flags or {})
+    if isinstance(url := given.get("database.url"), str) and ":" not in url:
+        given["database.url"] = f"sqlite:///{url}"
+    if config is None and _VTN_URL not in os.environ:
+        given |= {"vtn.url": _NO_VTN, "unregistered": "accept"}
+    return load(Settings, prefix=PREFIX, file=config, flags=given)
