@@ -10,13 +10,12 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from click.testing import Result
 from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import inspect, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection
-from typer.testing import CliRunner
+from typer.testing import CliRunner, Result
 
 from bridge_mqtt.errors import StoreUnavailable
 from bridge_mqtt.settings import Database
@@ -115,7 +114,7 @@ async def test_the_command_takes_over_once_and_keeps_what_was_there(database_url
     async with database(database_url) as connection:
         await create(connection, [an_ack(), an_ack(event_id="evt-2")], index_prefix=index_prefix)
     flags = ["migrate", "--database", database_url, "--json"]
-    first, second = [_json(await asyncio.to_thread(CliRunner().invoke, app, flags)) for _ in range(2)]
+    first, second = [_json(await asyncio.to_thread(lambda: CliRunner().invoke(app, flags))) for _ in range(2)]
 
     assert (first["acksTakenOver"], first["originalTable"]) == (2, "ven_acks_original")
     assert (first["schemaBefore"], first["schema"]) == (None, revisions()[-1])
