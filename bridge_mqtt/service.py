@@ -10,7 +10,7 @@ from typing import Self
 
 import structlog
 
-from bridge_mqtt.api import Api
+from bridge_mqtt.api import api_of
 from bridge_mqtt.commands import CommandOutbox
 from bridge_mqtt.decisions import Policy
 from bridge_mqtt.dispatcher import Dispatcher
@@ -24,10 +24,11 @@ from bridge_mqtt.settings import Settings
 from bridge_mqtt.store import Store, acks, panels, quarantine, telemetry
 from bridge_mqtt.topics import LONGEST_PAYLOAD, topic_filters, unwanted_filters
 from bridge_mqtt.turns import Turns
-from bridge_mqtt.view import View
+from bridge_mqtt.view import Sources, View
 from bridge_mqtt.vtn_side.exchange import Exchange
 from bridge_mqtt.vtn_side.gateway import VtnSide, client_for
 from openadr_client import Clock, MqttLink, SystemClock
+from openadr_profiles.fleet.power import Signs
 
 _log = structlog.get_logger(__name__)
 
@@ -112,8 +113,11 @@ class Bridge:
         )
         stack.push_async_callback(self._exchange.close)
         await self._exchange.first_contact()
-        view = View(store=self._store, registry=registry, policy=policy, now=clock.now)
-        self._api = await stack.enter_async_context(Api(settings.api, view=view, health=self.health))
+        signs = Signs(settings.dispatch.sign, settings.dispatch.program_signs)
+        sources = Sources(self._store, registry, planner, policy, signs, clock.now)
+        view = View(sources, baseline_s=settings.telemetry.baseline_s)
+        api = api_of(settings.api, view=view, health=self.health, store=self._store, now=clock.now)
+        self._api = await stack.enter_async_context(api)
         work = {
             "broker": self._listen,
             "decisions": self._dispatcher.run,

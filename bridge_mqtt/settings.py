@@ -264,6 +264,8 @@ class ApiSettings(_Group):
     """0 takes a free port."""
     token: SecretStr | None = None
     """A bearer token that readers must show; needed when the host is not this machine."""
+    write_token: SecretStr | None = None
+    """A bearer token for reading and writing; without it nobody may write."""
 
     @model_validator(mode="after")
     def _guarded(self) -> Self:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -35,6 +36,7 @@ class AckQuery:
     start: datetime | None = None
     end: datetime | None = None
     before_id: int | None = None
+    with_event: bool = False
     limit: int = 100
 
 
@@ -83,7 +85,30 @@ async def search(connection: AsyncConnection, query: AckQuery) -> list[StoredAck
         statement = statement.where(ven_acks.c.timestamp < query.end)
     if query.before_id is not None:
         statement = statement.where(ven_acks.c.id < query.before_id)
+    if query.with_event:
+        statement = statement.where(ven_acks.c.event_id.is_not(None))
     return [_stored(row) for row in (await connection.execute(statement)).mappings()]
+
+
+async def circuits_of(
+    connection: AsyncConnection, correlation_ids: Collection[str]
+) -> dict[str, tuple[CircuitCurtailment, ...]]:
+    """Return by correlation id the circuits that the last answer to a shed of ours lists."""
+    if not correlation_ids:
+        return {}
+    statement = (
+        select(ven_acks.c.correlation_id, ven_acks.c.circuits_curtailed)
+        .where(
+            ven_acks.c.correlation_id.in_(list(correlation_ids)),
+            ven_acks.c.matched.is_(True),
+            ven_acks.c.circuits_curtailed.is_not(None),
+        )
+        .order_by(ven_acks.c.id)
+    )
+    return {
+        correlation_id: msgspec.convert(circuits or (), tuple[CircuitCurtailment, ...])
+        for correlation_id, circuits in await connection.execute(statement)
+    }
 
 
 async def answers(connection: AsyncConnection, correlation_id: str) -> int:

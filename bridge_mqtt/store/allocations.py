@@ -12,7 +12,7 @@ from decimal import Decimal
 from itertools import islice
 from typing import Any, Final, TypeVar
 
-from sqlalchemy import Integer, RowMapping, bindparam, delete, select, tuple_, update
+from sqlalchemy import Integer, RowMapping, bindparam, delete, func, select, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bridge_mqtt.model import Allocation, WindowPlan
@@ -50,6 +50,28 @@ async def plans(connection: AsyncConnection, event_ids: Collection[str]) -> dict
         (row["event_id"], row["start"]): replace(_window(row), parts=parts.get((row["event_id"], row["start"]), {}))
         for row in found
     }
+
+
+async def most_requested(connection: AsyncConnection, event_ids: Collection[str]) -> dict[str, float]:
+    """Return the kW of the largest window of each of these events that was split already."""
+    statement = (
+        select(windows.c.event_id, func.max(windows.c.request_kw).label("kw"))
+        .where(windows.c.event_id.in_(list(event_ids)))
+        .group_by(windows.c.event_id)
+    )
+    return {row.event_id: row.kw for row in await connection.execute(statement)}
+
+
+async def requested_of(connection: AsyncConnection, ven_id: str, event_ids: Collection[str]) -> dict[str, float]:
+    """Return by event the kW that was asked of one panel in the last window that it took part in."""
+    if not event_ids:
+        return {}
+    statement = (
+        select(allocations.c.event_id, allocations.c.requested_kw)
+        .where(allocations.c.ven_id == ven_id, allocations.c.event_id.in_(list(event_ids)))
+        .order_by(allocations.c.window_start)
+    )
+    return {row.event_id: row.requested_kw for row in await connection.execute(statement)}
 
 
 async def versions(

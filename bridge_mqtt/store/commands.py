@@ -107,6 +107,29 @@ async def last_pings(connection: AsyncConnection, ven_ids: Collection[str]) -> d
     return {ven_id: sent_at for ven_id, sent_at in await connection.execute(statement) if sent_at is not None}
 
 
+async def last_responses(connection: AsyncConnection, ven_ids: Collection[str], since: datetime) -> dict[str, int]:
+    """Return the ms that each of these panels took for its newest answer since then; not all have one."""
+    if not ven_ids:
+        return {}
+    newest = (
+        select(func.max(commands.c.id))
+        .where(commands.c.ven_id.in_(list(ven_ids)), commands.c.queued_at >= since, commands.c.response_ms.is_not(None))
+        .group_by(commands.c.ven_id)
+    )
+    statement = select(commands.c.ven_id, commands.c.response_ms).where(commands.c.id.in_(newest))
+    return {row.ven_id: row.response_ms for row in await connection.execute(statement)}
+
+
+async def panels_that_shed(connection: AsyncConnection, event_id: str) -> set[str]:
+    """Return the panels that said yes to a shed for an event, or showed it in their metering."""
+    statement = (
+        select(commands.c.ven_id)
+        .where(commands.c.event_id == event_id, commands.c.op == Op.SHED_PANEL, commands.c.state == CommandState.ACKED)
+        .distinct()
+    )
+    return set((await connection.execute(statement)).scalars())
+
+
 async def of_event(connection: AsyncConnection, event_id: str) -> list[Command]:
     """Return all commands of an event, oldest first."""
     statement = select(commands).where(commands.c.event_id == event_id).order_by(commands.c.id)

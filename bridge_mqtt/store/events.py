@@ -128,9 +128,9 @@ async def get(connection: AsyncConnection, event_id: str) -> StoredEvent | None:
     return None if row is None else _stored(row)
 
 
-async def newest(connection: AsyncConnection, limit: int) -> list[StoredEvent]:
-    """Return the events read last."""
-    statement = select(events).order_by(events.c.received_at.desc(), events.c.event_id).limit(limit)
+async def newest(connection: AsyncConnection, limit: int, *, skip: int = 0) -> list[StoredEvent]:
+    """Return the events read last, without the first ``skip`` of them."""
+    statement = select(events).order_by(events.c.received_at.desc(), events.c.event_id).offset(skip).limit(limit)
     return [_stored(row) for row in (await connection.execute(statement)).mappings()]
 
 

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 
 import msgspec
-from sqlalchemy import RowMapping, select, update
+from sqlalchemy import RowMapping, func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bridge_mqtt.model import PanelRecord
@@ -43,6 +43,11 @@ async def heard(connection: AsyncConnection) -> dict[str, PanelRecord]:
     """Return all panels that have a row, without what only the settings know."""
     rows = (await connection.execute(select(panels))).mappings()
     return {row["ven_id"]: _panel(row) for row in rows}
+
+
+async def count(connection: AsyncConnection) -> int:
+    """Return how many panels have a row."""
+    return int((await connection.execute(select(func.count()).select_from(panels))).scalar_one())
 
 
 async def save_samples(connection: AsyncConnection, samples: Sequence[PanelRecord]) -> None:

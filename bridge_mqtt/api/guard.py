@@ -1,0 +1,70 @@
+"""Who may ask: whoever has a token, and on this machine, if no token is set, everybody to read."""
+
+from __future__ import annotations
+
+import hmac
+from ipaddress import ip_address
+
+from aiohttp import web
+from pydantic import SecretStr
+
+from bridge_mqtt.api.refusals import NotAllowed, NoToken, WrongHost
+from bridge_mqtt.api.route import Right
+from bridge_mqtt.settings import ApiSettings
+
+_OWN_SITES = frozenset({"none", "same-origin", "same-site"})
+"""What browsers say in Sec-Fetch-Site of requests that no page of another site has made."""
+
+
+class Guard:
+    """Decides about each request before its handler runs."""
+
+    def __init__(self, settings: ApiSettings) -> None:
+        self._settings = settings
+
+    async def admit(self, request: web.Request, right: Right) -> None:
+        """Let a request pass; raises NoToken, NotAllowed or WrongHost."""
+        if right is Right.OPEN:
+            return
+        settings = self._settings
+        given = _bearer(request)
+        if given is not None and _same(given, settings.write_token):
+            return
+        if given is not None and _same(given, settings.token):
+            if right is Right.WRITE:
+                raise NotAllowed("api.token is for reading; writing needs api.write_token")
+            return
+        if right is Right.WRITE and settings.write_token is None:
+            raise NotAllowed("nobody may write here: set api.write_token")
+        if right is Right.READ and settings.token is None:
+            _must_be_of_this_machine(request)
+            return
+        raise NoToken("a bearer token is needed" if given is None else "the bearer token is not valid")
+
+
+def _bearer(request: web.Request) -> str | None:
+    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+    return token.strip() if scheme.lower() == "bearer" and token.strip() else None
+
+
+def _same(given: str, token: SecretStr | None) -> bool:
+    return token is not None and hmac.compare_digest(given.encode(), token.get_secret_value().encode())
+
+
+def _must_be_of_this_machine(request: web.Request) -> None:
+    """Keep pages of other sites out while nobody needs a token (DNS rebinding)."""
+    if request.headers.get("Sec-Fetch-Site", "none") not in _OWN_SITES:
+        raise NotAllowed("Origin: expected no page of another site; set api.token and api.allowed_origins for it")
+    host = request.host.rpartition(":")[0] if not request.host.endswith("]") else request.host
+    if not _is_loopback(host or request.host):
+        raise WrongHost("Host: expected an address of this machine, as 127.0.0.1; for others set api.token")
+
+
+def _is_loopback(host: str) -> bool:
+    name = host.strip("[]").lower()
+    if name == "localhost" or name.endswith(".localhost"):
+        return True
+    try:
+        return ip_address(name).is_loopback
+    except ValueError:
+        return False

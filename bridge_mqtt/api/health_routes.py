@@ -1,0 +1,47 @@
+"""Health of the bridge; what fails is said with 503, never with 200 (no. 41)."""
+
+from __future__ import annotations
+
+from aiohttp import web
+
+from bridge_mqtt.api.answers import answer
+from bridge_mqtt.api.route import Handler, Right, Route
+from bridge_mqtt.health import Health
+from bridge_mqtt.store import Store, panels
+
+_TAG = "health"
+
+
+class HealthRoutes:
+    """Answers whether the bridge works."""
+
+    def __init__(self, health: Health, store: Store) -> None:
+        self._health = health
+        self._store = store
+
+    def routes(self) -> tuple[Route, ...]:
+        """Return the routes."""
+
+        def open_(path: str, handle: Handler, summary: str) -> Route:
+            return Route(
+                method="GET", path=path, handle=handle, summary=summary, tag=_TAG, right=Right.OPEN, refusals=(503,)
+            )
+
+        return (
+            open_("/health", self._alive, "200 while the process works"),
+            open_("/ready", self._ready, "200 if broker and database can be reached; says what is wrong"),
+            open_("/health/db-check", self._database, "200 if the database can be reached"),
+            open_("/health/demo-status", self._ready, "The same as /ready, under the original's path"),
+        )
+
+    async def _alive(self, _: web.Request) -> web.Response:
+        return answer({"status": "ok"}, status=200 if self._health.running else 503)
+
+    async def _ready(self, _: web.Request) -> web.Response:
+        return answer(self._health.as_json(), status=200 if self._health.ready else 503)
+
+    async def _database(self, _: web.Request) -> web.Response:
+        """Ask the database now; StoreUnavailable is answered with 503."""
+        async with self._store.reading() as connection:
+            await panels.count(connection)
+        return answer({"status": "ok"})
