@@ -9,10 +9,10 @@ import aiohttp
 import aiomqtt
 import pytest
 
+from bench.support.postgres import PostgresServer
 from bridge_mqtt.service import Bridge
 from tests.bridge_mqtt.conftest import World, an_event
 from tests.support.mosquitto import Mosquitto
-from bench.support.postgres import PostgresServer
 
 EVENT_MEMBERS = {"id", "status", "startTime", "endTime", "requestedReductionKw", "actualReductionKw"}
 CIRCUIT_MEMBERS = {"id", "name", "breaker_amps", "original_kw", "curtailed_kw", "final_kw", "critical"}
