@@ -8,6 +8,7 @@ from typing import Any
 import aiohttp
 import aiomqtt
 import pytest
+from yarl import URL
 
 from bench.support.postgres import PostgresServer
 from bridge_mqtt.service import Bridge
@@ -186,9 +187,9 @@ async def test_the_history_of_circuits_is_newest_first_and_goes_on_where_it_ende
     seen = [datetime.fromisoformat(each["timestamp"]) for each in whole["snapshots"][::2]]
     assert seen == moments[::-1]
     paged: list[Any] = []
-    more = ""
+    more: str | None = ""
     while more is not None:
-        page = await world.get(f"{path}?limit=3{more and f'&before={more}'}")
+        page = await world.get(f"{path}?limit=3" + (f"&before={more}" if more else ""))
         assert page["totalCount"] == len(page["snapshots"]) <= 3
         paged += page["snapshots"]
         more = page["nextBefore"]
@@ -283,7 +284,7 @@ async def test_lists_come_in_pages_that_lead_to_the_next(sqlite_world: World) ->
             async with session.get(bridge.api_url + following) as answer:
                 seen += [each["id"] for each in await answer.json()]
                 link = answer.links.get("next")
-                following = None if link is None else str(link["url"].relative())
+                following = None if link is None else URL(str(link["url"])).path_qs
 
     assert seen == [f"panel-{number}" for number in range(5)]
 
