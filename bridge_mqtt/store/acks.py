@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from bridge_mqtt.store.circuits import circuits_for_json, circuits_from_json
 from bridge_mqtt.store.schema import ven_acks
 from bridge_mqtt.store.upsert import insert_or_update
-from openadr_profiles.panel import Ack
+from openadr_profiles.panel import Ack, CircuitCurtailment
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,7 +106,7 @@ async def circuits_of(
         .order_by(ven_acks.c.id)
     )
     return {
-        correlation_id: msgspec.convert(circuits or (), tuple[CircuitCurtailment, ...])
+        correlation_id: circuits_from_json(circuits, []) or ()
         for correlation_id, circuits in await connection.execute(statement)
     }
 
