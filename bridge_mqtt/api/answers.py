@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 from aiohttp import web
 
-from bridge_mqtt.api.refusals import NoSuchThing, Refusal
+from bridge_mqtt.api.refusals import ApiRefusal, NoSuchThing
 from bridge_mqtt.view.sources import leisurely
 
 _HEADERS = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
@@ -45,7 +45,7 @@ def ack_page(acks: Sequence[Mapping[str, Any]], limit: int) -> web.Response:
     return answer({"acks": acks, "nextBefore": acks[-1]["id"] if len(acks) == limit else None})
 
 
-def problem(refusal: Refusal) -> web.Response:
+def problem(refusal: ApiRefusal) -> web.Response:
     """Return a refusal as a problem body."""
     members = {"type": "about:blank", "status": refusal.status, "title": refusal.title, "detail": str(refusal)}
     return web.Response(

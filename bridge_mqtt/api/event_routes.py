@@ -7,7 +7,7 @@ from aiohttp import web
 from bridge_mqtt.api.answers import ack_page, answer, found, listed
 from bridge_mqtt.api.parameters import ACK_PARAMETERS, END, PAGE_PARAMETERS, START, ack_query, instant, page
 from bridge_mqtt.api.refusals import NoSuchThing
-from bridge_mqtt.api.route import Route
+from bridge_mqtt.api.route import ApiRoute
 from bridge_mqtt.view import View
 from bridge_mqtt.view.shapes import CurrentEventAnswer, EventAnswer, EventMetricsAnswer, PerformanceAnswer
 
@@ -20,11 +20,11 @@ class EventRoutes:
     def __init__(self, view: View) -> None:
         self._view = view
 
-    def routes(self) -> tuple[Route, ...]:
+    def routes(self) -> tuple[ApiRoute, ...]:
         """Return the routes."""
         one = "/api/events/{eventId}"
         return (
-            Route(
+            ApiRoute(
                 method="GET",
                 path="/api/events",
                 handle=self._events,
@@ -33,7 +33,7 @@ class EventRoutes:
                 parameters=PAGE_PARAMETERS,
                 answer=list[EventAnswer],
             ),
-            Route(
+            ApiRoute(
                 method="GET",
                 path="/api/events/history",
                 handle=self._history,
@@ -42,7 +42,7 @@ class EventRoutes:
                 parameters=(START, END, *PAGE_PARAMETERS),
                 answer=list[EventAnswer],
             ),
-            Route(
+            ApiRoute(
                 method="GET",
                 path="/api/events/current",
                 handle=self._current,
@@ -50,7 +50,7 @@ class EventRoutes:
                 tag=_TAG,
                 answer=CurrentEventAnswer | None,
             ),
-            Route(
+            ApiRoute(
                 method="GET",
                 path=one,
                 handle=self._event,
@@ -60,7 +60,7 @@ class EventRoutes:
                 answer=CurrentEventAnswer,
                 refusals=(404,),
             ),
-            Route(
+            ApiRoute(
                 method="GET",
                 path=f"{one}/metrics",
                 handle=self._metrics,
@@ -69,7 +69,7 @@ class EventRoutes:
                 answer=EventMetricsAnswer,
                 refusals=(404,),
             ),
-            Route(
+            ApiRoute(
                 method="GET",
                 path=f"{one}/acks",
                 handle=self._acks,
@@ -78,7 +78,7 @@ class EventRoutes:
                 parameters=ACK_PARAMETERS,
                 refusals=(404,),
             ),
-            Route(
+            ApiRoute(
                 method="GET",
                 path=f"{one}/circuits",
                 handle=self._circuits,
@@ -87,7 +87,7 @@ class EventRoutes:
                 parameters=PAGE_PARAMETERS,
                 refusals=(404,),
             ),
-            Route(
+            ApiRoute(
                 method="GET",
                 path=f"{one}/performance",
                 handle=self._performance,

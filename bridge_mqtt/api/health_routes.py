@@ -5,7 +5,7 @@ from __future__ import annotations
 from aiohttp import web
 
 from bridge_mqtt.api.answers import answer
-from bridge_mqtt.api.route import Handler, Right, Route
+from bridge_mqtt.api.route import ApiRoute, Handler, Right
 from bridge_mqtt.health import Health
 from bridge_mqtt.store import Store, panels
 
@@ -19,11 +19,11 @@ class HealthRoutes:
         self._health = health
         self._store = store
 
-    def routes(self) -> tuple[Route, ...]:
+    def routes(self) -> tuple[ApiRoute, ...]:
         """Return the routes."""
 
-        def open_(path: str, handle: Handler, summary: str) -> Route:
-            return Route(
+        def open_(path: str, handle: Handler, summary: str) -> ApiRoute:
+            return ApiRoute(
                 method="GET", path=path, handle=handle, summary=summary, tag=_TAG, right=Right.OPEN, refusals=(503,)
             )
 

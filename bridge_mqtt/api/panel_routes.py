@@ -11,7 +11,7 @@ from bridge_mqtt.api import parameters
 from bridge_mqtt.api.answers import ack_page, answer, found, listed
 from bridge_mqtt.api.parameters import BEFORE, END, HISTORY_PARAMETERS, PAGE_PARAMETERS, START, limit_parameter
 from bridge_mqtt.api.refusals import NoSuchThing
-from bridge_mqtt.api.route import Handler, Parameter, Route
+from bridge_mqtt.api.route import ApiRoute, Handler, Parameter
 from bridge_mqtt.view import View
 from bridge_mqtt.view.shapes import (
     BaselineAnswer,
@@ -38,13 +38,13 @@ class PanelRoutes:
         self._view = view
         self._now = now
 
-    def routes(self) -> tuple[Route, ...]:
+    def routes(self) -> tuple[ApiRoute, ...]:
         """Return the routes."""
         return (*self._lists(), *self._of_one(), *self._over_time())
 
-    def _lists(self) -> tuple[Route, ...]:
+    def _lists(self) -> tuple[ApiRoute, ...]:
         return (
-            Route(
+            ApiRoute(
                 method="GET",
                 path="/api/panels",
                 handle=self._panels,
@@ -52,7 +52,7 @@ class PanelRoutes:
                 tag="panels",
                 parameters=PAGE_PARAMETERS,
             ),
-            Route(
+            ApiRoute(
                 method="GET",
                 path="/api/panels/{venId}",
                 handle=self._panel,
@@ -60,7 +60,7 @@ class PanelRoutes:
                 tag="panels",
                 refusals=(404,),
             ),
-            Route(
+            ApiRoute(
                 method="GET",
                 path="/api/vens",
                 handle=self._vens,
@@ -69,7 +69,7 @@ class PanelRoutes:
                 parameters=PAGE_PARAMETERS,
                 answer=list[VenAnswer],
             ),
-            Route(
+            ApiRoute(
                 method="GET",
                 path="/api/vens/summary",
                 handle=self._summary,
@@ -80,11 +80,11 @@ class PanelRoutes:
             ),
         )
 
-    def _of_one(self) -> tuple[Route, ...]:
+    def _of_one(self) -> tuple[ApiRoute, ...]:
         one = "/api/vens/{venId}"
 
-        def about(path: str, handle: Handler, summary: str, type_: object, *given: Parameter) -> Route:
-            return Route(
+        def about(path: str, handle: Handler, summary: str, type_: object, *given: Parameter) -> ApiRoute:
+            return ApiRoute(
                 method="GET",
                 path=one + path,
                 handle=handle,
@@ -115,11 +115,11 @@ class PanelRoutes:
             about("/loads/{loadId}", self._load, "One circuit", LoadAnswer),
         )
 
-    def _over_time(self) -> tuple[Route, ...]:
+    def _over_time(self) -> tuple[ApiRoute, ...]:
         one = "/api/vens/{venId}"
         pages = (START, END, BEFORE)
         return (
-            Route(
+            ApiRoute(
                 method="GET",
                 path=f"{one}/telemetry",
                 handle=self._telemetry,
@@ -129,7 +129,7 @@ class PanelRoutes:
                 answer=TelemetryAnswer,
                 refusals=(404,),
             ),
-            Route(
+            ApiRoute(
                 method="GET",
                 path=f"{one}/circuits/history",
                 handle=self._circuits,
@@ -139,7 +139,7 @@ class PanelRoutes:
                 answer=CircuitHistoryAnswer,
                 refusals=(404,),
             ),
-            Route(
+            ApiRoute(
                 method="GET",
                 path=f"{one}/history",
                 handle=self._history,
@@ -149,7 +149,7 @@ class PanelRoutes:
                 answer=HistoryAnswer,
                 refusals=(404,),
             ),
-            Route(
+            ApiRoute(
                 method="GET",
                 path=f"{one}/loads/{{loadId}}/history",
                 handle=self._load_history,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 
-class Refusal(Exception):
+class ApiRefusal(Exception):
     """A request that is not carried out. The text names the member, the problem and what was expected."""
 
     status = 400
@@ -16,11 +16,11 @@ class Refusal(Exception):
         self.headers = dict(headers or {})
 
 
-class WrongQuestion(Refusal):
+class WrongQuestion(ApiRefusal):
     """A parameter or a body that cannot be used."""
 
 
-class NoToken(Refusal):
+class NoToken(ApiRefusal):
     """No token, or one that does not hold."""
 
     status, title = 401, "Unauthorized"
@@ -29,49 +29,49 @@ class NoToken(Refusal):
         super().__init__(detail, headers={"WWW-Authenticate": "Bearer"})
 
 
-class NotAllowed(Refusal):
+class NotAllowed(ApiRefusal):
     """The caller may not do this, or nobody may until it is set up."""
 
     status, title = 403, "Forbidden"
 
 
-class NoSuchThing(Refusal):
+class NoSuchThing(ApiRefusal):
     """There is no such event, panel or circuit."""
 
     status, title = 404, "Not Found"
 
 
-class NotNow(Refusal):
+class NotNow(ApiRefusal):
     """Something else stands against it at present."""
 
     status, title = 409, "Conflict"
 
 
-class WrongHost(Refusal):
+class WrongHost(ApiRefusal):
     """The request names another machine."""
 
     status, title = 421, "Misdirected Request"
 
 
-class NotJson(Refusal):
+class NotJson(ApiRefusal):
     """The body is not JSON."""
 
     status, title = 415, "Unsupported Media Type"
 
 
-class NotSetUp(Refusal):
+class NotSetUp(ApiRefusal):
     """This bridge was not told what it needs for it."""
 
     status, title = 501, "Not Implemented"
 
 
-class VtnFailed(Refusal):
+class VtnFailed(ApiRefusal):
     """The VTN did not do what it was asked for."""
 
     status, title = 502, "Bad Gateway"
 
 
-class Away(Refusal):
+class Away(ApiRefusal):
     """The database or the VTN cannot be reached at present."""
 
     status, title = 503, "Service Unavailable"

@@ -30,7 +30,7 @@ class Parameter:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Route:
+class ApiRoute:
     """One operation. ``path`` has no slash at its end; with one it means the same (COMPAT-022)."""
 
     method: str

@@ -11,8 +11,8 @@ from aiohttp import web
 
 from bridge_mqtt.api.answers import problem
 from bridge_mqtt.api.guard import Guard
-from bridge_mqtt.api.refusals import Away, Refusal, WrongQuestion
-from bridge_mqtt.api.route import Handler, Route
+from bridge_mqtt.api.refusals import ApiRefusal, Away, WrongQuestion
+from bridge_mqtt.api.route import ApiRoute, Handler
 from bridge_mqtt.errors import ApiUnavailable, StoreUnavailable
 from bridge_mqtt.settings import ApiSettings
 
@@ -27,7 +27,7 @@ _SILENT_S = 30.0
 class Api:
     """Listens while entered; raises ApiUnavailable if the address cannot be used."""
 
-    def __init__(self, settings: ApiSettings, routes: Sequence[Route], guard: Guard) -> None:
+    def __init__(self, settings: ApiSettings, routes: Sequence[ApiRoute], guard: Guard) -> None:
         self._settings = settings
         self._routes = routes
         self._guard = guard
@@ -80,7 +80,7 @@ class Api:
                 application.router.add_route(route.method, path, handle)
         return application
 
-    def _guarded(self, route: Route) -> Handler:
+    def _guarded(self, route: ApiRoute) -> Handler:
         """Return a handler that first looks at who asks, and whether the query has only what the route knows."""
 
         async def handle(request: web.Request) -> web.StreamResponse:
@@ -93,7 +93,7 @@ class Api:
         return handle
 
 
-class _OfHttp(Refusal):
+class _OfHttp(ApiRefusal):
     """A refusal of the HTTP library: no such path or method, or a body that is too large."""
 
     def __init__(self, error: web.HTTPException, request: web.Request) -> None:
@@ -103,7 +103,7 @@ class _OfHttp(Refusal):
             self.headers["Allow"] = ", ".join(sorted(error.allowed_methods))
 
 
-class _Unexpected(Refusal):
+class _Unexpected(ApiRefusal):
     """A fault of ours; what it is stands in the log only."""
 
     status, title = 500, "Internal Server Error"
@@ -113,7 +113,7 @@ class _Unexpected(Refusal):
 async def _refusals(request: web.Request, handler: Handler) -> web.StreamResponse:
     try:
         return await handler(request)
-    except Refusal as refusal:
+    except ApiRefusal as refusal:
         return problem(refusal)
     except StoreUnavailable as error:
         _log.error("database not available", problem=str(error), path=request.path)

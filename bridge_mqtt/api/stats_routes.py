@@ -10,7 +10,7 @@ from aiohttp import web
 from bridge_mqtt.api import parameters
 from bridge_mqtt.api.answers import answer
 from bridge_mqtt.api.parameters import HISTORY_PARAMETERS, limit_parameter
-from bridge_mqtt.api.route import Route
+from bridge_mqtt.api.route import ApiRoute
 from bridge_mqtt.view import View
 from bridge_mqtt.view.shapes import HistoryAnswer, LoadTypeAnswer, NetworkStatsAnswer
 
@@ -26,10 +26,10 @@ class StatsRoutes:
         self._view = view
         self._now = now
 
-    def routes(self) -> tuple[Route, ...]:
+    def routes(self) -> tuple[ApiRoute, ...]:
         """Return the routes."""
         return (
-            Route(
+            ApiRoute(
                 method="GET",
                 path="/api/stats/network",
                 handle=self._network,
@@ -37,7 +37,7 @@ class StatsRoutes:
                 tag=_TAG,
                 answer=NetworkStatsAnswer,
             ),
-            Route(
+            ApiRoute(
                 method="GET",
                 path="/api/stats/loads",
                 handle=self._loads,
@@ -45,7 +45,7 @@ class StatsRoutes:
                 tag=_TAG,
                 answer=list[LoadTypeAnswer],
             ),
-            Route(
+            ApiRoute(
                 method="GET",
                 path="/api/stats/network/history",
                 handle=self._history,
@@ -54,7 +54,7 @@ class StatsRoutes:
                 parameters=HISTORY_PARAMETERS,
                 answer=HistoryAnswer,
             ),
-            Route(
+            ApiRoute(
                 method="GET",
                 path="/api/quarantine",
                 handle=self._quarantine,
