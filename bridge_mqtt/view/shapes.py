@@ -11,11 +11,11 @@ from typing import Any
 from msgspec import Struct, field
 
 
-class ApiAnswer(Struct, frozen=True, kw_only=True, rename="camel"):
+class CamelAnswer(Struct, frozen=True, kw_only=True, rename="camel"):
     """An answer whose members are written in camelCase."""
 
 
-class EventAnswer(ApiAnswer, frozen=True, kw_only=True):
+class EventAnswer(CamelAnswer, frozen=True, kw_only=True):
     """An event. ``actualReductionKw`` is the mean below the baseline from its start until now or its end (no. 15)."""
 
     id: str
@@ -34,7 +34,7 @@ class EventAnswer(ApiAnswer, frozen=True, kw_only=True):
     withdrawn_at: datetime | None
 
 
-class EventMetricsAnswer(ApiAnswer, frozen=True, kw_only=True):
+class EventMetricsAnswer(CamelAnswer, frozen=True, kw_only=True):
     """How an event goes now: ``currentReductionKw`` sums the latest measurement of each panel that holds it."""
 
     current_reduction_kw: float | None
@@ -50,7 +50,7 @@ class CurrentEventAnswer(EventAnswer, frozen=True, kw_only=True):
     avg_response_ms: int | None
 
 
-class RespondingVen(ApiAnswer, frozen=True, kw_only=True):
+class RespondingVen(CamelAnswer, frozen=True, kw_only=True):
     """A panel's part in an event. ``status`` is responded, rejected, no answer, waiting or excluded (no. 16)."""
 
     ven_id: str
@@ -59,7 +59,7 @@ class RespondingVen(ApiAnswer, frozen=True, kw_only=True):
     status: str
 
 
-class PerformanceOfVen(ApiAnswer, frozen=True, kw_only=True):
+class PerformanceOfVen(CamelAnswer, frozen=True, kw_only=True):
     """What a panel delivered: its frozen baseline minus its mean power, over the event as far as it has gone."""
 
     ven_id: str
@@ -74,7 +74,7 @@ class PerformanceOfVen(ApiAnswer, frozen=True, kw_only=True):
     response_ms: int | None
 
 
-class PerformanceAnswer(ApiAnswer, frozen=True, kw_only=True):
+class PerformanceAnswer(CamelAnswer, frozen=True, kw_only=True):
     """What an event asked for and what was delivered, altogether and by panel."""
 
     event_id: str
@@ -102,7 +102,7 @@ class CurtailedCircuit(Struct, frozen=True, kw_only=True):
     critical: bool
 
 
-class VenEventAnswer(ApiAnswer, frozen=True, kw_only=True):
+class VenEventAnswer(CamelAnswer, frozen=True, kw_only=True):
     """An acknowledgment as the history of a panel's events shows it: camelCase outside, snake_case inside."""
 
     id: int
@@ -117,7 +117,7 @@ class VenEventAnswer(ApiAnswer, frozen=True, kw_only=True):
     circuits_curtailed: tuple[CurtailedCircuit, ...] | None
 
 
-class LoadAnswer(ApiAnswer, frozen=True, kw_only=True):
+class LoadAnswer(CamelAnswer, frozen=True, kw_only=True):
     """A circuit as it was last measured. ``shedCapabilityKw`` is what the panel's program would shed of it (no. 33)."""
 
     id: str
@@ -138,7 +138,7 @@ class Location(Struct, frozen=True, kw_only=True):
     lon: float = field()
 
 
-class VenMetrics(ApiAnswer, frozen=True, kw_only=True):
+class VenMetrics(CamelAnswer, frozen=True, kw_only=True):
     """A panel's power now; ``shedAvailabilityKw`` is what it could shed, ``shedLoadIds`` what it does (no. 33)."""
 
     current_power_kw: float | None
@@ -147,7 +147,7 @@ class VenMetrics(ApiAnswer, frozen=True, kw_only=True):
     shed_load_ids: tuple[str, ...]
 
 
-class VenAnswer(ApiAnswer, frozen=True, kw_only=True):
+class VenAnswer(CamelAnswer, frozen=True, kw_only=True):
     """A panel. ``status`` is online, offline or disabled."""
 
     id: str
@@ -160,7 +160,7 @@ class VenAnswer(ApiAnswer, frozen=True, kw_only=True):
     loads: tuple[LoadAnswer, ...]
 
 
-class VenSummaryAnswer(ApiAnswer, frozen=True, kw_only=True):
+class VenSummaryAnswer(CamelAnswer, frozen=True, kw_only=True):
     """A panel in one line; ``responseTime`` are the ms of its last answer."""
 
     id: str
@@ -174,7 +174,7 @@ class VenSummaryAnswer(ApiAnswer, frozen=True, kw_only=True):
     response_time: int | None
 
 
-class TelemetryPoint(ApiAnswer, frozen=True, kw_only=True):
+class TelemetryPoint(CamelAnswer, frozen=True, kw_only=True):
     """One sample of a panel, as measured."""
 
     timestamp: datetime
@@ -186,7 +186,7 @@ class TelemetryPoint(ApiAnswer, frozen=True, kw_only=True):
     battery_soc: float | None
 
 
-class TelemetryAnswer(ApiAnswer, frozen=True, kw_only=True):
+class TelemetryAnswer(CamelAnswer, frozen=True, kw_only=True):
     """Samples of a panel, newest first; ``nextBefore`` asks for those before them."""
 
     ven_id: str
@@ -195,7 +195,7 @@ class TelemetryAnswer(ApiAnswer, frozen=True, kw_only=True):
     next_before: str | None
 
 
-class CircuitSnapshotAnswer(ApiAnswer, frozen=True, kw_only=True):
+class CircuitSnapshotAnswer(CamelAnswer, frozen=True, kw_only=True):
     """One circuit at one moment."""
 
     timestamp: datetime
@@ -209,7 +209,7 @@ class CircuitSnapshotAnswer(ApiAnswer, frozen=True, kw_only=True):
     priority: float | None
 
 
-class CircuitHistoryAnswer(ApiAnswer, frozen=True, kw_only=True):
+class CircuitHistoryAnswer(CamelAnswer, frozen=True, kw_only=True):
     """Circuits over time, newest first (no. 32); ``totalCount`` counts those in this answer."""
 
     ven_id: str
@@ -219,7 +219,7 @@ class CircuitHistoryAnswer(ApiAnswer, frozen=True, kw_only=True):
     next_before: str | None
 
 
-class HistoryPoint(ApiAnswer, frozen=True, kw_only=True):
+class HistoryPoint(CamelAnswer, frozen=True, kw_only=True):
     """Mean power of one step of time, which begins at ``timestamp``."""
 
     timestamp: datetime
@@ -229,13 +229,13 @@ class HistoryPoint(ApiAnswer, frozen=True, kw_only=True):
     requested_reduction_kw: float | None
 
 
-class HistoryAnswer(ApiAnswer, frozen=True, kw_only=True):
+class HistoryAnswer(CamelAnswer, frozen=True, kw_only=True):
     """Power over time, oldest first."""
 
     points: tuple[HistoryPoint, ...]
 
 
-class BaselineAnswer(ApiAnswer, frozen=True, kw_only=True):
+class BaselineAnswer(CamelAnswer, frozen=True, kw_only=True):
     """A panel's mean power before an event, or before now: what a shed is measured against."""
 
     ven_id: str
@@ -247,7 +247,7 @@ class BaselineAnswer(ApiAnswer, frozen=True, kw_only=True):
     seconds: float
 
 
-class ShedCapacityAnswer(ApiAnswer, frozen=True, kw_only=True):
+class ShedCapacityAnswer(CamelAnswer, frozen=True, kw_only=True):
     """What a panel could shed now, by circuit, in the order of its program; critical circuits are never shed."""
 
     ven_id: str
@@ -257,7 +257,7 @@ class ShedCapacityAnswer(ApiAnswer, frozen=True, kw_only=True):
     sheddable_circuits: tuple[LoadAnswer, ...]
 
 
-class NetworkStatsAnswer(ApiAnswer, frozen=True, kw_only=True):
+class NetworkStatsAnswer(CamelAnswer, frozen=True, kw_only=True):
     """The fleet now. ``potentialLoadReductionKw`` is what panels that are online could shed more than they do."""
 
     ven_count: int
@@ -271,7 +271,7 @@ class NetworkStatsAnswer(ApiAnswer, frozen=True, kw_only=True):
     total_house_power_today: float | None
 
 
-class LoadTypeAnswer(ApiAnswer, frozen=True, kw_only=True):
+class LoadTypeAnswer(CamelAnswer, frozen=True, kw_only=True):
     """All circuits of one type."""
 
     type: str
@@ -280,7 +280,7 @@ class LoadTypeAnswer(ApiAnswer, frozen=True, kw_only=True):
     current_usage_kw: float
 
 
-class ShadowAnswer(ApiAnswer, frozen=True, kw_only=True):
+class ShadowAnswer(CamelAnswer, frozen=True, kw_only=True):
     """The device shadow of a panel: what it reported last, or what its metering and answers say."""
 
     state: dict[str, Any]
