@@ -53,6 +53,14 @@ class Asks(StrEnum):
     FEWEST = "fewest"  # those that have shed least in this season
 
 
+class OnGiveback(StrEnum):
+    """What is done when a panel has given a shed back."""
+
+    AGAIN = "again"  # restore it and shed again
+    SHARE_OUT = "share_out"  # leave it out for the rest of the window; others take over
+    IGNORE = "ignore"  # only log and show it
+
+
 @dataclass(frozen=True, kw_only=True)
 class PanelRecord:
     """A panel as it is configured and as it was last heard of."""

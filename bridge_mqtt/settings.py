@@ -18,7 +18,7 @@ from pydantic import (
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
-from bridge_mqtt.model import Asks, ShareBy
+from bridge_mqtt.model import Asks, OnGiveback, ShareBy
 from openadr_client import BrokerSettings, ConnectionSettings, PushSettings
 from openadr_profiles.fleet.power import Sign
 from openadr_profiles.panel import DIALECTS, Dialect, UnsafePanelId, check_panel_id
@@ -158,6 +158,8 @@ class Dispatch(_Group):
     """What the parts of an event are in proportion to."""
     ask: Asks = Asks.ALL
     """Ask all panels of an event, or the fewest that suffice, in turn over a season."""
+    on_giveback: OnGiveback = OnGiveback.AGAIN
+    """What is done when a panel undoes its shed."""
     redistribute_least_kw: Annotated[Decimal, Field(gt=0)] = Decimal("0.1")
     """Less missing than this is not spread over other panels."""
     level_shares: Annotated[tuple[Decimal, ...], Field(min_length=4, max_length=4)] = (

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -13,6 +13,8 @@ from bridge_mqtt.store.circuits import circuits_for_json, circuits_from_json
 from bridge_mqtt.store.schema import ven_acks
 from bridge_mqtt.store.upsert import insert_or_update
 from openadr_profiles.panel import Ack, CircuitCurtailment
+
+_MOST_IDS = 500
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -115,6 +117,17 @@ async def answers(connection: AsyncConnection, correlation_id: str) -> int:
     """Return the number of different answers to one command."""
     statement = select(ven_acks.c.id).where(ven_acks.c.correlation_id == correlation_id, ven_acks.c.matched.is_(True))
     return len((await connection.execute(statement)).all())
+
+
+async def answers_to(connection: AsyncConnection, correlation_ids: Sequence[str]) -> dict[str, Ack]:
+    """Return the last answer to each of these commands that a panel obeyed."""
+    found = {}
+    for first in range(0, len(correlation_ids), _MOST_IDS):
+        some = list(correlation_ids[first : first + _MOST_IDS])
+        statement = select(ven_acks).where(ven_acks.c.correlation_id.in_(some), ven_acks.c.matched.is_(True))
+        for row in (await connection.execute(statement.order_by(ven_acks.c.id))).mappings():
+            found[row["correlation_id"]] = _stored(row).ack
+    return found
 
 
 async def forget(connection: AsyncConnection, before: datetime) -> None:

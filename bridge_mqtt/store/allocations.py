@@ -162,6 +162,19 @@ async def count_recoveries(connection: AsyncConnection, losses: Mapping[Part, in
         await connection.execute(statement, [_key(key) | {"more": number} for key, number in losses.items()])
 
 
+async def given_back_at(connection: AsyncConnection, keys: Collection[Part]) -> dict[Part, datetime]:
+    """Return when panels were last seen to have given back their shed in a window, of those that were."""
+    key = (allocations.c.event_id, allocations.c.window_start, allocations.c.ven_id)
+    found: dict[Part, datetime] = {}
+    for some in _pieces(keys):
+        statement = select(*key, allocations.c.given_back_at).where(
+            tuple_(*key).in_(some), allocations.c.given_back_at.is_not(None)
+        )
+        for row in await connection.execute(statement):
+            found[row.event_id, row.window_start, row.ven_id] = row.given_back_at
+    return found
+
+
 async def _count_up(connection: AsyncConnection, changed: Iterable[Part]) -> None:
     """Give the windows of these parts their next version."""
     found = sorted({(event_id, window_start) for event_id, window_start, _ in changed})
