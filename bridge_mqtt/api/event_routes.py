@@ -5,9 +5,21 @@ from __future__ import annotations
 from aiohttp import web
 
 from bridge_mqtt.api.answers import ack_page, answer, found, listed
-from bridge_mqtt.api.parameters import ACK_PARAMETERS, END, PAGE_PARAMETERS, START, ack_query, instant, page
+from bridge_mqtt.api.parameters import (
+    ACK_PARAMETERS,
+    END,
+    PAGE_PARAMETERS,
+    START,
+    VEN_ID,
+    ack_query,
+    instant,
+    limit,
+    limit_parameter,
+    page,
+)
 from bridge_mqtt.api.refusals import NoSuchThing
 from bridge_mqtt.api.route import ApiRoute
+from bridge_mqtt.explaining import MOST_PANELS, PANELS
 from bridge_mqtt.view import View
 from bridge_mqtt.view.shapes import CurrentEventAnswer, EventAnswer, EventMetricsAnswer, PerformanceAnswer
 
@@ -89,6 +101,15 @@ class EventRoutes:
             ),
             ApiRoute(
                 method="GET",
+                path=f"{one}/explanation",
+                handle=self._explanation,
+                summary="What an event asked of whom and why, and how that changed",
+                tag=_TAG,
+                parameters=(VEN_ID, limit_parameter(PANELS, MOST_PANELS)),
+                refusals=(404,),
+            ),
+            ApiRoute(
+                method="GET",
                 path=f"{one}/performance",
                 handle=self._performance,
                 summary="What was asked and what was delivered, by panel",
@@ -99,22 +120,22 @@ class EventRoutes:
         )
 
     async def _events(self, request: web.Request) -> web.Response:
-        skip, limit = page(request)
-        return await listed(request, await self._view.events.events(skip=skip, limit=limit), skip=skip, limit=limit)
+        skip, most = page(request)
+        return await listed(request, await self._view.events.events(skip=skip, limit=most), skip=skip, limit=most)
 
     async def _history(self, request: web.Request) -> web.Response:
-        skip, limit = page(request)
+        skip, most = page(request)
         start, end = instant(request, "start"), instant(request, "end")
-        events = await self._view.events.events(skip=skip, limit=limit, start=start, end=end)
-        return await listed(request, events, skip=skip, limit=limit)
+        events = await self._view.events.events(skip=skip, limit=most, start=start, end=end)
+        return await listed(request, events, skip=skip, limit=most)
 
     async def _current(self, _: web.Request) -> web.Response:
         return answer(await self._view.events.current())
 
     async def _event(self, request: web.Request) -> web.Response:
         event_id = request.match_info["eventId"]
-        skip, limit = page(request)
-        return found(await self._view.events.event(event_id, skip=skip, limit=limit), _no_event(event_id))
+        skip, most = page(request)
+        return found(await self._view.events.event(event_id, skip=skip, limit=most), _no_event(event_id))
 
     async def _metrics(self, request: web.Request) -> web.Response:
         event_id = request.match_info["eventId"]
@@ -129,11 +150,17 @@ class EventRoutes:
 
     async def _circuits(self, request: web.Request) -> web.Response:
         event_id = request.match_info["eventId"]
-        skip, limit = page(request)
-        panels = await self._view.events.circuits(event_id, skip=skip, limit=limit)
+        skip, most = page(request)
+        panels = await self._view.events.circuits(event_id, skip=skip, limit=most)
         if panels is None:
             raise NoSuchThing(_no_event(event_id))
-        return await listed(request, panels, skip=skip, limit=limit)
+        return await listed(request, panels, skip=skip, limit=most)
+
+    async def _explanation(self, request: web.Request) -> web.Response:
+        event_id = request.match_info["eventId"]
+        panels, ven_id = limit(request, PANELS, MOST_PANELS), request.query.get("venId")
+        explanation = await self._view.records.explanation(event_id, panels=panels, ven_id=ven_id)
+        return found(explanation, _no_event(event_id))
 
     async def _performance(self, request: web.Request) -> web.Response:
         event_id = request.match_info["eventId"]

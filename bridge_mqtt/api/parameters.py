@@ -37,6 +37,7 @@ GRANULARITY = Parameter(
     schema={"type": "string", "default": "5m", "pattern": _GRANULARITY.pattern},
 )
 BEFORE = Parameter(name="before", text="The nextBefore of the last page.", schema={"type": "string"})
+VEN_ID = Parameter(name="venId", text="A panel.", schema={"type": "string"})
 SKIP = Parameter(name="skip", text="So many are left out.", schema={"type": "integer", "minimum": 0, "default": 0})
 
 

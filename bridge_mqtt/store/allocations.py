@@ -44,7 +44,7 @@ async def plans(connection: AsyncConnection, event_ids: Collection[str]) -> dict
     ids = list(event_ids)
     parts: dict[tuple[str, datetime], dict[str, Allocation]] = {}
     for row in (await connection.execute(select(allocations).where(allocations.c.event_id.in_(ids)))).mappings():
-        parts.setdefault((row["event_id"], row["window_start"]), {})[row["ven_id"]] = _part(row)
+        parts.setdefault((row["event_id"], row["window_start"]), {})[row["ven_id"]] = part_of(row)
     found = (await connection.execute(select(windows).where(windows.c.event_id.in_(ids)))).mappings()
     return {
         (row["event_id"], row["start"]): replace(_window(row), parts=parts.get((row["event_id"], row["start"]), {}))
@@ -103,7 +103,7 @@ async def changed_since(connection: AsyncConnection, plan: WindowPlan) -> dict[s
         allocations.c.window_start == plan.start,
         allocations.c.version > plan.version,
     )
-    return {row["ven_id"]: _part(row) for row in (await connection.execute(statement)).mappings()}
+    return {row["ven_id"]: part_of(row) for row in (await connection.execute(statement)).mappings()}
 
 
 async def save_plan(
@@ -224,7 +224,8 @@ def _window(row: RowMapping) -> WindowPlan:
     )
 
 
-def _part(row: RowMapping) -> Allocation:
+def part_of(row: RowMapping) -> Allocation:
+    """Return a panel's part from its row."""
     return Allocation(
         ven_id=row["ven_id"],
         requested_kw=Decimal(str(row["requested_kw"])),

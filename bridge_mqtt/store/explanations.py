@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 
-from sqlalchemy import insert, select
+from sqlalchemy import func, insert, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from bridge_mqtt.store.schema import explanations
+from bridge_mqtt.model import Allocation
+from bridge_mqtt.store.allocations import part_of
+from bridge_mqtt.store.schema import allocations, commands, explanations
 
 _ROWS: Final = 500
 
@@ -52,9 +54,13 @@ async def add(connection: AsyncConnection, rows: Sequence[Explanation]) -> None:
         )
 
 
-async def of_event(connection: AsyncConnection, event_id: str, limit: int) -> list[Explanation]:
-    """Return the newest decisions about an event, oldest first."""
+async def of_event(
+    connection: AsyncConnection, event_id: str, limit: int, *, ven_id: str | None = None
+) -> list[Explanation]:
+    """Return the newest decisions about an event, or about it as a whole and one panel, oldest first."""
     statement = select(explanations).where(explanations.c.event_id == event_id)
+    if ven_id is not None:
+        statement = statement.where(or_(explanations.c.ven_id == ven_id, explanations.c.ven_id.is_(None)))
     newest = statement.order_by(explanations.c.id.desc()).limit(limit)
     rows = (await connection.execute(newest)).mappings().all()
     return [
@@ -69,3 +75,64 @@ async def of_event(connection: AsyncConnection, event_id: str, limit: int) -> li
         )
         for row in reversed(rows)
     ]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Share:
+    """How many panels have the same kind of part in a window, and what is asked of them together in kW."""
+
+    excluded: str | None
+    panels: int
+    asked_kw: float
+
+
+async def shares_of(connection: AsyncConnection, event_id: str) -> dict[datetime, list[Share]]:
+    """Return the parts of every window of an event, counted by why panels are left out; None: they take part."""
+    number, asked = func.count(), func.sum(allocations.c.requested_kw)
+    key = (allocations.c.window_start, allocations.c.excluded)
+    statement = select(*key, number.label("panels"), asked.label("asked_kw")).where(allocations.c.event_id == event_id)
+    found: dict[datetime, list[Share]] = {}
+    for row in await connection.execute(statement.group_by(*key).order_by(*key)):
+        found.setdefault(row.window_start, []).append(
+            Share(excluded=row.excluded, panels=row.panels, asked_kw=row.asked_kw)
+        )
+    return found
+
+
+async def parts_of(
+    connection: AsyncConnection, event_id: str, window_start: datetime, *, limit: int, ven_id: str | None
+) -> list[Allocation]:
+    """Return parts of a window, or that of one panel; first those that are not as they should be, then the largest."""
+    statement = select(allocations).where(
+        allocations.c.event_id == event_id, allocations.c.window_start == window_start
+    )
+    if ven_id is not None:
+        statement = statement.where(allocations.c.ven_id == ven_id)
+    odd = or_(
+        allocations.c.excluded.is_not(None),
+        allocations.c.delivered_kw.is_not(None),
+        allocations.c.given_back_at.is_not(None),
+    )
+    in_order = statement.order_by(odd.desc(), allocations.c.requested_kw.desc(), allocations.c.ven_id).limit(limit)
+    return [part_of(row) for row in (await connection.execute(in_order)).mappings()]
+
+
+async def commands_to(
+    connection: AsyncConnection, event_id: str, ven_ids: Collection[str]
+) -> dict[str, list[dict[str, Any]]]:
+    """Return what panels were told for an event and what they answered, oldest first, with the names of the API."""
+    found: dict[str, list[dict[str, Any]]] = {}
+    statement = select(commands).where(commands.c.event_id == event_id, commands.c.ven_id.in_(list(ven_ids)))
+    for row in (await connection.execute(statement.order_by(commands.c.id))).mappings():
+        found.setdefault(row["ven_id"], []).append(
+            {
+                "op": row["op"],
+                "reason": row["reason"],
+                "state": row["state"],
+                "requestedShedKw": row["amount_kw"],
+                "actualShedKw": row["actual_kw"],
+                "at": row["sent_at"] or row["queued_at"],
+                "error": row["error"],
+            }
+        )
+    return found

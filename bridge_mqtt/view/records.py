@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 
+from bridge_mqtt.explaining import explain
 from bridge_mqtt.model import Command
 from bridge_mqtt.store import acks, events, quarantine
 from bridge_mqtt.store.acks import AckQuery, StoredAck
@@ -41,6 +42,11 @@ class RecordView:
         """Return the messages last put aside."""
         async with self._store.reading() as connection:
             return await quarantine.newest(connection, limit)
+
+    async def explanation(self, event_id: str, *, panels: int, ven_id: str | None) -> dict[str, Any] | None:
+        """Return what an event asked of whom and why, None if it was never read."""
+        async with self._store.reading() as connection:
+            return await explain(connection, event_id, panels=panels, ven_id=ven_id)
 
     async def knows_event(self, event_id: str) -> bool:
         """Return True if the event was ever read, or any acknowledgment names it."""

@@ -74,6 +74,7 @@ def metering(number: int, at: datetime, *, kw: float = 4.0, **members: Any) -> d
     "path",
     [
         "/api/events", "/api/events/history", "/api/events/current", "/api/events/evt-1", "/api/events/evt-1/metrics",
+        "/api/events/evt-1/explanation",
         "/api/events/evt-1/acks", "/api/events/evt-1/circuits", "/api/events/evt-1/performance",
         "/api/vens", "/api/vens/summary", "/api/vens/panel-1", "/api/vens/panel-1/events", "/api/vens/panel-1/acks",
         "/api/vens/panel-1/circuits/history", "/api/vens/panel-1/loads", "/api/vens/panel-1/loads/heater1",
