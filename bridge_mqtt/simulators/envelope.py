@@ -7,7 +7,7 @@ import math
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from bridge_mqtt.simulators.model import PanelModel
+from bridge_mqtt.simulators.model import PanelModel, Told
 
 _ENVELOPE_LOADS: Final = {
     "hvac1": 3.5,
@@ -23,7 +23,9 @@ _ENVELOPE_ORDER: Final = ("ev1", "heater1", "misc1", "lights1")
 
 
 class EnvelopePanel(PanelModel):
-    """The older panel program."""
+    """The older panel program; with ``feigns`` it applies no limits, as the real one (CAP 16)."""
+
+    command_qos = 0
 
     def __init__(self, ven_id: str, *, seed: int) -> None:
         super().__init__(ven_id, seed=seed)
@@ -47,6 +49,10 @@ class EnvelopePanel(PanelModel):
 
     def _wanted_kw(self) -> dict[str, float]:
         return {name: round(rated * self._share[name], 2) for name, rated in _ENVELOPE_LOADS.items()}
+
+    def will(self, now: datetime) -> Told:
+        """Return the word that it is offline."""
+        return Told("volttron/dev", {"ven": "offline", "venId": self.ven_id, "ts": math.floor(now.timestamp())}, qos=1)
 
     def restart(self) -> None:
         """Forget the limits."""
@@ -98,6 +104,10 @@ class EnvelopePanel(PanelModel):
             "batterySoc": 0.5,
         }
 
+    def give_back(self) -> None:
+        """Forget the limits, though their time is not over."""
+        self._limits, self.stacked = {}, 0
+
     def _shed(self, data: dict[str, Any], now: datetime) -> dict[str, Any]:
         """Limit circuits from what they draw now, so that a shed within a shed adds up."""
         try:
@@ -110,8 +120,9 @@ class EnvelopePanel(PanelModel):
         for name in _ENVELOPE_ORDER:
             taken = min(power[name], left)
             if taken > 0:
-                self._limits[name] = round(power[name] - taken, 3)
                 left -= taken
+                if not self.feigns:
+                    self._limits[name] = round(power[name] - taken, 3)
         self._until = now + timedelta(seconds=length)
         self._stack()
         until = math.floor(self._until.timestamp())

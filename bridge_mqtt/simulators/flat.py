@@ -1,20 +1,24 @@
 """The current panel program as recordings of the real one show it, faults included.
 
-It sheds again on every repeat, ends everything on any restore, forgets its event when it restarts, and looks at the end
-of an event only while connected.
+It sheds again on every repeat, ends everything on any restore, forgets its event when it restarts, looks at the end of
+an event only while connected, and draws full power again when a circuit is switched during an event, without saying so.
 """
 
 from __future__ import annotations
 
 import json
 import math
+from collections import deque
+from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from bridge_mqtt.simulators.model import PanelModel
+from bridge_mqtt.simulators.model import PanelModel, Told
 from openadr_profiles.panel.flat import FLAT_CIRCUITS, FLAT_SHARES, PANEL_VOLTAGE
 
 _FLAT_TYPES: Final = {circuit.id: circuit for circuit in FLAT_CIRCUITS}
+_BASELINE_SAMPLES: Final = 60
+_SHADOW_EVERY: Final = 6
 
 
 class FlatPanel(PanelModel):
@@ -28,7 +32,7 @@ class FlatPanel(PanelModel):
         self._share = {circuit_id: self._chance.uniform(0.45, 0.85) for circuit_id in self._rated}
         self._kw: dict[str, float] = {}
         self._taken: dict[str, float] = {}
-        self._before: list[float] = []
+        self._before: deque[float] = deque(maxlen=_BASELINE_SAMPLES)
         self._event: tuple[Any, float, datetime] | None = None
         self._claimed_kw = 0.0
         self._messages = 0
@@ -54,7 +58,8 @@ class FlatPanel(PanelModel):
 
     def restart(self) -> None:
         """Forget the event and begin the counter anew."""
-        self._messages, self._before = 0, []
+        self._messages = 0
+        self._before.clear()
         self._release()
 
     def command(self, payload: bytes, now: datetime) -> dict[str, Any] | None:
@@ -89,7 +94,7 @@ class FlatPanel(PanelModel):
             self._wander()
         self._messages += 1
         used = self.power_kw
-        self._before = [*self._before[-59:], used]
+        self._before.append(used)
         baseline = round(sum(self._before) / len(self._before), 2) if len(self._before) >= 12 else used
         stamp = math.floor(now.timestamp())
         amps = round(used * 1000 / PANEL_VOLTAGE, 2)
@@ -113,6 +118,69 @@ class FlatPanel(PanelModel):
             "base_power_kw": baseline,
             "ts": stamp,
             "active_event": self.event_id,
+        }
+
+    def further(self, sample: dict[str, Any], now: datetime) -> Iterator[Told]:
+        """Yield the same sample for debugging, and every sixth time the shadow and the list of circuits."""
+        yield Told(f"ven/telemetry/{self.ven_id}", sample)
+        if self._messages % _SHADOW_EVERY == 0:
+            yield self.shadow(now)
+            loads = [load | {"priority": 5} for load in sample["loads"]]
+            listed = {"schemaVersion": "1.0", "venId": self.ven_id, "timestamp": sample["timestamp"], "loads": loads}
+            yield Told(f"ven/loads/{self.ven_id}", listed)
+
+    def shadow(self, now: datetime) -> Told:
+        """Return its power, circuits and event as it reports them."""
+        event = self._event and {
+            "event_id": self._event[0],
+            "shed_kw": self._claimed_kw,
+            "end_ts": math.floor(self._event[2].timestamp()),
+        }
+        reported = {
+            "power_kw": self.power_kw,
+            "shed_kw": self._claimed_kw,
+            "panel_amperage": self._amps,
+            "panel_voltage": PANEL_VOLTAGE,
+            "panel_max_kw": self._amps * PANEL_VOLTAGE / 1000,
+            "loads": [self._reported(circuit_id) for circuit_id in self._rated],
+            "active_event": event,
+            "timestamp": math.floor(now.timestamp()),
+        }
+        return Told(f"$aws/things/{self.ven_id}/shadow/update", {"state": {"reported": reported}})
+
+    def desired(self, state: dict[str, Any]) -> bool:
+        """Switch circuits as ``loads`` says; whatever that is, all circuits then draw what they like (CAP 09)."""
+        loads = state.get("loads")
+        if not isinstance(loads, list):
+            return False
+        for load in loads:
+            if isinstance(load, dict) and load.get("id") in self._rated and isinstance(load.get("enabled"), bool):
+                (self._on.add if load["enabled"] else self._on.discard)(load["id"])
+        self.give_back()
+        return True
+
+    def local_event(self, amount_kw: float, length_s: int, now: datetime) -> None:
+        """Shed as somebody at the panel asked, under an id of its own; what it follows is replaced (CAP 10)."""
+        event_id = f"ui-evt-{math.floor(now.timestamp())}"
+        self._shed({"event_id": event_id, "shed_kw": amount_kw, "duration_sec": length_s}, now)
+
+    def give_back(self) -> None:
+        """Draw what the circuits like and go on claiming the shed (CAP 09)."""
+        self.stacked = 0
+        self._wander()
+
+    def _reported(self, circuit_id: str) -> dict[str, Any]:
+        circuit = _FLAT_TYPES[circuit_id]
+        kw = self._kw.get(circuit_id, 0.0)
+        return {
+            "id": circuit.id,
+            "name": circuit.name,
+            "enabled": circuit_id in self._on,
+            "available": True,
+            "current_kw": kw,
+            "breaker_amps": circuit.breaker_amps,
+            "current_amps": round(kw * 1000 / PANEL_VOLTAGE, 2),
+            "critical": circuit.critical,
         }
 
     def _load(self, circuit_id: str) -> dict[str, Any]:
@@ -147,8 +215,10 @@ class FlatPanel(PanelModel):
                 continue
             left -= taken
             total += taken
-            self._kw[circuit_id] = round(before - taken, 2)
-            self._taken[circuit_id] = self._taken.get(circuit_id, 0.0) + taken
+            final = round(before - taken, 2)
+            if not self.feigns:
+                self._kw[circuit_id] = final
+                self._taken[circuit_id] = self._taken.get(circuit_id, 0.0) + taken
             circuit = _FLAT_TYPES[circuit_id]
             curtailed.append(
                 {
@@ -157,7 +227,7 @@ class FlatPanel(PanelModel):
                     "breaker_amps": circuit.breaker_amps,
                     "original_kw": before,
                     "curtailed_kw": taken,
-                    "final_kw": self._kw[circuit_id],
+                    "final_kw": final,
                     "critical": False,
                 }
             )

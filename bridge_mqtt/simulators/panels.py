@@ -4,53 +4,44 @@ from __future__ import annotations
 
 import asyncio
 import json
-import socket
+import ssl
 from collections.abc import Mapping
-from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Final
 
-import aiomqtt
+import msgspec
 import structlog
 
 from bridge_mqtt.settings import Broker
 from bridge_mqtt.simulators.envelope import EnvelopePanel
+from bridge_mqtt.simulators.faults import Faults
 from bridge_mqtt.simulators.flat import FlatPanel
-from bridge_mqtt.simulators.model import PanelModel
-from openadr_client import Backoff, Clock, SystemClock, stop_if_cancelled
+from bridge_mqtt.simulators.minimal import MinimalPanel
+from bridge_mqtt.simulators.model import PanelModel, Told
+from bridge_mqtt.simulators.mqtt import PanelConnection, connect
+from openadr_client import Backoff, Clock, SystemClock
 from openadr_profiles.panel import ack_topic, check_panel_id, command_topic
-from openadr_profiles.panel.identity import METERING_TOPIC
 
 _log = structlog.get_logger(__name__)
 
-_NODELAY: Final = ((socket.IPPROTO_TCP, socket.TCP_NODELAY, 1),)
 _RECONNECT_S: Final = (0.05, 5.0)
+_MOST_HEARD: Final = 1000
+_NO_NUMBERS: Final = (float("nan"), float("inf"), 1e308, -1e25, "lots", True)
 
-MODELS: Final[Mapping[str, type[PanelModel]]] = {"flat": FlatPanel, "envelope": EnvelopePanel}
-"""The simulated panel programs by the name of their dialect."""
-
-
-@dataclass
-class Faults:
-    """Faults of a simulated panel. A counter goes down by one with each command it affects."""
-
-    silent: bool = False
-    """Neither acts nor answers."""
-    lose_acks: int = 0
-    """Acts, but the answer does not arrive."""
-    act_twice: int = 0
-    """Acts twice on one command and answers twice."""
-    repeat_acks: int = 0
-    """The same answer arrives twice, as QoS 1 allows."""
-    garbage: int = 0
-    """Sends something unreadable before the answer."""
-    reject: int = 0
-    """Says no (envelope only; the flat program cannot)."""
-    mute_telemetry: bool = False
-    """Measures nothing."""
+MODELS: Final[Mapping[str, type[PanelModel]]] = {
+    "flat": FlatPanel,
+    "envelope": EnvelopePanel,
+    "minimal": MinimalPanel,
+}
+"""The simulated panel programs: the two by the names of their dialects, and the one that only measures."""
 
 
 class SimulatedMqttPanel:
-    """A panel on the broker. ``run`` works until cancelled and reconnects like a panel does."""
+    """A panel on the broker. ``run`` works until cancelled and reconnects like a panel does.
+
+    With ``everything`` it sends all that its program sends, not only metering: the copy for debugging, lists of
+    circuits, and shadow documents. ``tls`` is the context of the connection, made from ``broker`` if it is not given.
+    """
 
     def __init__(
         self,
@@ -60,25 +51,43 @@ class SimulatedMqttPanel:
         clock: Clock | None = None,
         interval_s: float = 5.0,
         faults: Faults | None = None,
+        everything: bool = False,
+        tls: ssl.SSLContext | None = None,
     ) -> None:
         self.model = model
         self.faults = faults or Faults()
         self._broker = broker
         self._clock = clock or SystemClock()
         self._interval_s = interval_s
-        self._tls = broker.tls_context()
-        self._cut = asyncio.Event()
+        self._everything = everything
+        self._tls = tls if tls is not None or not broker.tls else broker.tls_context()
+        self._connection: PanelConnection | None = None
         self._may_connect = asyncio.Event()
         self._may_connect.set()
+        self._answering: set[asyncio.Task[None]] = set()
         self.connected = asyncio.Event()
-        self._told_cut_off = False
+        self.is_quiet = False
+        """True if somebody else tells people that it has no connection, by ``problem``."""
+        self.problem: str | None = None
+        """Why it has no connection."""
         self.heard: list[bytes] = []
         """The commands received, newest last; at most a thousand."""
+        self.commands = 0
+        """Messages on its command topic."""
+        self.samples = 0
+        """Metering messages handed to the broker."""
+        self.left_out = 0
+        """Messages that were left out because the broker did not take what was sent before."""
+
+    @property
+    def unconfirmed(self) -> int:
+        """Return the number of messages that the broker has not confirmed yet."""
+        return 0 if self._connection is None else self._connection.unconfirmed
 
     def unplug(self) -> None:
         """Lose the connection and stay away; the event goes on, unseen."""
         self._may_connect.clear()
-        self._cut.set()
+        self._drop()
 
     def plug_in(self) -> None:
         """Come back."""
@@ -87,82 +96,157 @@ class SimulatedMqttPanel:
     def crash(self) -> None:
         """Restart: connection and memory are lost."""
         self.model.restart()
-        self._cut.set()
+        self._drop()
+
+    def _drop(self) -> None:
+        if self._connection is not None:
+            self._connection.abort()
 
     async def run(self) -> None:
         """Measure and obey until cancelled."""
         first_s, longest_s = _RECONNECT_S
         backoff = Backoff(first_s=first_s, longest_s=longest_s)
         while True:
-            stop_if_cancelled()
             await self._may_connect.wait()
-            self._cut.clear()
-            failed = False
             try:
-                async with self._client() as client:
-                    await client.subscribe(command_topic(self.model.ven_id), qos=1)
-                    backoff.succeeded()
-                    self.connected.set()
-                    self._told_cut_off = False
-                    _log.info("simulated panel is connected", ven_id=self.model.ven_id, broker=self._broker.url)
-                    async with asyncio.TaskGroup() as group:
-                        loops = [group.create_task(self._measure(client)), group.create_task(self._obey(client))]
-                        await self._cut.wait()
-                        for loop in loops:
-                            loop.cancel()
-            except* (aiomqtt.MqttError, OSError) as errors:
-                self._tell_cut_off(errors.exceptions[0])
-                failed = True
-            finally:
-                self.connected.clear()
-            if failed:  # not in `except*`, which may wrap a cancellation in a group
+                connection = await self._connect()
+            except OSError as error:
+                self._tell_cut_off(error)
                 await asyncio.sleep(backoff.failed())
+                continue
+            backoff.succeeded()
+            if await self._work(connection):
+                self._tell_cut_off(ConnectionResetError("the broker closed the connection"))
+                await asyncio.sleep(backoff.failed())
+
+    async def _connect(self) -> PanelConnection:
+        will = self.model.will(self._now())
+        connection = await connect(
+            self._broker,
+            tls=self._tls,
+            client_id=self.model.ven_id,
+            on_message=self._take,
+            will=None if will is None else (will.topic, _encoded(will)),
+        )
+        self._connection = connection
+        try:
+            filters = ((command_topic(self.model.ven_id), self.model.command_qos), (self._delta_topic, 1))
+            if refused := await connection.subscribe(filters):
+                _log.warning("broker refuses a subscription", ven_id=self.model.ven_id, topics=", ".join(refused))
+        except BaseException:
+            connection.abort()
+            raise
+        return connection
+
+    async def _work(self, connection: PanelConnection) -> bool:
+        """Measure until the connection is gone; True if the broker ended it."""
+        self.connected.set()
+        self.problem = None
+        _log.info("simulated panel is connected", ven_id=self.model.ven_id, broker=self._broker.url)
+        if self._everything:
+            for told in self.model.greeting():
+                self._tell(told)
+        measuring = asyncio.create_task(self._measure())
+        try:
+            await connection.lost
+            return not connection.was_aborted
+        except asyncio.CancelledError:
+            connection.close()
+            raise
+        finally:
+            self.connected.clear()
+            for task in (measuring, *self._answering):
+                task.cancel()
+            self._answering.clear()
 
     def _tell_cut_off(self, problem: BaseException) -> None:
         """Log once that there is no connection, not at each new attempt."""
-        log = _log.debug if self._told_cut_off else _log.warning
-        self._told_cut_off = True
+        log = _log.debug if self.is_quiet or self.problem is not None else _log.warning
+        self.problem = str(problem) or type(problem).__name__
         log(
             "simulated panel has no connection to the broker and goes on trying",
             ven_id=self.model.ven_id,
             broker=self._broker.url,
-            problem=str(problem),
+            problem=self.problem,
         )
 
-    async def measure_now(self, client: aiomqtt.Client) -> None:
+    @property
+    def _delta_topic(self) -> str:
+        return f"$aws/things/{self.model.ven_id}/shadow/update/delta"
+
+    def _now(self) -> datetime:
+        """Return the time by the panel's own clock."""
+        return self._clock.now() + timedelta(seconds=self.faults.clock_off_s)
+
+    def measure_now(self) -> None:
         """Send one sample."""
-        payload = json.dumps(self.model.sample(self._clock.now())).encode()
-        if not self.faults.mute_telemetry:
-            await client.publish(METERING_TOPIC, payload, qos=1)
+        now = self._now()
+        self.model.feigns = self.faults.feigns
+        sample = self.model.sample(now)
+        if self.faults.mute_telemetry:
+            return
+        if self.faults.bad_numbers:
+            self.faults.bad_numbers -= 1
+            sample |= dict.fromkeys(("usedPowerKw", "power_kw"), _NO_NUMBERS[self.samples % len(_NO_NUMBERS)])
+            self._publish(self.model.sample_topic, json.dumps(sample).encode())
+        else:
+            self._tell(Told(self.model.sample_topic, sample))
+        self.samples += 1
+        if self._everything:
+            for told in self.model.further(sample, now):
+                self._tell(told)
 
-    def _client(self) -> aiomqtt.Client:
-        password = self._broker.password
-        return aiomqtt.Client(
-            self._broker.host,
-            self._broker.port,
-            username=self._broker.username,
-            password=password.get_secret_value() if password else None,
-            identifier=self.model.ven_id,
-            clean_session=True,
-            keepalive=self._broker.keepalive_s,
-            timeout=self._broker.timeout_s,
-            tls_context=self._tls,
-            socket_options=_NODELAY,
-        )
+    def _tell(self, told: Told) -> None:
+        self._publish(told.topic, _encoded(told), qos=told.qos)
 
-    async def _measure(self, client: aiomqtt.Client) -> None:
+    def _publish(self, topic: str, payload: bytes, *, qos: int = 1) -> None:
+        if self._connection is None or not self._connection.publish(topic, payload, qos=qos):
+            self.left_out += 1
+
+    async def _measure(self) -> None:
         while True:
-            await self.measure_now(client)
-            stop_if_cancelled()
+            self.measure_now()
             await self._clock.sleep(self._interval_s)
 
-    async def _obey(self, client: aiomqtt.Client) -> None:
-        async for message in client.messages:
-            payload = bytes(message.payload) if isinstance(message.payload, bytes | bytearray) else b""
-            self.heard = [*self.heard[-999:], payload]
-            for answer in self._answers(payload):
-                await client.publish(ack_topic(self.model.ven_id), answer, qos=1)
-            stop_if_cancelled()
+    def _take(self, topic: str, payload: bytes) -> None:
+        """Obey a command or a shadow delta."""
+        if topic == self._delta_topic:
+            self._obey_delta(payload)
+            return
+        self.commands += 1
+        self.heard.append(payload)
+        del self.heard[:-_MOST_HEARD]
+        answers = self._answers(payload)
+        if self.faults.answer_after_s:
+            task = asyncio.create_task(self._answer_later(answers))
+            self._answering.add(task)
+            task.add_done_callback(self._answering.discard)
+            return
+        self._answer(answers)
+
+    def _obey_delta(self, payload: bytes) -> None:
+        try:
+            document = json.loads(payload)
+        except ValueError:
+            return
+        state = document.get("state") if isinstance(document, dict) else None
+        if isinstance(state, dict) and self.model.desired(state):
+            self._report_shadow()
+
+    def _report_shadow(self) -> None:
+        shadow = self.model.shadow(self._now()) if self._everything else None
+        if shadow is not None:
+            self._tell(shadow)
+
+    async def _answer_later(self, answers: list[bytes]) -> None:
+        await self._clock.sleep(self.faults.answer_after_s)
+        self._answer(answers)
+
+    def _answer(self, answers: list[bytes]) -> None:
+        if answers:
+            self._report_shadow()
+        for answer in answers:
+            self._publish(ack_topic(self.model.ven_id), answer)
 
     def _answers(self, payload: bytes) -> list[bytes]:
         """Return the answers to a command, altered as the faults say."""
@@ -192,13 +276,18 @@ class SimulatedMqttPanel:
         return answers
 
     def _act(self, payload: bytes) -> bytes | None:
-        answer = self.model.command(payload, self._clock.now())
-        return None if answer is None else json.dumps(answer).encode()
+        self.model.feigns = self.faults.feigns
+        answer = self.model.command(payload, self._now())
+        return None if answer is None else json.dumps(answer).encode()  # NaN as it is, as the programs write it
 
     def _rejection(self, payload: bytes) -> bytes:
         members = json.loads(payload)
         answer = {"op": members.get("op"), "ok": False, "venId": self.model.ven_id, "error": "unknown load"}
         return json.dumps(answer | {"correlationId": members.get("correlationId")}).encode()
+
+
+def _encoded(told: Told) -> bytes:
+    return b"" if told.members is None else msgspec.json.encode(told.members)
 
 
 def simulated_panel(
@@ -210,13 +299,21 @@ def simulated_panel(
     clock: Clock | None = None,
     interval_s: float = 5.0,
     faults: Faults | None = None,
+    everything: bool = False,
+    tls: ssl.SSLContext | None = None,
 ) -> SimulatedMqttPanel:
-    """Make a panel of the program that speaks a dialect (one of ``MODELS``); the same seed gives the same loads.
+    """Make a panel of a program (one of ``MODELS``); the same seed gives the same loads.
 
     Raises:
         UnsafePanelId: the id cannot be one level of a topic (rule C11).
     """
     check_panel_id(ven_id)
     return SimulatedMqttPanel(
-        MODELS[dialect](ven_id, seed=seed), broker, clock=clock, interval_s=interval_s, faults=faults
+        MODELS[dialect](ven_id, seed=seed),
+        broker,
+        clock=clock,
+        interval_s=interval_s,
+        faults=faults,
+        everything=everything,
+        tls=tls,
     )

@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 import re
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import Annotated, Any, Final, TypeAlias
+from typing import Annotated, Any, Final, TypeAlias, TypeVar
 
 import msgspec
 import typer
@@ -23,6 +23,7 @@ JsonOption: TypeAlias = Annotated[
 AllOption: TypeAlias = Annotated[bool, typer.Option("--all", help="Every line on a terminal (JSON is always whole).")]
 
 Row: TypeAlias = Mapping[str, Any]
+S = TypeVar("S", bound=msgspec.Struct)
 
 ROWS_SHOWN: Final = 50
 """The number of rows of a list that a terminal shows unless asked for all."""
@@ -44,6 +45,15 @@ def show_json(value: object) -> None:
 def show_json_line(value: object) -> None:
     """Print one JSON document as one line on standard output, for a list that has no end."""
     sys.stdout.write(visible_json(json.dumps(value, ensure_ascii=False, default=str)) + "\n")
+
+
+def show_figures(after_s: float, figures: S, line: Callable[[float, S], str], *, as_json: bool) -> None:
+    """Print figures that go on changing, at once: as one line of JSON, or as ``line`` writes them."""
+    if as_json:
+        show_json_line({"after_s": round(after_s, 1), **msgspec.structs.asdict(figures)})
+    else:
+        sys.stdout.write(line(after_s, figures) + "\n")
+    sys.stdout.flush()
 
 
 def show_rows(

@@ -3,14 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import os
 import re
-import signal
 import ssl
-import sys
-from collections.abc import Awaitable
-from contextlib import suppress
 from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
@@ -21,15 +16,14 @@ from oadr.commands.ven.sample_house import sample_circuits
 from oadr.errors import Exit, Failure, reporting
 from oadr.join_line import LONGEST, BadJoinLine, JoinLine
 from oadr.process import lean
-from oadr.terminal.output import JsonOption, show_json_line, wants_json
+from oadr.process.workers import Workers
+from oadr.terminal.output import JsonOption, show_figures, wants_json
 
 if TYPE_CHECKING:
     from ven.fleet import FleetFigures
 
 _MOST: Final = 10_000
-_END_WITHIN_S: Final = 60.0
 _PLAIN_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
-_LONGEST_FIGURES: Final = 1 << 20
 
 
 def fleet(
@@ -58,7 +52,7 @@ def fleet(
         homes = _homes(told, folder.absolute(), poll_s=poll_s)
         shares = _shares(homes, min(processes or os.cpu_count() or 1, len(homes)), over_s=over, every_s=every)
         lean.resume_collecting()
-        failed = asyncio.run(Processes(shares, every_s=every, as_json=wants_json(as_json)).run())
+        failed = asyncio.run(_run(shares, every_s=every, as_json=wants_json(as_json)))
         for name, problem in failed.items():
             typer.echo(f"{name}: {problem}", err=True)
         if failed:
@@ -130,114 +124,27 @@ def _shares(homes: list[dict[str, Any]], processes: int, *, over_s: float, every
     ]
 
 
-class Processes:
-    """Run the processes of a fleet until interrupted, and print what all of them do together."""
-
-    def __init__(self, shares: list[dict[str, Any]], *, every_s: float, as_json: bool) -> None:
-        from ven.fleet import FleetFigures
-
-        self._shares = shares
-        self._every_s = every_s
-        self._as_json = as_json
-        self._figures = [FleetFigures(vens=len(share["homes"])) for share in shares]
-        self._stall_s = 0.0
-        self._failed: dict[str, str] = {}
-
-    async def run(self) -> dict[str, str]:
-        """Return which VENs or processes have failed, and why, once all have ended in order."""
-        loop = asyncio.get_running_loop()
-        stopped = asyncio.Event()
-        for number in (signal.SIGINT, signal.SIGTERM):
-            loop.add_signal_handler(number, stopped.set)
-        began = loop.time()
-        ended = asyncio.gather(*(self._process(place, stopped) for place in range(len(self._shares))))
-        while not (ended.done() or stopped.is_set()):
-            with suppress(TimeoutError):
-                async with asyncio.timeout(self._every_s):
-                    await _first_of(stopped.wait(), asyncio.shield(ended))
-            self._show(loop.time() - began)
-        stopped.set()
-        await ended
-        self._show(loop.time() - began)
-        total = self._total()
-        more = {"others": f"{total.failed - len(total.named)} more"} if total.failed > len(total.named) else {}
-        return total.named | more | self._failed
-
-    async def _process(self, place: int, stopped: asyncio.Event) -> None:
-        import logging
-
-        import structlog
-
-        from ven.fleet import FleetFigures
-
-        level = logging.getLevelName(max(structlog.get_logger().get_effective_level(), logging.WARNING)).lower()
-        child = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "oadr.ven_worker", level),
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-            limit=_LONGEST_FIGURES,
-            start_new_session=True,  # Ctrl-C is for us: we have it end in order
-        )
-        assert child.stdin is not None  # noqa: S101 # both are pipes
-        assert child.stdout is not None  # noqa: S101
-        child.stdin.write(json.dumps(self._shares[place]).encode() + b"\n")
-        reading = asyncio.create_task(self._read(place, child.stdout))
-        with suppress(OSError):
-            await child.stdin.drain()
-        await _first_of(stopped.wait(), asyncio.shield(reading))
-        if not stopped.is_set():
-            self._failed[f"process {place + 1}"] = "has ended by itself, and all its VENs with it"
-            vens = len(self._shares[place]["homes"])
-            self._figures[place] = FleetFigures(vens=vens, failed=vens)
-            typer.echo(f"oadr: process {place + 1} has ended by itself, and its {vens} VENs with it", err=True)
-        child.stdin.close()
-        try:
-            async with asyncio.timeout(_END_WITHIN_S):
-                await reading
-                code = await child.wait()
-        except TimeoutError:
-            child.kill()
-            code = await child.wait()
-        if code != 0:
-            self._failed.setdefault(f"process {place + 1}", f"has ended with {code}")
-
-    async def _read(self, place: int, stream: asyncio.StreamReader) -> None:
-        import msgspec
-
-        from ven.fleet import FleetFigures
-
-        async for line in stream:
-            self._figures[place] = figures = msgspec.json.decode(line, type=FleetFigures)
-            self._stall_s = max(self._stall_s, figures.longest_stall_s)
-
-    def _total(self) -> FleetFigures:
-        first, *others = self._figures
-        for each in others:
-            first += each
-        return first
-
-    def _show(self, after_s: float) -> None:
-        import msgspec
-
-        total = msgspec.structs.replace(self._total(), longest_stall_s=self._stall_s)
-        self._stall_s = 0.0
-        if self._as_json:
-            show_json_line({"after_s": round(after_s, 1), **msgspec.structs.asdict(total)})
-            sys.stdout.flush()
-            return
-        typer.echo(
-            f"{after_s:6.0f} s  {total.registered} of {total.vens} registered, {total.in_events} in events,"
-            f" {total.limited} limited, {total.drawn_kw:.1f} kW drawn, {total.shed_kw:.1f} kW shed,"
-            f" {total.problems} problems, {total.failed} failed;"
-            f" longest stall {total.longest_stall_s:.2f} s, {total.rss_mb:.0f} MB"
-        )
+def _line(after_s: float, total: FleetFigures) -> str:
+    return (
+        f"{after_s:6.0f} s  {total.registered} of {total.vens} registered, {total.in_events} in events,"
+        f" {total.limited} limited, {total.drawn_kw:.1f} kW drawn, {total.shed_kw:.1f} kW shed,"
+        f" {total.problems} problems, {total.failed} failed;"
+        f" longest stall {total.longest_stall_s:.2f} s, {total.rss_mb:.0f} MB"
+    )
 
 
-async def _first_of(*awaited: Awaitable[object]) -> None:
-    """Return when one of these has ended, and cancel the others."""
-    tasks = [asyncio.ensure_future(each) for each in awaited]
-    try:
-        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        for task in tasks:
-            task.cancel()
+async def _run(shares: list[dict[str, Any]], *, every_s: float, as_json: bool) -> dict[str, str]:
+    from ven.fleet import FleetFigures
+
+    sizes = [len(share["homes"]) for share in shares]
+    workers = Workers(
+        "oadr.ven_worker",
+        shares,
+        FleetFigures,
+        idle=[FleetFigures(vens=size) for size in sizes],
+        dead=[FleetFigures(vens=size, failed=size) for size in sizes],
+        parts="VENs",
+        every_s=every_s,
+        show=lambda after_s, total: show_figures(after_s, total, _line, as_json=as_json),
+    )
+    return await workers.run()
