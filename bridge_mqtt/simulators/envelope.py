@@ -7,7 +7,7 @@ import math
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from bridge_mqtt.simulators.model import PanelModel, Told
+from bridge_mqtt.simulators.model import PanelModel, PanelMessage
 
 _ENVELOPE_LOADS: Final = {
     "hvac1": 3.5,
@@ -50,9 +50,11 @@ class EnvelopePanel(PanelModel):
     def _wanted_kw(self) -> dict[str, float]:
         return {name: round(rated * self._share[name], 2) for name, rated in _ENVELOPE_LOADS.items()}
 
-    def will(self, now: datetime) -> Told:
+    def will(self, now: datetime) -> PanelMessage:
         """Return the word that it is offline."""
-        return Told("volttron/dev", {"ven": "offline", "venId": self.ven_id, "ts": math.floor(now.timestamp())}, qos=1)
+        return PanelMessage(
+            "volttron/dev", {"ven": "offline", "venId": self.ven_id, "ts": math.floor(now.timestamp())}, qos=1
+        )
 
     def restart(self) -> None:
         """Forget the limits."""

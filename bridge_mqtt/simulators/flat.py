@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from bridge_mqtt.simulators.model import PanelModel, Told
+from bridge_mqtt.simulators.model import PanelModel, PanelMessage
 from openadr_profiles.panel.flat import FLAT_CIRCUITS, FLAT_SHARES, PANEL_VOLTAGE
 
 _FLAT_TYPES: Final = {circuit.id: circuit for circuit in FLAT_CIRCUITS}
@@ -120,16 +120,16 @@ class FlatPanel(PanelModel):
             "active_event": self.event_id,
         }
 
-    def further(self, sample: dict[str, Any], now: datetime) -> Iterator[Told]:
+    def further(self, sample: dict[str, Any], now: datetime) -> Iterator[PanelMessage]:
         """Yield the same sample for debugging, and every sixth time the shadow and the list of circuits."""
-        yield Told(f"ven/telemetry/{self.ven_id}", sample)
+        yield PanelMessage(f"ven/telemetry/{self.ven_id}", sample)
         if self._messages % _SHADOW_EVERY == 0:
             yield self.shadow(now)
             loads = [load | {"priority": 5} for load in sample["loads"]]
             listed = {"schemaVersion": "1.0", "venId": self.ven_id, "timestamp": sample["timestamp"], "loads": loads}
-            yield Told(f"ven/loads/{self.ven_id}", listed)
+            yield PanelMessage(f"ven/loads/{self.ven_id}", listed)
 
-    def shadow(self, now: datetime) -> Told:
+    def shadow(self, now: datetime) -> PanelMessage:
         """Return its power, circuits and event as it reports them."""
         event = self._event and {
             "event_id": self._event[0],
@@ -146,7 +146,7 @@ class FlatPanel(PanelModel):
             "active_event": event,
             "timestamp": math.floor(now.timestamp()),
         }
-        return Told(f"$aws/things/{self.ven_id}/shadow/update", {"state": {"reported": reported}})
+        return PanelMessage(f"$aws/things/{self.ven_id}/shadow/update", {"state": {"reported": reported}})
 
     def desired(self, state: dict[str, Any]) -> bool:
         """Switch circuits as ``loads`` says; whatever that is, all circuits then draw what they like (CAP 09)."""

@@ -13,7 +13,7 @@ from openadr_profiles.panel.identity import METERING_TOPIC
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class PanelMessage:
     """A message that a panel sends without being asked: topic, the members of its payload (None: empty) and QoS."""
 
     topic: str
@@ -61,21 +61,21 @@ class PanelModel(ABC):
     def restart(self) -> None:
         """Forget everything that a real panel forgets when it restarts."""
 
-    def will(self, now: datetime) -> Told | None:
+    def will(self, now: datetime) -> PanelMessage | None:
         """Return the last will it connects with, if the program has one."""
         del now
         return None
 
-    def greeting(self) -> Iterator[Told]:
+    def greeting(self) -> Iterator[PanelMessage]:
         """Yield what it says when it has connected."""
-        yield Told(f"$aws/things/{self.ven_id}/shadow/get", None)
+        yield PanelMessage(f"$aws/things/{self.ven_id}/shadow/get", None)
 
-    def further(self, sample: dict[str, Any], now: datetime) -> Iterator[Told]:
+    def further(self, sample: dict[str, Any], now: datetime) -> Iterator[PanelMessage]:
         """Yield what it sends besides this metering message, in the cycles in which the program does."""
         del sample, now
         return iter(())
 
-    def shadow(self, now: datetime) -> Told | None:
+    def shadow(self, now: datetime) -> PanelMessage | None:
         """Return the shadow document it reports after a command or a switch, if the program reports one."""
         del now
         return None

@@ -41,9 +41,12 @@ OnMessage = Callable[[str, bytes], None]
 
 
 class PanelConnection(asyncio.Protocol):
-    """One connection; ``on_message`` is called with topic and payload of whatever comes, before it is confirmed."""
+    """One connection; ``on_message`` is called with topic and payload of whatever comes, before it is confirmed.
 
-    def __init__(self, on_message: OnMessage, keepalive_s: float) -> None:
+    Topics are given and told without the ``prefix`` that they have at the broker, unless they begin with ``$``.
+    """
+
+    def __init__(self, on_message: OnMessage, *, keepalive_s: float, prefix: str) -> None:
         loop = asyncio.get_running_loop()
         self.lost: asyncio.Future[None] = loop.create_future()
         """Done when the connection is gone."""
@@ -52,6 +55,7 @@ class PanelConnection(asyncio.Protocol):
         self.was_aborted = False
         """True if it was dropped here."""
         self._on_message = on_message
+        self._prefix = f"{prefix}/" if prefix else ""
         self._keepalive_s = keepalive_s
         self._transport: asyncio.Transport | None = None
         self._buffer = bytearray()
@@ -64,7 +68,8 @@ class PanelConnection(asyncio.Protocol):
 
     async def greet(self, broker: Broker, client_id: str, will: tuple[str, bytes] | None) -> None:
         """Say who we are; raises ConnectionError if the broker refuses us."""
-        answer = await self._ask(_CONNACK, _connect_packet(broker, client_id, will))
+        last_words = None if will is None else (self._on_wire(will[0]), will[1])
+        answer = await self._ask(_CONNACK, _connect_packet(broker, client_id, last_words))
         code = answer[1]
         if code:
             reason = _REASONS.get(code, f"code {code}")
@@ -74,7 +79,7 @@ class PanelConnection(asyncio.Protocol):
     async def subscribe(self, filters: Iterable[tuple[str, int]]) -> list[str]:
         """Subscribe to topics, each with its QoS, and return those that the broker refuses."""
         wanted = list(filters)
-        body = b"".join(_text(topic) + bytes([qos]) for topic, qos in wanted)
+        body = b"".join(_text(self._on_wire(topic)) + bytes([qos]) for topic, qos in wanted)
         answer = await self._ask(_SUBACK, _packet(_SUBSCRIBE, self._next_id().to_bytes(2) + body))
         return [topic for (topic, _), code in zip(wanted, answer[2:], strict=False) if code >= _REFUSED]
 
@@ -84,7 +89,7 @@ class PanelConnection(asyncio.Protocol):
             return False
         self.unconfirmed += qos
         number = self._next_id().to_bytes(2) if qos else b""
-        self._write(_packet(_PUBLISH | qos << 1, _text(topic) + number + payload))
+        self._write(_packet(_PUBLISH | qos << 1, _text(self._on_wire(topic)) + number + payload))
         return True
 
     def close(self) -> None:
@@ -150,9 +155,12 @@ class PanelConnection(asyncio.Protocol):
         start = 2 + int.from_bytes(body[:2])
         topic = body[2:start].decode(errors="replace")
         end = start + 2 if qos else start
-        self._on_message(topic, body[end:])
+        self._on_message(topic.removeprefix(self._prefix), body[end:])
         if qos:
             self._write(_packet(_PUBACK, body[start:end]))
+
+    def _on_wire(self, topic: str) -> str:
+        return topic if topic.startswith("$") else self._prefix + topic
 
     async def _ask(self, answer: int, packet: bytes) -> bytes:
         """Send a packet and return the body of the answer to it."""
@@ -204,7 +212,7 @@ async def connect(
     """
     async with asyncio.timeout(broker.timeout_s):
         _, connection = await asyncio.get_running_loop().create_connection(
-            lambda: PanelConnection(on_message, broker.keepalive_s),
+            lambda: PanelConnection(on_message, keepalive_s=broker.keepalive_s, prefix=broker.topic_prefix),
             broker.host,
             broker.port,
             ssl=tls,

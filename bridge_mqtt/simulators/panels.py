@@ -17,7 +17,7 @@ from bridge_mqtt.simulators.envelope import EnvelopePanel
 from bridge_mqtt.simulators.faults import Faults
 from bridge_mqtt.simulators.flat import FlatPanel
 from bridge_mqtt.simulators.minimal import MinimalPanel
-from bridge_mqtt.simulators.model import PanelModel, Told
+from bridge_mqtt.simulators.model import PanelModel, PanelMessage
 from bridge_mqtt.simulators.mqtt import PanelConnection, connect
 from openadr_client import Backoff, Clock, SystemClock
 from openadr_profiles.panel import ack_topic, check_panel_id, command_topic
@@ -190,13 +190,13 @@ class SimulatedMqttPanel:
             sample |= dict.fromkeys(("usedPowerKw", "power_kw"), _NO_NUMBERS[self.samples % len(_NO_NUMBERS)])
             self._publish(self.model.sample_topic, json.dumps(sample).encode())
         else:
-            self._tell(Told(self.model.sample_topic, sample))
+            self._tell(PanelMessage(self.model.sample_topic, sample))
         self.samples += 1
         if self._everything:
             for told in self.model.further(sample, now):
                 self._tell(told)
 
-    def _tell(self, told: Told) -> None:
+    def _tell(self, told: PanelMessage) -> None:
         self._publish(told.topic, _encoded(told), qos=told.qos)
 
     def _publish(self, topic: str, payload: bytes, *, qos: int = 1) -> None:
@@ -286,7 +286,7 @@ class SimulatedMqttPanel:
         return json.dumps(answer | {"correlationId": members.get("correlationId")}).encode()
 
 
-def _encoded(told: Told) -> bytes:
+def _encoded(told: PanelMessage) -> bytes:
     return b"" if told.members is None else msgspec.json.encode(told.members)
 
 

@@ -14,7 +14,7 @@ from typing import Any, BinaryIO, Protocol
 from oadr.process import lean
 
 
-class Fleet(Protocol):
+class Worked(Protocol):
     """What a worker runs."""
 
     async def run(self) -> None:
@@ -25,7 +25,7 @@ class Fleet(Protocol):
         ...
 
 
-def work(made: Callable[[dict[str, Any]], Fleet]) -> None:
+def work(made: Callable[[dict[str, Any]], Worked]) -> None:
     """Run what is ``made`` of the job on standard input, until that is closed.
 
     A line of figures goes to standard output every ``every_s`` of the job, and a last one at the end. The level of
@@ -49,7 +49,7 @@ def work(made: Callable[[dict[str, Any]], Fleet]) -> None:
         asyncio.run(_run(made, job, pipe))
 
 
-async def _run(made: Callable[[dict[str, Any]], Fleet], job: dict[str, Any], pipe: BinaryIO) -> None:
+async def _run(made: Callable[[dict[str, Any]], Worked], job: dict[str, Any], pipe: BinaryIO) -> None:
     fleet = made(job)
     closed = asyncio.create_task(_closed(pipe))
     running = asyncio.create_task(fleet.run())
@@ -61,7 +61,7 @@ async def _run(made: Callable[[dict[str, Any]], Fleet], job: dict[str, Any], pip
     _tell(fleet)
 
 
-def _tell(fleet: Fleet) -> None:
+def _tell(fleet: Worked) -> None:
     import msgspec
 
     sys.stdout.write(msgspec.json.encode(fleet.figures()).decode() + "\n")

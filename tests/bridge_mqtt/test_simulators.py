@@ -288,6 +288,32 @@ async def test_a_connection_that_only_listens_is_kept_alive_and_large_messages_a
         assert panel.connected.is_set()
 
 
+async def test_topics_of_a_panel_can_have_levels_before_them(mosquitto: Mosquitto) -> None:
+    """Commands, answers, metering and the last will: not shadow documents."""
+    broker = Broker(url=mosquitto.url, topic_prefix="site/7")
+    panel = simulated_panel("panel-p", "envelope", broker, seed=1, everything=True)
+    heard: set[str] = set()
+    async with aiomqtt.Client(mosquitto.host, mosquitto.port) as client:
+        await client.subscribe("site/7/#", qos=1)
+        await client.subscribe("$aws/things/panel-p/#", qos=1)
+        async with plugged_in(panel), asyncio.timeout(60):
+            await client.publish("site/7/ven/cmd/panel-p", b'{"op":"ping"}', qos=1)
+            await wait_until(lambda: panel.commands == 1)
+            panel.unplug()
+            async for message in client.messages:
+                heard.add(message.topic.value)
+                if message.topic.value == "site/7/volttron/dev":
+                    break
+
+    assert heard == {
+        "$aws/things/panel-p/shadow/get",
+        "site/7/ven/cmd/panel-p",
+        "site/7/ven/ack/panel-p",
+        "site/7/volttron/metering",
+        "site/7/volttron/dev",
+    }
+
+
 async def test_a_fleet_connects_counts_and_stops(mosquitto: Mosquitto) -> None:
     """Two programs in turn, one panel that says nothing; figures add up."""
     plans = [

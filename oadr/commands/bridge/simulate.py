@@ -62,6 +62,9 @@ def simulate(
     ] = None,
     over: Annotated[float, typer.Option(help="With --count: seconds over which they start.", min=0, max=3600)] = 10.0,
     broker: Annotated[str, typer.Option(metavar="URL", help="The broker they connect to.")] = "mqtt://127.0.0.1:1883",
+    topic_prefix: Annotated[
+        str, typer.Option(metavar="LEVELS", help="Levels before their topics, as site-7 for site-7/ven/cmd/panel-1.")
+    ] = "",
     dialect: Annotated[
         list[str],
         typer.Option(
@@ -101,7 +104,7 @@ def simulate(
         own = [path is not None and _ID in str(path) for path in (certificate, key)]
         if own[0] != own[1]:
             raise Failure("expected {id} in both --certificate and --key, or in neither", Exit.USAGE)
-        given = {"url": broker, "ca_file": ca_file}
+        given: dict[str, Any] = {"url": broker, "ca_file": ca_file, "topic_prefix": topic_prefix}
         given |= {} if own[0] else {"client_certificate": certificate, "client_key": key}
         told = _told(given)
         ids = panel_ids or [f"{prefix}{number}" for number in range(1, (count or 0) + 1)]
