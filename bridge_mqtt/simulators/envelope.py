@@ -7,7 +7,7 @@ import math
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from bridge_mqtt.simulators.model import PanelModel, PanelMessage
+from bridge_mqtt.simulators.model import PanelMessage, PanelModel
 
 _ENVELOPE_LOADS: Final = {
     "hvac1": 3.5,

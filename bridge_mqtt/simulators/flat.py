@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from bridge_mqtt.simulators.model import PanelModel, PanelMessage
+from bridge_mqtt.simulators.model import PanelMessage, PanelModel
 from openadr_profiles.panel.flat import FLAT_CIRCUITS, FLAT_SHARES, PANEL_VOLTAGE
 
 _FLAT_TYPES: Final = {circuit.id: circuit for circuit in FLAT_CIRCUITS}

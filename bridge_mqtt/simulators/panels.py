@@ -17,7 +17,7 @@ from bridge_mqtt.simulators.envelope import EnvelopePanel
 from bridge_mqtt.simulators.faults import Faults
 from bridge_mqtt.simulators.flat import FlatPanel
 from bridge_mqtt.simulators.minimal import MinimalPanel
-from bridge_mqtt.simulators.model import PanelModel, PanelMessage
+from bridge_mqtt.simulators.model import PanelMessage, PanelModel
 from bridge_mqtt.simulators.mqtt import PanelConnection, connect
 from openadr_client import Backoff, Clock, SystemClock
 from openadr_profiles.panel import ack_topic, check_panel_id, command_topic
