@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import datetime
 from decimal import Decimal
 
 import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from bridge_mqtt.book import Book, Changes, part_of
 from bridge_mqtt.model import Command, Holding, HoldingState
 from bridge_mqtt.panels import Registry
-from bridge_mqtt.store import acks, allocations, commands, panels, quarantine
+from bridge_mqtt.store import acks, commands, quarantine
+from bridge_mqtt.turns import Turn
 from openadr_client import Received
 from openadr_profiles.panel import (
     Ack,
@@ -20,9 +24,9 @@ from openadr_profiles.panel import (
     KnownCommand,
     Op,
     Unreadable,
-    correlation_of,
     read_ack,
 )
+from openadr_profiles.panel.acks import FindCommand
 from openadr_profiles.panel.identity import panel_of_topic
 from openadr_profiles.panel.reading import KEPT_BYTES, printable
 
@@ -31,113 +35,123 @@ _log = structlog.get_logger(__name__)
 _NO = {AckStatus.REJECTED, AckStatus.FAILED}
 _OPEN = {HoldingState.SENDING, HoldingState.UNCERTAIN, HoldingState.UNREACHABLE}
 _LESS_KW = Decimal("0.05")
+_NOT_REGISTERED = "panel is not registered"
+_MOST_MS = 2**31 - 1
+_MANY = 20
 
 
 class AckDesk:
     """Takes acknowledgments in. ``clock_speed`` is how many seconds of the event clock pass in a real one."""
 
-    def __init__(self, registry: Registry, *, quarantine_per_hour: int, clock_speed: float) -> None:
+    def __init__(self, registry: Registry, book: Book, *, quarantine_per_hour: int, clock_speed: float) -> None:
         self._registry = registry
+        self._book = book
         self._quarantine_per_hour = quarantine_per_hour
         self._clock_speed = clock_speed
         self.unreadable = 0
         self.unregistered = 0
         self.unmatched = 0
+        self.stored = 0
 
-    async def take(self, connection: AsyncConnection, messages: Sequence[Received]) -> bool:
-        """Store acknowledgments in their order; return True if any of them changes what is to be done next."""
-        ids = {found for message in messages if (found := correlation_of(message.payload)) is not None}
-        known = await commands.by_correlation(connection, ids)
-        held = await commands.held(connection) if known else {}
-        changed = False
-        for message in messages:
-            ack = self._read(message, known)
-            if isinstance(ack, Unreadable):
-                await quarantine.add(connection, ack, message.received_at, self._quarantine_per_hour)
-                continue
-            fresh = await acks.add(connection, ack, message.received_at)
-            if not fresh:
-                continue
-            await panels.save_answer(connection, self._registry.answered(ack))
+    async def take(self, turn: Turn, messages: Sequence[Received]) -> set[str]:
+        """Store acknowledgments and what they change, in their order; return the panels that said something new."""
+        found: dict[str, Command] = {}
+        read = self._read_all(messages, found)
+        elsewhere = await self._answered_before(turn.connection, read)
+        if elsewhere:
+            found |= elsewhere
+            read = self._read_all(messages, found)
+        aside = [
+            (ack, message.received_at)
+            for ack, message in zip(read, messages, strict=True)
+            if isinstance(ack, Unreadable)
+        ]
+        self._count(aside)
+        await quarantine.add_all(turn.connection, aside, self._quarantine_per_hour)
+        fresh = await acks.add_all(turn.connection, [ack for ack in read if isinstance(ack, Ack)])
+        for ack in fresh:
+            turn.changes.answers[ack.ven_id] = self._registry.answered(ack)
             if ack.matched and ack.correlation_id is not None:
-                command = known[ack.correlation_id]
-                known[ack.correlation_id] = await self._apply(connection, command, ack, held.get(ack.ven_id))
-                held = await commands.held(connection)
+                command = found[ack.correlation_id]
+                found[ack.correlation_id] = self._apply(turn.changes, command, ack)
             else:
                 self.unmatched += 1
-            changed = True
-        return changed
+        self.stored += len(fresh)
+        _tell_of(fresh)
+        return {ack.ven_id for ack in fresh}
 
-    def _read(self, message: Received, known: dict[str, Command]) -> Ack | Unreadable:
-        ven_id = panel_of_topic(message.topic)
-        if ven_id is not None and self._registry.admit(ven_id) is None:
-            self.unregistered += 1
-            head = printable(message.payload[:KEPT_BYTES])
-            size = len(message.payload)
-            return Unreadable(
-                topic=message.topic, ven_id=ven_id, reason="panel is not registered", size=size, head=head
-            )
+    def _read_all(self, messages: Sequence[Received], found: dict[str, Command]) -> list[Ack | Unreadable]:
+        """Read messages; ``found`` gets the commands that are answered and not yet in it."""
 
         def find(correlation_id: str) -> KnownCommand | None:
-            command = known.get(correlation_id)
-            return None if command is None else _known(command)
+            command = found.get(correlation_id) or self._book.command(correlation_id)
+            if command is None:
+                return None
+            found[correlation_id] = command
+            return _known(command)
 
+        return [self._read(message, find) for message in messages]
+
+    async def _answered_before(
+        self, connection: AsyncConnection, read: Sequence[Ack | Unreadable]
+    ) -> dict[str, Command]:
+        """Return the commands, no longer outstanding, that some acknowledgments may belong to."""
+        strange = {ack.correlation_id for ack in read if isinstance(ack, Ack) and not ack.matched}
+        return await commands.by_correlation(connection, {each for each in strange if each is not None})
+
+    def _read(self, message: Received, find: FindCommand) -> Ack | Unreadable:
+        ven_id = panel_of_topic(message.topic)
+        if ven_id is not None and self._registry.admit(ven_id) is None:
+            head = printable(message.payload[:KEPT_BYTES])
+            size = len(message.payload)
+            return Unreadable(topic=message.topic, ven_id=ven_id, reason=_NOT_REGISTERED, size=size, head=head)
         ack = read_ack(message.topic, message.payload, message.received_at, find)
-        if isinstance(ack, Unreadable):
-            self.unreadable += 1
-            _log.warning("unreadable ack dropped", ven_id=ven_id, reason=ack.reason, size=ack.size)
-            return ack
-        if ack.response_ms is not None and self._clock_speed != 1:
-            ack = _with_response(ack, round(ack.response_ms / self._clock_speed))
+        if isinstance(ack, Ack) and ack.response_ms is not None:
+            return _with_response(ack, min(round(ack.response_ms / self._clock_speed), _MOST_MS))
         return ack
 
-    async def _apply(self, connection: AsyncConnection, command: Command, ack: Ack, holding: Holding | None) -> Command:
-        """Store what an answer to our command changes, and return the command as it is now."""
+    def _count(self, aside: Sequence[tuple[Unreadable, datetime]]) -> None:
+        strangers = [each for each, _ in aside if each.reason == _NOT_REGISTERED]
+        self.unregistered += len(strangers)
+        self.unreadable += len(aside) - len(strangers)
+        for reason, count in Counter(each.reason for each, _ in aside).items():
+            first = next(each for each, _ in aside if each.reason == reason)
+            _log.warning("acks put aside", reason=reason, acks=count, ven_id=first.ven_id, size=first.size)
+
+    def _apply(self, changes: Changes, command: Command, ack: Ack) -> Command:
+        """Change what an answer to our command changes, and return the command as it is now."""
         by_ack = command.answered_by == "ack"
         if by_ack and command.op is Op.SHED_PANEL and ack.status not in _NO:
             _log.error("panel acted twice on one command", ven_id=ack.ven_id, correlation_id=command.correlation_id)
-            await commands.change(connection, command.correlation_id, double_shed=True)
-            return replace(command, double_shed=True)
+            return changes.change(command, double_shed=True)
         if by_ack:
             return command
         state = command.state
         if state is not CommandState.SUPERSEDED:
             state = CommandState.REJECTED if ack.status in _NO else CommandState.ACKED
-        answer = {
-            "state": state,
-            "answered_at": ack.received_at,
-            "answered_by": "ack",
-            "status": ack.status.value,
-            "error": ack.error,
-            "response_ms": ack.response_ms,
-            "actual_kw": ack.actual_shed_kw,
-            "late": ack.late,
-        }
-        await commands.change(connection, command.correlation_id, **answer)
-        _log.info(
-            "command answered",
-            ven_id=ack.ven_id,
-            event_id=command.event_id,
-            correlation_id=command.correlation_id,
-            op=command.op.value,
-            status=ack.status.value,
-            response_ms=ack.response_ms,
-            actual_shed_kw=ack.actual_shed_kw,
-        )
+        holding = changes.held_by(ack.ven_id, self._book)
         if holding is not None and command.op is Op.SHED_PANEL:
-            await self._after_shed(connection, command, ack, holding)
+            self._after_shed(changes, command, ack, holding)
         elif holding is not None and command.op is Op.RESTORE_PANEL and holding.event_id == command.event_id:
-            await self._after_restore(connection, ack, holding)
-        return replace(command, state=state, answered_by="ack")
+            self._after_restore(changes, ack, holding)
+        return changes.change(
+            command,
+            state=state,
+            answered_at=ack.received_at,
+            answered_by="ack",
+            status=ack.status.value,
+            error=ack.error,
+            response_ms=ack.response_ms,
+            actual_kw=ack.actual_shed_kw,
+            late=ack.late,
+        )
 
-    async def _after_shed(self, connection: AsyncConnection, command: Command, ack: Ack, holding: Holding) -> None:
+    def _after_shed(self, changes: Changes, command: Command, ack: Ack, holding: Holding) -> None:
         if holding.correlation_id != command.correlation_id or holding.state not in _OPEN:
             return
-        part = (holding.event_id, holding.window_start, ack.ven_id)
         if ack.status in _NO:
-            await commands.drop(connection, ack.ven_id)
-            refused = f"rejected: {ack.error or ack.status}"[:32]
-            await allocations.change_parts(connection, {part: {"excluded": refused}})
+            changes.drop(ack.ven_id)
+            changes.change_part(part_of(holding), excluded=f"rejected: {ack.error or ack.status}"[:32])
             return
         until = holding.until
         panel = self._registry.get(ack.ven_id)
@@ -145,18 +159,38 @@ class AckDesk:
             # it counts from the receipt, which was before its answer, however long the answer lay at the broker
             longest = (command.deadline_at or ack.received_at) - holding.since
             until += min(ack.received_at - holding.since, longest)
-        await commands.hold(connection, replace(holding, state=HoldingState.HELD, until=until))
+        changes.hold(replace(holding, state=HoldingState.HELD, until=until))
         if ack.actual_shed_kw is not None and Decimal(str(ack.actual_shed_kw)) < holding.amount_kw - _LESS_KW:
-            await allocations.change_parts(connection, {part: {"delivered_kw": max(0.0, ack.actual_shed_kw)}})
+            changes.change_part(part_of(holding), delivered_kw=max(0.0, ack.actual_shed_kw))
 
-    async def _after_restore(self, connection: AsyncConnection, ack: Ack, holding: Holding) -> None:
+    def _after_restore(self, changes: Changes, ack: Ack, holding: Holding) -> None:
         if holding.state in {HoldingState.SENDING, HoldingState.HELD}:
             return
         if ack.status in _NO:
             self._registry.cannot_restore(ack.ven_id)
-            await commands.hold(connection, replace(holding, state=HoldingState.HELD))
+            changes.hold(replace(holding, state=HoldingState.HELD))
         else:
-            await commands.drop(connection, ack.ven_id)
+            changes.drop(ack.ven_id)
+
+
+def _tell_of(fresh: Sequence[Ack]) -> None:
+    """Log each answer, or only how many there are if there are many; each is a row of ``ven_acks``."""
+    if len(fresh) > _MANY:
+        slowest = max((ack.response_ms for ack in fresh if ack.response_ms is not None), default=None)
+        _log.info("commands answered", answers=len(fresh), slowest_ms=slowest)
+        return
+    for ack in fresh:
+        if ack.matched:
+            _log.info(
+                "command answered",
+                ven_id=ack.ven_id,
+                event_id=ack.event_id,
+                correlation_id=ack.correlation_id,
+                op=ack.op,
+                status=ack.status.value,
+                response_ms=ack.response_ms,
+                actual_shed_kw=ack.actual_shed_kw,
+            )
 
 
 def _known(command: Command) -> KnownCommand:

@@ -27,6 +27,8 @@ class Policy:
     offline_after: timedelta
     least_remaining: timedelta
     ping_every: timedelta
+    renew_before: timedelta = timedelta(0)
+    """How long before a panel's own timer ends a shed it is renewed, if it is to go on."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -216,8 +218,22 @@ def _about_held(s: Situation, holding: Holding, wire_id: str, now: datetime, pol
         yield Queue(Op.RESTORE_PANEL, "window over" if over else "not wanted any more", event_id=holding.event_id)
     elif not _same(holding, s.want):
         yield Queue(Op.RESTORE_PANEL, "changed", event_id=holding.event_id)
-    elif over:
+    elif over or ((at := renewal(holding, s.want, policy)) is not None and now >= at):
         yield Queue(Op.RESTORE_PANEL, "renew", event_id=holding.event_id)
+
+
+def renewal(holding: Holding, want: Want | None, policy: Policy) -> datetime | None:
+    """Return when a shed that is to last longer than the panel's own timer is renewed; None if it is not.
+
+    That is shortly before the timer ends it: restore, and the shed again once that is answered. A panel would add a
+    second shed to the first (rules C6, C7), so nothing gentler is possible; an earlier renewal would disturb it more
+    often than needed. A short shed is renewed in its last quarter.
+    """
+    if holding.until is None or want is None or holding.event_id != want.event_id:
+        return None
+    if want.until is not None and want.until <= holding.until + _A_SECOND:
+        return None
+    return holding.until - min(policy.renew_before, (holding.until - holding.since) / 4)
 
 
 def _same(holding: Holding, want: Want | None) -> bool:

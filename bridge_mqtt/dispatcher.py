@@ -1,33 +1,45 @@
-"""Decisions, made whenever something has happened or is due: what each panel is told, and the states of events."""
+"""Decisions, made when something has happened or is due: what each panel is told, and the states of events.
+
+Only panels about which something is new are looked at: they have answered, measured something that matters, let a
+deadline pass, or should do something else since an event began, changed or ended. All are looked at now and then, in
+case something was missed.
+"""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Sequence
 from datetime import datetime, timedelta
+from itertools import islice
+from typing import Final
 
 import structlog
-from sqlalchemy.ext.asyncio import AsyncConnection
 
-from bridge_mqtt.commands import carry_out, outstanding_deadlines
-from bridge_mqtt.decisions import Policy, Queue, Situation, decide, next_state
-from bridge_mqtt.model import Command, Holding, HoldingState
+from bridge_mqtt.agenda import Agenda
+from bridge_mqtt.commands import carry_out, tell_of
+from bridge_mqtt.decisions import Decision, Policy, Queue, Situation, decide, renewal
+from bridge_mqtt.event_states import EventStates
+from bridge_mqtt.health import Health
+from bridge_mqtt.model import HoldingState, PanelRecord
 from bridge_mqtt.panels import Registry
 from bridge_mqtt.planner import Planned, Planner
-from bridge_mqtt.requests import next_moment
-from bridge_mqtt.store import commands, events
-from bridge_mqtt.store.events import StoredEvent
-from bridge_mqtt.turns import Turns
+from bridge_mqtt.store import commands
+from bridge_mqtt.turns import Turn, Turns
 from openadr_client import Clock
+from openadr_profiles.panel import CommandState, wire_event_id
 
 _log = structlog.get_logger(__name__)
 
-_RECONCILE = timedelta(seconds=30)
-_FIRST_CONTACT = timedelta(seconds=1)
+_RECONCILE: Final = timedelta(seconds=60)
+_FIRST_CONTACT: Final = timedelta(seconds=1)
+_AT_ONCE: Final = 500
+"""So many panels are decided for in one transaction; answers are taken in between."""
+_PLAN_PAUSE: Final = 4.0
+"""After splitting anew because of panels, so many times as long as it took passes before the next time."""
 
 
 class Dispatcher:
-    """Decides for all panels in one turn. ``on_queued`` and ``on_change`` tell of commands and of states of events."""
+    """Decides. ``on_queued`` and ``on_change`` tell of new commands and of new states of events."""
 
     def __init__(
         self,
@@ -37,131 +49,260 @@ class Dispatcher:
         registry: Registry,
         policy: Policy,
         clock: Clock,
+        health: Health,
         listening_since: Callable[[], datetime | None],
         on_queued: Callable[[], None],
         on_change: Callable[[], None],
     ) -> None:
         self._turns = turns
+        self._book = turns.book
         self._planner = planner
         self._registry = registry
         self._policy = policy
         self._clock = clock
+        self._health = health
         self._listening_since = listening_since
         self._on_queued = on_queued
         self._on_change = on_change
+        self._events = EventStates(planner, turns.book)
+        self._planned = Planned()
         self._due = asyncio.Event()
+        self._panels_due = Agenda()
+        self._dirty: set[str] = set()
+        self._after_plan: set[str] = set()
+        self._seen: dict[str, PanelRecord] = {}
+        self._told: dict[str, tuple[str, bool]] = {}
+        self._events_may_differ = True
+        self._panels_differ = False
+        self._plan_pause_until_s = 0.0
+        self._look_again_at = self._reconcile_at = clock.now()
 
     def wake(self) -> None:
-        """Decide soon, since something has happened."""
+        """Read the events again and decide soon, since they may have changed."""
+        self._events_may_differ = True
         self._due.set()
+
+    def look_at(self, ven_ids: Iterable[str]) -> None:
+        """Decide soon for these panels, since something has happened to them."""
+        self._dirty.update(ven_ids)
+        self._due.set()
+
+    def answered(self, ven_ids: Collection[str], changed_parts: Collection[str]) -> None:
+        """Decide soon for panels that have answered; ``changed_parts`` of them do not do what was asked."""
+        self._after_plan.update(changed_parts)
+        self._panels_differ = self._panels_differ or bool(changed_parts)
+        self.look_at(ven_ids)
+
+    def measured(self, ven_ids: Collection[str]) -> None:
+        """Decide soon for those panels whose last sample says something that matters."""
+        for ven_id in ven_ids:
+            panel = self._registry.get(ven_id)
+            if panel is None:
+                continue
+            if (name := f"panel {ven_id}") in self._health.aside:
+                self._health.put_back(name)
+                self._dirty.add(ven_id)
+            before, self._seen[ven_id] = self._seen.get(ven_id), panel
+            if before is None or self._is_news(before, panel):
+                self._panels_differ = True
+                self._dirty.add(ven_id)
+            elif self._matters(panel):
+                self._dirty.add(ven_id)
+        if self._dirty or self._panels_differ:
+            self._due.set()
 
     async def run(self) -> None:
         """Decide until cancelled."""
         while True:
             self._due.clear()
-            wake_at = self._clock.now() + _RECONCILE
+            await self._turns.persist(self._round)
+            await self._clock.wait_for(self._due, until=self._next_moment())
 
-            async def decide_now() -> None:
-                nonlocal wake_at
-                wake_at = await self._decide_all()
+    def _is_news(self, before: PanelRecord, now: PanelRecord) -> bool:
+        """Return True if a sample may change who takes part: a panel is back, or follows something else."""
+        was_away = before.last_seen_at is None or (
+            now.last_seen_at is not None and now.last_seen_at - before.last_seen_at > self._policy.offline_after
+        )
+        return was_away or before.event_id != now.event_id or before.dialect != now.dialect
 
-            await self._turns.persist(decide_now)
-            await self._clock.wait_for(self._due, until=wake_at)
+    def _matters(self, panel: PanelRecord) -> bool:
+        """Return True if the latest sample of a panel may make a difference to what it is told."""
+        if panel.ven_id in self._book.outstanding:
+            return False
+        holding = self._book.holdings.get(panel.ven_id)
+        if holding is None:
+            return panel.dialect is None or panel.event_id is not None or panel.ven_id in self._planned.wants
+        if holding.state is not HoldingState.HELD:
+            return True
+        return panel.tells_event and panel.event_id != wire_event_id(holding.event_id)
 
-    async def _decide_all(self) -> datetime:
-        """Decide for every panel and event; return when to look again at the latest."""
+    def _next_moment(self) -> datetime:
         now = self._clock.now()
-        queued = again = False
-        async with self._turns.turn() as connection:
-            stored = await events.open_(connection)
-            held = await commands.held(connection)
-            planned = await self._planner.plan(connection, stored, held, now)
-            for situation in await self._situations(connection, planned, held):
-                for decision in decide(situation, now, self._policy):
-                    await carry_out(connection, situation, decision, now)
-                    queued = queued or isinstance(decision, Queue)
-                    again = again or not isinstance(decision, Queue)
-            held = await commands.held(connection)
-            changed = await self._advance_events(connection, stored, planned, held, now)
-            waiting = await commands.outstanding(connection)
+        moments = [self._reconcile_at, self._look_again_at, self._panels_due.first, self._events.next_boundary]
+        if self._panels_differ:
+            moments.append(now + timedelta(seconds=max(0.0, self._plan_pause_until_s - self._clock.monotonic_s())))
+        return min(moment for moment in moments if moment is not None)
+
+    async def _round(self) -> None:
+        """Do all that is due now."""
+        now = self._clock.now()
+        if now >= self._reconcile_at:
+            self._dirty.update(panel.ven_id for panel in self._registry)
+            self._events_may_differ = True
+        self._dirty |= self._panels_due.take_due(now)
+        boundary = self._events.next_boundary
+        pause_is_over = self._clock.monotonic_s() >= self._plan_pause_until_s
+        if self._events_may_differ or now >= self._look_again_at or (boundary is not None and boundary <= now):
+            await self._plan(None)
+        elif self._panels_differ and pause_is_over:
+            await self._plan(self._dirty | self._after_plan)
+        while self._dirty and not self._events_may_differ:
+            await self._decide_some()
+            await asyncio.sleep(0)
+            if (boundary := self._events.next_boundary) is not None and boundary <= self._clock.now():
+                break
+        if self._turns.released:
+            await self._note_released()
+
+    async def _plan(self, panels: Collection[str] | None) -> None:
+        """Split what the events ask now, because of these panels or anew, and advance their states."""
+        began_s = self._clock.monotonic_s()
+        events_may_differ, self._events_may_differ = self._events_may_differ, False
+        panels_differ, self._panels_differ = self._panels_differ, False
+        after_plan, self._after_plan = self._after_plan, set()
+        try:
+            async with self._turns.decide() as turn:
+                now = self._clock.now()
+                if events_may_differ:
+                    await self._events.read(turn.connection, now)
+                planned = await self._planner.plan(
+                    turn.connection, self._events.usable, self._book.holdings, now, panels
+                )
+                changed = await self._events.advance(turn.connection, planned, list(self._events.open), now)
+        except BaseException:
+            self._events_may_differ = True
+            self._panels_differ = self._panels_differ or panels_differ
+            self._after_plan |= after_plan
+            raise
         self._planner.keep(planned)
-        self._planner.forget(stored)
-        if queued:
-            self._on_queued()
-        if again:  # what is known has changed, so there may be more to decide
-            self._due.set()
+        self._events.enter(changed)
+        self._events.pass_boundaries(now)
+        self._planned = planned
+        self._dirty |= after_plan
+        self._dirty |= planned.changed
+        self._look_again_at = now + (_FIRST_CONTACT if planned.waiting else _RECONCILE)
+        if events_may_differ:
+            self._reconcile_at = now + _RECONCILE
+        ended_s = self._clock.monotonic_s()
+        self._plan_pause_until_s = ended_s + _PLAN_PAUSE * (ended_s - began_s)
         if changed:
             self._on_change()
-        soon = _FIRST_CONTACT if planned.waiting else _RECONCILE
-        return next_moment(self._moments(stored, held, waiting, now), now, now + soon)
 
-    async def _situations(
-        self, connection: AsyncConnection, planned: Planned, held: Mapping[str, Holding]
-    ) -> list[Situation]:
-        """Return all that matters for each panel."""
-        waiting = await commands.outstanding(connection)
-        shown = {
-            panel.ven_id: panel.event_id
-            for panel in self._registry
-            if panel.event_id is not None and panel.ven_id not in held
-        }
-        told = await commands.were_told(connection, shown)
-        unclear = [
-            panel.ven_id
-            for panel in self._registry
-            if panel.dialect is None or (panel.ven_id in held and held[panel.ven_id].state is not HoldingState.HELD)
-        ]
-        pinged = await commands.last_pings(connection, unclear)
-        return [
-            Situation(
-                panel=panel,
-                holding=held.get(panel.ven_id),
-                outstanding=waiting.get(panel.ven_id),
-                want=planned.wants.get(panel.ven_id),
-                known_events={shown[panel.ven_id]} if panel.ven_id in told else (),
-                last_ping_at=pinged.get(panel.ven_id),
-                listening_since=self._listening_since(),
-            )
-            for panel in self._registry
-        ]
+    async def _note_released(self) -> None:
+        """Advance the events that the last panel has given back."""
+        released, self._turns.released = self._turns.released, set()
+        try:
+            async with self._turns.decide() as turn:
+                changed = await self._events.advance(turn.connection, self._planned, released, self._clock.now())
+        except BaseException:
+            self._turns.released |= released
+            raise
+        self._events.enter(changed)
+        if changed:
+            self._on_change()
 
-    async def _advance_events(
-        self,
-        connection: AsyncConnection,
-        stored: Mapping[str, StoredEvent],
-        planned: Planned,
-        held: Mapping[str, Holding],
-        now: datetime,
-    ) -> bool:
-        """Advance the state of each event; return True if any has changed. It is over once no panel holds it."""
-        holders = {holding.event_id for holding in held.values()}
-        changed = False
-        for event_id, each in stored.items():
-            timeline = self._planner.timeline(each)
-            after, reason = next_state(
-                each.state,
-                each.reason,
-                over=timeline.transpired(now),
-                withdrawn=each.withdrawn_at is not None,
-                cancelled=timeline.cancelled,
-                begun=timeline.start <= now and planned.taking_part.get(event_id, 0) > 0,
-                held=event_id in holders,
-                unusable=planned.unusable.get(event_id),
-            )
-            if after is not each.state:
-                await events.advance(connection, event_id, each.state, after, reason, now)
-                _log.info("event", event_id=event_id, state=after.value, before=each.state.value, reason=reason)
-                changed = True
-        return changed
+    async def _decide_some(self) -> None:
+        """Decide for some of the panels about which something is new."""
+        some = list(islice(self._dirty, _AT_ONCE))
+        self._dirty.difference_update(some)
+        some = [ven_id for ven_id in some if ven_id not in self._after_plan]
+        try:
+            steps = await self._take_steps(some) if self._is_anything_to_do(some) else []
+        except BaseException:
+            self._dirty.update(some)
+            raise
+        for ven_id in some:
+            self._panels_due.put(ven_id, self._next_of(ven_id))
+        if any(isinstance(decision, Queue) for _, decision in steps):
+            self._on_queued()
+        # what is known of these has changed, so there may be more to decide
+        self._dirty.update(each.panel.ven_id for each, decision in steps if not isinstance(decision, Queue))
 
-    def _moments(
-        self,
-        stored: Mapping[str, StoredEvent],
-        held: Mapping[str, Holding],
-        waiting: Mapping[str, Command],
-        now: datetime,
-    ) -> Iterator[datetime | None]:
-        """Yield the moments at which something is due: answers, ends of sheds, and what the events begin and end."""
-        yield from outstanding_deadlines(waiting, self._listening_since(), self._policy.ack_timeout)
-        yield from (holding.until for holding in held.values())
-        yield from (self._planner.timeline(each).next_change(now) for each in stored.values())
+    def _is_anything_to_do(self, ven_ids: Sequence[str]) -> bool:
+        """Return True if a transaction is needed for any of these panels."""
+        if self._book.is_stale:
+            return bool(ven_ids)
+        now = self._clock.now()
+        return any(self._shows_unknown(ven_id) is not None or self._decisions(ven_id, now)[1] for ven_id in ven_ids)
+
+    async def _take_steps(self, ven_ids: Sequence[str]) -> list[tuple[Situation, Decision]]:
+        async with self._turns.decide() as turn:
+            await self._ask_what_was_told(turn, ven_ids)
+            now = self._clock.now()
+            steps = []
+            for ven_id in ven_ids:
+                situation, decisions = self._decisions(ven_id, now)
+                for decision in decisions:
+                    carry_out(turn.changes, situation, decision, now)
+                    steps.append((situation, decision))
+            self._after_plan |= (lost := turn.changes.panels_with_parts)
+        for situation, decision in steps:
+            if isinstance(decision, Queue):
+                self._told.pop(situation.panel.ven_id, None)
+        self._panels_differ = self._panels_differ or bool(lost)
+        tell_of(steps, turn.changes)
+        return steps
+
+    def _decisions(self, ven_id: str, now: datetime) -> tuple[Situation, list[Decision]]:
+        situation = self._situation(ven_id)
+        try:
+            return situation, list(decide(situation, now, self._policy))
+        except Exception as error:
+            reason = f"{type(error).__name__}: {error}"
+            if self._health.set_aside(f"panel {ven_id}", reason):
+                _log.exception("panel is set aside until its next message", ven_id=ven_id)
+            return situation, []
+
+    def _situation(self, ven_id: str) -> Situation:
+        """Return all that matters for one panel."""
+        panel = self._registry.get(ven_id) or PanelRecord(ven_id=ven_id)
+        holding = self._book.holdings.get(ven_id)
+        told = self._told.get(ven_id)
+        is_known = holding is None and told is not None and told == (panel.event_id, True)
+        return Situation(
+            panel=panel,
+            holding=holding,
+            outstanding=self._book.outstanding.get(ven_id),
+            want=self._planned.wants.get(ven_id),
+            known_events={told[0]} if told is not None and is_known else (),
+            last_ping_at=self._book.pinged.get(ven_id),
+            listening_since=self._listening_since(),
+        )
+
+    def _shows_unknown(self, ven_id: str) -> str | None:
+        """Return the event that a free panel shows, if it is not yet known whether it was told it by us."""
+        panel = self._registry.get(ven_id)
+        if panel is None or panel.event_id is None or ven_id in self._book.holdings:
+            return None
+        told = self._told.get(ven_id)
+        return panel.event_id if told is None or told[0] != panel.event_id else None
+
+    async def _ask_what_was_told(self, turn: Turn, ven_ids: Sequence[str]) -> None:
+        shown = {ven_id: event_id for ven_id in ven_ids if (event_id := self._shows_unknown(ven_id)) is not None}
+        told = await commands.were_told(turn.connection, shown)
+        self._told |= {ven_id: (event_id, ven_id in told) for ven_id, event_id in shown.items()}
+
+    def _next_of(self, ven_id: str) -> datetime | None:
+        """Return when something is due for a panel by itself: its answer, or the end of its shed."""
+        command, holding = self._book.outstanding.get(ven_id), self._book.holdings.get(ven_id)
+        if command is not None:
+            listening = self._listening_since()
+            if command.state is not CommandState.SENT or command.deadline_at is None or listening is None:
+                return None
+            return max(command.deadline_at, listening + self._policy.ack_timeout)
+        if holding is None or holding.until is None:
+            return None
+        now = self._clock.now()
+        renewed_at = renewal(holding, self._planned.wants.get(ven_id), self._policy) or holding.until
+        moments = (renewed_at, holding.until, holding.until + self._policy.ack_timeout)
+        return min((moment for moment in moments if moment > now), default=None)

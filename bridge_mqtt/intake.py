@@ -2,21 +2,31 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
+
+import structlog
 
 from bridge_mqtt.acks import AckDesk, is_ack
+from bridge_mqtt.errors import StoreUnavailable
 from bridge_mqtt.panels import Registry
 from bridge_mqtt.settings import Settings
+from bridge_mqtt.store import quarantine
 from bridge_mqtt.telemetry import TelemetryDesk
 from bridge_mqtt.turns import Turns
 from openadr_client import Received
+from openadr_profiles.panel import Unreadable
+from openadr_profiles.panel.identity import panel_of_topic
+from openadr_profiles.panel.reading import KEPT_BYTES, printable
 
-_AFTER_SAMPLES_S = 0.1
+_log = structlog.get_logger(__name__)
 
 
 class Intake:
-    """Takes messages in. ``on_change`` is called when there may be something to decide, ``on_answer`` to report too."""
+    """Takes messages in.
+
+    ``on_answer`` is told which panels have answered, and which of them do not do what was asked; ``on_sample`` which
+    have measured.
+    """
 
     def __init__(
         self,
@@ -25,35 +35,69 @@ class Intake:
         turns: Turns,
         *,
         clock_speed: float,
-        on_change: Callable[[], None],
-        on_answer: Callable[[], None],
+        on_answer: Callable[[Collection[str], Collection[str]], None],
+        on_sample: Callable[[Collection[str]], None],
     ) -> None:
-        per_hour = settings.telemetry.quarantine_per_hour
-        self._answers = AckDesk(registry, quarantine_per_hour=per_hour, clock_speed=clock_speed)
-        self._samples = TelemetryDesk(registry, quarantine_per_hour=per_hour)
+        self._per_hour = settings.telemetry.quarantine_per_hour
+        self.answers = AckDesk(registry, turns.book, quarantine_per_hour=self._per_hour, clock_speed=clock_speed)
+        self.samples = TelemetryDesk(registry, quarantine_per_hour=self._per_hour)
         self._turns = turns
-        self._on_change = on_change
         self._on_answer = on_answer
-        self._nudge: asyncio.TimerHandle | None = None
+        self._on_sample = on_sample
+        self.refused = 0
+        """Messages that could be read, but not stored."""
 
     async def take(self, batch: Sequence[Received]) -> None:
-        """Store a batch of messages; while the database is away nothing more is taken."""
-        messages = [message for message in batch if not message.retained]
+        """Store a batch of messages; while the database is away nothing more is taken.
 
-        async def take() -> None:
-            async with self._turns.turn() as connection:
-                answers = [message for message in messages if is_ack(message)]
-                changed = await self._answers.take(connection, answers) if answers else False
-                samples = [message for message in messages if not is_ack(message)]
-                await self._samples.take(connection, samples)
-            if changed:
-                self._on_answer()
-            elif samples and self._nudge is None:
-                self._nudge = asyncio.get_running_loop().call_later(_AFTER_SAMPLES_S, self._nudged)
+        If it cannot be stored together, its halves are, and so on: what is left over in the end is one message that
+        nothing can be done with, and is put into quarantine.
+        """
+        waiting = [[message for message in batch if not message.retained]]
+        while waiting:
+            messages = waiting.pop()
 
-        await self._turns.persist(take)
+            async def store(messages: list[Received] = messages) -> None:
+                try:
+                    await self._store(messages)
+                except StoreUnavailable:
+                    raise
+                except Exception as error:  # whatever one message does, the others are stored
+                    if len(messages) > 1:
+                        middle = len(messages) // 2
+                        waiting.extend((messages[middle:], messages[:middle]))
+                    else:
+                        await self._put_aside(messages[0], error)
 
-    def _nudged(self) -> None:
-        """Have decisions made a few times a second, as samples come all the time."""
-        self._nudge = None
-        self._on_change()
+            if messages:
+                await self._turns.persist(store)
+
+    async def _store(self, messages: Sequence[Received]) -> None:
+        answers = [message for message in messages if is_ack(message)]
+        samples = [message for message in messages if not is_ack(message)]
+        answered, measured = set[str](), set[str]()
+        async with self._turns.change() as turn:
+            if answers:
+                answered = await self.answers.take(turn, answers)
+            if samples:
+                measured = await self.samples.take(turn.connection, samples)
+            changed_parts = turn.changes.panels_with_parts
+        if answered:
+            self._on_answer(answered, changed_parts)
+        if measured:
+            self._on_sample(measured)
+
+    async def _put_aside(self, message: Received, error: Exception) -> None:
+        reason = f"cannot be stored: {type(error).__name__}: {error}"[:500]
+        ven_id = panel_of_topic(message.topic)
+        _log.error("message put aside", topic=message.topic, ven_id=ven_id, reason=reason, exc_info=error)
+        self.refused += 1
+        kept = Unreadable(
+            topic=message.topic,
+            ven_id=ven_id,
+            reason=reason,
+            size=len(message.payload),
+            head=printable(message.payload[:KEPT_BYTES]),
+        )
+        async with self._turns.turn() as connection:
+            await quarantine.add(connection, kept, message.received_at, self._per_hour)

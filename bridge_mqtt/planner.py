@@ -240,8 +240,10 @@ class Planner:
         try:
             reader = PayloadReader(stored.event, self.programs.get(stored.event.program_id), self._signs)
             asked = asked_at(timeline, now, reader)
-        except Unusable as error:
-            planned.unusable[stored.event.id] = str(error)
+        except (Unusable, ArithmeticError) as error:  # one event fails alone
+            planned.unusable[stored.event.id] = (
+                str(error) if isinstance(error, Unusable) else f"numbers beyond measure: {error}"
+            )
             return False
         if asked is None:
             return False

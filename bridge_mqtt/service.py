@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from contextlib import AsyncExitStack
 from datetime import timedelta
 from typing import Self
@@ -11,12 +11,12 @@ from typing import Self
 import structlog
 
 from bridge_mqtt.api import api_of
-from bridge_mqtt.commands import CommandOutbox
 from bridge_mqtt.decisions import Policy
 from bridge_mqtt.dispatcher import Dispatcher
 from bridge_mqtt.health import Health
 from bridge_mqtt.intake import Intake
 from bridge_mqtt.loops import LoopSupervisor
+from bridge_mqtt.outbox import CommandOutbox
 from bridge_mqtt.panels import Registry
 from bridge_mqtt.planner import Planner
 from bridge_mqtt.reports import Reporter
@@ -34,6 +34,7 @@ _log = structlog.get_logger(__name__)
 
 _HOUSEKEEPING_S = 3600.0
 _LEAST_OFFLINE_REAL_S = 5.0
+_RENEW_BEFORE_REAL_S = 3.0
 
 
 class Bridge:
@@ -142,8 +143,8 @@ class Bridge:
             registry,
             self._turns,
             clock_speed=clock.speed,
-            on_change=self._decide_soon,
-            on_answer=self.look_now,
+            on_answer=self._answered,
+            on_sample=self._measured,
         )
         self._link = MqttLink(
             settings.broker,
@@ -157,12 +158,13 @@ class Bridge:
             longest=LONGEST_PAYLOAD,
         )
         self._outbox = CommandOutbox(
-            turn=self._turns.turn,
+            decide=self._turns.decide,
+            book=self._turns.book,
             link=self._link,
             registry=registry,
             settings=settings.dispatch,
             inflight=settings.broker.inflight,
-            on_sent=self._decide_soon,
+            on_sent=self._sent,
             now=clock.now,
             clock_speed=clock.speed,
         )
@@ -172,14 +174,22 @@ class Bridge:
             registry=registry,
             policy=policy,
             clock=clock,
+            health=self.health,
             listening_since=lambda: self._link.connected_since,
             on_queued=self._outbox.wake,
             on_change=self._report_soon,
         )
         await stack.enter_async_context(self._link)
 
-    def _decide_soon(self) -> None:
-        self._dispatcher.wake()
+    def _answered(self, ven_ids: Collection[str], changed_parts: Collection[str]) -> None:
+        self._dispatcher.answered(ven_ids, changed_parts)
+        self._exchange.wake()
+
+    def _measured(self, ven_ids: Collection[str]) -> None:
+        self._dispatcher.measured(ven_ids)
+
+    def _sent(self, ven_ids: Collection[str]) -> None:
+        self._dispatcher.look_at(ven_ids)
 
     def _report_soon(self) -> None:
         self._exchange.wake()
@@ -188,7 +198,7 @@ class Bridge:
         connected = self._link.connected_since is not None
         self.health.broker = None if connected else self._link.problem or "not connected"
         self._outbox.wake()
-        self._dispatcher.wake()
+        self._dispatcher.look_at(self._turns.book.outstanding)  # answers are heard, or not, from now on
 
     async def _listen(self) -> None:
         """Hand over messages. If that ends, what was taken and not stored comes again with a new connection."""
@@ -226,6 +236,7 @@ def _policy(settings: Settings, speed: float) -> Policy:
         offline_after=timedelta(seconds=max(dispatch.offline_after_s, _LEAST_OFFLINE_REAL_S * speed)),
         least_remaining=timedelta(seconds=dispatch.least_remaining_s),
         ping_every=timedelta(seconds=dispatch.offline_after_s),
+        renew_before=timedelta(seconds=_RENEW_BEFORE_REAL_S * speed),
     )
 
 

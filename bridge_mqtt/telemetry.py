@@ -31,8 +31,8 @@ class TelemetryDesk:
         self._quarantine_per_hour = quarantine_per_hour
         self.stored = 0
 
-    async def take(self, connection: AsyncConnection, messages: Sequence[Received]) -> None:
-        """Store samples and remember the latest of each panel."""
+    async def take(self, connection: AsyncConnection, messages: Sequence[Received]) -> set[str]:
+        """Store samples, remember the latest of each panel, and return the panels that have measured."""
         samples: list[Telemetry] = []
         latest: dict[str, PanelRecord] = {}
         for message in messages:
@@ -48,6 +48,7 @@ class TelemetryDesk:
         await telemetry.add(connection, samples)
         await panels.save_samples(connection, list(latest.values()))
         self.stored += len(samples)
+        return set(latest)
 
 
 def _put_aside(message: Received, sample: Telemetry | Unreadable) -> Unreadable:

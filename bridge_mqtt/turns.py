@@ -8,10 +8,12 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 
 import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from bridge_mqtt.book import Book, Changes
 from bridge_mqtt.errors import StoreUnavailable
 from bridge_mqtt.health import Health
 from bridge_mqtt.store import Store
@@ -22,13 +24,36 @@ _log = structlog.get_logger(__name__)
 _RETRY_S = (0.1, 5.0)
 
 
-class Turns:
-    """The one way to change the store; ``health.store`` says whether that works."""
+@dataclass(frozen=True)
+class Turn:
+    """A transaction in which panels' holdings and commands change: put into ``changes``, written at its end."""
 
-    def __init__(self, store: Store, health: Health, *, sleep: Callable[[float], Awaitable[None]]) -> None:
+    connection: AsyncConnection
+    changes: Changes
+
+
+class Turns:
+    """The one way to change the store and the book; ``health.store`` says whether that works.
+
+    ``guard`` is asked at the beginning of every turn that decides or sends, with its transaction, and raises if this
+    bridge may not.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        health: Health,
+        *,
+        sleep: Callable[[float], Awaitable[None]],
+        guard: Callable[[AsyncConnection], Awaitable[None]] | None = None,
+    ) -> None:
         self._store = store
         self._health = health
         self._sleep = sleep
+        self._guard = guard
+        self.book = Book()
+        self.released: set[str] = set()
+        """Events that the last panel has given back, until somebody takes note of it."""
 
     @asynccontextmanager
     async def turn(self) -> AsyncIterator[AsyncConnection]:
@@ -36,6 +61,36 @@ class Turns:
         async with self._store.transaction() as connection:
             yield connection
         self._health.store = None
+
+    @asynccontextmanager
+    async def change(self) -> AsyncIterator[Turn]:
+        """Open a transaction that may change the book too; raises StoreUnavailable."""
+        changes = Changes()
+        is_writing = False
+
+        def enter() -> None:
+            self.released |= self.book.apply(changes)
+
+        try:
+            async with self._store.transaction(then=enter) as connection:
+                if self.book.is_stale:
+                    await self.book.read(connection)
+                yield Turn(connection, changes)
+                is_writing = True
+                await changes.write(connection)
+        except BaseException:
+            # The commit may have arrived though its answer has not. What fails before has changed nothing.
+            self.book.is_stale = self.book.is_stale or is_writing
+            raise
+        self._health.store = None
+
+    @asynccontextmanager
+    async def decide(self) -> AsyncIterator[Turn]:
+        """Open a transaction that decides or sends; raises StoreUnavailable, or what the guard raises."""
+        async with self.change() as turn:
+            if self._guard is not None:
+                await self._guard(turn.connection)
+            yield turn
 
     async def persist(self, work: Callable[[], Awaitable[None]]) -> None:
         """Do something with the database, again and again until it is there."""

@@ -9,7 +9,7 @@ of the processor time of a start. The library for migrations is imported only wh
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
@@ -52,10 +52,16 @@ class Store:
         await self._engine.dispose()
 
     @asynccontextmanager
-    async def transaction(self) -> AsyncIterator[AsyncConnection]:
-        """Open a transaction, one after the other; raises StoreUnavailable if the database cannot do it."""
-        async with self._writing, transaction(self._engine) as connection:
-            yield connection
+    async def transaction(self, then: Callable[[], None] | None = None) -> AsyncIterator[AsyncConnection]:
+        """Open a transaction, one after the other; raises StoreUnavailable if the database cannot do it.
+
+        ``then`` is called once it is committed, before the next one begins.
+        """
+        async with self._writing:
+            async with transaction(self._engine) as connection:
+                yield connection
+            if then is not None:
+                then()
 
     @asynccontextmanager
     async def between_writes(self) -> AsyncIterator[None]:

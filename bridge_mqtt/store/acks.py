@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import RowMapping, delete, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bridge_mqtt.store.circuits import circuits_for_json, circuits_from_json
 from bridge_mqtt.store.schema import ven_acks
-from bridge_mqtt.store.upsert import insert_or_update
+from bridge_mqtt.store.upsert import inserting
 from openadr_profiles.panel import Ack, CircuitCurtailment
 
 _MOST_IDS = 500
@@ -42,9 +44,29 @@ class AckQuery:
     limit: int = 100
 
 
-async def add(connection: AsyncConnection, ack: Ack, created_at: datetime) -> bool:
-    """Store an acknowledgment; False if the same message is there already, which then counts one duplicate more."""
-    row = {
+async def add_all(connection: AsyncConnection, new: Sequence[Ack]) -> list[Ack]:
+    """Store acknowledgments and return those that were not there yet; the others count as duplicates (rule R13)."""
+    different: dict[tuple[str, str], Ack] = {}
+    again: Counter[tuple[str, str]] = Counter()
+    for ack in new:
+        key = (ack.ven_id, ack.payload_hash)
+        again[key] += key in different
+        different.setdefault(key, ack)
+    if not different:
+        return []
+    statement = inserting(connection, ven_acks)
+    more = ven_acks.c.duplicates + statement.excluded.duplicates + 1
+    statement = statement.on_conflict_do_update(index_elements=["ven_id", "payload_hash"], set_={"duplicates": more})
+    kept = await connection.execute(
+        statement.returning(ven_acks.c.ven_id, ven_acks.c.payload_hash, ven_acks.c.duplicates),
+        [_row(ack) | {"duplicates": again[key]} for key, ack in different.items()],
+    )
+    counted = {(row.ven_id, row.payload_hash): row.duplicates for row in kept}
+    return [ack for key, ack in different.items() if counted[key] == again[key]]
+
+
+def _row(ack: Ack) -> dict[str, Any]:
+    return {
         "ven_id": ack.ven_id,
         "event_id": ack.event_id,
         "correlation_id": ack.correlation_id,
@@ -62,16 +84,10 @@ async def add(connection: AsyncConnection, ack: Ack, created_at: datetime) -> bo
         "error": ack.error,
         "matched": ack.matched,
         "late": ack.late,
-        "duplicates": 0,
         "response_ms": ack.response_ms,
         "warnings": list(ack.warnings),
-        "created_at": created_at,
+        "created_at": ack.received_at,
     }
-    statement = insert_or_update(
-        connection, ven_acks, ["ven_id", "payload_hash"], [], duplicates=ven_acks.c.duplicates + 1
-    )
-    duplicates = (await connection.execute(statement.returning(ven_acks.c.duplicates), row)).scalar_one()
-    return bool(duplicates == 0)
 
 
 async def search(connection: AsyncConnection, query: AckQuery) -> list[StoredAck]:

@@ -5,17 +5,29 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
-from typing import Any
 
-from sqlalchemy import RowMapping, delete, func, insert, select, update
+from sqlalchemy import RowMapping, bindparam, delete, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bridge_mqtt.model import Command, Holding, HoldingState
 from bridge_mqtt.store.schema import commands, holdings
-from bridge_mqtt.store.upsert import insert_or_update
+from bridge_mqtt.store.upsert import insert_or_update, pieces
 from openadr_profiles.panel import CommandState, Op
 
 _OUTSTANDING = (CommandState.QUEUED, CommandState.SENT)
+_LATER = (
+    "state",
+    "sent_at",
+    "deadline_at",
+    "answered_at",
+    "answered_by",
+    "status",
+    "error",
+    "response_ms",
+    "actual_kw",
+    "late",
+    "double_shed",
+)
 
 
 async def queue(connection: AsyncConnection, new: Sequence[Command]) -> None:
@@ -49,59 +61,53 @@ async def outstanding(connection: AsyncConnection) -> dict[str, Command]:
 
 async def by_correlation(connection: AsyncConnection, correlation_ids: Collection[str]) -> dict[str, Command]:
     """Return the commands with these correlation ids."""
-    if not correlation_ids:
-        return {}
-    statement = select(commands).where(commands.c.correlation_id.in_(list(correlation_ids)))
-    return {row["correlation_id"]: _command(row) for row in (await connection.execute(statement)).mappings()}
+    found: dict[str, Command] = {}
+    for some in pieces(list(correlation_ids)):
+        rows = await connection.execute(select(commands).where(commands.c.correlation_id.in_(some)))
+        found |= {row["correlation_id"]: _command(row) for row in rows.mappings()}
+    return found
 
 
-async def queued(connection: AsyncConnection, limit: int) -> list[Command]:
-    """Return the commands to send next, oldest first."""
-    statement = (
-        select(commands)
-        .where(commands.c.state == CommandState.QUEUED)
-        .order_by(commands.c.queued_at, commands.c.id)
-        .limit(limit)
-    )
-    return [_command(row) for row in (await connection.execute(statement)).mappings()]
+async def save(connection: AsyncConnection, changed: Sequence[Command]) -> None:
+    """Write what happens to commands after they were queued."""
+    if changed:
+        statement = update(commands).where(commands.c.correlation_id == bindparam("of"))
+        await connection.execute(
+            statement.values({name: bindparam(name) for name in _LATER}),
+            [{"of": command.correlation_id} | {name: getattr(command, name) for name in _LATER} for command in changed],
+        )
 
 
-async def change(connection: AsyncConnection, correlation_id: str, **values: Any) -> None:
-    """Write members of one command."""
-    await connection.execute(update(commands).where(commands.c.correlation_id == correlation_id).values(**values))
-
-
-async def unsend(connection: AsyncConnection, correlation_id: str) -> None:
-    """Put a command that never left this process back into the outbox."""
-    statement = update(commands).where(
-        commands.c.correlation_id == correlation_id, commands.c.state == CommandState.SENT
-    )
-    await connection.execute(statement.values(state=CommandState.QUEUED, sent_at=None, deadline_at=None, payload=None))
+async def confirm(connection: AsyncConnection, confirmed: Mapping[str, datetime]) -> None:
+    """Record at which time telemetry showed what commands did, by correlation id."""
+    if confirmed:
+        statement = update(commands).where(commands.c.correlation_id == bindparam("of"))
+        statement = statement.values(state=CommandState.ACKED, answered_by="telemetry", answered_at=bindparam("at"))
+        await connection.execute(statement, [{"of": each, "at": at} for each, at in confirmed.items()])
 
 
 async def were_told(connection: AsyncConnection, shown: Mapping[str, str]) -> set[str]:
     """Return the panels that were told to shed for an event by us, of those that show it."""
-    if not shown:
-        return set()
-    statement = (
-        select(commands.c.ven_id, commands.c.event_id)
-        .where(
-            commands.c.ven_id.in_(list(shown)),
-            commands.c.event_id.in_(set(shown.values())),
-            commands.c.op == Op.SHED_PANEL,
+    told: set[str] = set()
+    for some in pieces(list(shown)):
+        statement = (
+            select(commands.c.ven_id, commands.c.event_id)
+            .where(
+                commands.c.ven_id.in_(some),
+                commands.c.event_id.in_({shown[ven_id] for ven_id in some}),
+                commands.c.op == Op.SHED_PANEL,
+            )
+            .distinct()
         )
-        .distinct()
-    )
-    return {row.ven_id for row in await connection.execute(statement) if shown[row.ven_id] == row.event_id}
+        told |= {row.ven_id for row in await connection.execute(statement) if shown[row.ven_id] == row.event_id}
+    return told
 
 
-async def last_pings(connection: AsyncConnection, ven_ids: Collection[str]) -> dict[str, datetime]:
+async def last_pings(connection: AsyncConnection) -> dict[str, datetime]:
     """Return the time of the last ping by panel."""
-    if not ven_ids:
-        return {}
     statement = (
         select(commands.c.ven_id, func.max(commands.c.sent_at))
-        .where(commands.c.ven_id.in_(list(ven_ids)), commands.c.op == Op.PING, commands.c.sent_at.is_not(None))
+        .where(commands.c.op == Op.PING, commands.c.sent_at.is_not(None))
         .group_by(commands.c.ven_id)
     )
     return {ven_id: sent_at for ven_id, sent_at in await connection.execute(statement) if sent_at is not None}
@@ -148,30 +154,35 @@ async def held(connection: AsyncConnection) -> dict[str, Holding]:
     return {row["ven_id"]: _holding(row) for row in rows}
 
 
-async def hold(connection: AsyncConnection, new: Holding) -> None:
-    """Write what a panel holds, instead of what it held."""
-    values = {
-        "ven_id": new.ven_id,
-        "event_id": new.event_id,
-        "window_start": new.window_start,
-        "window_end": new.window_end,
-        "amount_kw": float(new.amount_kw),
-        "until": new.until,
-        "correlation_id": new.correlation_id,
-        "state": new.state,
-        "since": new.since,
-    }
-    columns = [name for name in values if name != "ven_id"]
-    await connection.execute(insert_or_update(connection, holdings, ["ven_id"], columns), values)
+async def hold_all(connection: AsyncConnection, new: Sequence[Holding]) -> None:
+    """Write what panels hold, instead of what they held."""
+    if new:
+        rows = [
+            {
+                "ven_id": holding.ven_id,
+                "event_id": holding.event_id,
+                "window_start": holding.window_start,
+                "window_end": holding.window_end,
+                "amount_kw": float(holding.amount_kw),
+                "until": holding.until,
+                "correlation_id": holding.correlation_id,
+                "state": holding.state,
+                "since": holding.since,
+            }
+            for holding in new
+        ]
+        columns = [name for name in rows[0] if name != "ven_id"]
+        await connection.execute(insert_or_update(connection, holdings, ["ven_id"], columns), rows)
 
 
-async def drop(connection: AsyncConnection, ven_id: str) -> None:
-    """Record that the panel holds no shed of ours."""
-    await connection.execute(delete(holdings).where(holdings.c.ven_id == ven_id))
+async def drop_all(connection: AsyncConnection, ven_ids: Sequence[str]) -> None:
+    """Record that panels hold no shed of ours."""
+    for some in pieces(ven_ids):
+        await connection.execute(delete(holdings).where(holdings.c.ven_id.in_(some)))
 
 
 def _command(row: RowMapping) -> Command:
-    members = {name: row[name] for name in row if name != "payload"}
+    members = dict(row)
     members |= {
         "op": Op(row["op"]),
         "state": CommandState(row["state"]),

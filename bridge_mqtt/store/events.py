@@ -6,12 +6,13 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import RowMapping, insert, select, update
+from sqlalchemy import RowMapping, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bridge_mqtt.model import EventState
-from bridge_mqtt.store.schema import baselines, events, transitions
+from bridge_mqtt.store.schema import allocations, baselines, commands, events, transitions
 from bridge_mqtt.store.upsert import insert_or_skip, insert_or_update
+from openadr_profiles.panel import Op
 from openadr_profiles.v31 import Event, decode, encode
 
 _FINAL = tuple(state for state in EventState if state.is_final)
@@ -73,11 +74,20 @@ async def save_all(connection: AsyncConnection, new: Sequence[Event], received_a
         }
         for event in new
     ]
+    ids = [event.id for event in new]
+    known = select(events.c.event_id, events.c.state).where(events.c.event_id.in_(ids))
+    before = {row.event_id: row.state for row in await connection.execute(known)}
     columns = ["program_id", "modified_at", "received_at", "body", "withdrawn_at", "reported"]
     await connection.execute(insert_or_update(connection, events, ["event_id"], columns), rows)
-    ids = [event.id for event in new]
     reopened = update(events).where(events.c.event_id.in_(ids), events.c.state.in_(_FINAL))
     await connection.execute(reopened.values(state=EventState.SCHEDULED, reason=None, state_at=received_at))
+    steps = [
+        {"event_id": event_id, "from_state": was, "to_state": EventState.SCHEDULED, "reason": None, "at": received_at}
+        for event_id in dict.fromkeys(ids)
+        if (was := before.get(event_id)) is None or was in _FINAL
+    ]
+    if steps:
+        await connection.execute(insert(transitions), steps)
 
 
 async def withdraw(connection: AsyncConnection, event_id: str, at: datetime) -> None:
@@ -95,6 +105,42 @@ async def advance(
     await connection.execute(statement.values(**values))
     step = {"event_id": event_id, "from_state": before, "to_state": after, "reason": reason, "at": at}
     await connection.execute(insert(transitions), step)
+
+
+async def was_carried_out(connection: AsyncConnection, event_id: str) -> bool:
+    """Return True if any panel was ever sent a shed for the event."""
+    statement = select(commands.c.id).where(
+        commands.c.event_id == event_id, commands.c.op == Op.SHED_PANEL, commands.c.sent_at.is_not(None)
+    )
+    return (await connection.execute(statement.limit(1))).first() is not None
+
+
+async def why_missed(connection: AsyncConnection, event_id: str, since: datetime) -> str:
+    """Return why no panel was sent a shed for the event: what most of its panels did instead."""
+    its_panels = select(allocations.c.ven_id).where(allocations.c.event_id == event_id)
+    most_first = func.count().desc()
+    instead = (
+        select(commands.c.event_id)
+        .where(
+            commands.c.ven_id.in_(its_panels),
+            commands.c.event_id != event_id,
+            commands.c.op == Op.SHED_PANEL,
+            commands.c.window_end.is_(None) | (commands.c.window_end > since),
+        )
+        .group_by(commands.c.event_id)
+        .order_by(most_first, commands.c.event_id)
+    )
+    left_out = (
+        select(allocations.c.excluded)
+        .where(allocations.c.event_id == event_id, allocations.c.excluded.is_not(None))
+        .group_by(allocations.c.excluded)
+        .order_by(most_first, allocations.c.excluded)
+    )
+    reason = (await connection.execute(left_out.limit(1))).scalar()
+    if reason is not None and reason.startswith("follows another event"):
+        other = (await connection.execute(instead.limit(1))).scalar()
+        return reason if other is None else f"displaced by {other}"
+    return "nothing to shed" if reason is None else f"no panel took part: {reason}"
 
 
 async def open_(connection: AsyncConnection) -> dict[str, StoredEvent]:

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 
 import msgspec
-from sqlalchemy import RowMapping, func, select, update
+from sqlalchemy import RowMapping, bindparam, func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bridge_mqtt.model import PanelRecord
@@ -66,10 +66,23 @@ async def save_samples(connection: AsyncConnection, samples: Sequence[PanelRecor
         )
 
 
-async def save_answer(connection: AsyncConnection, panel: PanelRecord) -> None:
-    """Store the time of the panel's last answer, by both clocks, and the dialect of it."""
-    values = {"last_seen_at": panel.last_seen_at, "answered_at": panel.answered_at, "dialect": _name(panel)}
-    await connection.execute(update(panels).where(panels.c.ven_id == panel.ven_id).values(**values))
+async def save_answers(connection: AsyncConnection, answered: Sequence[PanelRecord]) -> None:
+    """Store the time of each panel's last answer, by both clocks, and the dialect of it."""
+    if answered:
+        names = ("last_seen_at", "answered_at", "dialect")
+        statement = update(panels).where(panels.c.ven_id == bindparam("of"))
+        await connection.execute(
+            statement.values({name: bindparam(name) for name in names}),
+            [
+                {
+                    "of": panel.ven_id,
+                    "last_seen_at": panel.last_seen_at,
+                    "answered_at": panel.answered_at,
+                    "dialect": _name(panel),
+                }
+                for panel in answered
+            ],
+        )
 
 
 def _panel(row: RowMapping) -> PanelRecord:

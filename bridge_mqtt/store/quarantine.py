@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -16,20 +17,30 @@ _AN_HOUR = timedelta(hours=1)
 
 async def add(connection: AsyncConnection, message: Unreadable, received_at: datetime, per_hour: int) -> bool:
     """Keep a message unless this hour's limit is reached; return True if it was kept."""
-    recent = select(func.count()).select_from(quarantine).where(quarantine.c.received_at > received_at - _AN_HOUR)
-    if (await connection.execute(recent)).scalar_one() >= per_hour:
-        return False
-    await connection.execute(
-        insert(quarantine).values(
-            received_at=received_at,
-            topic=message.topic.encode("utf-8", "replace").decode().replace("\x00", "\ufffd"),
-            ven_id=message.ven_id,
-            reason=message.reason,
-            size=message.size,
-            payload=message.head,
-        )
-    )
-    return True
+    return bool(await add_all(connection, [(message, received_at)], per_hour))
+
+
+async def add_all(connection: AsyncConnection, messages: Sequence[tuple[Unreadable, datetime]], per_hour: int) -> int:
+    """Keep messages up to this hour's limit; return how many were kept."""
+    if not messages:
+        return 0
+    latest = max(received_at for _, received_at in messages)
+    recent = select(func.count()).select_from(quarantine).where(quarantine.c.received_at > latest - _AN_HOUR)
+    room = max(0, per_hour - int((await connection.execute(recent)).scalar_one()))
+    kept = [
+        {
+            "received_at": received_at,
+            "topic": message.topic.encode("utf-8", "replace").decode().replace("\x00", "\ufffd"),
+            "ven_id": message.ven_id,
+            "reason": message.reason,
+            "size": message.size,
+            "payload": message.head,
+        }
+        for message, received_at in messages[:room]
+    ]
+    if kept:
+        await connection.execute(insert(quarantine), kept)
+    return len(kept)
 
 
 async def newest(connection: AsyncConnection, limit: int) -> list[dict[str, Any]]:

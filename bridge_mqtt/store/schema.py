@@ -229,7 +229,6 @@ commands = Table(
     Column("actual_kw", Float),
     Column("late", Boolean, nullable=False, default=False),
     Column("double_shed", Boolean, nullable=False, default=False),
-    Column("payload", Text),
     Index("ix_bridge_commands_event", "event_id", "ven_id"),
     Index("ix_bridge_commands_panel", "ven_id", text("queued_at DESC")),
     Index(

@@ -17,6 +17,7 @@ from sqlalchemy.exc import IntegrityError
 from bench.support.net import free_port
 from bridge_mqtt.acks import AckDesk
 from bridge_mqtt.errors import StoreTooNew, StoreUnavailable
+from bridge_mqtt.health import Health
 from bridge_mqtt.model import Command, Holding, HoldingState
 from bridge_mqtt.panels import Registry
 from bridge_mqtt.settings import Settings
@@ -25,6 +26,7 @@ from bridge_mqtt.store.acks import AckQuery
 from bridge_mqtt.store.engine import VERSION_TABLE, open_engine, revisions
 from bridge_mqtt.store.schema import metadata
 from bridge_mqtt.telemetry import TelemetryDesk
+from bridge_mqtt.turns import Turns
 from openadr_client.mqtt import Received
 from openadr_profiles.panel import CommandState, Op, Telemetry, read_telemetry
 from tests.support import panel_captures
@@ -160,7 +162,7 @@ async def test_the_database_itself_refuses_a_second_command_on_its_way(store: St
         async with store.transaction() as connection:
             await commands.queue(connection, [a_command("two")])
     async with store.transaction() as connection:
-        await commands.change(connection, "one", state=CommandState.ACKED)
+        await commands.save(connection, [a_command("one", state=CommandState.ACKED)])
         await commands.queue(connection, [a_command("two")])
     async with store.reading() as connection:
         assert (await commands.outstanding(connection))["panel-1"].correlation_id == "two"
@@ -192,7 +194,7 @@ async def test_what_is_stored_comes_back_with_zone_and_watt(store: Store) -> Non
     )
     async with store.transaction() as connection:
         await commands.queue(connection, [a_command("one")])
-        await commands.hold(connection, holding)
+        await commands.hold_all(connection, [holding])
     async with store.reading() as connection:
         assert await commands.held(connection) == {"panel-1": holding}
         stored = (await commands.by_correlation(connection, {"one"}))["one"]
@@ -219,15 +221,16 @@ async def replay(store: Store, name: str) -> None:
     """Feed a recording to the desks as the broker would, twice, and compare the rows with the messages."""
     values = {"vtn": {"url": "http://vtn.example/3.1.0"}, "unregistered": "accept"}
     registry = Registry(Settings.model_validate(values))
-    ack_desk = AckDesk(registry, quarantine_per_hour=100, clock_speed=1)
+    turns = Turns(store, Health(), sleep=asyncio.sleep)
+    ack_desk = AckDesk(registry, turns.book, quarantine_per_hour=100, clock_speed=1)
     telemetry_desk = TelemetryDesk(registry, quarantine_per_hour=100)
     recorded = panel_captures.acks(name)
     measured = panel_captures.telemetry(name)
     for _ in range(2):
-        async with store.transaction() as connection:
-            await ack_desk.take(connection, [Received(m.topic, m.payload, m.at, retained=False) for m in recorded])
+        async with turns.change() as turn:
+            await ack_desk.take(turn, [Received(m.topic, m.payload, m.at, retained=False) for m in recorded])
             await telemetry_desk.take(
-                connection, [Received(m.topic, m.payload, m.at, retained=False) for m in measured]
+                turn.connection, [Received(m.topic, m.payload, m.at, retained=False) for m in measured]
             )
     ven_ids = {m.topic.rsplit("/", 1)[1] for m in recorded} | {panel.ven_id for panel in registry}
     rows = []

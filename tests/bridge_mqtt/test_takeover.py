@@ -125,7 +125,7 @@ async def test_the_command_takes_over_once_and_keeps_what_was_there(database_url
         answer = b'{"op": "ping", "status": "success"}'
         received = Received("ven/ack/panel-1", answer, RECEIVED, retained=False)
         ack = read_ack(received.topic, received.payload, received.received_at, lambda _: None)
-        assert await acks.add(connection, ack, RECEIVED)  # type: ignore[arg-type]
+        assert await acks.add_all(connection, [ack]) == [ack]  # type: ignore[list-item]
         assert (await acks.search(connection, AckQuery(limit=1)))[0].id == 3
 
 

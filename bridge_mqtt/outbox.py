@@ -1,0 +1,199 @@
+"""The outbox: rows become messages, and no row becomes two messages (rules C1 to C5, C7).
+
+The order is always: row ``queued`` in the transaction of the decision; row ``sent`` committed, for many at a time; then
+the publish. After a crash a queued row has certainly not been sent and may be; a sent row may or may not have been, and
+is cleared up like any command that got no answer.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Collection, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from decimal import Decimal
+from itertools import islice
+from typing import Final
+
+import structlog
+
+from bridge_mqtt.book import Book, Changes
+from bridge_mqtt.model import Command
+from bridge_mqtt.panels import Registry
+from bridge_mqtt.requests import piece_end
+from bridge_mqtt.settings import Dispatch
+from bridge_mqtt.turns import Turn
+from openadr_client import MqttLink, NotSent, Unconfirmed
+from openadr_profiles.panel import (
+    ASSUMED,
+    CommandState,
+    Op,
+    UnsafePanelId,
+    UnsendableCommand,
+    command_topic,
+    ping_message,
+)
+
+_log = structlog.get_logger(__name__)
+
+_BATCH: Final = 500
+"""So many commands at most are marked as sent in one transaction."""
+_BATCHES_IN_FLIGHT: Final = 2
+
+
+@dataclass(frozen=True)
+class Letter:
+    """A message that is ready to be published, and the command that it carries."""
+
+    command: Command
+    topic: str
+    payload: bytes
+
+
+class CommandOutbox:
+    """Sends what is queued, many at a time, and never while somebody else changes the book (``decide``).
+
+    ``on_sent`` is told which panels have been sent something, or have something to be decided anew.
+    """
+
+    def __init__(
+        self,
+        *,
+        decide: Callable[[], AbstractAsyncContextManager[Turn]],
+        book: Book,
+        link: MqttLink,
+        registry: Registry,
+        settings: Dispatch,
+        inflight: int,
+        on_sent: Callable[[Collection[str]], None],
+        now: Callable[[], datetime],
+        clock_speed: float,
+    ) -> None:
+        self._decide = decide
+        self._book = book
+        self._link = link
+        self._registry = registry
+        self._settings = settings
+        self._on_sent = on_sent
+        self._now = now
+        self._ack_timeout = timedelta(seconds=settings.ack_timeout_s * clock_speed)
+        self._wake = asyncio.Event()
+        self._free = asyncio.Semaphore(inflight)
+        self._flying: set[asyncio.Task[None]] = set()
+        self.sent = 0
+
+    def wake(self) -> None:
+        """Wake the sender, since there may be something to send."""
+        self._wake.set()
+
+    async def run(self) -> None:
+        """Send until cancelled; errors of the database pass to the caller, who calls again."""
+        try:
+            while True:
+                await self._wake.wait()
+                self._wake.clear()
+                await self._send_due()
+        finally:
+            await asyncio.gather(*self._flying, return_exceptions=True)
+
+    async def _send_due(self) -> None:
+        while self._link.connected_since is not None and (self._book.queue or self._book.is_stale):
+            if len(self._flying) >= _BATCHES_IN_FLIGHT:
+                await asyncio.wait(self._flying, return_when=asyncio.FIRST_COMPLETED)
+                continue
+            async with self._decide() as turn:
+                rows = list(islice(self._book.queue.values(), _BATCH))
+                letters = self._claim(turn.changes, rows)
+            if letters:
+                task = asyncio.create_task(self._publish(letters))
+                self._flying.add(task)
+                task.add_done_callback(self._landed)
+            if rows:
+                self._on_sent({row.ven_id for row in rows})  # from now on there is a deadline to watch
+
+    def _landed(self, task: asyncio.Task[None]) -> None:
+        """Log what ended the sending of a batch; its commands are cleared up like any that got no answer."""
+        self._flying.discard(task)
+        error = None if task.cancelled() else task.exception()
+        if error is not None:
+            _log.error("commands may not have been sent", problem=str(error), exc_info=error)
+
+    def _claim(self, changes: Changes, rows: Sequence[Command]) -> list[Letter]:
+        """Mark rows as sent and make their messages; what has become impossible is superseded."""
+        now = self._now()
+        letters = []
+        for row in rows:
+            try:
+                payload, until = self._message(row, now)
+                topic = command_topic(row.ven_id)
+            except (UnsendableCommand, UnsafePanelId, ArithmeticError) as error:
+                changes.change(row, state=CommandState.SUPERSEDED, error=str(error) or type(error).__name__)
+                if row.op is Op.SHED_PANEL:
+                    changes.drop(row.ven_id)
+                _log.info("command not sent", ven_id=row.ven_id, correlation_id=row.correlation_id, reason=str(error))
+                continue
+            sent = changes.change(row, state=CommandState.SENT, sent_at=now, deadline_at=now + self._ack_timeout)
+            holding = self._book.holdings.get(row.ven_id)
+            if holding is not None and row.op is Op.SHED_PANEL:
+                changes.hold(replace(holding, until=until, since=now))
+            elif holding is not None and row.op is Op.RESTORE_PANEL:
+                changes.hold(replace(holding, since=now))
+            letters.append(Letter(sent, topic, payload))
+        return letters
+
+    def _message(self, row: Command, now: datetime) -> tuple[bytes, datetime | None]:
+        """Return the bytes of a command with the time that remains now (rule C4), and when the panel ends it."""
+        if row.op is Op.PING:
+            return ping_message(ven_id=row.ven_id, correlation_id=row.correlation_id, now=now), None
+        event_id = row.event_id or ""
+        panel = self._registry.get(row.ven_id)
+        dialect = (panel.dialect if panel is not None else None) or ASSUMED
+        if row.op is Op.RESTORE_PANEL:
+            restore = dialect.restore_message(
+                ven_id=row.ven_id, correlation_id=row.correlation_id, event_id=event_id, now=now
+            )
+            return restore, None
+        until = piece_end(now, row.window_end, timedelta(seconds=self._settings.piece_s(dialect)))
+        payload = dialect.shed_message(
+            ven_id=row.ven_id,
+            correlation_id=row.correlation_id,
+            event_id=event_id,
+            amount_kw=row.amount_kw or Decimal(0),
+            now=now,
+            until=until,
+        )
+        return payload, until
+
+    async def _publish(self, letters: Sequence[Letter]) -> None:
+        """Publish a batch; what has certainly not left this process goes back into the queue."""
+        left = await asyncio.gather(*(self._publish_one(letter) for letter in letters))
+        kept = [letter.command for letter, is_sent in zip(letters, left, strict=True) if not is_sent]
+        if not kept:
+            return
+        _log.info("commands stay queued, since there is no connection to the broker", commands=len(kept))
+        async with self._decide() as turn:
+            for command in kept:
+                now = self._book.command(command.correlation_id)
+                if now is not None and now.state is CommandState.SENT:
+                    turn.changes.change(now, state=CommandState.QUEUED, sent_at=None, deadline_at=None)
+        self._on_sent({command.ven_id for command in kept})
+        self.wake()
+
+    async def _publish_one(self, letter: Letter) -> bool:
+        """Return False if the message cannot have left."""
+        async with self._free:
+            try:
+                await self._link.publish(letter.topic, letter.payload)
+            except NotSent:
+                return False
+            except Unconfirmed as error:
+                _log.warning(
+                    "command may not have arrived",
+                    ven_id=letter.command.ven_id,
+                    correlation_id=letter.command.correlation_id,
+                    problem=str(error),
+                )
+                return True
+        self.sent += 1
+        return True
