@@ -73,7 +73,7 @@ class Dispatcher:
         self._seen: dict[str, PanelRecord] = {}
         self._told: dict[str, tuple[str, bool]] = {}
         self._events_may_differ = True
-        self._panels_differ = False
+        self._to_plan: set[str] = set()
         self._plan_pause_until_s = 0.0
         self._look_again_at = self._reconcile_at = clock.now()
 
@@ -90,7 +90,8 @@ class Dispatcher:
     def answered(self, ven_ids: Collection[str], changed_parts: Collection[str]) -> None:
         """Decide soon for panels that have answered; ``changed_parts`` of them do not do what was asked."""
         self._after_plan.update(changed_parts)
-        self._panels_differ = self._panels_differ or bool(changed_parts)
+        self._to_plan.update(changed_parts)
+        self._to_plan.update(ven_id for ven_id in ven_ids if ven_id not in self._book.holdings)
         self.look_at(ven_ids)
 
     def measured(self, ven_ids: Collection[str]) -> None:
@@ -104,11 +105,11 @@ class Dispatcher:
                 self._dirty.add(ven_id)
             before, self._seen[ven_id] = self._seen.get(ven_id), panel
             if before is None or self._is_news(before, panel):
-                self._panels_differ = True
+                self._to_plan.add(ven_id)
                 self._dirty.add(ven_id)
             elif self._matters(panel):
                 self._dirty.add(ven_id)
-        if self._dirty or self._panels_differ:
+        if self._dirty or self._to_plan:
             self._due.set()
 
     async def run(self) -> None:
@@ -139,7 +140,7 @@ class Dispatcher:
     def _next_moment(self) -> datetime:
         now = self._clock.now()
         moments = [self._reconcile_at, self._look_again_at, self._panels_due.first, self._events.next_boundary]
-        if self._panels_differ:
+        if self._to_plan:
             moments.append(now + timedelta(seconds=max(0.0, self._plan_pause_until_s - self._clock.monotonic_s())))
         return min(moment for moment in moments if moment is not None)
 
@@ -154,8 +155,8 @@ class Dispatcher:
         pause_is_over = self._clock.monotonic_s() >= self._plan_pause_until_s
         if self._events_may_differ or now >= self._look_again_at or (boundary is not None and boundary <= now):
             await self._plan(None)
-        elif self._panels_differ and pause_is_over:
-            await self._plan(self._dirty | self._after_plan)
+        elif self._to_plan and pause_is_over:
+            await self._plan(self._to_plan)
         while self._dirty and not self._events_may_differ:
             await self._decide_some()
             await asyncio.sleep(0)
@@ -168,7 +169,7 @@ class Dispatcher:
         """Split what the events ask now, because of these panels or anew, and advance their states."""
         began_s = self._clock.monotonic_s()
         events_may_differ, self._events_may_differ = self._events_may_differ, False
-        panels_differ, self._panels_differ = self._panels_differ, False
+        to_plan, self._to_plan = self._to_plan, set()
         after_plan, self._after_plan = self._after_plan, set()
         try:
             async with self._turns.decide() as turn:
@@ -181,7 +182,7 @@ class Dispatcher:
                 changed = await self._events.advance(turn.connection, planned, list(self._events.open), now)
         except BaseException:
             self._events_may_differ = True
-            self._panels_differ = self._panels_differ or panels_differ
+            self._to_plan |= to_plan
             self._after_plan |= after_plan
             raise
         self._planner.keep(planned)
@@ -225,8 +226,10 @@ class Dispatcher:
             self._panels_due.put(ven_id, self._next_of(ven_id))
         if any(isinstance(decision, Queue) for _, decision in steps):
             self._on_queued()
-        # what is known of these has changed, so there may be more to decide
-        self._dirty.update(each.panel.ven_id for each, decision in steps if not isinstance(decision, Queue))
+        # what is known of these has changed, so there may be more to decide, and to share out
+        changed = {each.panel.ven_id for each, decision in steps if not isinstance(decision, Queue)}
+        self._dirty |= changed
+        self._to_plan |= changed
 
     def _is_anything_to_do(self, ven_ids: Sequence[str]) -> bool:
         """Return True if a transaction is needed for any of these panels."""
@@ -249,7 +252,7 @@ class Dispatcher:
         for situation, decision in steps:
             if isinstance(decision, Queue):
                 self._told.pop(situation.panel.ven_id, None)
-        self._panels_differ = self._panels_differ or bool(lost)
+        self._to_plan |= lost
         tell_of(steps, turn.changes)
         return steps
 

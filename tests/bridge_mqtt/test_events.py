@@ -28,7 +28,7 @@ async def test_an_event_is_split_over_the_panels_and_restored_at_its_end(world: 
     assert (one.model.sheds, two.model.sheds) == (1, 1)
 
     done = await world.until("/api/events/evt-1", lambda e: e["state"] == "completed")
-    assert [step["state"] for step in done["history"]] == ["active", "completing", "completed"]
+    assert [step["state"] for step in done["history"]] == ["scheduled", "active", "completing", "completed"]
     for panel in done["panels"]:
         assert [(c["op"], c["state"]) for c in panel["commands"]] == [("shedPanel", "acked"), ("restorePanel", "acked")]
         assert all(c["responseMs"] is not None for c in panel["commands"])
@@ -120,10 +120,10 @@ async def test_of_two_events_a_panel_follows_the_more_important_one(sqlite_world
     [
         (
             {"payload_type": "SIMPLE", "values": (7,)},
-            ["failed"],
+            ["scheduled", "failed"],
             "interval 0: SIMPLE has the value 7: expected 0, 1, 2 or 3",
         ),
-        ({"targets": ("nobody",), "length_s": 1}, ["missed"], "no panel took part"),
+        ({"targets": ("nobody",), "length_s": 1}, ["scheduled", "missed"], "no panel took part"),
     ],
 )
 async def test_an_event_that_cannot_be_carried_out_says_why(
