@@ -164,7 +164,7 @@ async def answered(store: Store, *correlation_ids: str) -> None:
             )
             ack = read_ack("ven/ack/panel-1", payload, NOW, lambda _, known=known: known)  # type: ignore[misc]
             assert isinstance(ack, Ack)
-            await acks.add(connection, ack, NOW)
+            await acks.add_all(connection, [ack])
 
 
 async def look(store: Store, watcher: Watcher, panel: PanelRecord, holding: Holding) -> Noticed:
