@@ -11,11 +11,11 @@ from decimal import Decimal
 import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from bridge_mqtt.book import Book, Changes, part_of
+from bridge_mqtt.book import Book, PanelChanges, part_of
 from bridge_mqtt.model import Command, Holding, HoldingState
 from bridge_mqtt.panels import Registry
 from bridge_mqtt.store import acks, commands, quarantine
-from bridge_mqtt.turns import Turn
+from bridge_mqtt.turns import BookTurn
 from openadr_client import Received
 from openadr_profiles.panel import (
     Ack,
@@ -53,7 +53,7 @@ class AckDesk:
         self.unmatched = 0
         self.stored = 0
 
-    async def take(self, turn: Turn, messages: Sequence[Received]) -> set[str]:
+    async def take(self, turn: BookTurn, messages: Sequence[Received]) -> set[str]:
         """Store acknowledgments and what they change, in their order; return the panels that said something new."""
         found: dict[str, Command] = {}
         read = self._read_all(messages, found)
@@ -118,7 +118,7 @@ class AckDesk:
             first = next(each for each, _ in aside if each.reason == reason)
             _log.warning("acks put aside", reason=reason, acks=count, ven_id=first.ven_id, size=first.size)
 
-    def _apply(self, changes: Changes, command: Command, ack: Ack) -> Command:
+    def _apply(self, changes: PanelChanges, command: Command, ack: Ack) -> Command:
         """Change what an answer to our command changes, and return the command as it is now."""
         by_ack = command.answered_by == "ack"
         if by_ack and command.op is Op.SHED_PANEL and ack.status not in _NO:
@@ -146,7 +146,7 @@ class AckDesk:
             late=ack.late,
         )
 
-    def _after_shed(self, changes: Changes, command: Command, ack: Ack, holding: Holding) -> None:
+    def _after_shed(self, changes: PanelChanges, command: Command, ack: Ack, holding: Holding) -> None:
         if holding.correlation_id != command.correlation_id or holding.state not in _OPEN:
             return
         if ack.status in _NO:
@@ -163,7 +163,7 @@ class AckDesk:
         if ack.actual_shed_kw is not None and Decimal(str(ack.actual_shed_kw)) < holding.amount_kw - _LESS_KW:
             changes.change_part(part_of(holding), delivered_kw=max(0.0, ack.actual_shed_kw))
 
-    def _after_restore(self, changes: Changes, ack: Ack, holding: Holding) -> None:
+    def _after_restore(self, changes: PanelChanges, ack: Ack, holding: Holding) -> None:
         if holding.state in {HoldingState.SENDING, HoldingState.HELD}:
             return
         if ack.status in _NO:

@@ -57,7 +57,7 @@ class Book:
         self._holders = Counter(holding.event_id for holding in held.values())
         self.is_stale = False
 
-    def apply(self, changes: Changes) -> set[str]:
+    def apply(self, changes: PanelChanges) -> set[str]:
         """Enter what has been committed; return the events that no panel holds any more."""
         for command in changes.commands.values():
             self._enter(command)
@@ -92,7 +92,7 @@ class Book:
 
 
 @dataclass
-class Changes:
+class PanelChanges:
     """What one turn changes. Nothing is written before ``write``, nothing is in the book before ``Book.apply``."""
 
     queued: dict[str, Command] = field(default_factory=dict)

@@ -11,7 +11,7 @@ from datetime import datetime
 import structlog
 
 from bridge_mqtt import decisions
-from bridge_mqtt.book import Changes, part_of
+from bridge_mqtt.book import PanelChanges, part_of
 from bridge_mqtt.model import Command, Holding, HoldingState, PanelRecord
 from openadr_profiles.panel import CommandState, Op, correlation_id
 from openadr_profiles.panel.identity import ENTROPY_BYTES
@@ -22,7 +22,9 @@ _PREFIX = {Op.SHED_PANEL: "evt", Op.RESTORE_PANEL: "restore", Op.PING: "ping"}
 _MANY = 20
 
 
-def carry_out(changes: Changes, situation: decisions.Situation, decision: decisions.Decision, now: datetime) -> None:
+def carry_out(
+    changes: PanelChanges, situation: decisions.Situation, decision: decisions.Decision, now: datetime
+) -> None:
     """Change what a decision means."""
     panel, holding, command = situation.panel, situation.holding, situation.outstanding
     match decision:
@@ -48,7 +50,7 @@ def carry_out(changes: Changes, situation: decisions.Situation, decision: decisi
 
 
 def _queue(
-    changes: Changes, panel: PanelRecord, holding: Holding | None, decision: decisions.Queue, now: datetime
+    changes: PanelChanges, panel: PanelRecord, holding: Holding | None, decision: decisions.Queue, now: datetime
 ) -> None:
     want = decision.want
     event_id = want.event_id if want else decision.event_id
@@ -85,7 +87,7 @@ def _queue(
         changes.hold(replace(holding, state=HoldingState.RELEASING, since=now))
 
 
-def tell_of(taken: Iterable[tuple[decisions.Situation, decisions.Decision]], changes: Changes) -> None:
+def tell_of(taken: Iterable[tuple[decisions.Situation, decisions.Decision]], changes: PanelChanges) -> None:
     """Log each step, or only how many of each kind there are if there are many; commands are rows."""
     steps = list(taken)
     if len(steps) <= _MANY:
@@ -108,7 +110,7 @@ def _kind(situation: decisions.Situation, decision: decisions.Decision) -> tuple
             return type(decision).__name__.lower(), None, event_id
 
 
-def _tell(situation: decisions.Situation, decision: decisions.Decision, changes: Changes) -> None:
+def _tell(situation: decisions.Situation, decision: decisions.Decision, changes: PanelChanges) -> None:
     ven_id, holding, command = situation.panel.ven_id, situation.holding, situation.outstanding
     event_id = None if holding is None else holding.event_id
     match decision:

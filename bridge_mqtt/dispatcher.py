@@ -15,16 +15,16 @@ from typing import Final
 
 import structlog
 
-from bridge_mqtt.agenda import Agenda
 from bridge_mqtt.commands import carry_out, tell_of
 from bridge_mqtt.decisions import Decision, Policy, Queue, Situation, decide, renewal
+from bridge_mqtt.due_times import DueTimes
 from bridge_mqtt.event_states import EventStates
 from bridge_mqtt.health import Health
 from bridge_mqtt.model import HoldingState, PanelRecord
 from bridge_mqtt.panels import Registry
 from bridge_mqtt.planner import Planned, Planner
 from bridge_mqtt.store import commands
-from bridge_mqtt.turns import Turn, Turns
+from bridge_mqtt.turns import BookTurn, Turns
 from openadr_client import Clock
 from openadr_profiles.panel import CommandState, wire_event_id
 
@@ -67,7 +67,7 @@ class Dispatcher:
         self._events = EventStates(planner, turns.book)
         self._planned = Planned()
         self._due = asyncio.Event()
-        self._panels_due = Agenda()
+        self._panels_due = DueTimes()
         self._dirty: set[str] = set()
         self._after_plan: set[str] = set()
         self._seen: dict[str, PanelRecord] = {}
@@ -290,7 +290,7 @@ class Dispatcher:
         told = self._told.get(ven_id)
         return panel.event_id if told is None or told[0] != panel.event_id else None
 
-    async def _ask_what_was_told(self, turn: Turn, ven_ids: Sequence[str]) -> None:
+    async def _ask_what_was_told(self, turn: BookTurn, ven_ids: Sequence[str]) -> None:
         shown = {ven_id: event_id for ven_id in ven_ids if (event_id := self._shows_unknown(ven_id)) is not None}
         told = await commands.were_told(turn.connection, shown)
         self._told |= {ven_id: (event_id, ven_id in told) for ven_id, event_id in shown.items()}

@@ -9,9 +9,9 @@ from datetime import datetime
 import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from bridge_mqtt.agenda import Agenda
 from bridge_mqtt.book import Book
 from bridge_mqtt.decisions import next_state
+from bridge_mqtt.due_times import DueTimes
 from bridge_mqtt.model import EventState
 from bridge_mqtt.planner import Planned, Planner
 from bridge_mqtt.store import events
@@ -28,7 +28,7 @@ class EventStates:
         self._book = book
         self.open: dict[str, StoredEvent] = {}
         self._unreadable: dict[str, str] = {}
-        self._boundaries = Agenda()
+        self._boundaries = DueTimes()
 
     @property
     def usable(self) -> Mapping[str, StoredEvent]:

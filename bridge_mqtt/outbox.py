@@ -18,12 +18,12 @@ from typing import Final
 
 import structlog
 
-from bridge_mqtt.book import Book, Changes
+from bridge_mqtt.book import Book, PanelChanges
 from bridge_mqtt.model import Command
 from bridge_mqtt.panels import Registry
 from bridge_mqtt.requests import piece_end
 from bridge_mqtt.settings import Dispatch
-from bridge_mqtt.turns import Turn
+from bridge_mqtt.turns import BookTurn
 from openadr_client import MqttLink, NotSent, Unconfirmed
 from openadr_profiles.panel import (
     ASSUMED,
@@ -60,7 +60,7 @@ class CommandOutbox:
     def __init__(
         self,
         *,
-        decide: Callable[[], AbstractAsyncContextManager[Turn]],
+        decide: Callable[[], AbstractAsyncContextManager[BookTurn]],
         book: Book,
         link: MqttLink,
         registry: Registry,
@@ -119,7 +119,7 @@ class CommandOutbox:
         if error is not None:
             _log.error("commands may not have been sent", problem=str(error), exc_info=error)
 
-    def _claim(self, changes: Changes, rows: Sequence[Command]) -> list[Letter]:
+    def _claim(self, changes: PanelChanges, rows: Sequence[Command]) -> list[Letter]:
         """Mark rows as sent and make their messages; what has become impossible is superseded."""
         now = self._now()
         letters = []

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from bridge_mqtt.book import Book, Changes
+from bridge_mqtt.book import Book, PanelChanges
 from bridge_mqtt.errors import StoreUnavailable
 from bridge_mqtt.health import Health
 from bridge_mqtt.store import Store
@@ -25,11 +25,11 @@ _RETRY_S = (0.1, 5.0)
 
 
 @dataclass(frozen=True)
-class Turn:
+class BookTurn:
     """A transaction in which panels' holdings and commands change: put into ``changes``, written at its end."""
 
     connection: AsyncConnection
-    changes: Changes
+    changes: PanelChanges
 
 
 class Turns:
@@ -63,9 +63,9 @@ class Turns:
         self._health.store = None
 
     @asynccontextmanager
-    async def change(self) -> AsyncIterator[Turn]:
+    async def change(self) -> AsyncIterator[BookTurn]:
         """Open a transaction that may change the book too; raises StoreUnavailable."""
-        changes = Changes()
+        changes = PanelChanges()
         is_writing = False
 
         def enter() -> None:
@@ -75,7 +75,7 @@ class Turns:
             async with self._store.transaction(then=enter) as connection:
                 if self.book.is_stale:
                     await self.book.read(connection)
-                yield Turn(connection, changes)
+                yield BookTurn(connection, changes)
                 is_writing = True
                 await changes.write(connection)
         except BaseException:
@@ -85,7 +85,7 @@ class Turns:
         self._health.store = None
 
     @asynccontextmanager
-    async def decide(self) -> AsyncIterator[Turn]:
+    async def decide(self) -> AsyncIterator[BookTurn]:
         """Open a transaction that decides or sends; raises StoreUnavailable, or what the guard raises."""
         async with self.change() as turn:
             if self._guard is not None:

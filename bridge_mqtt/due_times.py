@@ -1,4 +1,4 @@
-"""An agenda: who is to be looked at when. Each name has one moment; setting another replaces it."""
+"""Due times: who is to be looked at when. Each name has one moment; setting another replaces it."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import heapq
 from datetime import datetime
 
 
-class Agenda:
+class DueTimes:
     """Moments by name, of which the first is always at hand."""
 
     def __init__(self) -> None:
