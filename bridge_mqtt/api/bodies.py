@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from datetime import datetime, timedelta
+from decimal import Decimal
 from typing import Annotated, Final, TypeVar
 
 from aiohttp import web
@@ -17,9 +18,10 @@ T = TypeVar("T", bound=Struct)
 
 LONGEST_EVENT: Final = timedelta(days=31)
 _READ_WITHIN_S: Final = 10.0
+_MOST_KW: Final = 1_000_000
 _WORDS: Final = ("scheduled", "active")
 
-Kw = Annotated[float, Meta(gt=0, le=1_000_000)]
+Kw = Annotated[float, Meta(extra_json_schema={"exclusiveMinimum": 0, "maximum": _MOST_KW})]
 Seconds = Annotated[int, Meta(ge=1, le=31 * 86_400)]
 Instant = Annotated[str, Meta(min_length=1, max_length=40, extra_json_schema={"format": "date-time"})]
 
@@ -76,6 +78,13 @@ def span_for_panel(body: EventForPanel, now: datetime) -> tuple[datetime, dateti
     if body.end_time is not None:
         return _checked(start, read_instant("endTime", body.end_time), now)
     return _checked(start, start + timedelta(seconds=body.duration_s or 0), now)
+
+
+def power_kw(name: str, value: float) -> Decimal:
+    """Return a power in kW, above 0 and at most 1,000,000; raises WrongQuestion naming the member."""
+    if not 0 < value <= _MOST_KW:
+        raise WrongQuestion(f"{name}: {value!r} is not a power in kW above 0 and up to {_MOST_KW}")
+    return Decimal(str(value))
 
 
 def _checked(start: datetime, end: datetime, now: datetime) -> tuple[datetime, datetime]:

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import datetime
-from decimal import Decimal
 
 from aiohttp import web
 
 from bridge_mqtt.api.answers import answer
-from bridge_mqtt.api.bodies import EventForPanel, NewEvent, body_of, span_for_panel, span_of_event
+from bridge_mqtt.api.bodies import EventForPanel, NewEvent, body_of, power_kw, span_for_panel, span_of_event
 from bridge_mqtt.api.refusals import Away, NoSuchThing, NotAllowed, NotNow, NotSetUp, VtnFailed
 from bridge_mqtt.api.route import ApiRoute, Right
 from bridge_mqtt.view import View
@@ -82,7 +81,8 @@ class OrderingRoutes:
         issuer = self._must_issue()
         body = await body_of(request, NewEvent)
         start, end = span_of_event(body, self._now())
-        order = Order(shed_kw=_kw(body.requested_reduction_kw), start=start, end=end, name=body.name)
+        shed_kw = power_kw("requestedReductionKw", body.requested_reduction_kw)
+        order = Order(shed_kw=shed_kw, start=start, end=end, name=body.name)
         return await self._made(issuer, order)
 
     async def _send_event(self, request: web.Request) -> web.Response:
@@ -91,7 +91,8 @@ class OrderingRoutes:
             raise NoSuchThing(f"no panel {ven_id[:255]!r}")
         body = await body_of(request, EventForPanel)
         start, end = span_for_panel(body, self._now())
-        order = Order(shed_kw=_kw(body.requested_reduction_kw), start=start, end=end, name=body.name, ven_id=ven_id)
+        shed_kw = power_kw("requestedReductionKw", body.requested_reduction_kw)
+        order = Order(shed_kw=shed_kw, start=start, end=end, name=body.name, ven_id=ven_id)
         return await self._made(issuer, order)
 
     async def _made(self, issuer: Issuer, order: Order) -> web.Response:
@@ -143,7 +144,3 @@ async def _vtn() -> AsyncIterator[None]:
         raise Away(f"the VTN cannot do it now: {error}") from error
     except VtnError as error:
         raise VtnFailed(f"the VTN gave an unexpected answer; look there before trying again: {error}") from error
-
-
-def _kw(value: float) -> Decimal:
-    return Decimal(str(value))
