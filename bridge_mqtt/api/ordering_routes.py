@@ -14,7 +14,7 @@ from bridge_mqtt.api.refusals import Away, NoSuchThing, NotAllowed, NotNow, NotS
 from bridge_mqtt.api.route import ApiRoute, Right
 from bridge_mqtt.view import View
 from bridge_mqtt.view.shapes import EventAnswer
-from bridge_mqtt.vtn_side.issuer import CannotIssue, Issuer, Order
+from bridge_mqtt.vtn_side.issuer import CannotIssue, Issuer, ShedOrder
 from openadr_client import Forbidden, NotFound, Refused, TemporarilyUnavailable, Unauthorized, Unreachable, VtnError
 
 _NOT_SET_UP = "issuing.client_id: this bridge has no credentials of business logic to write events at the VTN"
@@ -82,7 +82,7 @@ class OrderingRoutes:
         body = await body_of(request, NewEvent)
         start, end = span_of_event(body, self._now())
         shed_kw = power_kw("requestedReductionKw", body.requested_reduction_kw)
-        order = Order(shed_kw=shed_kw, start=start, end=end, name=body.name)
+        order = ShedOrder(shed_kw=shed_kw, start=start, end=end, name=body.name)
         return await self._made(issuer, order)
 
     async def _send_event(self, request: web.Request) -> web.Response:
@@ -92,10 +92,10 @@ class OrderingRoutes:
         body = await body_of(request, EventForPanel)
         start, end = span_for_panel(body, self._now())
         shed_kw = power_kw("requestedReductionKw", body.requested_reduction_kw)
-        order = Order(shed_kw=shed_kw, start=start, end=end, name=body.name, ven_id=ven_id)
+        order = ShedOrder(shed_kw=shed_kw, start=start, end=end, name=body.name, ven_id=ven_id)
         return await self._made(issuer, order)
 
-    async def _made(self, issuer: Issuer, order: Order) -> web.Response:
+    async def _made(self, issuer: Issuer, order: ShedOrder) -> web.Response:
         async with _vtn():
             event = await issuer.create(order)
         made = self._view.events.written(event, float(order.shed_kw))

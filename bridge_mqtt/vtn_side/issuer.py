@@ -39,7 +39,7 @@ class CannotIssue(Exception):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Order:
+class ShedOrder:
     """A reduction of ``shed_kw`` (above 0) from ``start`` to ``end``; for one panel, or for all without ``ven_id``."""
 
     shed_kw: Decimal
@@ -64,7 +64,7 @@ class Issuer:
         self._signs = signs
         self._on_change = on_change
 
-    async def create(self, order: Order) -> Event:
+    async def create(self, order: ShedOrder) -> Event:
         """Make an event at the VTN and return it as the VTN has stored it.
 
         Raises:
