@@ -20,6 +20,7 @@ from bench.workloads import WORKLOADS
 _OWN_EVENTS, _FOREIGN_EVENTS = "50,1000,100000", "50,1000"
 _OWN_VENS, _FOREIGN_VENS = "10,1000,10000", "10,1000"
 _REPORTS = "10000,1000000"
+_PANELS = "200,1000,10000"
 _FILE_WIDTH = 200
 
 
@@ -47,6 +48,7 @@ def main(
     reports: Annotated[
         str, typer.Option(help="Reports in the store for `search`, one size after the other.")
     ] = _REPORTS,
+    panels: Annotated[str, typer.Option(help="Panels of the bridge, one number after the other.")] = _PANELS,
     out: Annotated[Path | None, typer.Option(help="Write everything to this JSON file too.")] = None,
     page: Annotated[
         Path | None, typer.Option(help="Put the tables into this Markdown page, between its marks for figures.")
@@ -72,6 +74,7 @@ def main(
             events=_sizes("--events", events or (_FOREIGN_EVENTS if foreign else _OWN_EVENTS)),
             vens=_sizes("--vens", vens or (_FOREIGN_VENS if foreign else _OWN_VENS)),
             reports=_sizes("--reports", reports),
+            panels=_sizes("--panels", panels),
             foreign=foreign,
         )
         run = uvloop.run(measure(options, lambda line: progress.print(line, markup=False, highlight=False)))

@@ -90,7 +90,7 @@ async def home(
     if given.get("driver", {}).get("kind") == noted_panel.KIND:
         given["driver"]["options"]["diary"] = str(folder / "diary")
     config = folder / "home.toml"
-    config.write_text(_toml(given))
+    config.write_text(as_toml(given))
     process = MeasuredProcess(
         python("oadr", "ven", "run", "--config", str(config)),
         cores=cores.server,
@@ -143,7 +143,8 @@ def _with_driver(folder: Path) -> Path:
     return packages
 
 
-def _toml(members: Mapping[str, Any]) -> str:
+def as_toml(members: Mapping[str, Any]) -> str:
+    """Return settings as a TOML file: a line for each member, tables inline."""
     return "".join(f"{name} = {_value(value)}\n" for name, value in members.items())
 
 

@@ -177,7 +177,7 @@ class RawListener(RawConnection):
             if head & 0x06:
                 self._acks += b"\x40\x02" + raw[topic_end : topic_end + 2]
         elif kind == _KINDS["CONNACK"]:
-            self.send(_packet(0x82, b"\x00\x01" + _text(self._filter) + b"\x01"))
+            self.send(subscribe_packet(self._filter))
         elif kind == _KINDS["SUBACK"] and not self.subscribed.done():
             self.subscribed.set_result(None)
 
@@ -249,6 +249,11 @@ def publish_packet(topic: str, payload: bytes, number: int) -> bytes:
     """Return a PUBLISH of QoS 1; ``number`` becomes its packet id."""
     identifier = (number % _MOST_IDS + 1).to_bytes(2, "big")
     return _packet(_PUBLISH_QOS1, _text(topic) + identifier + payload)
+
+
+def subscribe_packet(filter_: str) -> bytes:
+    """Return a SUBSCRIBE to one filter with QoS 1."""
+    return _packet(0x82, b"\x00\x01" + _text(filter_) + b"\x01")
 
 
 def _packet(head: int, content: bytes) -> bytes:

@@ -44,6 +44,7 @@ class Options:
     events: tuple[int, ...]
     vens: tuple[int, ...]
     reports: tuple[int, ...] = (10_000, 1_000_000)
+    panels: tuple[int, ...] = (200, 1_000, 10_000)
     foreign: ForeignOptions | None = None
 
     def kinds(self) -> list[tuple[DatabaseKind, list[str]]]:
@@ -61,6 +62,7 @@ class Options:
             "events": list(self.events),
             "vens": list(self.vens),
             "reports": list(self.reports),
+            "panels": list(self.panels),
         }
         return shown if self.foreign is None else {**shown, "url": self.foreign.url}
 
@@ -92,6 +94,7 @@ async def measure(options: Options, tell: Callable[[str], None]) -> BenchRun:
                             events=options.events,
                             vens=options.vens,
                             reports=options.reports,
+                            panels=options.panels,
                             report=keep,
                             skipped=lambda workload, why: tell(f"{workload}: not measured, {why}"),
                         )

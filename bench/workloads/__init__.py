@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Final
 
 from bench.workloads import (
+    bridge,
     events,
     fleet,
     large,
@@ -49,4 +50,7 @@ WORKLOADS: Final[Mapping[str, Callable[[WorkloadContext], Awaitable[None]]]] = {
     "ven-plan": ven_plan.of_a_panel,
     "ven-month": ven_lives.for_a_month,
     "ven-year": ven_lives.for_a_year,
+    "bridge-dispatch": bridge.that_dispatches,
+    "bridge-many-events": bridge.with_many_events,
+    "bridge-metering": bridge.that_meters,
 }

@@ -40,7 +40,7 @@ class Reference:
 
 @dataclass(slots=True)
 class WorkloadContext:
-    """Everything around a workload. ``events``, ``vens``, ``reports``: sizes of the store to go through."""
+    """Everything around a workload. ``events``, ``vens``, ``reports``, ``panels``: sizes to go through."""
 
     vtn: Vtn
     databases: Databases
@@ -54,6 +54,7 @@ class WorkloadContext:
     report: Callable[[Case], None]
     """Hears of every case as soon as it is measured."""
     skipped: Callable[[str, str], None]
+    panels: Sequence[int] = (200, 1_000, 10_000)
     _numbers: count[int] = field(default_factory=count)
 
     def file(self, content: bytes) -> str:
@@ -99,12 +100,14 @@ class WorkloadContext:
         finally:
             process.stop()
 
-    async def watched(self, work: Awaitable[T]) -> tuple[T, float]:
-        """Return what the work gives, and the longest that a ``GET /health`` of the VTN took meanwhile, in seconds.
+    async def watched(self, work: Awaitable[T], at: Address | None = None) -> tuple[T, float]:
+        """Return what the work gives, and the longest that a ``GET /health`` of a server took meanwhile, in seconds.
+
+        The server is the VTN, or the one ``at`` an address.
 
         That is about the longest that its event loop was busy with one thing.
         """
-        root = replace(self.vtn.address, path="")
+        root = replace(at or self.vtn.address, path="")
         probe, is_over = request(root, "GET", "/health"), False
 
         def probes() -> bytes:
