@@ -20,7 +20,7 @@ from bench.documents import SPARE, WATCHED
 from bench.errors import NotReady
 from bench.homes import NAME, as_toml
 from bench.mqtt import broker
-from bench.panel_fleet import CIRCUITS, PanelFleet, plug_in
+from bench.panel_fleet import CIRCUITS, MeasuredPanels, plug_in
 from bench.processes import MeasuredProcess, Meter, python
 from bench.support.net import free_port
 from bench.wire import Address
@@ -42,7 +42,7 @@ class BridgeProcess:
 
     process: MeasuredProcess
     meter: Meter
-    fleet: PanelFleet
+    fleet: MeasuredPanels
     broker_port: int
     api: Address
     engine: AsyncEngine
@@ -147,7 +147,7 @@ def shed_event(
     }
 
 
-def _settings(context: WorkloadContext, fleet: PanelFleet, url: str, broker_url: str, port: int) -> dict[str, Any]:
+def _settings(context: WorkloadContext, fleet: MeasuredPanels, url: str, broker_url: str, port: int) -> dict[str, Any]:
     credentials = context.vtn.credentials
     assert credentials is not None
     return {

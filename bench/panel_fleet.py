@@ -41,7 +41,7 @@ _OTHERS: Final = ",".join(
 
 
 @dataclass(slots=True)
-class Told:
+class CommandsHeard:
     """What the panels were told for one event, or by one ``corr`` prefix: how often, and from when to when."""
 
     sheds: int = 0
@@ -57,13 +57,13 @@ class _Panel:
     number: int = 0
 
 
-class PanelFleet(RawConnection):
+class MeasuredPanels(RawConnection):
     """Panels ``panel-0`` and on. Times are Unix seconds of the moment at which the socket was read."""
 
     def __init__(self, count: int) -> None:
         super().__init__()
         self.ready: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self.told: dict[str, Told] = {}
+        self.told: dict[str, CommandsHeard] = {}
         self.stacked: list[str] = []
         """Panels that were told to shed while they did, for each time."""
         self.measured = 0
@@ -131,7 +131,7 @@ class PanelFleet(RawConnection):
             answer = self._shed(prefix, ven_id, panel, command)
         elif op == "restore":
             if panel.event_id is not None:
-                told = self.told.setdefault(panel.event_id, Told())
+                told = self.told.setdefault(panel.event_id, CommandsHeard())
                 told.restores, told.last_restore_at = told.restores + 1, self._now
             panel.event_id, panel.shed_kw = None, 0.0
             answer = {"op": "restore", "status": "success"}
@@ -143,7 +143,7 @@ class PanelFleet(RawConnection):
 
     def _shed(self, prefix: str, ven_id: str, panel: _Panel, command: dict[str, Any]) -> dict[str, Any]:
         event_id, amount = command["event_id"], float(command["shed_kw"])
-        told = self.told.setdefault(event_id, Told())
+        told = self.told.setdefault(event_id, CommandsHeard())
         told.sheds, told.last_shed_at = told.sheds + 1, self._now
         taken = min(amount, _HEATER_KW)
         if prefix == "ven":  # commands of the bare loop have another prefix and change nothing
@@ -190,9 +190,9 @@ class PanelFleet(RawConnection):
         return publish_packet(topic, payload, self._packets)
 
 
-async def plug_in(port: int, count: int) -> PanelFleet:
+async def plug_in(port: int, count: int) -> MeasuredPanels:
     """Return panels that hear their commands at the broker on this port; they measure when they are told to."""
     loop = asyncio.get_running_loop()
-    _, fleet = await loop.create_connection(lambda: PanelFleet(count), "127.0.0.1", port)
+    _, fleet = await loop.create_connection(lambda: MeasuredPanels(count), "127.0.0.1", port)
     await asyncio.wait_for(fleet.ready, _PATIENCE_S)
     return fleet
