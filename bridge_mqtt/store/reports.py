@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import RowMapping, func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from bridge_mqtt.store.schema import reports
+from bridge_mqtt.store.schema import events, reports
 from bridge_mqtt.store.upsert import insert_or_skip, insert_or_update
 from openadr_profiles.v31 import ReportRequest, decode, encode
 
@@ -34,6 +34,10 @@ class StoredReport:
     due_at: datetime
     report_id: str | None
     problem: str | None
+
+
+_DELETED = select(events.c.event_id).where(events.c.withdrawn_at.is_not(None))
+_WAITS = (reports.c.state == ReportState.QUEUED) & reports.c.event_id.not_in(_DELETED)
 
 
 async def add(connection: AsyncConnection, report: ReportRequest, due_at: datetime) -> None:
@@ -67,10 +71,8 @@ async def put(connection: AsyncConnection, report: ReportRequest, due_at: dateti
 
 
 async def unsent(connection: AsyncConnection) -> list[StoredReport]:
-    """Return the reports the VTN does not have for certain, oldest first."""
-    statement = (
-        select(reports).where(reports.c.state.in_((ReportState.QUEUED,))).order_by(reports.c.due_at, reports.c.name)
-    )
+    """Return the reports the VTN does not have for certain, oldest first; those of deleted events go (RDESC-022)."""
+    statement = select(reports).where(_WAITS).order_by(reports.c.due_at, reports.c.name)
     return [_stored(row) for row in (await connection.execute(statement)).mappings()]
 
 
@@ -95,7 +97,7 @@ async def mark(connection: AsyncConnection, sent: StoredReport, state: ReportSta
 
 async def count_unsent(connection: AsyncConnection) -> int:
     """Return the number of reports that wait to be sent."""
-    statement = select(func.count()).where(reports.c.state.in_((ReportState.QUEUED,)))
+    statement = select(func.count()).where(_WAITS)
     return int((await connection.execute(statement)).scalar_one())
 
 

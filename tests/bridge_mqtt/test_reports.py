@@ -4,10 +4,10 @@ from decimal import Decimal
 
 from sqlalchemy import update
 
-from bridge_mqtt.store import Store, reports
+from bridge_mqtt.store import Store, events, reports
 from bridge_mqtt.store.schema import panels as panel_rows
 from openadr_profiles.fleet.reports import Shed, read_status
-from openadr_profiles.v31 import OperatingState
+from openadr_profiles.v31 import OperatingState, ReportRequest
 from tests.bridge_mqtt.conftest import World, an_event
 from tests.support.waiting import wait_until
 
@@ -72,3 +72,21 @@ async def test_absurd_powers_neither_stop_the_bridge_nor_keep_it_down(world: Wor
     await world.post(an_event(shed_kw=2))
     await world.until("/api/events/evt-1", lambda e: e["panels"] and e["panels"][0]["holds"] == "held")
     assert not bridge.health.loops
+
+
+async def test_reports_of_an_event_that_is_deleted_are_not_sent_any_more(world: World) -> None:
+    """RDESC-022: the VTN has nothing left that they could belong to, and would refuse them again and again."""
+    await world.add_panel("panel-1", plugged_in=False)
+    store = await Store.open(world.settings().database.url.get_secret_value())
+    async with store.transaction() as connection:
+        for event_id in ("evt-1", "evt-2"):
+            await events.save(connection, an_event(event_id), world.clock.now())
+            request = ReportRequest(
+                event_id=event_id, client_name="bridge", report_name=f"opt-{event_id}", resources=()
+            )
+            await reports.put(connection, request, world.clock.now())
+        await events.withdraw(connection, "evt-1", world.clock.now())
+    async with store.reading() as connection:
+        assert [each.event_id for each in await reports.unsent(connection)] == ["evt-2"]
+        assert await reports.count_unsent(connection) == 1
+    await store.close()
