@@ -84,6 +84,8 @@ class Planner:
         self._first_contact_until = started_at + timedelta(seconds=settings.dispatch.first_contact_s)
         self._timelines: dict[str, tuple[datetime, datetime, Timeline]] = {}
         self._known: Mapping[str, Known] = {}
+        self.shed_kwh: Mapping[str, float] = {}
+        """What each panel has shed in this season."""
         self.bridge_targets: Collection[str] = ()
         self.programs: Mapping[str, Program] = {}
 
@@ -168,6 +170,7 @@ class Planner:
             earlier=latest.parts if latest is not None else {},
             holdings=this_round.holdings,
             baselines=known.baselines or {},
+            shed_kwh=self.shed_kwh,
         )
         is_same = not is_changed and before is not None and known.stamp == before.stamp and known.asked == asked
         if is_same and not self._differs(this_round, given):

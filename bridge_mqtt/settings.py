@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date
 from decimal import Decimal
 from typing import Annotated, Any, Final, Literal, Self
 
@@ -158,6 +159,8 @@ class Dispatch(_Group):
     """What the parts of an event are in proportion to."""
     ask: Asks = Asks.ALL
     """Ask all panels of an event, or the fewest that suffice, in turn over a season."""
+    season_starts: Annotated[tuple[str, ...], Field(min_length=1, max_length=12)] = ("04-01", "10-01")
+    """Days of the year (month-day, UTC) at which the count of what each panel has shed begins anew."""
     on_giveback: OnGiveback = OnGiveback.AGAIN
     """What is done when a panel undoes its shed."""
     redistribute_least_kw: Annotated[Decimal, Field(gt=0)] = Decimal("0.1")
@@ -224,6 +227,16 @@ class Dispatch(_Group):
             if not least <= seconds <= most:
                 raise ValueError(f"{name}: expected {least} to {most} seconds, not {seconds}")
         return pieces
+
+    @field_validator("season_starts")
+    @classmethod
+    def _days_of_every_year(cls, days: tuple[str, ...]) -> tuple[str, ...]:
+        for day in days:
+            try:
+                date.fromisoformat(f"2001-{day}")
+            except ValueError:
+                raise ValueError(f"{day!r}: expected a month and a day of every year, as 04-01") from None
+        return days
 
     @field_validator("level_shares")
     @classmethod
