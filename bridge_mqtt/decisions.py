@@ -42,6 +42,7 @@ class Situation:
     known_events: Collection[str]  # ids on the wire of events this panel was ever told
     last_ping_at: datetime | None
     listening_since: datetime | None  # None while there is no connection to the broker
+    gave_back: bool = False  # its latest sample shows that it has undone the shed, and it is to shed again
 
 
 @dataclass(frozen=True)
@@ -220,6 +221,9 @@ def _about_held(s: Situation, holding: Holding, wire_id: str, now: datetime, pol
         yield Queue(Op.RESTORE_PANEL, "changed", event_id=holding.event_id)
     elif over or ((at := renewal(holding, s.want, policy)) is not None and now >= at):
         yield Queue(Op.RESTORE_PANEL, "renew", event_id=holding.event_id)
+    elif s.gave_back:
+        yield Mark(HoldingState.SUSPECT, "gave it back")
+        yield Queue(Op.RESTORE_PANEL, "repeat safely", event_id=holding.event_id)
 
 
 def renewal(holding: Holding, want: Want | None, policy: Policy) -> datetime | None:

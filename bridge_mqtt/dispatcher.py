@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Collection, Iterable, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from itertools import islice
 from typing import Final
@@ -25,6 +26,7 @@ from bridge_mqtt.panels import Registry
 from bridge_mqtt.planner import Planned, Planner
 from bridge_mqtt.store import commands
 from bridge_mqtt.turns import BookTurn, Turns
+from bridge_mqtt.watch import Noticed, Watcher
 from openadr_client import Clock
 from openadr_profiles.panel import CommandState, wire_event_id
 
@@ -47,6 +49,7 @@ class Dispatcher:
         turns: Turns,
         planner: Planner,
         registry: Registry,
+        watcher: Watcher,
         policy: Policy,
         clock: Clock,
         health: Health,
@@ -58,6 +61,7 @@ class Dispatcher:
         self._book = turns.book
         self._planner = planner
         self._registry = registry
+        self._watcher = watcher
         self._policy = policy
         self._clock = clock
         self._health = health
@@ -135,7 +139,8 @@ class Dispatcher:
             return panel.dialect is None or panel.event_id is not None or panel.ven_id in self._planned.wants
         if holding.state is not HoldingState.HELD:
             return True
-        return panel.tells_event and panel.event_id != wire_event_id(holding.event_id)
+        lost_it = panel.tells_event and panel.event_id != wire_event_id(holding.event_id)
+        return lost_it or self._watcher.matters(panel, holding, self._clock.now())
 
     def _next_moment(self) -> datetime:
         now = self._clock.now()
@@ -194,6 +199,7 @@ class Dispatcher:
         self._look_again_at = now + (_FIRST_CONTACT if planned.waiting else _RECONCILE)
         if events_may_differ:
             self._reconcile_at = now + _RECONCILE
+            self._watcher.forget(self._book.holdings)
         ended_s = self._clock.monotonic_s()
         self._plan_pause_until_s = ended_s + _PLAN_PAUSE * (ended_s - began_s)
         if changed:
@@ -236,19 +242,28 @@ class Dispatcher:
         if self._book.is_stale:
             return bool(ven_ids)
         now = self._clock.now()
-        return any(self._shows_unknown(ven_id) is not None or self._decisions(ven_id, now)[1] for ven_id in ven_ids)
+        return any(
+            self._shows_unknown(ven_id) is not None or self._is_watched(ven_id, now) or self._decisions(ven_id, now)[1]
+            for ven_id in ven_ids
+        )
+
+    def _is_watched(self, ven_id: str, now: datetime) -> bool:
+        panel = self._registry.get(ven_id)
+        return panel is not None and self._watcher.matters(panel, self._book.holdings.get(ven_id), now)
 
     async def _take_steps(self, ven_ids: Sequence[str]) -> list[tuple[Situation, Decision]]:
         async with self._turns.decide() as turn:
             await self._ask_what_was_told(turn, ven_ids)
             now = self._clock.now()
+            noticed = await self._watch(turn, ven_ids, now)
             steps = []
             for ven_id in ven_ids:
-                situation, decisions = self._decisions(ven_id, now)
+                situation, decisions = self._decisions(ven_id, now, gave_back=ven_id in noticed.again)
                 for decision in decisions:
                     carry_out(turn.changes, situation, decision, now)
                     steps.append((situation, decision))
             self._after_plan |= (lost := turn.changes.panels_with_parts)
+        self._watcher.keep(noticed)
         for situation, decision in steps:
             if isinstance(decision, Queue):
                 self._told.pop(situation.panel.ven_id, None)
@@ -256,8 +271,18 @@ class Dispatcher:
         tell_of(steps, turn.changes)
         return steps
 
-    def _decisions(self, ven_id: str, now: datetime) -> tuple[Situation, list[Decision]]:
-        situation = self._situation(ven_id)
+    async def _watch(self, turn: BookTurn, ven_ids: Sequence[str], now: datetime) -> Noticed:
+        """Return which of these panels have given their shed back; what that changes of their parts is noted."""
+        panels = [panel for ven_id in ven_ids if (panel := self._registry.get(ven_id)) is not None]
+        noticed = await self._watcher.look(turn.connection, panels, self._book.holdings, now)
+        for part, values in noticed.parts.items():
+            turn.changes.change_part(part, **values)
+        for part in noticed.recoveries:
+            turn.changes.count_recovery(part)
+        return noticed
+
+    def _decisions(self, ven_id: str, now: datetime, *, gave_back: bool = False) -> tuple[Situation, list[Decision]]:
+        situation = replace(self._situation(ven_id), gave_back=gave_back)
         try:
             return situation, list(decide(situation, now, self._policy))
         except Exception as error:

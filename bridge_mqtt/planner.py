@@ -84,8 +84,7 @@ class Planner:
         self._first_contact_until = started_at + timedelta(seconds=settings.dispatch.first_contact_s)
         self._timelines: dict[str, tuple[datetime, datetime, Timeline]] = {}
         self._known: Mapping[str, Known] = {}
-        self.shed_kwh: Mapping[str, float] = {}
-        """What each panel has shed in this season."""
+        self._shed_kwh: Mapping[str, float] = {}
         self.bridge_targets: Collection[str] = ()
         self.programs: Mapping[str, Program] = {}
 
@@ -111,6 +110,16 @@ class Planner:
     def forget_all(self) -> None:
         """Read all splits again: somebody else may have changed them."""
         self._known = {}
+
+    def note_shed_kwh(self, shed_kwh: Mapping[str, float]) -> None:
+        """Note the energy in kWh that each panel has shed in this season; it counts from the next first split on."""
+        self._shed_kwh = shed_kwh
+
+    def baseline_kw(self, event_id: str, ven_id: str) -> float | None:
+        """Return the power of a panel before an event that asks for something now, in kW, None if it is not known."""
+        known = self._known.get(event_id)
+        baseline = (known.baselines or {}).get(ven_id) if known is not None else None
+        return baseline.power_kw if baseline is not None else None
 
     async def plan(
         self,
@@ -170,7 +179,7 @@ class Planner:
             earlier=latest.parts if latest is not None else {},
             holdings=this_round.holdings,
             baselines=known.baselines or {},
-            shed_kwh=self.shed_kwh,
+            shed_kwh=self._shed_kwh,
         )
         is_same = not is_changed and before is not None and known.stamp == before.stamp and known.asked == asked
         if is_same and not self._differs(this_round, given):

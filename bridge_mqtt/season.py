@@ -6,7 +6,7 @@ replaced or over.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from datetime import UTC, date, datetime, timedelta
 from itertools import groupby
@@ -22,7 +22,6 @@ from openadr_profiles.panel import CommandState, Op
 
 _log = structlog.get_logger(__name__)
 
-_EVERY_S: Final = 60.0
 _ANSWERED_WITHIN: Final = timedelta(seconds=60)
 """So long after the end of an event the answers to its last commands may still come."""
 _HOUR_S: Final = 3600.0
@@ -69,22 +68,14 @@ class SeasonCount:
         turn: Callable[[], AbstractAsyncContextManager[AsyncConnection]],
         starts: Sequence[str],
         now: Callable[[], datetime],
-        sleep: Callable[[float], Awaitable[None]],
         on_change: Callable[[Mapping[str, float]], None],
     ) -> None:
         self._store = store
         self._turn = turn
         self._starts = starts
         self._now = now
-        self._sleep = sleep
         self._on_change = on_change
         self._told = ""
-
-    async def run(self) -> None:
-        """Count until cancelled."""
-        while True:
-            await self.count()
-            await self._sleep(_EVERY_S)
 
     async def count(self) -> None:
         """Count events that have ended, and tell of it if anything has changed or a new season has begun."""

@@ -20,6 +20,7 @@ from bridge_mqtt.outbox import CommandOutbox
 from bridge_mqtt.panels import Registry
 from bridge_mqtt.planner import Planner
 from bridge_mqtt.reports import Reporter
+from bridge_mqtt.season import SeasonCount
 from bridge_mqtt.settings import Settings
 from bridge_mqtt.store import Store, acks, panels, quarantine, telemetry
 from bridge_mqtt.topics import LONGEST_PAYLOAD, topic_filters, unwanted_filters
@@ -27,12 +28,14 @@ from bridge_mqtt.turns import Turns
 from bridge_mqtt.view import Sources, View
 from bridge_mqtt.vtn_side.exchange import Exchange
 from bridge_mqtt.vtn_side.gateway import VtnSide, client_for
+from bridge_mqtt.watch import Watcher
 from openadr_client import Clock, MqttLink, SystemClock
 from openadr_profiles.fleet.power import Signs
 
 _log = structlog.get_logger(__name__)
 
 _HOUSEKEEPING_S = 3600.0
+_SEASON_S = 60.0
 _LEAST_OFFLINE_REAL_S = 5.0
 _RENEW_BEFORE_REAL_S = 3.0
 
@@ -98,6 +101,14 @@ class Bridge:
         policy = _policy(settings, clock.speed)
         planner = Planner(settings, registry, policy=policy, started_at=clock.now())
         await self._open_panel_side(stack, registry, planner, policy)
+        self._season = SeasonCount(
+            store=self._store,
+            turn=self._turns.turn,
+            starts=settings.dispatch.season_starts,
+            now=clock.now,
+            on_change=planner.note_shed_kwh,
+        )
+        await self._season.tell()
         client = await stack.enter_async_context(client_for(settings.vtn, clock))
         self._exchange = Exchange(
             settings,
@@ -128,6 +139,7 @@ class Bridge:
             "reports": self._exchange.report,
             "api": self._api.run,
             "retention": self._keep_house,
+            "season": self._count_season,
         }
         if settings.push.mode != "off":
             work["vtn push"] = self._exchange.listen
@@ -172,6 +184,11 @@ class Bridge:
             turns=self._turns,
             planner=planner,
             registry=registry,
+            watcher=Watcher(
+                then=settings.dispatch.on_giveback,
+                least_remaining=policy.least_remaining,
+                baseline_kw=planner.baseline_kw,
+            ),
             policy=policy,
             clock=clock,
             health=self.health,
@@ -212,6 +229,12 @@ class Bridge:
         while True:
             self._outbox.wake()
             await self._turns.persist(self._outbox.run)
+
+    async def _count_season(self) -> None:
+        """Count what panels have shed, since that decides who is asked first."""
+        while True:
+            await self._turns.persist(self._season.count)
+            await self._clock.sleep(_SEASON_S)
 
     async def _keep_house(self) -> None:
         """Forget what is older than the retention time."""

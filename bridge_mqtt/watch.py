@@ -7,7 +7,7 @@ event of its own. It goes on saying that it sheds; only its circuits tell.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Container, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -88,6 +88,7 @@ class Noticed:
     parts: dict[Part, dict[str, Any]] = field(default_factory=dict)
     recoveries: Counter[Part] = field(default_factory=Counter)
     """Sheds lost by panels that cannot restore: they shed again with their next piece."""
+    sheds: list[tuple[Holding, GivenBack]] = field(default_factory=list)
 
 
 class Watcher:
@@ -124,7 +125,10 @@ class Watcher:
         holdings: Mapping[str, Holding],
         now: datetime,
     ) -> Noticed:
-        """Return what is to be done about sheds that these panels have given back; each is logged once."""
+        """Return what is to be done about sheds that these panels have given back.
+
+        Call ``keep`` with it once the transaction is committed; until then it is found again.
+        """
         watched = [
             (panel, holding)
             for panel in panels
@@ -137,24 +141,31 @@ class Watcher:
             found = None if expected.is_known else self._judge(panel, holding, expected)
             if found is None or self._is_doubtful(panel, expected, found):
                 continue
-            self._expected[panel.ven_id] = replace(expected, is_known=True)
             self._note(panel, holding, found, noticed, now)
             rows.append(self._explanation(holding, found, now))
         await explanations.add(connection, rows)
         return noticed
 
+    def keep(self, noticed: Noticed) -> None:
+        """Remember what was found, so that each shed that is given back is logged and followed up once."""
+        for holding, found in noticed.sheds:
+            expected = self._expected.get(holding.ven_id)
+            if expected is not None and expected.correlation_id == holding.correlation_id:
+                self._expected[holding.ven_id] = replace(expected, is_known=True)
+            self.seen += 1
+            _log.warning(
+                "panel gave its shed back",
+                ven_id=holding.ven_id,
+                event_id=holding.event_id,
+                correlation_id=holding.correlation_id,
+                given_back_kw=round(found.kw, 3),
+                of_kw=round(found.of_kw, 3),
+                where=found.where,
+                then=self._then.value,
+            )
+
     def _note(self, panel: PanelRecord, holding: Holding, found: GivenBack, noticed: Noticed, now: datetime) -> None:
-        self.seen += 1
-        _log.warning(
-            "panel gave its shed back",
-            ven_id=holding.ven_id,
-            event_id=holding.event_id,
-            correlation_id=holding.correlation_id,
-            given_back_kw=round(found.kw, 3),
-            of_kw=round(found.of_kw, 3),
-            where=found.where,
-            then=self._then.value,
-        )
+        noticed.sheds.append((holding, found))
         key = (holding.event_id, holding.window_start, panel.ven_id)
         noticed.parts[key] = {"given_back_kw": round(found.kw, 3), "given_back_at": now}
         if self._then is OnGiveback.SHARE_OUT:
@@ -176,7 +187,7 @@ class Watcher:
             reason=f"gave {kw} of {of_kw} back ({found.where}): {_THEN[self._then]}",
         )
 
-    def forget(self, holdings: Mapping[str, Holding]) -> None:
+    def forget(self, holdings: Container[str]) -> None:
         """Forget panels that hold nothing any more."""
         self._expected = {ven_id: each for ven_id, each in self._expected.items() if ven_id in holdings}
         self._doubtful = {ven_id: each for ven_id, each in self._doubtful.items() if ven_id in holdings}

@@ -299,3 +299,14 @@ def test_an_unanswered_piece_may_have_begun_late() -> None:
 
     assert decided(panel=older, holding=unanswered) == []
     assert decided(panel=older, holding=replace(unanswered, until=ago(10)))[0] == Drop("the piece is over")
+
+
+def test_a_shed_that_was_given_back_is_repeated_safely() -> None:
+    """No. 36: what the panel holds of it is not known, so it is restored first (C7)."""
+    assert decided(holding=a_holding(), panel=FOLLOWING, gave_back=True) == [
+        Mark(HoldingState.SUSPECT, "gave it back"),
+        Queue(RESTORE, "repeat safely", event_id="evt-1"),
+    ]
+    assert decided(holding=a_holding(), panel=FOLLOWING, gave_back=True, want=None) == [
+        Queue(RESTORE, "not wanted any more", event_id="evt-1")
+    ]

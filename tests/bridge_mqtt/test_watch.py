@@ -169,7 +169,9 @@ async def answered(store: Store, *correlation_ids: str) -> None:
 
 async def look(store: Store, watcher: Watcher, panel: PanelRecord, holding: Holding) -> Noticed:
     async with store.transaction() as connection:
-        return await watcher.look(connection, [panel], {"panel-1": holding}, NOW)
+        noticed = await watcher.look(connection, [panel], {"panel-1": holding}, NOW)
+    watcher.keep(noticed)
+    return noticed
 
 
 @pytest.mark.parametrize(
@@ -198,12 +200,26 @@ async def test_what_is_done_is_what_the_settings_say_and_once_for_each_shed(
     await store.close()
     key = ("evt-1", WINDOW, "panel-1")
     assert fine == second == Noticed()
-    assert first == next_shed
+    assert (first.again, first.parts, first.recoveries) == (next_shed.again, next_shed.parts, next_shed.recoveries)
     assert (first.again, first.recoveries[key]) == (again, recoveries)
     changed = {"given_back_kw": 4.0, "given_back_at": NOW}
     assert first.parts == {key: changed if excluded is None else changed | {"excluded": excluded}}
     assert watcher.seen == 2
     assert [row.reason.partition(":")[0] for row in rows] == ["gave 4 kW of 6 kW back (ev1)"] * 2
+
+
+async def test_what_was_not_kept_is_found_again(sqlite_url: str) -> None:
+    """The transaction that noticed it failed."""
+    store = await Store.open(sqlite_url)
+    await answered(store, "c-1")
+    watcher, undone = a_watcher(), a_panel({"ev1": 5.0})
+    async with store.transaction() as connection:
+        lost = await watcher.look(connection, [undone], {"panel-1": a_holding()}, NOW)
+    again = await look(store, watcher, undone, a_holding())
+    await store.close()
+
+    assert lost == again
+    assert watcher.seen == 1
 
 
 @pytest.mark.parametrize(
