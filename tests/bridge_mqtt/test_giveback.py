@@ -36,6 +36,11 @@ def part_of(explanation: dict[str, Any], ven_id: str) -> dict[str, Any]:
     return dict(part)
 
 
+async def until_recoveries(world: World, count: int) -> None:
+    """Wait until the shed of panel-1 was lost so many times."""
+    await world.until("/api/events/evt-1/explanation", lambda e: part_of(e, "panel-1")["recoveries"] == count)
+
+
 async def test_a_shed_that_was_switched_off_is_made_again(world: World, capfd: pytest.CaptureFixture[str]) -> None:
     await two_panels_that_hold(world, "again")
     switch(world, "panel-1")
@@ -63,9 +68,7 @@ async def test_a_panel_that_goes_on_giving_back_is_given_up(sqlite_world: World)
     await two_panels_that_hold(sqlite_world, "again", shed_kw=3)
     for count in (1, 2, 3):
         switch(sqlite_world, "panel-1")
-        await sqlite_world.until(
-            "/api/events/evt-1/explanation", lambda e, count=count: part_of(e, "panel-1")["recoveries"] == count
-        )
+        await until_recoveries(sqlite_world, count)
         if count < 3:
             await sqlite_world.until("/api/events/evt-1", lambda e: e["panels"][0]["holds"] == "held")
     event = await sqlite_world.until(
