@@ -17,7 +17,7 @@ import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bridge_mqtt.store import Store, seasons
-from bridge_mqtt.store.seasons import Told
+from bridge_mqtt.store.seasons import SentCommand
 from openadr_profiles.panel import CommandState, Op
 
 _log = structlog.get_logger(__name__)
@@ -38,7 +38,7 @@ def _days(year: int, starts: Sequence[str]) -> list[date]:
     return [date(year, int(month), int(number)) for month, number in (start.split("-") for start in starts)]
 
 
-def shed_kwh(commands: Iterable[Told], since: datetime, until: datetime) -> dict[str, float]:
+def shed_kwh(commands: Iterable[SentCommand], since: datetime, until: datetime) -> dict[str, float]:
     """Return the energy in kWh that each panel shed for an event between two instants, by its answers.
 
     ``commands`` are in order of panels and, within a panel, of time.

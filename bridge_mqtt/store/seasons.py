@@ -28,7 +28,7 @@ class EndedEvent:
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class SentCommand:
     """A command that was sent to a panel, and what it answered."""
 
     ven_id: str
@@ -55,7 +55,7 @@ async def ended(connection: AsyncConnection, before: datetime) -> list[EndedEven
     return [EndedEvent(**row) for row in (await connection.execute(statement)).mappings()]
 
 
-async def told(connection: AsyncConnection, event_id: str) -> AsyncIterator[Told]:
+async def told(connection: AsyncConnection, event_id: str) -> AsyncIterator[SentCommand]:
     """Yield the commands of an event that were sent, panel by panel, oldest first; a piece of them at a time."""
     names = ("ven_id", "op", "state", "amount_kw", "actual_kw", "sent_at", "answered_at", "window_end")
     statement = select(*(commands.c[name] for name in names)).where(
@@ -64,7 +64,7 @@ async def told(connection: AsyncConnection, event_id: str) -> AsyncIterator[Told
     in_order = statement.order_by(commands.c.ven_id, commands.c.id)
     async with connection.stream(in_order.execution_options(yield_per=_ROWS)) as rows:
         async for row in rows:
-            yield Told(row[0], row[1], row[2], row[3] or 0.0, *row[4:])
+            yield SentCommand(row[0], row[1], row[2], row[3] or 0.0, *row[4:])
 
 
 async def add(connection: AsyncConnection, event: EndedEvent, season: str, kwh: Mapping[str, float]) -> bool:

@@ -13,7 +13,7 @@ from bridge_mqtt.model import Command, EventState
 from bridge_mqtt.season import SeasonCount, season_of, shed_kwh
 from bridge_mqtt.settings import Dispatch
 from bridge_mqtt.store import commands, events, seasons
-from bridge_mqtt.store.seasons import Told
+from bridge_mqtt.store.seasons import SentCommand
 from openadr_profiles.panel import CommandState, Op
 from tests.bridge_mqtt.test_planner import NOW, Desk, a_desk, kw
 
@@ -21,7 +21,7 @@ HOUR = timedelta(hours=1)
 STARTS = ("04-01", "10-01")
 
 
-def told(op: Op, minute: float, **members: object) -> Told:
+def told(op: Op, minute: float, **members: object) -> SentCommand:
     """A command of panel-1 that was answered at once; a shed is of 6 kW, for two hours."""
     at = NOW + timedelta(minutes=minute)
     known = {
@@ -34,7 +34,7 @@ def told(op: Op, minute: float, **members: object) -> Told:
         "answered_at": at,
         "window_end": NOW + 2 * HOUR,
     }
-    return Told(**known | members)  # type: ignore[arg-type]
+    return SentCommand(**known | members)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
@@ -53,7 +53,9 @@ def told(op: Op, minute: float, **members: object) -> Told:
         ([], 0.0),
     ],
 )
-def test_a_shed_counts_from_its_answer_until_it_is_restored_replaced_or_over(commands: list[Told], kwh: float) -> None:
+def test_a_shed_counts_from_its_answer_until_it_is_restored_replaced_or_over(
+    commands: list[SentCommand], kwh: float
+) -> None:
     assert shed_kwh(commands, NOW, NOW + HOUR) == ({} if not kwh else {"panel-1": pytest.approx(kwh)})
 
 
