@@ -9,11 +9,11 @@ from decimal import Decimal
 
 import structlog
 
+from bridge_mqtt.dialect_detection import DialectDetection
 from bridge_mqtt.model import PanelRecord
 from bridge_mqtt.settings import Settings
 from openadr_profiles.panel import (
     ASSUMED,
-    WITHOUT_RESTORE,
     Ack,
     Telemetry,
     UnsafePanelId,
@@ -23,6 +23,9 @@ from openadr_profiles.panel import (
 
 _log = structlog.get_logger(__name__)
 
+MOST_PANELS = 100_000
+"""So many panels are registered; those that nobody has listed count, and further ones stay in quarantine."""
+_MOST_REFUSALS_TOLD = 100
 _DELAYED = timedelta(hours=1)
 _CONFIGURED = {"ven_id", "name", "groups", "enabled", "capability_kw", "least_kw", "most_kw", "weight"}
 
@@ -32,7 +35,10 @@ class Registry:
 
     def __init__(self, settings: Settings) -> None:
         self._accepts_all = settings.unregistered == "accept"
-        self._fixed_dialect = {panel.id: known for panel in settings.panels if (known := dialect_named(panel.dialect))}
+        self._refused: set[str] = set()
+        self._dialects = DialectDetection(
+            {panel.id: known for panel in settings.panels if (known := dialect_named(panel.dialect))}
+        )
         self._panels = {
             panel.id: PanelRecord(
                 ven_id=panel.id,
@@ -71,20 +77,29 @@ class Registry:
                 continue
             configured = configured or PanelRecord(ven_id=old.ven_id)
             state = {f.name: getattr(old, f.name) for f in fields(PanelRecord) if f.name not in _CONFIGURED}
-            state["dialect"] = self._fixed_dialect.get(old.ven_id, old.dialect)
+            state["dialect"] = self._dialects.fixed(old.ven_id) or old.dialect
             self._panels[old.ven_id] = replace(configured, **state)
 
     def admit(self, ven_id: str) -> PanelRecord | None:
         """Return the panel, registered if everybody is; None if it is not ours or its id is unsafe (rule C11)."""
         panel = self._panels.get(ven_id)
         if panel is None and self._accepts_all:
+            if len(self._panels) >= MOST_PANELS:
+                self._refuse(f"there are {MOST_PANELS:,} panels already")
+                return None
             try:
                 panel = PanelRecord(ven_id=check_panel_id(ven_id))
             except UnsafePanelId as error:
-                _log.warning("panel refused", problem=str(error))
+                self._refuse(str(error))
                 return None
             self._panels[ven_id] = panel
         return panel
+
+    def _refuse(self, problem: str) -> None:
+        """Log each problem of panels that nobody has listed once: anybody can send any id, as often as he likes."""
+        if problem not in self._refused and len(self._refused) < _MOST_REFUSALS_TOLD:
+            self._refused.add(problem)
+            _log.warning("panel refused", problem=problem)
 
     def measured(self, sample: Telemetry) -> PanelRecord:
         """Note a sample of one of our panels and return the panel as it is now."""
@@ -98,7 +113,7 @@ class Registry:
             return panel
         if fell:
             _log.warning("panel has restarted", ven_id=panel.ven_id, message_num=sample.message_num)
-        dialect = self._fixed_dialect.get(panel.ven_id) or dialect_named(sample.dialect) or panel.dialect
+        dialect = self._dialects.of_sample(sample, panel.dialect)
         panel = replace(
             panel,
             dialect=dialect,
@@ -128,7 +143,7 @@ class Registry:
     def answered(self, ack: Ack) -> PanelRecord:
         """Note an answer of one of our panels and return the panel as it is now."""
         panel = self._panels[ack.ven_id]
-        dialect = self._fixed_dialect.get(panel.ven_id) or dialect_named(ack.dialect) or panel.dialect
+        dialect = self._dialects.of_ack(ack, panel.dialect)
         latest = panel.answered_at
         if ack.matched:  # answers to other senders' commands do not concern ours
             latest = ack.timestamp if latest is None else max(ack.timestamp, latest)
@@ -138,9 +153,7 @@ class Registry:
 
     def cannot_restore(self, ven_id: str) -> None:
         """Treat a panel that refused a restore as one that cannot restore, whatever the settings say."""
-        _log.error(f"panel refuses restore; treated as an {WITHOUT_RESTORE.name} panel from now on", ven_id=ven_id)
-        self._fixed_dialect[ven_id] = WITHOUT_RESTORE
-        self._panels[ven_id] = replace(self._panels[ven_id], dialect=WITHOUT_RESTORE)
+        self._panels[ven_id] = replace(self._panels[ven_id], dialect=self._dialects.without_restore(ven_id))
 
 
 def shed_capability_kw(panel: PanelRecord) -> Decimal:
