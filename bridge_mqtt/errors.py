@@ -4,6 +4,7 @@ BridgeError(Exception)
 ├── StoreError              the database
 │   ├── StoreUnavailable    cannot be reached or used now: check the URL and the server
 │   └── StoreTooNew         was written by a newer version: install that version
+├── BadCredentials          the file with the panels' credentials at the VTN: correct the line that is named
 └── ApiUnavailable          the HTTP address of the bridge cannot be used: choose another port
 """
 
@@ -28,3 +29,7 @@ class StoreTooNew(StoreError):
 
 class ApiUnavailable(BridgeError):
     """The address of the HTTP API cannot be listened on."""
+
+
+class BadCredentials(BridgeError):
+    """The file with the credentials of panels cannot be used; the message names the line and shows no secret."""

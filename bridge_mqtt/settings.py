@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import date
 from decimal import Decimal
+from pathlib import Path
 from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import (
@@ -50,6 +51,19 @@ class Vtn(ConnectionSettings):
     """Seconds of the event clock between two polls for events."""
     concurrent: Annotated[int, Field(ge=1, le=64)] = 8
     """Requests on their way at the same time while panels and circuits are made known as resources."""
+
+    identity: Literal["gateway", "per_panel"] = "gateway"
+    """Who we are to the VTN: one ven with a resource for each panel, or a ven for each panel."""
+    credentials_file: Path | None = None
+    """Join lines of the panels' clients, one a line, whose ven names are the panels' ids; for ``per_panel``."""
+
+    @model_validator(mode="after")
+    def _credentials_for_panels(self) -> Self:
+        if (self.identity == "per_panel") != (self.credentials_file is not None):
+            raise ValueError("identity per_panel and credentials_file belong together: give both or neither")
+        if self.identity == "per_panel" and self.client_id is not None:
+            raise ValueError("client_id is for identity gateway: with per_panel each panel has its own credentials")
+        return self
 
     @model_validator(mode="after")
     def _certificate_with_key(self) -> Self:

@@ -88,6 +88,7 @@ class VtnClient:
         retry: how often calls are repeated that failed for a passing reason; ``NO_RETRY`` for a program that waits
             itself. A POST is repeated only where that cannot make a second object (`openadr_client.backoff`).
         clock: what waits and the lifetime of tokens are measured with.
+        connections_of: an open client of the same VTN whose connections and TLS settings are used instead of own ones.
         transport: what sends requests; ``short_transport.ShortTransport`` for a program that sends a few and ends.
     """
 
@@ -109,6 +110,7 @@ class VtnClient:
         timeout_s: float = 30.0,
         retry: Retry = DEFAULT_RETRY,
         clock: Clock | None = None,
+        connections_of: VtnClient | None = None,
         transport: type[BaseTransport] = PooledTransport,
     ) -> None:
         if (client_id is None) != (client_secret is None):
@@ -124,13 +126,17 @@ class VtnClient:
         self._chance = Random()  # noqa: S311 # spreads attempts in time, keeps no secret
         if not verify:
             _log.warning("the VTN's certificate is NOT verified: anybody can pose as the VTN", base_url=self.base_url)
-        is_plain = verify and not (ca_file or client_certificate) and self.base_url.startswith("http:")
-        tls = (
-            None
-            if is_plain
-            else vtn_context(ca_file=ca_file, certificate=client_certificate, key=client_key, verify=verify)
-        )
-        self._transport = transport(tls=tls, timeout_s=timeout_s, user_agent=_USER_AGENT, clock=clock)
+        self._owns_connections = connections_of is None
+        if connections_of is not None:
+            self._transport = connections_of._transport  # noqa: SLF001 - of our own class
+        else:
+            is_plain = verify and not (ca_file or client_certificate) and self.base_url.startswith("http:")
+            tls = (
+                None
+                if is_plain
+                else vtn_context(ca_file=ca_file, certificate=client_certificate, key=client_key, verify=verify)
+            )
+            self._transport = transport(tls=tls, timeout_s=timeout_s, user_agent=_USER_AGENT, clock=clock)
         self._tokens: Tokens
         if client_id is not None and client_secret is not None:
             self._tokens = ClientCredentials(
@@ -161,13 +167,15 @@ class VtnClient:
         return f"VtnClient(base_url={self.base_url!r}, client_id={self.client_id!r})"
 
     async def __aenter__(self) -> Self:
-        self._transport.open()
+        if self._owns_connections:
+            self._transport.open()
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        await self._transport.close()
+        if self._owns_connections:
+            await self._transport.close()
 
     async def notifiers(self) -> Notifiers | None:
         """Ask how this VTN can tell of changes; None if it has no ``/notifiers``, which leaves polling and webhooks."""

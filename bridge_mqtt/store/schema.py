@@ -124,6 +124,13 @@ events = Table(
     Index("ix_bridge_events_state", "state"),
 )
 
+event_viewers = Table(
+    "bridge_event_viewers",
+    metadata,
+    Column("event_id", String(128), primary_key=True),
+    Column("ven_id", String(255), primary_key=True),
+)
+
 transitions = Table(
     "bridge_event_transitions",
     metadata,

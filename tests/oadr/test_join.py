@@ -26,8 +26,8 @@ from oadr.commands.vtn.clients import show_credentials
 from oadr.commands.vtn.join import JoinLines
 from oadr.commands.vtn.options import load_settings
 from oadr.errors import Exit
-from oadr.join_line import JoinLine, certificate_in
 from openadr_client import SystemClock
+from openadr_client.join_line import JoinLine, certificate_in
 from tests.e2e.processes import OADR, oadr, program
 from tests.oadr.conftest import Operator
 from tests.support.pki import Pki, server_context

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from certs import Authority
-from oadr.join_line import LONGEST, PREFIX, BadJoinLine, JoinLine, certificate_in
+from openadr_client.join_line import LONGEST, PREFIX, BadJoinLine, JoinLine, certificate_in
 from tests.support.pki import Pki
 
 SECRET = "a secret of forty-three characters, made up"

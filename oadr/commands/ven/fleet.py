@@ -14,10 +14,10 @@ import typer
 
 from oadr.commands.ven.sample_house import sample_circuits
 from oadr.errors import Exit, Failure, reporting
-from oadr.join_line import LONGEST, BadJoinLine, JoinLine
 from oadr.process import lean
 from oadr.process.workers import Workers
 from oadr.terminal.output import JsonOption, show_figures, wants_json
+from openadr_client.join_line import LONGEST, BadJoinLine, JoinLine
 
 if TYPE_CHECKING:
     from ven.fleet import FleetFigures

@@ -20,8 +20,8 @@ from oadr.commands.ven.options import PREFIX
 from oadr.commands.ven.renewal import renewed, settings_of, toml
 from oadr.commands.ven.sample_house import CIRCUITS
 from oadr.errors import Exit, Failure, exit_code_of, reporting
-from oadr.join_line import LONGEST, JoinLine
 from oadr.terminal.output import JsonOption, show_json, wants_json
+from openadr_client.join_line import LONGEST, JoinLine
 
 if TYPE_CHECKING:
     from ven.joining import JoinStep

@@ -15,9 +15,9 @@ import typer
 from oadr.commands.vtn.join import CaFileOption, JoinLines, TokenUrlOption, UrlOption, VenNameOption
 from oadr.commands.vtn.options import ConfigOption, DatabaseOption, load_settings
 from oadr.errors import Exit, Failure, reporting
-from oadr.join_line import BadJoinLine
 from oadr.terminal.options import examples
 from oadr.terminal.output import JsonOption, show_json, show_rows, wants_json
+from openadr_client.join_line import BadJoinLine
 
 if TYPE_CHECKING:
     from vtn.auth.clients import Client, Clients

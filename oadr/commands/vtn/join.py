@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 import typer
 
 from oadr.errors import Exit, Failure
-from oadr.join_line import JoinLine, certificate_in
+from openadr_client.join_line import JoinLine, certificate_in
 
 if TYPE_CHECKING:
     from vtn.settings import Settings
