@@ -6,11 +6,12 @@ for single circuits without measurements. Rules without I/O.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 from itertools import islice
+from typing import TypeVar
 
 from bridge_mqtt.model import Allocation, Command, PanelRecord, WindowPlan
 from bridge_mqtt.resources import resource_name, shed_share
@@ -27,6 +28,8 @@ _MOST_WINDOWS = 200
 _FINAL_WITHIN = timedelta(seconds=60)
 _NOTHING = Decimal(0)
 
+T = TypeVar("T")
+
 
 @dataclass(frozen=True, kw_only=True)
 class EventFacts:
@@ -41,6 +44,24 @@ class EventFacts:
     answers: Mapping[str, Command]
     circuits: Mapping[str, Mapping[str, CircuitCurtailment]]
     samples: Mapping[str, list[PanelSample]]
+
+
+def facts_of(facts: EventFacts, panels: Collection[PanelRecord]) -> EventFacts:
+    """Return what is known of the event at some of its panels only."""
+    ids = {panel.ven_id for panel in panels}
+
+    def only(by_panel: Mapping[str, T]) -> dict[str, T]:
+        return {ven_id: by_panel[ven_id] for ven_id in ids if ven_id in by_panel}
+
+    return replace(
+        facts,
+        panels=tuple(panels),
+        plans={start: replace(plan, parts=only(plan.parts)) for start, plan in facts.plans.items()},
+        baselines=only(facts.baselines),
+        answers=only(facts.answers),
+        circuits=only(facts.circuits),
+        samples=only(facts.samples),
+    )
 
 
 def opts_of(facts: EventFacts) -> list[Opt]:

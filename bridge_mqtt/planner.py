@@ -86,6 +86,8 @@ class Planner:
         self._known: Mapping[str, Known] = {}
         self._shed_kwh: Mapping[str, float] = {}
         self.bridge_targets: Collection[str] = ()
+        self.seen_by: Mapping[str, Collection[str]] | None = None
+        """By event the panels that see it, where each panel is a ven of its own; what is in it never changes."""
         self.programs: Mapping[str, Program] = {}
 
     def timeline(self, stored: StoredEvent) -> Timeline:
@@ -180,6 +182,7 @@ class Planner:
             holdings=this_round.holdings,
             baselines=known.baselines or {},
             shed_kwh=self._shed_kwh,
+            each_alone=self.seen_by is not None,
         )
         is_same = not is_changed and before is not None and known.stamp == before.stamp and known.asked == asked
         if is_same and not self._differs(this_round, given):
@@ -189,10 +192,12 @@ class Planner:
     def _members(self, stored: StoredEvent, before: Known | None) -> Known:
         """Return what is known of the event, with the panels it is for now."""
         event = stored.event
-        stamp = (event.modification_date_time, stored.received_at, tuple(self.bridge_targets), len(self._registry))
+        seen_by = None if self.seen_by is None else self.seen_by.get(event.id, ())
+        targets = (tuple(self.bridge_targets), seen_by)
+        stamp = (event.modification_date_time, stored.received_at, targets, len(self._registry))
         if before is not None and before.stamp == stamp:
             return before
-        panels = tuple(each.ven_id for each in taking_part(event, self._registry, self.bridge_targets))
+        panels = tuple(each.ven_id for each in taking_part(event, self._registry, *targets))
         return Known(stamp=stamp, panels=panels) if before is None else replace(before, stamp=stamp, panels=panels)
 
     async def _latest(

@@ -10,10 +10,11 @@ from functools import lru_cache
 import structlog
 
 from bridge_mqtt.model import Command
-from bridge_mqtt.outcome import EventFacts, intervals_of, is_curtailed, is_final, opts_of, plan_at
+from bridge_mqtt.outcome import EventFacts, facts_of, intervals_of, is_curtailed, is_final, opts_of, plan_at
 from bridge_mqtt.panels import Registry
 from bridge_mqtt.planner import Planner
 from bridge_mqtt.resources import panel_circuits
+from bridge_mqtt.senders import Sender, senders
 from bridge_mqtt.settings import Settings
 from bridge_mqtt.store import Store, acks, allocations, commands, events, reports, telemetry
 from bridge_mqtt.store.acks import AckQuery
@@ -49,23 +50,29 @@ class Reporter:
         return min(filter(None, [await self._write_event(stored, now) for stored in open_events]), default=None)
 
     async def _write_event(self, stored: StoredEvent, now: datetime) -> datetime | None:
-        facts = await self._facts(stored, now)
-        name = self._settings.vtn.ven_name
+        everything = await self._facts(stored, now)
         event_id = stored.event.id
-        due, groups = await self._asked_for(facts, now)
-        opts = opts_of(facts)
-        intervals = intervals_of(facts, now)
-        async with self._store.transaction() as connection:
-            if opts:
-                began = facts.timeline.start
+        due: datetime | None = None
+        replaced: list[tuple[str, ReportRequest]] = []
+        added: list[tuple[str, ReportRequest]] = []
+        for sender in senders(self._settings.vtn, everything.panels):
+            facts = everything if not sender.key else facts_of(everything, sender.panels)
+            sender_due, groups = await self._asked_for(facts, sender, now)
+            due = min(filter(None, [due, sender_due]), default=None)
+            added += [(sender.key, asked) for asked in groups]
+            name, began = sender.client_name, facts.timeline.start
+            if opts := opts_of(facts):
                 report = opt_report(event_id=event_id, client_name=name, decided_at=began, opts=opts)
-                await reports.put(connection, report, now)
-            if intervals:
+                replaced.append((sender.key, report))
+            if intervals := intervals_of(facts, now):
                 report = status_report(event_id=event_id, client_name=name, intervals=intervals)
-                await reports.put(connection, report, now)
-            for asked in groups:
-                await reports.add(connection, asked, now)
-            if stored.state.is_final and due is None and is_final(stored, facts, now):
+                replaced.append((sender.key, report))
+        async with self._store.transaction() as connection:
+            for key, report in replaced:
+                await reports.put(connection, report, now, sender=key)
+            for key, report in added:
+                await reports.add(connection, report, now, sender=key)
+            if stored.state.is_final and due is None and is_final(stored, everything, now):
                 await events.reported(connection, event_id)
                 _log.info("all reports of the event are written", event_id=event_id)
         return due
@@ -100,7 +107,9 @@ class Reporter:
             samples=samples,
         )
 
-    async def _asked_for(self, facts: EventFacts, now: datetime) -> tuple[datetime | None, list[ReportRequest]]:
+    async def _asked_for(
+        self, facts: EventFacts, sender: Sender, now: datetime
+    ) -> tuple[datetime | None, list[ReportRequest]]:
         """Return when the next requested report of the event is due, and those that are due now."""
         event = facts.stored.event
         descriptors = event.report_descriptors or ()
@@ -114,11 +123,11 @@ class Reporter:
             due = group[0].due + delay
             if due > now:
                 return due, built
-            if report_name(event.id, group) not in written:
-                built.extend(report for _, report in await build(group, self._asked_facts(facts)))
+            if reports.key_name(report_name(event.id, group), sender.key) not in written:
+                built.extend(report for _, report in await build(group, self._asked_facts(facts, sender)))
         return None, built
 
-    def _asked_facts(self, facts: EventFacts) -> Facts:
+    def _asked_facts(self, facts: EventFacts, sender: Sender) -> Facts:
         circuits = tuple(circuit for panel in facts.panels for circuit in panel_circuits(panel))
         series = merged_samples(facts.samples)
         baseline_kw = {
@@ -145,7 +154,7 @@ class Reporter:
 
         return Facts(
             event_id=facts.stored.event.id,
-            client_name=self._settings.vtn.ven_name,
+            client_name=sender.client_name,
             circuits=circuits,
             targets={},
             baseline_kw=baseline_kw,

@@ -58,13 +58,21 @@ def _request_at(timeline: Timeline, at: datetime, reader: PayloadReader) -> tupl
     return held, PowerRequest(request.kind, whole_watts(request.value))
 
 
-def taking_part(event: Event, panels: Iterable[PanelRecord], bridge_targets: Collection[str]) -> list[PanelRecord]:
+def taking_part(
+    event: Event,
+    panels: Iterable[PanelRecord],
+    bridge_targets: Collection[str],
+    seen_by: Collection[str] | None = None,
+) -> list[PanelRecord]:
     """Return the enabled panels that an event is for.
 
     A panel takes part if its id or one of its groups is among the targets the VTN shows us. An event without targets,
-    or with only such targets as the bridge's own ven holds, is for all.
+    or with only such targets as the bridge's own ven holds, is for all. Where each panel is a ven of its own, it is for
+    those that see it, ``seen_by``.
     """
     enabled = [panel for panel in panels if panel.enabled]
+    if seen_by is not None:
+        return [panel for panel in enabled if panel.ven_id in seen_by]
     shown = set(event.targets or ())
     named = [panel for panel in enabled if panel.ven_id in shown or panel.groups & shown]
     if named or not shown:

@@ -27,7 +27,8 @@ from bridge_mqtt.topics import LONGEST_PAYLOAD, topic_filters, unwanted_filters
 from bridge_mqtt.turns import Turns
 from bridge_mqtt.view import Sources, View
 from bridge_mqtt.vtn_side.exchange import Exchange
-from bridge_mqtt.vtn_side.gateway import VtnSide, client_for
+from bridge_mqtt.vtn_side.gateway import client_for
+from bridge_mqtt.vtn_side.side import vtn_side
 from bridge_mqtt.watch import Watcher
 from openadr_client import Clock, MqttLink, SystemClock
 from openadr_profiles.fleet.power import Signs
@@ -112,7 +113,7 @@ class Bridge:
         client = await stack.enter_async_context(client_for(settings.vtn, clock))
         self._exchange = Exchange(
             settings,
-            vtn=VtnSide(
+            vtn=vtn_side(
                 settings.vtn, client=client, store=self._store, registry=registry, health=self.health, clock=clock
             ),
             reporter=Reporter(settings, store=self._store, registry=registry, planner=planner),

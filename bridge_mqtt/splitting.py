@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from decimal import Decimal, InvalidOperation
+from decimal import ROUND_DOWN, Decimal, InvalidOperation
 
 import msgspec
 
@@ -45,7 +45,8 @@ class Circumstances:
     """All that a split depends on.
 
     ``before`` is the split to go on from, ``earlier`` has the parts of another window. ``taken`` are the panels that
-    more important events want. ``shed_kwh`` is what each panel has shed in this season.
+    more important events want. ``shed_kwh`` is what each panel has shed in this season. With ``each_alone`` each panel
+    follows the event by itself, as a ven of its own, and nothing is shared out.
     """
 
     event_id: str
@@ -59,6 +60,7 @@ class Circumstances:
     holdings: Mapping[str, Holding]
     baselines: Mapping[str, Baseline]
     shed_kwh: Mapping[str, float] = field(default_factory=dict)
+    each_alone: bool = False
 
 
 def why_not(event_id: str, panel: PanelRecord, holding: Holding | None, now: datetime, policy: Policy) -> str | None:
@@ -84,6 +86,9 @@ def split(given: Circumstances, rules: Dispatch) -> WindowPlan:
     if request.kind is RequestKind.LEVEL:
         shares = share_of_each(rules.level_shares[int(request.value)], _free(parts, limits))
         total_kw = sum((shares.get(ven_id, part.requested_kw) for ven_id, part in parts.items()), _NOTHING)
+    elif given.each_alone:
+        shares = _of_each_alone(given, _free(parts, limits), rules)
+        total_kw = sum((shares.get(ven_id, part.requested_kw) for ven_id, part in parts.items()), _NOTHING)
     else:
         total_kw = before.request_kw if before is not None else _total_kw(given, limits, rules)
         shares = _shares(total_kw, parts, limits, rules, first=before is None)
@@ -92,7 +97,8 @@ def split(given: Circumstances, rules: Dispatch) -> WindowPlan:
         asked_kw = shares.get(ven_id, part.requested_kw)
         old = before.parts.get(ven_id) if before is not None else None
         if old is None or old.requested_kw != asked_kw or old.excluded != part.excluded:
-            reason = part.excluded or why_so(asked_kw, old, panel, limits[ven_id], rules, request)
+            alone = "asked of it as a ven of its own" if given.each_alone and asked_kw else None
+            reason = part.excluded or alone or why_so(asked_kw, old, panel, limits[ven_id], rules, request)
             parts[ven_id] = replace(part, requested_kw=asked_kw, reason=reason)
     return WindowPlan(
         event_id=given.event_id,
@@ -183,6 +189,21 @@ def _limits(given: Circumstances, panel: PanelRecord, part: Allocation, rules: D
 def _free(parts: Mapping[str, Allocation], limits: Mapping[str, Limits]) -> dict[str, Limits]:
     """Return the limits without panels that take part and have said that they do less: these are not asked anew."""
     return {ven_id: limits[ven_id] for ven_id, part in parts.items() if part.delivered_kw is None or part.excluded}
+
+
+def _of_each_alone(given: Circumstances, limits: Mapping[str, Limits], rules: Dispatch) -> dict[str, Decimal]:
+    """Return what the event asks of each panel if it is the only one, in kW to the watt."""
+    shares = {}
+    for ven_id, limit in limits.items():
+        baseline = given.baselines.get(ven_id)
+        power_kw = None if baseline is None else baseline.power_kw
+        used_kw = whole_watts(power_kw) if power_kw is not None and abs(power_kw) <= _MOST_KW else _NOTHING
+        asked_kw = given.asked.request.reduction_kw(
+            used_kw=used_kw, sheddable_kw=limit.most_kw, level_shares=rules.level_shares
+        )
+        asked_kw = whole_watts(min(asked_kw, limit.most_kw), ROUND_DOWN)
+        shares[ven_id] = asked_kw if asked_kw >= limit.least_kw else _NOTHING
+    return shares
 
 
 def _total_kw(given: Circumstances, limits: Mapping[str, Limits], rules: Dispatch) -> Decimal:

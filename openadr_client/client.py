@@ -127,6 +127,7 @@ class VtnClient:
         if not verify:
             _log.warning("the VTN's certificate is NOT verified: anybody can pose as the VTN", base_url=self.base_url)
         self._owns_connections = connections_of is None
+        self._transport: BaseTransport
         if connections_of is not None:
             self._transport = connections_of._transport  # noqa: SLF001 - of our own class
         else:

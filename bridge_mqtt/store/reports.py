@@ -40,11 +40,16 @@ _DELETED = select(events.c.event_id).where(events.c.withdrawn_at.is_not(None))
 _WAITS = (reports.c.state == ReportState.QUEUED) & reports.c.event_id.not_in(_DELETED)
 
 
-async def add(connection: AsyncConnection, report: ReportRequest, due_at: datetime) -> None:
-    """Write a report that is to be sent; a report of this event with this name stays as it is."""
+def key_name(report_name: str | None, sender: str) -> str:
+    """Return what a report is kept as: its name, and before it the sender, if that is not the bridge as one ven."""
+    return f"{sender}/{report_name}" if sender else report_name or ""
+
+
+async def add(connection: AsyncConnection, report: ReportRequest, due_at: datetime, *, sender: str = "") -> None:
+    """Write a report that is to be sent; a report of this event and sender with this name stays as it is."""
     row = {
         "event_id": report.event_id,
-        "name": report.report_name,
+        "name": key_name(report.report_name, sender),
         "state": ReportState.QUEUED,
         "body": encode(report).decode(),
         "due_at": due_at,
@@ -52,15 +57,16 @@ async def add(connection: AsyncConnection, report: ReportRequest, due_at: dateti
     await connection.execute(insert_or_skip(connection, reports, ["event_id", "name"]), row)
 
 
-async def put(connection: AsyncConnection, report: ReportRequest, due_at: datetime) -> bool:
+async def put(connection: AsyncConnection, report: ReportRequest, due_at: datetime, *, sender: str = "") -> bool:
     """Write a report that replaces the earlier one of this name; return True if its content is new."""
     body = encode(report).decode()
-    key = (reports.c.event_id == report.event_id) & (reports.c.name == report.report_name)
+    name = key_name(report.report_name, sender)
+    key = (reports.c.event_id == report.event_id) & (reports.c.name == name)
     if (await connection.execute(select(reports.c.body).where(key))).scalar_one_or_none() == body:
         return False
     row = {
         "event_id": report.event_id,
-        "name": report.report_name,
+        "name": name,
         "state": ReportState.QUEUED,
         "body": body,
         "due_at": due_at,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -11,7 +11,7 @@ import structlog
 from bridge_mqtt.errors import StoreUnavailable
 from bridge_mqtt.health import Health
 from bridge_mqtt.store import Store, events
-from openadr_client import Clock, Found, UnexpectedAnswer, VtnError, compare_events, is_newer
+from openadr_client import Broken, Clock, Found, UnexpectedAnswer, VtnError, compare_events, is_newer
 from openadr_profiles.v31 import Event
 
 _log = structlog.get_logger(__name__)
@@ -43,8 +43,7 @@ class EventReader:
         Events of other programs than ``only_programs`` are left for later (None: there are none such). ``find`` reads
         one event. A passing failure of it is returned as the problem; what was read before that is stored.
         """
-        for broken in found.broken:
-            self._set_aside(broken.id or "without a readable id", f"it cannot be read: {broken.problem}")
+        self.name_broken(found.broken)
         async with self._store.reading() as connection:
             known = await events.known_versions(connection, [event.id for event in found])
             open_versions = await events.open_versions(connection)
@@ -54,11 +53,16 @@ class EventReader:
             for event in (*changes.added, *changes.changed)
             if only_programs is None or event.program_id in only_programs
         ]
-        await self._save(new)
+        await self.save(new)
         later, gone, problem = await self._missing(changes.missing, open_versions, find)
-        await self._save(later)
-        await self._withdraw(gone)
+        await self.save(later)
+        await self.withdraw(gone)
         return ReadEvents(bool(new or later or gone), problem)
+
+    def name_broken(self, broken: Iterable[Broken]) -> None:
+        """Set aside events that cannot be read."""
+        for each in broken:
+            self._set_aside(each.id or "without a readable id", f"it cannot be read: {each.problem}")
 
     async def _missing(
         self, missing: Sequence[str], versions: Mapping[str, datetime], find: Find
@@ -80,7 +84,7 @@ class EventReader:
                     newer.append(there)
         return newer, gone, None
 
-    async def _save(self, new: Sequence[Event]) -> None:
+    async def save(self, new: Sequence[Event]) -> None:
         """Store events; if the database takes them not all, then each by itself."""
         if not new:
             return
@@ -93,7 +97,7 @@ class EventReader:
                 self._set_aside(new[0].id, f"it cannot be stored: {type(error).__name__}: {error}")
                 return
             for event in new:
-                await self._save([event])
+                await self.save([event])
 
     async def _write(self, new: Sequence[Event]) -> None:
         now = self._clock.now()
@@ -103,7 +107,8 @@ class EventReader:
             _log.info("event read", event_id=event.id, modified=event.modification_date_time.isoformat())
             self._health.put_back(_name(event.id))
 
-    async def _withdraw(self, gone: Sequence[str]) -> None:
+    async def withdraw(self, gone: Sequence[str]) -> None:
+        """Record that the VTN does not have these events any more."""
         if not gone:
             return
         now = self._clock.now()

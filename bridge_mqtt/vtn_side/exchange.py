@@ -14,7 +14,7 @@ from bridge_mqtt.planner import Planner
 from bridge_mqtt.reports import Reporter
 from bridge_mqtt.settings import Settings
 from bridge_mqtt.turns import Turns
-from bridge_mqtt.vtn_side.gateway import VtnSide
+from bridge_mqtt.vtn_side.side import VtnSide
 from openadr_client import Backoff, ClientError, Clock, Forbidden, Hints, Unauthorized, Unreachable, VtnError
 
 _log = structlog.get_logger(__name__)
@@ -61,7 +61,7 @@ class Exchange:
 
     async def first_contact(self) -> None:
         """Ask the VTN once; raises Unauthorized or Forbidden. One that cannot be reached is no reason not to start."""
-        await self._vtn.recall_programs()
+        await self._vtn.recall()
         self._first = asyncio.create_task(self._ask(is_first=True), name="first contact")
         answered, _ = await asyncio.wait({self._first}, timeout=_FIRST_CONTACT_S)
         try:
@@ -85,7 +85,7 @@ class Exchange:
         if self._first is not None:
             await self._turns.persist(self._poll_once)
         while True:
-            await self._hints.wait(self._clock.now() + timedelta(seconds=self._settings.vtn.poll_interval_s))
+            await self._hints.wait(self._clock.now() + timedelta(seconds=self._vtn.pause_s))
             await self._turns.persist(self._poll_once)
 
     async def keep_resources(self) -> None:
@@ -153,11 +153,19 @@ class Exchange:
                 if isinstance(error, Unauthorized | Unreachable) or (is_first and isinstance(error, Forbidden)):
                     raise
                 problem = error
-            taken = await self._vtn.poll()
+            taken = await self._vtn.poll(self._changed)
         finally:
-            self._planner.bridge_targets, self._planner.programs = self._vtn.targets, self._vtn.programs
+            self._tell_planner()
         problem = problem or taken.problem
         if problem is not None and self._health.vtn is None:
             _log.warning("the VTN does not answer all that it is asked", problem=str(problem))
         self._health.vtn = None if problem is None else str(problem)
         return taken.changed
+
+    def _tell_planner(self) -> None:
+        self._planner.bridge_targets, self._planner.seen_by = self._vtn.targets, self._vtn.seen_by
+        self._planner.programs = self._vtn.programs
+
+    def _changed(self) -> None:
+        self._tell_planner()
+        self._on_change()

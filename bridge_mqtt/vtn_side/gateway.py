@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
-from typing import Any, Final
+from collections.abc import Callable, Collection, Mapping
+from typing import Final
 
 import structlog
 
 from bridge_mqtt.health import Health
 from bridge_mqtt.panels import Registry
 from bridge_mqtt.settings import Vtn
-from bridge_mqtt.store import Store, programs, reports
-from bridge_mqtt.store.reports import ReportState, StoredReport
+from bridge_mqtt.store import Store, programs
 from bridge_mqtt.vtn_side.event_reader import EventReader, ReadEvents
+from bridge_mqtt.vtn_side.report_store import ReportRows
 from bridge_mqtt.vtn_side.resource_keeper import ResourceKeeper
 from openadr_client import (
     NO_RETRY,
     NOT_MODIFIED,
     VEN_OBJECTS,
     Clock,
-    KeptReport,
     PushReceiver,
     PushSettings,
     Refused,
@@ -43,8 +42,10 @@ def client_for(settings: Vtn, clock: Clock) -> VtnClient:
     return settings.client_with(retry=NO_RETRY, clock=clock)
 
 
-class VtnSide:
-    """Registration, polling and sending. Every method may raise ``openadr_client.VtnError``."""
+class Gateway:
+    """Registration, polling and sending as one ven. Every method may raise ``openadr_client.VtnError``."""
+
+    seen_by: None = None
 
     def __init__(
         self, settings: Vtn, *, client: VtnClient, store: Store, registry: Registry, health: Health, clock: Clock
@@ -53,11 +54,11 @@ class VtnSide:
         self._client = client
         self._store = store
         self._health = health
-        self._outbox = ReportOutbox(client, _Reports(store, clock), clock=clock)
+        self._outbox = ReportOutbox(client, ReportRows(store, clock), clock=clock)
         self._registration = Registration(client, settings.ven_name, with_resources=False)
         self._resources = ResourceKeeper(
             client,
-            registry,
+            lambda: registry,
             health=health,
             clock=clock,
             concurrent=settings.concurrent,
@@ -65,6 +66,7 @@ class VtnSide:
             look_every_s=settings.poll_interval_s * _LOOK_EVERY_POLLS,
         )
         self._reader = EventReader(store, health, clock)
+        self.pause_s = settings.poll_interval_s
         self.targets: Collection[str] = ()
         self.programs: Mapping[str, Program] = {}
 
@@ -82,7 +84,7 @@ class VtnSide:
         """See to a resource for every panel and circuit heard of, until cancelled, beside everything else."""
         await self._registration.follow(self._resources.run)
 
-    async def poll(self) -> ReadEvents:
+    async def poll(self, _: Callable[[], None]) -> ReadEvents:
         """Read the programs and events we may see and store what has changed.
 
         Programs that cannot be read now hold back only the new events that may be theirs, for sign and units come from
@@ -112,7 +114,7 @@ class VtnSide:
             self._forget_polls()
         return ReadEvents(programs_changed or taken.changed, problem)
 
-    async def recall_programs(self) -> None:
+    async def recall(self) -> None:
         """Take over the programs that an earlier run has read."""
         async with self._store.reading() as connection:
             self.programs = await programs.all_(connection)
@@ -159,32 +161,3 @@ class VtnSide:
         """Take over the targets of the ven as last read, since business logic may change them at any time."""
         if (ven := self._registration.ven) is not None:
             self.targets = (ven.id, *(ven.targets or ()))
-
-
-class _Reports:
-    """The reports in the bridge's database, as the client sends them.
-
-    No row says that an attempt was begun, so a report without an id is always looked for first.
-    """
-
-    def __init__(self, store: Store, clock: Clock) -> None:
-        self._store = store
-        self._clock = clock
-
-    async def unsent(self) -> list[KeptReport[StoredReport]]:
-        async with self._store.reading() as connection:
-            waiting = await reports.unsent(connection)
-        return [KeptReport(each.report, each.report_id, may_exist=True, row=each) for each in waiting]
-
-    async def creating(self, report: KeptReport[StoredReport]) -> None:
-        """Do nothing: see above."""
-
-    async def sent(self, report: KeptReport[StoredReport], vtn_id: str) -> None:
-        await self._mark(report.row, ReportState.SENT, report_id=vtn_id, sent_at=self._clock.now())
-
-    async def refused(self, report: KeptReport[StoredReport], problem: str) -> None:
-        await self._mark(report.row, ReportState.REFUSED, problem=problem)
-
-    async def _mark(self, stored: StoredReport, state: ReportState, **values: Any) -> None:
-        async with self._store.transaction() as connection:
-            await reports.mark(connection, stored, state, **values)

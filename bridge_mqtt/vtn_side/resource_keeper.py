@@ -16,7 +16,6 @@ import structlog
 
 from bridge_mqtt.health import Health
 from bridge_mqtt.model import PanelRecord
-from bridge_mqtt.panels import Registry
 from bridge_mqtt.resources import OUR_ATTRIBUTES, wanted_resources
 from openadr_client import Backoff, Clock, Forbidden, Refused, VtnClient, VtnError, register_resource
 from openadr_profiles.v31 import ValuesMap
@@ -38,6 +37,7 @@ class ResourceKeeper:
     """Brings what is missing, again and again. It may be ended at any time: what was done shows at the VTN.
 
     Args:
+        panels: gives the panels of the ven.
         concurrent: requests on their way at the same time.
         every_s: seconds of the clock between two looks at the panels for new ones.
         look_every_s: seconds between two looks at the VTN for lost resources, more if a look takes long.
@@ -46,7 +46,7 @@ class ResourceKeeper:
     def __init__(
         self,
         client: VtnClient,
-        registry: Registry,
+        panels: Callable[[], Iterable[PanelRecord]],
         *,
         health: Health,
         clock: Clock,
@@ -55,7 +55,7 @@ class ResourceKeeper:
         look_every_s: float,
     ) -> None:
         self._client = client
-        self._registry = registry
+        self._panels = panels
         self._health = health
         self._clock = clock
         self._concurrent = concurrent
@@ -86,10 +86,8 @@ class ResourceKeeper:
         problem: str | None = None
         while True:
             try:
-                await self._look_if_due(ven_id)
-                await self._bring_missing(ven_id)
+                await self.keep(ven_id)
             except VtnError as error:
-                self._look_at = None  # whatever was on its way may have arrived
                 wait_s = backoff.failed(error)
                 if str(error) != problem:
                     problem = str(error)
@@ -98,6 +96,15 @@ class ResourceKeeper:
                 backoff.succeeded()
                 problem, wait_s = None, self._every_s
             await self._clock.sleep(wait_s)
+
+    async def keep(self, ven_id: str) -> None:
+        """Bring what this ven lacks now; raises VtnError, and goes on where it was when it is called again."""
+        try:
+            await self._look_if_due(ven_id)
+            await self._bring_missing(ven_id)
+        except BaseException:
+            self._look_at = None  # whatever was on its way may have arrived
+            raise
 
     async def _look_if_due(self, ven_id: str) -> None:
         """Read now and then which resources the VTN has, since somebody may have deleted some."""
@@ -137,12 +144,12 @@ class ResourceKeeper:
                 if refused <= _MOST_NAMED:
                     self._set_aside(f"resource {name}", str(error))
 
-        panels = list(self._registry)
+        panels = list(self._panels())
         for start in range(0, len(panels), _PIECE):
             missing = [each for panel in panels[start : start + _PIECE] for each in self._missing(panel)]
             await for_each(missing, bring, at_once=self._concurrent)
             await asyncio.sleep(0)
-        if brought or refused > _MOST_NAMED:
+        if brought > _MOST_NAMED or refused > _MOST_NAMED:
             took_s = round(time.monotonic() - began, 1)
             _log.info("resources registered", ven_id=ven_id, count=brought, refused=refused, took_s=took_s)
 

@@ -72,3 +72,22 @@ def test_a_panel_with_a_least_above_its_most_is_refused() -> None:
 def test_limits_of_a_panel_are_bounded(members: dict[str, Any]) -> None:
     with pytest.raises(ValidationError, match=next(iter(members))):
         PanelSettings.model_validate({"id": "panel-1"} | members)
+
+
+@pytest.mark.parametrize(
+    ("vtn", "problem"),
+    [
+        ({"identity": "per_panel"}, "identity per_panel and credentials_file belong together"),
+        ({"credentials_file": "lines"}, "identity per_panel and credentials_file belong together"),
+        (
+            {"identity": "per_panel", "credentials_file": "lines", "client_id": "a", "client_secret": "b"},
+            "client_id is for identity gateway",
+        ),
+        ({"identity": "both"}, "'gateway' or 'per_panel'"),
+        ({"concurrent": 0}, "greater than or equal to 1"),
+    ],
+)
+def test_an_identity_has_the_credentials_that_belong_to_it(vtn: dict[str, str], problem: str) -> None:
+    members = {"vtn": {"url": "http://127.0.0.1/openadr3/3.1.0"} | vtn, "unregistered": "accept"}
+    with pytest.raises(ValidationError, match=problem):
+        Settings.model_validate(members)

@@ -6,6 +6,8 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from bridge_mqtt.decisions import Policy
 from bridge_mqtt.model import Allocation, PanelRecord, WindowPlan
@@ -40,6 +42,7 @@ def split_now(
     offline: tuple[str, ...] = (),
     baselines: dict[str, Baseline] | None = None,
     shed_kwh: dict[str, float] | None = None,
+    each_alone: bool = False,
     **dispatch: Any,
 ) -> WindowPlan:
     """The split of one hour that asks for 6 kW less, unless told otherwise."""
@@ -56,6 +59,7 @@ def split_now(
         holdings={},
         baselines=baselines or {},
         shed_kwh=shed_kwh or {},
+        each_alone=each_alone,
     )
     return split(circumstances, Dispatch.model_validate(dispatch))
 
@@ -114,6 +118,39 @@ def test_a_limit_counts_every_baseline_that_is_a_measurement() -> None:
     plan = split_now([a_panel("a"), a_panel("b")], kind=RequestKind.LIMIT, value="4", baselines=baselines)
 
     assert plan.request_kw == Decimal("3.5")
+
+
+@given(
+    capabilities=st.lists(st.decimals(0, 50, places=3), min_size=1, max_size=6),
+    value=st.decimals(0, 60, places=3),
+    least_kw=st.decimals(0, 5, places=3),
+)
+def test_panels_that_are_vens_of_their_own_are_each_asked_for_all(
+    capabilities: list[Decimal], value: Decimal, least_kw: Decimal
+) -> None:
+    """Each does what it would do if it were the only one; nothing is shared out, and no limit is exceeded."""
+    panels = [a_panel(f"p{n}", str(each), least_kw=least_kw) for n, each in enumerate(capabilities)]
+    together = split_now(panels, value=str(value), each_alone=True)
+
+    for panel, capability_kw in zip(panels, capabilities, strict=True):
+        alone = split_now([panel], value=str(value), each_alone=True)
+        part = together.parts[panel.ven_id]
+        assert part == alone.parts[panel.ven_id]
+        assert part.requested_kw in {Decimal(0), min(value, capability_kw)}
+        assert part.requested_kw == 0 or part.requested_kw >= least_kw
+    assert together.request_kw == sum(part.requested_kw for part in together.parts.values())
+
+
+def test_a_limit_of_a_ven_of_its_own_is_compared_with_its_own_baseline() -> None:
+    """5 kW at most: one that draws 7 sheds 2, one that draws 4 nothing, one whose power is not known nothing."""
+    baselines = {
+        ven_id: Baseline(ven_id=ven_id, frozen_at=START, power_kw=power_kw, circuits_kw={}, samples=9)
+        for ven_id, power_kw in (("a", 7.0), ("b", 4.0))
+    }
+    panels = [a_panel("a"), a_panel("b"), a_panel("c")]
+    plan = split_now(panels, kind=RequestKind.LIMIT, value="5", baselines=baselines, each_alone=True)
+
+    assert parts_of(plan) == {"a": "2", "b": "0", "c": "0"}
 
 
 def test_a_panel_that_measures_nonsense_is_left_out_alone() -> None:

@@ -16,7 +16,8 @@ from bridge_mqtt.model import EventState, PanelRecord
 from bridge_mqtt.panels import Registry
 from bridge_mqtt.settings import Settings
 from bridge_mqtt.store import Store, events
-from bridge_mqtt.vtn_side.gateway import VtnSide, client_for
+from bridge_mqtt.vtn_side.event_reader import ReadEvents
+from bridge_mqtt.vtn_side.gateway import Gateway, client_for
 from openadr_client import ManualClock, SystemClock, TemporarilyUnavailable
 from openadr_client.clock import Clock
 from openadr_profiles.panel import Load
@@ -28,7 +29,7 @@ from tests.support.waiting import wait_until
 class Side:
     """One side towards the VTN, with panels that were heard of."""
 
-    def __init__(self, vtn: SmallVtn, store: Store, side: VtnSide, registry: Registry, health: Health) -> None:
+    def __init__(self, vtn: SmallVtn, store: Store, side: Gateway, registry: Registry, health: Health) -> None:
         self.vtn = vtn
         self.store = store
         self.side = side
@@ -46,6 +47,10 @@ class Side:
         task = asyncio.create_task(self.side.keep_resources())
         self._tasks.append(task)
         return task
+
+    async def poll(self) -> ReadEvents:
+        """Ask once."""
+        return await self.side.poll(lambda: None)
 
     async def end(self) -> None:
         """End what goes on in the background."""
@@ -81,7 +86,7 @@ async def a_side(database_url: str, manners: Manners | None = None, clock: Clock
         store = await Store.open(settings.database.url.get_secret_value())
         stack.push_async_callback(store.close)
         client = await stack.enter_async_context(client_for(settings.vtn, clock))
-        side = VtnSide(settings.vtn, client=client, store=store, registry=registry, health=health, clock=clock)
+        side = Gateway(settings.vtn, client=client, store=store, registry=registry, health=health, clock=clock)
         world = Side(vtn, store, side, registry, health)
         stack.push_async_callback(world.end)
         yield world
@@ -134,7 +139,7 @@ async def test_an_event_is_read_while_no_resource_can_be_registered(database_url
         world.keep_resources()
         await wait_until(lambda: waiting == 8)
         an_event(world.vtn, "evt-1")
-        taken = await world.side.poll()
+        taken = await world.poll()
         assert taken.changed
         assert await world.states() == {"evt-1": (EventState.SCHEDULED, None)}
         assert waiting == 8
@@ -227,7 +232,7 @@ async def test_a_vtn_that_lets_us_write_no_resources_is_asked_now_and_then(sqlit
         world.keep_resources()
         await wait_until(lambda: "resources" in world.health.aside)
         an_event(world.vtn, "evt-1")
-        assert (await world.side.poll()).changed
+        assert (await world.poll()).changed
         await wait_until(lambda: world.vtn.requests.count("GET /resources") >= 3)
         assert world.vtn.requests.count("POST /resources") <= 16 * world.vtn.requests.count("GET /resources")
 
@@ -253,13 +258,13 @@ async def test_an_unreadable_event_is_named_and_all_others_are_carried_out(
         an_event(world.vtn, "before")
         an_event(world.vtn, "bad", **members)
         an_event(world.vtn, "after")
-        assert (await world.side.poll()).changed
+        assert (await world.poll()).changed
         assert set(await world.states()) == {"before", "after"}
         assert "it cannot be read" in world.health.aside["event bad"]
         assert world.health.as_json()["setAside"] == world.health.aside
 
         an_event(world.vtn, "bad")
-        assert (await world.side.poll()).changed
+        assert (await world.poll()).changed
         assert set(await world.states()) == {"before", "bad", "after"}
         assert world.health.aside == {}
 
@@ -274,7 +279,7 @@ async def test_an_event_that_the_database_does_not_take_is_set_aside_alone(datab
         an_event(world.vtn, "evt-2", programID="b")
         an_event(world.vtn, "evt-3", programID="a")
         an_event(world.vtn, "evt-4", programID="c")
-        assert (await world.side.poll()).changed
+        assert (await world.poll()).changed
         assert set(await world.states()) == {"evt-1", "evt-2", "evt-4"}
         assert "it cannot be stored" in world.health.aside["event evt-3"]
 
@@ -284,7 +289,7 @@ async def test_an_event_that_is_gone_is_withdrawn_though_another_cannot_be_asked
     async with a_side(database_url) as world:
         for id_ in ("deleted", "unreadable", "busy"):
             an_event(world.vtn, id_)
-        await world.side.poll()
+        await world.poll()
         for id_ in ("deleted", "unreadable", "busy"):
             del world.vtn.objects["events"][id_]
         an_event(world.vtn, "new")
@@ -296,12 +301,12 @@ async def test_an_event_that_is_gone_is_withdrawn_though_another_cannot_be_asked
             return problem(503, "busy") if is_busy and request.path.endswith("/busy") else None
 
         world.vtn.before = answer
-        taken = await world.side.poll()
+        taken = await world.poll()
         assert taken.changed
         assert isinstance(taken.problem, TemporarilyUnavailable)
         assert "new" in await world.states()
         is_busy = False
-        assert (await world.side.poll()).problem is None
+        assert (await world.poll()).problem is None
         assert "event unreadable" in world.health.aside
         async with world.store.reading() as connection:
             withdrawn = {each.event.id for each in await events.newest(connection, 9) if each.withdrawn_at is not None}
@@ -312,7 +317,7 @@ async def test_an_event_whose_program_cannot_be_read_now_waits_for_it(sqlite_url
     """Sign and units may come from the program; events of programs that are known go on."""
     async with a_side(sqlite_url) as world:
         world.vtn.put("programs", id="program-1", programName="relief")
-        await world.side.poll()
+        await world.poll()
         fails = 503
 
         async def answer(request: web.Request) -> web.StreamResponse | None:
@@ -321,13 +326,13 @@ async def test_an_event_whose_program_cannot_be_read_now_waits_for_it(sqlite_url
         world.vtn.before = answer
         an_event(world.vtn, "evt-1")
         an_event(world.vtn, "evt-2", programID="program-2")
-        taken = await world.side.poll()
+        taken = await world.poll()
         assert taken.changed
         assert isinstance(taken.problem, TemporarilyUnavailable)
         assert set(await world.states()) == {"evt-1"}
 
         fails = 403
-        taken = await world.side.poll()
+        taken = await world.poll()
         assert taken.problem is None
         assert set(await world.states()) == {"evt-1", "evt-2"}
         assert "programs" in world.health.aside

@@ -18,6 +18,7 @@ from bridge_mqtt.simulators.panels import SimulatedMqttPanel, simulated_panel
 from openadr_client.client import VtnClient
 from openadr_client.clock import ScaledClock
 from openadr_client.errors import Unauthorized
+from openadr_client.join_line import JoinLine
 from openadr_profiles.fleet.power import Sign
 from openadr_profiles.fleet.reports import read_opts, read_status
 from openadr_profiles.v31 import (
@@ -287,6 +288,63 @@ async def test_a_bridge_all_of_whose_loops_were_killed_still_polls_and_reports(t
 
     await wait_until(lambda: one.model.sheds == 1, timeout_s=60)
     await wait_until(lambda: town.report(event, "status-"), timeout_s=60)
+
+
+async def test_each_panel_may_be_a_ven_of_its_own(town: Town) -> None:
+    """Each follows the events that its own ven sees, by itself, and reports under its own name."""
+    names = ("panel-b", "panel-c")
+    lines = []
+    for seed, name in enumerate(names):
+        made = await town.vtn.clients.add(f"client-{name}", Role.VEN)
+        lines.append(
+            JoinLine(url=town.vtn.base_url, client_id=made.client_id, client_secret=made.secret, ven_name=name)
+        )
+        await town.operator.vens.create(
+            BlVenRequest(client_id=f"client-{name}", ven_name=name, targets=("group:north", f"only:{name}"))
+        )
+        await town.panel(name, "flat", seed)
+    file = town.folder / "lines"
+    file.write_text("\n".join(line.encode() for line in lines))
+    file.chmod(0o600)
+    own = {"identity": "per_panel", "credentials_file": file, "client_id": None, "client_secret": None}
+    bridge = await town.bridge(town.settings([{"id": name} for name in names], **own))
+    for_both = await town.event(-2, targets=("group:north",), start_s=30, length_s=120)
+    for_one = await town.event(-1, targets=("only:panel-c",), start_s=300, length_s=3600)
+
+    async def parts(event: Event) -> dict[str, float]:
+        async with aiohttp.ClientSession() as session, session.get(f"{bridge.api_url}/api/events/{event.id}") as answer:
+            seen = await answer.json()
+        return {part["venId"]: part["actualShedKw"] for part in seen.get("panels", ()) if part["actualShedKw"]}
+
+    async def both_act() -> bool:
+        return set(await parts(for_both)) == set(names)
+
+    await wait_until(both_act, timeout_s=120)
+    reports: list[Report] = []
+
+    async def both_report() -> bool:
+        reports[:] = await town.operator.reports.search(event_id=for_both.id)
+        kinds = {(each.client_name, (each.report_name or "").partition("-")[0]) for each in reports}
+        return kinds == {(name, kind) for name in names for kind in ("opt", "status")}
+
+    await wait_until(both_report, timeout_s=120)
+    for report in reports:
+        assert report.client_id == f"client-{report.client_name}"
+        about = {each.resource_name.partition("/")[0] for each in report.resources} - {AGGREGATED_REPORT}
+        assert about == {report.client_name}
+    for report in reports:
+        if report.report_name == f"status-{for_both.id}":
+            sheds = {each.resource_name: each for each in read_status(report.resources)[0].sheds}
+            assert sheds[report.client_name].requested_kw == 2
+
+    async def one_acts() -> bool:
+        return set(await parts(for_one)) == {"panel-c"}
+
+    await wait_until(one_acts, timeout_s=120)
+    resources = {(each.client_id, each.resource_name) for each in await town.operator.resources.search()}
+    assert {(f"client-{name}", name) for name in names} <= resources
+    assert bridge.health.as_json()["vtn"] == "ok"
+    assert bridge.health.aside == {}
 
 
 async def test_wrong_credentials_end_the_start(town: Town) -> None:

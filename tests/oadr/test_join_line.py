@@ -65,7 +65,7 @@ def test_any_other_text_is_refused(text: str) -> None:
 
 def made_of(content: bytes) -> str:
     """Return a line that is whole, with any content."""
-    from oadr import join_line
+    from openadr_client import join_line
 
     raw = len(content).to_bytes(2) + content
     return PREFIX + base64.urlsafe_b64encode(raw + join_line._hash(raw)).decode().rstrip("=")
