@@ -19,7 +19,7 @@ _LARGEST: Final = 64 * 1024 * 1024
 
 
 @dataclass(frozen=True)
-class Credential:
+class PanelCredential:
     """The client of one panel at the VTN."""
 
     ven_id: str
@@ -28,14 +28,14 @@ class Credential:
     token_url: str | None
 
 
-def read_credentials(file: Path, url: str) -> dict[str, Credential]:
+def read_credentials(file: Path, url: str) -> dict[str, PanelCredential]:
     """Return the credentials in a file by panel; ``oadr vtn client add-many`` writes such files.
 
     Raises:
         BadCredentials: the file cannot be read, others may read it, or a line is no join line, is for another VTN than
             ``url``, or names a panel that cannot be one or that an earlier line names.
     """
-    found: dict[str, Credential] = {}
+    found: dict[str, PanelCredential] = {}
     for number, text in enumerate(_text_of(file).splitlines(), 1):
         if not text.strip() or text.startswith("#"):
             continue
@@ -49,7 +49,7 @@ def read_credentials(file: Path, url: str) -> dict[str, Credential]:
             raise BadCredentials(f"{where}: it is for the VTN {line.url}, expected {url} as in vtn.url")
         if ven_id in found:
             raise BadCredentials(f"{where}: panel {ven_id} has credentials in an earlier line, expected one line each")
-        found[ven_id] = Credential(ven_id, line.client_id, SecretStr(line.client_secret), line.token_url)
+        found[ven_id] = PanelCredential(ven_id, line.client_id, SecretStr(line.client_secret), line.token_url)
     if not found:
         raise BadCredentials(f"{file} has no join line, expected one for each panel")
     return found

@@ -10,7 +10,7 @@ from bridge_mqtt.health import Health
 from bridge_mqtt.panels import Registry
 from bridge_mqtt.settings import Vtn
 from bridge_mqtt.store.reports import StoredReport
-from bridge_mqtt.vtn_side.credentials import Credential
+from bridge_mqtt.vtn_side.credentials import PanelCredential
 from bridge_mqtt.vtn_side.report_store import ReportRows
 from bridge_mqtt.vtn_side.resource_keeper import ResourceKeeper
 from openadr_client import (
@@ -46,7 +46,7 @@ class PanelVen:
     def __init__(
         self,
         settings: Vtn,
-        credential: Credential,
+        credential: PanelCredential,
         *,
         shared: VtnClient,
         rows: ReportRows,

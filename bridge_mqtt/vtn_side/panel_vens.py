@@ -21,7 +21,7 @@ from bridge_mqtt.panels import Registry
 from bridge_mqtt.settings import Vtn
 from bridge_mqtt.store import Store, events, programs, viewers
 from bridge_mqtt.store.reports import StoredReport
-from bridge_mqtt.vtn_side.credentials import Credential, read_credentials
+from bridge_mqtt.vtn_side.credentials import PanelCredential, read_credentials
 from bridge_mqtt.vtn_side.event_reader import EventReader, ReadEvents
 from bridge_mqtt.vtn_side.panel_ven import PanelVen, Sight
 from bridge_mqtt.vtn_side.report_store import ReportRows
@@ -85,7 +85,7 @@ class PanelVens:
         credentials = read_credentials(file, settings.url)
         look_every_s = max(_LOOK_POLLS * settings.poll_interval_s, _LOOK_S_EACH * len(credentials))
 
-        def a_ven(credential: Credential) -> PanelVen:
+        def a_ven(credential: PanelCredential) -> PanelVen:
             return PanelVen(
                 settings,
                 credential,
