@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from bridge_mqtt.stall import StallMeter
+
 _MOST_ASIDE: Final = 100
 
 
@@ -38,6 +40,9 @@ class Health:
     def put_back(self, name: str) -> None:
         """Note that something set aside is as good as anything else again."""
         self.aside.pop(name, None)
+
+    stalls: StallMeter = field(default_factory=StallMeter)
+    """The longest times for which the event loop was held up."""
 
     @property
     def ready(self) -> bool:

@@ -88,7 +88,8 @@ class Intake:
             self._on_sample(measured)
 
     async def _put_aside(self, message: Received, error: Exception) -> None:
-        reason = f"cannot be stored: {type(error).__name__}: {error}"[:500]
+        cause = getattr(error, "orig", None) or error  # what the database says, without the statement
+        reason = f"cannot be stored: {type(error).__name__}: {cause}"[:500]
         ven_id = panel_of_topic(message.topic)
         _log.error("message put aside", topic=message.topic, ven_id=ven_id, reason=reason, exc_info=error)
         self.refused += 1

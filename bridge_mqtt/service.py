@@ -141,6 +141,7 @@ class Bridge:
             "api": self._api.run,
             "retention": self._keep_house,
             "season": self._count_season,
+            "stall meter": self.health.stalls.run,
         }
         if settings.push.mode != "off":
             work["vtn push"] = self._exchange.listen

@@ -11,7 +11,18 @@ from bridge_mqtt.loops import LoopSupervisor
 from tests.bridge_mqtt.conftest import World, an_event
 from tests.support.waiting import wait_until
 
-LOOPS = ("broker", "decisions", "commands", "vtn poll", "vtn resources", "vtn push", "reports", "api", "retention")
+LOOPS = (
+    "broker",
+    "decisions",
+    "commands",
+    "vtn poll",
+    "vtn resources",
+    "vtn push",
+    "reports",
+    "api",
+    "retention",
+    "stall meter",
+)
 
 
 @asynccontextmanager

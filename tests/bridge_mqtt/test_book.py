@@ -1,0 +1,232 @@
+"""The book and the turns that change it: in bulk, after the commit only, and the same as in the database."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from sqlalchemy import event, text
+
+from bridge_mqtt.acks import AckDesk
+from bridge_mqtt.book import Book, PanelChanges
+from bridge_mqtt.due_times import DueTimes
+from bridge_mqtt.health import Health
+from bridge_mqtt.model import Command, Holding, HoldingState
+from bridge_mqtt.panels import Registry
+from bridge_mqtt.settings import Settings
+from bridge_mqtt.stall import StallMeter
+from bridge_mqtt.store import Store
+from bridge_mqtt.turns import Turns
+from openadr_client import Received
+from openadr_profiles.panel import CommandState, Op
+
+NOW = datetime(2026, 11, 23, 17, 0, tzinfo=UTC)
+
+
+class Refused(Exception):
+    """Stands for whatever ends a turn."""
+
+
+def a_command(ven_id: str, state: CommandState = CommandState.QUEUED) -> Command:
+    """A shed on its way to a panel."""
+    return Command(
+        correlation_id=f"evt-1-{ven_id}",
+        ven_id=ven_id,
+        op=Op.SHED_PANEL,
+        reason="start",
+        state=state,
+        queued_at=NOW,
+        event_id="evt-1",
+        window_start=NOW,
+        window_end=NOW + timedelta(hours=1),
+        amount_kw=Decimal(2),
+    )
+
+
+def a_holding(ven_id: str, event_id: str = "evt-1") -> Holding:
+    """What the panel holds while the shed is on its way."""
+    return Holding(
+        ven_id=ven_id,
+        event_id=event_id,
+        window_start=NOW,
+        window_end=NOW + timedelta(hours=1),
+        amount_kw=Decimal(2),
+        until=None,
+        correlation_id=f"evt-1-{ven_id}",
+        state=HoldingState.SENDING,
+        since=NOW,
+    )
+
+
+@pytest.fixture
+async def turns(database_url: str) -> AsyncIterator[Turns]:
+    """Turns on each database, empty."""
+    values = {"vtn": {"url": "http://vtn.example/3.1.0"}, "database": {"url": database_url}, "unregistered": "accept"}
+    store = await Store.open(Settings.model_validate(values).database.url.get_secret_value())
+    yield Turns(store, Health(), sleep=asyncio.sleep)
+    await store.close()
+
+
+async def tell(turns: Turns, ven_ids: list[str]) -> None:
+    """Queue a shed for each panel, mark all as sent."""
+    async with turns.decide() as turn:
+        for ven_id in ven_ids:
+            turn.changes.queue(a_command(ven_id))
+            turn.changes.hold(a_holding(ven_id))
+    async with turns.decide() as turn:
+        for command in turns.book.queue.values():
+            turn.changes.change(command, state=CommandState.SENT, sent_at=NOW, deadline_at=NOW + timedelta(seconds=10))
+
+
+async def answer(turns: Turns, ven_ids: list[str]) -> set[str]:
+    """Take in a yes of each panel."""
+    values = {"vtn": {"url": "http://vtn.example/3.1.0"}, "unregistered": "accept"}
+    desk = AckDesk(Registry(Settings.model_validate(values)), turns.book, quarantine_per_hour=9, clock_speed=1)
+    payload = '{{"op":"event","status":"accepted","correlationId":"evt-1-{}","actual_shed_kw":1}}'
+    messages = [
+        Received(f"ven/ack/{ven_id}", payload.format(ven_id).encode(), NOW + timedelta(seconds=1), retained=False)
+        for ven_id in ven_ids
+    ]
+    async with turns.change() as turn:
+        return await desk.take(turn, messages)
+
+
+def entries(book: Book) -> tuple[object, ...]:
+    """What a book says, without the numbers that only the database gives."""
+    outstanding = {ven_id: replace(command, id=None) for ven_id, command in book.outstanding.items()}
+    return book.holdings, outstanding, list(book.queue), {each: book.holds(each) for each in ("evt-1", "evt-2")}
+
+
+async def test_the_book_is_what_the_database_says(turns: Turns) -> None:
+    """After each turn, what was applied is what a bridge that starts now reads."""
+    await tell(turns, ["panel-1", "panel-2", "panel-3"])
+    assert await answer(turns, ["panel-1", "panel-2"]) == {"panel-1", "panel-2"}
+    async with turns.decide() as turn:
+        turn.changes.drop("panel-1")
+        turn.changes.queue(replace(a_command("panel-4"), op=Op.PING))
+    fresh = Book()
+    async with turns.turn() as connection:
+        await fresh.read(connection)
+    assert entries(turns.book) == entries(fresh)
+    assert turns.book.holdings["panel-2"].state is HoldingState.HELD
+    assert set(turns.book.outstanding) == {"panel-3", "panel-4"}
+
+
+async def test_a_turn_that_fails_changes_neither_the_book_nor_the_database(turns: Turns) -> None:
+    """Whatever ends it: the next turn begins from what was there before."""
+    await tell(turns, ["panel-1"])
+    before = entries(turns.book)
+
+    async def fail() -> None:
+        async with turns.decide() as turn:
+            turn.changes.drop("panel-1")
+            turn.changes.queue(a_command("panel-2"))
+            raise Refused
+
+    with pytest.raises(Refused):
+        await fail()
+    fresh = Book()
+    async with turns.turn() as connection:
+        await fresh.read(connection)
+    assert entries(turns.book) == entries(fresh) == before
+
+
+async def test_who_may_not_decide_changes_nothing(turns: Turns) -> None:
+    """The guard is asked in the transaction of each turn that decides; answers are taken in whoever leads."""
+
+    async def refuse(_: object) -> None:
+        raise Refused
+
+    await tell(turns, ["panel-1"])
+    turns._guard = refuse
+    with pytest.raises(Refused):
+        async with turns.decide() as turn:
+            turn.changes.drop("panel-1")
+    assert await answer(turns, ["panel-1"]) == {"panel-1"}
+    assert turns.book.holdings["panel-1"].state is HoldingState.HELD
+
+
+async def test_a_turn_takes_as_many_statements_for_many_panels_as_for_few(turns: Turns) -> None:
+    """B7: what a turn costs at the database does not grow with its panels."""
+    counted: list[str] = []
+    event.listen(turns._store._engine.sync_engine, "before_cursor_execute", lambda *given: counted.append(given[2]))
+
+    async def statements(ven_ids: list[str]) -> int:
+        counted.clear()
+        await tell(turns, ven_ids)
+        await answer(turns, ven_ids)
+        async with turns.decide() as turn:
+            for ven_id in ven_ids:
+                turn.changes.drop(ven_id)
+        return len(counted)
+
+    await statements(["panel-0"])
+    few = await statements([f"few-{number}" for number in range(3)])
+    many = await statements([f"many-{number}" for number in range(400)])
+    assert many == few
+    assert few <= 30
+
+
+async def test_the_same_answer_in_one_batch_and_in_the_next_is_one_row(turns: Turns) -> None:
+    """R13, no. 21: duplicates are counted, and only the first changes anything."""
+    await tell(turns, ["panel-1"])
+    assert await answer(turns, ["panel-1", "panel-1", "panel-1"]) == {"panel-1"}
+    assert await answer(turns, ["panel-1", "panel-1"]) == set()
+    async with turns.turn() as connection:
+        rows = (await connection.execute(text("SELECT duplicates FROM ven_acks"))).all()
+        flags = (await connection.execute(text("SELECT state, double_shed FROM bridge_commands"))).all()
+    assert [tuple(row) for row in rows] == [(4,)]
+    assert [(row.state, bool(row.double_shed)) for row in flags] == [("acked", False)]
+
+
+@given(
+    st.lists(st.tuples(st.sampled_from("abcd"), st.one_of(st.none(), st.sampled_from(["evt-1", "evt-2"]))), max_size=20)
+)
+def test_an_event_is_held_as_long_as_a_panel_holds_it(steps: list[tuple[str, str | None]]) -> None:
+    """The count of holders agrees with the holdings, and an event is released exactly when the last one goes."""
+    book = Book()
+    for ven_id, event_id in steps:
+        before = {holding.event_id for holding in book.holdings.values()}
+        changes = PanelChanges()
+        if event_id is None:
+            changes.drop(ven_id)
+        else:
+            changes.hold(a_holding(ven_id, event_id))
+        released = book.apply(changes)
+        held = {holding.event_id for holding in book.holdings.values()}
+        assert {each for each in ("evt-1", "evt-2") if book.holds(each)} == held
+        assert released == before - held
+
+
+@given(st.lists(st.tuples(st.sampled_from("abcd"), st.one_of(st.none(), st.integers(0, 9))), max_size=30))
+def test_each_name_is_due_once_at_its_last_time(steps: list[tuple[str, int | None]]) -> None:
+    """A later setting replaces an earlier one, whether it is earlier or later in time."""
+    due, expected = DueTimes(), dict[str, datetime]()
+    for name, second in steps:
+        at = None if second is None else NOW + timedelta(seconds=second)
+        due.put(name, at)
+        expected.pop(name, None)
+        if at is not None:
+            expected[name] = at
+        assert due.first == min(expected.values(), default=None)
+    taken: dict[str, datetime] = {}
+    for second in range(10):
+        taken |= dict.fromkeys(due.take_due(NOW + timedelta(seconds=second)), NOW + timedelta(seconds=second))
+    assert taken == expected
+    assert len(due) == 0
+
+
+def test_the_longest_stall_of_the_last_minute_is_known() -> None:
+    """A metric that falls again when the loop is quick again, and one that does not."""
+    meter = StallMeter()
+    for at, stall_s in ((1.0, 0.02), (2.0, 0.3), (3.0, 0.01), (30.0, 0.1), (50.0, 0.05)):
+        meter.note(at, stall_s)
+    assert (meter.recent_s, meter.longest_s) == (0.3, 0.3)
+    meter.note(63.0, 0.0)
+    assert (meter.recent_s, meter.longest_s) == (0.1, 0.3)
+    meter.note(200.0, 0.001)
+    assert (meter.recent_s, meter.longest_s) == (0.001, 0.3)
