@@ -22,7 +22,7 @@ from bridge_mqtt.planner import Planner
 from bridge_mqtt.reports import Reporter
 from bridge_mqtt.season import SeasonCount
 from bridge_mqtt.settings import Settings
-from bridge_mqtt.store import Store, acks, panels, quarantine, telemetry
+from bridge_mqtt.store import Store, acks, explanations, panels, quarantine, telemetry
 from bridge_mqtt.topics import LONGEST_PAYLOAD, topic_filters, unwanted_filters
 from bridge_mqtt.turns import Turns
 from bridge_mqtt.view import Sources, View
@@ -251,6 +251,7 @@ class Bridge:
             await telemetry.forget(connection, before)
             await acks.forget(connection, self._clock.now() - timedelta(days=kept.keep_acks_days))
             await quarantine.forget(connection, before)
+            await explanations.forget(connection, before)
 
 
 def _policy(settings: Settings, speed: float) -> Policy:

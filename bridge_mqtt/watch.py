@@ -33,6 +33,8 @@ _THEN: Final = {
     OnGiveback.SHARE_OUT: "others take over",
     OnGiveback.IGNORE: "left as it is",
 }
+_TELLING_SHARE: Final = 0.2
+"""A shed that is a smaller share of a panel's power than this cannot be seen in its power as a whole."""
 _SAMPLES: Final = 2
 """So many samples in a row without any reduction are needed from a panel whose answer names no circuits."""
 
@@ -55,13 +57,15 @@ class GivenBack:
     kw: float
     of_kw: float
     where: str
+    is_certain: bool = True
 
 
 def given_back(panel: PanelRecord, expected: Expected, baseline_kw: float | None) -> GivenBack | None:
     """Return what the latest sample shows to be undone of a shed, None if nothing that matters.
 
     By circuit: all that is above the final power of the panel's answer. Of a panel whose answer names none, or that
-    does not measure them: if it draws no less than its baseline.
+    does not measure them: if it draws no less than its baseline, and the shed is large enough to be told from what a
+    panel's power changes by itself; that is not certain with one sample.
     """
     measured = {load.id: load.current_power_kw for load in panel.loads if load.current_power_kw is not None}
     above = {
@@ -76,7 +80,9 @@ def given_back(panel: PanelRecord, expected: Expected, baseline_kw: float | None
         return found if kw >= least_kw else None
     if baseline_kw is None or panel.used_power_kw is None or panel.used_power_kw < baseline_kw:
         return None
-    return GivenBack(kw=expected.shed_kw, of_kw=expected.shed_kw, where="the panel as a whole")
+    if expected.shed_kw < _TELLING_SHARE * baseline_kw:
+        return None
+    return GivenBack(kw=expected.shed_kw, of_kw=expected.shed_kw, where="the panel as a whole", is_certain=False)
 
 
 @dataclass
@@ -205,7 +211,7 @@ class Watcher:
 
     def _is_doubtful(self, panel: PanelRecord, expected: Expected, found: GivenBack) -> bool:
         """Return True if one more sample is needed: a panel as a whole may draw more for a moment for other reasons."""
-        if panel.tells_event or expected.circuits_kw or panel.sample_at is None:
+        if found.is_certain or panel.sample_at is None:
             return False
         correlation_id, at, count = self._doubtful.get(panel.ven_id, ("", panel.sample_at, 0))
         if correlation_id != expected.correlation_id:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import func, insert, or_, select
+from sqlalchemy import delete, func, insert, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bridge_mqtt.model import Allocation
@@ -75,6 +75,11 @@ async def of_event(
         )
         for row in reversed(rows)
     ]
+
+
+async def forget(connection: AsyncConnection, before: datetime) -> None:
+    """Delete decisions older than the retention time."""
+    await connection.execute(delete(explanations).where(explanations.c.at < before))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -184,6 +184,7 @@ explanations = Table(
     Column("asked_kw", Float, nullable=False),
     Column("reason", Text, nullable=False),
     Index("ix_bridge_explanations_event", "event_id", "id"),
+    Index("ix_bridge_explanations_at", "at"),
 )
 
 season_energy = Table(

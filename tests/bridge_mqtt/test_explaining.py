@@ -6,7 +6,7 @@ from typing import Any
 
 from bridge_mqtt.explaining import explain, lines
 from bridge_mqtt.model import Command, WindowPlan
-from bridge_mqtt.store import allocations, commands
+from bridge_mqtt.store import allocations, commands, explanations
 from openadr_profiles.panel import CommandState, Op
 from tests.bridge_mqtt.test_planner import NOW, Desk, a_desk
 
@@ -119,3 +119,19 @@ async def test_an_event_of_many_windows_is_explained_by_its_last(sqlite_url: str
 async def test_an_unknown_event_has_no_explanation(sqlite_url: str) -> None:
     async with a_desk(sqlite_url) as desk, desk.store.reading() as connection:
         assert await explain(connection, "evt-unknown") is None
+
+
+async def test_decisions_are_forgotten_after_their_time(sqlite_url: str) -> None:
+    """The split itself stays, with its reasons."""
+    async with a_desk(sqlite_url) as desk:
+        await desk.post(shed_kw=6)
+        await desk.plan(NOW)
+        async with desk.store.transaction() as connection:
+            await explanations.forget(connection, NOW)
+        kept = await explained(desk)
+        async with desk.store.transaction() as connection:
+            await explanations.forget(connection, NOW + timedelta(seconds=1))
+        forgotten = await explained(desk)
+
+    assert (len(kept["decisions"]), len(forgotten["decisions"])) == (1, 0)
+    assert forgotten["windows"] == kept["windows"]

@@ -125,6 +125,7 @@ def test_a_panel_without_circuits_gives_back_what_brings_it_to_its_baseline(
 
     assert (given_back(panel, expected(), 12.0) is not None) is is_given_back
     assert given_back(panel, expected(), None) is None
+    assert given_back(panel, expected(2.3), 12.0) is None, "too small to be seen in the panel as a whole"
 
 
 @pytest.mark.parametrize(
@@ -239,18 +240,19 @@ async def test_a_panel_that_does_not_show_the_event_any_more_has_given_all_back(
     assert row.reason == f"gave 6 kW of 6 kW back ({where}): sheds again"
 
 
-async def test_of_a_panel_as_a_whole_two_samples_are_needed(sqlite_url: str) -> None:
-    """Its answer names no circuits, and it may draw more for a moment for other reasons."""
+@pytest.mark.parametrize("members", [{"dialect": ENVELOPE, "tells_event": False, "event_id": None}, {}])
+async def test_of_a_panel_as_a_whole_two_samples_are_needed(sqlite_url: str, members: dict[str, Any]) -> None:
+    """Its answer names no circuits, or was lost, and it may draw more for a moment for other reasons."""
     store = await Store.open(sqlite_url)
     watcher = a_watcher(baseline_kw=9.0)
-    panel = a_panel({}, used_power_kw=9.5, dialect=ENVELOPE, tells_event=False, event_id=None)
+    panel = a_panel({"ev1": 9.5}, **members)
     once = await look(store, watcher, panel, a_holding())
     same = await look(store, watcher, panel, a_holding())
     twice = await look(store, watcher, replace(panel, sample_at=NOW + timedelta(seconds=5)), a_holding())
     await store.close()
 
     assert once == same == Noticed()
-    assert twice.recoveries == {("evt-1", WINDOW, "panel-1"): 1}
+    assert list(twice.parts) == [("evt-1", WINDOW, "panel-1")]
 
 
 def test_a_giveback_says_how_much_of_what() -> None:

@@ -32,6 +32,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id"),
     )
     op.create_index("ix_bridge_explanations_event", "bridge_explanations", ["event_id", "id"])
+    op.create_index("ix_bridge_explanations_at", "bridge_explanations", ["at"])
     op.create_table(
         "bridge_season_energy",
         sa.Column("season", sa.String(length=10), nullable=False),
