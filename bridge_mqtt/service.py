@@ -28,6 +28,7 @@ from bridge_mqtt.turns import Turns
 from bridge_mqtt.view import Sources, View
 from bridge_mqtt.vtn_side.exchange import Exchange
 from bridge_mqtt.vtn_side.gateway import client_for
+from bridge_mqtt.vtn_side.issuer import Issuer, issuing_client
 from bridge_mqtt.vtn_side.side import vtn_side
 from bridge_mqtt.watch import Watcher
 from openadr_client import Clock, MqttLink, SystemClock
@@ -129,7 +130,8 @@ class Bridge:
         signs = Signs(settings.dispatch.sign, settings.dispatch.program_signs)
         sources = Sources(self._store, registry, planner, policy, signs, clock.now)
         view = View(sources, baseline_s=settings.telemetry.baseline_s)
-        api = api_of(settings.api, view=view, health=self.health, store=self._store, now=clock.now)
+        issuer = await self._issuer(stack, signs)
+        api = api_of(settings.api, view=view, health=self.health, store=self._store, issuer=issuer, now=clock.now)
         self._api = await stack.enter_async_context(api)
         work = {
             "broker": self._listen,
@@ -146,6 +148,14 @@ class Bridge:
         if settings.push.mode != "off":
             work["vtn push"] = self._exchange.listen
         self.loops = LoopSupervisor(work, self.health, quiet=self._store.between_writes, sleep=self._sleep)
+
+    async def _issuer(self, stack: AsyncExitStack, signs: Signs) -> Issuer | None:
+        """Return what writes events at the VTN, None without credentials for it."""
+        issuing, vtn = self.settings.issuing, self.settings.vtn
+        if issuing is None:
+            return None
+        client = await stack.enter_async_context(issuing_client(issuing, vtn, self._clock))
+        return Issuer(issuing, vtn, client, signs=signs, on_change=self._exchange.poll_soon)
 
     async def _open_panel_side(
         self, stack: AsyncExitStack, registry: Registry, planner: Planner, policy: Policy

@@ -6,6 +6,7 @@ from datetime import date
 from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, Self
+from urllib.parse import urlsplit
 
 from pydantic import (
     BaseModel,
@@ -21,7 +22,7 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
 from bridge_mqtt.model import Asks, OnGiveback, ShareBy
-from openadr_client import BrokerSettings, ConnectionSettings, PushSettings
+from openadr_client import BrokerSettings, ConnectionSettings, PushSettings, web_address
 from openadr_profiles.fleet.power import Sign
 from openadr_profiles.panel import DIALECTS, Dialect, UnsafePanelId, check_panel_id
 
@@ -285,6 +286,57 @@ class Reporting(_Group):
     retry_most_s: Annotated[float, Field(gt=0)] = 300.0
 
 
+class Issuing(_Group):
+    """Our credentials of business logic at the VTN, for events that are ordered at our own interface."""
+
+    client_id: Annotated[str, Field(min_length=1)]
+    client_secret: SecretStr
+    scope: str | None = None
+    """The scopes to ask for, with blanks between; all that the client has if it is not given."""
+    program: Annotated[str, Field(min_length=1, max_length=128)]
+    """The name of the program that such events belong to."""
+    targets: tuple[str, ...] = ()
+    """The targets of such events; by default the id of the bridge's own ven, so that they are for nobody else."""
+
+
+class VtnTokens(_Group):
+    """Tokens that business logic has from the VTN, or from the authorisation server that the VTN trusts."""
+
+    issuer: str = "openadr-fleet"
+    """The claim ``iss`` of the tokens."""
+    audience: str = "openadr3"
+    """The audience that ``aud`` must contain."""
+    signing_keys: tuple[SecretStr, ...] = ()
+    """The VTN's ``auth.signing_key`` and previous ones, for tokens that it signs itself (HS256)."""
+    jwks_url: str | None = None
+    """The URL of the keys of an authorisation server."""
+    ca_file: Path | None = None
+    """CA certificates (PEM) to trust for that URL besides those of the system."""
+
+    @field_validator("jwks_url")
+    @classmethod
+    def _address(cls, url: str | None) -> str | None:
+        if url is None:
+            return None
+        checked = web_address(url)
+        if not checked.startswith("https:") and urlsplit(checked).hostname not in {"127.0.0.1", "::1", "localhost"}:
+            raise ValueError("expected an https URL; http is for this machine only")
+        return checked
+
+    @field_validator("signing_keys")
+    @classmethod
+    def _long_enough(cls, keys: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
+        if any(len(key.get_secret_value().encode()) < 32 for key in keys):
+            raise ValueError("expected at least 32 bytes in each key, as the VTN's auth.signing_key has")
+        return keys
+
+    @model_validator(mode="after")
+    def _verifiable(self) -> Self:
+        if not self.signing_keys and self.jwks_url is None:
+            raise ValueError("give signing_keys, or the jwks_url of the authorisation server")
+        return self
+
+
 class ApiSettings(_Group):
     """The HTTP interface."""
 
@@ -295,10 +347,12 @@ class ApiSettings(_Group):
     """A bearer token that readers must show; needed when the host is not this machine."""
     write_token: SecretStr | None = None
     """A bearer token for reading and writing; without it nobody may write."""
+    vtn_tokens: VtnTokens | None = None
+    """Accept tokens of business logic too: reading with any, writing with the scope ``write_events``."""
 
     @model_validator(mode="after")
     def _guarded(self) -> Self:
-        if self.token is None and self.host not in {"127.0.0.1", "::1", "localhost"}:
+        if self.token is None and self.vtn_tokens is None and self.host not in {"127.0.0.1", "::1", "localhost"}:
             raise ValueError(f"the API would be open to everybody on {self.host}: set a token")
         return self
 
@@ -318,6 +372,8 @@ class Settings(_Group):
     telemetry: Telemetry = Telemetry()
     reporting: Reporting = Reporting()
     api: ApiSettings = ApiSettings()
+    issuing: Issuing | None = None
+    """Without it no events can be ordered at our interface."""
 
     @model_validator(mode="after")
     def _distinct(self) -> Self:

@@ -36,6 +36,10 @@ class Hints:
 
     def tell(self, _: Told) -> None:
         """Take a hint; its content does not matter."""
+        self.read_soon()
+
+    def read_soon(self) -> None:
+        """Take it as a hint that something was written here which is to be read."""
         self._hinted.set()
 
     async def wait(self, until: datetime) -> None:

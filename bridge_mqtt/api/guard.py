@@ -10,6 +10,7 @@ from pydantic import SecretStr
 
 from bridge_mqtt.api.refusals import NotAllowed, NoToken, WrongHost
 from bridge_mqtt.api.route import Right
+from bridge_mqtt.api.vtn_tokens import TokenJudge
 from bridge_mqtt.settings import ApiSettings
 
 _OWN_SITES = frozenset({"none", "same-origin", "same-site"})
@@ -19,8 +20,9 @@ _OWN_SITES = frozenset({"none", "same-origin", "same-site"})
 class Guard:
     """Decides about each request before its handler runs."""
 
-    def __init__(self, settings: ApiSettings) -> None:
+    def __init__(self, settings: ApiSettings, judge: TokenJudge | None) -> None:
         self._settings = settings
+        self._judge = judge
 
     async def admit(self, request: web.Request, right: Right) -> None:
         """Let a request pass; raises NoToken, NotAllowed or WrongHost."""
@@ -34,9 +36,14 @@ class Guard:
             if right is Right.WRITE:
                 raise NotAllowed("api.token is for reading; writing needs api.write_token")
             return
-        if right is Right.WRITE and settings.write_token is None:
-            raise NotAllowed("nobody may write here: set api.write_token")
-        if right is Right.READ and settings.token is None:
+        allowed = frozenset() if given is None or self._judge is None else await self._judge.rights(given)
+        if right in allowed:
+            return
+        if allowed:
+            raise NotAllowed("the token is for reading; writing needs the scope write_events")
+        if right is Right.WRITE and settings.write_token is None and self._judge is None:
+            raise NotAllowed("nobody may write here: set api.write_token, or api.vtn_tokens for tokens of the VTN")
+        if right is Right.READ and settings.token is None and self._judge is None:
             _must_be_of_this_machine(request)
             return
         raise NoToken("a bearer token is needed" if given is None else "the bearer token is not valid")

@@ -47,6 +47,12 @@ class NotNow(ApiRefusal):
     status, title = 409, "Conflict"
 
 
+class TooSlow(ApiRefusal):
+    """The body did not arrive in time."""
+
+    status, title = 408, "Request Timeout"
+
+
 class WrongHost(ApiRefusal):
     """The request names another machine."""
 

@@ -5,24 +5,39 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import datetime
 
+from bridge_mqtt.api.about_routes import AboutRoutes
 from bridge_mqtt.api.event_routes import EventRoutes
 from bridge_mqtt.api.guard import Guard
 from bridge_mqtt.api.health_routes import HealthRoutes
+from bridge_mqtt.api.ordering_routes import OrderingRoutes
 from bridge_mqtt.api.panel_routes import PanelRoutes
+from bridge_mqtt.api.route import ApiRoute
 from bridge_mqtt.api.server import Api
 from bridge_mqtt.api.stats_routes import StatsRoutes
+from bridge_mqtt.api.vtn_tokens import TokenJudge
 from bridge_mqtt.health import Health
 from bridge_mqtt.settings import ApiSettings
 from bridge_mqtt.store import Store
 from bridge_mqtt.view import View
+from bridge_mqtt.vtn_side.issuer import Issuer
 
 
-def api_of(settings: ApiSettings, *, view: View, health: Health, store: Store, now: Callable[[], datetime]) -> Api:
-    """Return the interface with all its routes."""
-    routes = (
-        *HealthRoutes(health, store).routes(),
-        *EventRoutes(view).routes(),
-        *PanelRoutes(view, now).routes(),
-        *StatsRoutes(view, now).routes(),
-    )
-    return Api(settings, routes, Guard(settings))
+def api_of(
+    settings: ApiSettings,
+    *,
+    view: View,
+    health: Health,
+    store: Store,
+    issuer: Issuer | None,
+    now: Callable[[], datetime],
+) -> Api:
+    """Return the interface with all its routes; without ``issuer`` it makes no events."""
+    judge = None if settings.vtn_tokens is None else TokenJudge(settings.vtn_tokens, now)
+    routes: list[ApiRoute] = []
+    routes += HealthRoutes(health, store).routes()
+    routes += AboutRoutes(lambda: routes).routes()
+    routes += EventRoutes(view).routes()
+    routes += OrderingRoutes(view, issuer, now).routes()
+    routes += PanelRoutes(view, now).routes()
+    routes += StatsRoutes(view, now).routes()
+    return Api(settings, routes, Guard(settings, judge))

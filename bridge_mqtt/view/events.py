@@ -22,6 +22,7 @@ from bridge_mqtt.view.sources import Sources, leisurely
 from openadr_profiles.fleet.cancellation import planned
 from openadr_profiles.fleet.power import PayloadReader
 from openadr_profiles.panel import CircuitCurtailment, CommandState, Op
+from openadr_profiles.v31 import Event
 
 _MOST_REMEMBERED = 1_000
 _MOST_LOOKED_AT = 1_000
@@ -112,9 +113,23 @@ class EventView:
         names = ("venId", "name", "requestedKw", "actualShedKw", "measuredShedKw", "answered", "circuits")
         return [{"eventId": event_id} | {name: panel[name] for name in names} for panel in found["panels"]]
 
-    def written(self, event_id: str, stored: StoredEvent) -> EventAnswer:
-        """Return an event that was only just written and that nothing is known of yet."""
-        return self._answer(stored, self._asked_kw(stored), None)
+    def written(self, event: Event, shed_kw: float) -> EventAnswer:
+        """Return an event that was only just written and that the bridge has not read yet."""
+        stored = StoredEvent(
+            event=event,
+            received_at=self._sources.now(),
+            state=EventState.SCHEDULED,
+            reason=None,
+            withdrawn_at=None,
+            ended_at=None,
+        )
+        return self._answer(stored, shed_kw, None)
+
+    async def final_state(self, event_id: str) -> EventState | None:
+        """Return the state of an event that is over; None while something may happen, or if it is not known here."""
+        async with self._sources.store.reading() as connection:
+            stored = await events.get(connection, event_id)
+        return stored.state if stored is not None and stored.state.is_final else None
 
     async def _event(self, connection: AsyncConnection, stored: StoredEvent) -> EventAnswer:
         asked = (await allocations.most_requested(connection, [stored.event.id])).get(stored.event.id)

@@ -59,6 +59,10 @@ class Exchange:
         """Write reports soon, since something has happened."""
         self._due.set()
 
+    def poll_soon(self) -> None:
+        """Ask the VTN for events soon, since we have written one there."""
+        self._hints.read_soon()
+
     async def first_contact(self) -> None:
         """Ask the VTN once; raises Unauthorized or Forbidden. One that cannot be reached is no reason not to start."""
         await self._vtn.recall()
