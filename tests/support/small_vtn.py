@@ -19,6 +19,13 @@ Before = Callable[[web.Request], Awaitable[web.StreamResponse | None]]
 
 _ANSWERED = {"vens": "VEN", "resources": "RESOURCE", "events": "EVENT", "programs": "PROGRAM", "reports": "REPORT"}
 _NAMES = {"vens": "venName", "resources": "resourceName"}
+_OPTIONAL = {
+    "events": ("eventName", "duration", "priority", "targets", "reportDescriptors", "payloadDescriptors"),
+    "programs": ("intervalPeriod", "programDescriptions", "payloadDescriptors", "attributes", "targets"),
+    "vens": ("attributes", "targets"),
+    "resources": ("attributes", "targets"),
+    "reports": ("reportName", "payloadDescriptors"),
+}
 _FILTERS = ("venID", "resourceName", "venName", "programID", "eventID", "clientName")
 _BEGAN = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -39,6 +46,8 @@ class Manners:
     """Refuse with a problem document, else with a page of HTML."""
     attributes: bool = True
     """Keep attributes."""
+    nulls: bool = False
+    """Answer with null for what an object does not have, and without ``objectType``."""
 
 
 class SmallVtn:
@@ -95,9 +104,9 @@ class SmallVtn:
         if kind in self.objects and not id_ and request.method == "POST":
             return self._write(kind, client_id, await request.json(), None)
         found = next((each for each in self._seen(kind, client_id) if each["id"] == id_), None)
-        if found is None:
-            return self._refuse(404, "no such object")
-        return self._write(kind, client_id, await request.json(), id_) if request.method == "PUT" else json_list(found)
+        if found is not None and request.method == "PUT":
+            return self._write(kind, client_id, await request.json(), id_)
+        return self._refuse(404, "no such object") if found is None else json_list(self._shown(kind, found))
 
     def _seen(self, kind: str, client_id: str) -> list[Document]:
         all_ = list(self.objects.get(kind, {}).values())
@@ -110,7 +119,7 @@ class SmallVtn:
         asked = {name: query[name] for name in _FILTERS if name in query} if self.manners.filters else {}
         found = [each for each in self._seen(kind, client_id) if all(each.get(name) == asked[name] for name in asked)]
         skip, limit = int(query.get("skip", 0)), int(query.get("limit", 50))
-        answer = json_list(found[skip : skip + limit])
+        answer = json_list([self._shown(kind, each) for each in found[skip : skip + limit]])
         if self.manners.etags:
             tag = f'"{hashlib.sha256(answer.body or b"").hexdigest()}"'  # type: ignore[arg-type]
             if request.headers.get("If-None-Match") == tag:
@@ -136,7 +145,13 @@ class SmallVtn:
             stored["objectType"] = sent["objectType"]
         if id_ is not None:
             stored["id"] = id_
-        return web.json_response(self.put(kind, **stored), status=201 if id_ is None else 200)
+        return web.json_response(self._shown(kind, self.put(kind, **stored)), status=201 if id_ is None else 200)
+
+    def _shown(self, kind: str, object_: Document) -> Document:
+        if not self.manners.nulls:
+            return object_
+        shown = {name: value for name, value in object_.items() if name != "objectType"}
+        return dict.fromkeys(_OPTIONAL[kind]) | shown
 
     def _refuse(self, status: int, detail: str) -> web.Response:
         if self.manners.problems:

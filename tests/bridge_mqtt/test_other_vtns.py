@@ -1,0 +1,125 @@
+"""The bridge at VTNs of other makers: one strict about types, one without entity tags that knows few rules."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from aiohttp import web
+
+from bridge_mqtt.store import events, reports
+from openadr_profiles.fleet.reports import Opt, opt_report, read_status
+from openadr_profiles.v31 import OperatingState, Report, decode
+from tests.bridge_mqtt.conftest import World
+from tests.bridge_mqtt.test_vtn_side import a_side, an_event
+from tests.support.small_vtn import Manners, small_vtn
+from tests.support.waiting import wait_until
+
+STRICT = Manners(strict_types=True)
+PLAIN = Manners(etags=False, unique_names=False, filters=False, problems=False, attributes=False, nulls=True)
+VTNS = pytest.mark.parametrize("manners", [STRICT, PLAIN], ids=["strict", "plain"])
+
+
+@VTNS
+async def test_what_has_not_changed_is_not_new_and_what_has_is(sqlite_url: str, manners: Manners) -> None:
+    """With or without entity tags: new, changed and deleted events are seen once."""
+    async with a_side(sqlite_url, manners) as world:
+        await world.side.register()
+        world.vtn.put("programs", id="program-1", programName="relief")
+        for n in range(120):
+            an_event(world.vtn, f"evt-{n}")
+        assert (await world.poll()).changed
+        assert len(await world.states()) == 100  # as many as are shown
+        assert not (await world.poll()).changed
+
+        an_event(world.vtn, "evt-7", priority=1)
+        assert (await world.poll()).changed
+        assert not (await world.poll()).changed
+        del world.vtn.objects["events"]["evt-8"]
+        assert (await world.poll()).changed
+        assert not (await world.poll()).changed
+        async with world.store.reading() as connection:
+            changed, deleted = await events.get(connection, "evt-7"), await events.get(connection, "evt-8")
+            assert len(await events.open_versions(connection)) == 119
+        assert changed is not None
+        assert changed.event.priority == 1
+        assert deleted is not None
+        assert deleted.withdrawn_at is not None
+        assert world.health.aside == {}
+
+
+@VTNS
+async def test_a_report_is_there_once_whatever_happens_to_the_answers(sqlite_url: str, manners: Manners) -> None:
+    """Created, replaced, and found again by its name among all reports when the answer to its creation was lost."""
+    async with a_side(sqlite_url, manners) as world:
+        an_event(world.vtn, "evt-1")
+        await world.poll()
+
+        async def write(reason: str | None) -> None:
+            opt = Opt("panel-1", opted_in=reason is None, reason=reason, state=OperatingState.NORMAL)
+            now = datetime.now(UTC)
+            report = opt_report(event_id="evt-1", client_name="mqtt-bridge", decided_at=now, opts=[opt])
+            async with world.store.transaction() as connection:
+                await reports.put(connection, report, now)
+
+        loses = True
+
+        async def lose(request: web.Request) -> web.StreamResponse | None:
+            nonlocal loses
+            if loses and request.method == "POST" and request.path.endswith("/reports"):
+                loses = False
+                await request.read()
+                assert request.transport is not None
+                request.transport.close()
+            return None  # the report is stored, and nobody hears of it
+
+        world.vtn.before = lose
+        await write(None)
+        await world.side.send_reports()
+        for reason in ("offline", "unresponsive"):
+            await write(reason)
+            await world.side.send_reports()
+        sent = list(world.vtn.objects["reports"].values())
+        assert [each["reportName"] for each in sent] == ["opt-evt-1"]
+        said = sent[0]["resources"][0]["intervals"][0]["payloads"][1]
+        assert said == {"type": "OPT", "values": ["OPT_OUT", "unresponsive"]}
+        assert not loses
+
+
+@VTNS
+async def test_an_event_is_carried_out_and_reported(sqlite_world: World, manners: Manners) -> None:
+    """The whole way: a panel sheds, its circuits are resources, and the reports are read by the schema's words."""
+    async with small_vtn(manners) as vtn:
+        panel = await sqlite_world.add_panel("panel-1")
+        connection = {"url": vtn.base_url, "client_id": "bridge", "client_secret": "x", "poll_interval_s": 0.2}
+        await sqlite_world.start(vtn=connection | {"token_url": f"{vtn.base_url}/auth/token"})
+        vtn.put("programs", id="program-1", programName="relief")
+        await wait_until(lambda: "panel-1/heater1" in vtn.names("resources", "resourceName"), timeout_s=30)
+        vtn.put("events", id="evt-1", programID="program-1", **a_shed())
+        await wait_until(lambda: panel.model.sheds == 1, timeout_s=30)
+
+        def status() -> Report | None:
+            found = [each for each in vtn.objects["reports"].values() if each["reportName"] == "status-evt-1"]
+            return decode(json.dumps(found[0]).encode(), Report) if found else None
+
+        report = await wait_until(status, timeout_s=30)
+        assert report is not None
+        sheds = {shed.resource_name: shed for shed in read_status(report.resources)[0].sheds}
+        assert sheds["panel-1"].requested_kw == 3
+        before = len(vtn.objects["resources"])
+        del vtn.objects["events"]["evt-1"]
+        await wait_until(lambda: panel.model.event_id is None, timeout_s=30)
+        assert len(vtn.objects["resources"]) == before
+        assert max(Counter(vtn.names("reports", "reportName")).values()) == 1
+        assert len(vtn.objects["vens"]) == 1
+
+
+def a_shed() -> dict[str, Any]:
+    """What an event asks for: 3 kW less for the next hour."""
+    return {
+        "intervalPeriod": {"start": (datetime.now(UTC) - timedelta(seconds=1)).isoformat(), "duration": "PT1H"},
+        "intervals": [{"id": 0, "payloads": [{"type": "DISPATCH_SETPOINT_RELATIVE", "values": [-3]}]}],
+    }
