@@ -8,6 +8,7 @@ import structlog
 
 from bridge_mqtt.acks import AckDesk, is_ack
 from bridge_mqtt.errors import StoreUnavailable
+from bridge_mqtt.metering.meters import Meters
 from bridge_mqtt.panels import Registry
 from bridge_mqtt.settings import Settings
 from bridge_mqtt.store import quarantine
@@ -35,12 +36,13 @@ class Intake:
         turns: Turns,
         *,
         clock_speed: float,
+        meters: Meters,
         on_answer: Callable[[Collection[str], Collection[str]], None],
         on_sample: Callable[[Collection[str]], None],
     ) -> None:
         self._per_hour = settings.telemetry.quarantine_per_hour
         self.answers = AckDesk(registry, turns.book, quarantine_per_hour=self._per_hour, clock_speed=clock_speed)
-        self.samples = TelemetryDesk(registry, quarantine_per_hour=self._per_hour)
+        self.samples = TelemetryDesk(registry, meters, quarantine_per_hour=self._per_hour)
         self._turns = turns
         self._on_answer = on_answer
         self._on_sample = on_sample
@@ -82,6 +84,7 @@ class Intake:
             if samples:
                 measured = await self.samples.take(turn.connection, samples)
             changed_parts = turn.changes.panels_with_parts
+        self.samples.committed()
         if answered:
             self._on_answer(answered, changed_parts)
         if measured:

@@ -85,6 +85,7 @@ class PanelRecord:
     tells_event: bool = False
     restarted_at: datetime | None = None
     answered_at: datetime | None = None  # its last ack, by its own clock
+    free_since: datetime | None = None  # since when it shows no event; None if it never showed one
     loads: tuple[Load, ...] = ()
     error: str | None = None
 

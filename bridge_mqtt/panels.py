@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import fields, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 
 import structlog
@@ -127,6 +127,7 @@ class Registry:
             event_id=sample.event_id,
             tells_event=sample.tells_event,
             restarted_at=sample.received_at if fell else panel.restarted_at,
+            free_since=_free_since(panel, sample),
             loads=sample.loads or panel.loads,
             error=sample.error,
         )
@@ -154,6 +155,12 @@ class Registry:
     def cannot_restore(self, ven_id: str) -> None:
         """Treat a panel that refused a restore as one that cannot restore, whatever the settings say."""
         self._panels[ven_id] = replace(self._panels[ven_id], dialect=self._dialects.without_restore(ven_id))
+
+
+def _free_since(panel: PanelRecord, sample: Telemetry) -> datetime | None:
+    """Return since when the panel shows no event; while it shows one, since when it did not before."""
+    ended = panel.event_id is not None and sample.event_id is None
+    return sample.received_at if ended else panel.free_since
 
 
 def shed_capability_kw(panel: PanelRecord) -> Decimal:

@@ -15,15 +15,15 @@ import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bridge_mqtt.decisions import Policy
+from bridge_mqtt.metering.meters import Meters
 from bridge_mqtt.model import EventState, Holding, PanelRecord, Want, WindowPlan
 from bridge_mqtt.panels import Registry
 from bridge_mqtt.reasons import explained
 from bridge_mqtt.requests import Asked, Unusable, asked_at, taking_part
 from bridge_mqtt.settings import Settings
 from bridge_mqtt.splitting import Circumstances, differs, predecessor, split, wants_of
-from bridge_mqtt.store import allocations, events, explanations, telemetry
+from bridge_mqtt.store import allocations, events, explanations
 from bridge_mqtt.store.events import Baseline, StoredEvent
-from bridge_mqtt.telemetry import baseline
 from openadr_profiles.fleet.power import PayloadReader, Signs
 from openadr_profiles.v31 import Program
 from openadr_profiles.v31.timeline import Timeline, random_offset, rank
@@ -76,9 +76,12 @@ class _Round:
 class Planner:
     """Splits what events ask. It keeps timelines and splits, which cost more to work out than to keep."""
 
-    def __init__(self, settings: Settings, registry: Registry, *, policy: Policy, started_at: datetime) -> None:
+    def __init__(
+        self, settings: Settings, registry: Registry, meters: Meters, *, policy: Policy, started_at: datetime
+    ) -> None:
         self._settings = settings
         self._registry = registry
+        self._meters = meters
         self._policy = policy
         self._signs = Signs(settings.dispatch.sign, settings.dispatch.program_signs)
         self._first_contact_until = started_at + timedelta(seconds=settings.dispatch.first_contact_s)
@@ -281,13 +284,8 @@ class Planner:
         new_ids = [panel.ven_id for panel in panels if panel.ven_id not in known and panel.last_seen_at is not None]
         if not new_ids:
             return known
-        since = now - timedelta(seconds=self._settings.telemetry.baseline_s)
-        samples = await telemetry.between(connection, new_ids, since, now)
-        new = [
-            baseline(ven_id, [sample for sample in samples.get(ven_id, []) if sample.event_id is None], now)
-            for ven_id in new_ids
-        ]
-        new = [each for each in new if each.samples]
+        free = {ven_id: panel.free_since for ven_id in new_ids if (panel := self._registry.get(ven_id)) is not None}
+        new = await self._meters.baselines(connection, free, now)
         await events.freeze(connection, event_id, new)
         return dict(known) | {each.ven_id: each for each in new}
 

@@ -1,171 +1,272 @@
-"""Reports to the VTN on each event: opt-ins, sheds per panel and circuit, and the reports that the event asks for."""
+"""Reports to the VTN on each event: opt-ins, sheds per panel and circuit, and the reports that the event asks for.
+
+A round costs what has changed: a page of panels is worked out when one of them answered, was asked for something else
+or returned, and now and then for what is measured. Others have their turn between two pages.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import asyncio
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
-from decimal import Decimal
-from functools import lru_cache
+from itertools import islice
 
 import structlog
+from sqlalchemy.ext.asyncio import AsyncConnection
 
-from bridge_mqtt.model import Command
-from bridge_mqtt.outcome import EventFacts, facts_of, intervals_of, is_curtailed, is_final, opts_of, plan_at
+from bridge_mqtt.asked_reports import AskedReports
+from bridge_mqtt.errors import StoreUnavailable
+from bridge_mqtt.metering.meter import UsedEnergy, used
+from bridge_mqtt.metering.meters import Meters
+from bridge_mqtt.model import Allocation, WindowPlan
+from bridge_mqtt.outcome import EventSpan, PanelFacts, is_final, opt_of, sheds_of, spans_of, total_of
 from bridge_mqtt.panels import Registry
 from bridge_mqtt.planner import Planner
-from bridge_mqtt.resources import panel_circuits
+from bridge_mqtt.requests import taking_part
 from bridge_mqtt.senders import Sender, senders
 from bridge_mqtt.settings import Settings
-from bridge_mqtt.store import Store, acks, allocations, commands, events, reports, telemetry
-from bridge_mqtt.store.acks import AckQuery
+from bridge_mqtt.status_pages import PANELS_IN_PAGE, DueStatusPage, EventMemory, StatusPage, due_pages, in_pages
+from bridge_mqtt.store import Store, allocations, commands, events, outcomes, reports
 from bridge_mqtt.store.events import StoredEvent
-from bridge_mqtt.telemetry import merged_samples
-from openadr_profiles.fleet.reports import opt_report, status_report
-from openadr_profiles.panel import AckStatus, CircuitCurtailment, CommandState, Op
+from openadr_profiles.fleet.reports import Shed, ShedInterval, opt_report, status_report
 from openadr_profiles.v31 import ReportRequest
-from openadr_profiles.v31.report_schedule import due_together
-from ven.panel.meter import Measurement, PowerReading, measure, power_of_all
-from ven.reports.requested import build, report_name
-from ven.reports.values import Facts
+from openadr_profiles.v31.timeline import Timeline, Window
 
 _log = structlog.get_logger(__name__)
 
-_MOST_ACKS = 2_000
+_MARKS_AHEAD = timedelta(minutes=2)
+_OPTS_IN_PAGE = 1_000
+_MOST_WINDOWS = 200
+_AT_ONCE = 20
 
 
 class Reporter:
     """Writes reports into the store; ``VtnSide.send_reports`` sends them."""
 
-    def __init__(self, settings: Settings, *, store: Store, registry: Registry, planner: Planner) -> None:
-        self._settings = settings
+    def __init__(
+        self, settings: Settings, *, store: Store, registry: Registry, planner: Planner, meters: Meters
+    ) -> None:
+        self._vtn = settings.vtn
         self._store = store
         self._registry = registry
         self._planner = planner
-        self._hold = timedelta(seconds=settings.dispatch.offline_after_s)
+        self._meters = meters
+        self._memory: dict[str, EventMemory] = {}
+        self._set_aside: dict[str, str] = {}
+        self._asked = AskedReports(settings, store=store, registry=registry, meters=meters)
 
     async def write(self, now: datetime) -> datetime | None:
-        """Write all reports that are due; return when the next one is due, None if none is known."""
+        """Write all reports that are due; return when the next one is due, None if none is known.
+
+        An event whose reports cannot be made is named in the log, once for each reason, and keeps no other waiting.
+        """
         async with self._store.reading() as connection:
             open_events = await events.to_report(connection)
-        return min(filter(None, [await self._write_event(stored, now) for stored in open_events]), default=None)
+            coming = await events.open_(connection)
+        ids = {stored.event.id for stored in open_events}
+        self._memory = {event_id: self._memory.get(event_id, EventMemory()) for event_id in ids}
+        self._set_aside = {event_id: why for event_id, why in self._set_aside.items() if event_id in ids}
+        for stored in coming.values():
+            self._ask_for_marks(stored, now)
+        found: list[datetime | None] = []
+        for stored in open_events:
+            try:
+                found.append(await self._write_event(stored, self._memory[stored.event.id], now))
+            except StoreUnavailable:
+                raise
+            except Exception as error:
+                self._tell(stored.event.id, f"{type(error).__name__}: {error}", error)
+        return min(filter(None, found), default=None)
 
-    async def _write_event(self, stored: StoredEvent, now: datetime) -> datetime | None:
-        everything = await self._facts(stored, now)
-        event_id = stored.event.id
-        due: datetime | None = None
-        replaced: list[tuple[str, ReportRequest]] = []
-        added: list[tuple[str, ReportRequest]] = []
-        for sender in senders(self._settings.vtn, everything.panels):
-            facts = everything if not sender.key else facts_of(everything, sender.panels)
-            sender_due, groups = await self._asked_for(facts, sender, now)
-            due = min(filter(None, [due, sender_due]), default=None)
-            added += [(sender.key, asked) for asked in groups]
-            name, began = sender.client_name, facts.timeline.start
-            if opts := opts_of(facts):
-                report = opt_report(event_id=event_id, client_name=name, decided_at=began, opts=opts)
-                replaced.append((sender.key, report))
-            if intervals := intervals_of(facts, now):
-                report = status_report(event_id=event_id, client_name=name, intervals=intervals)
-                replaced.append((sender.key, report))
-        async with self._store.transaction() as connection:
-            for key, report in replaced:
-                await reports.put(connection, report, now, sender=key)
-            for key, report in added:
-                await reports.add(connection, report, now, sender=key)
-            if stored.state.is_final and due is None and is_final(stored, everything, now):
-                await events.reported(connection, event_id)
-                _log.info("all reports of the event are written", event_id=event_id)
-        return due
+    def _tell(self, event_id: str, reason: str, error: Exception) -> None:
+        if self._set_aside.get(event_id) != reason:
+            _log.error("reports of the event cannot be made", event_id=event_id, problem=reason, exc_info=error)
+        self._set_aside[event_id] = reason
 
-    async def _facts(self, stored: StoredEvent, now: datetime) -> EventFacts:
+    def _ask_for_marks(self, stored: StoredEvent, now: datetime) -> None:
+        """Have the meters read at the starts and ends of intervals that come soon."""
+        timeline = self._planner.timeline(stored)
+        soon = now + _MARKS_AHEAD
+        moments = {timeline.start}
+        for window in _first(timeline, now - _MARKS_AHEAD, soon):
+            moments |= {window.start} if window.end is None else {window.start, window.end}
+        moments = {moment for moment in moments if now - _MARKS_AHEAD <= moment <= soon}
+        if moments:
+            panels = taking_part(stored.event, self._registry, self._planner.bridge_targets)
+            self._meters.want(moments, [panel.ven_id for panel in panels])
+
+    async def _write_event(self, stored: StoredEvent, memory: EventMemory, now: datetime) -> datetime | None:
         event_id = stored.event.id
         timeline = self._planner.timeline(stored)
         until = min(filter(None, [now, stored.ended_at, stored.withdrawn_at]))
         async with self._store.reading() as connection:
-            plans = {start: plan for (_, start), plan in (await allocations.plans(connection, [event_id])).items()}
-            baselines = (await events.frozen(connection, [event_id])).get(event_id, {})
-            answers = {row.ven_id: row for row in await commands.of_event(connection, event_id) if _said_yes(row)}
-            shed_acks = await acks.search(
-                connection, AckQuery(event_id=event_id, op=Op.SHED_PANEL.value, limit=_MOST_ACKS)
+            await self._refresh(connection, event_id, memory)
+            said = await commands.panels_that_shed(connection, event_id)
+        ven_ids = sorted({ven_id for plan in memory.plans.values() for ven_id in plan.parts})
+        panels = [panel for ven_id in ven_ids if (panel := self._registry.get(ven_id)) is not None]
+        spans = spans_of(stored, timeline, memory.plans, until)
+        dues: list[datetime | None] = []
+        for sender in senders(self._vtn, panels):
+            mine = memory.of_sender(sender.key)
+            dues.append(await self._write_of_sender(stored, mine, sender, timeline, spans, said, now))
+        next_due = min(filter(None, dues), default=None)
+        if stored.state.is_final and next_due is None and is_final(stored, panels, now):
+            async with self._store.transaction() as connection:
+                await events.reported(connection, event_id)
+            _log.info("all reports of the event are written", event_id=event_id)
+        return next_due
+
+    async def _write_of_sender(
+        self,
+        stored: StoredEvent,
+        memory: EventMemory,
+        sender: Sender,
+        timeline: Timeline,
+        spans: Sequence[EventSpan],
+        said: Collection[str],
+        now: datetime,
+    ) -> datetime | None:
+        """Write what one ven has to report of the event."""
+        panels = {panel.ven_id: panel for panel in sender.panels}
+        ven_ids = list(panels)
+        finished = is_final(stored, panels.values(), now)
+        if ven_ids:
+            await self._write_opts(stored, memory, sender, timeline, said, now)
+        due = due_pages(memory, stored, spans, ven_ids, said, now, all_returned=finished)
+        small = len(ven_ids) * max(len(spans), _count(timeline)) <= PANELS_IN_PAGE
+        for page in due:
+            await self._write_page(stored, memory, sender, page, said, now, alone=not small)
+            await asyncio.sleep(0)
+        if due:
+            await self._write_sums(stored, memory, sender, spans, now)
+        return await self._asked.write(stored, timeline, memory, sender, said, now)
+
+    async def _refresh(self, connection: AsyncConnection, event_id: str, memory: EventMemory) -> None:
+        """Read the splits of the event, of those that are known only what has changed."""
+        for plan in await allocations.windows_of(connection, event_id):
+            known = memory.plans.get(plan.start)
+            if known is None or known.request != plan.request:
+                memory.plans[plan.start] = await allocations.with_parts(connection, plan)
+            elif known.version != plan.version:
+                changed = await allocations.changed_since(connection, known)
+                memory.plans[plan.start] = _with_parts(plan, known.parts | changed)
+            elif known.end != plan.end:
+                memory.plans[plan.start] = _with_parts(plan, known.parts)
+
+    async def _write_opts(
+        self,
+        stored: StoredEvent,
+        memory: EventMemory,
+        sender: Sender,
+        timeline: Timeline,
+        said: Collection[str],
+        now: datetime,
+    ) -> None:
+        panels = {panel.ven_id: panel for panel in sender.panels}
+        latest: dict[str, Allocation] = {}
+        for _, plan in sorted(memory.plans.items()):
+            latest |= plan.parts
+        for number, some in enumerate(in_pages(list(panels), _OPTS_IN_PAGE)):
+            opts = []
+            for ven_id in some:
+                facts = PanelFacts(panel=panels[ven_id], acted=ven_id in said)
+                opt = opt_of(stored, latest[ven_id], facts) if ven_id in latest else None
+                if opt is not None:
+                    opts.append(opt)
+            if not opts or memory.opts.get(number) == opts:
+                continue
+            report = opt_report(
+                event_id=stored.event.id,
+                client_name=sender.client_name,
+                decided_at=timeline.start,
+                opts=opts,
+                page=str(number) if number else None,
             )
-            ven_ids = {ven_id for plan in plans.values() for ven_id in plan.parts}
-            first = min(plans, default=now)
-            samples = await telemetry.between(connection, ven_ids, first - self._hold, now) if ven_ids else {}
-        circuits: dict[str, dict[str, CircuitCurtailment]] = {}
-        for each in reversed(shed_acks):
-            if each.ack.matched and each.ack.status == AckStatus.ACCEPTED and each.ack.circuits_curtailed is not None:
-                circuits[each.ack.ven_id] = {circuit.id: circuit for circuit in each.ack.circuits_curtailed}
-        return EventFacts(
-            stored=stored,
-            timeline=timeline,
-            until=until,
-            panels=tuple(panel for panel in self._registry if panel.ven_id in ven_ids),
-            plans=plans,
-            baselines=baselines,
-            answers=answers,
-            circuits=circuits,
-            samples=samples,
-        )
+            await self._put(sender, report, now)
+            memory.opts[number] = opts
+            await asyncio.sleep(0)
 
-    async def _asked_for(
-        self, facts: EventFacts, sender: Sender, now: datetime
-    ) -> tuple[datetime | None, list[ReportRequest]]:
-        """Return when the next requested report of the event is due, and those that are due now."""
-        event = facts.stored.event
-        descriptors = event.report_descriptors or ()
-        delay = timedelta(seconds=self._settings.reporting.delay_s)
+    async def _write_page(
+        self,
+        stored: StoredEvent,
+        memory: EventMemory,
+        sender: Sender,
+        page: DueStatusPage,
+        said: Collection[str],
+        now: datetime,
+        *,
+        alone: bool,
+    ) -> None:
+        """Work out a page; write it as a report of its own if the event is not small."""
+        event_id, ven_ids, span = stored.event.id, list(page.ven_ids), page.span
+        panels = {panel.ven_id: panel for panel in sender.panels}
+        until = min(span.end or now, now)
         async with self._store.reading() as connection:
-            written = {report.name for report in await reports.of_event(connection, event.id)}
-        built: list[ReportRequest] = []
-        if facts.stored.withdrawn_at is not None:
-            return None, built
-        for group in due_together(facts.timeline, descriptors, joined_at=facts.stored.received_at):
-            due = group[0].due + delay
-            if due > now:
-                return due, built
-            if reports.key_name(report_name(event.id, group), sender.key) not in written:
-                built.extend(report for _, report in await build(group, self._asked_facts(facts, sender)))
-        return None, built
+            baselines = await outcomes.baselines_of(connection, event_id, ven_ids)
+            circuits = await outcomes.circuits_told(connection, event_id, ven_ids)
+            first = await self._meters.at(connection, ven_ids, span.start)
+            last = await self._meters.at(connection, ven_ids, until)
+        facts = [
+            PanelFacts(
+                panel=panels[ven_id],
+                baseline=baselines.get(ven_id),
+                acted=ven_id in said,
+                circuits=circuits.get(ven_id),
+            )
+            for ven_id in ven_ids
+        ]
 
-    def _asked_facts(self, facts: EventFacts, sender: Sender) -> Facts:
-        circuits = tuple(circuit for panel in facts.panels for circuit in panel_circuits(panel))
-        series = merged_samples(facts.samples)
-        baseline_kw = {
-            f"{ven_id}/{circuit}": Decimal(str(kw))
-            for ven_id, each in facts.baselines.items()
-            for circuit, kw in each.circuits_kw.items()
-        }
-        now_kw = dict(series[-1].kw) if series else {}
+        def used_by(ven_id: str, channel: str) -> UsedEnergy | None:
+            return used(first.get(ven_id), last.get(ven_id), channel) if span.start < until else None
 
-        @lru_cache(maxsize=1)  # windows come one after the other, each for every circuit
-        def inside(start: datetime, end: datetime) -> Sequence[PowerReading]:
-            return [sample for sample in series if start - self._hold <= sample.at < end]
+        def work_out() -> tuple[list[list[Shed]], ReportRequest | None]:
+            sheds = sheds_of(stored, span, facts, used_by)
+            if not alone or not sheds:
+                return sheds, None
+            interval = ShedInterval(span.id, span.start, span.end, tuple(shed for each in sheds for shed in each))
+            return sheds, status_report(
+                event_id=event_id, client_name=sender.client_name, intervals=[interval], page=page.name
+            )
 
-        def measured(circuit_ids: tuple[str, ...], start: datetime, end: datetime) -> Measurement | None:
-            return measure(inside(start, end), start, end, power=power_of_all(circuit_ids), hold=self._hold)
+        sheds, report = await asyncio.to_thread(work_out) if len(ven_ids) > _AT_ONCE else work_out()
+        if report is not None:
+            await self._put(sender, report, now)
+        memory.sheds[page.key] = [] if alone else [shed for each in sheds for shed in each]
+        totals = total_of([each[0] for each in sheds]) if sheds else None
+        memory.pages[page.key] = StatusPage(page.stamp, now, totals, page.is_final)
 
-        def curtailed(name: str, start: datetime, end: datetime | None) -> bool:
-            ven_id, _, circuit = name.partition("/")
-            return ven_id in facts.answers and is_curtailed(facts, ven_id, circuit)
+    async def _write_sums(
+        self, stored: StoredEvent, memory: EventMemory, sender: Sender, spans: Sequence[EventSpan], now: datetime
+    ) -> None:
+        """Write the report that has the event's name: the sums of each interval, and its panels if they are few."""
+        intervals = []
+        for span in spans:
+            pages = [(key, page) for key, page in sorted(memory.pages.items()) if key[0] == span.start]
+            sheds = [shed for key, _ in pages for shed in memory.sheds.get(key, [])]
+            totals = [page.totals for _, page in pages if page.totals is not None]
+            if totals:
+                sheds.append(total_of(totals))
+            intervals.append(ShedInterval(span.id, span.start, span.end, tuple(sheds)))
+        if intervals:
+            report = status_report(event_id=stored.event.id, client_name=sender.client_name, intervals=intervals)
+            await self._put(sender, report, now)
 
-        def level(start: datetime, end: datetime | None) -> int:
-            plan = plan_at(facts.plans, start)
-            return int(plan.request.split()[1]) if plan is not None and plan.request.startswith("level ") else 0
-
-        return Facts(
-            event_id=facts.stored.event.id,
-            client_name=sender.client_name,
-            circuits=circuits,
-            targets={},
-            baseline_kw=baseline_kw,
-            expected_kw=now_kw,
-            opted_out=not facts.answers,
-            measured=measured,
-            curtailed=curtailed,
-            level=level,
-        )
+    async def _put(self, sender: Sender, report: ReportRequest, now: datetime) -> None:
+        async with self._store.transaction() as connection:
+            await reports.put(connection, report, now, sender=sender.key)
 
 
-def _said_yes(command: Command) -> bool:
-    """Return True if a shed was applied: by its ack, or by telemetry when the ack was lost."""
-    return command.op is Op.SHED_PANEL and command.state is CommandState.ACKED
+def _with_parts(plan: WindowPlan, parts: Mapping[str, Allocation]) -> WindowPlan:
+    return replace(plan, parts=dict(parts))
+
+
+def _first(timeline: Timeline, since: datetime, until: datetime) -> list[Window]:
+    return list(islice(timeline.windows(since, until), _MOST_WINDOWS))
+
+
+def _count(timeline: Timeline) -> int:
+    """Return how many intervals the event has, at most as many as are reported."""
+    if timeline.end is None:
+        return 1
+    return len(_first(timeline, timeline.start, timeline.end))

@@ -16,6 +16,7 @@ from bridge_mqtt.dispatcher import Dispatcher
 from bridge_mqtt.health import Health
 from bridge_mqtt.intake import Intake
 from bridge_mqtt.loops import LoopSupervisor
+from bridge_mqtt.metering.meters import Meters
 from bridge_mqtt.outbox import CommandOutbox
 from bridge_mqtt.panels import Registry
 from bridge_mqtt.planner import Planner
@@ -96,13 +97,15 @@ class Bridge:
         self._store = await Store.open(settings.database.url.get_secret_value())
         stack.push_async_callback(self._store.close)
         registry = Registry(settings)
+        meters = Meters(offline_after_s=settings.dispatch.offline_after_s, baseline_s=settings.telemetry.baseline_s)
         async with self._store.transaction() as connection:
             await panels.ensure(connection, registry.ven_ids)
             registry.recall((await panels.heard(connection)).values())
+            await meters.resume(connection)
         self._turns = Turns(self._store, self.health, sleep=self._sleep)
         policy = _policy(settings, clock.speed)
-        planner = Planner(settings, registry, policy=policy, started_at=clock.now())
-        await self._open_panel_side(stack, registry, planner, policy)
+        planner = Planner(settings, registry, meters, policy=policy, started_at=clock.now())
+        await self._open_panel_side(stack, registry, meters, planner, policy)
         self._season = SeasonCount(
             store=self._store,
             turn=self._turns.turn,
@@ -117,7 +120,7 @@ class Bridge:
             vtn=vtn_side(
                 settings.vtn, client=client, store=self._store, registry=registry, health=self.health, clock=clock
             ),
-            reporter=Reporter(settings, store=self._store, registry=registry, planner=planner),
+            reporter=Reporter(settings, store=self._store, registry=registry, planner=planner, meters=meters),
             planner=planner,
             turns=self._turns,
             health=self.health,
@@ -158,7 +161,7 @@ class Bridge:
         return Issuer(issuing, vtn, client, signs=signs, on_change=self._exchange.poll_soon)
 
     async def _open_panel_side(
-        self, stack: AsyncExitStack, registry: Registry, planner: Planner, policy: Policy
+        self, stack: AsyncExitStack, registry: Registry, meters: Meters, planner: Planner, policy: Policy
     ) -> None:
         """Connect to the broker; nothing is taken from it before the loops run."""
         settings, clock = self.settings, self._clock
@@ -167,6 +170,7 @@ class Bridge:
             registry,
             self._turns,
             clock_speed=clock.speed,
+            meters=meters,
             on_answer=self._answered,
             on_sample=self._measured,
         )
@@ -243,7 +247,7 @@ class Bridge:
             await self._turns.persist(self._outbox.run)
 
     async def _count_season(self) -> None:
-        """Count what panels have shed, since that decides who is asked first."""
+        """ChannelCount what panels have shed, since that decides who is asked first."""
         while True:
             await self._turns.persist(self._season.count)
             await self._clock.sleep(_SEASON_S)

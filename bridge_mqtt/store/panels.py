@@ -53,7 +53,7 @@ async def count(connection: AsyncConnection) -> int:
 async def save_samples(connection: AsyncConnection, samples: Sequence[PanelRecord]) -> None:
     """Store the latest sample of each panel."""
     if samples:
-        columns = [*_SAMPLE, "dialect", "restarted_at"]
+        columns = [*_SAMPLE, "dialect", "restarted_at", "free_since"]
         statement = insert_or_update(connection, panels, ["ven_id"], columns)
         await connection.execute(
             statement,
@@ -94,6 +94,7 @@ def _panel(row: RowMapping) -> PanelRecord:
         loads=tuple(_bounded(load) for load in msgspec.convert(row["loads"] or (), tuple[Load, ...])),
         answered_at=_moment(row["answered_at"]),
         restarted_at=_moment(row["restarted_at"]),
+        free_since=_moment(row["free_since"]),
         **sample,
     )
 

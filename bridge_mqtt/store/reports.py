@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import RowMapping, func, select, update
+from sqlalchemy import RowMapping, func, select, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bridge_mqtt.store.schema import events, reports
@@ -76,10 +77,22 @@ async def put(connection: AsyncConnection, report: ReportRequest, due_at: dateti
     return True
 
 
-async def unsent(connection: AsyncConnection) -> list[StoredReport]:
-    """Return the reports the VTN does not have for certain, oldest first; those of deleted events go (RDESC-022)."""
-    statement = select(reports).where(_WAITS).order_by(reports.c.due_at, reports.c.name)
+async def unsent(
+    connection: AsyncConnection, *, without: Collection[tuple[str, str]] = (), limit: int = 20
+) -> list[StoredReport]:
+    """Return reports the VTN does not have for certain, oldest first; those of deleted events go (RDESC-022).
+
+    At most ``limit`` are read, since each may be large; those ``without``, by event and name, have their turn later.
+    """
+    statement = select(reports).where(_WAITS).order_by(reports.c.due_at, reports.c.name).limit(limit)
+    if without:
+        statement = statement.where(tuple_(reports.c.event_id, reports.c.name).not_in(list(without)))
     return [_stored(row) for row in (await connection.execute(statement)).mappings()]
+
+
+async def names_of(connection: AsyncConnection, event_id: str) -> set[str]:
+    """Return the names of the reports of an event."""
+    return set((await connection.execute(select(reports.c.name).where(reports.c.event_id == event_id))).scalars())
 
 
 async def of_event(connection: AsyncConnection, event_id: str) -> list[StoredReport]:

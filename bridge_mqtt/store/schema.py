@@ -78,6 +78,7 @@ panels = Table(
     Column("tells_event", Boolean, nullable=False, default=False),
     Column("restarted_at", Instant),
     Column("answered_at", Instant),
+    Column("free_since", Instant),
     Column("loads", JSON),
     Column("error", Text),
 )
@@ -96,8 +97,20 @@ telemetry = Table(
     Column("baseline_power_kw", Float),
     Column("battery_soc", Float),
     Column("loads", JSON, nullable=False),
+    Column("meter", JSON),  # what the panel's virtual meter showed then: with the last sample of each batch
     UniqueConstraint("ven_id", "timestamp", "message_num", name="uq_bridge_telemetry_sample"),
     Index("ix_bridge_telemetry_received", "received_at"),
+    Index("ix_bridge_telemetry_panel", "ven_id", "received_at"),
+)
+
+readings = Table(
+    "bridge_readings",
+    metadata,
+    Column("ven_id", String(255), primary_key=True),
+    Column("kind", Integer, primary_key=True),  # 60 and 900: of each minute and quarter; 0: of a moment asked for
+    Column("at", Instant, primary_key=True),
+    Column("meter", JSON, nullable=False),
+    Index("ix_bridge_readings_at", "kind", "at"),
 )
 
 programs = Table(

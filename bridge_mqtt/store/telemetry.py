@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 import msgspec
-from sqlalchemy import RowMapping, delete, select
+from sqlalchemy import RowMapping, delete, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from bridge_mqtt.store.schema import telemetry
-from bridge_mqtt.store.upsert import insert_or_skip
+from bridge_mqtt.metering.meter import MeterReading
+from bridge_mqtt.store.bulk import insert_many
+from bridge_mqtt.store.readings import as_reading, reading_text
+from bridge_mqtt.store.schema import panels, telemetry
 from openadr_profiles.panel import Load, Telemetry
 
 
@@ -28,26 +30,37 @@ class PanelSample:
     loads: tuple[Load, ...]
 
 
-async def add(connection: AsyncConnection, samples: Sequence[Telemetry]) -> None:
-    """Store samples; one that is there already (another topic, a redelivery) is skipped."""
-    if not samples:
-        return
-    rows = [
-        {
-            "ven_id": sample.ven_id,
-            "timestamp": sample.timestamp,
-            "message_num": 0 if sample.message_num is None else sample.message_num,
-            "received_at": sample.received_at,
-            "event_id": sample.event_id,
-            "used_power_kw": sample.used_power_kw,
-            "shed_power_kw": sample.shed_power_kw,
-            "baseline_power_kw": sample.baseline_power_kw,
-            "battery_soc": sample.battery_soc,
-            "loads": msgspec.to_builtins(sample.loads),
-        }
-        for sample in samples
-    ]
-    await connection.execute(insert_or_skip(connection, telemetry, ["ven_id", "timestamp", "message_num"]), rows)
+async def add(
+    connection: AsyncConnection, samples: Sequence[Telemetry], meters: Mapping[str, MeterReading] | None = None
+) -> None:
+    """Store samples in one statement; one that is there already (another topic, a redelivery) is skipped.
+
+    ``meters`` are readings of the panels' meters after the batch, stored with the last sample of each.
+    """
+    last = {sample.ven_id: place for place, sample in enumerate(samples)}
+    rows = []
+    for place, sample in enumerate(samples):
+        reading = (meters or {}).get(sample.ven_id) if last[sample.ven_id] == place else None
+        rows.append(
+            {
+                "ven_id": sample.ven_id,
+                "timestamp": sample.timestamp,
+                "message_num": 0 if sample.message_num is None else sample.message_num,
+                "received_at": sample.received_at,
+                "event_id": sample.event_id,
+                "used_power_kw": sample.used_power_kw,
+                "shed_power_kw": sample.shed_power_kw,
+                "baseline_power_kw": sample.baseline_power_kw,
+                "battery_soc": sample.battery_soc,
+                "loads": _json(sample.loads),
+                "meter": None if reading is None else reading_text(reading),
+            }
+        )
+    await insert_many(connection, telemetry, ["ven_id", "timestamp", "message_num"], rows)
+
+
+def _json(value: object) -> str:
+    return msgspec.json.encode(value).decode()
 
 
 async def between(
@@ -65,9 +78,28 @@ async def between(
     return found
 
 
-async def forget(connection: AsyncConnection, before: datetime) -> None:
-    """Delete samples older than the retention time."""
-    await connection.execute(delete(telemetry).where(telemetry.c.received_at < before))
+async def latest_meters(connection: AsyncConnection) -> dict[str, MeterReading]:
+    """Return what the meter of each panel showed last."""
+    newest = (
+        select(func.max(telemetry.c.received_at))
+        .where(telemetry.c.ven_id == panels.c.ven_id, telemetry.c.meter.is_not(None))
+        .correlate(panels)
+        .scalar_subquery()
+    )
+    statement = (
+        select(telemetry.c.ven_id, telemetry.c.meter)
+        .join(panels, panels.c.ven_id == telemetry.c.ven_id)
+        .where(telemetry.c.received_at == newest, telemetry.c.meter.is_not(None))
+        .order_by(telemetry.c.id)
+    )
+    return {row.ven_id: as_reading(row.meter) for row in await connection.execute(statement)}
+
+
+async def forget(connection: AsyncConnection, before: datetime, *, at_most: int = 5_000) -> bool:
+    """Delete samples older than the retention time, a piece of them; return True if there may be more."""
+    oldest = select(telemetry.c.id).where(telemetry.c.received_at < before).order_by(telemetry.c.received_at)
+    done = await connection.execute(delete(telemetry).where(telemetry.c.id.in_(oldest.limit(at_most))))
+    return done.rowcount >= at_most
 
 
 def _sample(row: RowMapping) -> PanelSample:

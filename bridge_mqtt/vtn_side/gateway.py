@@ -42,6 +42,10 @@ def client_for(settings: Vtn, clock: Clock) -> VtnClient:
     return settings.client_with(retry=NO_RETRY, clock=clock)
 
 
+_REPORTS_AT_A_TIME: Final = 20
+"""So many reports are read at once, since a page of a large event may have a megabyte."""
+
+
 class Gateway:
     """Registration, polling and sending as one ven. Every method may raise ``openadr_client.VtnError``."""
 
@@ -54,7 +58,9 @@ class Gateway:
         self._client = client
         self._store = store
         self._health = health
-        self._outbox = ReportOutbox(client, ReportRows(store, clock), clock=clock)
+        rows = ReportRows(store, clock, at_most=_REPORTS_AT_A_TIME)
+        self._outbox = ReportOutbox(client, rows, clock=clock)
+        rows.left_alone = lambda: self._outbox.left_alone(clock.now())
         self._registration = Registration(client, settings.ven_name, with_resources=False)
         self._resources = ResourceKeeper(
             client,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from bridge_mqtt.store import Store, reports
@@ -15,13 +16,17 @@ class ReportRows:
     No row says that an attempt was begun, so a report without an id is always looked for first.
     """
 
-    def __init__(self, store: Store, clock: Clock) -> None:
+    def __init__(self, store: Store, clock: Clock, *, at_most: int = 1_000) -> None:
         self._store = store
         self._clock = clock
+        self._at_most = at_most
+        self.left_alone: Callable[[], list[StoredReport]] = list
+        """Gives the reports that have to wait after a failure, so that they keep no other from its turn."""
 
     async def unsent(self) -> list[KeptReport[StoredReport]]:
         async with self._store.reading() as connection:
-            waiting = await reports.unsent(connection)
+            left = [(each.event_id, each.name) for each in self.left_alone()]
+            waiting = await reports.unsent(connection, without=left, limit=self._at_most)
         return [KeptReport(each.report, each.report_id, may_exist=True, row=each) for each in waiting]
 
     async def creating(self, report: KeptReport[StoredReport]) -> None:

@@ -15,7 +15,7 @@ from oadr.business_logic.lookup import find
 from oadr.terminal.options import examples
 from oadr.terminal.output import AllOption, JsonOption, plain, show_json, show_rows, wants_json
 from oadr.terminal.text import visible
-from openadr_profiles.fleet.reports import opt_report_name, status_report_name
+from openadr_profiles.fleet.reports import is_opt_report, is_status_report
 from openadr_profiles.fleet.wording import local_time
 from openadr_profiles.v31 import Report
 
@@ -146,8 +146,11 @@ async def _search(client: VtnClient, event: str | None, client_name: str | None)
 def _row(report: Report) -> dict[str, Any]:
     values = list(_values(report))
     types = sorted({str(row["type"]) for row in values})
-    kinds = {opt_report_name(report.event_id): "who takes part", status_report_name(report.event_id): "what was done"}
-    about = kinds.get(report.report_name or "", ", ".join(types))
+    about = ", ".join(types)
+    if is_opt_report(report.report_name, report.event_id):
+        about = "who takes part"
+    elif is_status_report(report.report_name, report.event_id):
+        about = "what was done"
     return {
         **plain(report),
         "about": about,

@@ -6,8 +6,11 @@ reports (ad hoc reports are allowed for every event, REPORT-006):
 - ``opt-<event id>``: whether the VEN (or each panel behind a bridge) takes part, and why not;
 - ``status-<event id>``: for every interval and circuit the kW asked for, before, during and after.
 
-Each is one report object per event and client, replaced by PUT when something changes. The standard's payload types are
-used where there is one: OPERATING_STATE, BASELINE (kW without the event), DEMAND (kW during it). Private ones are:
+Each is one report object per event and client, replaced by PUT when something changes. A client with very many
+resources writes them in pages: reports with the same name, a dot and something more, which readers take together.
+
+The standard's payload types are used where there is one: OPERATING_STATE, BASELINE (kW without the event), DEMAND (kW
+during it). Private ones are:
 
 ==================  ======  ======================================================================================
 OPT                 text    ``["OPT_IN"]``, ``["OPT_IN", note]`` or ``["OPT_OUT", reason]``
@@ -100,22 +103,42 @@ class ShedInterval:
     sheds: tuple[Shed, ...]
 
 
-def opt_report_name(event_id: str) -> str:
-    """Return the name of the report that says who takes part."""
-    return f"opt-{event_id}"
+def opt_report_name(event_id: str, page: str | None = None) -> str:
+    """Return the name of the report that says who takes part, or of a further page of it."""
+    return _paged(f"opt-{event_id}", page)
 
 
-def status_report_name(event_id: str) -> str:
-    """Return the name of the report that says what was done."""
-    return f"status-{event_id}"
+def status_report_name(event_id: str, page: str | None = None) -> str:
+    """Return the name of the report that says what was done, or of a further page of it."""
+    return _paged(f"status-{event_id}", page)
 
 
-def opt_report(*, event_id: str, client_name: str, decided_at: datetime, opts: Sequence[Opt]) -> ReportRequest:
+def is_opt_report(name: str | None, event_id: str) -> bool:
+    """Return True for the report that says who takes part in the event, and for each page of it."""
+    return _is_page_of(name, opt_report_name(event_id))
+
+
+def is_status_report(name: str | None, event_id: str) -> bool:
+    """Return True for the report that says what was done for the event, and for each page of it."""
+    return _is_page_of(name, status_report_name(event_id))
+
+
+def _paged(name: str, page: str | None) -> str:
+    return name if page is None else f"{name}.{page}"
+
+
+def _is_page_of(name: str | None, first: str) -> bool:
+    return name is not None and (name == first or name.startswith(f"{first}."))
+
+
+def opt_report(
+    *, event_id: str, client_name: str, decided_at: datetime, opts: Sequence[Opt], page: str | None = None
+) -> ReportRequest:
     """Return the report that says who takes part; one entry per resource."""
     return ReportRequest(
         event_id=event_id,
         client_name=client_name,
-        report_name=opt_report_name(event_id),
+        report_name=opt_report_name(event_id, page),
         payload_descriptors=(
             ReportPayloadDescriptor(payload_type=ReportPayloadType.OPERATING_STATE),
             ReportPayloadDescriptor(payload_type=OPT),
@@ -174,7 +197,9 @@ _STATUS_DESCRIPTORS: Final = (
 )
 
 
-def status_report(*, event_id: str, client_name: str, intervals: Sequence[ShedInterval]) -> ReportRequest:
+def status_report(
+    *, event_id: str, client_name: str, intervals: Sequence[ShedInterval], page: str | None = None
+) -> ReportRequest:
     """Return the report that says what was done: an entry per resource, in it an interval per interval of the event."""
     resources: dict[str, list[Interval]] = {}
     with_gross = any(shed.gross_kw is not None for interval in intervals for shed in interval.sheds)
@@ -190,7 +215,7 @@ def status_report(*, event_id: str, client_name: str, intervals: Sequence[ShedIn
     return ReportRequest(
         event_id=event_id,
         client_name=client_name,
-        report_name=status_report_name(event_id),
+        report_name=status_report_name(event_id, page),
         payload_descriptors=tuple(
             each for each in _STATUS_DESCRIPTORS if with_gross or each.payload_type != GROSS_SHED
         ),

@@ -22,12 +22,12 @@ from openadr_profiles.fleet.reports import (
     Opt,
     Shed,
     ShedInterval,
-    opt_report_name,
+    is_opt_report,
+    is_status_report,
     read_opts,
     read_status,
-    status_report_name,
 )
-from openadr_profiles.v31 import AGGREGATED_REPORT, Event, Report, Resource, Ven
+from openadr_profiles.v31 import AGGREGATED_REPORT, Event, Report, ReportResource, Resource, Ven
 from openadr_profiles.v31.timeline import Timeline
 
 _SECONDS_PER_HOUR = 3600
@@ -250,12 +250,13 @@ def _participants(
 ) -> list[Participant]:
     event_id = event.id
     opts: dict[str, Opt] = {}
-    intervals: tuple[ShedInterval, ...] = ()
+    done: list[ReportResource] = []
     for report in reports:
-        if report.report_name == opt_report_name(event_id):
-            opts = {opt.resource_name: opt for opt in read_opts(report.resources)}
-        elif report.report_name == status_report_name(event_id):
-            intervals = read_status(report.resources)
+        if is_opt_report(report.report_name, event_id):
+            opts |= {opt.resource_name: opt for opt in read_opts(report.resources)}
+        elif is_status_report(report.report_name, event_id):
+            done += report.resources
+    intervals = read_status(done)
     last = max((report.modification_date_time for report in reports), default=None)
     panels = [] if AGGREGATED_REPORT in opts else sorted(opts)  # a ven that speaks for itself has circuits, no panels
     if panels:

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from bridge_mqtt.decisions import Policy
+from bridge_mqtt.metering.meters import Meters
 from bridge_mqtt.model import Allocation, PanelRecord
 from bridge_mqtt.panels import Registry
 from bridge_mqtt.planner import Planned, Planner
@@ -80,7 +81,12 @@ async def a_desk(database_url: str, *, count: int = 3, **dispatch: Any) -> Async
     )
     store = await Store.open(settings.database.url.get_secret_value())
     registry = Registry(settings)
-    desk = Desk(store, settings, registry, Planner(settings, registry, policy=POLICY, started_at=NOW))
+    desk = Desk(
+        store,
+        settings,
+        registry,
+        Planner(settings, registry, Meters(offline_after_s=60, baseline_s=300), policy=POLICY, started_at=NOW),
+    )
     desk.hear(NOW)
     try:
         yield desk

@@ -18,6 +18,7 @@ from bench.support.net import free_port
 from bridge_mqtt.acks import AckDesk
 from bridge_mqtt.errors import StoreTooNew, StoreUnavailable
 from bridge_mqtt.health import Health
+from bridge_mqtt.metering.meters import Meters
 from bridge_mqtt.model import Command, Holding, HoldingState
 from bridge_mqtt.panels import Registry
 from bridge_mqtt.settings import Settings
@@ -223,7 +224,7 @@ async def replay(store: Store, name: str) -> None:
     registry = Registry(Settings.model_validate(values))
     turns = Turns(store, Health(), sleep=asyncio.sleep)
     ack_desk = AckDesk(registry, turns.book, quarantine_per_hour=100, clock_speed=1)
-    telemetry_desk = TelemetryDesk(registry, quarantine_per_hour=100)
+    telemetry_desk = TelemetryDesk(registry, Meters(offline_after_s=60, baseline_s=300), quarantine_per_hour=100)
     recorded = panel_captures.acks(name)
     measured = panel_captures.telemetry(name)
     for _ in range(2):

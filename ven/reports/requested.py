@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from collections.abc import Callable, Sequence
-from typing import Final, TypeVar
+from typing import Final, Literal, TypeVar
 
 from openadr_profiles.v31 import (
     AGGREGATED_REPORT,
@@ -39,6 +39,9 @@ _AT_A_TIME: Final = 50
 LARGE: Final = 500
 """Compute what is about more windows than this in a thread."""
 
+Entries = Literal["all", "circuits", "total"]
+"""The resources of a report: each circuit, all together, or both."""
+
 _R = TypeVar("_R")
 
 
@@ -56,8 +59,13 @@ def report_name(event_id: str, group: Sequence[DueReport], coverage: Coverage | 
     return f"{REQUESTED_REPORT}{types}-{digest}"
 
 
-async def build(group: Sequence[DueReport], facts: Facts) -> list[tuple[str, ReportRequest]]:
+async def build(
+    group: Sequence[DueReport], facts: Facts, *, entries: Entries = "all"
+) -> list[tuple[str, ReportRequest]]:
     """Build the reports for descriptors that are due together; return them with their names.
+
+    ``entries`` leaves out the total, or everything else: whoever has too many circuits for one report builds it in
+    parts. Nothing is built if nothing is left.
 
     Normally that is one. Storage is reported apart, because other resources have it. If a value is missing or estimated
     it must be marked, which the standard allows only beside a single value: then each descriptor gets a report of its
@@ -73,22 +81,26 @@ async def build(group: Sequence[DueReport], facts: Facts) -> list[tuple[str, Rep
             continue
         most = max(1, MOST_VALUES // (1 if asked[0].descriptor.aggregate else len(circuits) + 1))
         together = tuple(each.at_most(most) for each in asked)
-        report = await _build_one(together, circuits, facts)
+        report = await _build_one(together, circuits, facts, entries)
         if report is not None:
             built.append(report)
             continue
-        singles = [await _build_one((one,), circuits, facts) for one in together]
+        singles = [await _build_one((one,), circuits, facts, entries) for one in together]
         built += [single for single in singles if single is not None]
     return built
 
 
 async def _build_one(
-    group: Sequence[DueReport], circuits: tuple[BranchCircuit, ...], facts: Facts
+    group: Sequence[DueReport], circuits: tuple[BranchCircuit, ...], facts: Facts, which: Entries
 ) -> tuple[str, ReportRequest] | None:
-    """Build one report, or return None if one of several values needs a mark."""
-    entries: list[tuple[str, tuple[BranchCircuit, ...]]] = [(AGGREGATED_REPORT, circuits)]
-    if not group[0].descriptor.aggregate:
-        entries = [*((circuit.id, (circuit,)) for circuit in circuits), *entries]
+    """Build one report, or return None if one of several values needs a mark, or if there is nothing to say."""
+    entries: list[tuple[str, tuple[BranchCircuit, ...]]] = []
+    if which != "total" and not group[0].descriptor.aggregate:
+        entries = [(circuit.id, (circuit,)) for circuit in circuits]
+    if which != "circuits":
+        entries.append((AGGREGATED_REPORT, circuits))
+    if not entries:
+        return None
     windows = await _windows(group[0])
     coverage = coverage_of(windows)
     common, own = await computed(lambda: interval_periods(windows), size=len(windows))

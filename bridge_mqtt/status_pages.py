@@ -1,0 +1,120 @@
+"""Which pages the status and opt reports of an event have, and which of them must be written again.
+
+The report named for the event holds everything while that is little. Of a large fleet it holds the sums only, and pages
+hold the panels, so that no report is large and a change sends one page (B2). Rules without I/O.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Final
+
+from bridge_mqtt.model import Allocation, WindowPlan
+from bridge_mqtt.outcome import EventSpan
+from bridge_mqtt.store.events import StoredEvent
+from openadr_profiles.fleet.reports import Shed
+
+PANELS_IN_PAGE: Final = 200
+"""Panels of one interval on a page; with eight circuits each that is less than a megabyte."""
+
+MEASURED_EVERY: Final = timedelta(seconds=30)
+"""A page of which nothing but measurements has changed is written again after so long at the earliest."""
+
+_MEASURED_AT_ONCE: Final = 4
+
+
+@dataclass
+class StatusPage:
+    """A page as it was written last: its stamp tells what it depends on; ``totals`` are its panels' sums."""
+
+    stamp: object = None
+    written_at: datetime | None = None
+    totals: Shed | None = None
+    is_final: bool = False
+
+
+@dataclass
+class EventMemory:
+    """What the reporter remembers of an event between two rounds; all of it can be worked out again."""
+
+    plans: dict[datetime, WindowPlan] = field(default_factory=dict)
+    pages: dict[tuple[datetime, int], StatusPage] = field(default_factory=dict)
+    sheds: dict[tuple[datetime, int], list[Shed]] = field(default_factory=dict)
+    """The sheds of a small event's pages, which are one report together."""
+    opts: dict[int, object] = field(default_factory=dict)
+    asked: set[str] = field(default_factory=set)
+    """The requested reports that are written, by the names that they are kept as."""
+    senders: dict[str, EventMemory] = field(default_factory=dict)
+    """The same of each sender, if panels report as vens of their own."""
+
+    def of_sender(self, key: str) -> EventMemory:
+        """Return what is remembered of the reports of one sender."""
+        if not key:
+            return self
+        found = self.senders.setdefault(key, EventMemory())
+        found.plans = self.plans
+        return found
+
+
+@dataclass(frozen=True)
+class DueStatusPage:
+    """A page that is to be written: some panels in one interval."""
+
+    span: EventSpan
+    number: int
+    ven_ids: Sequence[str]
+    stamp: object
+    is_final: bool
+
+    @property
+    def key(self) -> tuple[datetime, int]:
+        """Return what the page is remembered by."""
+        return self.span.start, self.number
+
+    @property
+    def name(self) -> str:
+        """Return the page's part of the report's name."""
+        return f"{int(self.span.start.timestamp())}-{self.number}"
+
+
+def in_pages(ven_ids: Sequence[str], size: int = PANELS_IN_PAGE) -> list[Sequence[str]]:
+    """Return the panels of each page."""
+    return [ven_ids[begin : begin + size] for begin in range(0, len(ven_ids), size)]
+
+
+def due_pages(
+    memory: EventMemory,
+    stored: StoredEvent,
+    spans: Sequence[EventSpan],
+    ven_ids: Sequence[str],
+    said: Collection[str],
+    now: datetime,
+    *,
+    all_returned: bool,
+) -> list[DueStatusPage]:
+    """Return the pages that are to be written now: those that changed, and a few of those that go on measuring."""
+    changed: list[DueStatusPage] = []
+    measured: list[tuple[datetime, DueStatusPage]] = []
+    for span in spans:
+        over = stored.ended_at is not None or (span.end is not None and span.end <= now)
+        for number, some in enumerate(in_pages(ven_ids)):
+            stamp = (span.end, over, stored.ended_at, all_returned, _parts(span.plan.parts, some, said))
+            page = memory.pages.get((span.start, number), StatusPage())
+            due = DueStatusPage(span, number, some, stamp, is_final=over and (stored.ended_at is None or all_returned))
+            if page.stamp != stamp or page.written_at is None:
+                changed.append(due)
+            elif not page.is_final and now - page.written_at >= MEASURED_EVERY:
+                measured.append((page.written_at, due))
+    measured.sort(key=lambda each: each[0])
+    return [*changed, *(due for _, due in measured[:_MEASURED_AT_ONCE])]
+
+
+def _parts(parts: Mapping[str, Allocation], ven_ids: Sequence[str], said: Collection[str]) -> tuple[object, ...]:
+    found = []
+    for ven_id in ven_ids:
+        part = parts.get(ven_id)
+        if part is not None:
+            found.append((ven_id, part.requested_kw, part.excluded, ven_id in said))
+    return tuple(found)
