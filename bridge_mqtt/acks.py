@@ -52,6 +52,7 @@ class AckDesk:
         self.unregistered = 0
         self.unmatched = 0
         self.stored = 0
+        self.double_sheds = 0
 
     async def take(self, turn: BookTurn, messages: Sequence[Received]) -> set[str]:
         """Store acknowledgments and what they change, in their order; return the panels that said something new."""
@@ -123,6 +124,7 @@ class AckDesk:
         by_ack = command.answered_by == "ack"
         if by_ack and command.op is Op.SHED_PANEL and ack.status not in _NO:
             _log.error("panel acted twice on one command", ven_id=ack.ven_id, correlation_id=command.correlation_id)
+            self.double_sheds += 1
             return changes.change(command, double_shed=True)
         if by_ack:
             return command

@@ -13,6 +13,7 @@ import structlog
 from bridge_mqtt.api import api_of
 from bridge_mqtt.decisions import Policy
 from bridge_mqtt.dispatcher import Dispatcher
+from bridge_mqtt.figures import BridgeFigures
 from bridge_mqtt.health import Health
 from bridge_mqtt.intake import Intake
 from bridge_mqtt.loops import LoopSupervisor
@@ -134,7 +135,23 @@ class Bridge:
         sources = Sources(self._store, registry, planner, policy, signs, clock.now)
         view = View(sources, baseline_s=settings.telemetry.baseline_s)
         issuer = await self._issuer(stack, signs)
-        api = api_of(settings.api, view=view, health=self.health, store=self._store, issuer=issuer, now=clock.now)
+        figures = BridgeFigures(
+            book=self._turns.book,
+            registry=registry,
+            intake=self._intake,
+            health=self.health,
+            policy=policy,
+            now=clock.now,
+        )
+        api = api_of(
+            settings.api,
+            view=view,
+            health=self.health,
+            figures=figures,
+            store=self._store,
+            issuer=issuer,
+            now=clock.now,
+        )
         self._api = await stack.enter_async_context(api)
         work = {
             "broker": self._listen,
@@ -147,6 +164,7 @@ class Bridge:
             "retention": self._keep_house,
             "season": self._count_season,
             "stall meter": self.health.stalls.run,
+            "figures": lambda: figures.watch(self._sleep),
         }
         if settings.push.mode != "off":
             work["vtn push"] = self._exchange.listen
@@ -165,7 +183,7 @@ class Bridge:
     ) -> None:
         """Connect to the broker; nothing is taken from it before the loops run."""
         settings, clock = self.settings, self._clock
-        intake = Intake(
+        self._intake = Intake(
             settings,
             registry,
             self._turns,
@@ -177,7 +195,7 @@ class Bridge:
         self._link = MqttLink(
             settings.broker,
             filters=topic_filters(settings),
-            take=intake.take,
+            take=self._intake.take,
             now=clock.now,
             on_change=self._link_changed,
             sleep=self._sleep,

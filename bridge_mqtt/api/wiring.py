@@ -9,12 +9,14 @@ from bridge_mqtt.api.about_routes import AboutRoutes
 from bridge_mqtt.api.event_routes import EventRoutes
 from bridge_mqtt.api.guard import Guard
 from bridge_mqtt.api.health_routes import HealthRoutes
+from bridge_mqtt.api.metrics_routes import MetricsRoutes
 from bridge_mqtt.api.ordering_routes import OrderingRoutes
 from bridge_mqtt.api.panel_routes import PanelRoutes
 from bridge_mqtt.api.route import ApiRoute
 from bridge_mqtt.api.server import Api
 from bridge_mqtt.api.stats_routes import StatsRoutes
 from bridge_mqtt.api.vtn_tokens import TokenJudge
+from bridge_mqtt.figures import BridgeFigures
 from bridge_mqtt.health import Health
 from bridge_mqtt.settings import ApiSettings
 from bridge_mqtt.store import Store
@@ -27,6 +29,7 @@ def api_of(
     *,
     view: View,
     health: Health,
+    figures: BridgeFigures,
     store: Store,
     issuer: Issuer | None,
     now: Callable[[], datetime],
@@ -35,6 +38,7 @@ def api_of(
     judge = None if settings.vtn_tokens is None else TokenJudge(settings.vtn_tokens, now)
     routes: list[ApiRoute] = []
     routes += HealthRoutes(health, store).routes()
+    routes += MetricsRoutes(figures).routes()
     routes += AboutRoutes(lambda: routes).routes()
     routes += EventRoutes(view).routes()
     routes += OrderingRoutes(view, issuer, now).routes()
