@@ -21,6 +21,7 @@ LOOPS = (
     "reports",
     "api",
     "retention",
+    "season",
     "stall meter",
 )
 
