@@ -18,13 +18,14 @@ from bridge_mqtt.health import Health
 from bridge_mqtt.intake import Intake
 from bridge_mqtt.loops import LoopSupervisor
 from bridge_mqtt.metering.meters import Meters
+from bridge_mqtt.metering.retention import forget_measurements
 from bridge_mqtt.outbox import CommandOutbox
 from bridge_mqtt.panels import Registry
 from bridge_mqtt.planner import Planner
 from bridge_mqtt.reports import Reporter
 from bridge_mqtt.season import SeasonCount
 from bridge_mqtt.settings import Settings
-from bridge_mqtt.store import Store, acks, explanations, panels, quarantine, telemetry
+from bridge_mqtt.store import Store, acks, explanations, panels, quarantine
 from bridge_mqtt.topics import LONGEST_PAYLOAD, topic_filters, unwanted_filters
 from bridge_mqtt.turns import Turns
 from bridge_mqtt.view import Sources, View
@@ -278,10 +279,13 @@ class Bridge:
 
     async def _forget(self) -> None:
         kept = self.settings.telemetry
-        before = self._clock.now() - timedelta(days=kept.keep_days)
+        now = self._clock.now()
+        before = now - timedelta(days=kept.keep_days)
+        await forget_measurements(
+            self._turns.turn, now, samples_days=kept.keep_days, minutes_days=kept.keep_minutes_days
+        )
         async with self._turns.turn() as connection:
-            await telemetry.forget(connection, before)
-            await acks.forget(connection, self._clock.now() - timedelta(days=kept.keep_acks_days))
+            await acks.forget(connection, now - timedelta(days=kept.keep_acks_days))
             await quarantine.forget(connection, before)
             await explanations.forget(connection, before)
 

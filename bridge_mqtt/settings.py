@@ -268,7 +268,10 @@ class Telemetry(_Group):
     """Read ``ven/telemetry/+`` too: the same samples again, but the only ones of the minimal panel program."""
     loads_topics: bool = False
     """Read ``ven/loads/+`` too, a list of circuits that the metering already has."""
-    keep_days: Annotated[float, Field(gt=0)] = 14.0
+    keep_days: Annotated[float, Field(gt=0)] = 7.0
+    """Days that samples are kept, and messages that were put aside."""
+    keep_minutes_days: Annotated[float, Field(gt=0)] = 90.0
+    """Days that readings of each minute are kept; those of each quarter of an hour stay."""
     baseline_s: Annotated[float, Field(ge=10)] = 300.0
     """The time before an event whose mean power is the baseline."""
     keep_acks_days: Annotated[float, Field(gt=0)] = 730.0
