@@ -92,8 +92,15 @@ async def windows_of(connection: AsyncConnection, event_id: str) -> list[WindowP
 
 
 async def with_parts(connection: AsyncConnection, plan: WindowPlan) -> WindowPlan:
-    """Return a split with its parts."""
-    return replace(plan, parts=await changed_since(connection, replace(plan, version=-1)))
+    """Return a split with its parts; they are read a piece at a time."""
+    statement = select(allocations).where(
+        allocations.c.event_id == plan.event_id, allocations.c.window_start == plan.start
+    )
+    parts = {}
+    async with connection.stream(statement.execution_options(yield_per=_ROWS)) as rows:
+        async for row in rows.mappings():
+            parts[row["ven_id"]] = part_of(row)
+    return replace(plan, parts=parts)
 
 
 async def changed_since(connection: AsyncConnection, plan: WindowPlan) -> dict[str, Allocation]:

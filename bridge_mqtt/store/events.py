@@ -15,6 +15,8 @@ from bridge_mqtt.store.upsert import insert_or_skip, insert_or_update
 from openadr_profiles.panel import Op
 from openadr_profiles.v31 import Event, decode, encode
 
+_ROWS = 500
+"""The rows that are read at a time, so that the loop can do something else in between."""
 _FINAL = tuple(state for state in EventState if state.is_final)
 
 
@@ -218,14 +220,15 @@ async def frozen(connection: AsyncConnection, event_ids: Collection[str]) -> dic
         return {}
     found: dict[str, dict[str, Baseline]] = {}
     statement = select(baselines).where(baselines.c.event_id.in_(list(event_ids)))
-    for row in (await connection.execute(statement)).mappings():
-        found.setdefault(row["event_id"], {})[row["ven_id"]] = Baseline(
-            ven_id=row["ven_id"],
-            frozen_at=row["frozen_at"],
-            power_kw=row["power_kw"],
-            circuits_kw=dict(row["circuits_kw"]),
-            samples=row["samples"],
-        )
+    async with connection.stream(statement.execution_options(yield_per=_ROWS)) as rows:
+        async for row in rows.mappings():
+            found.setdefault(row["event_id"], {})[row["ven_id"]] = Baseline(
+                ven_id=row["ven_id"],
+                frozen_at=row["frozen_at"],
+                power_kw=row["power_kw"],
+                circuits_kw=dict(row["circuits_kw"]),
+                samples=row["samples"],
+            )
     return found
 
 
