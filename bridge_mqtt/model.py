@@ -134,6 +134,8 @@ class Command:
     actual_kw: float | None = None
     late: bool = False
     double_shed: bool = False
+    load_id: str | None = None  # of SET_LOAD: which circuit,
+    enabled: bool | None = None  # and whether it is to be on
     id: int | None = None
 
 

@@ -125,8 +125,7 @@ class CommandOutbox:
         letters = []
         for row in rows:
             try:
-                payload, until = self._message(row, now)
-                topic = command_topic(row.ven_id)
+                topic, payload, until = self._message(row, now)
             except (UnsendableCommand, UnsafePanelId, ArithmeticError) as error:
                 changes.change(row, state=CommandState.SUPERSEDED, error=str(error) or type(error).__name__)
                 if row.op is Op.SHED_PANEL:
@@ -142,18 +141,28 @@ class CommandOutbox:
             letters.append(Letter(sent, topic, payload))
         return letters
 
-    def _message(self, row: Command, now: datetime) -> tuple[bytes, datetime | None]:
-        """Return the bytes of a command with the time that remains now (rule C4), and when the panel ends it."""
+    def _message(self, row: Command, now: datetime) -> tuple[str, bytes, datetime | None]:
+        """Return topic and bytes of a command with the time that remains now (C4), and when the panel ends it."""
+        topic = command_topic(row.ven_id)
         if row.op is Op.PING:
-            return ping_message(ven_id=row.ven_id, correlation_id=row.correlation_id, now=now), None
+            return topic, ping_message(ven_id=row.ven_id, correlation_id=row.correlation_id, now=now), None
         event_id = row.event_id or ""
         panel = self._registry.get(row.ven_id)
         dialect = (panel.dialect if panel is not None else None) or ASSUMED
+        if row.op is Op.SET_LOAD:
+            switch = dialect.switch_message(
+                ven_id=row.ven_id,
+                correlation_id=row.correlation_id,
+                load_id=row.load_id or "",
+                enabled=bool(row.enabled),
+                now=now,
+            )
+            return *switch, None
         if row.op is Op.RESTORE_PANEL:
             restore = dialect.restore_message(
                 ven_id=row.ven_id, correlation_id=row.correlation_id, event_id=event_id, now=now
             )
-            return restore, None
+            return topic, restore, None
         until = piece_end(now, row.window_end, timedelta(seconds=self._settings.piece_s(dialect)))
         payload = dialect.shed_message(
             ven_id=row.ven_id,
@@ -163,7 +172,7 @@ class CommandOutbox:
             now=now,
             until=until,
         )
-        return payload, until
+        return topic, payload, until
 
     async def _publish(self, letters: Sequence[Letter]) -> None:
         """Publish a batch; what has certainly not left this process goes back into the queue."""

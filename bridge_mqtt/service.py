@@ -16,6 +16,7 @@ from bridge_mqtt.dispatcher import Dispatcher
 from bridge_mqtt.figures import BridgeFigures
 from bridge_mqtt.health import Health
 from bridge_mqtt.intake import Intake
+from bridge_mqtt.load_orders import LoadOrders
 from bridge_mqtt.loops import LoopSupervisor
 from bridge_mqtt.metering.meters import Meters
 from bridge_mqtt.metering.retention import forget_measurements
@@ -151,6 +152,7 @@ class Bridge:
             figures=figures,
             store=self._store,
             issuer=issuer,
+            load_orders=self._load_orders,
             now=clock.now,
         )
         self._api = await stack.enter_async_context(api)
@@ -162,6 +164,7 @@ class Bridge:
             "vtn resources": self._exchange.keep_resources,
             "reports": self._exchange.report,
             "api": self._api.run,
+            "load orders": self._load_orders.run,
             "retention": self._keep_house,
             "season": self._count_season,
             "stall meter": self.health.stalls.run,
@@ -231,6 +234,14 @@ class Bridge:
             on_queued=self._outbox.wake,
             on_change=self._report_soon,
         )
+        self._load_orders = LoadOrders(
+            self._turns,
+            registry,
+            policy,
+            now=clock.now,
+            on_queued=self._outbox.wake,
+            on_done=self._dispatcher.look_at,
+        )
         await stack.enter_async_context(self._link)
 
     def _answered(self, ven_ids: Collection[str], changed_parts: Collection[str]) -> None:
@@ -239,6 +250,7 @@ class Bridge:
 
     def _measured(self, ven_ids: Collection[str]) -> None:
         self._dispatcher.measured(ven_ids)
+        self._load_orders.measured(ven_ids)
 
     def _sent(self, ven_ids: Collection[str]) -> None:
         self._dispatcher.look_at(ven_ids)

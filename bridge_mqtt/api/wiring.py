@@ -9,6 +9,7 @@ from bridge_mqtt.api.about_routes import AboutRoutes
 from bridge_mqtt.api.event_routes import EventRoutes
 from bridge_mqtt.api.guard import Guard
 from bridge_mqtt.api.health_routes import HealthRoutes
+from bridge_mqtt.api.load_routes import LoadRoutes
 from bridge_mqtt.api.metrics_routes import MetricsRoutes
 from bridge_mqtt.api.ordering_routes import OrderingRoutes
 from bridge_mqtt.api.panel_routes import PanelRoutes
@@ -18,6 +19,7 @@ from bridge_mqtt.api.stats_routes import StatsRoutes
 from bridge_mqtt.api.vtn_tokens import TokenJudge
 from bridge_mqtt.figures import BridgeFigures
 from bridge_mqtt.health import Health
+from bridge_mqtt.load_orders import LoadOrders
 from bridge_mqtt.settings import ApiSettings
 from bridge_mqtt.store import Store
 from bridge_mqtt.view import View
@@ -32,6 +34,7 @@ def api_of(
     figures: BridgeFigures,
     store: Store,
     issuer: Issuer | None,
+    load_orders: LoadOrders,
     now: Callable[[], datetime],
 ) -> Api:
     """Return the interface with all its routes; without ``issuer`` it makes no events."""
@@ -43,5 +46,6 @@ def api_of(
     routes += EventRoutes(view).routes()
     routes += OrderingRoutes(view, issuer, now).routes()
     routes += PanelRoutes(view, now).routes()
+    routes += LoadRoutes(view, load_orders).routes()
     routes += StatsRoutes(view, now).routes()
     return Api(settings, routes, Guard(settings, judge))

@@ -47,6 +47,8 @@ async def queue(connection: AsyncConnection, new: Sequence[Command]) -> None:
                 "queued_at": command.queued_at,
                 "late": False,
                 "double_shed": False,
+                "load_id": command.load_id,
+                "enabled": command.enabled,
             }
             for command in new
         ]

@@ -250,6 +250,8 @@ commands = Table(
     Column("actual_kw", Float),
     Column("late", Boolean, nullable=False, default=False),
     Column("double_shed", Boolean, nullable=False, default=False),
+    Column("load_id", String(255)),
+    Column("enabled", Boolean),
     Index("ix_bridge_commands_event", "event_id", "ven_id"),
     Index("ix_bridge_commands_panel", "ven_id", text("queued_at DESC")),
     Index(

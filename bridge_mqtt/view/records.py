@@ -9,7 +9,7 @@ import msgspec
 
 from bridge_mqtt.explaining import explain
 from bridge_mqtt.model import Command
-from bridge_mqtt.store import acks, events, quarantine
+from bridge_mqtt.store import acks, commands, events, quarantine
 from bridge_mqtt.store.acks import AckQuery, StoredAck
 from bridge_mqtt.view.shapes import CurtailedCircuit, VenEventAnswer
 from bridge_mqtt.view.sources import Sources
@@ -37,6 +37,12 @@ class RecordView:
         query = AckQuery(ven_id=ven_id, start=start, end=end, before_id=before_id, limit=limit, with_event=True)
         async with self._store.reading() as connection:
             return [_ven_event(each) for each in await acks.search(connection, query)]
+
+    async def command(self, correlation_id: str) -> dict[str, Any] | None:
+        """Return one command; None if there is none of this id."""
+        async with self._store.reading() as connection:
+            known = (await commands.by_correlation(connection, [correlation_id])).get(correlation_id)
+        return None if known is None else command_record(known)
 
     async def quarantine(self, limit: int) -> list[dict[str, Any]]:
         """Return the messages last put aside."""
@@ -76,6 +82,8 @@ def command_record(command: Command) -> dict[str, Any]:
         "responseMs": command.response_ms,
         "late": command.late,
         "doubleShed": command.double_shed,
+        "loadId": command.load_id,
+        "enabled": command.enabled,
     }
 
 

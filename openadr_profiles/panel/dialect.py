@@ -13,6 +13,7 @@ from typing import Any
 
 from openadr_profiles.panel.commands import restore_message, shed_message
 from openadr_profiles.panel.load import Load, is_critical
+from openadr_profiles.panel.switching import switch_by_delta
 from openadr_profiles.panel.vocabulary import AckStatus
 
 _WATT = Decimal("0.001")
@@ -59,6 +60,12 @@ class Dialect(ABC):
     def restore_message(self, *, ven_id: str, correlation_id: str, event_id: str, now: datetime) -> bytes:
         """Return a restore command in this dialect; raises UnsendableCommand or UnsafePanelId."""
         return restore_message(ven_id=ven_id, correlation_id=correlation_id, event_id=event_id, now=now)
+
+    def switch_message(
+        self, *, ven_id: str, correlation_id: str, load_id: str, enabled: bool, now: datetime
+    ) -> tuple[str, bytes]:
+        """Return topic and bytes that switch one circuit; raises UnsendableCommand or UnsafePanelId."""
+        return switch_by_delta(ven_id=ven_id, load_id=load_id, enabled=enabled, now=now)
 
     @abstractmethod
     def outcome(self, members: Mapping[str, Any], op: str, error: str | None, warnings: list[str]) -> AckStatus | None:

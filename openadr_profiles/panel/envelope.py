@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
 from openadr_profiles.panel.dialect import Dialect
 from openadr_profiles.panel.identity import LOADS_FILTER
 from openadr_profiles.panel.load import Load, circuit_type
+from openadr_profiles.panel.switching import switch_by_command
 from openadr_profiles.panel.vocabulary import SHED_OPS, AckStatus
 
 _NEVER = frozenset({"pv", "solar", "batt", "battery"})
@@ -39,6 +41,14 @@ class EnvelopeDialect(Dialect):
             case _:
                 warnings.append("ok is neither true nor false; ignored")
                 return None
+
+    def switch_message(
+        self, *, ven_id: str, correlation_id: str, load_id: str, enabled: bool, now: datetime
+    ) -> tuple[str, bytes]:
+        """Return a ``setLoad`` command, which this program answers."""
+        return switch_by_command(
+            ven_id=ven_id, correlation_id=correlation_id, load_id=load_id, enabled=enabled, now=now
+        )
 
     def wrote_sample(self, topic: str, members: Mapping[str, Any]) -> bool:
         """Return True for a message with a schema version; load lists of all programs look alike."""

@@ -20,6 +20,7 @@ LOOPS = (
     "vtn push",
     "reports",
     "api",
+    "load orders",
     "retention",
     "season",
     "stall meter",
