@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from datetime import datetime, timedelta
@@ -364,3 +365,23 @@ def test_a_share_of_the_panels_has_a_fault_and_always_the_same_ones() -> None:
     assert chosen == [number for number in range(1000) if has_fault("silent", 0.1, number)]
     assert 70 < len(chosen) < 130
     assert all(has_fault("silent", 1.0, number) for number in range(1000))
+
+
+async def test_each_panel_can_have_a_certificate_of_its_own(mosquitto_tls: Mosquitto) -> None:
+    """Section 1: the broker knows a panel by the name in its certificate."""
+    files = {f"tls-{n}": mosquitto_tls.client_files(f"tls-{n}") for n in range(2)}
+    plans = [
+        PanelPlan(name, "flat", 1, 0.0, certificate=str(each.certificate), key=str(each.key))
+        for name, each in files.items()
+    ]
+    broker = Broker(url=mosquitto_tls.url, ca_file=files["tls-0"].ca)
+    fleet = PanelFleet(plans, broker, interval_s=0.1, everything=False, clock=SystemClock())
+    running = asyncio.create_task(fleet.run())
+    try:
+        await wait_until(lambda: fleet.figures().connected == 2 and fleet.figures().samples >= 4)
+        log = mosquitto_tls.log_text()
+        assert all(re.search(rf"as {name} \(.*u'{name}'", log) for name in files), log
+    finally:
+        running.cancel()
+        with suppress(asyncio.CancelledError):
+            await running
