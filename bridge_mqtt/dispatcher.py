@@ -155,6 +155,7 @@ class Dispatcher:
         if now >= self._reconcile_at:
             self._dirty.update(panel.ven_id for panel in self._registry)
             self._events_may_differ = True
+            self._reconcile_at = now + _RECONCILE
         self._dirty |= self._panels_due.take_due(now)
         boundary = self._events.next_boundary
         pause_is_over = self._clock.monotonic_s() >= self._plan_pause_until_s
@@ -198,7 +199,6 @@ class Dispatcher:
         self._dirty |= planned.changed
         self._look_again_at = now + (_FIRST_CONTACT if planned.waiting else _RECONCILE)
         if events_may_differ:
-            self._reconcile_at = now + _RECONCILE
             self._watcher.forget(self._book.holdings)
         ended_s = self._clock.monotonic_s()
         self._plan_pause_until_s = ended_s + _PLAN_PAUSE * (ended_s - began_s)

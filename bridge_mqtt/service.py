@@ -26,7 +26,7 @@ from bridge_mqtt.planner import Planner
 from bridge_mqtt.reports import Reporter
 from bridge_mqtt.season import SeasonCount
 from bridge_mqtt.settings import Settings
-from bridge_mqtt.store import Store, acks, explanations, panels, quarantine
+from bridge_mqtt.store import Store, acks, commands, explanations, panels, quarantine
 from bridge_mqtt.topics import LONGEST_PAYLOAD, topic_filters, unwanted_filters
 from bridge_mqtt.turns import Turns
 from bridge_mqtt.view import Sources, View
@@ -297,7 +297,9 @@ class Bridge:
             self._turns.turn, now, samples_days=kept.keep_days, minutes_days=kept.keep_minutes_days
         )
         async with self._turns.turn() as connection:
-            await acks.forget(connection, now - timedelta(days=kept.keep_acks_days))
+            acks_before = now - timedelta(days=kept.keep_acks_days)
+            await acks.forget(connection, acks_before)
+            await commands.forget(connection, acks_before)
             await quarantine.forget(connection, before)
             await explanations.forget(connection, before)
 

@@ -150,6 +150,18 @@ async def of_panel(connection: AsyncConnection, ven_id: str, limit: int) -> list
     return [_command(row) for row in (await connection.execute(statement)).mappings()]
 
 
+async def forget(connection: AsyncConnection, before: datetime) -> None:
+    """Delete commands that were queued before this and are neither on their way nor about what a panel holds."""
+    about_holdings = select(holdings.c.correlation_id)
+    await connection.execute(
+        delete(commands).where(
+            commands.c.queued_at < before,
+            commands.c.state.not_in(_OUTSTANDING),
+            commands.c.correlation_id.not_in(about_holdings),
+        )
+    )
+
+
 async def held(connection: AsyncConnection) -> dict[str, Holding]:
     """Return what each panel holds or may hold."""
     rows = (await connection.execute(select(holdings))).mappings()

@@ -6,7 +6,6 @@ from openadr_profiles.panel.acks import (
     FindCommand,
     KnownCommand,
     circuits_of,
-    correlation_of,
     read_ack,
 )
 from openadr_profiles.panel.commands import ping_message, rounded_kw
@@ -47,7 +46,6 @@ __all__ = [
     "circuits_of",
     "command_topic",
     "correlation_id",
-    "correlation_of",
     "dialect_named",
     "is_critical",
     "ping_message",

@@ -94,14 +94,6 @@ class Ack(Struct, frozen=True, kw_only=True):
 FindCommand = Callable[[str], KnownCommand | None]
 
 
-def correlation_of(payload: bytes) -> str | None:
-    """Return only the correlation id of a message, to look up its command before reading it; None if it has none."""
-    document = reading.read_document(payload)
-    if isinstance(document, str):
-        return None
-    return reading.text_at(document.members, _CORRELATION_ID, MAX_CORRELATION_ID, [])
-
-
 def read_ack(topic: str, payload: bytes, received_at: datetime, find_command: FindCommand) -> Ack | Unreadable:
     """Read what a panel answered, whatever its dialect; pure and never raising.
 

@@ -19,7 +19,7 @@ from bridge_mqtt.model import Command, Holding, HoldingState
 from bridge_mqtt.panels import Registry
 from bridge_mqtt.settings import Settings
 from bridge_mqtt.stall import StallMeter
-from bridge_mqtt.store import Store
+from bridge_mqtt.store import Store, commands
 from bridge_mqtt.turns import Turns
 from openadr_client import Received
 from openadr_profiles.panel import CommandState, Op
@@ -169,6 +169,20 @@ async def test_a_turn_takes_as_many_statements_for_many_panels_as_for_few(turns:
     many = await statements([f"many-{number}" for number in range(400)])
     assert many == few
     assert few <= 30
+
+
+async def test_old_commands_are_forgotten_unless_something_may_still_come_of_them(turns: Turns) -> None:
+    """What a panel holds, or has not answered, is known for as long as it takes."""
+    await tell(turns, ["waits", "holds", "over"])
+    await answer(turns, ["holds", "over"])
+    async with turns.decide() as turn:
+        turn.changes.drop("over")
+    async with turns.turn() as connection:
+        await commands.forget(connection, NOW)
+        assert len(await commands.of_event(connection, "evt-1")) == 3
+        await commands.forget(connection, NOW + timedelta(days=1))
+        left = {command.ven_id for command in await commands.of_event(connection, "evt-1")}
+    assert left == {"waits", "holds"}
 
 
 async def test_the_same_answer_in_one_batch_and_in_the_next_is_one_row(turns: Turns) -> None:
