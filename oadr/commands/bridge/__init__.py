@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from oadr.commands.bridge import database, run, simulate
+from oadr.commands.bridge import database, reading, run, simulate
 from oadr.terminal.options import examples
 
 app = typer.Typer(
@@ -29,3 +29,7 @@ app.command(
 app.command(
     epilog=examples("bridge migrate --config bridge.toml", "bridge migrate --database postgresql://oadr@db/panels")
 )(database.migrate)
+app.command(epilog=examples("bridge panels", "bridge panels --config bridge.toml --json"))(reading.panels)
+app.command(epilog=examples("bridge commands --panel panel-1", "bridge commands --event EVENT"))(reading.commands)
+app.command(epilog=examples("bridge acks --panel panel-1", "bridge acks --event EVENT"))(reading.acks)
+app.command(epilog=examples("bridge explain EVENT", "bridge explain EVENT --panel panel-1"))(reading.explain)
