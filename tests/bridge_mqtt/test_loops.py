@@ -24,6 +24,7 @@ LOOPS = (
     "retention",
     "season",
     "stall meter",
+    "figures",
 )
 
 

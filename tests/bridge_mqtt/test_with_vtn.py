@@ -279,7 +279,7 @@ async def test_a_bridge_all_of_whose_loops_were_killed_still_polls_and_reports(t
     """An event of the VTN comes down and its reports go up as if nothing had happened."""
     one = await town.panel("panel-1", "flat", 1)
     bridge = await town.bridge(town.settings([{"id": "panel-1"}]))
-    await wait_until(lambda: len(bridge.loops.tasks) == 10)
+    await wait_until(lambda: len(bridge.loops.tasks) == 13)
     before = dict(bridge.loops.tasks)
     for task in before.values():
         task.cancel()
