@@ -306,6 +306,7 @@ ven_acks = Table(
     Index("ix_ven_acks_event_id_ven_id", "event_id", "ven_id"),
     Index("ix_ven_acks_ven_id_timestamp", "ven_id", text("timestamp DESC")),
     Index("ix_ven_acks_correlation_id", "correlation_id"),
+    Index("ix_ven_acks_timestamp", "timestamp"),
 )
 
 reports = Table(

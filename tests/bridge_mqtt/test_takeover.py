@@ -154,6 +154,23 @@ async def test_rows_that_the_original_spoiled_are_mended_from_the_message(databa
     assert len({each.ack.payload_hash for each in found}) == len(found)
 
 
+async def test_a_tool_of_the_original_can_write_its_columns_alone(postgresql_url: str) -> None:
+    """Columns of this version have defaults, and each such row a hash of its own."""
+    await Store.migrate(driver_url(postgresql_url))
+    async with database(postgresql_url) as connection:
+        for _ in range(2):
+            await connection.execute(
+                text(
+                    "INSERT INTO ven_acks (ven_id, event_id, op, status, timestamp)"
+                    " VALUES ('panel-1', 'evt-1', 'event', 'accepted', now())"
+                )
+            )
+        found = await acks.search(connection, AckQuery())
+        indexes = await connection.run_sync(lambda sync: inspect(sync).get_indexes("ven_acks"))
+    assert [(each.duplicates, each.ack.matched, each.ack.warnings) for each in found] == [(0, False, ())] * 2
+    assert "ix_ven_acks_timestamp" in {index["name"] for index in indexes}
+
+
 async def test_a_takeover_that_fails_changes_nothing(database_url: str) -> None:
     """All in one transaction: a row that cannot be taken over leaves the database of the original as it was."""
     async with database(database_url) as connection:
