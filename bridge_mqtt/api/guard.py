@@ -61,7 +61,9 @@ def _same(given: str, token: SecretStr | None) -> bool:
 def _must_be_of_this_machine(request: web.Request) -> None:
     """Keep pages of other sites out while nobody needs a token (DNS rebinding)."""
     if request.headers.get("Sec-Fetch-Site", "none") not in _OWN_SITES:
-        raise NotAllowed("Origin: expected no page of another site; set api.token; a page needs a proxy before the bridge")
+        raise NotAllowed(
+            "Origin: expected no page of another site; set api.token; a page needs a proxy before the bridge"
+        )
     host = request.host.rpartition(":")[0] if not request.host.endswith("]") else request.host
     if not _is_loopback(host or request.host):
         raise WrongHost("Host: expected an address of this machine, as 127.0.0.1; for others set api.token")
