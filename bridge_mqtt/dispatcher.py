@@ -24,7 +24,7 @@ from bridge_mqtt.health import Health
 from bridge_mqtt.model import HoldingState, PanelRecord
 from bridge_mqtt.panels import Registry
 from bridge_mqtt.planner import Planned, Planner
-from bridge_mqtt.store import commands
+from bridge_mqtt.told import ShownEvents
 from bridge_mqtt.turns import BookTurn, Turns
 from bridge_mqtt.watch import Noticed, Watcher
 from openadr_client import Clock
@@ -75,7 +75,7 @@ class Dispatcher:
         self._dirty: set[str] = set()
         self._after_plan: set[str] = set()
         self._seen: dict[str, PanelRecord] = {}
-        self._told: dict[str, tuple[str, bool]] = {}
+        self._shown = ShownEvents(registry, turns.book)
         self._events_may_differ = True
         self._to_plan: set[str] = set()
         self._plan_pause_until_s = 0.0
@@ -243,7 +243,7 @@ class Dispatcher:
             return bool(ven_ids)
         now = self._clock.now()
         return any(
-            self._shows_unknown(ven_id) is not None or self._is_watched(ven_id, now) or self._decisions(ven_id, now)[1]
+            self._shown.is_unknown(ven_id) or self._is_watched(ven_id, now) or self._decisions(ven_id, now)[1]
             for ven_id in ven_ids
         )
 
@@ -253,7 +253,7 @@ class Dispatcher:
 
     async def _take_steps(self, ven_ids: Sequence[str]) -> list[tuple[Situation, Decision]]:
         async with self._turns.decide() as turn:
-            await self._ask_what_was_told(turn, ven_ids)
+            await self._shown.ask(turn.connection, ven_ids)
             now = self._clock.now()
             noticed = await self._watch(turn, ven_ids, now)
             steps = []
@@ -266,7 +266,7 @@ class Dispatcher:
         self._watcher.keep(noticed)
         for situation, decision in steps:
             if isinstance(decision, Queue):
-                self._told.pop(situation.panel.ven_id, None)
+                self._shown.forget(situation.panel.ven_id)
         self._to_plan |= lost
         tell_of(steps, turn.changes)
         return steps
@@ -294,31 +294,15 @@ class Dispatcher:
     def _situation(self, ven_id: str) -> Situation:
         """Return all that matters for one panel."""
         panel = self._registry.get(ven_id) or PanelRecord(ven_id=ven_id)
-        holding = self._book.holdings.get(ven_id)
-        told = self._told.get(ven_id)
-        is_known = holding is None and told is not None and told == (panel.event_id, True)
         return Situation(
             panel=panel,
-            holding=holding,
+            holding=self._book.holdings.get(ven_id),
             outstanding=self._book.outstanding.get(ven_id),
             want=self._planned.wants.get(ven_id),
-            known_events={told[0]} if told is not None and is_known else (),
+            known_events=self._shown.ours(ven_id),
             last_ping_at=self._book.pinged.get(ven_id),
             listening_since=self._listening_since(),
         )
-
-    def _shows_unknown(self, ven_id: str) -> str | None:
-        """Return the event that a free panel shows, if it is not yet known whether it was told it by us."""
-        panel = self._registry.get(ven_id)
-        if panel is None or panel.event_id is None or ven_id in self._book.holdings:
-            return None
-        told = self._told.get(ven_id)
-        return panel.event_id if told is None or told[0] != panel.event_id else None
-
-    async def _ask_what_was_told(self, turn: BookTurn, ven_ids: Sequence[str]) -> None:
-        shown = {ven_id: event_id for ven_id in ven_ids if (event_id := self._shows_unknown(ven_id)) is not None}
-        told = await commands.were_told(turn.connection, shown)
-        self._told |= {ven_id: (event_id, ven_id in told) for ven_id, event_id in shown.items()}
 
     def _next_of(self, ven_id: str) -> datetime | None:
         """Return when something is due for a panel by itself: its answer, or the end of its shed."""
