@@ -85,14 +85,21 @@ class PanelRecord:
     tells_event: bool = False
     restarted_at: datetime | None = None
     answered_at: datetime | None = None  # its last ack, by its own clock
+    answer_received_at: datetime | None = None  # of the same ack; not stored
     free_since: datetime | None = None  # since when it shows no event; None if it never showed one
     loads: tuple[Load, ...] = ()
     error: str | None = None
 
     @property
     def sample_is_newer_than_answer(self) -> bool:
-        """Return True if the latest sample was measured after the last answer, so that it reflects the command."""
-        return self.sample_at is not None and (self.answered_at is None or self.sample_at > self.answered_at)
+        """Return True if the latest sample was measured after the last answer, so that it reflects the command.
+
+        By the panel's clock, which has whole seconds, and by the receipt, which stands for a time that is missing.
+        """
+        if self.sample_at is None or (self.answered_at is not None and self.sample_at <= self.answered_at):
+            return False
+        received, answered = self.sample_received_at, self.answer_received_at
+        return received is None or answered is None or received > answered
 
 
 @dataclass(frozen=True, kw_only=True)

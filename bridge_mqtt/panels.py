@@ -145,10 +145,13 @@ class Registry:
         """Note an answer of one of our panels and return the panel as it is now."""
         panel = self._panels[ack.ven_id]
         dialect = self._dialects.of_ack(ack, panel.dialect)
-        latest = panel.answered_at
+        latest, received = panel.answered_at, panel.answer_received_at
         if ack.matched:  # answers to other senders' commands do not concern ours
             latest = ack.timestamp if latest is None else max(ack.timestamp, latest)
-        panel = replace(panel, dialect=dialect, last_seen_at=ack.received_at, answered_at=latest)
+            received = ack.received_at
+        panel = replace(
+            panel, dialect=dialect, last_seen_at=ack.received_at, answered_at=latest, answer_received_at=received
+        )
         self._panels[panel.ven_id] = panel
         return panel
 

@@ -193,6 +193,14 @@ def test_a_sample_from_before_the_answer_proves_nothing() -> None:
     assert decided(holding=a_holding(), panel=a_panel(answered_at=ago(1))) == []
 
 
+def test_a_sample_without_a_time_that_came_before_the_answer_proves_nothing() -> None:
+    """Its time is its receipt, to the millisecond; that of the answer is a whole second, and earlier."""
+    panel = a_panel(sample_at=ago(0.6), sample_received_at=ago(0.6), answered_at=ago(1), answer_received_at=ago(0.3))
+
+    assert not panel.sample_is_newer_than_answer
+    assert replace(panel, sample_at=NOW, sample_received_at=NOW).sample_is_newer_than_answer
+
+
 def test_a_lost_shed_is_not_repeated_for_the_last_seconds() -> None:
     """The panel's own timer ends up to a second early."""
     want = replace(WANT, until=NOW + timedelta(seconds=3))
