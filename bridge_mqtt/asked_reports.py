@@ -31,7 +31,7 @@ from ven.panel.meter import Measurement
 from ven.reports.requested import build, report_name
 from ven.reports.values import Facts
 
-MOST_VALUES_IN_PAGE: Final = 4_000
+MOST_VALUES_IN_PAGE: Final = 1_500
 """A report has so many intervals of resources at most, if a single panel has not more: well below a megabyte."""
 
 _NOTHING: Final = Decimal(0)
@@ -129,8 +129,9 @@ class AskedReports:
         for number, begin in enumerate(range(0, len(ven_ids), in_page)):
             some = ven_ids[begin : begin + in_page]
             scene = await self._scene(stored, memory.plans, [panels[ven_id] for ven_id in some], said, spans)
-            _add(totals, scene)
-            built = await build(group, scene.facts(sender.client_name, opted_out=not said), entries="circuits")
+            facts = await asyncio.to_thread(scene.facts, sender.client_name, opted_out=not said)
+            await asyncio.to_thread(_add, totals, scene, facts)
+            built = await build(group, facts, entries="circuits")
             if number == 0:
                 first = built
             else:
@@ -247,9 +248,8 @@ def _level(plans: Mapping[datetime, WindowPlan], start: datetime) -> int:
     return int(plan.request.split()[1]) if plan is not None and plan.request.startswith("level ") else 0
 
 
-def _add(totals: _Totals, scene: _Scene) -> None:
+def _add(totals: _Totals, scene: _Scene, facts: Facts) -> None:
     """Add what the circuits of a page used, and would use, to the sums."""
-    facts = scene.facts("", opted_out=False)
     for circuit in facts.circuits:
         totals.circuits += 1
         before, expected = facts.baseline_kw.get(circuit.id), facts.expected_kw.get(circuit.id)

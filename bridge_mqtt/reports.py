@@ -36,7 +36,7 @@ from openadr_profiles.v31.timeline import Timeline, Window
 _log = structlog.get_logger(__name__)
 
 _MARKS_AHEAD = timedelta(minutes=2)
-_OPTS_IN_PAGE = 1_000
+_OPTS_IN_PAGE = 500
 _MOST_WINDOWS = 200
 _AT_ONCE = 20
 
