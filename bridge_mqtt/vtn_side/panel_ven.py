@@ -115,6 +115,10 @@ class PanelVen:
                 events.append(there)
         return Sight(self, tuple(events), found.broken, listed, frozenset(gone))
 
+    def left_alone(self, now: datetime) -> list[StoredReport]:
+        """Return our reports that have to wait after a failure."""
+        return self._outbox.left_alone(now)
+
     async def send(self, waiting: Sequence[KeptReport[StoredReport]]) -> int:
         """Send these reports of ours; return how many were dealt with."""
         self._waiting.reports = waiting

@@ -82,6 +82,8 @@ class PanelVens:
         self._clock = clock
         self._reader = EventReader(store, health, clock)
         self._rows = ReportRows(store, clock)
+        self._rows.left_alone = self._left_alone
+        self._of_nobody: dict[tuple[str, str], StoredReport] = {}
         credentials = read_credentials(file, settings.url)
         look_every_s = max(_LOOK_POLLS * settings.poll_interval_s, _LOOK_S_EACH * len(credentials))
 
@@ -219,6 +221,7 @@ class PanelVens:
             nonlocal sent
             ven = self._vens.get(ven_id)
             if ven is None:
+                self._of_nobody |= {(each.row.event_id, each.row.name): each.row for each in waiting[ven_id]}
                 self._set_aside(f"reports of {ven_id}", "it has no credentials, so nobody can send them")
                 return
             name = f"reports of {ven_id}"
@@ -233,6 +236,11 @@ class PanelVens:
 
         await for_each(list(waiting), send, at_once=self._settings.concurrent)
         return sent
+
+    def _left_alone(self) -> list[StoredReport]:
+        """Return the reports that keep no other from its turn: they wait after a failure, or nobody can send them."""
+        now = self._clock.now()
+        return [*self._of_nobody.values(), *(each for ven in self._vens.values() for each in ven.left_alone(now))]
 
     def _in_use(self) -> list[PanelVen]:
         """Return the vens of panels that belong to this bridge; name panels without credentials."""

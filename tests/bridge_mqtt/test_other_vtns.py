@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections import Counter
 from datetime import UTC, datetime, timedelta
@@ -77,15 +78,23 @@ async def test_a_report_is_there_once_whatever_happens_to_the_answers(sqlite_url
             return None  # the report is stored, and nobody hears of it
 
         world.vtn.before = lose
+
+        def said() -> list[Any]:
+            return [
+                each["resources"][0]["intervals"][0]["payloads"][1] for each in world.vtn.objects["reports"].values()
+            ]
+
         await write(None)
         await world.side.send_reports()
         for reason in ("offline", "unresponsive"):
             await write(reason)
-            await world.side.send_reports()
-        sent = list(world.vtn.objects["reports"].values())
-        assert [each["reportName"] for each in sent] == ["opt-evt-1"]
-        said = sent[0]["resources"][0]["intervals"][0]["payloads"][1]
-        assert said == {"type": "OPT", "values": ["OPT_OUT", "unresponsive"]}
+
+            async def delivered(reason: str = reason) -> bool:
+                await world.side.send_reports()
+                return said() == [{"type": "OPT", "values": ["OPT_OUT", reason]}]
+
+            await wait_until(delivered, timeout_s=30)
+        assert world.vtn.names("reports", "reportName") == ["opt-evt-1"]
         assert not loses
 
 
@@ -123,3 +132,26 @@ def a_shed() -> dict[str, Any]:
         "intervalPeriod": {"start": (datetime.now(UTC) - timedelta(seconds=1)).isoformat(), "duration": "PT1H"},
         "intervals": [{"id": 0, "payloads": [{"type": "DISPATCH_SETPOINT_RELATIVE", "values": [-3]}]}],
     }
+
+
+async def test_a_vtn_that_takes_connections_and_never_answers_keeps_no_bridge_from_starting(
+    sqlite_world: World,
+) -> None:
+    """What panels hold must be ended in time; once the VTN answers, its events are read without another start."""
+    async with small_vtn() as vtn:
+        gate = asyncio.Event()
+
+        async def hold(_: web.Request) -> web.StreamResponse | None:
+            await gate.wait()
+            return None
+
+        vtn.before = hold
+        connection = {"url": vtn.base_url, "client_id": "bridge", "client_secret": "x", "poll_interval_s": 0.2}
+        panel = await sqlite_world.add_panel("panel-1")
+        bridge = await sqlite_world.start(vtn=connection | {"token_url": f"{vtn.base_url}/auth/token"})
+        assert bridge.health.ready
+        assert bridge.health.vtn == "no answer yet"
+        vtn.put("events", id="evt-1", programID="program-1", **a_shed())
+        gate.set()
+        await wait_until(lambda: panel.model.sheds == 1, timeout_s=30)
+        assert bridge.health.vtn is None
