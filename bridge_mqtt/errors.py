@@ -5,6 +5,7 @@ BridgeError(Exception)
 │   ├── StoreUnavailable    cannot be reached or used now: check the URL and the server
 │   └── StoreTooNew         was written by a newer version: install that version
 ├── BadCredentials          the file with the panels' credentials at the VTN: correct the line that is named
+├── NotLeading              another bridge on the same database leads now: stand by
 └── ApiUnavailable          the HTTP address of the bridge cannot be used: choose another port
 """
 
@@ -25,6 +26,10 @@ class StoreUnavailable(StoreError):
 
 class StoreTooNew(StoreError):
     """The database holds a schema this version does not know."""
+
+
+class NotLeading(BridgeError):
+    """Another bridge has taken the lead; nothing was stored."""
 
 
 class ApiUnavailable(BridgeError):

@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Sequence
 import structlog
 
 from bridge_mqtt.acks import AckDesk, is_ack
-from bridge_mqtt.errors import StoreUnavailable
+from bridge_mqtt.errors import NotLeading, StoreUnavailable
 from bridge_mqtt.metering.meters import Meters
 from bridge_mqtt.panels import Registry
 from bridge_mqtt.settings import Settings
@@ -62,7 +62,7 @@ class Intake:
             async def store(messages: list[Received] = messages) -> None:
                 try:
                     await self._store(messages)
-                except StoreUnavailable:
+                except (StoreUnavailable, NotLeading):
                     raise
                 except Exception as error:  # whatever one message does, the others are stored
                     if len(messages) > 1:

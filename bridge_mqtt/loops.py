@@ -14,6 +14,7 @@ from typing import Final
 
 import structlog
 
+from bridge_mqtt.errors import NotLeading
 from bridge_mqtt.health import Health
 from openadr_client import Backoff
 
@@ -77,6 +78,9 @@ class LoopSupervisor:
         error = None if task.cancelled() else task.exception()
         problem = "cancelled" if task.cancelled() else "ended" if error is None else f"{type(error).__name__}: {error}"
         self._health.loops[name] = problem
+        if isinstance(error, NotLeading):  # whoever runs the loops ends them
+            _log.info("a loop has ended", loop=name, problem=problem)
+            return
         _log.error("a loop has ended", loop=name, problem=problem, restart_in_s=round(delay_s, 2), exc_info=error)
 
 

@@ -15,9 +15,11 @@ from bridge_mqtt.decisions import Policy
 from bridge_mqtt.dispatcher import Dispatcher
 from bridge_mqtt.figures import BridgeFigures
 from bridge_mqtt.health import Health
+from bridge_mqtt.inbox_reader import InboxReader
 from bridge_mqtt.intake import Intake
+from bridge_mqtt.leadership import Leadership
 from bridge_mqtt.load_orders import LoadOrders
-from bridge_mqtt.loops import LoopSupervisor
+from bridge_mqtt.loops import LoopSupervisor, Work
 from bridge_mqtt.metering.meters import Meters
 from bridge_mqtt.metering.retention import forget_measurements
 from bridge_mqtt.outbox import CommandOutbox
@@ -27,7 +29,7 @@ from bridge_mqtt.reports import Reporter
 from bridge_mqtt.season import SeasonCount
 from bridge_mqtt.settings import Settings
 from bridge_mqtt.store import Store, acks, commands, explanations, panels, quarantine
-from bridge_mqtt.topics import LONGEST_PAYLOAD, topic_filters, unwanted_filters
+from bridge_mqtt.topics import LONGEST_PAYLOAD, all_filters, topic_filters
 from bridge_mqtt.turns import Turns
 from bridge_mqtt.view import Sources, View
 from bridge_mqtt.vtn_side.exchange import Exchange
@@ -50,7 +52,8 @@ class Bridge:
     """A bridge that is connected while it is entered, and works while ``run`` is awaited.
 
     Entering raises BridgeError (broker, database, port) or, if the VTN refuses the credentials, ClientError. A VTN that
-    cannot be reached is no reason not to start: what panels hold must be ended in time.
+    cannot be reached is no reason not to start: what panels hold must be ended in time. With a ``leadership`` it works
+    beside other bridges on its database, and changes nothing once another one leads.
     """
 
     def __init__(
@@ -59,12 +62,15 @@ class Bridge:
         *,
         clock: Clock | None = None,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        leadership: Leadership | None = None,
     ) -> None:
         self.settings = settings
+        self._leadership = leadership
         self._clock = clock or SystemClock()
         self._sleep = sleep
         self._stack = AsyncExitStack()
         self.health = Health()
+        self._more_work: dict[str, Work] = {}
 
     async def __aenter__(self) -> Self:
         """Open the database, connect to broker and VTN, listen."""
@@ -105,7 +111,8 @@ class Bridge:
             await panels.ensure(connection, registry.ven_ids)
             registry.recall((await panels.heard(connection)).values())
             await meters.resume(connection)
-        self._turns = Turns(self._store, self.health, sleep=self._sleep)
+        guard = self._leadership.guard if self._leadership is not None else None
+        self._turns = Turns(self._store, self.health, sleep=self._sleep, guard=guard)
         policy = _policy(settings, clock.speed)
         planner = Planner(settings, registry, meters, policy=policy, started_at=clock.now())
         await self._open_panel_side(stack, registry, meters, planner, policy)
@@ -169,6 +176,7 @@ class Bridge:
             "season": self._count_season,
             "stall meter": self.health.stalls.run,
             "figures": lambda: figures.watch(self._sleep),
+            **self._more_work,
         }
         if settings.push.mode != "off":
             work["vtn push"] = self._exchange.listen
@@ -186,7 +194,7 @@ class Bridge:
         self, stack: AsyncExitStack, registry: Registry, meters: Meters, planner: Planner, policy: Policy
     ) -> None:
         """Connect to the broker; nothing is taken from it before the loops run."""
-        settings, clock = self.settings, self._clock
+        settings, clock, leadership = self.settings, self._clock, self._leadership
         self._intake = Intake(
             settings,
             registry,
@@ -204,9 +212,15 @@ class Bridge:
             on_change=self._link_changed,
             sleep=self._sleep,
             prefix=settings.broker.topic_prefix,
-            unwanted=unwanted_filters(settings),
+            unwanted=all_filters(settings),
             longest=LONGEST_PAYLOAD,
+            may_publish=leadership.may_send if leadership is not None else lambda: True,
         )
+        if leadership is not None:
+            reader = InboxReader(
+                self._turns, take=self._intake.take, is_alone=lambda: not leadership.others, sleep=self._sleep
+            )
+            self._more_work["messages of other bridges"] = reader.run
         self._outbox = CommandOutbox(
             decide=self._turns.decide,
             book=self._turns.book,
@@ -320,14 +334,3 @@ def _warn_of_old_names(settings: Settings) -> None:
     for name in settings.dispatch.renamed:
         dialect = name.removesuffix("_piece_s")
         _log.warning("setting has a new name", old=f"dispatch.{name}", new=f"dispatch.longest_piece_s.{dialect}")
-
-
-async def run_bridge(settings: Settings, *, clock: Clock | None = None, started: asyncio.Event | None = None) -> None:
-    """Start a bridge and let it work until cancelled; ``started`` is set once it is connected.
-
-    Raises BridgeError or ClientError if it cannot start.
-    """
-    async with Bridge(settings, clock=clock) as bridge:
-        if started is not None:
-            started.set()
-        await bridge.run()

@@ -81,6 +81,10 @@ class Broker(BrokerSettings):
     topic_prefix: Annotated[str, Field(max_length=200)] = ""
     """Levels before all topics of the panels, as ``site-7`` for ``site-7/ven/cmd/panel-1``; not before ``$aws/...``."""
 
+    share_group: Annotated[str, Field(pattern=r"^[^/+#\s]{1,64}$")] | None = None
+    """The group in which several bridges share the acknowledgments (``$share/GROUP/ven/ack/+``); without it only the
+    bridge that leads takes them."""
+
     @field_validator("topic_prefix")
     @classmethod
     def _levels(cls, value: str) -> str:
@@ -112,6 +116,21 @@ class Database(_Group):
         if url.get_backend_name() == "sqlite" and url.database in {None, "", ":memory:"}:
             raise ValueError("expected a file, as in sqlite:///bridge.sqlite3; data in memory would be lost")
         return SecretStr(url.render_as_string(hide_password=False))
+
+
+class LeaseSettings(_Group):
+    """The lead among several bridges on one database. Seconds are real ones."""
+
+    renew_s: Annotated[float, Field(ge=0.05, le=60)] = 2.0
+    """Time between two renewals by the bridge that leads; those that stand by ask twice as often."""
+    valid_s: Annotated[float, Field(ge=0.2, le=600)] = 6.0
+    """Time without renewal after which another bridge takes over."""
+
+    @model_validator(mode="after")
+    def _lasting(self) -> Self:
+        if self.valid_s < 2 * self.renew_s:
+            raise ValueError(f"expected valid_s of at least twice renew_s, {2 * self.renew_s:g}: one renewal may fail")
+        return self
 
 
 class PanelSettings(_Group):
@@ -368,6 +387,7 @@ class Settings(_Group):
     """Settings of how the VTN tells of new events between two polls."""
     broker: Broker = Broker()
     database: Database = Database()
+    lease: LeaseSettings = LeaseSettings()
     panels: tuple[PanelSettings, ...] = ()
     unregistered: Literal["quarantine", "accept"] = "quarantine"
     """Treatment of panels that are not listed: quarantine their messages, or register them without groups."""

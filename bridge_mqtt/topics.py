@@ -1,4 +1,4 @@
-"""The topics that the bridge listens to, and those that an earlier run may have left in its session at the broker."""
+"""The topics that a bridge listens to, and those that an earlier run may have left in its session at the broker."""
 
 from __future__ import annotations
 
@@ -12,14 +12,22 @@ LONGEST_PAYLOAD: Final = 512 * 1024
 
 
 def topic_filters(settings: Settings) -> list[str]:
-    """Return the topics that the settings ask for."""
-    return [ACK_FILTER, METERING_TOPIC, *(name for name, wanted in _optional(settings).items() if wanted)]
+    """Return the topics of a bridge that leads."""
+    optional = ((TELEMETRY_FILTER, settings.telemetry.own_topics), (LOADS_FILTER, settings.telemetry.loads_topics))
+    return [_acks(settings), METERING_TOPIC, *(name for name, wanted in optional if wanted)]
 
 
-def unwanted_filters(settings: Settings) -> list[str]:
-    """Return the topics that other settings would ask for: a lasting session keeps what it was told once."""
-    return [name for name, wanted in _optional(settings).items() if not wanted]
+def standby_filters(settings: Settings) -> list[str]:
+    """Return the topics of a bridge that stands by: a share of the acknowledgments, if they are shared."""
+    return [_acks(settings)] if settings.broker.share_group else []
 
 
-def _optional(settings: Settings) -> dict[str, bool]:
-    return {TELEMETRY_FILTER: settings.telemetry.own_topics, LOADS_FILTER: settings.telemetry.loads_topics}
+def all_filters(settings: Settings) -> list[str]:
+    """Return all topics that a bridge with these settings or others may have subscribed to."""
+    return [ACK_FILTER, _acks(settings), METERING_TOPIC, TELEMETRY_FILTER, LOADS_FILTER]
+
+
+def _acks(settings: Settings) -> str:
+    """Return the filter of acknowledgments. Metering is not shared: it is added up for each panel in its order."""
+    group = settings.broker.share_group
+    return f"$share/{group}/{ACK_FILTER}" if group else ACK_FILTER

@@ -35,8 +35,7 @@ class BookTurn:
 class Turns:
     """The one way to change the store and the book; ``health.store`` says whether that works.
 
-    ``guard`` is asked at the beginning of every turn that decides or sends, with its transaction, and raises if this
-    bridge may not.
+    ``guard`` is asked at the beginning of every turn, with its transaction, and raises if this bridge may not.
     """
 
     def __init__(
@@ -57,14 +56,15 @@ class Turns:
 
     @asynccontextmanager
     async def turn(self) -> AsyncIterator[AsyncConnection]:
-        """Open a transaction that is kept if the block ends well; raises StoreUnavailable."""
+        """Open a transaction that is kept if the block ends well; raises StoreUnavailable, or what the guard raises."""
         async with self._store.transaction() as connection:
+            await self._ask(connection)
             yield connection
         self._health.store = None
 
     @asynccontextmanager
     async def change(self) -> AsyncIterator[BookTurn]:
-        """Open a transaction that may change the book too; raises StoreUnavailable."""
+        """Open a transaction that may change the book too; raises StoreUnavailable, or what the guard raises."""
         changes = PanelChanges()
         is_writing = False
 
@@ -73,6 +73,7 @@ class Turns:
 
         try:
             async with self._store.transaction(then=enter) as connection:
+                await self._ask(connection)
                 if self.book.is_stale:
                     await self.book.read(connection)
                 yield BookTurn(connection, changes)
@@ -88,9 +89,11 @@ class Turns:
     async def decide(self) -> AsyncIterator[BookTurn]:
         """Open a transaction that decides or sends; raises StoreUnavailable, or what the guard raises."""
         async with self.change() as turn:
-            if self._guard is not None:
-                await self._guard(turn.connection)
             yield turn
+
+    async def _ask(self, connection: AsyncConnection) -> None:
+        if self._guard is not None:
+            await self._guard(connection)
 
     async def persist(self, work: Callable[[], Awaitable[None]]) -> None:
         """Do something with the database, again and again until it is there."""

@@ -59,7 +59,7 @@ class MqttLink:
     we are away the broker keeps messages for us, unless the session is not ``lasting``. All topics stand below
     ``prefix``, which callers do not see; those that begin with ``$`` do not. Filters in ``unwanted`` are taken out of a
     session that an earlier run may have left. Of a payload only the first ``longest`` bytes are kept, if that is given.
-    A certificate file that has changed is used without a restart.
+    A certificate file that has changed is used without a restart. Nothing is published while ``may_publish`` is false.
     """
 
     def __init__(
@@ -75,8 +75,10 @@ class MqttLink:
         prefix: str = "",
         unwanted: Sequence[str] = (),
         longest: int | None = None,
+        may_publish: Callable[[], bool] = lambda: True,
     ) -> None:
         self._settings = settings
+        self._may_publish = may_publish
         self._lasting = lasting
         self._topics = TopicPrefix(prefix)
         self._filters = list(filters)
@@ -112,6 +114,11 @@ class MqttLink:
         return "5" if self._client.version is V5 else "3.1.1"
 
     @property
+    def session_was_kept(self) -> bool:
+        """Return True if the broker had a session of this client when the connection was made."""
+        return self._client is not None and self._client.session_present
+
+    @property
     def certificate_expires_at(self) -> datetime | None:
         """Return when the certificate that we show ends, or None if we show none."""
         return self._tls.expires_at
@@ -137,6 +144,8 @@ class MqttLink:
         client = self._client
         if client is None:
             raise NotSent("there is no connection to the broker")
+        if not self._may_publish():
+            raise NotSent("this client may not send now")
         try:
             await client.publish(self._topics.outer(topic), payload, qos=1, retain=False)
         except aiomqtt.MqttCodeError as error:
@@ -235,7 +244,7 @@ class MqttLink:
     async def _subscribe(self, client: _Client, *, has_more: bool) -> None:
         """Tell the broker what we listen to, and what we do not any more if the session may have it."""
         wanted = {self._topics.outer(name): name for name in self._filters}
-        if refused := await client.subscribe_to(list(wanted)):
+        if wanted and (refused := await client.subscribe_to(list(wanted))):
             raise BrokerRefused(f"the broker {self._settings.url} refuses the subscription to {', '.join(refused)}")
         if self._unwanted and has_more:
             await client.leave_topics([self._topics.outer(name) for name in self._unwanted])

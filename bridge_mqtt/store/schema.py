@@ -18,6 +18,7 @@ from sqlalchemy import (
     Float,
     Index,
     Integer,
+    LargeBinary,
     MetaData,
     String,
     Table,
@@ -333,4 +334,23 @@ quarantine = Table(
     Column("size", Integer, nullable=False),
     Column("payload", Text, nullable=False),
     Index("ix_bridge_quarantine_received", "received_at"),
+)
+
+leases = Table(
+    "bridge_leases",
+    metadata,
+    Column("name", String(160), primary_key=True),
+    Column("holder", String(128), nullable=False),
+    Column("epoch", BigInteger, nullable=False),
+    Column("expires_at", Instant, nullable=False),
+)
+
+inbox = Table(
+    "bridge_inbox",
+    metadata,
+    Column("id", BigId, primary_key=True),
+    Column("topic", Text, nullable=False),
+    Column("payload", LargeBinary, nullable=False),
+    Column("received_at", Instant, nullable=False),
+    Column("retained", Boolean, nullable=False),
 )

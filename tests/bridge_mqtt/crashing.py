@@ -1,17 +1,20 @@
-"""Runs a bridge as a process of its own that ends itself like ``kill -9`` at a given point.
+"""Runs a bridge as a process of its own that ends itself like ``kill -9`` at a given point, or stops there.
 
-    python -m tests.bridge_mqtt.crashing SETTINGS.json before|after|never
+    python -m tests.bridge_mqtt.crashing SETTINGS.json before|after|stop|never
 
-``before``: the row says "sent", the message has not left. ``after``: the broker has confirmed the message.
+``before``: the row says "sent", the message has not left. ``after``: the broker has confirmed the message. ``stop``: as
+``before``, but the process is only stopped, and sends the message when somebody lets it go on.
 """
 
 import asyncio
 import os
 import signal
 import sys
+from datetime import timedelta
 from pathlib import Path
 
-from bridge_mqtt.service import run_bridge
+from bridge_mqtt import dispatcher
+from bridge_mqtt.serving import run_bridge
 from bridge_mqtt.settings import Settings
 from openadr_client.mqtt import MqttLink
 
@@ -21,11 +24,18 @@ def main() -> None:
     settings = Settings.model_validate_json(Path(sys.argv[1]).read_text())
     point = sys.argv[2]
     publish = MqttLink.publish
+    is_stopped = False
+    dispatcher._RECONCILE = timedelta(seconds=1)  # type: ignore[misc] # nobody tells this process what a test puts into its store
 
     async def publish_and_die(self: MqttLink, topic: str, payload: bytes) -> None:
-        if point == "after":
+        nonlocal is_stopped
+        if point == "after" or is_stopped:
             await publish(self, topic, payload)
-        os.kill(os.getpid(), signal.SIGKILL)
+        if is_stopped:
+            return
+        is_stopped = True
+        os.kill(os.getpid(), signal.SIGSTOP if point == "stop" else signal.SIGKILL)
+        await publish(self, topic, payload)
 
     if point != "never":
         MqttLink.publish = publish_and_die  # type: ignore[method-assign] # the crash is the point

@@ -17,6 +17,7 @@ NEVER_END_A_COMMAND = {
     "vtn.errors.VtnError": "a base, which is never raised itself",
     "vtn.errors.ChangedMeanwhile": "the server reads the object again",
     "bridge_mqtt.errors.BridgeError": "a base, which is never raised itself",
+    "bridge_mqtt.errors.NotLeading": "the bridge stands by instead",
 }
 
 

@@ -57,7 +57,6 @@ def run(
 
 
 async def _serve(settings: Settings) -> None:
-    from bridge_mqtt.service import Bridge
+    from bridge_mqtt.serving import run_bridge
 
-    async with Bridge(settings) as bridge:
-        await bridge.run()
+    await run_bridge(settings)

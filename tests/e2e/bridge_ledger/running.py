@@ -13,7 +13,7 @@ import time
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from bridge_mqtt.service import run_bridge
+from bridge_mqtt.serving import run_bridge
 from bridge_mqtt.settings import Settings
 from openadr_client import ScaledClock
 
