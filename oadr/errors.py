@@ -79,6 +79,7 @@ EXIT_CODES: Final[dict[str, Exit]] = {
     "vtn.errors.Refused": Exit.REFUSED,
     "bridge_mqtt.errors.StoreError": Exit.UNREACHABLE,
     "bridge_mqtt.errors.StoreTooNew": Exit.CONFIGURATION,
+    "bridge_mqtt.errors.BadCredentials": Exit.CONFIGURATION,
     "bridge_mqtt.errors.ApiUnavailable": Exit.UNREACHABLE,
     "certs.errors.CertificateError": Exit.CONFIGURATION,
     "certs.errors.Invalid": Exit.USAGE,

@@ -102,7 +102,7 @@ async def test_an_event_is_shown_with_what_was_asked_and_what_was_delivered(worl
     await shedding(world)
     await world.until("/api/events/evt-1/metrics", lambda answer: (answer["currentReductionKw"] or 0) > 2)
 
-    (listed,) = await world.get("/api/events/")
+    (listed,) = await world.until("/api/events/", lambda answer: answer[0]["actualReductionKw"] is not None)
     event = await world.get("/api/events/evt-1")
     current = await world.get("/api/events/current")
     performance = await world.get("/api/events/evt-1/performance")

@@ -22,7 +22,6 @@ app.command(
 app.command(
     epilog=examples(
         "bridge simulate panel-1 panel-2 --broker mqtt://127.0.0.1",
-        "bridge simulate panel-3 --dialect envelope --every 1",
         "bridge simulate --count 10000 --processes 2 --fault silent=0.01 --fault restarts=0.05",
     )
 )(simulate.simulate)
