@@ -62,6 +62,19 @@ class OnGiveback(StrEnum):
 
 
 @dataclass(frozen=True, kw_only=True)
+class AddedPanel:
+    """A panel that was added through the HTTP interface; ``location`` is latitude and longitude in degrees."""
+
+    ven_id: str
+    name: str
+    created_at: datetime
+    location: tuple[float, float] | None = None
+    registration_id: str | None = None
+    groups: tuple[str, ...] = ()
+    enabled: bool = True
+
+
+@dataclass(frozen=True, kw_only=True)
 class PanelRecord:
     """A panel as it is configured and as it was last heard of."""
 
@@ -74,6 +87,8 @@ class PanelRecord:
     least_kw: Decimal = Decimal(0)
     most_kw: Decimal | None = None
     weight: Decimal = Decimal(1)
+    location: tuple[float, float] | None = None  # degrees of latitude and longitude
+    created_at: datetime | None = None  # when it was added through the interface; None if it was not
     last_seen_at: datetime | None = None
     sample_at: datetime | None = None  # by the panel's own clock
     sample_received_at: datetime | None = None

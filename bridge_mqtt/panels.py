@@ -10,7 +10,7 @@ from decimal import Decimal
 import structlog
 
 from bridge_mqtt.dialect_detection import DialectDetection
-from bridge_mqtt.model import PanelRecord
+from bridge_mqtt.model import AddedPanel, PanelRecord
 from bridge_mqtt.settings import Settings
 from openadr_profiles.panel import (
     ASSUMED,
@@ -27,15 +27,23 @@ MOST_PANELS = 100_000
 """So many panels are registered; those that nobody has listed count, and further ones stay in quarantine."""
 _MOST_REFUSALS_TOLD = 100
 _DELAYED = timedelta(hours=1)
-_CONFIGURED = {"ven_id", "name", "groups", "enabled", "capability_kw", "least_kw", "most_kw", "weight"}
+_CONFIGURED = {
+    "ven_id", "name", "groups", "enabled", "capability_kw", "least_kw", "most_kw", "weight", "location", "created_at",
+}  # fmt: skip
 
 
 class Registry:
-    """All known panels by id. The settings decide who belongs to it; everybody else is in quarantine (rule R17)."""
+    """All known panels by id: those of the settings, and those that were added through the interface.
+
+    Everybody else is in quarantine, or registered if the settings say so (rule R17).
+    """
 
     def __init__(self, settings: Settings) -> None:
         self._accepts_all = settings.unregistered == "accept"
         self._refused: set[str] = set()
+        self._listed = frozenset(panel.id for panel in settings.panels)
+        self.changes = 0
+        """Counts up whenever panels come, go, or are configured otherwise."""
         self._dialects = DialectDetection(
             {panel.id: known for panel in settings.panels if (known := dialect_named(panel.dialect))}
         )
@@ -63,6 +71,31 @@ class Registry:
     def get(self, ven_id: str) -> PanelRecord | None:
         """Return a panel of this bridge, or None."""
         return self._panels.get(ven_id)
+
+    def is_listed(self, ven_id: str) -> bool:
+        """Return True if the settings list the panel: then they alone say what it is."""
+        return ven_id in self._listed
+
+    def add(self, added: AddedPanel) -> None:
+        """Take in a panel that was added through the interface, or what was changed of it.
+
+        Of a panel that the settings list too only the place and the time are taken.
+        """
+        known = self._panels.get(added.ven_id) or PanelRecord(ven_id=added.ven_id)
+        known = replace(known, location=added.location, created_at=added.created_at)
+        if added.ven_id not in self._listed:
+            known = replace(known, name=added.name, groups=frozenset(added.groups), enabled=added.enabled)
+        self.put(known)
+
+    def put(self, panel: PanelRecord) -> None:
+        """Set a panel as it is."""
+        self._panels[panel.ven_id] = panel
+        self.changes += 1
+
+    def remove(self, ven_id: str) -> None:
+        """Forget a panel; its messages are those of a stranger from now on."""
+        del self._panels[ven_id]
+        self.changes += 1
 
     @property
     def ven_ids(self) -> list[str]:
@@ -92,7 +125,7 @@ class Registry:
             except UnsafePanelId as error:
                 self._refuse(str(error))
                 return None
-            self._panels[ven_id] = panel
+            self.put(panel)
         return panel
 
     def _refuse(self, problem: str) -> None:

@@ -197,7 +197,7 @@ class Planner:
         event = stored.event
         seen_by = None if self.seen_by is None else self.seen_by.get(event.id, ())
         targets = (tuple(self.bridge_targets), seen_by)
-        stamp = (event.modification_date_time, stored.received_at, targets, len(self._registry))
+        stamp = (event.modification_date_time, stored.received_at, targets, self._registry.changes)
         if before is not None and before.stamp == stamp:
             return before
         panels = tuple(each.ven_id for each in taking_part(event, self._registry, *targets))

@@ -25,10 +25,11 @@ from bridge_mqtt.metering.retention import forget_measurements
 from bridge_mqtt.outbox import CommandOutbox
 from bridge_mqtt.panels import Registry
 from bridge_mqtt.planner import Planner
+from bridge_mqtt.registration import Registration
 from bridge_mqtt.reports import Reporter
 from bridge_mqtt.season import SeasonCount
 from bridge_mqtt.settings import Settings
-from bridge_mqtt.store import Store, acks, commands, explanations, panels, quarantine
+from bridge_mqtt.store import Store, acks, added_panels, commands, explanations, panels, quarantine
 from bridge_mqtt.topics import LONGEST_PAYLOAD, all_filters, topic_filters
 from bridge_mqtt.turns import Turns
 from bridge_mqtt.view import Sources, View
@@ -108,6 +109,8 @@ class Bridge:
         registry = Registry(settings)
         meters = Meters(offline_after_s=settings.dispatch.offline_after_s, baseline_s=settings.telemetry.baseline_s)
         async with self._store.transaction() as connection:
+            for added in await added_panels.every(connection):
+                registry.add(added)
             await panels.ensure(connection, registry.ven_ids)
             registry.recall((await panels.heard(connection)).values())
             await meters.resume(connection)
@@ -160,6 +163,7 @@ class Bridge:
             store=self._store,
             issuer=issuer,
             load_orders=self._load_orders,
+            registration=Registration(self._turns, registry, now=clock.now, on_change=self.look_now),
             now=clock.now,
         )
         self._api = await stack.enter_async_context(api)

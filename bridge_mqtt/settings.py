@@ -403,6 +403,9 @@ class Settings(_Group):
         ids = [panel.id for panel in self.panels]
         if twice := {each for each in ids if ids.count(each) > 1}:
             raise ValueError(f"panels listed twice: {', '.join(sorted(twice))}")
-        if not self.panels and self.unregistered == "quarantine":
-            raise ValueError("no panels are listed; list them or set unregistered = 'accept'")
+        can_add = self.api.write_token is not None or self.api.vtn_tokens is not None
+        if not self.panels and self.unregistered == "quarantine" and not can_add:
+            raise ValueError(
+                "no panels are listed; list them, set unregistered = 'accept', or set api.write_token to add them"
+            )
         return self

@@ -13,6 +13,7 @@ from bridge_mqtt.api.load_routes import LoadRoutes
 from bridge_mqtt.api.metrics_routes import MetricsRoutes
 from bridge_mqtt.api.ordering_routes import OrderingRoutes
 from bridge_mqtt.api.panel_routes import PanelRoutes
+from bridge_mqtt.api.registration_routes import RegistrationRoutes
 from bridge_mqtt.api.route import ApiRoute
 from bridge_mqtt.api.server import Api
 from bridge_mqtt.api.stats_routes import StatsRoutes
@@ -20,6 +21,7 @@ from bridge_mqtt.api.vtn_tokens import TokenJudge
 from bridge_mqtt.figures import BridgeFigures
 from bridge_mqtt.health import Health
 from bridge_mqtt.load_orders import LoadOrders
+from bridge_mqtt.registration import Registration
 from bridge_mqtt.settings import ApiSettings
 from bridge_mqtt.store import Store
 from bridge_mqtt.view import View
@@ -35,6 +37,7 @@ def api_of(
     store: Store,
     issuer: Issuer | None,
     load_orders: LoadOrders,
+    registration: Registration,
     now: Callable[[], datetime],
 ) -> Api:
     """Return the interface with all its routes; without ``issuer`` it makes no events."""
@@ -46,6 +49,7 @@ def api_of(
     routes += EventRoutes(view).routes()
     routes += OrderingRoutes(view, issuer, now).routes()
     routes += PanelRoutes(view, now).routes()
+    routes += RegistrationRoutes(view, registration).routes()
     routes += LoadRoutes(view, load_orders).routes()
     routes += StatsRoutes(view, now).routes()
     return Api(settings, routes, Guard(settings, judge))

@@ -84,6 +84,19 @@ panels = Table(
     Column("error", Text),
 )
 
+added_panels = Table(
+    "bridge_added_panels",
+    metadata,
+    Column("ven_id", String(255), primary_key=True),
+    Column("name", String(255), nullable=False),
+    Column("registration_id", String(255), unique=True),
+    Column("latitude", Float),
+    Column("longitude", Float),
+    Column("groups", JSON, nullable=False),
+    Column("enabled", Boolean, nullable=False),
+    Column("created_at", Instant, nullable=False),
+)
+
 telemetry = Table(
     "bridge_telemetry",
     metadata,

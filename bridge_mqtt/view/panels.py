@@ -15,6 +15,7 @@ from bridge_mqtt.store import acks, commands
 from bridge_mqtt.view.records import command_record
 from bridge_mqtt.view.shapes import (
     LoadAnswer,
+    Location,
     ShadowAnswer,
     ShedCapacityAnswer,
     VenAnswer,
@@ -88,7 +89,7 @@ class PanelView:
             VenSummaryAnswer(
                 id=panel.ven_id,
                 name=panel.name or panel.ven_id,
-                location=None,
+                location=_location(panel),
                 status=self._sources.status_of(panel),
                 controllable_power=float(shed_capability_kw(panel)),
                 current_power=panel.used_power_kw,
@@ -159,14 +160,14 @@ class PanelView:
             id=panel.ven_id,
             name=panel.name or panel.ven_id,
             status=self._sources.status_of(panel),
-            location=None,
+            location=_location(panel),
             metrics=VenMetrics(
                 current_power_kw=panel.used_power_kw,
                 shed_availability_kw=float(shed_capability_kw(panel)),
                 active_event_id=panel.event_id if holding is None else holding.event_id,
                 shed_load_ids=tuple(shed),
             ),
-            created_at=None,
+            created_at=panel.created_at,
             last_seen=panel.last_seen_at,
             loads=tuple(load_answer(panel, load) for load in panel.loads),
         )
@@ -187,6 +188,10 @@ class PanelView:
             "holds": None if holding is None else _holding(holding),
             "circuits": [_circuit(load) for load in panel.loads],
         }
+
+
+def _location(panel: PanelRecord) -> Location | None:
+    return None if panel.location is None else Location(lat=panel.location[0], lon=panel.location[1])
 
 
 def load_answer(panel: PanelRecord, load: Load) -> LoadAnswer:
