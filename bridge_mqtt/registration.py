@@ -32,7 +32,7 @@ class NotRegistrable(Exception):
     """The panel cannot be added, changed or deleted; the text says what stands against it."""
 
 
-class Registration:
+class PanelRegistration:
     """Adds, changes and deletes panels; ``on_change`` is called when events may be for others than before."""
 
     def __init__(

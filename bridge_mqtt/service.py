@@ -25,7 +25,7 @@ from bridge_mqtt.metering.retention import forget_measurements
 from bridge_mqtt.outbox import CommandOutbox
 from bridge_mqtt.panels import Registry
 from bridge_mqtt.planner import Planner
-from bridge_mqtt.registration import Registration
+from bridge_mqtt.registration import PanelRegistration
 from bridge_mqtt.reports import Reporter
 from bridge_mqtt.season import SeasonCount
 from bridge_mqtt.settings import Settings
@@ -163,7 +163,7 @@ class Bridge:
             store=self._store,
             issuer=issuer,
             load_orders=self._load_orders,
-            registration=Registration(self._turns, registry, now=clock.now, on_change=self.look_now),
+            registration=PanelRegistration(self._turns, registry, now=clock.now, on_change=self.look_now),
             now=clock.now,
         )
         self._api = await stack.enter_async_context(api)

@@ -13,7 +13,7 @@ from bridge_mqtt.api.answers import answer, found
 from bridge_mqtt.api.bodies import body_of
 from bridge_mqtt.api.refusals import NoSuchThing, NotNow, WrongQuestion
 from bridge_mqtt.api.route import ApiRoute, Right
-from bridge_mqtt.registration import NoSuchPanel, NotRegistrable, Registration
+from bridge_mqtt.registration import NoSuchPanel, NotRegistrable, PanelRegistration
 from bridge_mqtt.view import View
 from bridge_mqtt.view.shapes import VenAnswer
 from openadr_profiles.panel import UnsafePanelId, check_panel_id
@@ -24,7 +24,7 @@ Text = Annotated[str, Meta(min_length=1, max_length=255)]
 Groups = Annotated[tuple[Annotated[str, Meta(min_length=1, max_length=128)], ...], Meta(max_length=100)]
 
 
-class Place(Struct, frozen=True, kw_only=True):
+class PanelLocation(Struct, frozen=True, kw_only=True):
     """A place in degrees."""
 
     lat: Annotated[float, Meta(ge=-90, le=90)]
@@ -36,7 +36,7 @@ class NewPanel(Struct, frozen=True, kw_only=True, rename="camel"):
 
     name: Text
     id: Text | None = None
-    location: Place | None = None
+    location: PanelLocation | None = None
     status: str = "active"
     registration_id: Text | None = None
     groups: Groups = ()
@@ -46,7 +46,7 @@ class PanelChange(Struct, frozen=True, kw_only=True, rename="camel"):
     """Members of a panel to be changed; those that are not given, or null, stay."""
 
     name: Text | None = None
-    location: Place | None = None
+    location: PanelLocation | None = None
     status: str | None = None
     registration_id: Text | None = None
     groups: Groups | None = None
@@ -55,7 +55,7 @@ class PanelChange(Struct, frozen=True, kw_only=True, rename="camel"):
 class RegistrationRoutes:
     """Takes orders about panels."""
 
-    def __init__(self, view: View, registration: Registration) -> None:
+    def __init__(self, view: View, registration: PanelRegistration) -> None:
         self._view = view
         self._registration = registration
 

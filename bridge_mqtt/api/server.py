@@ -13,7 +13,7 @@ from bridge_mqtt.api.answers import problem
 from bridge_mqtt.api.guard import Guard
 from bridge_mqtt.api.refusals import ApiRefusal, Away, WrongQuestion
 from bridge_mqtt.api.route import ApiRoute, Handler
-from bridge_mqtt.errors import ApiUnavailable, StoreUnavailable
+from bridge_mqtt.errors import ApiUnavailable, NotLeading, StoreUnavailable
 from bridge_mqtt.settings import ApiSettings
 
 _log = structlog.get_logger(__name__)
@@ -118,6 +118,8 @@ async def _refusals(request: web.Request, handler: Handler) -> web.StreamRespons
     except StoreUnavailable as error:
         _log.error("database not available", problem=str(error), path=request.path)
         return problem(Away("the database is not available"))
+    except NotLeading as error:
+        return problem(Away(f"nothing was changed: {error}"))
     except web.HTTPException as error:
         return problem(_OfHttp(error, request))
     except Exception as error:

@@ -21,7 +21,7 @@ from bridge_mqtt.api.vtn_tokens import TokenJudge
 from bridge_mqtt.figures import BridgeFigures
 from bridge_mqtt.health import Health
 from bridge_mqtt.load_orders import LoadOrders
-from bridge_mqtt.registration import Registration
+from bridge_mqtt.registration import PanelRegistration
 from bridge_mqtt.settings import ApiSettings
 from bridge_mqtt.store import Store
 from bridge_mqtt.view import View
@@ -37,7 +37,7 @@ def api_of(
     store: Store,
     issuer: Issuer | None,
     load_orders: LoadOrders,
-    registration: Registration,
+    registration: PanelRegistration,
     now: Callable[[], datetime],
 ) -> Api:
     """Return the interface with all its routes; without ``issuer`` it makes no events."""
