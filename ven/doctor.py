@@ -5,9 +5,6 @@ from __future__ import annotations
 import asyncio
 import shutil
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
-from datetime import timedelta
-from enum import StrEnum
 from typing import Final
 
 from openadr_client import (
@@ -16,12 +13,9 @@ from openadr_client import (
     ClientError,
     Clock,
     LibraryMissing,
-    Refused,
-    Unauthorized,
-    Unreachable,
-    UntrustedServer,
     VtnClient,
 )
+from openadr_client.checkup import Checkup, Condition, check_clock, what_to_do
 from ven.drivers import find_driver
 from ven.errors import VenError
 from ven.home_broker import HomeBroker
@@ -30,28 +24,9 @@ from ven.settings import VenSettings
 from ven.store.inspection import inspect
 
 _LITTLE_DISK: Final = 50_000_000
-_CLOCK_OFF: Final = timedelta(seconds=5)
 _ANSWER_WITHIN_S: Final = 60.0
 _SHOWN: Final = "home assistant"
 _LOOK_AT_DEVICE: Final = "look at the device and the connection to it, and at driver.options"
-
-
-class Condition(StrEnum):
-    """The result of one check."""
-
-    OK = "ok"
-    WARNING = "warning"
-    FAILED = "failed"
-
-
-@dataclass(frozen=True)
-class Checkup:
-    """Hold what was found out about one thing, and what to do about it if it is not ok."""
-
-    what: str
-    health: Condition
-    text: str
-    to_do: str | None = None
 
 
 async def examine(settings: VenSettings, clock: Clock) -> AsyncIterator[Checkup]:
@@ -70,7 +45,7 @@ async def examine(settings: VenSettings, clock: Clock) -> AsyncIterator[Checkup]
         vtn = await _vtn(settings, client)
         yield vtn
         if vtn.health is not Condition.FAILED:
-            yield await _clock(client, clock)
+            yield await check_clock(client, clock)
             yield await _push(settings, client)
 
 
@@ -145,7 +120,7 @@ async def _vtn(settings: VenSettings, client: VtnClient) -> Checkup:
         resources = await client.resources.search()
         events = await client.events.search(active=True)
     except ClientError as error:
-        return Checkup("vtn", Condition.FAILED, str(error), _what_to_do(error))
+        return Checkup("vtn", Condition.FAILED, str(error), what_to_do(error))
     ours = next((ven for ven in vens if ven.ven_name == settings.ven_name), vens[0] if len(vens) == 1 else None)
     if ours is None:
         text = f"{url} answers; it has no ven of ours yet: the first run makes it"
@@ -161,37 +136,6 @@ async def _vtn(settings: VenSettings, client: VtnClient) -> Checkup:
     return Checkup("vtn", Condition.OK, f"{seen}, targets {', '.join(ours.targets)}")
 
 
-def _what_to_do(error: ClientError) -> str:
-    if isinstance(error, UntrustedServer):
-        return "name the authority of its certificate in vtn.ca_file, and use the name that the certificate has"
-    if isinstance(error, Unreachable):
-        return "check vtn.url and the network; is the VTN running?"
-    if isinstance(error, Unauthorized):
-        return "check vtn.client_id and vtn.client_secret with the operator"
-    if isinstance(error, Refused):
-        return "ask the operator whether this client has the role VEN and its scopes, and check the path of vtn.url"
-    return "try again later; if it stays, vtn.url may not be the root of an OpenADR 3.1 VTN"
-
-
-async def _clock(client: VtnClient, clock: Clock) -> Checkup:
-    before = clock.now()
-    try:
-        theirs = await client.server_time()
-    except ClientError as error:
-        return Checkup("clock", Condition.WARNING, str(error), _what_to_do(error))
-    after = clock.now()
-    if theirs is None:
-        return Checkup("clock", Condition.WARNING, "the VTN does not say what time it is", "check it by other means")
-    # The header counts whole seconds: it is right for a second.
-    off = max(before - theirs - timedelta(seconds=1), theirs - after, timedelta(0))
-    if off > _CLOCK_OFF:
-        text = f"this clock and the VTN's differ by {off.total_seconds():.0f} s"
-        return Checkup(
-            "clock", Condition.FAILED, text, "have this computer's clock set by NTP: events begin at its seconds"
-        )
-    return Checkup("clock", Condition.OK, f"within {_CLOCK_OFF.total_seconds():g} s of the VTN's")
-
-
 async def _push(settings: VenSettings, client: VtnClient) -> Checkup:
     push = settings.push
     if push.mode == "off":
@@ -199,7 +143,7 @@ async def _push(settings: VenSettings, client: VtnClient) -> Checkup:
     try:
         offered = await client.notifiers()
     except ClientError as error:
-        return Checkup("push", Condition.WARNING, str(error), _what_to_do(error))
+        return Checkup("push", Condition.WARNING, str(error), what_to_do(error))
     ways = []
     if offered is not None and offered.mqtt is not None:
         ways.append("mqtt")

@@ -10,13 +10,14 @@ from typing import Any
 
 import pytest
 
+from openadr_client.checkup import Checkup, Condition
 from openadr_client.clock import ManualClock
 from openadr_profiles.v31 import BlVenRequest
 from tests.support.mosquitto import Mosquitto
 from tests.support.scripted_vtn import json_list, problem, scripted_vtn
 from tests.ven.conftest import StartHome
 from tests.ven.home import SECRET, Town
-from ven.doctor import Checkup, Condition, examine
+from ven.doctor import examine
 from ven.settings import VenSettings
 from ven.store.schema import MIGRATIONS
 

@@ -9,11 +9,12 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 
+from openadr_client.checkup import Condition
 from openadr_client.clock import ManualClock
 from tests.ven.builders import START, a_circuit, shed_event
 from tests.ven.home import Relay
 from ven.control import Control
-from ven.doctor import Condition, examine
+from ven.doctor import examine
 from ven.panel.circuits import BranchCircuit, CircuitState
 from ven.panel.ownership import IS_LIMITED, SWITCHED_ON
 from ven.panel.switchgear import LimitGuard

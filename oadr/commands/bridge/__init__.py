@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from oadr.commands.bridge import database, reading, run, simulate
+from oadr.commands.bridge import check, database, reading, run, simulate
 from oadr.terminal.options import examples
 
 app = typer.Typer(
@@ -25,6 +25,7 @@ app.command(
         "bridge simulate --count 10000 --processes 2 --fault silent=0.01 --fault restarts=0.05",
     )
 )(simulate.simulate)
+app.command(epilog=examples("bridge check --config bridge.toml", "bridge check --listen 30 --json"))(check.check)
 app.command(
     epilog=examples("bridge migrate --config bridge.toml", "bridge migrate --database postgresql://oadr@db/panels")
 )(database.migrate)

@@ -12,7 +12,7 @@ from oadr.errors import Exit, reporting
 from oadr.terminal.output import JsonOption, show_rows
 
 if TYPE_CHECKING:
-    from ven.doctor import Checkup
+    from openadr_client.checkup import Checkup
     from ven.settings import VenSettings
 
 _COLUMNS = {"what": "What", "health": "Is", "found": "Found", "to_do": "To do"}
