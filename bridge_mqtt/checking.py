@@ -1,4 +1,4 @@
-"""Examine what a bridge needs to run: database, broker, VTN and panels. Nothing is changed, no panel is sent anything."""
+"""Examine what a bridge needs to run: database, broker, VTN, panels. Nothing is changed; panels are told nothing."""
 
 from __future__ import annotations
 
