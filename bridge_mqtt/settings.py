@@ -39,6 +39,23 @@ def _known_dialect(name: str) -> str:
     return name
 
 
+def _origin(text: str) -> str:
+    """Return the origin as browsers write it; raises ValueError."""
+    problem = f"{text[:80]!r}: expected an origin such as https://panels.example or http://127.0.0.1:3000"
+    try:
+        parts = urlsplit(text)
+        port = parts.port
+    except ValueError:
+        raise ValueError(problem) from None
+    if parts.scheme not in {"http", "https"} or not parts.hostname or "*" in text or "@" in parts.netloc:
+        raise ValueError(problem)
+    if parts.path not in {"", "/"} or parts.query or parts.fragment:
+        raise ValueError(problem)
+    host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
+    is_usual = port is None or port == {"http": 80, "https": 443}[parts.scheme]
+    return f"{parts.scheme}://{host}" if is_usual else f"{parts.scheme}://{host}:{port}"
+
+
 class _Group(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
 
@@ -371,6 +388,14 @@ class ApiSettings(_Group):
     """A bearer token for reading and writing; without it nobody may write."""
     vtn_tokens: VtnTokens | None = None
     """Accept tokens of business logic too: reading with any, writing with the scope ``write_events``."""
+
+    allowed_origins: tuple[str, ...] = ()
+    """Origins whose pages may call the API from a browser, as ``https://panels.example`` (CORS)."""
+
+    @field_validator("allowed_origins")
+    @classmethod
+    def _origins(cls, given: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(_origin(each) for each in given)
 
     @model_validator(mode="after")
     def _guarded(self) -> Self:

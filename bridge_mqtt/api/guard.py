@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import hmac
+from collections.abc import Collection
 from ipaddress import ip_address
 
 from aiohttp import web
 from pydantic import SecretStr
 
+from bridge_mqtt.api.cors import is_allowed
 from bridge_mqtt.api.refusals import NotAllowed, NoToken, WrongHost
 from bridge_mqtt.api.route import Right
 from bridge_mqtt.api.vtn_tokens import TokenJudge
@@ -44,7 +46,7 @@ class Guard:
         if right is Right.WRITE and settings.write_token is None and self._judge is None:
             raise NotAllowed("nobody may write here: set api.write_token, or api.vtn_tokens for tokens of the VTN")
         if right is Right.READ and settings.token is None and self._judge is None:
-            _must_be_of_this_machine(request)
+            _must_be_of_this_machine(request, settings.allowed_origins)
             return
         raise NoToken("a bearer token is needed" if given is None else "the bearer token is not valid")
 
@@ -58,11 +60,11 @@ def _same(given: str, token: SecretStr | None) -> bool:
     return token is not None and hmac.compare_digest(given.encode(), token.get_secret_value().encode())
 
 
-def _must_be_of_this_machine(request: web.Request) -> None:
+def _must_be_of_this_machine(request: web.Request, origins: Collection[str]) -> None:
     """Keep pages of other sites out while nobody needs a token (DNS rebinding)."""
-    if request.headers.get("Sec-Fetch-Site", "none") not in _OWN_SITES:
+    if request.headers.get("Sec-Fetch-Site", "none") not in _OWN_SITES and not is_allowed(request, origins):
         raise NotAllowed(
-            "Origin: expected no page of another site; set api.token; a page needs a proxy before the bridge"
+            "Origin: expected no page of another site; set api.allowed_origins for pages that may ask, or api.token"
         )
     host = request.host.rpartition(":")[0] if not request.host.endswith("]") else request.host
     if not _is_loopback(host or request.host):

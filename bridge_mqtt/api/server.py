@@ -10,6 +10,7 @@ import structlog
 from aiohttp import web
 
 from bridge_mqtt.api.answers import problem
+from bridge_mqtt.api.cors import cors
 from bridge_mqtt.api.guard import Guard
 from bridge_mqtt.api.refusals import ApiRefusal, Away, WrongQuestion
 from bridge_mqtt.api.route import ApiRoute, Handler
@@ -73,7 +74,9 @@ class Api:
             await runner.cleanup()
 
     def _application(self) -> web.Application:
-        application = web.Application(client_max_size=MOST_BYTES, middlewares=[_refusals])
+        application = web.Application(
+            client_max_size=MOST_BYTES, middlewares=[cors(self._settings.allowed_origins), _refusals]
+        )
         for route in self._routes:
             handle = self._guarded(route)
             for path in {route.path, f"{route.path}/"}:
