@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import Collection
 from typing import Final
 
 from aiohttp import web
+from aiohttp.typedefs import Middleware
 
 from bridge_mqtt.api.route import Handler
 
 _HEADERS: Final = "Authorization, Content-Type"
 _SHOWN: Final = "Link, Location, Retry-After"
 _REMEMBERED_S: Final = "600"
-
-Middleware = Callable[[web.Request, Handler], Awaitable[web.StreamResponse]]
 
 
 def is_allowed(request: web.Request, origins: Collection[str]) -> bool:
