@@ -101,8 +101,12 @@ class BoundedClient(AwareClient):
 
     async def put(self, message: RetainedMessage) -> None:
         """Publish with QoS 1, to be kept by the broker, and wait for the receipt; raises BrokerUnreachable."""
+        await self.say(message.topic, message.payload, qos=1, retain=True)
+
+    async def say(self, topic: str, payload: bytes, *, qos: int, retain: bool) -> None:
+        """Publish, and wait for the receipt that this QoS has; raises BrokerUnreachable."""
         try:
-            await self.publish(message.topic, message.payload, qos=1, retain=True)
+            await self.publish(topic, payload, qos=qos, retain=retain)
         except aiomqtt.MqttError as error:
             raise BrokerUnreachable(f"the broker {self._settings.url} did not take a message: {error}") from error
 

@@ -94,6 +94,7 @@ HOLDERS: Final[dict[int, tuple[str, ...]]] = {
         "tests/openadr_client/test_mqtt.py::test_a_broker_of_an_unknown_authority_is_not_trusted",
     ),
     27: (
+        "tests/bridge_mqtt/test_broker_access.py::test_a_panel_can_neither_answer_for_another_nor_read_its_commands",
         "tests/bridge_mqtt/test_faults.py::test_an_unknown_panel_is_in_quarantine_and_in_no_figure",
         "tests/bridge_mqtt/test_hostile.py::test_no_payload_and_no_topic_stops_the_bridge",
         "tests/bridge_mqtt/test_dialect_detection.py::test_a_forged_answer_does_not_make_a_flat_panel_shed_twice",

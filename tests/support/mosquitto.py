@@ -19,7 +19,8 @@ class Mosquitto:
 
     Anybody may connect; with `pki` everybody who shows a certificate of its authority, and the common name of the
     certificate is the user name. With `accounts` (passwords by user name) nobody else may connect. With
-    `dynamic_security` that plugin decides, with its defaults, and only `ADMIN` has an account.
+    `dynamic_security` that plugin decides, with its defaults, and only `ADMIN` has an account. `access_list` is the
+    content of an `acl_file`.
     """
 
     ADMIN = ("admin", "the-admin-of-a-test")
@@ -31,12 +32,17 @@ class Mosquitto:
         pki: Pki | None = None,
         accounts: Mapping[str, str] | None = None,
         dynamic_security: bool = False,
+        access_list: str | None = None,
     ) -> None:
         """Write the configuration into `directory` (must exist); `start()` runs the broker."""
         self._passwords = directory / "passwords" if accounts else None
         if self._passwords is not None:
             self._passwords.write_text("".join(_account(*each) for each in (accounts or {}).items()))
             self._passwords.chmod(0o600)
+        self._access_list = directory / "acl" if access_list is not None else None
+        if self._access_list is not None:
+            self._access_list.write_text(access_list or "")
+            self._access_list.chmod(0o600)
         self._dynamic_security = directory / "dynamic-security.json" if dynamic_security else None
         self.host = "127.0.0.1"
         self.port = free_port()
@@ -120,7 +126,8 @@ class Mosquitto:
 
     def _access_lines(self) -> list[str]:
         if self._passwords is not None:
-            return ["allow_anonymous false", f"password_file {self._passwords}"]
+            listed = [] if self._access_list is None else [f"acl_file {self._access_list}"]
+            return ["allow_anonymous false", f"password_file {self._passwords}", *listed]
         if self._dynamic_security is None:
             return ["allow_anonymous true"]
         self.forget_accounts()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from oadr.commands.bridge import check, database, reading, run, simulate
+from oadr.commands.bridge import acl, check, database, reading, run, simulate
 from oadr.terminal.options import examples
 
 app = typer.Typer(
@@ -29,6 +29,12 @@ app.command(epilog=examples("bridge check --config bridge.toml", "bridge check -
 app.command(
     epilog=examples("bridge migrate --config bridge.toml", "bridge migrate --database postgresql://oadr@db/panels")
 )(database.migrate)
+app.command(
+    epilog=examples(
+        "bridge acl --broker mosquitto --config bridge.toml --user mqtt-bridge > /etc/mosquitto/acl",
+        "bridge acl --user mqtt-bridge",
+    )
+)(acl.acl)
 app.command(epilog=examples("bridge panels", "bridge panels --config bridge.toml --json"))(reading.panels)
 app.command(epilog=examples("bridge commands --panel panel-1", "bridge commands --event EVENT"))(reading.commands)
 app.command(epilog=examples("bridge acks --panel panel-1", "bridge acks --event EVENT"))(reading.acks)
