@@ -9,7 +9,7 @@ from decimal import Decimal
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from bridge_mqtt.store import commands, events, history
+from bridge_mqtt.store import commands, events, history, metered_history
 from bridge_mqtt.store.history import MeanPower
 
 _WATT = Decimal("0.001")
@@ -57,6 +57,8 @@ async def delivered(
     acted = sorted(await commands.panels_that_shed(connection, event_id))
     baselines = (await events.frozen(connection, [event_id])).get(event_id, {})
     means = await history.mean_of_each(connection, acted, start, until)
+    unknown = [ven_id for ven_id in acted if ven_id not in means]  # their samples are not kept any more
+    means |= await metered_history.mean_of_each(connection, unknown, start, until)
     hours = Decimal(str((until - start).total_seconds())) / _HOUR_S
     panels = []
     for ven_id in acted:

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from bridge_mqtt.store import allocations, history
+from bridge_mqtt.store import allocations, history, metered_history
 from bridge_mqtt.store.history import MeanPower, PastSample
 from bridge_mqtt.view.shapes import (
     CircuitHistoryAnswer,
@@ -111,15 +111,19 @@ class HistoryView:
     async def panel(self, ven_id: str, start: datetime, end: datetime, step_s: int) -> HistoryAnswer:
         """Return the mean power of a panel in steps of ``step_s`` seconds."""
         async with self._sources.store.reading() as connection:
+            if await metered_history.is_needed(connection, ven_id, start, end):
+                return _metered(await metered_history.means(connection, ven_id, start, end, step_s))
             means = await history.of_panel(connection, ven_id, start=start, end=end, step_s=step_s)
             event_ids = {mean.event_id for mean in means if mean.event_id is not None}
             asked = await allocations.requested_of(connection, ven_id, event_ids)
-        return HistoryAnswer(points=tuple(_point(mean, asked) for mean in means))
+        return HistoryAnswer(points=tuple(_point(mean, asked) for mean in means), step_s=step_s)
 
     async def load(self, ven_id: str, load_id: str, start: datetime, end: datetime, step_s: int) -> HistoryAnswer:
         """Return the mean power of one circuit in steps of ``step_s`` seconds."""
         steps: dict[int, list[float]] = {}
         async with self._sources.store.reading() as connection:
+            if await metered_history.is_needed(connection, ven_id, start, end):
+                return _metered(await metered_history.means(connection, ven_id, start, end, step_s, channel=load_id))
             before: Position | None = None
             while True:
                 span = Span(start=start, end=end, before=before, limit=_PAGE)
@@ -144,19 +148,26 @@ class HistoryView:
             )
             for number, values in sorted(steps.items())
         ]
-        return HistoryAnswer(points=tuple(points))
+        return HistoryAnswer(points=tuple(points), step_s=step_s)
 
     async def network(self, start: datetime, end: datetime, step_s: int) -> HistoryAnswer:
         """Return the power of all panels together in steps of ``step_s`` seconds."""
         async with self._sources.store.reading() as connection:
+            if await metered_history.is_needed(connection, None, start, end):
+                return _metered(await metered_history.means(connection, None, start, end, step_s))
             means = await history.of_all(connection, start=start, end=end, step_s=step_s)
-        return HistoryAnswer(points=tuple(_point(mean, {}) for mean in means))
+        return HistoryAnswer(points=tuple(_point(mean, {}) for mean in means), step_s=step_s)
 
     async def _samples(
         self, connection: AsyncConnection, ven_id: str, span: Span, position: Position | None, limit: int
     ) -> list[PastSample]:
         before = None if position is None else (position.at, position.id)
         return await history.page(connection, ven_id, start=span.start, end=span.end, before=before, limit=limit)
+
+
+def _metered(found: tuple[list[MeanPower], int]) -> HistoryAnswer:
+    means, step_s = found
+    return HistoryAnswer(points=tuple(_point(mean, {}) for mean in means), step_s=step_s)
 
 
 def _telemetry(sample: PastSample, asked: dict[str, float]) -> TelemetryPoint:

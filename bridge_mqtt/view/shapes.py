@@ -230,9 +230,10 @@ class HistoryPoint(CamelAnswer, frozen=True, kw_only=True):
 
 
 class HistoryAnswer(CamelAnswer, frozen=True, kw_only=True):
-    """Power over time, oldest first."""
+    """Power over time, oldest first; ``stepS`` is longer than was asked for if that would take too many readings."""
 
     points: tuple[HistoryPoint, ...]
+    step_s: int
 
 
 class BaselineAnswer(CamelAnswer, frozen=True, kw_only=True):
