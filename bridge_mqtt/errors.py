@@ -6,6 +6,7 @@ BridgeError(Exception)
 │   └── StoreTooNew         was written by a newer version: install that version
 ├── BadCredentials          the file with the panels' credentials at the VTN: correct the line that is named
 ├── NotLeading              another bridge on the same database leads now: stand by
+├── BadRecording            a recording of panels' traffic: correct the line that is named
 └── ApiUnavailable          the HTTP address of the bridge cannot be used: choose another port
 """
 
@@ -38,3 +39,7 @@ class ApiUnavailable(BridgeError):
 
 class BadCredentials(BridgeError):
     """The file with the credentials of panels cannot be used; the message names the line and shows no secret."""
+
+
+class BadRecording(BridgeError):
+    """A recording cannot be read; the message names the file, the line, the problem and what was expected."""

@@ -80,6 +80,7 @@ EXIT_CODES: Final[dict[str, Exit]] = {
     "bridge_mqtt.errors.StoreError": Exit.UNREACHABLE,
     "bridge_mqtt.errors.StoreTooNew": Exit.CONFIGURATION,
     "bridge_mqtt.errors.BadCredentials": Exit.CONFIGURATION,
+    "bridge_mqtt.errors.BadRecording": Exit.CONFIGURATION,
     "bridge_mqtt.errors.ApiUnavailable": Exit.UNREACHABLE,
     "certs.errors.CertificateError": Exit.CONFIGURATION,
     "certs.errors.Invalid": Exit.USAGE,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from oadr.commands.bridge import acl, check, database, reading, run, simulate
+from oadr.commands.bridge import acl, check, database, reading, replay, run, simulate
 from oadr.terminal.options import examples
 
 app = typer.Typer(
@@ -39,3 +39,9 @@ app.command(epilog=examples("bridge panels", "bridge panels --config bridge.toml
 app.command(epilog=examples("bridge commands --panel panel-1", "bridge commands --event EVENT"))(reading.commands)
 app.command(epilog=examples("bridge acks --panel panel-1", "bridge acks --event EVENT"))(reading.acks)
 app.command(epilog=examples("bridge explain EVENT", "bridge explain EVENT --panel panel-1"))(reading.explain)
+app.command(
+    epilog=examples(
+        "bridge replay panel.jsonl --broker mqtt://127.0.0.1",
+        "bridge replay panel.jsonl --speed 10 --topic-prefix site-7",
+    )
+)(replay.replay)
