@@ -20,8 +20,12 @@ from openadr_profiles.panel import UnsafePanelId, check_panel_id
 
 _STATES: Final = {"active": True, "disabled": False}
 
-Text = Annotated[str, Meta(min_length=1, max_length=255)]
-Groups = Annotated[tuple[Annotated[str, Meta(min_length=1, max_length=128)], ...], Meta(max_length=100)]
+_PRINTABLE: Final = r"^[^\x00-\x1f]*$"  # PostgreSQL stores no NUL
+
+Text = Annotated[str, Meta(min_length=1, max_length=255, pattern=_PRINTABLE)]
+Groups = Annotated[
+    tuple[Annotated[str, Meta(min_length=1, max_length=128, pattern=_PRINTABLE)], ...], Meta(max_length=100)
+]
 
 
 class PanelLocation(Struct, frozen=True, kw_only=True):

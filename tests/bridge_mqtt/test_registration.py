@@ -60,6 +60,8 @@ async def test_a_panel_that_holds_an_event_is_restored_before_it_is_gone(world: 
     ("method", "path", "body", "status", "detail"),
     [
         ("POST", "", {}, 400, "name: required, but missing"),
+        ("POST", "", {"name": "a\0b"}, 400, "name: "),
+        ("POST", "", {"name": "x", "groups": ["a\0b"]}, 400, "groups"),
         ("POST", "", {"name": "x", "id": "a/b"}, 400, "id: "),
         ("POST", "", {"name": "x", "location": {"lat": 91, "lon": 0}}, 400, "location.lat: "),
         ("POST", "", {"name": "x", "status": "online"}, 400, "status: 'online' is none of active, disabled"),
