@@ -152,11 +152,11 @@ def test_a_name_that_such_a_file_cannot_hold_is_refused(name: str) -> None:
 
 
 async def test_the_command_prints_the_list(tmp_path: Path) -> None:
-    """The same lines as the function; without a name of the account nothing is guessed."""
+    """The same lines as the function, without the secret for the VTN; the name of the account is not guessed."""
     file = tmp_path / "bridge.toml"
     panels = json.dumps(list(PANELS), ensure_ascii=False)
     names = ", ".join(f"{{id = {json.dumps(name, ensure_ascii=False)}}}" for name in json.loads(panels))
-    file.write_text(f'panels = [{names}]\n[vtn]\nurl = "http://127.0.0.1/openadr3/3.1.0"\n')
+    file.write_text(f'panels = [{names}]\n[vtn]\nurl = "http://127.0.0.1/openadr3/3.1.0"\nclient_id = "b"\n')
     done = await called("acl", "--broker", "mosquitto", "--config", str(file), "--user", BRIDGE)
     assert done.exit_code == 0, done.stderr
     assert done.stdout.strip() == access().strip()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TypeAlias
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
 PREFIX = "OADR_BRIDGE_"
 
 _VTN_URL = f"{PREFIX}VTN__URL"
+_SECRET = f"{PREFIX}VTN__CLIENT_SECRET"
+_NOT_NEEDED = "no request is made with it"
 _NO_VTN = "http://127.0.0.1/openadr3/3.1.0"
 
 ConfigOption: TypeAlias = Annotated[
@@ -42,4 +45,17 @@ def load_settings(config: Path | None, flags: Mapping[str, object] | None = None
         given["database.url"] = f"sqlite:///{url}"
     if config is None and _VTN_URL not in os.environ:
         given |= {"vtn.url": _NO_VTN, "unregistered": "accept"}
+    if _lacks_secret(config):
+        given["vtn.client_secret"] = _NOT_NEEDED
     return load(Settings, prefix=PREFIX, file=config, flags=given)
+
+
+def _lacks_secret(config: Path | None) -> bool:
+    """Return True if a file names our client at the VTN, and the secret is where only the bridge has it."""
+    if config is None or _SECRET in os.environ or f"{_SECRET}_FILE" in os.environ:
+        return False
+    try:
+        vtn = tomllib.loads(config.read_text(encoding="utf-8")).get("vtn")
+    except (OSError, ValueError):  # said better where the whole file is read
+        return False
+    return isinstance(vtn, dict) and "client_id" in vtn and "client_secret" not in vtn
