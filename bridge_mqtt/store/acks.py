@@ -8,12 +8,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import RowMapping, delete, select
+import msgspec
+from sqlalchemy import RowMapping, delete, select, text
+from sqlalchemy.dialects import sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from bridge_mqtt.store.bulk import columns_of, unnested
 from bridge_mqtt.store.circuits import circuits_for_json, circuits_from_json
 from bridge_mqtt.store.schema import ven_acks
-from bridge_mqtt.store.upsert import inserting
 from openadr_profiles.panel import Ack, CircuitCurtailment
 
 _MOST_IDS = 500
@@ -54,15 +56,32 @@ async def add_all(connection: AsyncConnection, new: Sequence[Ack]) -> list[Ack]:
         different.setdefault(key, ack)
     if not different:
         return []
-    statement = inserting(connection, ven_acks)
-    more = ven_acks.c.duplicates + statement.excluded.duplicates + 1
-    statement = statement.on_conflict_do_update(index_elements=["ven_id", "payload_hash"], set_={"duplicates": more})
-    kept = await connection.execute(
-        statement.returning(ven_acks.c.ven_id, ven_acks.c.payload_hash, ven_acks.c.duplicates),
-        [_row(ack) | {"duplicates": again[key]} for key, ack in different.items()],
-    )
-    counted = {(row.ven_id, row.payload_hash): row.duplicates for row in kept}
+    rows = [_row(ack) | {"duplicates": again[key]} for key, ack in different.items()]
+    counted = await _insert_or_count(connection, rows)
     return [ack for key, ack in different.items() if counted[key] == again[key]]
+
+
+async def _insert_or_count(connection: AsyncConnection, rows: list[dict[str, Any]]) -> dict[tuple[str, str], int]:
+    """Insert rows, or count up the duplicates of those that are there; return how many duplicates each has now."""
+    if connection.dialect.name == "postgresql":
+        for row in rows:
+            row |= {name: msgspec.json.encode(row[name]).decode() for name in ("circuits_curtailed", "warnings")}
+        names = list(rows[0])
+        statement = text(
+            f"INSERT INTO ven_acks ({', '.join(names)}) SELECT * FROM {unnested(connection, ven_acks, names)} "  # noqa: S608
+            "ON CONFLICT (ven_id, payload_hash) "
+            "DO UPDATE SET duplicates = ven_acks.duplicates + excluded.duplicates + 1 "
+            "RETURNING ven_id, payload_hash, duplicates"
+        )
+        kept = await connection.execute(statement, columns_of(rows))
+    else:
+        insert = sqlite.insert(ven_acks)
+        more = ven_acks.c.duplicates + insert.excluded.duplicates + 1
+        counting = insert.on_conflict_do_update(index_elements=["ven_id", "payload_hash"], set_={"duplicates": more})
+        kept = await connection.execute(
+            counting.returning(ven_acks.c.ven_id, ven_acks.c.payload_hash, ven_acks.c.duplicates), rows
+        )
+    return {(row.ven_id, row.payload_hash): row.duplicates for row in kept}
 
 
 def _row(ack: Ack) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from sqlalchemy import Integer, RowMapping, bindparam, delete, func, select, tup
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bridge_mqtt.model import Allocation, WindowPlan
+from bridge_mqtt.store.bulk import insert_many
 from bridge_mqtt.store.schema import allocations, windows
 from bridge_mqtt.store.upsert import insert_or_update
 
@@ -143,9 +144,9 @@ async def save_plan(
         )
     keys = ["event_id", "window_start", "ven_id"]
     columns = [column.name for column in allocations.c if column.name not in keys]
-    written = insert_or_update(connection, allocations, keys, columns)
     for parts in _pieces(part for ven_id, part in plan.parts.items() if part != known.get(ven_id)):
-        await connection.execute(written, [_row(plan, part, version) for part in parts])
+        rows = [_row(plan, part, version) for part in parts]
+        await insert_many(connection, allocations, keys, rows, update=columns)
     return version
 
 

@@ -13,31 +13,74 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 
 async def insert_many(
-    connection: AsyncConnection, table: Table, keys: Sequence[str], rows: Sequence[dict[str, Any]]
+    connection: AsyncConnection,
+    table: Table,
+    keys: Sequence[str],
+    rows: Sequence[dict[str, Any]],
+    *,
+    update: Sequence[str] = (),
 ) -> None:
-    """Insert rows, all with the same members; a row whose keys are there already is skipped."""
+    """Insert rows, all with the same members; of a row whose keys are there already, ``update`` is written anew.
+
+    Without ``update`` such a row is skipped; without keys the database decides, and refuses what is not unique.
+    """
     if not rows:
         return
     names = list(rows[0])
-    columns = ", ".join(f'"{name}"' for name in names)
-    clash = ", ".join(f'"{name}"' for name in keys)
-    if connection.dialect.name == "postgresql":
-        arrays = ", ".join(f"CAST(:p{place} AS {_type(table, name, connection)}[])" for place, name in enumerate(names))
-        origin = f"SELECT * FROM unnest({arrays})"  # noqa: S608 - our own names
-        values: Any = {f"p{place}": [row[name] for row in rows] for place, name in enumerate(names)}
-        bound = []
+    if _takes_arrays(connection):
+        origin = f"SELECT * FROM {unnested(connection, table, names)}"  # noqa: S608 - our own names
     else:
         origin = f"VALUES ({', '.join(f':{name}' for name in names)})"
-        values = list(rows)
-        bound = [bindparam(name, type_=_as_given(table, name)) for name in names]
-    statement = text(f'INSERT INTO "{table.name}" ({columns}) {origin} ON CONFLICT ({clash}) DO NOTHING')
-    await connection.execute(statement.bindparams(*bound), values)
+    statement = f'INSERT INTO "{table.name}" ({_listed(names)}) {origin}'
+    if keys:
+        anew = ", ".join(f'"{name}" = excluded."{name}"' for name in update)
+        statement += f" ON CONFLICT ({_listed(keys)}) DO {f'UPDATE SET {anew}' if update else 'NOTHING'}"
+    await _execute(connection, table, statement, rows)
+
+
+async def update_many(connection: AsyncConnection, table: Table, key: str, rows: Sequence[dict[str, Any]]) -> None:
+    """Write all members of the rows but the key to the rows that have the key."""
+    if not rows:
+        return
+    names = list(rows[0])
+    written = [name for name in names if name != key]
+    if _takes_arrays(connection):
+        values = ", ".join(f'"{name}" = new."{name}"' for name in written)
+        origin = f"FROM {unnested(connection, table, names)} AS new ({_listed(names)})"
+        where = f'"{table.name}"."{key}" = new."{key}"'
+    else:
+        values = ", ".join(f'"{name}" = :{name}' for name in written)
+        origin, where = "", f'"{key}" = :{key}'
+    await _execute(connection, table, f'UPDATE "{table.name}" SET {values} {origin} WHERE {where}', rows)  # noqa: S608
+
+
+def unnested(connection: AsyncConnection, table: Table, names: Sequence[str]) -> str:
+    """Return PostgreSQL's words for the rows of ``columns_of`` as a table."""
+    types = [table.c[name].type.compile(dialect=connection.dialect) for name in names]
+    return f"unnest({', '.join(f'CAST(:p{place} AS {type_}[])' for place, type_ in enumerate(types))})"
+
+
+def columns_of(rows: Sequence[dict[str, Any]]) -> dict[str, list[Any]]:
+    """Return the members of the rows as an array each, as ``unnested`` takes them."""
+    return {f"p{place}": [row[name] for row in rows] for place, name in enumerate(rows[0])}
+
+
+async def _execute(connection: AsyncConnection, table: Table, statement: str, rows: Sequence[dict[str, Any]]) -> None:
+    if _takes_arrays(connection):
+        await connection.execute(text(statement), columns_of(rows))
+    else:
+        bound = [bindparam(name, type_=_as_given(table, name)) for name in rows[0]]
+        await connection.execute(text(statement).bindparams(*bound), list(rows))
+
+
+def _takes_arrays(connection: AsyncConnection) -> bool:
+    return connection.dialect.name == "postgresql"
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(f'"{name}"' for name in names)
 
 
 def _as_given(table: Table, name: str) -> Any:
     type_ = table.c[name].type
     return Text() if isinstance(type_, JSON) else type_
-
-
-def _type(table: Table, name: str, connection: AsyncConnection) -> str:
-    return table.c[name].type.compile(dialect=connection.dialect)

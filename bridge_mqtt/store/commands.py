@@ -6,12 +6,13 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
 
-from sqlalchemy import RowMapping, bindparam, delete, func, insert, select, update
+from sqlalchemy import RowMapping, bindparam, delete, func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bridge_mqtt.model import Command, Holding, HoldingState
+from bridge_mqtt.store.bulk import insert_many, update_many
 from bridge_mqtt.store.schema import commands, holdings
-from bridge_mqtt.store.upsert import insert_or_update, pieces
+from bridge_mqtt.store.upsert import pieces
 from openadr_profiles.panel import CommandState, Op
 
 _OUTSTANDING = (CommandState.QUEUED, CommandState.SENT)
@@ -52,7 +53,7 @@ async def queue(connection: AsyncConnection, new: Sequence[Command]) -> None:
             }
             for command in new
         ]
-        await connection.execute(insert(commands), rows)
+        await insert_many(connection, commands, (), rows)
 
 
 async def outstanding(connection: AsyncConnection) -> dict[str, Command]:
@@ -73,11 +74,9 @@ async def by_correlation(connection: AsyncConnection, correlation_ids: Collectio
 async def save(connection: AsyncConnection, changed: Sequence[Command]) -> None:
     """Write what happens to commands after they were queued."""
     if changed:
-        statement = update(commands).where(commands.c.correlation_id == bindparam("of"))
-        await connection.execute(
-            statement.values({name: bindparam(name) for name in _LATER}),
-            [{"of": command.correlation_id} | {name: getattr(command, name) for name in _LATER} for command in changed],
-        )
+        names = ("correlation_id", *_LATER)
+        rows = [{name: getattr(command, name) for name in names} for command in changed]
+        await update_many(connection, commands, "correlation_id", rows)
 
 
 async def confirm(connection: AsyncConnection, confirmed: Mapping[str, datetime]) -> None:
@@ -186,7 +185,7 @@ async def hold_all(connection: AsyncConnection, new: Sequence[Holding]) -> None:
             for holding in new
         ]
         columns = [name for name in rows[0] if name != "ven_id"]
-        await connection.execute(insert_or_update(connection, holdings, ["ven_id"], columns), rows)
+        await insert_many(connection, holdings, ["ven_id"], rows, update=columns)
 
 
 async def drop_all(connection: AsyncConnection, ven_ids: Sequence[str]) -> None:

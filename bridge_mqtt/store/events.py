@@ -6,12 +6,14 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+import msgspec
 from sqlalchemy import RowMapping, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bridge_mqtt.model import EventState
+from bridge_mqtt.store.bulk import insert_many
 from bridge_mqtt.store.schema import allocations, baselines, commands, events, transitions
-from bridge_mqtt.store.upsert import insert_or_skip, insert_or_update
+from bridge_mqtt.store.upsert import insert_or_update
 from openadr_profiles.panel import Op
 from openadr_profiles.v31 import Event, decode, encode
 
@@ -206,12 +208,12 @@ async def freeze(connection: AsyncConnection, event_id: str, new: Sequence[Basel
                 "ven_id": baseline.ven_id,
                 "frozen_at": baseline.frozen_at,
                 "power_kw": baseline.power_kw,
-                "circuits_kw": baseline.circuits_kw,
+                "circuits_kw": msgspec.json.encode(baseline.circuits_kw).decode(),
                 "samples": baseline.samples,
             }
             for baseline in new
         ]
-        await connection.execute(insert_or_skip(connection, baselines, ["event_id", "ven_id"]), rows)
+        await insert_many(connection, baselines, ["event_id", "ven_id"], rows)
 
 
 async def frozen(connection: AsyncConnection, event_ids: Collection[str]) -> dict[str, dict[str, Baseline]]:

@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import delete, func, insert, or_, select
+from sqlalchemy import delete, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bridge_mqtt.model import Allocation
 from bridge_mqtt.store.allocations import part_of
+from bridge_mqtt.store.bulk import insert_many
 from bridge_mqtt.store.schema import allocations, commands, explanations
 
 _ROWS: Final = 500
@@ -37,21 +38,19 @@ async def add(connection: AsyncConnection, rows: Sequence[Explanation]) -> None:
     """Store decisions in their order."""
     for first in range(0, len(rows), _ROWS):
         some = rows[first : first + _ROWS]
-        await connection.execute(
-            insert(explanations),
-            [
-                {
-                    "event_id": row.event_id,
-                    "window_start": row.window_start,
-                    "ven_id": row.ven_id,
-                    "at": row.at,
-                    "before_kw": row.before_kw,
-                    "asked_kw": row.asked_kw,
-                    "reason": row.reason,
-                }
-                for row in some
-            ],
-        )
+        members = [
+            {
+                "event_id": row.event_id,
+                "window_start": row.window_start,
+                "ven_id": row.ven_id,
+                "at": row.at,
+                "before_kw": row.before_kw,
+                "asked_kw": row.asked_kw,
+                "reason": row.reason,
+            }
+            for row in some
+        ]
+        await insert_many(connection, explanations, (), members)
 
 
 async def of_event(

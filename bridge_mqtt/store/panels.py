@@ -7,12 +7,13 @@ from datetime import datetime
 from typing import Any
 
 import msgspec
-from sqlalchemy import RowMapping, bindparam, func, select, update
+from sqlalchemy import RowMapping, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bridge_mqtt.model import PanelRecord
+from bridge_mqtt.store.bulk import insert_many, update_many
 from bridge_mqtt.store.schema import panels
-from bridge_mqtt.store.upsert import insert_or_skip, insert_or_update
+from bridge_mqtt.store.upsert import insert_or_skip
 from openadr_profiles.panel import Load, dialect_named
 from openadr_profiles.panel.reading import MOST_CIRCUIT_KW, MOST_PANEL_KW
 
@@ -54,35 +55,28 @@ async def save_samples(connection: AsyncConnection, samples: Sequence[PanelRecor
     """Store the latest sample of each panel."""
     if samples:
         columns = [*_SAMPLE, "dialect", "restarted_at", "free_since"]
-        statement = insert_or_update(connection, panels, ["ven_id"], columns)
-        await connection.execute(
-            statement,
-            [
-                {"ven_id": sample.ven_id}
-                | {name: getattr(sample, name) for name in columns}
-                | {"loads": msgspec.to_builtins(sample.loads), "dialect": _name(sample)}
-                for sample in samples
-            ],
-        )
+        rows = [
+            {"ven_id": sample.ven_id}
+            | {name: getattr(sample, name) for name in columns}
+            | {"loads": msgspec.json.encode(sample.loads).decode(), "dialect": _name(sample)}
+            for sample in samples
+        ]
+        await insert_many(connection, panels, ["ven_id"], rows, update=columns)
 
 
 async def save_answers(connection: AsyncConnection, answered: Sequence[PanelRecord]) -> None:
     """Store the time of each panel's last answer, by both clocks, and the dialect of it."""
     if answered:
-        names = ("last_seen_at", "answered_at", "dialect")
-        statement = update(panels).where(panels.c.ven_id == bindparam("of"))
-        await connection.execute(
-            statement.values({name: bindparam(name) for name in names}),
-            [
-                {
-                    "of": panel.ven_id,
-                    "last_seen_at": panel.last_seen_at,
-                    "answered_at": panel.answered_at,
-                    "dialect": _name(panel),
-                }
-                for panel in answered
-            ],
-        )
+        rows = [
+            {
+                "ven_id": panel.ven_id,
+                "last_seen_at": panel.last_seen_at,
+                "answered_at": panel.answered_at,
+                "dialect": _name(panel),
+            }
+            for panel in answered
+        ]
+        await update_many(connection, panels, "ven_id", rows)
 
 
 def _panel(row: RowMapping) -> PanelRecord:

@@ -22,18 +22,18 @@ def pieces(values: Sequence[str]) -> Iterator[Sequence[str]]:
 
 def insert_or_skip(connection: AsyncConnection, table: Table, keys: Iterable[str]) -> Insert:
     """Return an INSERT that does nothing for a row whose keys are there already."""
-    return cast(Insert, inserting(connection, table).on_conflict_do_nothing(index_elements=list(keys)))
+    return cast(Insert, _inserting(connection, table).on_conflict_do_nothing(index_elements=list(keys)))
 
 
 def insert_or_update(
     connection: AsyncConnection, table: Table, keys: Iterable[str], columns: Iterable[str], **expressions: Any
 ) -> Insert:
     """Return an INSERT that writes the columns anew, and the expressions as given, of a row whose keys are there."""
-    statement = inserting(connection, table)
+    statement = _inserting(connection, table)
     values = {name: statement.excluded[name] for name in columns} | expressions
     return cast(Insert, statement.on_conflict_do_update(index_elements=list(keys), set_=values))
 
 
-def inserting(connection: AsyncConnection, table: Table) -> Any:
+def _inserting(connection: AsyncConnection, table: Table) -> Any:
     """Return an INSERT of this database's own kind, to which ON CONFLICT can be added."""
     return (postgresql if connection.dialect.name == "postgresql" else sqlite).insert(table)
