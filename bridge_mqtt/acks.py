@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
@@ -38,6 +39,7 @@ _LESS_KW = Decimal("0.05")
 _NOT_REGISTERED = "panel is not registered"
 _MOST_MS = 2**31 - 1
 _MANY = 20
+_WITHOUT_PAUSE = 50
 
 
 class AckDesk:
@@ -70,7 +72,9 @@ class AckDesk:
         self._count(aside)
         await quarantine.add_all(turn.connection, aside, self._quarantine_per_hour)
         fresh = await acks.add_all(turn.connection, [ack for ack in read if isinstance(ack, Ack)])
-        for ack in fresh:
+        for place, ack in enumerate(fresh):
+            if place % _WITHOUT_PAUSE == 0:
+                await asyncio.sleep(0)
             turn.changes.answers[ack.ven_id] = self._registry.answered(ack)
             if ack.matched and ack.correlation_id is not None:
                 command = found[ack.correlation_id]

@@ -34,8 +34,10 @@ _log = structlog.get_logger(__name__)
 
 _RECONCILE: Final = timedelta(seconds=60)
 _FIRST_CONTACT: Final = timedelta(seconds=1)
+_FIRST: Final = 50
 _AT_ONCE: Final = 500
-"""So many panels are decided for in one transaction; answers are taken in between."""
+"""So many panels are decided for in one transaction, ``_FIRST`` in the first; answers are taken in between."""
+_WITHOUT_PAUSE: Final = 50
 _PLAN_PAUSE: Final = 4.0
 """After splitting anew because of panels, so many times as long as it took passes before the next time."""
 
@@ -163,8 +165,10 @@ class Dispatcher:
             await self._plan(None)
         elif self._to_plan and pause_is_over:
             await self._plan(self._to_plan)
+        most = _FIRST  # so that the first commands leave soon, while it is decided about the others
         while self._dirty and not self._events_may_differ:
-            await self._decide_some()
+            await self._decide_some(most)
+            most = _AT_ONCE
             await asyncio.sleep(0)
             if (boundary := self._events.next_boundary) is not None and boundary <= self._clock.now():
                 break
@@ -218,9 +222,9 @@ class Dispatcher:
         if changed:
             self._on_change()
 
-    async def _decide_some(self) -> None:
+    async def _decide_some(self, most: int) -> None:
         """Decide for some of the panels about which something is new."""
-        some = list(islice(self._dirty, _AT_ONCE))
+        some = list(islice(self._dirty, most))
         self._dirty.difference_update(some)
         some = [ven_id for ven_id in some if ven_id not in self._after_plan]
         try:
@@ -257,7 +261,9 @@ class Dispatcher:
             now = self._clock.now()
             noticed = await self._watch(turn, ven_ids, now)
             steps = []
-            for ven_id in ven_ids:
+            for place, ven_id in enumerate(ven_ids):
+                if place % _WITHOUT_PAUSE == 0:
+                    await asyncio.sleep(0)
                 situation, decisions = self._decisions(ven_id, now, gave_back=ven_id in noticed.again)
                 for decision in decisions:
                     carry_out(turn.changes, situation, decision, now)

@@ -30,6 +30,8 @@ from openadr_profiles.v31.timeline import Timeline, random_offset, rank
 
 _log = structlog.get_logger(__name__)
 
+_SOME = 500
+"""The baselines that are worked out at a time, so that the loop can do something else in between."""
 _MANY_PANELS = 300
 """From so many panels on, a split is worked out in a thread, so that the loop goes on."""
 
@@ -285,9 +287,13 @@ class Planner:
         if not new_ids:
             return known
         free = {ven_id: panel.free_since for ven_id in new_ids if (panel := self._registry.get(ven_id)) is not None}
-        new = await self._meters.baselines(connection, free, now)
-        await events.freeze(connection, event_id, new)
-        return dict(known) | {each.ven_id: each for each in new}
+        found = dict(known)
+        for first in range(0, len(new_ids), _SOME):
+            some = new_ids[first : first + _SOME]
+            new = await self._meters.baselines(connection, {ven_id: free[ven_id] for ven_id in some}, now)
+            await events.freeze(connection, event_id, new)
+            found |= {each.ven_id: each for each in new}
+        return found
 
 
 def _misses_a_panel(plan: WindowPlan) -> bool:

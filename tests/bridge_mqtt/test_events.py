@@ -1,6 +1,7 @@
 """The life of an event at the bridge: split, commanded, acknowledged, restored."""
 
 import json
+from collections import Counter
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -205,6 +206,24 @@ async def test_an_absurd_amount_fails_alone(sqlite_world: World) -> None:
     absurd = await sqlite_world.get("/api/events/evt-absurd")
     assert (absurd["state"], absurd["panels"]) == ("failed", [])
     assert "expected at most 1,000,000,000 kW" in absurd["reason"]
+
+
+async def test_the_first_commands_are_queued_before_it_is_decided_about_all_others(sqlite_world: World) -> None:
+    """In a large fleet the first panels are told at the event's second, not once all have been looked at."""
+    for number in range(60):
+        await sqlite_world.add_panel(f"panel-{number:02}", interval_s=2)
+    await sqlite_world.start(dispatch={"ack_timeout_s": 120, "offline_after_s": 600})
+    await sqlite_world.until("/api/panels", lambda panels: all(panel["online"] for panel in panels))
+    await sqlite_world.post(an_event(shed_kw=60))
+
+    event = await sqlite_world.until(
+        "/api/events/evt-1", lambda e: len(e["panels"]) == 60 and all(p["holds"] == "held" for p in e["panels"])
+    )
+
+    commands = [command for panel in event["panels"] for command in panel["commands"]]
+    together = Counter(command["queuedAt"] for command in commands)
+    assert [together[moment] for moment in sorted(together)] == [50, 10]
+    assert min(command["sentAt"] for command in commands) < max(command["sentAt"] for command in commands)
 
 
 async def test_fifty_panels_of_both_dialects_answer_and_every_ack_is_joined_to_its_command(sqlite_world: World) -> None:
