@@ -98,6 +98,7 @@ class PanelMeter:
     def resume(self, reading: MeterReading) -> None:
         """Go on from what an earlier process has counted."""
         self.at_s, self._samples = reading.at_s, reading.samples
+        self._minutes.append(reading)
         for channel, count in reading.counts.items():
             place = self._place(channel)
             if place is not None:

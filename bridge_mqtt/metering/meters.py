@@ -115,17 +115,30 @@ class Meters:
         """Return the mean power of panels and circuits before an event, of those that were heard for long enough.
 
         ``free_since`` has each panel and since when it follows no event: what it drew in one does not count (no. 34).
-        A panel of which nothing but one sample is known has no baseline.
+        A panel of which nothing but one sample is known has no baseline. What meters no longer have in memory is read
+        for all panels that became free in the same minute at once, from the end of that minute on.
         """
         begin = start - self._baseline
+        since = {ven_id: begin if free is None else max(begin, min(free, start)) for ven_id, free in free_since.items()}
+        first = self._remembered(since)
         by_begin: dict[datetime, list[str]] = {}
-        for ven_id, free in free_since.items():
-            by_begin.setdefault(begin if free is None else max(begin, min(free, start)), []).append(ven_id)
-        found = []
-        for since, ven_ids in by_begin.items():
-            first = await self.at(connection, ven_ids, since)
-            last = await self.at(connection, ven_ids, start)
-            found += [each for ven_id in ven_ids if (each := _baseline(ven_id, first, last, start)) is not None]
+        for ven_id, moment in since.items():
+            if ven_id not in first:
+                by_begin.setdefault(moment if moment == begin else min(_next_minute(moment), start), []).append(ven_id)
+        for moment, ven_ids in by_begin.items():
+            first |= await self.at(connection, ven_ids, moment)
+        last = self._remembered(dict.fromkeys(since, start))
+        last |= await self.at(connection, [ven_id for ven_id in since if ven_id not in last], start)
+        return [each for ven_id in since if (each := _baseline(ven_id, first, last, start)) is not None]
+
+    def _remembered(self, moments: Mapping[str, datetime]) -> dict[str, MeterReading]:
+        """Return what each of these meters showed at a moment of its own, of those that still know it."""
+        found = {}
+        for ven_id, moment in moments.items():
+            meter = self._meters.get(ven_id)
+            reading = None if meter is None else meter.reading(moment.timestamp())
+            if reading is not None:
+                found[ven_id] = reading
         return found
 
     def _meter(self, ven_id: str) -> PanelMeter:
@@ -137,6 +150,11 @@ class Meters:
 
 def _known(reading: MeterReading | None, at_s: float) -> MeterReading:
     return MeterReading(at_s, {}) if reading is None else reading
+
+
+def _next_minute(moment: datetime) -> datetime:
+    """Return the end of the minute that a moment lies in; a whole minute itself."""
+    return datetime.fromtimestamp(-(-moment.timestamp() // MINUTE) * MINUTE, UTC)
 
 
 def _baseline(

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import event, func, select
 
 from bridge_mqtt.metering.meter import MINUTE, PANEL, QUARTER, used
 from bridge_mqtt.metering.meters import Meters
@@ -129,6 +129,34 @@ async def test_a_baseline_leaves_out_the_event_before_and_needs_more_than_one_sa
         assert await meters.baselines(connection, {"panel-3": None}, now) == []
     assert (free.power_kw, free.circuits_kw) == (9, {"heater1": 4.5})
     assert whole.power_kw == pytest.approx((3 * 180 + 9 * 120) / 300)
+
+
+@pytest.mark.parametrize("restarted", [False, True])
+async def test_baselines_take_as_many_statements_for_many_panels_as_for_one(
+    store: Store, database_url: str, *, restarted: bool
+) -> None:
+    """Two events close together: each panel is free since a moment of its own, and a new process has to look it up."""
+    meters = new_meters()
+    ven_ids = [f"panel-{number:02}" for number in range(50)]
+    messages = [message(after_s, 3 if after_s < 120 else 9, each) for after_s in range(0, 301, 20) for each in ven_ids]
+    await feed(store, a_desk(database_url, meters), messages)
+    if restarted:
+        meters = new_meters()
+        async with store.reading() as connection:
+            await meters.resume(connection)
+    free = {ven_id: BEGIN + timedelta(seconds=121 + number) for number, ven_id in enumerate(ven_ids)}
+    counted: list[str] = []
+    event.listen(store._engine.sync_engine, "before_cursor_execute", lambda *given: counted.append(given[2]))
+
+    async def statements(free_since: dict[str, datetime]) -> int:
+        counted.clear()
+        async with store.reading() as connection:
+            found = await meters.baselines(connection, free_since, BEGIN + timedelta(seconds=300))
+        assert {each.ven_id: each.power_kw for each in found} == dict.fromkeys(free_since, 9)
+        return len(counted)
+
+    one = await statements({"panel-07": free["panel-07"]})
+    assert await statements(free) == one
 
 
 async def test_samples_and_minutes_are_forgotten_and_quarters_stay(store: Store, database_url: str) -> None:
