@@ -25,6 +25,8 @@ _CONNECT_TIMEOUT_S = 5.0
 _COMMAND_TIMEOUT_S = 20.0
 _RETURNED_WITHIN_S = 5.0
 _LOOK_EVERY_S = 0.01
+_REFUSED = {"22", "23", "42"}
+"""Classes of SQLSTATE: values, constraints, statements."""
 
 
 def open_engine(url: str) -> AsyncEngine:
@@ -159,8 +161,17 @@ def driver_errors(engine: AsyncEngine) -> Iterator[None]:
 
 
 def _is_ours(error: DBAPIError) -> bool:
+    """Return True if the database refuses what it was given: it would refuse it every time.
+
+    The driver for PostgreSQL has no class for values that are refused (SQLSTATE 22), and raises ValueError itself for
+    those that do not fit their column.
+    """
+    if error.connection_invalidated:
+        return False
     return (
-        type(error).__name__ in {"IntegrityError", "ProgrammingError", "DataError"} and not error.connection_invalidated
+        type(error).__name__ in {"IntegrityError", "ProgrammingError", "DataError"}
+        or (getattr(error.orig, "sqlstate", None) or "")[:2] in _REFUSED
+        or isinstance(getattr(error.orig, "__cause__", None), ValueError)
     )
 
 

@@ -63,6 +63,19 @@ class Instant(TypeDecorator[datetime]):
         return moment.astimezone(UTC)
 
 
+class AnyText(TypeDecorator[str]):
+    """``text`` that takes what others have written: NUL and halves of pairs, which no database holds, are escaped."""
+
+    impl = Text
+    cache_ok = True
+
+    def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:
+        r"""Return the text with ``\x00`` and ``\ud800`` in letters."""
+        if value is None:
+            return None
+        return value.encode("utf-8", "backslashreplace").decode().replace("\x00", "\\x00")
+
+
 panels = Table(
     "bridge_panels",
     metadata,
@@ -81,7 +94,7 @@ panels = Table(
     Column("answered_at", Instant),
     Column("free_since", Instant),
     Column("loads", JSON),
-    Column("error", Text),
+    Column("error", AnyText),
 )
 
 added_panels = Table(
@@ -131,7 +144,7 @@ programs = Table(
     "bridge_programs",
     metadata,
     Column("program_id", String(128), primary_key=True),
-    Column("body", Text, nullable=False),
+    Column("body", AnyText, nullable=False),
 )
 
 events = Table(
@@ -141,9 +154,9 @@ events = Table(
     Column("program_id", String(128), nullable=False),
     Column("modified_at", Instant, nullable=False),
     Column("received_at", Instant, nullable=False),
-    Column("body", Text, nullable=False),
+    Column("body", AnyText, nullable=False),
     Column("state", String(16), nullable=False),
-    Column("reason", Text),
+    Column("reason", AnyText),
     Column("state_at", Instant, nullable=False),
     Column("withdrawn_at", Instant),
     Column("ended_at", Instant),
@@ -165,7 +178,7 @@ transitions = Table(
     Column("event_id", String(128), nullable=False, index=True),
     Column("from_state", String(16)),
     Column("to_state", String(16), nullable=False),
-    Column("reason", Text),
+    Column("reason", AnyText),
     Column("at", Instant, nullable=False),
 )
 
@@ -192,7 +205,7 @@ allocations = Table(
     Column("delivered_kw", Float),
     Column("excluded", String(32)),
     Column("recoveries", Integer, nullable=False, default=0),
-    Column("reason", Text),
+    Column("reason", AnyText),
     Column("shed_kwh", Float),
     Column("given_back_kw", Float),
     Column("given_back_at", Instant),
@@ -209,7 +222,7 @@ explanations = Table(
     Column("at", Instant, nullable=False),
     Column("before_kw", Float),
     Column("asked_kw", Float, nullable=False),
-    Column("reason", Text, nullable=False),
+    Column("reason", AnyText, nullable=False),
     Index("ix_bridge_explanations_event", "event_id", "id"),
     Index("ix_bridge_explanations_at", "at"),
 )
@@ -259,7 +272,7 @@ commands = Table(
     Column("answered_at", Instant),
     Column("answered_by", String(16)),
     Column("status", String(16)),
-    Column("error", Text),
+    Column("error", AnyText),
     Column("response_ms", Integer),
     Column("actual_kw", Float),
     Column("late", Boolean, nullable=False, default=False),
@@ -306,10 +319,10 @@ ven_acks = Table(
     Column("requested_shed_kw", Float),
     Column("actual_shed_kw", Float),
     Column("circuits_curtailed", JSON),
-    Column("raw_payload", Text),
+    Column("raw_payload", AnyText),
     Column("payload_hash", String(64), nullable=False),
     Column("dialect", String(16)),
-    Column("error", Text),
+    Column("error", AnyText),
     Column("matched", Boolean, nullable=False),
     Column("late", Boolean, nullable=False),
     Column("duplicates", Integer, nullable=False, default=0),
@@ -329,11 +342,11 @@ reports = Table(
     Column("event_id", String(128), primary_key=True),
     Column("name", String(255), primary_key=True),
     Column("state", String(16), nullable=False),
-    Column("body", Text, nullable=False),
+    Column("body", AnyText, nullable=False),
     Column("due_at", Instant, nullable=False),
     Column("sent_at", Instant),
     Column("report_id", String(128)),
-    Column("problem", Text),
+    Column("problem", AnyText),
 )
 
 quarantine = Table(
@@ -341,11 +354,11 @@ quarantine = Table(
     metadata,
     Column("id", BigId, primary_key=True),
     Column("received_at", Instant, nullable=False),
-    Column("topic", Text, nullable=False),
-    Column("ven_id", Text),
-    Column("reason", Text, nullable=False),
+    Column("topic", AnyText, nullable=False),
+    Column("ven_id", AnyText),
+    Column("reason", AnyText, nullable=False),
     Column("size", Integer, nullable=False),
-    Column("payload", Text, nullable=False),
+    Column("payload", AnyText, nullable=False),
     Index("ix_bridge_quarantine_received", "received_at"),
 )
 
@@ -362,7 +375,7 @@ inbox = Table(
     "bridge_inbox",
     metadata,
     Column("id", BigId, primary_key=True),
-    Column("topic", Text, nullable=False),
+    Column("topic", AnyText, nullable=False),
     Column("payload", LargeBinary, nullable=False),
     Column("received_at", Instant, nullable=False),
     Column("retained", Boolean, nullable=False),

@@ -74,10 +74,12 @@ def whole(payload_type: str, value: Value, least: int, most: int) -> int:
 
 
 def shown(value: object, *, quoted: bool = True) -> str:
-    """Return a value for an error text, at most 40 characters of it."""
+    """Return a value for an error text, at most 40 characters of it; what cannot be printed is quoted too."""
     if isinstance(value, int) and value.bit_length() > 128:
         return f"of {value.bit_length()} bits"
-    text = repr(value) if quoted else str(value)
+    text = str(value)
+    if quoted or not text.isprintable():
+        text = repr(value)
     return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
 
 

@@ -226,6 +226,19 @@ async def test_the_first_commands_are_queued_before_it_is_decided_about_all_othe
     assert min(command["sentAt"] for command in commands) < max(command["sentAt"] for command in commands)
 
 
+async def test_an_event_in_units_that_no_database_holds_fails_alone(world: World) -> None:
+    """A reason with NUL in it must not stop the decisions about other events; PostgreSQL stores no NUL."""
+    await world.add_panel("panel-1")
+    await world.start()
+    await world.until("/api/panels", lambda panels: panels[0]["online"])
+    await world.post(an_event("evt-odd", units="k\u0000W"))
+    await world.post(an_event("evt-good", shed_kw=2))
+
+    odd = await world.until("/api/events/evt-odd", lambda e: e["state"] == "failed", timeout_s=60)
+    assert "in 'k\\x00W': only KW, W and MW are understood" in odd["reason"]
+    await world.until("/api/events/evt-good", lambda e: e["panels"] and e["panels"][0]["holds"] == "held", timeout_s=60)
+
+
 async def test_fifty_panels_of_both_dialects_answer_and_every_ack_is_joined_to_its_command(sqlite_world: World) -> None:
     """Section 13: each correlationId is one command, one panel, one answer, and the parts add up to the request."""
     for number in range(50):

@@ -11,8 +11,8 @@ from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, QueuePool, inspect, text
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy import Connection, QueuePool, Text, insert, inspect, select, text
+from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from bench.support.net import free_port
 from bridge_mqtt.acks import AckDesk
@@ -25,7 +25,7 @@ from bridge_mqtt.settings import Settings
 from bridge_mqtt.store import Store, acks, commands, panels, telemetry
 from bridge_mqtt.store.acks import AckQuery
 from bridge_mqtt.store.engine import VERSION_TABLE, open_engine, revisions
-from bridge_mqtt.store.schema import metadata
+from bridge_mqtt.store.schema import AnyText, metadata, quarantine
 from bridge_mqtt.telemetry import TelemetryDesk
 from bridge_mqtt.turns import Turns
 from openadr_client.mqtt import Received
@@ -153,6 +153,44 @@ async def test_a_database_that_is_not_there_is_one_clear_error(tmp_path: Path) -
     (tmp_path / "file").write_text("this is no database, but a text of some length" * 50)
     with pytest.raises(StoreUnavailable, match="file"):
         await Store.open(f"sqlite+aiosqlite:///{tmp_path / 'file'}")
+
+
+async def test_text_that_no_database_holds_is_stored_with_escapes(store: Store) -> None:
+    """What others write ends in reasons and errors of events, panels, commands, acks, reports and the quarantine."""
+    strange, kept = "k\x00W \ud800 ä", "k\\x00W \\ud800 ä"
+    texts = [column for table in metadata.sorted_tables for column in table.columns if isinstance(column.type, Text)]
+    assert texts == [], "a column that takes any text"
+    a_text = [
+        column for table in metadata.sorted_tables for column in table.columns if isinstance(column.type, AnyText)
+    ]
+    assert {f"{each.table.name}.{each.name}" for each in a_text} >= {
+        "bridge_events.reason",
+        "bridge_quarantine.reason",
+        "ven_acks.error",
+        "bridge_commands.error",
+        "bridge_reports.problem",
+    }
+    async with store.transaction() as connection:
+        await connection.execute(
+            insert(quarantine), {"received_at": NOW, "topic": strange, "reason": strange, "size": 1, "payload": strange}
+        )
+        row = (await connection.execute(select(quarantine.c.topic, quarantine.c.reason, quarantine.c.payload))).one()
+    assert tuple(row) == (kept, kept, kept)
+
+
+@pytest.mark.parametrize(
+    "statement",
+    ["SELECT CAST('many' AS integer)", "SELECT 1 / 0", "SELECT CAST(:value AS integer)"],
+    ids=["a value", "arithmetic", "an argument that the driver refuses"],
+)
+async def test_what_postgresql_refuses_is_no_absence_of_the_database(postgresql_url: str, statement: str) -> None:
+    """What is refused would be refused again and again: it must not be waited for like a database that is away."""
+    store = await Store.open(driver_url(postgresql_url))
+    values = {"value": 2**40} if ":value" in statement else {}
+    with pytest.raises(DBAPIError):
+        async with store.transaction() as connection:
+            await connection.execute(text(statement), values)
+    await store.close()
 
 
 async def test_the_database_itself_refuses_a_second_command_on_its_way(store: Store) -> None:
