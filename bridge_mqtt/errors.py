@@ -3,6 +3,7 @@
 BridgeError(Exception)
 ├── StoreError              the database
 │   ├── StoreUnavailable    cannot be reached or used now: check the URL and the server
+│   │   └── StoreBusy       has no connection free: ask again in some seconds
 │   └── StoreTooNew         was written by a newer version: install that version
 ├── BadCredentials          the file with the panels' credentials at the VTN: correct the line that is named
 ├── NotLeading              another bridge on the same database leads now: stand by
@@ -23,6 +24,10 @@ class StoreError(BridgeError):
 
 class StoreUnavailable(StoreError):
     """The database cannot be used now; nothing was stored."""
+
+
+class StoreBusy(StoreUnavailable):
+    """All connections were in use for too long."""
 
 
 class StoreTooNew(StoreError):

@@ -42,6 +42,6 @@ class HealthRoutes:
 
     async def _database(self, _: web.Request) -> web.Response:
         """Ask the database now; StoreUnavailable is answered with 503."""
-        async with self._store.reading() as connection:
+        async with self._store.showing() as connection:
             await panels.count(connection)
         return answer({"status": "ok"})

@@ -13,8 +13,8 @@ from bridge_mqtt.api.answers import problem
 from bridge_mqtt.api.cors import cors
 from bridge_mqtt.api.guard import Guard
 from bridge_mqtt.api.refusals import ApiRefusal, Away, WrongQuestion
-from bridge_mqtt.api.route import ApiRoute, Handler
-from bridge_mqtt.errors import ApiUnavailable, NotLeading, StoreUnavailable
+from bridge_mqtt.api.route import ApiRoute, Handler, Right
+from bridge_mqtt.errors import ApiUnavailable, NotLeading, StoreBusy, StoreUnavailable
 from bridge_mqtt.settings import ApiSettings
 
 _log = structlog.get_logger(__name__)
@@ -23,15 +23,25 @@ MOST_BYTES = 64 * 1024
 """The largest body that is read."""
 _GRACE_S = 1.0
 _SILENT_S = 30.0
+ANSWER_WITHIN_S = 20.0
+"""A question that takes longer is given up."""
 
 
 class Api:
     """Listens while entered; raises ApiUnavailable if the address cannot be used."""
 
-    def __init__(self, settings: ApiSettings, routes: Sequence[ApiRoute], guard: Guard) -> None:
+    def __init__(
+        self,
+        settings: ApiSettings,
+        routes: Sequence[ApiRoute],
+        guard: Guard,
+        *,
+        answer_within_s: float = ANSWER_WITHIN_S,
+    ) -> None:
         self._settings = settings
         self._routes = routes
         self._guard = guard
+        self._answer_within_s = answer_within_s
         self._port = settings.port
         self._runner: web.AppRunner | None = None
         self.url = ""
@@ -91,7 +101,16 @@ class Api:
             if unknown := set(request.query) - route.names:
                 known = f"known are {', '.join(sorted(route.names))}" if route.names else "there are none here"
                 raise WrongQuestion(f"{min(unknown)[:80]}: no such parameter; {known}")
-            return await route.handle(request)
+            if route.right is Right.WRITE:  # its parts have limits of their own, and none is broken off half done
+                return await route.handle(request)
+            limit = asyncio.timeout(self._answer_within_s)
+            try:
+                async with limit:
+                    return await route.handle(request)
+            except (TimeoutError, StoreUnavailable):
+                if not limit.expired():
+                    raise
+                raise Away(f"there was no answer within {self._answer_within_s:g} s; ask for less at once") from None
 
         return handle
 
@@ -119,8 +138,9 @@ async def _refusals(request: web.Request, handler: Handler) -> web.StreamRespons
     except ApiRefusal as refusal:
         return problem(refusal)
     except StoreUnavailable as error:
-        _log.error("database not available", problem=str(error), path=request.path)
-        return problem(Away("the database is not available"))
+        if not isinstance(error, StoreBusy):
+            _log.error("database not available", problem=str(error), path=request.path)
+        return problem(Away(str(error) if isinstance(error, StoreBusy) else "the database is not available"))
     except NotLeading as error:
         return problem(Away(f"nothing was changed: {error}"))
     except web.HTTPException as error:

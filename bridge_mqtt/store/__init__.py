@@ -20,10 +20,10 @@ from bridge_mqtt.store.engine import Migration, all_returned, driver_errors, mig
 class Store:
     """An open database with the schema of this version."""
 
-    def __init__(self, engine: AsyncEngine) -> None:
+    def __init__(self, engine: AsyncEngine, for_showing: AsyncEngine) -> None:
         self._engine = engine
-        is_postgresql = engine.dialect.name == "postgresql"  # in SQLite every transaction is a snapshot
-        self._snapshots = engine.execution_options(isolation_level="REPEATABLE READ") if is_postgresql else engine
+        self._for_showing = for_showing
+        self._snapshots, self._shown = _snapshots(engine), _snapshots(for_showing)
         self._writing = asyncio.Lock()
 
     @staticmethod
@@ -35,7 +35,7 @@ class Store:
         except BaseException:
             await engine.dispose()
             raise
-        return Store(engine)
+        return Store(engine, open_engine(url, showing=True))
 
     @staticmethod
     async def migrate(url: str) -> Migration:
@@ -48,8 +48,9 @@ class Store:
 
     async def close(self) -> None:
         """Close all connections; those of cancelled users are on their way back, and are waited for."""
-        await all_returned(self._engine)
-        await self._engine.dispose()
+        for engine in (self._engine, self._for_showing):
+            await all_returned(engine)
+            await engine.dispose()
 
     @asynccontextmanager
     async def transaction(self, then: Callable[[], None] | None = None) -> AsyncIterator[AsyncConnection]:
@@ -78,3 +79,21 @@ class Store:
         with driver_errors(self._engine):
             async with self._snapshots.connect() as connection:
                 yield connection
+
+    @asynccontextmanager
+    async def showing(self) -> AsyncIterator[AsyncConnection]:
+        """Yield the same for what people ask, of a few connections that nothing else needs; raises StoreUnavailable.
+
+        However many slow questions there are, the bridge's own work does not wait for them. If all these connections
+        are in use for some seconds, StoreBusy is raised.
+        """
+        with driver_errors(self._for_showing):
+            async with self._shown.connect() as connection:
+                yield connection
+
+
+def _snapshots(engine: AsyncEngine) -> AsyncEngine:
+    """Return the engine with transactions that see one moment, which every transaction of SQLite does."""
+    return (
+        engine.execution_options(isolation_level="REPEATABLE READ") if engine.dialect.name == "postgresql" else engine
+    )

@@ -12,9 +12,10 @@ from typing import Any
 
 from sqlalchemy import Connection, QueuePool, event, inspect, make_url, text
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, SQLAlchemyError
+from sqlalchemy.exc import TimeoutError as PoolExhausted
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
-from bridge_mqtt.errors import StoreTooNew, StoreUnavailable
+from bridge_mqtt.errors import StoreBusy, StoreTooNew, StoreUnavailable
 
 VERSION_TABLE = "bridge_alembic_version"
 _MIGRATIONS = Path(__file__).parent / "migrations"
@@ -23,20 +24,34 @@ _BUSY_TIMEOUT_MS = 5_000
 _WRITES = "bridge_writes"
 _CONNECT_TIMEOUT_S = 5.0
 _COMMAND_TIMEOUT_S = 20.0
+_CONNECTIONS = 5
+_MOST_CONNECTIONS = 10
+MOST_SHOWING = 4
+"""So many connections at most are in use for what people ask, beside those of the bridge's own work."""
 _RETURNED_WITHIN_S = 5.0
 _LOOK_EVERY_S = 0.01
 _REFUSED = {"22", "23", "42"}
 """Classes of SQLSTATE: values, constraints, statements."""
 
 
-def open_engine(url: str) -> AsyncEngine:
-    """Open an engine for ``sqlite+aiosqlite:///…`` or ``postgresql+asyncpg://…``; else raises StoreUnavailable."""
+def open_engine(url: str, *, showing: bool = False) -> AsyncEngine:
+    """Open an engine for ``sqlite+aiosqlite:///…`` or ``postgresql+asyncpg://…``; else raises StoreUnavailable.
+
+    One for ``showing`` has few connections: what people ask has to wait for each other, and nothing else for them.
+    """
+    kept = MOST_SHOWING if showing else _CONNECTIONS
+    pool = {
+        "pool_size": kept,
+        "max_overflow": 0 if showing else _MOST_CONNECTIONS - _CONNECTIONS,
+        "pool_timeout": _CONNECT_TIMEOUT_S,
+    }
     try:
         parsed = make_url(url)
         if parsed.get_backend_name() == "sqlite":
-            if parsed.database and parsed.database != ":memory:":
-                Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
-            engine = create_async_engine(parsed, hide_parameters=True)
+            in_file = parsed.database and parsed.database != ":memory:"
+            if in_file:
+                Path(str(parsed.database)).parent.mkdir(parents=True, exist_ok=True)
+            engine = create_async_engine(parsed, hide_parameters=True, **(pool if in_file else {}))
             event.listen(engine.sync_engine, "connect", _prepare_sqlite)
             event.listen(engine.sync_engine, "begin", _begin_sqlite)
         else:
@@ -44,10 +59,8 @@ def open_engine(url: str) -> AsyncEngine:
                 parsed,
                 hide_parameters=True,
                 pool_pre_ping=True,
-                pool_size=5,
-                max_overflow=5,
-                pool_timeout=_CONNECT_TIMEOUT_S,
                 connect_args={"timeout": _CONNECT_TIMEOUT_S, "command_timeout": _COMMAND_TIMEOUT_S},
+                **pool,
             )
     except (ArgumentError, NoSuchModuleError, ModuleNotFoundError, OSError) as error:
         raise StoreUnavailable(f"the database {_safe(url)} cannot be used: {error}") from error
@@ -156,6 +169,8 @@ def driver_errors(engine: AsyncEngine) -> Iterator[None]:
         if _is_ours(error):
             raise
         raise StoreUnavailable(f"the database {_safe(str(engine.url))} cannot be used: {error.orig}") from error
+    except PoolExhausted as error:
+        raise StoreBusy(f"all connections to the database were in use for {_CONNECT_TIMEOUT_S:g} s") from error
     except (OSError, TimeoutError, SQLAlchemyError) as error:
         raise StoreUnavailable(f"the database {_safe(str(engine.url))} cannot be used: {error}") from error
 

@@ -40,7 +40,7 @@ class EventView:
         self, *, skip: int = 0, limit: int, start: datetime | None = None, end: datetime | None = None
     ) -> list[EventAnswer]:
         """Return the events read last; with ``start`` or ``end`` those of the last 1,000 that begin in between."""
-        async with self._sources.store.reading() as connection:
+        async with self._sources.store.showing() as connection:
             if start is None and end is None:
                 found = await events.newest(connection, limit, skip=skip)
             else:
@@ -51,7 +51,7 @@ class EventView:
 
     async def current(self) -> CurrentEventAnswer | None:
         """Return the active event that began last, None without one."""
-        async with self._sources.store.reading() as connection:
+        async with self._sources.store.showing() as connection:
             active = [
                 each
                 for each in (await events.open_(connection)).values()
@@ -66,13 +66,13 @@ class EventView:
 
     async def metrics(self, event_id: str) -> EventMetricsAnswer | None:
         """Return how an event goes now; None if there is no such event."""
-        async with self._sources.store.reading() as connection:
+        async with self._sources.store.showing() as connection:
             stored = await events.get(connection, event_id)
             return None if stored is None else await self._metrics(connection, stored)
 
     async def event(self, event_id: str, *, skip: int, limit: int) -> dict[str, Any] | None:
         """Return one event: its split, and for a page of its panels what was asked, answered and measured."""
-        async with self._sources.store.reading() as connection:
+        async with self._sources.store.showing() as connection:
             stored = await events.get(connection, event_id)
             if stored is None:
                 return None
@@ -127,7 +127,7 @@ class EventView:
 
     async def final_state(self, event_id: str) -> EventState | None:
         """Return the state of an event that is over; None while something may happen, or if it is not known here."""
-        async with self._sources.store.reading() as connection:
+        async with self._sources.store.showing() as connection:
             stored = await events.get(connection, event_id)
         return stored.state if stored is not None and stored.state.is_final else None
 

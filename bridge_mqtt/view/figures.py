@@ -25,7 +25,7 @@ class FigureView:
 
     async def performance(self, event_id: str) -> PerformanceAnswer | None:
         """Return what an event asked of each panel and what that delivered; None if there is no such event."""
-        async with self._sources.store.reading() as connection:
+        async with self._sources.store.showing() as connection:
             stored = await events.get(connection, event_id)
             if stored is None:
                 return None
@@ -61,7 +61,7 @@ class FigureView:
         A baseline of now leaves out samples that were taken during an event (no. 34).
         """
         now = self._sources.now()
-        async with self._sources.store.reading() as connection:
+        async with self._sources.store.showing() as connection:
             if event_id is not None:
                 known = (await events.frozen(connection, [event_id])).get(event_id, {}).get(ven_id)
                 if known is None:

@@ -70,7 +70,7 @@ class HistoryView:
 
     async def telemetry(self, ven_id: str, span: Span) -> TelemetryAnswer:
         """Return samples of a panel, newest first."""
-        async with self._sources.store.reading() as connection:
+        async with self._sources.store.showing() as connection:
             found = await self._samples(connection, ven_id, span, span.before, span.limit + 1)
             event_ids = {each.event_id for each in found if each.event_id is not None}
             asked = await allocations.requested_of(connection, ven_id, event_ids)
@@ -83,7 +83,7 @@ class HistoryView:
         snapshots: list[CircuitSnapshotAnswer] = []
         position, looked_at = span.before, 0
         more = None
-        async with self._sources.store.reading() as connection:
+        async with self._sources.store.showing() as connection:
             while more is None:
                 found = await self._samples(connection, ven_id, span, position, _PAGE)
                 async for sample in leisurely(found):
@@ -110,7 +110,7 @@ class HistoryView:
 
     async def panel(self, ven_id: str, start: datetime, end: datetime, step_s: int) -> HistoryAnswer:
         """Return the mean power of a panel in steps of ``step_s`` seconds."""
-        async with self._sources.store.reading() as connection:
+        async with self._sources.store.showing() as connection:
             if await metered_history.is_needed(connection, ven_id, start, end):
                 return _metered(await metered_history.means(connection, ven_id, start, end, step_s))
             means = await history.of_panel(connection, ven_id, start=start, end=end, step_s=step_s)
@@ -121,7 +121,7 @@ class HistoryView:
     async def load(self, ven_id: str, load_id: str, start: datetime, end: datetime, step_s: int) -> HistoryAnswer:
         """Return the mean power of one circuit in steps of ``step_s`` seconds."""
         steps: dict[int, list[float]] = {}
-        async with self._sources.store.reading() as connection:
+        async with self._sources.store.showing() as connection:
             if await metered_history.is_needed(connection, ven_id, start, end):
                 return _metered(await metered_history.means(connection, ven_id, start, end, step_s, channel=load_id))
             before: Position | None = None
@@ -152,7 +152,7 @@ class HistoryView:
 
     async def network(self, start: datetime, end: datetime, step_s: int) -> HistoryAnswer:
         """Return the power of all panels together in steps of ``step_s`` seconds."""
-        async with self._sources.store.reading() as connection:
+        async with self._sources.store.showing() as connection:
             if await metered_history.is_needed(connection, None, start, end):
                 return _metered(await metered_history.means(connection, None, start, end, step_s))
             means = await history.of_all(connection, start=start, end=end, step_s=step_s)

@@ -43,7 +43,7 @@ class PanelView:
 
     async def panels(self, *, skip: int, limit: int) -> list[dict[str, Any]]:
         """Return panels as they are now, in the bridge's own words."""
-        async with self._sources.store.reading() as connection:
+        async with self._sources.store.showing() as connection:
             held = await commands.held(connection)
         return [
             self._panel(panel, held.get(panel.ven_id)) async for panel in leisurely(self._page(skip=skip, limit=limit))
@@ -54,14 +54,14 @@ class PanelView:
         panel = self._registry.get(ven_id)
         if panel is None:
             return None
-        async with self._sources.store.reading() as connection:
+        async with self._sources.store.showing() as connection:
             held = await commands.held(connection)
             newest = await commands.of_panel(connection, ven_id, limit=_NEWEST_COMMANDS)
         return self._panel(panel, held.get(ven_id)) | {"commands": [command_record(each) for each in newest]}
 
     async def vens(self, *, skip: int, limit: int) -> list[VenAnswer]:
         """Return panels in the original's words."""
-        async with self._sources.store.reading() as connection:
+        async with self._sources.store.showing() as connection:
             held = await commands.held(connection)
             shed = await _shed_circuits(connection, held)
         return [
@@ -74,7 +74,7 @@ class PanelView:
         panel = self._registry.get(ven_id)
         if panel is None:
             return None
-        async with self._sources.store.reading() as connection:
+        async with self._sources.store.showing() as connection:
             held = {id_: each for id_, each in (await commands.held(connection)).items() if id_ == ven_id}
             shed = await _shed_circuits(connection, held)
         return self._ven(panel, held.get(ven_id), shed.get(ven_id, ()))
@@ -83,7 +83,7 @@ class PanelView:
         """Return panels in one line each; the response time is a measured one (no. 16)."""
         panels = list(self._page(skip=skip, limit=limit))
         since = self._sources.now() - _LATELY
-        async with self._sources.store.reading() as connection:
+        async with self._sources.store.showing() as connection:
             answered = await commands.last_responses(connection, [panel.ven_id for panel in panels], since)
         return [
             VenSummaryAnswer(
@@ -125,7 +125,7 @@ class PanelView:
         panel = self._registry.get(ven_id)
         if panel is None:
             return None
-        async with self._sources.store.reading() as connection:
+        async with self._sources.store.showing() as connection:
             held = await commands.held(connection)
         holding = held.get(ven_id)
         active = None

@@ -24,7 +24,7 @@ class RecordView:
 
     async def acks(self, query: AckQuery) -> list[dict[str, Any]]:
         """Return one page of acknowledgments in canonical form, newest first."""
-        async with self._store.reading() as connection:
+        async with self._store.showing() as connection:
             return [_ack(each) for each in await acks.search(connection, query)]
 
     async def ven_events(
@@ -35,28 +35,28 @@ class RecordView:
         An acknowledgment that names circuits otherwise, or none, does not spoil the list (no. 31).
         """
         query = AckQuery(ven_id=ven_id, start=start, end=end, before_id=before_id, limit=limit, with_event=True)
-        async with self._store.reading() as connection:
+        async with self._store.showing() as connection:
             return [_ven_event(each) for each in await acks.search(connection, query)]
 
     async def command(self, correlation_id: str) -> dict[str, Any] | None:
         """Return one command; None if there is none of this id."""
-        async with self._store.reading() as connection:
+        async with self._store.showing() as connection:
             known = (await commands.by_correlation(connection, [correlation_id])).get(correlation_id)
         return None if known is None else command_record(known)
 
     async def quarantine(self, limit: int) -> list[dict[str, Any]]:
         """Return the messages last put aside."""
-        async with self._store.reading() as connection:
+        async with self._store.showing() as connection:
             return await quarantine.newest(connection, limit)
 
     async def explanation(self, event_id: str, *, panels: int, ven_id: str | None) -> dict[str, Any] | None:
         """Return what an event asked of whom and why, None if it was never read."""
-        async with self._store.reading() as connection:
+        async with self._store.showing() as connection:
             return await explain(connection, event_id, panels=panels, ven_id=ven_id)
 
     async def knows_event(self, event_id: str) -> bool:
         """Return True if the event was ever read, or any acknowledgment names it."""
-        async with self._store.reading() as connection:
+        async with self._store.showing() as connection:
             if await events.get(connection, event_id) is not None:
                 return True
             return bool(await acks.search(connection, AckQuery(event_id=event_id, limit=1)))

@@ -28,7 +28,7 @@ class StatsView:
 
     async def network(self) -> NetworkStatsAnswer:
         """Return the fleet now; what is not known of it is null."""
-        async with self._sources.store.reading() as connection:
+        async with self._sources.store.showing() as connection:
             held = await commands.held(connection)
             baselines = await events.frozen(connection, {each.event_id for each in held.values()})
         controllable = potential = used = reduced = Decimal(0)

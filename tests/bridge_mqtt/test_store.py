@@ -16,7 +16,7 @@ from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from bench.support.net import free_port
 from bridge_mqtt.acks import AckDesk
-from bridge_mqtt.errors import StoreTooNew, StoreUnavailable
+from bridge_mqtt.errors import StoreBusy, StoreTooNew, StoreUnavailable
 from bridge_mqtt.health import Health
 from bridge_mqtt.metering.meters import Meters
 from bridge_mqtt.model import Command, Holding, HoldingState
@@ -295,3 +295,25 @@ async def replay(store: Store, name: str) -> None:
             assert heard[newest.ven_id].used_power_kw == newest.used_power_kw
             assert heard[newest.ven_id].event_id == newest.event_id
     assert set(heard) >= {panel.ven_id for panel in registry if panel.sample_at is not None}
+
+
+async def test_what_people_ask_takes_no_connection_from_the_bridges_own_work(store: Store) -> None:
+    """Sixteen slow questions at once must not hold up a command; those beyond the limit are told so."""
+    answered = asyncio.Event()
+
+    async def ask_slowly() -> None:
+        async with store.showing() as connection:
+            await connection.execute(text("SELECT 1"))
+            await answered.wait()
+
+    questions = [asyncio.create_task(ask_slowly()) for _ in range(16)]
+    _, waiting = await asyncio.wait(questions, timeout=60, return_when=asyncio.FIRST_EXCEPTION)
+
+    async with store.reading() as connection:
+        assert await panels.count(connection) == 0
+    async with store.transaction() as connection:
+        await panels.ensure(connection, ["panel-1"])
+    answered.set()
+    ends = await asyncio.gather(*questions, return_exceptions=True)
+    assert [type(end) for end in ends if end is not None] == [StoreBusy] * 12
+    assert waiting
