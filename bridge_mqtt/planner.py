@@ -30,6 +30,10 @@ from openadr_profiles.v31.timeline import Timeline, random_offset, rank
 
 _log = structlog.get_logger(__name__)
 
+_UNDISTURBED = timedelta(seconds=60)
+"""The time without an event after which a panel's measurements tell what it draws undisturbed."""
+_EARLIER = timedelta(hours=1)
+"""The time after the end of an event for which its baselines stand for those that are not known."""
 _SOME = 500
 """The baselines that are worked out at a time, so that the loop can do something else in between."""
 _MANY_PANELS = 300
@@ -280,7 +284,11 @@ class Planner:
         known: Mapping[str, Baseline] | None,
         now: datetime,
     ) -> Mapping[str, Baseline]:
-        """Return the baselines of the event by panel; they are frozen the first time they are needed."""
+        """Return the baselines of the event by panel; they are frozen the first time they are needed.
+
+        A panel that was in another event until a moment ago keeps the baseline of that one: what it drew since says
+        nothing about what it draws undisturbed.
+        """
         if known is None:
             known = (await events.frozen(connection, [event_id])).get(event_id, {})
         new_ids = [panel.ven_id for panel in panels if panel.ven_id not in known and panel.last_seen_at is not None]
@@ -291,9 +299,20 @@ class Planner:
         for first in range(0, len(new_ids), _SOME):
             some = new_ids[first : first + _SOME]
             new = await self._meters.baselines(connection, {ven_id: free[ven_id] for ven_id in some}, now)
+            disturbed = {ven_id for ven_id in some if self._was_disturbed(ven_id, now)}
+            disturbed |= set(some) - {each.ven_id for each in new}
+            if disturbed:
+                earlier = await events.last_frozen(connection, disturbed, now - _EARLIER)
+                new = [*(each for each in new if each.ven_id not in earlier), *earlier.values()]
             await events.freeze(connection, event_id, new)
             found |= {each.ven_id: each for each in new}
         return found
+
+    def _was_disturbed(self, ven_id: str, now: datetime) -> bool:
+        panel = self._registry.get(ven_id)
+        if panel is None or panel.event_id is not None:
+            return panel is not None
+        return panel.free_since is not None and now - panel.free_since < _UNDISTURBED
 
 
 def _misses_a_panel(plan: WindowPlan) -> bool:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import msgspec
-from sqlalchemy import RowMapping, func, insert, select, update
+from sqlalchemy import RowMapping, func, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bridge_mqtt.model import EventState
@@ -19,6 +19,7 @@ from openadr_profiles.v31 import Event, decode, encode
 
 _ROWS = 500
 """The rows that are read at a time, so that the loop can do something else in between."""
+_BASELINE_LASTS = timedelta(days=1)
 _FINAL = tuple(state for state in EventState if state.is_final)
 
 
@@ -216,6 +217,21 @@ async def freeze(connection: AsyncConnection, event_id: str, new: Sequence[Basel
         await insert_many(connection, baselines, ["event_id", "ven_id"], rows)
 
 
+async def last_frozen(connection: AsyncConnection, ven_ids: Collection[str], since: datetime) -> dict[str, Baseline]:
+    """Return the newest baseline of each of these panels in events that went on after ``since``, a day old at most."""
+    lately = select(events.c.event_id).where(or_(events.c.ended_at.is_(None), events.c.ended_at >= since))
+    statement = (
+        select(baselines)
+        .where(
+            baselines.c.event_id.in_(lately),
+            baselines.c.ven_id.in_(sorted(ven_ids)),
+            baselines.c.frozen_at >= since - _BASELINE_LASTS,
+        )
+        .order_by(baselines.c.frozen_at)
+    )
+    return {row["ven_id"]: _baseline(row) for row in (await connection.execute(statement)).mappings()}
+
+
 async def frozen(connection: AsyncConnection, event_ids: Collection[str]) -> dict[str, dict[str, Baseline]]:
     """Return the frozen baselines by event and panel."""
     if not event_ids:
@@ -224,14 +240,18 @@ async def frozen(connection: AsyncConnection, event_ids: Collection[str]) -> dic
     statement = select(baselines).where(baselines.c.event_id.in_(list(event_ids)))
     async with connection.stream(statement.execution_options(yield_per=_ROWS)) as rows:
         async for row in rows.mappings():
-            found.setdefault(row["event_id"], {})[row["ven_id"]] = Baseline(
-                ven_id=row["ven_id"],
-                frozen_at=row["frozen_at"],
-                power_kw=row["power_kw"],
-                circuits_kw=dict(row["circuits_kw"]),
-                samples=row["samples"],
-            )
+            found.setdefault(row["event_id"], {})[row["ven_id"]] = _baseline(row)
     return found
+
+
+def _baseline(row: RowMapping) -> Baseline:
+    return Baseline(
+        ven_id=row["ven_id"],
+        frozen_at=row["frozen_at"],
+        power_kw=row["power_kw"],
+        circuits_kw=dict(row["circuits_kw"]),
+        samples=row["samples"],
+    )
 
 
 def _stored(row: RowMapping) -> StoredEvent:

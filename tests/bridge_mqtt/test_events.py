@@ -161,6 +161,25 @@ async def test_levels_and_limits_become_kilowatts(sqlite_world: World) -> None:
     assert panel["requestedKw"] == pytest.approx(panel["baselineKw"] - limit, abs=0.001)
 
 
+async def test_an_event_right_after_another_has_the_baseline_of_that_one(world: World) -> None:
+    """Fault no. 34: nothing was measured since the panel was restored, and before that it was curtailed."""
+    panel = await world.add_panel("panel-1")
+    await world.start()
+    before = (await world.until("/api/panels", lambda panels: panels[0]["online"]))[0]
+    await world.post(an_event("evt-1", shed_kw=6, length_s=300))
+    first = await world.until("/api/events/evt-1", lambda e: e["panels"] and e["panels"][0]["holds"] == "held")
+    await world.until("/api/panels", lambda panels: panels[0]["usedPowerKw"] < before["usedPowerKw"] - 4)
+    panel.faults.mute_telemetry = True
+    await world.withdraw("evt-1")
+    await world.until("/api/events/evt-1", lambda e: e["isFinal"])
+
+    limit = round(before["usedPowerKw"] - 5, 2)
+    await world.post(an_event("evt-2", payload_type="IMPORT_CAPACITY_LIMIT", values=(limit,), length_s=300))
+    second = await world.until("/api/events/evt-2", lambda e: e["panels"] and e["panels"][0]["holds"] == "held")
+    assert second["panels"][0]["baselineKw"] == first["panels"][0]["baselineKw"]
+    assert second["panels"][0]["requestedKw"] == pytest.approx(first["panels"][0]["baselineKw"] - limit, abs=0.001)
+
+
 async def test_a_panel_that_rejects_leaves_its_part_to_the_others(sqlite_world: World) -> None:
     """Section 13: the remainder is redistributed."""
     refusing = await sqlite_world.add_panel("panel-1")
