@@ -40,9 +40,12 @@ async def listed(request: web.Request, items: Iterable[Any], *, skip: int, limit
     )
 
 
-def ack_page(acks: Sequence[Mapping[str, Any]], limit: int) -> web.Response:
+async def ack_page(acks: Sequence[Mapping[str, Any]], limit: int) -> web.Response:
     """Return a page of acknowledgments and the id that the next one ends before."""
-    return answer({"acks": acks, "nextBefore": acks[-1]["id"] if len(acks) == limit else None})
+    pieces = [msgspec.json.encode(each) async for each in leisurely(acks)]
+    following = msgspec.json.encode(acks[-1]["id"] if len(acks) == limit else None)
+    body = b'{"acks":[' + b",".join(pieces) + b'],"nextBefore":' + following + b"}"
+    return web.Response(body=body, content_type="application/json", headers=_HEADERS)
 
 
 def problem(refusal: ApiRefusal) -> web.Response:

@@ -146,7 +146,7 @@ class EventRoutes:
         query = ack_query(request, event_id=event_id)
         if not await self._view.records.knows_event(event_id):
             raise NoSuchThing(_no_event(event_id))
-        return ack_page(await self._view.records.acks(query), query.limit)
+        return await ack_page(await self._view.records.acks(query), query.limit)
 
     async def _circuits(self, request: web.Request) -> web.Response:
         event_id = request.match_info["eventId"]

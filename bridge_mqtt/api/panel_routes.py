@@ -185,7 +185,7 @@ class PanelRoutes:
         ven_id = request.match_info["venId"]
         query = parameters.ack_query(request, ven_id=ven_id)
         self._must_know(ven_id)
-        return ack_page(await self._view.records.acks(query), query.limit)
+        return await ack_page(await self._view.records.acks(query), query.limit)
 
     async def _events(self, request: web.Request) -> web.Response:
         ven_id = request.match_info["venId"]

@@ -12,7 +12,7 @@ from bridge_mqtt.model import Command
 from bridge_mqtt.store import acks, commands, events, quarantine
 from bridge_mqtt.store.acks import AckQuery, StoredAck
 from bridge_mqtt.view.shapes import CurtailedCircuit, VenEventAnswer
-from bridge_mqtt.view.sources import Sources
+from bridge_mqtt.view.sources import Sources, leisurely
 from openadr_profiles.panel import CircuitCurtailment, Op
 
 
@@ -25,7 +25,8 @@ class RecordView:
     async def acks(self, query: AckQuery) -> list[dict[str, Any]]:
         """Return one page of acknowledgments in canonical form, newest first."""
         async with self._store.showing() as connection:
-            return [_ack(each) for each in await acks.search(connection, query)]
+            found = await acks.search(connection, query)
+        return [_ack(each) async for each in leisurely(found)]
 
     async def ven_events(
         self, ven_id: str, *, start: datetime | None, end: datetime | None, before_id: int | None, limit: int
@@ -36,7 +37,8 @@ class RecordView:
         """
         query = AckQuery(ven_id=ven_id, start=start, end=end, before_id=before_id, limit=limit, with_event=True)
         async with self._store.showing() as connection:
-            return [_ven_event(each) for each in await acks.search(connection, query)]
+            found = await acks.search(connection, query)
+        return [_ven_event(each) async for each in leisurely(found)]
 
     async def command(self, correlation_id: str) -> dict[str, Any] | None:
         """Return one command; None if there is none of this id."""

@@ -64,7 +64,10 @@ class KnownCommand(Struct, frozen=True, kw_only=True):
 
 
 class Ack(Struct, frozen=True, kw_only=True):
-    """An acknowledgment in canonical form, with the names our API uses; ``dialect`` is the name of one, if it shows."""
+    """An acknowledgment in canonical form, with the names our API uses; ``dialect`` is the name of one, if it shows.
+
+    ``payload_hash`` is of the whole message, ``raw_payload`` holds its first 4 KiB.
+    """
 
     ven_id: str = field(name="venId")
     event_id: str | None = field(name="eventId")
@@ -135,7 +138,7 @@ def read_ack(topic: str, payload: bytes, received_at: datetime, find_command: Fi
         response_ms=_response_ms(command, received_at),
         dialect=dialect,
         payload_hash=reading.payload_hash(payload),
-        raw_payload=reading.printable(payload),
+        raw_payload=reading.printable(payload[: reading.KEPT_OF_ACK_BYTES]),
         warnings=tuple(warnings),
     )
 

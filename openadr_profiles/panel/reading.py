@@ -24,6 +24,8 @@ MOST_CIRCUITS = 200
 """So many circuits of a panel are read."""
 MAX_DEPTH = 32
 KEPT_BYTES = 1024
+KEPT_OF_ACK_BYTES = 4096
+"""So much of an acknowledgment is kept as it came; those of panels in use have less than a kilobyte."""
 _PLAUSIBLE = timedelta(hours=24)
 _MAX_DIGITS = 400
 

@@ -1,6 +1,7 @@
 """Limits of the HTTP interface: questions that take too long, and whoever sends what no program of good will sends."""
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -8,6 +9,7 @@ from typing import Any
 import aiohttp
 from aiohttp import web
 
+from bridge_mqtt.api.answers import ack_page
 from bridge_mqtt.api.guard import Guard
 from bridge_mqtt.api.route import ApiRoute, Right
 from bridge_mqtt.api.server import Api
@@ -48,3 +50,23 @@ async def test_a_question_that_takes_too_long_is_given_up_and_answered() -> None
     assert (answer.status, answer.headers["Retry-After"]) == (503, "5")
     assert body["detail"] == "there was no answer within 0.2 s; ask for less at once"
     assert given_up.is_set()
+
+
+async def test_others_work_while_a_page_of_acknowledgments_is_written() -> None:
+    """A thousand of them are encoded piece by piece."""
+    turns = 0
+
+    async def work() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    working = asyncio.create_task(work())
+    page = await ack_page([{"id": number, "rawPayload": "x"} for number in range(1000)], 1000)
+    working.cancel()
+
+    assert isinstance(page.body, bytes)
+    members = json.loads(page.body)
+    assert (len(members["acks"]), members["nextBefore"]) == (1000, 999)
+    assert turns >= 10

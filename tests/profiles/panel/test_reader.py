@@ -1,5 +1,6 @@
 """Rules R1 to R20 of the tolerant reader, one by one, and that nothing a panel may send ever raises."""
 
+import hashlib
 import json
 from datetime import UTC, datetime, timedelta
 
@@ -396,3 +397,14 @@ def test_an_instant_is_aware_or_nothing(value: object) -> None:
     moment = as_instant(value)
 
     assert moment is None or moment.tzinfo is not None
+
+
+def test_of_a_long_acknowledgment_the_beginning_is_kept_and_the_hash_is_of_all() -> None:
+    """A panel can send 256 KiB at a time; two that differ at the end only are still two."""
+    one, other = (json.dumps({"op": "ping", "status": "success", "x": "y" * 200_000 + end}).encode() for end in "ab")
+    first, second = (read_ack("ven/ack/p", payload, NOW, lambda _: None) for payload in (one, other))
+
+    assert isinstance(first, Ack)
+    assert isinstance(second, Ack)
+    assert first.raw_payload == second.raw_payload == one[:4096].decode()
+    assert first.payload_hash == hashlib.sha256(one).hexdigest() != second.payload_hash
