@@ -30,8 +30,11 @@ class Meters:
 
     async def resume(self, connection: AsyncConnection) -> None:
         """Go on from what an earlier process has counted."""
-        for ven_id, reading in (await telemetry.latest_meters(connection)).items():
-            self._meter(ven_id).resume(reading)
+        for ven_id, last in (await telemetry.last_counts(connection)).items():
+            self._meter(ven_id).resume(last.reading)
+            if last.offset_s is not None:
+                clock = self._clocks[ven_id] = PanelClock()
+                clock.resume(panel_s=last.timestamp.timestamp(), offset_s=last.offset_s, number=last.message_num)
 
     def take(self, samples: Iterable[Telemetry]) -> list[TakenReading]:
         """Count samples; return the readings that are to be kept."""

@@ -16,6 +16,8 @@ from bridge_mqtt.store.readings import as_reading, reading_text
 from bridge_mqtt.store.schema import panels, telemetry
 from openadr_profiles.panel import Load, Telemetry
 
+_SAME_S = 1e-5
+
 
 @dataclass(frozen=True, kw_only=True)
 class PanelSample:
@@ -28,6 +30,19 @@ class PanelSample:
     used_power_kw: float | None
     shed_power_kw: float | None
     loads: tuple[Load, ...]
+
+
+@dataclass(frozen=True)
+class LastCount:
+    """The last sample of a panel that was counted: what the meter showed then, the panel's own time, and its number.
+
+    ``offset_s`` is how far our clock is ahead of the panel's; None if it tells no time, so that both times are alike.
+    """
+
+    reading: MeterReading
+    timestamp: datetime
+    message_num: int | None
+    offset_s: float | None
 
 
 async def add(
@@ -78,8 +93,8 @@ async def between(
     return found
 
 
-async def latest_meters(connection: AsyncConnection) -> dict[str, MeterReading]:
-    """Return what the meter of each panel showed last."""
+async def last_counts(connection: AsyncConnection) -> dict[str, LastCount]:
+    """Return the last sample of each panel that was counted."""
     newest = (
         select(func.max(telemetry.c.received_at))
         .where(telemetry.c.ven_id == panels.c.ven_id, telemetry.c.meter.is_not(None))
@@ -87,12 +102,29 @@ async def latest_meters(connection: AsyncConnection) -> dict[str, MeterReading]:
         .scalar_subquery()
     )
     statement = (
-        select(telemetry.c.ven_id, telemetry.c.meter)
+        select(
+            telemetry.c.ven_id,
+            telemetry.c.timestamp,
+            telemetry.c.message_num,
+            telemetry.c.meter,
+            panels.c.sample_at,
+            panels.c.sample_received_at,
+        )
         .join(panels, panels.c.ven_id == telemetry.c.ven_id)
         .where(telemetry.c.received_at == newest, telemetry.c.meter.is_not(None))
         .order_by(telemetry.c.id)
     )
-    return {row.ven_id: as_reading(row.meter) for row in await connection.execute(statement)}
+    return {row["ven_id"]: _last_count(row) for row in (await connection.execute(statement)).mappings()}
+
+
+def _last_count(row: RowMapping) -> LastCount:
+    """Believe the smaller of two differences: the other sample was held up or came late."""
+    reading = as_reading(row["meter"])
+    offsets_s = [reading.at_s - row["timestamp"].timestamp()]
+    if row["sample_at"] is not None and row["sample_received_at"] is not None:
+        offsets_s.append((row["sample_received_at"] - row["sample_at"]).total_seconds())
+    offsets_s = [offset_s for offset_s in offsets_s if abs(offset_s) > _SAME_S]
+    return LastCount(reading, row["timestamp"], row["message_num"] or None, min(offsets_s, default=None))
 
 
 async def forget(connection: AsyncConnection, before: datetime, *, at_most: int = 5_000) -> bool:

@@ -166,10 +166,11 @@ def a_minute_of(kw: float) -> MeterReading:
     return reading
 
 
-def a_sample(panel_s: float, received_s: float) -> Telemetry:
+def a_sample(panel_s: float, received_s: float, number: int | None = None) -> Telemetry:
     """A message of a panel whose clock is on its own."""
     received = datetime.fromtimestamp(received_s, UTC)
-    payload = b'{"venId":"panel-1","usedPowerKw":1,"timestamp":%d}' % panel_s
+    counted = b"" if number is None else b',"message_num":%d' % number
+    payload = b'{"venId":"panel-1","usedPowerKw":1,"timestamp":%d%b}' % (panel_s, counted)
     sample = read_telemetry("volttron/metering", payload, received)
     assert isinstance(sample, Telemetry)
     return sample
@@ -194,3 +195,26 @@ def test_a_clock_that_is_set_back_is_believed_at_once() -> None:
     assert clock.measured_at_s(a_sample(BEGIN_S - 3_600, BEGIN_S + 5)) == BEGIN_S + 5
     later = BEGIN_S + timedelta(hours=2).total_seconds()
     assert clock.measured_at_s(a_sample(later, later)) == later
+
+
+@pytest.mark.parametrize("numbered", [False, True])
+def test_messages_that_lay_at_the_broker_and_are_taken_twice_count_when_they_were_measured(*, numbered: bool) -> None:
+    """R19: a commit fails, or the broker delivers once more; a sample that comes again sets no clock back."""
+    clock = PanelClock()
+    for step in range(60):
+        clock.measured_at_s(a_sample(BEGIN_S + 5 * step, BEGIN_S + 5 * step, step if numbered else None))
+    held_up = [(BEGIN_S + 5 * step, step if numbered else None) for step in range(60, 180)]
+    back_s = BEGIN_S + 1_200
+    for _ in range(2):
+        for panel_s, number in held_up:
+            assert clock.measured_at_s(a_sample(panel_s, back_s, number)) == pytest.approx(panel_s, abs=1)
+    assert clock.measured_at_s(a_sample(back_s, back_s, 180 if numbered else None)) == back_s
+
+
+def test_a_clock_that_is_set_back_a_little_is_believed_if_the_panel_counts_its_messages() -> None:
+    """Ten minutes back: a message that came late has a number that was there already."""
+    clock = PanelClock()
+    for step in range(1, 60):
+        set_back_s = 600 if step > 30 else 0
+        received_s = BEGIN_S + 5 * step
+        assert clock.measured_at_s(a_sample(received_s - set_back_s, received_s, step)) == received_s

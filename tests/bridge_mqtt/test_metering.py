@@ -51,14 +51,15 @@ def new_meters() -> Meters:
     return Meters(offline_after_s=60, baseline_s=300)
 
 
-def message(after_s: float, kw: float, ven_id: str = "panel-1") -> Received:
-    """A sample of a panel with one circuit that draws half."""
+def message(after_s: float, kw: float, ven_id: str = "panel-1", *, received_s: float | None = None) -> Received:
+    """A sample of a panel with one circuit that draws half, received when it was measured unless told otherwise."""
     at = BEGIN + timedelta(seconds=after_s)
     payload = (
         f'{{"venId":"{ven_id}","usedPowerKw":{kw},"timestamp":{at.timestamp():.0f},"message_num":{after_s + 1:.0f},'
         f'"loads":[{{"id":"heater1","currentPowerKw":{kw / 2}}}]}}'
     )
-    return Received("volttron/metering", payload.encode(), at, retained=False)
+    received_at = at if received_s is None else BEGIN + timedelta(seconds=received_s)
+    return Received("volttron/metering", payload.encode(), received_at, retained=False)
 
 
 async def feed(store: Store, desk: TelemetryDesk, messages: list[Received]) -> None:
@@ -89,6 +90,24 @@ async def test_a_process_finds_again_what_the_one_before_has_counted(store: Stor
         assert found is not None
         assert found.kwh == pytest.approx(kw * (6 * 27 + 12 * 60) / 3600, abs=1e-6)
         assert found.covered_s == pytest.approx(87)
+
+
+@pytest.mark.parametrize("died_in_backlog", [False, True])
+async def test_what_lay_at_the_broker_while_the_bridge_was_away_counts_when_it_was_measured(
+    store: Store, database_url: str, *, died_in_backlog: bool
+) -> None:
+    """R19: a minute of samples, ten minutes without a bridge, then all at once, perhaps in two processes."""
+    live = [message(after_s, 6, received_s=after_s + 0.4) for after_s in range(0, 65, 5)]
+    backlog = [message(after_s, 6, received_s=670.2) for after_s in range(65, 670, 5)]
+    parts = [live, backlog[:40], backlog[40:]] if died_in_backlog else [live, backlog]
+    for part in parts:
+        meters = new_meters()
+        async with store.transaction() as connection:
+            await meters.resume(connection)
+        await feed(store, a_desk(database_url, meters), part)
+    counted = meters.shown(["panel-1"])["panel-1"].counts[PANEL]
+    assert counted.kwh == pytest.approx(6 * 665 / 3600, abs=0.002)
+    assert counted.covered_s == pytest.approx(665, abs=1)
 
 
 async def test_a_batch_that_is_tried_again_counts_once(store: Store, database_url: str) -> None:
