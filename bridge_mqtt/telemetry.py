@@ -45,6 +45,7 @@ class TelemetryDesk:
         """
         samples: list[Telemetry] = []
         lists: list[Telemetry] = []
+        aside: list[tuple[Unreadable, datetime]] = []
         for message in messages:
             sample = read_telemetry(message.topic, message.payload, message.received_at)
             if isinstance(sample, Telemetry) and self._registry.admit(sample.ven_id) is not None:
@@ -57,9 +58,8 @@ class TelemetryDesk:
                 if _is_news(self._saved.get(sample.ven_id), panel):
                     self._to_save[sample.ven_id] = panel
             else:
-                await quarantine.add(
-                    connection, _put_aside(message, sample), message.received_at, self._quarantine_per_hour
-                )
+                aside.append((_put_aside(message, sample), message.received_at))
+        await quarantine.add_all(connection, aside, self._quarantine_per_hour)
         self._unstored += self._meters.take(samples)
         await readings.add(connection, self._unstored)
         await telemetry.add(connection, samples, self._meters.shown({sample.ven_id for sample in samples}))

@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from typing import Any
 
 import pytest
 from sqlalchemy import event, func, select
@@ -15,7 +16,7 @@ from bridge_mqtt.outcome import EventSpan
 from bridge_mqtt.panels import Registry
 from bridge_mqtt.settings import Settings
 from bridge_mqtt.status_pages import EventMemory, StatusPage, due_pages
-from bridge_mqtt.store import Store
+from bridge_mqtt.store import Store, quarantine
 from bridge_mqtt.store.events import StoredEvent
 from bridge_mqtt.store.schema import readings as reading_rows
 from bridge_mqtt.store.schema import telemetry as sample_rows
@@ -27,10 +28,10 @@ from tests.bridge_mqtt.conftest import an_event
 BEGIN = datetime(2026, 11, 23, 17, 0, tzinfo=UTC)
 
 
-def settings_for(url: str) -> Settings:
-    """A bridge that takes every panel."""
+def settings_for(url: str, **changes: Any) -> Settings:
+    """A bridge that takes every panel, unless told otherwise."""
     values = {"vtn": {"url": "http://vtn.example/3.1.0"}, "database": {"url": url}, "unregistered": "accept"}
-    return Settings.model_validate(values)
+    return Settings.model_validate(values | changes)
 
 
 @pytest.fixture
@@ -199,6 +200,24 @@ async def test_samples_and_minutes_are_forgotten_and_quarters_stay(store: Store,
     found = used(start, end, PANEL)
     assert found is not None
     assert found.kwh == pytest.approx(6 * 900 / 3600)
+
+
+async def test_strangers_cost_as_many_statements_as_one_of_them(store: Store, database_url: str) -> None:
+    """Rule R17: anybody can send metering of panels that are not registered, as much as he likes."""
+    registry = Registry(settings_for(database_url, unregistered="quarantine", panels=[{"id": "home-1"}]))
+    desk = TelemetryDesk(registry, new_meters(), quarantine_per_hour=60)
+    counted: list[str] = []
+    event.listen(store._engine.sync_engine, "before_cursor_execute", lambda *given: counted.append(given[2]))
+
+    async def statements(messages: list[Received]) -> int:
+        counted.clear()
+        await feed(store, desk, messages)
+        return len(counted)
+
+    one = await statements([message(0, 6)])
+    assert await statements([message(after_s, 6, f"panel-{after_s}") for after_s in range(50)]) == one
+    async with store.reading() as connection:
+        assert len(await quarantine.newest(connection, 100)) == 51
 
 
 def a_stored_event(ended_at: datetime | None = None) -> StoredEvent:
