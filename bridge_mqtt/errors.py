@@ -7,6 +7,7 @@ BridgeError(Exception)
 │   └── StoreTooNew         was written by a newer version: install that version
 ├── BadCredentials          the file with the panels' credentials at the VTN: correct the line that is named
 ├── NotLeading              another bridge on the same database leads now: stand by
+├── NameTaken               another process works under the same client id on this database: stop it, or rename this one
 ├── BadRecording            a recording of panels' traffic: correct the line that is named
 └── ApiUnavailable          the HTTP address of the bridge cannot be used: choose another port
 """
@@ -36,6 +37,10 @@ class StoreTooNew(StoreError):
 
 class NotLeading(BridgeError):
     """Another bridge has taken the lead; nothing was stored."""
+
+
+class NameTaken(BridgeError):
+    """Another bridge works under our client id; nothing was changed."""
 
 
 class ApiUnavailable(BridgeError):

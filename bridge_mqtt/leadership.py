@@ -17,7 +17,7 @@ from typing import Final
 import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from bridge_mqtt.errors import NotLeading, StoreUnavailable
+from bridge_mqtt.errors import NameTaken, NotLeading, StoreUnavailable
 from bridge_mqtt.settings import LeaseSettings
 from bridge_mqtt.store import Store, leases
 
@@ -25,6 +25,7 @@ _log = structlog.get_logger(__name__)
 
 _ASKED_IN_VAIN: Final = -1
 _GIVE_UP_WITHIN_S: Final = 2.0
+_LOOK_EVERY_S: Final = 0.2
 
 
 class Leadership:
@@ -56,6 +57,7 @@ class Leadership:
         self._is_leading = False
         self._valid_until_s = float("-inf")
         self._ended = asyncio.Event()
+        self._has_name = False
 
     @property
     def is_leading(self) -> bool:
@@ -71,10 +73,40 @@ class Leadership:
         """Return True while nobody else can lead, however long this process was stopped meanwhile."""
         return self._is_leading and self.is_shown
 
+    async def take_name(self) -> None:
+        """Wait until no process works under our name; after a kill that is when its lease is over, at most ``valid_s``.
+
+        Raises:
+            NameTaken: the process with our name goes on renewing its lease.
+            StoreUnavailable: the database cannot be used.
+        """
+        seen = None
+        while True:
+            async with self._store.transaction() as connection:
+                until = await leases.held_until(connection, self.holder)
+                if until is None:
+                    valid = timedelta(seconds=self._settings.valid_s)
+                    await leases.renew(connection, self.holder, epoch=None, wants_lead=False, valid=valid)
+                    self._has_name = True
+                    return
+            if seen is None:
+                seen = until
+                _log.info("waiting for the lease of an earlier run to end", client_id=self.holder, until=str(until))
+            elif until != seen:
+                raise NameTaken(self._name_taken())
+            await self._sleep(_LOOK_EVERY_S)
+
+    def _name_taken(self) -> str:
+        return (
+            f"another bridge runs with client id {self.holder!r} on this database: stop it, or give this one a "
+            "broker.client_id of its own"
+        )
+
     async def ask(self) -> bool:
         """Show that this bridge is alive, take or renew the lead if nobody else has it, and return whether it leads.
 
-        A database that cannot be used changes nothing, but ``problem``.
+        A database that cannot be used changes nothing, but ``problem``. Raises NameTaken if another process leads under
+        our name, since this one was stopped for longer than its lease.
         """
         began_s = self._monotonic_s()
         try:
@@ -101,6 +133,9 @@ class Leadership:
         if lease is None:
             self._lose()
             self._epoch = _ASKED_IN_VAIN
+            if found is not None and found.holder == self.holder:
+                self._has_name = False
+                raise NameTaken(self._name_taken())
         elif not self._is_leading or lease.epoch != self._epoch:
             self._epoch, self._is_leading = lease.epoch, True
             self._ended.clear()
@@ -137,6 +172,8 @@ class Leadership:
         epoch, was_leading = self._epoch, self._is_leading
         self._lose()
         self._valid_until_s = float("-inf")
+        if not self._has_name:
+            return
         with suppress(StoreUnavailable, TimeoutError):
             async with asyncio.timeout(_GIVE_UP_WITHIN_S), self._store.transaction() as connection:
                 await leases.give_up(connection, self.holder, epoch=epoch if was_leading else None)

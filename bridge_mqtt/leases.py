@@ -40,15 +40,14 @@ def claim(
 ) -> BridgeLease | None:
     """Return the lease as a bridge renews or takes it now, or None while another one has it.
 
-    ``epoch`` is the one under which the bridge holds the lease, None if it does not know of any: it has just started,
-    and whoever holds the lease by its name was itself, before it ended.
+    ``epoch`` is the one under which the bridge holds the lease, None if it does not know of any. The name alone proves
+    nothing: another process may run with the same settings.
     """
     until = now + valid
     if found is None:
         return BridgeLease(name, holder, 1, until)
     if found.holder == holder and found.epoch == epoch:
         return replace(found, expires_at=until)
-    was_us = found.holder == holder and epoch is None
-    if was_us or found.expires_at <= now:
+    if found.expires_at <= now:
         return BridgeLease(name, holder, found.epoch + 1, until)
     return None

@@ -12,11 +12,11 @@ from typing import Final
 import structlog
 
 from bridge_mqtt.adoption import adopt
-from bridge_mqtt.errors import BridgeError, NotLeading
+from bridge_mqtt.errors import BridgeError, NameTaken, NotLeading
 from bridge_mqtt.leadership import Leadership
 from bridge_mqtt.service import Bridge
 from bridge_mqtt.settings import Settings
-from bridge_mqtt.standby import Standby, keep
+from bridge_mqtt.standby import Answers, Standby, keep
 from bridge_mqtt.store import Store
 from openadr_client import BrokerError, ClientError, Clock, SystemClock
 
@@ -51,7 +51,12 @@ class _Server:
         self.leadership = Leadership(store, settings.broker.client_id, settings.lease)
 
     async def run(self) -> None:
-        """Lead and stand by in turn, until cancelled."""
+        """Lead and stand by in turn, until cancelled.
+
+        The address of the API comes first: a second process with the same settings ends there, and changes nothing.
+        """
+        async with Answers(self._settings.api, lambda: {"status": "starting"}):
+            await self.leadership.take_name()
         await self.leadership.ask()
         while True:
             try:
@@ -61,6 +66,8 @@ class _Server:
                 await self._until_lost()
             except NotLeading:
                 continue
+            except NameTaken:
+                raise
             except (BridgeError, BrokerError, ClientError) as error:
                 if not self._started.is_set():
                     raise

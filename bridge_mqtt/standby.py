@@ -50,7 +50,7 @@ class Standby:
             BrokerError: the broker refuses us, or cannot be reached at the beginning.
         """
         async with AsyncExitStack() as stack:
-            await stack.enter_async_context(_Answers(self._settings.api, self._state))
+            await stack.enter_async_context(Answers(self._settings.api, self._state))
             link = self._new_link()
             await stack.enter_async_context(link)
             receiving: asyncio.Task[None] | None = None
@@ -116,8 +116,8 @@ async def _ended(task: asyncio.Task[None]) -> None:
     await asyncio.gather(task, return_exceptions=True)
 
 
-class _Answers:
-    """The HTTP API of a bridge that stands by: alive, ready, and for everything else 503 with who leads."""
+class Answers:
+    """The HTTP API of a bridge that starts or stands by: alive, ready, and for everything else 503 with who leads."""
 
     def __init__(self, settings: ApiSettings, state: Callable[[], dict[str, Any]]) -> None:
         self._settings = settings
@@ -147,10 +147,13 @@ class _Answers:
 
     async def _ready(self, _: web.Request) -> web.Response:
         state = self._state()
-        works = state["broker"] == state["database"] == "ok"
+        works = state.get("broker") == state.get("database") == "ok"
         return web.json_response(state, status=200 if works else 503)
 
     async def _elsewhere(self, _: web.Request) -> web.Response:
-        detail = f"this bridge stands by; ask the one that leads: {self._state()['leader']}"
+        state = self._state()
+        detail = f"this bridge is {state['status']}"
+        if leader := state.get("leader"):
+            detail = f"{detail}; ask the one that leads: {leader}"
         body = {"title": "Service Unavailable", "status": 503, "detail": detail}
         return web.json_response(body, status=503, content_type="application/problem+json")

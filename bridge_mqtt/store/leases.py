@@ -47,6 +47,26 @@ async def renew(
     return ours
 
 
+async def held_until(connection: AsyncConnection, holder: str) -> datetime | None:
+    """Return until when a process works under this name at most, None if none does; lock the name until the end.
+
+    Of several that ask at the same time under one name, and show that they are alive if there is none, one gets None.
+    """
+    await _end_if_stopped(connection)
+    over = BridgeLease(presence(holder), holder, 0, await now(connection))
+    await connection.execute(
+        insert_or_skip(connection, leases, ["name"]).values(
+            name=over.name, holder=over.holder, epoch=over.epoch, expires_at=over.expires_at
+        )
+    )
+    await connection.execute(_of(over.name).with_for_update())
+    ours = select(func.max(leases.c.expires_at)).where(
+        leases.c.name.in_([over.name, LEAD]), leases.c.holder == holder, leases.c.expires_at > _now(connection)
+    )
+    until: datetime | None = (await connection.execute(ours)).scalar_one()
+    return until
+
+
 async def leads(connection: AsyncConnection, holder: str, epoch: int) -> bool:
     """Return True if a bridge leads under this epoch, and go on to lead until the end of the transaction.
 

@@ -43,7 +43,7 @@ def test_whoever_asks_in_whatever_order_only_one_leads_at_a_time(steps: list[tup
             assert (kept.holder, kept.epoch) == (holder, known[holder])
         elif kept is not None:
             assert claimed.epoch == kept.epoch + 1
-            assert kept.expires_at <= now or (kept.holder == holder and known[holder] is None)
+            assert kept.expires_at <= now
         assert claimed.expires_at == now + VALID
         kept, known[holder] = claimed, claimed.epoch
         assert sum(1 for each in BRIDGES if (each, known[each]) == (kept.holder, kept.epoch)) == 1
@@ -76,12 +76,21 @@ async def test_the_first_bridge_leads_and_others_wait_until_its_lease_is_over(da
         await store.close()
 
 
-async def test_a_bridge_that_starts_again_leads_at_once_under_a_new_epoch(database_url: str) -> None:
-    """A restart after `kill -9` does not wait for its own lease, and what was left of the old process is told apart."""
+async def test_a_name_is_taken_until_its_lease_is_over(database_url: str) -> None:
+    """A second process under the same name changes nothing; after a kill it leads under a new epoch."""
     store = await Store.open(database_url)
     try:
         async with store.transaction() as connection:
+            assert await leases.held_until(connection, "north") is None
             await leases.renew(connection, "north", epoch=None, wants_lead=True, valid=LONG)
+        async with store.transaction() as connection:
+            assert await leases.held_until(connection, "north") is not None
+            assert await leases.held_until(connection, "south") is None
+            assert await leases.renew(connection, "north", epoch=None, wants_lead=True, valid=LONG) is None
+            assert await leases.leads(connection, "north", 1)
+            await leases.renew(connection, "north", epoch=1, wants_lead=True, valid=OVER)
+        async with store.transaction() as connection:
+            assert await leases.held_until(connection, "north") is None
             again = await leases.renew(connection, "north", epoch=None, wants_lead=True, valid=LONG)
             assert again is not None
             assert again.epoch == 2

@@ -25,8 +25,10 @@ A_MINUTE = 60.0
 class Process:
     """A bridge as a process of its own."""
 
-    def __init__(self, name: str, port: int, process: asyncio.subprocess.Process) -> None:
+    def __init__(self, name: str, port: int, process: asyncio.subprocess.Process, log: Path) -> None:
         self.name = name
+        self.port = port
+        self.log = log
         self.process = process
         self._url = f"http://127.0.0.1:{port}"
 
@@ -75,9 +77,9 @@ class Bridges:
         self._folder = folder
         self._all: list[Process] = []
 
-    async def start(self, name: str, point: str = "never", **changes: Any) -> Process:
+    async def start(self, name: str, point: str = "never", port: int | None = None, **changes: Any) -> Process:
         """Start a bridge and return it at once."""
-        port = free_port()
+        port = port or free_port()
         plain = self.world.plain_settings()
         plain["broker"] |= {"client_id": name, "share_group": "bridges"}
         plain["api"]["port"] = port
@@ -89,7 +91,7 @@ class Bridges:
             sys.executable, "-m", "tests.bridge_mqtt.crashing", str(settings), point, cwd=ROOT, stdout=log, stderr=log
         )
         log.close()
-        self._all.append(Process(name, port, process))
+        self._all.append(Process(name, port, process, self._folder / f"{name}.log"))
         return self._all[-1]
 
     async def pair(self, point: str = "never") -> tuple[Process, Process]:
@@ -223,3 +225,47 @@ async def test_who_stops_in_order_is_followed_at_once(bridges: Bridges) -> None:
     north.process.send_signal(signal.SIGINT)
     await north.process.wait()
     await wait_until(south.leads, timeout_s=A_MINUTE, what="south leads")
+
+
+@pytest.mark.parametrize("has_same_port", [True, False], ids=["same port", "another port"])
+async def test_a_second_bridge_with_the_same_settings_takes_nothing_from_the_first(
+    bridges: Bridges, has_same_port: bool
+) -> None:
+    """It ends and says why; the one that leads keeps its lead and its connection to the broker."""
+    await bridges.world.add_panel("panel-1")
+    north = await bridges.start("north")
+    await wait_until(north.leads, timeout_s=A_MINUTE, what="north leads")
+    epoch = await _epoch(bridges.world)
+    second = await bridges.start("north", port=north.port if has_same_port else None)
+    assert await asyncio.wait_for(second.process.wait(), A_MINUTE) != 0
+    said = second.log.read_text()
+    assert ("cannot listen" if has_same_port else "another bridge runs with client id 'north'") in said
+    assert await _epoch(bridges.world) == epoch
+    assert await north.leads()
+    assert "broker connection lost" not in said
+    assert "never retrieved" not in said
+
+
+async def test_a_killed_bridge_leads_again_once_its_own_lease_is_over(bridges: Bridges) -> None:
+    """kill -9 and a start with the same settings: the same name leads under a later epoch."""
+    await bridges.world.add_panel("panel-1")
+    north = await bridges.start("north")
+    await wait_until(north.leads, timeout_s=A_MINUTE, what="north leads")
+    epoch = await _epoch(bridges.world)
+    north.process.kill()
+    await north.process.wait()
+    again = await bridges.start("north", port=north.port)
+    await wait_until(again.leads, timeout_s=A_MINUTE, what="north leads again")
+    assert await _epoch(bridges.world) == epoch + 1
+
+
+async def _epoch(world: World) -> int:
+    """The epoch of the one that leads."""
+    store = await Store.open(world.settings().database.url.get_secret_value())
+    try:
+        async with store.reading() as connection:
+            found = await leases.leader(connection)
+    finally:
+        await store.close()
+    assert found is not None
+    return found.epoch
