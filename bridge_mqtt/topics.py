@@ -6,9 +6,10 @@ from typing import Final
 
 from bridge_mqtt.settings import Settings
 from openadr_profiles.panel.identity import ACK_FILTER, LOADS_FILTER, METERING_TOPIC, TELEMETRY_FILTER
+from openadr_profiles.panel.reading import MAX_BYTES
 
-LONGEST_PAYLOAD: Final = 512 * 1024
-"""Bytes of a message that are kept: more than any reader accepts (256 KiB, rule R18), so that it is still refused."""
+LONGEST_PAYLOAD: Final = MAX_BYTES + 1
+"""Bytes of a message that are kept: one more than any reader accepts (rule R18), so that it is still refused."""
 
 
 def topic_filters(settings: Settings) -> list[str]:

@@ -37,6 +37,10 @@ _log = structlog.get_logger(__name__)
 
 _BATCH: Final = 500
 _FILES_EVERY_S: Final = 30.0
+_UNCONFIRMED_BYTES: Final = 32 * 1024 * 1024
+_PACKET_LENGTHS: Final = 4
+"""Packets of so many times the longest payload are received at most (MQTT 5): what is longer, but not by much, can
+still be refused by name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +62,9 @@ class MqttLink:
     ``take`` gets the messages in their order, in batches; when it returns they are stored, and are acknowledged. While
     we are away the broker keeps messages for us, unless the session is not ``lasting``. All topics stand below
     ``prefix``, which callers do not see; those that begin with ``$`` do not. Filters in ``unwanted`` are taken out of a
-    session that an earlier run may have left. Of a payload only the first ``longest`` bytes are kept, if that is given.
+    session that an earlier run may have left. Of a payload only the first ``longest`` bytes are kept, if that is given,
+    and a broker for MQTT 5 does not send packets of more than four times as many. QoS 0 messages that wait to be taken
+    have 32 MiB together at most.
     A certificate file that has changed is used without a restart. Nothing is published while ``may_publish`` is false.
     """
 
@@ -286,26 +292,31 @@ class _Arrivals(asyncio.Queue[aiomqtt.Message]):
         self._unconfirmed = unconfirmed
         self._longest = longest
         self._times: deque[datetime] = deque()
+        self._bytes = 0
         self.last_arrival = now()
         self.dropped = 0
 
     def put_nowait(self, item: aiomqtt.Message) -> None:
-        """Keep a message; QoS 0 ones only up to the limit, and of a very long one only its beginning."""
-        if item.qos == 0 and self.qsize() >= self._unconfirmed:
-            self.dropped += 1
-            raise asyncio.QueueFull
+        """Keep a message; QoS 0 ones only up to the limits, and of a very long one only its beginning."""
         if self._longest is not None and len(item.payload) > self._longest:
             _log.warning("message is too long, only its beginning is kept", size=len(item.payload))
             item.payload = _bytes(item.payload)[: self._longest]
+        is_full = self.qsize() >= self._unconfirmed or self._bytes + len(item.payload) > _UNCONFIRMED_BYTES
+        if item.qos == 0 and is_full:
+            self.dropped += 1
+            raise asyncio.QueueFull
         super().put_nowait(item)
 
     def _put(self, item: aiomqtt.Message) -> None:
         self._times.append(self._now())
+        self._bytes += len(item.payload)
         super()._put(item)
 
     def _get(self) -> aiomqtt.Message:
         self.last_arrival = self._times.popleft()
-        return super()._get()
+        item = super()._get()
+        self._bytes -= len(item.payload)
+        return item
 
 
 class _Client(AwareClient):
@@ -328,7 +339,7 @@ class _Client(AwareClient):
             arrivals=self.arrivals,
             version=version,
             max_inflight_messages=settings.inflight,
-            **_session(settings, version, lasting=lasting),
+            **_session(settings, version, lasting=lasting, longest=longest),
         )
         self.pending_calls_threshold = 10 * settings.inflight
         self._client.manual_ack_set(True)
@@ -338,12 +349,16 @@ class _Client(AwareClient):
         self._client.ack(message.mid, message.qos)
 
 
-def _session(settings: BrokerSettings, version: aiomqtt.ProtocolVersion, *, lasting: bool) -> dict[str, Any]:
-    """Return how the broker is asked to keep our session, in the words of this version of MQTT."""
+def _session(
+    settings: BrokerSettings, version: aiomqtt.ProtocolVersion, *, lasting: bool, longest: int | None
+) -> dict[str, Any]:
+    """Return how the broker is asked to keep our session and what to keep from us, in the words of this version."""
     if version is not V5:
         return {"clean_session": not lasting}
     properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call] # paho's
     properties.ReceiveMaximum = settings.receive_maximum
+    if longest is not None:
+        properties.MaximumPacketSize = _PACKET_LENGTHS * longest
     if lasting:
         properties.SessionExpiryInterval = settings.session_expiry_s
     return {"clean_start": not lasting, "properties": properties}

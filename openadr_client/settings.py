@@ -194,7 +194,7 @@ class BrokerSettings(BaseModel):
     inflight: Annotated[int, Field(ge=1, le=65_535)] = 100
     """Publishes on their way at the same time."""
     queue: Annotated[int, Field(ge=1)] = 10_000
-    """QoS 0 messages kept while they cannot be stored; more are dropped. Unconfirmed QoS 1 the broker limits itself."""
+    """QoS 0 messages kept while they cannot be stored, at most 32 MiB of them. The broker limits unconfirmed QoS 1."""
 
     @field_validator("url")
     @classmethod

@@ -238,3 +238,35 @@ def test_the_end_of_a_certificate_is_read(pki: Pki, tmp_path: Path) -> None:
 
 def _end_of(certificate: Path) -> datetime:
     return x509.load_pem_x509_certificate(certificate.read_bytes()).not_valid_after_utc
+
+
+async def test_messages_that_the_broker_does_not_repeat_are_kept_up_to_so_many_bytes(mosquitto: Mosquitto) -> None:
+    """One panel that publishes without end takes no more than 32 MiB, however few its messages are; others go on."""
+    inbox = Inbox()
+    inbox.open.clear()
+    payload, number = b"x" * 250_000, 200
+    async with running(link(settings(mosquitto.url), inbox, longest=262_145)) as connection:
+        arrivals = connection._client.arrivals
+        async with aiomqtt.Client(mosquitto.host, mosquitto.port) as client:
+            await client.publish("ven/ack/panel-1", b"first", qos=1)
+            await wait_until(lambda: inbox.taken, timeout_s=30)
+            for _ in range(number):
+                await client.publish("ven/ack/panel-1", payload, qos=0)
+            await client.publish("ven/ack/panel-1", b"last", qos=1)
+        await wait_until(lambda: arrivals.dropped and arrivals._queue[-1].payload == b"last", timeout_s=60)
+        assert sum(len(message.payload) for message in arrivals._queue) <= 32 * 1024 * 1024 + len(b"last")
+        inbox.open.set()
+        await wait_until(lambda: inbox.taken[-1].payload == b"last", timeout_s=60)
+        assert arrivals._bytes == 0
+
+
+@pytest.mark.parametrize("qos", [0, 1])
+async def test_a_broker_for_mqtt_5_does_not_send_what_is_far_too_long(mosquitto: Mosquitto, qos: int) -> None:
+    """Of what is a little too long the beginning is kept, so that it can be refused; and the next message comes."""
+    inbox = Inbox()
+    async with running(link(settings(mosquitto.url, protocol="5"), inbox, longest=1_000)):
+        async with aiomqtt.Client(mosquitto.host, mosquitto.port) as client:
+            for length in (10_000, 2_000, 3):
+                await client.publish("ven/ack/panel-1", b"x" * length, qos=qos)
+        await wait_until(lambda: inbox.taken and len(inbox.taken[-1].payload) == 3, timeout_s=30)
+    assert [len(message.payload) for message in inbox.taken] == [1_000, 3]
