@@ -17,6 +17,7 @@ from bridge_mqtt.model import Command, Holding, HoldingState
 from bridge_mqtt.panels import Registry
 from bridge_mqtt.store import acks, commands, quarantine
 from bridge_mqtt.turns import BookTurn
+from bridge_mqtt.unmatched import UnmatchedLimit
 from openadr_client import Received
 from openadr_profiles.panel import (
     Ack,
@@ -45,7 +46,15 @@ _WITHOUT_PAUSE = 50
 class AckDesk:
     """Takes acknowledgments in. ``clock_speed`` is how many seconds of the event clock pass in a real one."""
 
-    def __init__(self, registry: Registry, book: Book, *, quarantine_per_hour: int, clock_speed: float) -> None:
+    def __init__(
+        self,
+        registry: Registry,
+        book: Book,
+        *,
+        quarantine_per_hour: int,
+        clock_speed: float,
+        unmatched_per_hour: int = 100,
+    ) -> None:
         self._registry = registry
         self._book = book
         self._quarantine_per_hour = quarantine_per_hour
@@ -53,6 +62,9 @@ class AckDesk:
         self.unreadable = 0
         self.unregistered = 0
         self.unmatched = 0
+        self.unmatched_dropped = 0
+        """Acknowledgments that nobody asked for and that were not stored, since their panel had sent too many."""
+        self._limit = UnmatchedLimit(unmatched_per_hour)
         self.stored = 0
         self.double_sheds = 0
 
@@ -71,7 +83,10 @@ class AckDesk:
         ]
         self._count(aside)
         await quarantine.add_all(turn.connection, aside, self._quarantine_per_hour)
-        fresh = await acks.add_all(turn.connection, [ack for ack in read if isinstance(ack, Ack)])
+        kept = self._limit.kept(read)
+        self._count_dropped([each for each in read if isinstance(each, Ack)], kept)
+        fresh = await acks.add_all(turn.connection, kept)
+        self._limit.note(fresh)
         for place, ack in enumerate(fresh):
             if place % _WITHOUT_PAUSE == 0:
                 await asyncio.sleep(0)
@@ -122,6 +137,16 @@ class AckDesk:
         for reason, count in Counter(each.reason for each, _ in aside).items():
             first = next(each for each, _ in aside if each.reason == reason)
             _log.warning("acks put aside", reason=reason, acks=count, ven_id=first.ven_id, size=first.size)
+
+    def _count_dropped(self, read: Sequence[Ack], kept: Sequence[Ack]) -> None:
+        if len(kept) < len(read):
+            ven_ids = Counter(ack.ven_id for ack in read) - Counter(ack.ven_id for ack in kept)
+            self.unmatched_dropped += ven_ids.total()
+            _log.warning(
+                "acks of a panel dropped: too many that nobody asked for",
+                ven_ids=list(ven_ids)[:5],
+                acks=ven_ids.total(),
+            )
 
     def _apply(self, changes: PanelChanges, command: Command, ack: Ack) -> Command:
         """Change what an answer to our command changes, and return the command as it is now."""

@@ -125,6 +125,10 @@ class BridgeFigures:
             "acks": (answers.stored, "acknowledgments stored, without repetitions"),
             "double_shed": (answers.double_sheds, "commands on which a panel acted twice"),
             "acks_unmatched": (answers.unmatched, "acknowledgments that nobody asked for"),
+            "acks_unmatched_dropped": (
+                answers.unmatched_dropped,
+                "acknowledgments that nobody asked for, beyond telemetry.unmatched_per_hour",
+            ),
             "acks_unreadable": (answers.unreadable, "acknowledgments that could not be read"),
             "acks_unregistered": (answers.unregistered, "acknowledgments of panels that are not registered"),
             "samples": (self._intake.samples.stored, "metering messages stored"),

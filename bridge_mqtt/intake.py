@@ -41,7 +41,13 @@ class Intake:
         on_sample: Callable[[Collection[str]], None],
     ) -> None:
         self._per_hour = settings.telemetry.quarantine_per_hour
-        self.answers = AckDesk(registry, turns.book, quarantine_per_hour=self._per_hour, clock_speed=clock_speed)
+        self.answers = AckDesk(
+            registry,
+            turns.book,
+            quarantine_per_hour=self._per_hour,
+            clock_speed=clock_speed,
+            unmatched_per_hour=settings.telemetry.unmatched_per_hour,
+        )
         self.samples = TelemetryDesk(registry, meters, quarantine_per_hour=self._per_hour)
         self._turns = turns
         self._on_answer = on_answer

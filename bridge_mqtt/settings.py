@@ -314,6 +314,8 @@ class Telemetry(_Group):
     """Days that acknowledgments are kept, also those taken over from the original system."""
     quarantine_per_hour: Annotated[int, Field(ge=0)] = 100
     """Messages of unknown panels, and unreadable ones, that are kept for inspection."""
+    unmatched_per_hour: Annotated[int, Field(ge=0)] = 100
+    """Answers of each panel to commands of somebody else that are kept; the rest is counted."""
 
 
 class Reporting(_Group):

@@ -19,7 +19,8 @@ from bridge_mqtt.model import Command, Holding, HoldingState
 from bridge_mqtt.panels import Registry
 from bridge_mqtt.settings import Settings
 from bridge_mqtt.stall import StallMeter
-from bridge_mqtt.store import Store, commands
+from bridge_mqtt.store import Store, acks, commands
+from bridge_mqtt.store.acks import AckQuery
 from bridge_mqtt.turns import Turns
 from openadr_client import Received
 from openadr_profiles.panel import CommandState, Op
@@ -244,3 +245,26 @@ def test_the_longest_stall_of_the_last_minute_is_known() -> None:
     assert (meter.recent_s, meter.longest_s) == (0.1, 0.3)
     meter.note(200.0, 0.001)
     assert (meter.recent_s, meter.longest_s) == (0.001, 0.3)
+
+
+async def test_answers_that_nobody_asked_for_are_stored_up_to_a_limit_each_hour(turns: Turns) -> None:
+    """R16: a faulty panel must not fill the database; answers to our commands and other panels do not count."""
+    values = {"vtn": {"url": "http://vtn.example/3.1.0"}, "unregistered": "accept"}
+    registry = Registry(Settings.model_validate(values))
+    desk = AckDesk(registry, turns.book, quarantine_per_hour=9, clock_speed=1, unmatched_per_hour=5)
+    await tell(turns, ["panel-1"])
+
+    async def take(ven_id: str, members: str, at: datetime = NOW + timedelta(seconds=1)) -> set[str]:
+        payload = f'{{"op":"event","status":"accepted",{members}}}'.encode()
+        async with turns.change() as turn:
+            return await desk.take(turn, [Received(f"ven/ack/{ven_id}", payload, at, retained=False)])
+
+    for number in (*range(8), 0):
+        await take("panel-1", f'"n":{number}')
+    assert (desk.unmatched, desk.unmatched_dropped) == (5, 4)
+    assert await take("panel-1", '"correlationId":"evt-1-panel-1","actual_shed_kw":1') == {"panel-1"}
+    assert await take("panel-2", '"n":0') == {"panel-2"}
+    assert await take("panel-1", '"n":9', NOW + timedelta(hours=1)) == {"panel-1"}
+    async with turns.turn() as connection:
+        stored = await acks.search(connection, AckQuery())
+    assert len(stored) == desk.stored == 8
