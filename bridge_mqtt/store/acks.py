@@ -73,7 +73,7 @@ async def _insert_or_count(connection: AsyncConnection, rows: list[dict[str, Any
             "DO UPDATE SET duplicates = ven_acks.duplicates + excluded.duplicates + 1 "
             "RETURNING ven_id, payload_hash, duplicates"
         )
-        kept = await connection.execute(statement, columns_of(rows))
+        kept = await connection.execute(statement, columns_of(ven_acks, rows))
     else:
         insert = sqlite.insert(ven_acks)
         more = ven_acks.c.duplicates + insert.excluded.duplicates + 1

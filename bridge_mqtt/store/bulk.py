@@ -11,6 +11,8 @@ from typing import Any
 from sqlalchemy import JSON, Table, Text, bindparam, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from bridge_mqtt.store.schema import AnyText, storable
+
 
 async def insert_many(
     connection: AsyncConnection,
@@ -60,14 +62,20 @@ def unnested(connection: AsyncConnection, table: Table, names: Sequence[str]) ->
     return f"unnest({', '.join(f'CAST(:p{place} AS {type_}[])' for place, type_ in enumerate(types))})"
 
 
-def columns_of(rows: Sequence[dict[str, Any]]) -> dict[str, list[Any]]:
+def columns_of(table: Table, rows: Sequence[dict[str, Any]]) -> dict[str, list[Any]]:
     """Return the members of the rows as an array each, as ``unnested`` takes them."""
-    return {f"p{place}": [row[name] for row in rows] for place, name in enumerate(rows[0])}
+    return {f"p{place}": _column(table, name, rows) for place, name in enumerate(rows[0])}
+
+
+def _column(table: Table, name: str, rows: Sequence[dict[str, Any]]) -> list[Any]:
+    if isinstance(table.c[name].type, AnyText):  # an array has no type that would do it
+        return [storable(row[name]) for row in rows]
+    return [row[name] for row in rows]
 
 
 async def _execute(connection: AsyncConnection, table: Table, statement: str, rows: Sequence[dict[str, Any]]) -> None:
     if _takes_arrays(connection):
-        await connection.execute(text(statement), columns_of(rows))
+        await connection.execute(text(statement), columns_of(table, rows))
     else:
         bound = [bindparam(name, type_=_as_given(table, name)) for name in rows[0]]
         await connection.execute(text(statement).bindparams(*bound), list(rows))

@@ -70,10 +70,15 @@ class AnyText(TypeDecorator[str]):
     cache_ok = True
 
     def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:
-        r"""Return the text with ``\x00`` and ``\ud800`` in letters."""
-        if value is None:
-            return None
-        return value.encode("utf-8", "backslashreplace").decode().replace("\x00", "\\x00")
+        """Return the text as ``storable`` has it."""
+        return storable(value)
+
+
+def storable(value: str | None) -> str | None:
+    r"""Return a text with ``\x00`` and ``\ud800`` in letters, as every database takes it."""
+    if value is None:
+        return None
+    return value.encode("utf-8", "backslashreplace").decode().replace("\x00", "\\x00")
 
 
 panels = Table(

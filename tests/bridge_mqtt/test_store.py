@@ -24,8 +24,9 @@ from bridge_mqtt.panels import Registry
 from bridge_mqtt.settings import Settings
 from bridge_mqtt.store import Store, acks, commands, panels, telemetry
 from bridge_mqtt.store.acks import AckQuery
+from bridge_mqtt.store.bulk import insert_many
 from bridge_mqtt.store.engine import VERSION_TABLE, open_engine, revisions
-from bridge_mqtt.store.schema import AnyText, metadata, quarantine
+from bridge_mqtt.store.schema import AnyText, explanations, metadata, quarantine
 from bridge_mqtt.telemetry import TelemetryDesk
 from bridge_mqtt.turns import Turns
 from openadr_client.mqtt import Received
@@ -175,7 +176,14 @@ async def test_text_that_no_database_holds_is_stored_with_escapes(store: Store) 
             insert(quarantine), {"received_at": NOW, "topic": strange, "reason": strange, "size": 1, "payload": strange}
         )
         row = (await connection.execute(select(quarantine.c.topic, quarantine.c.reason, quarantine.c.payload))).one()
-    assert tuple(row) == (kept, kept, kept)
+        await insert_many(
+            connection,
+            explanations,
+            (),
+            [{"event_id": "evt-1", "window_start": NOW, "at": NOW, "asked_kw": 1.0, "reason": strange}],
+        )
+        in_bulk = (await connection.execute(select(explanations.c.reason))).scalar_one()
+    assert (*row, in_bulk) == (kept, kept, kept, kept)
 
 
 @pytest.mark.parametrize(
