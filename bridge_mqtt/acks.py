@@ -164,7 +164,7 @@ class AckDesk:
         if holding is not None and command.op is Op.SHED_PANEL:
             self._after_shed(changes, command, ack, holding)
         elif holding is not None and command.op is Op.RESTORE_PANEL and holding.event_id == command.event_id:
-            self._after_restore(changes, ack, holding)
+            self._after_restore(changes, command, ack, holding)
         return changes.change(
             command,
             state=state,
@@ -194,9 +194,11 @@ class AckDesk:
         if ack.actual_shed_kw is not None and Decimal(str(ack.actual_shed_kw)) < holding.amount_kw - _LESS_KW:
             changes.change_part(part_of(holding), delivered_kw=max(0.0, ack.actual_shed_kw))
 
-    def _after_restore(self, changes: PanelChanges, ack: Ack, holding: Holding) -> None:
+    def _after_restore(self, changes: PanelChanges, command: Command, ack: Ack, holding: Holding) -> None:
         if holding.state in {HoldingState.SENDING, HoldingState.HELD}:
             return
+        if command.sent_at is None or command.sent_at < holding.since:
+            return  # an earlier restore, answered late: it has not ended what the panel was told since
         if ack.status in _NO:
             self._registry.cannot_restore(ack.ven_id)
             changes.hold(replace(holding, state=HoldingState.HELD))
