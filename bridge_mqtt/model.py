@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
+from typing import Final
 
 from openadr_profiles.panel import CommandState, Dialect, Load, Op
+
+CLOCK_STEP: Final = timedelta(hours=1)
+"""A panel's message that is so much older than its last one, by its own clock, is not late: the clock was put back."""
 
 
 class HoldingState(StrEnum):
@@ -109,11 +113,16 @@ class PanelRecord:
     def sample_is_newer_than_answer(self) -> bool:
         """Return True if the latest sample was measured after the last answer, so that it reflects the command.
 
-        By the panel's clock, which has whole seconds, and by the receipt, which stands for a time that is missing.
+        By the panel's clock, which has whole seconds, and by the receipt, which stands for a time that is missing. If
+        the panel's clock has gone back by ``CLOCK_STEP`` or more since the answer, the receipt alone decides.
         """
-        if self.sample_at is None or (self.answered_at is not None and self.sample_at <= self.answered_at):
+        if self.sample_at is None:
             return False
         received, answered = self.sample_received_at, self.answer_received_at
+        if self.answered_at is not None and self.sample_at <= self.answered_at:
+            are_known = received is not None and answered is not None
+            if not are_known or self.answered_at - self.sample_at < CLOCK_STEP:
+                return False
         return received is None or answered is None or received > answered
 
 

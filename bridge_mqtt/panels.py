@@ -10,7 +10,7 @@ from decimal import Decimal
 import structlog
 
 from bridge_mqtt.dialect_detection import DialectDetection
-from bridge_mqtt.model import AddedPanel, PanelRecord
+from bridge_mqtt.model import CLOCK_STEP, AddedPanel, PanelRecord
 from bridge_mqtt.settings import Settings
 from openadr_profiles.panel import (
     ASSUMED,
@@ -26,7 +26,6 @@ _log = structlog.get_logger(__name__)
 MOST_PANELS = 100_000
 """So many panels are registered; those that nobody has listed count, and further ones stay in quarantine."""
 _MOST_REFUSALS_TOLD = 100
-_DELAYED = timedelta(hours=1)
 _CONFIGURED = {
     "ven_id", "name", "groups", "enabled", "capability_kw", "least_kw", "most_kw", "weight", "location", "created_at",
 }  # fmt: skip
@@ -140,7 +139,7 @@ class Registry:
         fell = (
             sample.message_num is not None and panel.message_num is not None and sample.message_num < panel.message_num
         )
-        if panel.sample_at is not None and _DELAYED > panel.sample_at - sample.timestamp > timedelta(0):
+        if panel.sample_at is not None and CLOCK_STEP > panel.sample_at - sample.timestamp > timedelta(0):
             panel = replace(panel, last_seen_at=sample.received_at)  # an old sample, delivered once more or late
             self._panels[panel.ven_id] = panel
             return panel
@@ -180,7 +179,8 @@ class Registry:
         dialect = self._dialects.of_ack(ack, panel.dialect)
         latest, received = panel.answered_at, panel.answer_received_at
         if ack.matched:  # answers to other senders' commands do not concern ours
-            latest = ack.timestamp if latest is None else max(ack.timestamp, latest)
+            is_put_back = latest is not None and latest - ack.timestamp >= CLOCK_STEP
+            latest = ack.timestamp if latest is None or is_put_back else max(ack.timestamp, latest)
             received = ack.received_at
         panel = replace(
             panel, dialect=dialect, last_seen_at=ack.received_at, answered_at=latest, answer_received_at=received
