@@ -118,9 +118,10 @@ def _about_outstanding(s: Situation, command: Command, now: datetime, policy: Po
     if now < deadline:
         return
     yield TimeOut()
-    if s.holding is not None:
-        ping = command.op is Op.PING
-        yield Mark(HoldingState.UNREACHABLE if ping else HoldingState.UNCERTAIN, "no answer")
+    if s.holding is not None and command.op is Op.PING:
+        yield Mark(HoldingState.UNREACHABLE, "no answer")
+    elif s.holding is not None and s.holding.state is not HoldingState.RELEASING:
+        yield Mark(HoldingState.UNCERTAIN, "no answer")
 
 
 def _is_wanted(command: Command, want: Want | None) -> bool:
@@ -182,10 +183,14 @@ def _about_holder(s: Situation, holding: Holding, now: datetime, policy: Policy)
 
 
 def _clear_up(s: Situation, holding: Holding, wire_id: str, now: datetime, policy: Policy) -> Iterator[Decision]:
-    """Clear up an unanswered command by telemetry that is newer than the command, else by a ping."""
+    """Clear up an unanswered command by telemetry that is newer than the command, else by a ping.
+
+    That the panel shows the event confirms a shed, but not after a restore: it may have undone only a part of it.
+    """
     panel = s.panel
     fresh = panel.sample_received_at is not None and panel.sample_received_at > holding.since
-    if fresh and panel.event_id == wire_id and _same(holding, s.want):
+    is_shed = holding.state is not HoldingState.RELEASING
+    if is_shed and fresh and panel.event_id == wire_id and _same(holding, s.want):
         yield Confirm()
     elif fresh and panel.tells_event and panel.event_id is None and s.want is None:
         yield Drop("telemetry shows no event")

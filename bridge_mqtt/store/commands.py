@@ -80,9 +80,10 @@ async def save(connection: AsyncConnection, changed: Sequence[Command]) -> None:
 
 
 async def confirm(connection: AsyncConnection, confirmed: Mapping[str, datetime]) -> None:
-    """Record at which time telemetry showed what commands did, by correlation id."""
+    """Record at which time telemetry showed what commands did that nobody has answered, by correlation id."""
     if confirmed:
-        statement = update(commands).where(commands.c.correlation_id == bindparam("of"))
+        unanswered = (commands.c.correlation_id == bindparam("of"), commands.c.answered_by.is_(None))
+        statement = update(commands).where(*unanswered)
         statement = statement.values(state=CommandState.ACKED, answered_by="telemetry", answered_at=bindparam("at"))
         await connection.execute(statement, [{"of": each, "at": at} for each, at in confirmed.items()])
 

@@ -186,6 +186,58 @@ async def test_old_commands_are_forgotten_unless_something_may_still_come_of_the
     assert left == {"waits", "holds"}
 
 
+async def test_what_a_panel_has_answered_is_not_confirmed_by_telemetry(turns: Turns) -> None:
+    """Its answer says more, and came first."""
+    await tell(turns, ["panel-1", "panel-2"])
+    await answer(turns, ["panel-1"])
+    async with turns.decide() as turn:
+        turn.changes.confirm("evt-1-panel-1", NOW + timedelta(seconds=30))
+        turn.changes.confirm("evt-1-panel-2", NOW + timedelta(seconds=30))
+    async with turns.turn() as connection:
+        known = await commands.by_correlation(connection, {"evt-1-panel-1", "evt-1-panel-2"})
+    assert known["evt-1-panel-1"].answered_by == "ack"
+    assert known["evt-1-panel-1"].answered_at == NOW + timedelta(seconds=1)
+    assert known["evt-1-panel-2"].answered_by == "telemetry"
+
+
+async def test_the_late_answer_to_an_old_restore_does_not_end_a_newer_shed(turns: Turns) -> None:
+    """C6: the panel holds the second shed; were it forgotten, a third one would be added to it."""
+
+    async def send(correlation_id: str, op: Op, after_s: float, state: HoldingState) -> None:
+        """Send a command that is not answered in time; what the panel may hold is in this state then."""
+        at = NOW + timedelta(seconds=after_s)
+        command = replace(a_command("panel-1"), correlation_id=correlation_id, op=op)
+        holding = replace(a_holding("panel-1"), correlation_id=f"evt-1-{'S2' if after_s > 60 else 'S1'}", since=at)
+        async with turns.decide() as turn:
+            turn.changes.queue(command)
+        async with turns.decide() as turn:
+            turn.changes.change(turns.book.queue[correlation_id], state=CommandState.SENT, sent_at=at, deadline_at=at)
+            turn.changes.hold(replace(holding, state=state))
+        async with turns.decide() as turn:
+            turn.changes.change(turns.book.outstanding["panel-1"], state=CommandState.TIMED_OUT)
+
+    async def hear(*correlation_ids: str) -> None:
+        values = {"vtn": {"url": "http://vtn.example/3.1.0"}, "unregistered": "accept"}
+        desk = AckDesk(Registry(Settings.model_validate(values)), turns.book, quarantine_per_hour=9, clock_speed=1)
+        async with turns.change() as turn:
+            for each in correlation_ids:
+                payload = f'{{"op":"event","status":"accepted","correlationId":"{each}"}}'.encode()
+                at = NOW + timedelta(seconds=200)
+                await desk.take(turn, [Received("ven/ack/panel-1", payload, at, retained=False)])
+
+    await send("restore-R1", Op.RESTORE_PANEL, 20, HoldingState.RELEASING)
+    await send("restore-R2", Op.RESTORE_PANEL, 40, HoldingState.RELEASING)
+    await hear("restore-R2")
+    assert turns.book.holdings == {}
+    await send("evt-1-S2", Op.SHED_PANEL, 80, HoldingState.UNCERTAIN)
+
+    await hear("restore-R1", "evt-1-S2")
+
+    assert turns.book.holdings["panel-1"].state is HoldingState.HELD
+    assert turns.book.holdings["panel-1"].correlation_id == "evt-1-S2"
+    assert (turns.book.outstanding, turns.book.queue) == ({}, {})
+
+
 async def test_the_same_answer_in_one_batch_and_in_the_next_is_one_row(turns: Turns) -> None:
     """R13, no. 21: duplicates are counted, and only the first changes anything."""
     await tell(turns, ["panel-1"])

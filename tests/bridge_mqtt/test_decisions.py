@@ -20,7 +20,9 @@ from bridge_mqtt.decisions import (
     decide,
 )
 from bridge_mqtt.model import Command, Holding, HoldingState, PanelRecord, Want
-from openadr_profiles.panel import ENVELOPE, FLAT, CommandState, Op
+from bridge_mqtt.panels import Registry
+from bridge_mqtt.settings import Settings
+from openadr_profiles.panel import ENVELOPE, FLAT, Ack, CommandState, KnownCommand, Op, read_ack
 
 NOW = datetime(2026, 11, 23, 17, 0, tzinfo=UTC)
 POLICY = Policy(
@@ -201,6 +203,43 @@ def test_a_sample_without_a_time_that_came_before_the_answer_proves_nothing() ->
     assert replace(panel, sample_at=NOW, sample_received_at=NOW).sample_is_newer_than_answer
 
 
+def test_a_clock_that_is_put_back_does_not_hide_a_lost_shed() -> None:
+    """The panel answered three hours ahead; what it measures now came after, and shows that the shed is lost."""
+    ahead = NOW + timedelta(hours=3)
+    panel = a_panel(answered_at=ahead, answer_received_at=ago(30))
+
+    assert decided(holding=a_holding(), panel=panel)[0] == Mark(HoldingState.SUSPECT, "lost it")
+    assert decided(holding=a_holding(), panel=replace(panel, answered_at=NOW + timedelta(minutes=59))) == []
+    assert decided(holding=a_holding(), panel=replace(panel, answer_received_at=ago(0.5))) == [], "came before"
+    assert decided(holding=a_holding(), panel=replace(panel, answer_received_at=None)) == [], "after a restart"
+
+
+def test_an_answer_after_the_clock_was_put_back_has_its_own_time() -> None:
+    """Else no sample would be newer until the clock has caught up."""
+    settings = Settings.model_validate({"vtn": {"url": "http://vtn.example/3.1.0"}, "panels": [{"id": "panel-1"}]})
+    registry = Registry(settings)
+
+    def answered(at: datetime) -> datetime | None:
+        command = KnownCommand(
+            correlation_id="evt-1-abc",
+            ven_id="panel-1",
+            op="shedPanel",
+            event_id="evt-1",
+            requested_shed_kw=5,
+            sent_at=None,
+            deadline_at=None,
+        )
+        payload = f'{{"op":"event","status":"accepted","correlationId":"evt-1-abc","ts":{at.timestamp():.0f}}}'
+        ack = read_ack("ven/ack/panel-1", payload.encode(), NOW, lambda _: command)
+        assert isinstance(ack, Ack)
+        return registry.answered(ack).answered_at
+
+    ahead = NOW + timedelta(hours=3)
+    assert answered(ahead) == ahead
+    assert answered(ahead - timedelta(minutes=59)) == ahead, "late"
+    assert answered(NOW) == NOW
+
+
 def test_a_lost_shed_is_not_repeated_for_the_last_seconds() -> None:
     """The panel's own timer ends up to a second early."""
     want = replace(WANT, until=NOW + timedelta(seconds=3))
@@ -226,15 +265,28 @@ def test_an_event_of_ours_that_is_over_is_ended_where_it_still_shows() -> None:
     assert decided(panel=FOLLOWING, known_events=(), want=None) == []
 
 
-@pytest.mark.parametrize("op", [Op.SHED_PANEL, RESTORE])
-def test_no_answer_makes_the_holding_uncertain(op: Op) -> None:
+def test_no_answer_to_a_shed_makes_the_holding_uncertain() -> None:
     """12.4-2."""
-    waiting = a_command(op, CommandState.SENT, **SENT)
+    waiting = a_command(Op.SHED_PANEL, CommandState.SENT, **SENT)
 
     assert decided(outstanding=waiting, holding=a_holding(HoldingState.SENDING)) == [
         TimeOut(),
         Mark(HoldingState.UNCERTAIN, "no answer"),
     ]
+
+
+def test_a_restore_without_answer_is_never_taken_for_a_shed_that_is_held() -> None:
+    """C7: the panel shows the event though it has given the shed back; only a restore makes sure what it holds."""
+    waiting = a_command(RESTORE, CommandState.SENT, **SENT)
+    releasing = a_holding(HoldingState.RELEASING)
+
+    assert decided(outstanding=waiting, holding=releasing, panel=FOLLOWING) == [TimeOut()]
+    assert decided(holding=releasing, panel=FOLLOWING) == [Queue(Op.PING, "no answer", event_id="evt-1")]
+    assert decided(holding=releasing, panel=FOLLOWING, last_ping_at=ago(30)) == [
+        Mark(HoldingState.SUSPECT, "answers a ping"),
+        Queue(RESTORE, "repeat safely", event_id="evt-1"),
+    ]
+    assert decided(holding=releasing, want=None) == [Drop("telemetry shows no event")]
 
 
 def test_no_answer_to_the_ping_makes_the_panel_unreachable() -> None:
