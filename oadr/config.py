@@ -57,7 +57,13 @@ def load(
     try:
         return model.model_validate(_merged(_merged(text, given), _nested(flags or {})))
     except ValidationError as error:
-        raise ConfigError([each for item in error.errors() for each in _mistakes(item, prefix, model, text)]) from None
+        raise ConfigError(
+            [
+                each + _halves(item, prefix, environment)
+                for item in error.errors()
+                for each in _mistakes(item, prefix, model, text)
+            ]
+        ) from None
 
 
 def _read_toml(file: Path | None, mistakes: list[str]) -> dict[str, Any]:
@@ -200,6 +206,19 @@ def _mistake(item: Any, prefix: str, model: type[BaseModel], text: Mapping[str, 
     may_show = isinstance(shown, str | int | float | bool) and not _holds_secret(model, path)
     value = f" (got {without_password(repr(shown))})" if may_show else ""
     return f"{where}: {problem[:1].lower()}{problem[1:]}{value}"
+
+
+def _halves(item: Any, prefix: str, environment: Mapping[str, str]) -> str:
+    """Name the variables that gave members of a table which do not fit together: they are easily forgotten."""
+    if item["type"] != "value_error" or "belong together" not in item["msg"]:
+        return ""
+    start = prefix + "".join(f"{part}__" for part in item["loc"]).upper()
+    given = [
+        name
+        for name in sorted(environment)
+        if name.upper().startswith(start) and name[len(start) :].lower().removesuffix("_file") in item["msg"]
+    ]
+    return f" ({' and '.join(given)} {'is' if len(given) == 1 else 'are'} set)" if given else ""
 
 
 def _named(path: list[str], text: Any) -> str:

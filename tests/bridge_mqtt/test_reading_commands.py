@@ -82,3 +82,20 @@ async def test_a_bridge_that_is_not_there_is_named() -> None:
     done = await called("panels", "--url", url)
     assert done.exit_code == 4
     assert url in done.stderr
+
+
+async def test_the_secret_for_the_vtn_in_the_environment_disturbs_no_command(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As exported for `run`, whose client id stands in the file of the settings; `panels` asks the bridge only."""
+    monkeypatch.setenv("OADR_BRIDGE_VTN__CLIENT_SECRET", "not for this one")
+    monkeypatch.setenv("OADR_BRIDGE_ISSUING__CLIENT_SECRET", "nor this")
+    done = await called("panels", "--url", f"http://127.0.0.1:{free_port()}")
+    assert "no bridge answers at" in done.stderr
+    assert "client_id" not in done.stderr
+
+
+async def test_half_of_the_credentials_is_named_by_the_variable_that_gave_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`run` without the file that has the client id."""
+    monkeypatch.setenv("OADR_BRIDGE_VTN__CLIENT_SECRET", "half of two")
+    done = await called("run", "--vtn", "http://127.0.0.1:1/openadr3/3.1.0")
+    assert "client_id is missing (OADR_BRIDGE_VTN__CLIENT_SECRET is set)" in done.stderr
+    assert "half of two" not in done.stderr

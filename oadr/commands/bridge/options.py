@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 PREFIX = "OADR_BRIDGE_"
 
-_VTN_URL = f"{PREFIX}VTN__URL"
+_OF_RUN = (f"{PREFIX}VTN__", f"{PREFIX}ISSUING")
 _SECRET = f"{PREFIX}VTN__CLIENT_SECRET"
 _NOT_NEEDED = "no request is made with it"
 _NO_VTN = "http://127.0.0.1/openadr3/3.1.0"
@@ -37,14 +37,19 @@ DatabaseOption: TypeAlias = Annotated[
 
 
 def load_settings(config: Path | None, flags: Mapping[str, object] | None = None) -> Settings:
-    """Return the settings of a bridge for a command that needs neither its VTN nor its panels, which may be missing."""
+    """Return the settings of a bridge for a command that needs neither its VTN nor its panels, which may be missing.
+
+    Without a file what the environment says of the VTN is not read: it may be the secret alone.
+    """
     from bridge_mqtt.settings import Settings
 
     given = dict(flags or {})
     if isinstance(url := given.get("database.url"), str) and ":" not in url:
         given["database.url"] = f"sqlite:///{url}"
-    if config is None and _VTN_URL not in os.environ:
+    if config is None:
         given |= {"vtn.url": _NO_VTN, "unregistered": "accept"}
+        environment = {name: value for name, value in os.environ.items() if not name.upper().startswith(_OF_RUN)}
+        return load(Settings, prefix=PREFIX, flags=given, environment=environment)
     if _lacks_secret(config):
         given["vtn.client_secret"] = _NOT_NEEDED
     return load(Settings, prefix=PREFIX, file=config, flags=given)
