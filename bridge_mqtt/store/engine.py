@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
@@ -10,12 +11,15 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import structlog
 from sqlalchemy import Connection, QueuePool, event, inspect, make_url, text
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolExhausted
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from bridge_mqtt.errors import StoreBusy, StoreTooNew, StoreUnavailable
+
+_log = structlog.get_logger(__name__)
 
 VERSION_TABLE = "bridge_alembic_version"
 _MIGRATIONS = Path(__file__).parent / "migrations"
@@ -50,7 +54,7 @@ def open_engine(url: str, *, showing: bool = False) -> AsyncEngine:
         if parsed.get_backend_name() == "sqlite":
             in_file = parsed.database and parsed.database != ":memory:"
             if in_file:
-                Path(str(parsed.database)).parent.mkdir(parents=True, exist_ok=True)
+                _keep_private(Path(str(parsed.database)))
             engine = create_async_engine(parsed, hide_parameters=True, **(pool if in_file else {}))
             event.listen(engine.sync_engine, "connect", _prepare_sqlite)
             event.listen(engine.sync_engine, "begin", _begin_sqlite)
@@ -65,6 +69,25 @@ def open_engine(url: str, *, showing: bool = False) -> AsyncEngine:
     except (ArgumentError, NoSuchModuleError, ModuleNotFoundError, OSError) as error:
         raise StoreUnavailable(f"the database {_safe(url)} cannot be used: {error}") from error
     return engine
+
+
+def _keep_private(file: Path) -> None:
+    """Make the file for its owner only, before SQLite would make it for all; the files beside it get its mode.
+
+    Of one that others may read a warning tells, once. Raises OSError.
+    """
+    file.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        os.close(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+    except FileExistsError:
+        _warn_if_shared(file)
+
+
+@cache
+def _warn_if_shared(file: Path) -> None:
+    with suppress(OSError):
+        if file.stat().st_mode & 0o077:
+            _log.warning(f"other users may read the database; make it private: chmod 600 {file}*", file=str(file))
 
 
 def _prepare_sqlite(connection: Any, _record: object) -> None:

@@ -1,12 +1,14 @@
 """The bridge's memory on both databases: schema, migrations, and the recordings of real panels in the ack store."""
 
 import asyncio
+import os
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 
 import pytest
+import structlog
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
@@ -22,7 +24,7 @@ from bridge_mqtt.metering.meters import Meters
 from bridge_mqtt.model import Command, Holding, HoldingState
 from bridge_mqtt.panels import Registry
 from bridge_mqtt.settings import Settings
-from bridge_mqtt.store import Store, acks, commands, panels, telemetry
+from bridge_mqtt.store import Store, acks, commands, inbox, panels, telemetry
 from bridge_mqtt.store.acks import AckQuery
 from bridge_mqtt.store.bulk import insert_many
 from bridge_mqtt.store.engine import VERSION_TABLE, open_engine, revisions
@@ -325,3 +327,28 @@ async def test_what_people_ask_takes_no_connection_from_the_bridges_own_work(sto
     ends = await asyncio.gather(*questions, return_exceptions=True)
     assert [type(end) for end in ends if end is not None] == [StoreBusy] * 12
     assert waiting
+
+
+async def test_the_file_of_the_database_is_for_its_owner_only(tmp_path: Path) -> None:
+    """With the files that SQLite puts beside it; whatever the umask of the program is."""
+    old = os.umask(0o022)
+    try:
+        store = await Store.open(f"sqlite+aiosqlite:///{tmp_path}/of/bridge.db")
+        async with store.transaction() as connection:
+            await inbox.put(connection, [])
+            modes = {file.name: file.stat().st_mode & 0o777 for file in (tmp_path / "of").iterdir()}
+        await store.close()
+    finally:
+        os.umask(old)
+    assert modes == {"bridge.db": 0o600, "bridge.db-wal": 0o600, "bridge.db-shm": 0o600}
+
+
+async def test_a_file_that_others_may_read_is_warned_of(tmp_path: Path) -> None:
+    """Its mode is left as it is: somebody may want it so."""
+    file = tmp_path / "bridge.db"
+    file.touch()
+    file.chmod(0o644)
+    with structlog.testing.capture_logs() as logs:
+        await (await Store.open(f"sqlite+aiosqlite:///{file}")).close()
+    assert [each["file"] for each in logs if "chmod 600" in each["event"]] == [str(file)]
+    assert file.stat().st_mode & 0o777 == 0o644
