@@ -378,6 +378,10 @@ class VtnTokens(_Group):
         return self
 
 
+_LOOPBACK: Final = frozenset({"127.0.0.1", "::1", "localhost"})
+_LEAST_TOKEN: Final = 12
+
+
 class ApiSettings(_Group):
     """The HTTP interface."""
 
@@ -401,8 +405,15 @@ class ApiSettings(_Group):
 
     @model_validator(mode="after")
     def _guarded(self) -> Self:
-        if self.token is None and self.vtn_tokens is None and self.host not in {"127.0.0.1", "::1", "localhost"}:
+        if self.token is None and self.vtn_tokens is None and self.host not in _LOOPBACK:
             raise ValueError(f"the API would be open to everybody on {self.host}: set a token")
+        if self.host not in _LOOPBACK:
+            for name in ("token", "write_token"):
+                token: SecretStr | None = getattr(self, name)
+                if token is not None and len(token.get_secret_value()) < _LEAST_TOKEN:
+                    raise ValueError(
+                        f"{name}: expected at least {_LEAST_TOKEN} characters, since others can reach {self.host}"
+                    )
         return self
 
 

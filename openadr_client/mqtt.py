@@ -10,6 +10,7 @@ old one had not sent dies with it, and a message can never leave twice.
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
@@ -37,6 +38,8 @@ _log = structlog.get_logger(__name__)
 
 _BATCH: Final = 500
 _FILES_EVERY_S: Final = 30.0
+_SHORT_S: Final = 5.0
+_SHORT_ONES: Final = 2
 _UNCONFIRMED_BYTES: Final = 32 * 1024 * 1024
 _PACKET_LENGTHS: Final = 4
 """Packets of so many times the longest payload are received at most (MQTT 5): what is longer, but not by much, can
@@ -102,6 +105,8 @@ class MqttLink:
         self._is_renewing = False
         self.connected_since: datetime | None = None
         self.reconnects = 0
+        self._connected_at_s = 0.0
+        self._short_ones = 0
         self.problem: str | None = None
 
     async def __aenter__(self) -> Self:
@@ -178,6 +183,10 @@ class MqttLink:
             self._is_renewing = False
         else:
             self.problem = f"connection to {self._settings.url} lost: {error.__cause__ or error}"
+            is_short = time.monotonic() - self._connected_at_s < _SHORT_S
+            self._short_ones = self._short_ones + 1 if is_short else 0
+            if self._short_ones >= _SHORT_ONES:
+                self.problem += f"; is another program connected with client id {self._settings.client_id!r}?"
             _log.warning("broker connection lost", broker=self._settings.url, problem=self.problem)
         await self.disconnect()
 
@@ -216,6 +225,7 @@ class MqttLink:
             raise
         self._client = client
         self.connected_since = self._now()
+        self._connected_at_s = time.monotonic()
         self.problem = None
         _log.info(
             "connected to the broker",

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from bridge_mqtt.settings import Dispatch, PanelSettings, Settings
+from bridge_mqtt.settings import ApiSettings, Dispatch, PanelSettings, Settings
 from openadr_profiles.fleet.power import Sign
 from openadr_profiles.panel import DIALECTS, ENVELOPE, FLAT
 
@@ -91,3 +91,13 @@ def test_an_identity_has_the_credentials_that_belong_to_it(vtn: dict[str, str], 
     members = {"vtn": {"url": "http://127.0.0.1/openadr3/3.1.0"} | vtn, "unregistered": "accept"}
     with pytest.raises(ValidationError, match=problem):
         Settings.model_validate(members)
+
+
+@pytest.mark.parametrize("name", ["token", "write_token"])
+def test_a_short_token_is_refused_where_others_can_try_it(name: str) -> None:
+    """As many characters as the secret of a client at the VTN; on loopback any."""
+    enough = {"token": "correct-horse"}
+    with pytest.raises(ValidationError, match=f"{name}: expected at least 12 characters"):
+        ApiSettings.model_validate({"host": "0.0.0.0"} | enough | {name: "elevenchars"})
+    ApiSettings.model_validate({"host": "0.0.0.0"} | enough | {name: "twelve-chars"})
+    ApiSettings.model_validate({"host": "127.0.0.1", name: "abc"})

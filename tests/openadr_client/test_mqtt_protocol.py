@@ -8,6 +8,7 @@ from typing import Any
 
 import aiomqtt
 import pytest
+import structlog
 from cryptography import x509
 from hypothesis import given
 from hypothesis import strategies as st
@@ -270,3 +271,15 @@ async def test_a_broker_for_mqtt_5_does_not_send_what_is_far_too_long(mosquitto:
                 await client.publish("ven/ack/panel-1", b"x" * length, qos=qos)
         await wait_until(lambda: inbox.taken and len(inbox.taken[-1].payload) == 3, timeout_s=30)
     assert [len(message.payload) for message in inbox.taken] == [1_000, 3]
+
+
+async def test_two_programs_with_one_client_id_are_told_so(mosquitto: Mosquitto) -> None:
+    """A broker ends a connection when its client id comes again; the first loss may have other reasons."""
+    with structlog.testing.capture_logs() as logs:
+        async with running(link(settings(mosquitto.url, client_id="twice"), Inbox())) as one:
+            async with aiomqtt.Client(mosquitto.host, mosquitto.port, identifier="twice"):
+                await wait_until(lambda: one.reconnects == 1, timeout_s=30)
+            async with aiomqtt.Client(mosquitto.host, mosquitto.port, identifier="twice"):
+                await wait_until(lambda: one.reconnects == 2, timeout_s=30)
+    lost = [each["problem"] for each in logs if each["event"] == "broker connection lost"]
+    assert ["client id 'twice'" in each for each in lost[:2]] == [False, True]
