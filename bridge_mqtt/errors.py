@@ -8,6 +8,7 @@ BridgeError(Exception)
 ├── BadCredentials          the file with the panels' credentials at the VTN: correct the line that is named
 ├── NotLeading              another bridge on the same database leads now: stand by
 ├── NameTaken               another process works under the same client id on this database: stop it, or rename this one
+├── NoApi                   at the address of the settings is no OpenADR API: correct vtn.url
 ├── BadRecording            a recording of panels' traffic: correct the line that is named
 └── ApiUnavailable          the HTTP address of the bridge cannot be used: choose another port
 """
@@ -41,6 +42,10 @@ class NotLeading(BridgeError):
 
 class NameTaken(BridgeError):
     """Another bridge works under our client id; nothing was changed."""
+
+
+class NoApi(BridgeError):
+    """Something answers at the VTN's address, but no OpenADR API."""
 
 
 class ApiUnavailable(BridgeError):

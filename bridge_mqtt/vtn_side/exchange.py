@@ -9,13 +9,26 @@ from random import Random
 
 import structlog
 
+from bridge_mqtt.errors import NoApi
 from bridge_mqtt.health import Health
 from bridge_mqtt.planner import Planner
 from bridge_mqtt.reports import Reporter
 from bridge_mqtt.settings import Settings
 from bridge_mqtt.turns import Turns
 from bridge_mqtt.vtn_side.side import VtnSide
-from openadr_client import Backoff, ClientError, Clock, Forbidden, Hints, Unauthorized, Unreachable, VtnError
+from openadr_client import (
+    AnswerTooLarge,
+    Backoff,
+    ClientError,
+    Clock,
+    Forbidden,
+    Hints,
+    NotFound,
+    Unauthorized,
+    UnexpectedAnswer,
+    Unreachable,
+    VtnError,
+)
 
 _log = structlog.get_logger(__name__)
 
@@ -64,7 +77,12 @@ class Exchange:
         self._hints.read_soon()
 
     async def first_contact(self) -> None:
-        """Ask the VTN once; raises Unauthorized or Forbidden. One that cannot be reached is no reason not to start."""
+        """Ask the VTN once; one that cannot be reached is no reason not to start.
+
+        Raises:
+            Unauthorized, Forbidden: our credentials are refused.
+            NoApi: who answers has no events, or answers what is none of the API's answers.
+        """
         await self._vtn.recall()
         self._first = asyncio.create_task(self._ask(is_first=True), name="first contact")
         answered, _ = await asyncio.wait({self._first}, timeout=_FIRST_CONTACT_S)
@@ -73,6 +91,11 @@ class Exchange:
         except (Unauthorized, Forbidden):
             raise
         except VtnError as error:
+            if isinstance(error, NotFound | UnexpectedAnswer) and not isinstance(error, AnswerTooLarge):
+                raise NoApi(
+                    f"vtn.url: no OpenADR API there ({error}); expected an address with the version, as "
+                    "https://vtn.example/openadr3/3.1.0"
+                ) from error
             problem = self._health.vtn = str(error)
         if problem is not None:
             self._health.vtn = problem

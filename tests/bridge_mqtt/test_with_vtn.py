@@ -12,6 +12,7 @@ from typing import Any
 import aiohttp
 import pytest
 
+from bridge_mqtt.errors import NoApi
 from bridge_mqtt.service import Bridge
 from bridge_mqtt.settings import Broker, Settings
 from bridge_mqtt.simulators.panels import SimulatedMqttPanel, simulated_panel
@@ -351,4 +352,15 @@ async def test_wrong_credentials_end_the_start(town: Town) -> None:
     """One clear error instead of a bridge that waits for ever."""
     with pytest.raises(Unauthorized):
         async with Bridge(town.settings([{"id": "panel-1"}], client_secret="not the secret"), clock=town.clock):
+            pass
+
+
+async def test_an_address_without_the_version_ends_the_start(town: Town) -> None:
+    """Something answers there, so waiting mends nothing: the message says what the address looks like."""
+    settings = town.settings([{"id": "panel-1"}])
+    url = settings.vtn.url.removesuffix("/openadr3/3.1.0")
+    assert url != settings.vtn.url
+    wrong = settings.model_copy(update={"vtn": settings.vtn.model_copy(update={"url": url})})
+    with pytest.raises(NoApi, match=r"vtn\.url: no OpenADR API there .*404.*expected an address with the version"):
+        async with Bridge(wrong, clock=town.clock):
             pass
