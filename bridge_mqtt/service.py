@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Collection
 from contextlib import AsyncExitStack
 from datetime import timedelta
+from functools import partial
 from typing import Self
 
 import structlog
@@ -21,7 +22,7 @@ from bridge_mqtt.leadership import Leadership
 from bridge_mqtt.load_orders import LoadOrders
 from bridge_mqtt.loops import LoopSupervisor, Work
 from bridge_mqtt.metering.meters import Meters
-from bridge_mqtt.metering.retention import forget_measurements
+from bridge_mqtt.metering.retention import forget_in_pieces, forget_measurements
 from bridge_mqtt.outbox import CommandOutbox
 from bridge_mqtt.panels import Registry
 from bridge_mqtt.planner import Planner
@@ -314,12 +315,11 @@ class Bridge:
         await forget_measurements(
             self._turns.turn, now, samples_days=kept.keep_days, minutes_days=kept.keep_minutes_days
         )
-        async with self._turns.turn() as connection:
-            acks_before = now - timedelta(days=kept.keep_acks_days)
-            await acks.forget(connection, acks_before)
-            await commands.forget(connection, acks_before)
-            await quarantine.forget(connection, before)
-            await explanations.forget(connection, before)
+        acks_before = now - timedelta(days=kept.keep_acks_days)
+        for forget in (acks.forget, commands.forget):
+            await forget_in_pieces(self._turns.turn, partial(forget, before=acks_before))
+        for forget in (quarantine.forget, explanations.forget):
+            await forget_in_pieces(self._turns.turn, partial(forget, before=before))
 
 
 def _policy(settings: Settings, speed: float) -> Policy:

@@ -29,10 +29,11 @@ async def forget_measurements(turn: Turn, now: datetime, *, samples_days: float,
         return await readings.forget(connection, (MARK, MINUTE), minutes_before)
 
     for forget in (forget_samples, forget_minutes):
-        await _in_pieces(turn, forget)
+        await forget_in_pieces(turn, forget)
 
 
-async def _in_pieces(turn: Turn, forget: Callable[[AsyncConnection], Awaitable[bool]]) -> None:
+async def forget_in_pieces(turn: Turn, forget: Callable[[AsyncConnection], Awaitable[bool]]) -> None:
+    """Forget while there may be more, each piece in a transaction of its own; others go on in between."""
     more = True
     while more:
         async with turn() as connection:

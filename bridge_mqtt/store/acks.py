@@ -9,11 +9,11 @@ from datetime import datetime
 from typing import Any
 
 import msgspec
-from sqlalchemy import RowMapping, delete, select, text
+from sqlalchemy import RowMapping, select, text
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from bridge_mqtt.store.bulk import columns_of, unnested
+from bridge_mqtt.store.bulk import columns_of, delete_some, unnested
 from bridge_mqtt.store.circuits import circuits_for_json, circuits_from_json
 from bridge_mqtt.store.schema import ven_acks
 from openadr_profiles.panel import Ack, CircuitCurtailment
@@ -165,9 +165,9 @@ async def answers_to(connection: AsyncConnection, correlation_ids: Sequence[str]
     return found
 
 
-async def forget(connection: AsyncConnection, before: datetime) -> None:
-    """Delete acknowledgments older than the retention time."""
-    await connection.execute(delete(ven_acks).where(ven_acks.c.received_at < before))
+async def forget(connection: AsyncConnection, before: datetime, *, at_most: int = 5_000) -> bool:
+    """Delete acknowledgments older than the retention time, a piece of them; return True if there may be more."""
+    return await delete_some(connection, ven_acks.c.received_at, before, at_most)
 
 
 def _stored(row: RowMapping) -> StoredAck:

@@ -6,9 +6,10 @@ Columns of JSON are given as text that is JSON already, since encoding it again 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
 
-from sqlalchemy import JSON, Table, Text, bindparam, text
+from sqlalchemy import JSON, Column, ColumnElement, Table, Text, bindparam, delete, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bridge_mqtt.store.schema import AnyText, storable
@@ -54,6 +55,19 @@ async def update_many(connection: AsyncConnection, table: Table, key: str, rows:
         values = ", ".join(f'"{name}" = :{name}' for name in written)
         origin, where = "", f'"{key}" = :{key}'
     await _execute(connection, table, f'UPDATE "{table.name}" SET {values} {origin} WHERE {where}', rows)  # noqa: S608
+
+
+async def delete_some(
+    connection: AsyncConnection, column: Column[datetime], before: datetime, at_most: int, *which: ColumnElement[bool]
+) -> bool:
+    """Delete the oldest of the rows, ``at_most`` so many, that are older than this; return True if there may be more.
+
+    The table has an ``id``, and should have an index that begins with the column of the age.
+    """
+    table = column.table
+    oldest = select(table.c.id).where(column < before, *which).order_by(column).limit(at_most)
+    done = await connection.execute(delete(table).where(table.c.id.in_(oldest)))
+    return done.rowcount >= at_most
 
 
 def unnested(connection: AsyncConnection, table: Table, names: Sequence[str]) -> str:

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 
 from sqlalchemy import RowMapping, bindparam, delete, func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bridge_mqtt.model import Command, Holding, HoldingState
-from bridge_mqtt.store.bulk import insert_many, update_many
+from bridge_mqtt.store.bulk import delete_some, insert_many, update_many
 from bridge_mqtt.store.schema import commands, holdings
 from bridge_mqtt.store.upsert import pieces
 from openadr_profiles.panel import CommandState, Op
 
 _OUTSTANDING = (CommandState.QUEUED, CommandState.SENT)
+_PINGS_COUNT_FOR = timedelta(days=1)
 _LATER = (
     "state",
     "sent_at",
@@ -106,11 +107,17 @@ async def were_told(connection: AsyncConnection, shown: Mapping[str, str]) -> se
 
 
 async def last_pings(connection: AsyncConnection) -> dict[str, datetime]:
-    """Return the time of the last ping by panel."""
+    """Return the time of the last ping by panel, of the last day with commands: an older one has told nothing new."""
+    newest = (await connection.execute(select(func.max(commands.c.queued_at)))).scalar()
+    if newest is None:
+        return {}
+    panel = commands.c.ven_id + ""  # by the column itself SQLite would read all commands in the order of the panels
     statement = (
-        select(commands.c.ven_id, func.max(commands.c.sent_at))
-        .where(commands.c.op == Op.PING, commands.c.sent_at.is_not(None))
-        .group_by(commands.c.ven_id)
+        select(panel, func.max(commands.c.sent_at))
+        .where(
+            commands.c.queued_at >= newest - _PINGS_COUNT_FOR, commands.c.op == Op.PING, commands.c.sent_at.is_not(None)
+        )
+        .group_by(panel)
     )
     return {ven_id: sent_at for ven_id, sent_at in await connection.execute(statement) if sent_at is not None}
 
@@ -150,16 +157,14 @@ async def of_panel(connection: AsyncConnection, ven_id: str, limit: int) -> list
     return [_command(row) for row in (await connection.execute(statement)).mappings()]
 
 
-async def forget(connection: AsyncConnection, before: datetime) -> None:
-    """Delete commands that were queued before this and are neither on their way nor about what a panel holds."""
-    about_holdings = select(holdings.c.correlation_id)
-    await connection.execute(
-        delete(commands).where(
-            commands.c.queued_at < before,
-            commands.c.state.not_in(_OUTSTANDING),
-            commands.c.correlation_id.not_in(about_holdings),
-        )
-    )
+async def forget(connection: AsyncConnection, before: datetime, *, at_most: int = 5_000) -> bool:
+    """Delete commands that were queued before this and are neither on their way nor about what a panel holds.
+
+    Deletes a piece of them; returns True if there may be more.
+    """
+    are_over = commands.c.state.not_in(_OUTSTANDING)
+    about_nothing = commands.c.correlation_id.not_in(select(holdings.c.correlation_id))
+    return await delete_some(connection, commands.c.queued_at, before, at_most, are_over, about_nothing)
 
 
 async def held(connection: AsyncConnection) -> dict[str, Holding]:

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import delete, func, or_, select
+from sqlalchemy import func, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bridge_mqtt.model import Allocation
 from bridge_mqtt.store.allocations import part_of
-from bridge_mqtt.store.bulk import insert_many
+from bridge_mqtt.store.bulk import delete_some, insert_many
 from bridge_mqtt.store.schema import allocations, commands, explanations
 
 _ROWS: Final = 500
@@ -76,9 +76,9 @@ async def of_event(
     ]
 
 
-async def forget(connection: AsyncConnection, before: datetime) -> None:
-    """Delete decisions older than the retention time."""
-    await connection.execute(delete(explanations).where(explanations.c.at < before))
+async def forget(connection: AsyncConnection, before: datetime, *, at_most: int = 5_000) -> bool:
+    """Delete decisions older than the retention time, a piece of it; return True if there may be more."""
+    return await delete_some(connection, explanations.c.at, before, at_most)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import delete, func, insert, select
+from sqlalchemy import func, insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from bridge_mqtt.store.bulk import delete_some
 from bridge_mqtt.store.schema import quarantine
 from openadr_profiles.panel import Unreadable
 
@@ -49,6 +50,6 @@ async def newest(connection: AsyncConnection, limit: int) -> list[dict[str, Any]
     return [dict(row) for row in (await connection.execute(statement)).mappings()]
 
 
-async def forget(connection: AsyncConnection, before: datetime) -> None:
-    """Delete what is older than the retention time."""
-    await connection.execute(delete(quarantine).where(quarantine.c.received_at < before))
+async def forget(connection: AsyncConnection, before: datetime, *, at_most: int = 5_000) -> bool:
+    """Delete what is older than the retention time, a piece of it; return True if there may be more."""
+    return await delete_some(connection, quarantine.c.received_at, before, at_most)

@@ -286,6 +286,7 @@ commands = Table(
     Column("enabled", Boolean),
     Index("ix_bridge_commands_event", "event_id", "ven_id"),
     Index("ix_bridge_commands_panel", "ven_id", text("queued_at DESC")),
+    Index("ix_bridge_commands_queued", "queued_at"),
     Index(
         "uq_bridge_commands_outstanding",
         "ven_id",
@@ -339,6 +340,7 @@ ven_acks = Table(
     Index("ix_ven_acks_ven_id_timestamp", "ven_id", text("timestamp DESC")),
     Index("ix_ven_acks_correlation_id", "correlation_id"),
     Index("ix_ven_acks_timestamp", "timestamp"),
+    Index("ix_ven_acks_received", "received_at"),
 )
 
 reports = Table(

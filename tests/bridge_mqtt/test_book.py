@@ -5,11 +5,13 @@ from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import event, text
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bridge_mqtt.acks import AckDesk
 from bridge_mqtt.book import Book, PanelChanges
@@ -137,7 +139,7 @@ async def test_a_turn_that_fails_changes_neither_the_book_nor_the_database(turns
 
 
 async def test_who_may_not_decide_changes_nothing(turns: Turns) -> None:
-    """The guard is asked in the transaction of each turn that decides; answers are taken in whoever leads."""
+    """The guard is asked in the transaction of each turn, also of those that take answers in."""
 
     async def refuse(_: object) -> None:
         raise Refused
@@ -147,8 +149,9 @@ async def test_who_may_not_decide_changes_nothing(turns: Turns) -> None:
     with pytest.raises(Refused):
         async with turns.decide() as turn:
             turn.changes.drop("panel-1")
-    assert await answer(turns, ["panel-1"]) == {"panel-1"}
-    assert turns.book.holdings["panel-1"].state is HoldingState.HELD
+    with pytest.raises(Refused):
+        await answer(turns, ["panel-1"])
+    assert turns.book.holdings["panel-1"].state is HoldingState.SENDING
 
 
 async def test_a_turn_takes_as_many_statements_for_many_panels_as_for_few(turns: Turns) -> None:
@@ -198,6 +201,60 @@ async def test_what_a_panel_has_answered_is_not_confirmed_by_telemetry(turns: Tu
     assert known["evt-1-panel-1"].answered_by == "ack"
     assert known["evt-1-panel-1"].answered_at == NOW + timedelta(seconds=1)
     assert known["evt-1-panel-2"].answered_by == "telemetry"
+
+
+async def test_what_is_old_is_found_by_an_index_and_forgotten_in_pieces(turns: Turns) -> None:
+    """A year of acknowledgments is not deleted at once while decisions wait for the one lock of a writer."""
+    panels = [f"panel-{number}" for number in range(12)]
+    await tell(turns, panels)
+    await answer(turns, panels)
+    async with turns.decide() as turn:
+        for ven_id in panels:
+            turn.changes.drop(ven_id)
+    seen: list[tuple[str, Any]] = []
+    listened = turns._store._engine.sync_engine
+    event.listen(listened, "before_cursor_execute", lambda *given: seen.append((given[2], given[3])))
+    later = NOW + timedelta(days=1)
+    for module, index in ((acks, "ix_ven_acks_received"), (commands, "ix_bridge_commands_queued")):
+        async with turns.turn() as connection:
+            seen.clear()
+            more = [await module.forget(connection, later, at_most=5) for _ in range(3)]
+            plan = await explained(connection, *seen[0])
+        assert more == [True, True, False]
+        assert index in plan
+    async with turns.turn() as connection:
+        assert await commands.of_event(connection, "evt-1") == []
+        assert await acks.search(connection, AckQuery()) == []
+
+
+async def explained(connection: AsyncConnection, statement: str, values: Any) -> str:
+    """How the database goes about a statement if it does not read whole tables, as it does with few rows."""
+    if connection.dialect.name == "postgresql":
+        await connection.execute(text("SET LOCAL enable_seqscan = off"))
+        await connection.execute(text("SET LOCAL enable_sort = off"))
+        rows = await connection.exec_driver_sql(f"EXPLAIN {statement}", values)
+    else:
+        rows = await connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", values)
+    return str(rows.all())
+
+
+async def test_pings_of_the_last_day_are_read_by_an_index(turns: Turns) -> None:
+    """What is read at the start does not grow with two years of commands."""
+    async with turns.decide() as turn:
+        for ven_id, days in (("old", 2), ("late", 0.9), ("new", 0)):
+            at = NOW - timedelta(days=days)
+            turn.changes.queue(replace(a_command(ven_id), op=Op.PING, queued_at=at))
+    async with turns.decide() as turn:
+        for command in turns.book.queue.values():
+            turn.changes.change(command, state=CommandState.SENT, sent_at=command.queued_at)
+    seen: list[tuple[str, Any]] = []
+    listened = turns._store._engine.sync_engine
+    event.listen(listened, "before_cursor_execute", lambda *given: seen.append((given[2], given[3])))
+    async with turns.turn() as connection:
+        seen.clear()
+        assert await commands.last_pings(connection) == {"late": NOW - timedelta(days=0.9), "new": NOW}
+        plans = [await explained(connection, *each) for each in list(seen)]
+    assert all("ix_bridge_commands_queued" in plan for plan in plans)
 
 
 async def test_the_late_answer_to_an_old_restore_does_not_end_a_newer_shed(turns: Turns) -> None:
