@@ -97,7 +97,7 @@ class LoadRoutes:
             command = await self._orders.switch(ven_id, load.id, enabled=enabled)
         except NotSwitchable as error:
             raise NotNow(str(error)) from error
-        members: dict[str, Any] = {"status": "accepted"} | command_record(command)
+        members: dict[str, Any] = command_record(command) | {"status": "accepted"}
         return answer(members, status=202, headers={"Location": f"/api/commands/{command.correlation_id}"})
 
     async def _command(self, request: web.Request) -> web.Response:
