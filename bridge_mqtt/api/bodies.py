@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Annotated, Final, TypeVar
 
 from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
 from msgspec import Meta, Struct
 
 from bridge_mqtt.api.parameters import read_instant
@@ -19,6 +20,7 @@ T = TypeVar("T", bound=Struct)
 LONGEST_EVENT: Final = timedelta(days=31)
 _READ_WITHIN_S: Final = 10.0
 _MOST_KW: Final = 1_000_000
+_LATEST: Final = datetime.max.replace(tzinfo=UTC, microsecond=0)
 _WORDS: Final = ("scheduled", "active")
 
 Kw = Annotated[float, Meta(extra_json_schema={"exclusiveMinimum": 0, "maximum": _MOST_KW})]
@@ -53,6 +55,8 @@ async def body_of(request: web.Request, type_: type[T]) -> T:
     try:
         async with asyncio.timeout(_READ_WITHIN_S):
             data = await request.read()
+    except (ConnectionError, HttpProcessingError, web.RequestPayloadError, web.PayloadAccessError):
+        raise WrongQuestion("the body: it ended before all of it had arrived") from None
     except TimeoutError:
         raise TooSlow(f"the body has not arrived within {_READ_WITHIN_S:g} s") from None
     try:
@@ -77,7 +81,10 @@ def span_for_panel(body: EventForPanel, now: datetime) -> tuple[datetime, dateti
         raise WrongQuestion("durationS: give either durationS or endTime")
     if body.end_time is not None:
         return _checked(start, read_instant("endTime", body.end_time), now)
-    return _checked(start, start + timedelta(seconds=body.duration_s or 0), now)
+    duration = timedelta(seconds=body.duration_s or 0)
+    if duration > _LATEST - start:
+        raise WrongQuestion(f"durationS: the event would end after {_LATEST.isoformat()}")
+    return _checked(start, start + duration, now)
 
 
 def power_kw(name: str, value: float) -> Decimal:

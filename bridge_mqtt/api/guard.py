@@ -53,7 +53,10 @@ class Guard:
 
 def _bearer(request: web.Request) -> str | None:
     scheme, _, token = request.headers.get("Authorization", "").partition(" ")
-    return token.strip() if scheme.lower() == "bearer" and token.strip() else None
+    token = token.strip()
+    if scheme.lower() == "bearer" and not token.isascii():
+        raise NoToken("Authorization: expected a bearer token of ASCII characters")
+    return token if scheme.lower() == "bearer" and token else None
 
 
 def _same(given: str, token: SecretStr | None) -> bool:

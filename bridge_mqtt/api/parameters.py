@@ -22,6 +22,7 @@ MOST_SNAPSHOTS = 5_000
 MOST_POINTS = 10_000
 _USUAL_ACKS = 100
 _USUAL_SPAN = timedelta(days=1)
+_EARLIEST = datetime.min.replace(tzinfo=UTC)
 _GRANULARITY = re.compile(r"(\d{1,9})(ms|s|m|h|d)", re.ASCII)
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 _LARGEST = 2**63 - 1
@@ -107,7 +108,7 @@ def span(request: web.Request, usual: int, most: int) -> Span:
 def steps(request: web.Request, now: datetime) -> tuple[datetime, datetime, int]:
     """Return start, end and length in s of steps of time, by default the last day; raises WrongQuestion."""
     end = instant(request, "end") or now
-    start = instant(request, "start") or end - _USUAL_SPAN
+    start = instant(request, "start") or end - min(_USUAL_SPAN, end - _EARLIEST)
     text = request.query.get("granularity", "5m")
     match = _GRANULARITY.fullmatch(text)
     if match is None:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Sequence
 from typing import Self
 
 import structlog
 from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
 
 from bridge_mqtt.api.answers import problem
 from bridge_mqtt.api.cors import cors
@@ -64,7 +66,11 @@ class Api:
 
     async def _listen(self) -> None:
         runner = web.AppRunner(
-            self._application(), access_log=None, shutdown_timeout=_GRACE_S, keepalive_timeout=_SILENT_S
+            self._application(),
+            access_log=None,
+            logger=_quiet_logger(),
+            shutdown_timeout=_GRACE_S,
+            keepalive_timeout=_SILENT_S,
         )
         await runner.setup()
         host, port = self._settings.host, self._port
@@ -113,6 +119,17 @@ class Api:
                 raise Away(f"there was no answer within {self._answer_within_s:g} s; ask for less at once") from None
 
         return handle
+
+
+def _quiet_logger() -> logging.Logger:
+    """Return a logger for the server that leaves out requests that are no HTTP: anybody can send any number of them."""
+    logger = logging.getLogger("aiohttp.server.bridge")
+    logger.addFilter(_is_no_nonsense)
+    return logger
+
+
+def _is_no_nonsense(record: logging.LogRecord) -> bool:
+    return not (record.exc_info and isinstance(record.exc_info[1], HttpProcessingError))
 
 
 class _OfHttp(ApiRefusal):
