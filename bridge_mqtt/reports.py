@@ -39,6 +39,8 @@ _MARKS_AHEAD = timedelta(minutes=2)
 _OPTS_IN_PAGE = 500
 _MOST_WINDOWS = 200
 _AT_ONCE = 20
+_AN_EVENT_EVERY = timedelta(seconds=1)
+"""The reports of one event are looked at so often at most, while answers of many panels pour in."""
 
 
 class Reporter:
@@ -71,8 +73,13 @@ class Reporter:
             self._ask_for_marks(stored, now)
         found: list[datetime | None] = []
         for stored in open_events:
+            memory = self._memory[stored.event.id]
+            if memory.begun_at is not None and timedelta(0) <= now - memory.begun_at < _AN_EVENT_EVERY:
+                found.append(memory.begun_at + _AN_EVENT_EVERY)
+                continue
+            memory.begun_at = now
             try:
-                found.append(await self._write_event(stored, self._memory[stored.event.id], now))
+                found.append(await self._write_event(stored, memory, now))
             except StoreUnavailable:
                 raise
             except Exception as error:
@@ -103,13 +110,15 @@ class Reporter:
         async with self._store.reading() as connection:
             await self._refresh(connection, event_id, memory)
             said = await commands.panels_that_shed(connection, event_id)
-        ven_ids = sorted({ven_id for plan in memory.plans.values() for ven_id in plan.parts})
+        memory.hear(said)
+        ven_ids = sorted(memory.latest)
         panels = [panel for ven_id in ven_ids if (panel := self._registry.get(ven_id)) is not None]
         spans = spans_of(stored, timeline, memory.plans, until)
         dues: list[datetime | None] = []
         for sender in senders(self._vtn, panels):
             mine = memory.of_sender(sender.key)
             dues.append(await self._write_of_sender(stored, mine, sender, timeline, spans, said, now))
+        memory.written()
         next_due = min(filter(None, dues), default=None)
         if stored.state.is_final and next_due is None and is_final(stored, panels, now):
             async with self._store.transaction() as connection:
@@ -140,6 +149,7 @@ class Reporter:
             await asyncio.sleep(0)
         if due:
             await self._write_sums(stored, memory, sender, spans, now)
+        memory.ven_ids = ven_ids
         return await self._asked.write(stored, timeline, memory, sender, said, now)
 
     async def _refresh(self, connection: AsyncConnection, event_id: str, memory: EventMemory) -> None:
@@ -147,12 +157,12 @@ class Reporter:
         for plan in await allocations.windows_of(connection, event_id):
             known = memory.plans.get(plan.start)
             if known is None or known.request != plan.request:
-                memory.plans[plan.start] = await allocations.with_parts(connection, plan)
+                memory.take(await allocations.with_parts(connection, plan))
             elif known.version != plan.version:
                 changed = await allocations.changed_since(connection, known)
-                memory.plans[plan.start] = _with_parts(plan, known.parts | changed)
+                memory.take(_with_parts(plan, known.parts | changed), changed)
             elif known.end != plan.end:
-                memory.plans[plan.start] = _with_parts(plan, known.parts)
+                memory.take(_with_parts(plan, known.parts), ())
 
     async def _write_opts(
         self,
@@ -164,17 +174,19 @@ class Reporter:
         now: datetime,
     ) -> None:
         panels = {panel.ven_id: panel for panel in sender.panels}
-        latest: dict[str, Allocation] = {}
-        for _, plan in sorted(memory.plans.items()):
-            latest |= plan.parts
+        latest, changed = memory.latest, memory.changes.ven_ids
+        same = stored.ended_at is None and list(panels) == memory.ven_ids
         for number, some in enumerate(in_pages(list(panels), _OPTS_IN_PAGE)):
+            if same and number in memory.opts and changed.isdisjoint(some):
+                continue
+            await asyncio.sleep(0)
             opts = []
             for ven_id in some:
                 facts = PanelFacts(panel=panels[ven_id], acted=ven_id in said)
                 opt = opt_of(stored, latest[ven_id], facts) if ven_id in latest else None
                 if opt is not None:
                     opts.append(opt)
-            if not opts or memory.opts.get(number) == opts:
+            if memory.opts.setdefault(number, []) == opts or not opts:
                 continue
             report = opt_report(
                 event_id=stored.event.id,
@@ -185,7 +197,6 @@ class Reporter:
             )
             await self._put(sender, report, now)
             memory.opts[number] = opts
-            await asyncio.sleep(0)
 
     async def _write_page(
         self,

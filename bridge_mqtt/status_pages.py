@@ -6,7 +6,7 @@ hold the panels, so that no report is large and a change sends one page (B2). Ru
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final
@@ -25,14 +25,35 @@ MEASURED_EVERY: Final = timedelta(seconds=30)
 _MEASURED_AT_ONCE: Final = 4
 
 
+Stamp = tuple[object, object]
+"""What a page depends on: the state of event and interval, and what its panels were asked for and answered."""
+
+
 @dataclass
 class StatusPage:
     """A page as it was written last: its stamp tells what it depends on; ``totals`` are its panels' sums."""
 
-    stamp: object = None
+    stamp: Stamp | None = None
     written_at: datetime | None = None
     totals: Shed | None = None
     is_final: bool = False
+
+
+@dataclass
+class ChangedPanels:
+    """The panels that have answered since the pages were written last, and those with another part, by window."""
+
+    answered: set[str] = field(default_factory=set)
+    parts: dict[datetime, set[str]] = field(default_factory=dict)
+
+    def add_parts(self, start: datetime, ven_ids: Iterable[str]) -> None:
+        """Note panels that have another part in the window that was split at ``start``."""
+        self.parts.setdefault(start, set()).update(ven_ids)
+
+    @property
+    def ven_ids(self) -> set[str]:
+        """Return all panels of which anything has changed."""
+        return self.answered.union(*self.parts.values())
 
 
 @dataclass
@@ -40,6 +61,14 @@ class EventMemory:
     """What the reporter remembers of an event between two rounds; all of it can be worked out again."""
 
     plans: dict[datetime, WindowPlan] = field(default_factory=dict)
+    latest: dict[str, Allocation] = field(default_factory=dict)
+    """Each panel's part in the last window that has one."""
+    said: Collection[str] = ()
+    changes: ChangedPanels = field(default_factory=ChangedPanels)
+    begun_at: datetime | None = None
+    """When the last round began."""
+    ven_ids: Sequence[str] = ()
+    """The panels in the order of the pages."""
     pages: dict[tuple[datetime, int], StatusPage] = field(default_factory=dict)
     sheds: dict[tuple[datetime, int], list[Shed]] = field(default_factory=dict)
     """The sheds of a small event's pages, which are one report together."""
@@ -54,8 +83,37 @@ class EventMemory:
         if not key:
             return self
         found = self.senders.setdefault(key, EventMemory())
-        found.plans = self.plans
+        found.plans, found.latest, found.changes = self.plans, self.latest, self.changes
         return found
+
+    def take(self, plan: WindowPlan, changed: Collection[str] | None = None) -> None:
+        """Remember a window's split in which these panels have another part; None are all of them."""
+        before = self.plans.get(plan.start)
+        self.plans[plan.start] = plan
+        if changed is None:
+            gone = () if before is None else before.parts.keys() - plan.parts.keys()
+            self.changes.add_parts(plan.start, plan.parts.keys() | set(gone))
+            if gone:
+                self.latest.clear()
+        else:
+            self.changes.add_parts(plan.start, changed)
+            if not changed:
+                return
+        if self.latest and plan.start == max(self.plans):
+            self.latest |= plan.parts
+            return
+        self.latest.clear()
+        for _, each in sorted(self.plans.items()):
+            self.latest |= each.parts
+
+    def hear(self, said: Collection[str]) -> None:
+        """Remember which panels have answered."""
+        self.changes.answered |= set(said) ^ set(self.said)
+        self.said = said
+
+    def written(self) -> None:
+        """Forget what has changed: all of it is written."""
+        self.changes = ChangedPanels()
 
 
 @dataclass(frozen=True)
@@ -65,7 +123,7 @@ class DueStatusPage:
     span: EventSpan
     number: int
     ven_ids: Sequence[str]
-    stamp: object
+    stamp: Stamp
     is_final: bool
 
     @property
@@ -94,21 +152,40 @@ def due_pages(
     *,
     all_returned: bool,
 ) -> list[DueStatusPage]:
-    """Return the pages that are to be written now: those that changed, and a few of those that go on measuring."""
+    """Return the pages that are to be written now: those that changed, and a few of those that go on measuring.
+
+    Only pages of panels that are among the changes are compared with what was written.
+    """
     changed: list[DueStatusPage] = []
     measured: list[tuple[datetime, DueStatusPage]] = []
+    pages = in_pages(ven_ids)
+    same_panels = ven_ids == memory.ven_ids
+    answered = _touched(pages, memory.changes.answered)
     for span in spans:
         over = stored.ended_at is not None or (span.end is not None and span.end <= now)
-        for number, some in enumerate(in_pages(ven_ids)):
-            stamp = (span.end, over, stored.ended_at, all_returned, _parts(span.plan.parts, some, said))
+        final = over and (stored.ended_at is None or all_returned)
+        state = (span.plan.start, span.end, over, stored.ended_at, all_returned)
+        touched = answered | _touched(pages, memory.changes.parts.get(span.plan.start, ()))
+        for number, some in enumerate(pages):
             page = memory.pages.get((span.start, number), StatusPage())
-            due = DueStatusPage(span, number, some, stamp, is_final=over and (stored.ended_at is None or all_returned))
+            if same_panels and number not in touched and page.stamp is not None and page.stamp[0] == state:
+                stamp = page.stamp
+            else:
+                stamp = (state, _parts(span.plan.parts, some, said))
             if page.stamp != stamp or page.written_at is None:
-                changed.append(due)
+                changed.append(DueStatusPage(span, number, some, stamp, final))
             elif not page.is_final and now - page.written_at >= MEASURED_EVERY:
-                measured.append((page.written_at, due))
+                measured.append((page.written_at, DueStatusPage(span, number, some, stamp, final)))
     measured.sort(key=lambda each: each[0])
     return [*changed, *(due for _, due in measured[:_MEASURED_AT_ONCE])]
+
+
+def _touched(pages: Sequence[Sequence[str]], ven_ids: Collection[str]) -> set[int]:
+    """Return the numbers of the pages that any of these panels is on."""
+    if not ven_ids:
+        return set()
+    wanted = set(ven_ids)
+    return {number for number, some in enumerate(pages) if not wanted.isdisjoint(some)}
 
 
 def _parts(parts: Mapping[str, Allocation], ven_ids: Sequence[str], said: Collection[str]) -> tuple[object, ...]:
