@@ -82,6 +82,8 @@ EXIT_CODES: Final[dict[str, Exit]] = {
     "bridge_mqtt.errors.BadCredentials": Exit.CONFIGURATION,
     "bridge_mqtt.errors.BadRecording": Exit.CONFIGURATION,
     "bridge_mqtt.errors.ApiUnavailable": Exit.UNREACHABLE,
+    "bridge_mqtt.errors.NameTaken": Exit.REFUSED,
+    "bridge_mqtt.errors.NoApi": Exit.CONFIGURATION,
     "certs.errors.CertificateError": Exit.CONFIGURATION,
     "certs.errors.Invalid": Exit.USAGE,
 }
