@@ -67,9 +67,15 @@ class AckDesk:
         self._limit = UnmatchedLimit(unmatched_per_hour)
         self.stored = 0
         self.double_sheds = 0
+        self._fresh: list[Ack] = []
+        self._doubled: list[tuple[str, str]] = []
 
     async def take(self, turn: BookTurn, messages: Sequence[Received]) -> set[str]:
-        """Store acknowledgments and what they change, in their order; return the panels that said something new."""
+        """Store acknowledgments and what they change, in their order; return the panels that said something new.
+
+        `committed` is to be called once it is certain: only then are they counted and logged.
+        """
+        self._fresh, self._doubled = [], []
         found: dict[str, Command] = {}
         read = self._read_all(messages, found)
         elsewhere = await self._answered_before(turn.connection, read)
@@ -94,11 +100,18 @@ class AckDesk:
             if ack.matched and ack.correlation_id is not None:
                 command = found[ack.correlation_id]
                 found[ack.correlation_id] = self._apply(turn.changes, command, ack)
-            else:
-                self.unmatched += 1
-        self.stored += len(fresh)
-        _tell_of(fresh)
+        self._fresh = fresh
         return {ack.ven_id for ack in fresh}
+
+    def committed(self) -> None:
+        """Count and log what is stored now."""
+        for ven_id, correlation_id in self._doubled:
+            _log.error("panel acted twice on one command", ven_id=ven_id, correlation_id=correlation_id)
+        self.double_sheds += len(self._doubled)
+        self.unmatched += sum(not ack.matched or ack.correlation_id is None for ack in self._fresh)
+        self.stored += len(self._fresh)
+        _tell_of(self._fresh)
+        self._fresh, self._doubled = [], []
 
     def _read_all(self, messages: Sequence[Received], found: dict[str, Command]) -> list[Ack | Unreadable]:
         """Read messages; ``found`` gets the commands that are answered and not yet in it."""
@@ -152,8 +165,7 @@ class AckDesk:
         """Change what an answer to our command changes, and return the command as it is now."""
         by_ack = command.answered_by == "ack"
         if by_ack and command.op is Op.SHED_PANEL and ack.status not in _NO:
-            _log.error("panel acted twice on one command", ven_id=ack.ven_id, correlation_id=command.correlation_id)
-            self.double_sheds += 1
+            self._doubled.append((ack.ven_id, command.correlation_id))
             return changes.change(command, double_shed=True)
         if by_ack:
             return command

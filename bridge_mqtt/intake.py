@@ -90,6 +90,7 @@ class Intake:
             if samples:
                 measured = await self.samples.take(turn.connection, samples)
             changed_parts = turn.changes.panels_with_parts
+        self.answers.committed()
         self.samples.committed()
         if answered:
             self._on_answer(answered, changed_parts)

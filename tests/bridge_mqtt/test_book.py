@@ -257,6 +257,29 @@ async def test_pings_of_the_last_day_are_read_by_an_index(turns: Turns) -> None:
     assert all("ix_bridge_commands_queued" in plan for plan in plans)
 
 
+async def test_answers_are_counted_once_they_are_committed(turns: Turns) -> None:
+    """A batch that is taken again after its transaction has failed counts once."""
+    await tell(turns, ["panel-1"])
+    values = {"vtn": {"url": "http://vtn.example/3.1.0"}, "unregistered": "accept"}
+    desk = AckDesk(Registry(Settings.model_validate(values)), turns.book, quarantine_per_hour=9, clock_speed=1)
+    payloads = (b'{"op":"event","status":"accepted","correlationId":"evt-1-panel-1"}', b'{"op":"ping","status":"ok"}')
+    again = payloads[0].replace(b"}", b',"note":"twice"}')
+    messages = [Received("ven/ack/panel-1", each, NOW, retained=False) for each in (*payloads, again)]
+
+    async def fail() -> None:
+        async with turns.change() as turn:
+            await desk.take(turn, messages)
+            raise Refused
+
+    with pytest.raises(Refused):
+        await fail()
+    assert (desk.stored, desk.unmatched, desk.double_sheds) == (0, 0, 0)
+    async with turns.change() as turn:
+        await desk.take(turn, messages)
+    desk.committed()
+    assert (desk.stored, desk.unmatched, desk.double_sheds) == (3, 1, 1)
+
+
 async def test_the_late_answer_to_an_old_restore_does_not_end_a_newer_shed(turns: Turns) -> None:
     """C6: the panel holds the second shed; were it forgotten, a third one would be added to it."""
 
@@ -366,7 +389,9 @@ async def test_answers_that_nobody_asked_for_are_stored_up_to_a_limit_each_hour(
     async def take(ven_id: str, members: str, at: datetime = NOW + timedelta(seconds=1)) -> set[str]:
         payload = f'{{"op":"event","status":"accepted",{members}}}'.encode()
         async with turns.change() as turn:
-            return await desk.take(turn, [Received(f"ven/ack/{ven_id}", payload, at, retained=False)])
+            news = await desk.take(turn, [Received(f"ven/ack/{ven_id}", payload, at, retained=False)])
+        desk.committed()
+        return news
 
     for number in (*range(8), 0):
         await take("panel-1", f'"n":{number}')
