@@ -49,6 +49,12 @@ class Health:
         """Return True if events can be carried out: an unreachable VTN is shown, but does not stop that."""
         return self.running and self.broker is None and self.store is None and not self.loops
 
+    def in_short(self) -> dict[str, Any]:
+        """Return ``ok`` or ``failed`` of each part, and how many things are set aside: for whoever may not read."""
+        parts = {"broker": self.broker, "database": self.store, "vtn": self.vtn, "loops": self.loops}
+        said = {name: "failed" if problem else "ok" for name, problem in parts.items()}
+        return {"status": "ready" if self.ready else "not ready"} | said | {"setAside": len(self.aside)}
+
     def as_json(self) -> dict[str, Any]:
         """Return ``ok`` or the problem of each part."""
         return {

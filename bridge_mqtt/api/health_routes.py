@@ -5,6 +5,8 @@ from __future__ import annotations
 from aiohttp import web
 
 from bridge_mqtt.api.answers import answer
+from bridge_mqtt.api.guard import Guard
+from bridge_mqtt.api.refusals import ApiRefusal
 from bridge_mqtt.api.route import ApiRoute, Handler, Right
 from bridge_mqtt.health import Health
 from bridge_mqtt.store import Store, panels
@@ -15,8 +17,9 @@ _TAG = "health"
 class HealthRoutes:
     """Answers whether the bridge works."""
 
-    def __init__(self, health: Health, store: Store) -> None:
+    def __init__(self, health: Health, store: Store, guard: Guard) -> None:
         self._health = health
+        self._guard = guard
         self._store = store
 
     def routes(self) -> tuple[ApiRoute, ...]:
@@ -37,8 +40,14 @@ class HealthRoutes:
     async def _alive(self, _: web.Request) -> web.Response:
         return answer({"status": "ok"}, status=200 if self._health.running else 503)
 
-    async def _ready(self, _: web.Request) -> web.Response:
-        return answer(self._health.as_json(), status=200 if self._health.ready else 503)
+    async def _ready(self, request: web.Request) -> web.Response:
+        try:
+            await self._guard.admit(request, Right.READ)
+        except ApiRefusal:  # problems name panels and addresses
+            said = self._health.in_short()
+        else:
+            said = self._health.as_json()
+        return answer(said, status=200 if self._health.ready else 503)
 
     async def _database(self, _: web.Request) -> web.Response:
         """Ask the database now; StoreUnavailable is answered with 503."""

@@ -42,8 +42,9 @@ def api_of(
 ) -> Api:
     """Return the interface with all its routes; without ``issuer`` it makes no events."""
     judge = None if settings.vtn_tokens is None else TokenJudge(settings.vtn_tokens, now)
+    guard = Guard(settings, judge)
     routes: list[ApiRoute] = []
-    routes += HealthRoutes(health, store).routes()
+    routes += HealthRoutes(health, store, guard).routes()
     routes += MetricsRoutes(figures).routes()
     routes += AboutRoutes(lambda: routes).routes()
     routes += EventRoutes(view).routes()
@@ -52,4 +53,4 @@ def api_of(
     routes += RegistrationRoutes(view, registration).routes()
     routes += LoadRoutes(view, load_orders).routes()
     routes += StatsRoutes(view, now).routes()
-    return Api(settings, routes, Guard(settings, judge))
+    return Api(settings, routes, guard)

@@ -153,6 +153,13 @@ async def test_with_a_token_only_health_is_open(sqlite_world: World) -> None:
     bridge = await sqlite_world.start(api={"port": 0, "token": "let-me-in"})
 
     assert (await ask(bridge, "/health"))[0] == 200
+    bridge.health.set_aside("panel panel-1", "no credentials")
+    assert await ask(bridge, "/ready") == (
+        200,
+        {"status": "ready", "broker": "ok", "database": "ok", "vtn": "failed", "loops": "ok", "setAside": 1},
+    )
+    told = (await ask(bridge, "/ready", Authorization="Bearer let-me-in"))[1]
+    assert (told["setAside"], "cannot reach" in told["vtn"]) == ({"panel panel-1": "no credentials"}, True)
     assert (await ask(bridge, "/api/panels"))[0] == 401
     assert (await ask(bridge, "/api/panels", Authorization="Bearer wrong"))[0] == 401
     assert (await ask(bridge, "/api/panels", Authorization="Bearer let-me-in"))[0] == 200
