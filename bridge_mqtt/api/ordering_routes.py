@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import datetime
@@ -17,6 +18,7 @@ from bridge_mqtt.view.shapes import EventAnswer
 from bridge_mqtt.vtn_side.issuer import CannotIssue, Issuer, ShedOrder
 from openadr_client import Forbidden, NotFound, Refused, TemporarilyUnavailable, Unauthorized, Unreachable, VtnError
 
+_OBJECT_ID = re.compile(r"[A-Za-z0-9_-]{1,128}", re.ASCII)
 _NOT_SET_UP = "issuing.client_id: this bridge has no credentials of business logic to write events at the VTN"
 
 
@@ -102,7 +104,7 @@ class OrderingRoutes:
         return answer(made, status=201, headers={"Location": f"/api/events/{event.id}"})
 
     async def _stop(self, request: web.Request) -> web.Response:
-        issuer, event_id = self._must_issue(), request.match_info["eventId"]
+        issuer, event_id = self._must_issue(), _event_id(request)
         state = await self._view.events.final_state(event_id)
         if state is not None:
             raise NotNow(f"event {event_id[:128]!r} is {state} already")
@@ -111,7 +113,7 @@ class OrderingRoutes:
         return answer({"status": "stopping", "eventId": event_id}, status=202)
 
     async def _delete(self, request: web.Request) -> web.Response:
-        issuer, event_id = self._must_issue(), request.match_info["eventId"]
+        issuer, event_id = self._must_issue(), _event_id(request)
         async with _vtn():
             await issuer.delete(event_id)
         return answer(None, status=204)
@@ -120,6 +122,14 @@ class OrderingRoutes:
         if self._issuer is None:
             raise NotSetUp(_NOT_SET_UP)
         return self._issuer
+
+
+def _event_id(request: web.Request) -> str:
+    """Return the id of the path; raises NoSuchThing if no event can have it: a dot would name another path there."""
+    event_id = request.match_info["eventId"]
+    if _OBJECT_ID.fullmatch(event_id) is None:
+        raise NoSuchThing(f"no event {event_id[:128]!r}: expected 1 to 128 letters, digits, '_' or '-'")
+    return event_id
 
 
 @asynccontextmanager

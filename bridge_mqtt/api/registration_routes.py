@@ -20,7 +20,9 @@ from openadr_profiles.panel import UnsafePanelId, check_panel_id
 
 _STATES: Final = {"active": True, "disabled": False}
 
-_PRINTABLE: Final = r"^[^\x00-\x1f]*$"  # PostgreSQL stores no NUL
+_PRINTABLE: Final = r"^(?![\s\S]*[\x00-\x1f\x7f])"  # PostgreSQL stores no NUL
+_TAKEN: Final = frozenset({"summary", ".", ".."})
+"""Ids under which a panel could not be asked for: their paths mean something else."""
 
 Text = Annotated[str, Meta(min_length=1, max_length=255, pattern=_PRINTABLE)]
 Groups = Annotated[
@@ -150,6 +152,8 @@ async def _refused() -> AsyncIterator[None]:
 
 
 def _safe(ven_id: str) -> str:
+    if ven_id in _TAKEN:
+        raise WrongQuestion(f"id: {ven_id!r} cannot be the id of a panel, since its path means something else")
     try:
         return check_panel_id(ven_id)
     except UnsafePanelId as error:

@@ -218,6 +218,9 @@ async def test_a_vtn_that_is_away_is_said_with_503_and_whether_anything_was_done
 
     assert status == 503
     assert problem["detail"].startswith("the VTN cannot be reached (nothing was done)")
+    for method, path in (("DELETE", "a.b"), ("DELETE", "x" * 129), ("POST", "a.b/stop")):
+        status, problem = await tell(bridge, method, f"/api/events/{path}")
+        assert (status, problem["detail"][:8]) == (404, "no event"), path
 
 
 async def test_without_credentials_the_setting_is_named(sqlite_world: World) -> None:
