@@ -268,7 +268,8 @@ class Dispatcher:
                 for decision in decisions:
                     carry_out(turn.changes, situation, decision, now)
                     steps.append((situation, decision))
-            self._after_plan |= (lost := turn.changes.panels_with_parts)
+        lost = turn.changes.panels_with_parts
+        self._after_plan |= lost
         self._watcher.keep(noticed)
         for situation, decision in steps:
             if isinstance(decision, Queue):

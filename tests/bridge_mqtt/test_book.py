@@ -19,6 +19,7 @@ from bridge_mqtt.due_times import DueTimes
 from bridge_mqtt.health import Health
 from bridge_mqtt.model import Command, Holding, HoldingState
 from bridge_mqtt.panels import Registry
+from bridge_mqtt.service import Bridge
 from bridge_mqtt.settings import Settings
 from bridge_mqtt.stall import StallMeter
 from bridge_mqtt.store import Store, acks, commands
@@ -26,6 +27,7 @@ from bridge_mqtt.store.acks import AckQuery
 from bridge_mqtt.turns import Turns
 from openadr_client import Received
 from openadr_profiles.panel import CommandState, Op
+from tests.bridge_mqtt.conftest import World
 
 NOW = datetime(2026, 11, 23, 17, 0, tzinfo=UTC)
 
@@ -278,6 +280,28 @@ async def test_answers_are_counted_once_they_are_committed(turns: Turns) -> None
         await desk.take(turn, messages)
     desk.committed()
     assert (desk.stored, desk.unmatched, desk.double_sheds) == (3, 1, 1)
+
+
+async def test_a_decision_that_is_not_committed_leaves_its_panel_to_the_next_round(sqlite_world: World) -> None:
+    """Else the panel waited for a new split that nobody has asked for."""
+    settings = sqlite_world.settings(panels=[{"id": "panel-1", "dialect": "envelope"}])
+    async with Bridge(settings) as bridge:
+        dispatcher, turns = bridge._dispatcher, bridge._turns
+        dispatcher._listening_since = lambda: NOW
+        await tell(turns, ["panel-1"])
+        listened = turns._store._engine.sync_engine
+
+        def refuse(*given: Any) -> None:
+            if "UPDATE bridge_commands" in given[2].replace('"', ""):
+                raise Refused
+
+        event.listen(listened, "before_cursor_execute", refuse)
+        with pytest.raises(Refused):
+            await dispatcher._take_steps(["panel-1"])
+        assert dispatcher._after_plan == dispatcher._to_plan == set()
+        event.remove(listened, "before_cursor_execute", refuse)
+        await dispatcher._take_steps(["panel-1"])
+        assert dispatcher._after_plan == dispatcher._to_plan == {"panel-1"}
 
 
 async def test_the_late_answer_to_an_old_restore_does_not_end_a_newer_shed(turns: Turns) -> None:
