@@ -261,6 +261,8 @@ class Collection(Generic[T, R]):
         return broken
 
     def _member(self, id_: str) -> str:
+        if id_ in {"", ".", ".."}:
+            raise ValueError(f"{id_!r} is no id: expected 1 to 128 letters, digits, '_' or '-'")
         return f"{self._path}/{quote(id_, safe='')}"
 
     async def _decoded(self, document: bytes | memoryview) -> T:

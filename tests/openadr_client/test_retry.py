@@ -307,3 +307,13 @@ async def test_an_address_that_is_none_is_not_tried_again(clock: PatientClock, t
 def test_limits_that_make_no_sense_are_refused(limits: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match="Retry: expected"):
         Retry(**limits)
+
+
+@pytest.mark.parametrize("id_", ["", ".", ".."])
+async def test_an_id_that_would_name_another_path_is_not_asked_for(
+    vtn: ScriptedVtn, client: VtnClient, id_: str
+) -> None:
+    """DELETE /events/.. would be sent as DELETE of what is above."""
+    with pytest.raises(ValueError, match="is no id: expected 1 to 128 letters"):
+        await client.events.delete(id_)
+    assert vtn.paths == []
