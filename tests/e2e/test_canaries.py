@@ -210,6 +210,7 @@ async def test_ven_and_bridge_write_no_secret(
         await written(home, '"registered with the VTN"')
         await written(bridge, '"registered with the VTN"')
         await written(bridge, '"connected to the broker"')
+        await written(bridge, '"API listens"')
         async with aiohttp.ClientSession(f"http://127.0.0.1:{api_port}") as session:
             for token, status in (("canary-api-token", 200), ("canary-wrong-token-1", 401)):
                 async with session.get("/api/panels", headers={"Authorization": f"Bearer {token}"}) as answer:
