@@ -42,7 +42,7 @@ _OTHERS: Final = ",".join(
 
 @dataclass(slots=True)
 class CommandsHeard:
-    """What the panels were told for one event, or by one ``corr`` prefix: how often, and from when to when."""
+    """Hold what the panels were told for one event, or by one ``corr`` prefix: how often, and from when to when."""
 
     sheds: int = 0
     restores: int = 0

@@ -45,7 +45,7 @@ Spanned = tuple[datetime, datetime]
 
 @dataclass
 class _Sums:
-    """What all circuits used together in one window: mean powers added up, and the time that is covered of all."""
+    """Hold what all circuits used together in one window: mean powers added up, and the time that is covered of all."""
 
     mean_kw: Decimal = _NOTHING
     peak_kw: Decimal = _NOTHING
@@ -57,7 +57,7 @@ class _Sums:
 
 @dataclass
 class _Totals:
-    """What all pages of a report add up to."""
+    """Hold what all pages of a report add up to."""
 
     windows: dict[Spanned, _Sums] = field(default_factory=dict)
     baseline_kw: Decimal | None = _NOTHING
@@ -176,7 +176,7 @@ class AskedReports:
 
 @dataclass(frozen=True, kw_only=True)
 class _Scene:
-    """What a page is built from: some panels, and what their meters showed at each edge of the intervals."""
+    """Hold what a page is built from: some panels, and what their meters showed at each edge of the intervals."""
 
     event_id: str
     plans: Mapping[datetime, WindowPlan]

@@ -93,7 +93,7 @@ class Book:
 
 @dataclass
 class PanelChanges:
-    """What one turn changes. Nothing is written before ``write``, nothing is in the book before ``Book.apply``."""
+    """Hold what one turn changes. Nothing is written before ``write``, nothing is in the book before ``Book.apply``."""
 
     queued: dict[str, Command] = field(default_factory=dict)
     commands: dict[str, Command] = field(default_factory=dict)

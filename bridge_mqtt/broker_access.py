@@ -14,7 +14,7 @@ from openadr_profiles.panel.switching import delta_topic
 _ANY: Final = "+"
 _OWN_NAME: Final = "%u"
 _LAST_WILL: Final = "volttron/dev"
-"""Where the envelope program's last will goes; the bridge does not read it."""
+"""Tell where the envelope program's last will goes; the bridge does not read it."""
 
 
 def mosquitto_access(settings: Settings, *, bridge_user: str) -> Iterator[str]:

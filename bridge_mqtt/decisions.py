@@ -28,7 +28,7 @@ class Policy:
     least_remaining: timedelta
     ping_every: timedelta
     renew_before: timedelta = timedelta(0)
-    """How long before a panel's own timer ends a shed it is renewed, if it is to go on."""
+    """Tell how long before a panel's own timer ends a shed it is renewed, if it is to go on."""
 
 
 @dataclass(frozen=True, kw_only=True)

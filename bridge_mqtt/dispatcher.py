@@ -182,7 +182,7 @@ class Dispatcher:
         to_plan, self._to_plan = self._to_plan, set()
         after_plan, self._after_plan = self._after_plan, set()
         try:
-            async with self._turns.decide() as turn:
+            async with self._turns.change() as turn:
                 now = self._clock.now()
                 if events_may_differ:
                     await self._events.read(turn.connection, now)
@@ -213,7 +213,7 @@ class Dispatcher:
         """Advance the events that the last panel has given back."""
         released, self._turns.released = self._turns.released, set()
         try:
-            async with self._turns.decide() as turn:
+            async with self._turns.change() as turn:
                 changed = await self._events.advance(turn.connection, self._planned, released, self._clock.now())
         except BaseException:
             self._turns.released |= released
@@ -256,7 +256,7 @@ class Dispatcher:
         return panel is not None and self._watcher.matters(panel, self._book.holdings.get(ven_id), now)
 
     async def _take_steps(self, ven_ids: Sequence[str]) -> list[tuple[Situation, Decision]]:
-        async with self._turns.decide() as turn:
+        async with self._turns.change() as turn:
             await self._shown.ask(turn.connection, ven_ids)
             now = self._clock.now()
             noticed = await self._watch(turn, ven_ids, now)

@@ -29,7 +29,7 @@ _LOOK_EVERY_S: Final = 0.2
 
 
 class Leadership:
-    """What one bridge knows of the lead. ``holder`` is its client id at the broker. Seconds are real ones."""
+    """Hold what one bridge knows of the lead. ``holder`` is its client id at the broker. Seconds are real ones."""
 
     def __init__(
         self,

@@ -57,7 +57,7 @@ class LoadOrders:
         load = None if panel is None else next((each for each in panel.loads if each.id == load_id), None)
         if panel is None or load is None:
             raise NotSwitchable(f"panel {ven_id!r} has no circuit {load_id!r}")
-        async with self._turns.decide() as turn:
+        async with self._turns.change() as turn:
             self._must_be_free(panel, load, enabled=enabled)
             command = Command(
                 correlation_id=correlation_id("load", None, secrets.token_bytes(ENTROPY_BYTES)),
@@ -91,7 +91,7 @@ class LoadOrders:
             self._on_done(shown)
 
     async def _confirm(self, ven_ids: Collection[str]) -> None:
-        async with self._turns.decide() as turn:
+        async with self._turns.change() as turn:
             for ven_id in ven_ids:
                 command = self._confirmed(ven_id)
                 if command is not None:

@@ -58,7 +58,7 @@ class Asks(StrEnum):
 
 
 class OnGiveback(StrEnum):
-    """What is done when a panel has given a shed back."""
+    """Hold what is done when a panel has given a shed back."""
 
     AGAIN = "again"  # restore it and shed again
     SHARE_OUT = "share_out"  # leave it out for the rest of the window; others take over

@@ -28,7 +28,7 @@ _NOTHING = Decimal(0)
 _WATT = Decimal("0.001")
 
 UsedBy = Callable[[str, str], UsedEnergy | None]
-"""What a panel's channel used in a span of time; None if nothing is known of it."""
+"""Tell what a panel's channel used in a span of time; None if nothing is known of it."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -64,12 +64,12 @@ class Planned:
     unusable: dict[str, str] = field(default_factory=dict)  # by event, why
     waiting: bool = False  # a first split waits for panels to be heard
     known: dict[str, Known] = field(default_factory=dict)
-    """What is to be kept of each event for the next round."""
+    """Tell what is to be kept of each event for the next round."""
 
 
 @dataclass(frozen=True)
 class _Round:
-    """What a round of planning is about; ``panels`` are those to look at, None for all."""
+    """Hold what a round of planning is about; ``panels`` are those to look at, None for all."""
 
     connection: AsyncConnection
     holdings: Mapping[str, Holding]

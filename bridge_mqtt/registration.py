@@ -45,7 +45,7 @@ class PanelRegistration:
 
     async def add(self, ven_id: str | None, **members: Any) -> str:
         """Add a panel and return its id, one of our own if none is given; raises NotRegistrable or StoreUnavailable."""
-        async with self._turns.decide() as turn:
+        async with self._turns.change() as turn:
             ven_id = ven_id or self._unused_id()
             if self._registry.is_listed(ven_id):
                 raise NotRegistrable(f"id: the settings list panel {ven_id!r} already")
@@ -63,7 +63,7 @@ class PanelRegistration:
 
     async def change(self, ven_id: str, **members: Any) -> None:
         """Change members of a panel that was added; raises NoSuchPanel, NotRegistrable or StoreUnavailable."""
-        async with self._turns.decide() as turn:
+        async with self._turns.change() as turn:
             added = replace(await self._added(turn.connection, ven_id, "change it there"), **members)
             await self._save(turn.connection, added)
         self._registry.add(added)
@@ -77,7 +77,7 @@ class PanelRegistration:
         """
         panel = self._registry.get(ven_id)
         try:
-            async with self._turns.decide() as turn:
+            async with self._turns.change() as turn:
                 await self._added(turn.connection, ven_id, "delete it there")
                 _must_be_free(self._turns.book, ven_id)
                 await added_panels.remove(turn.connection, ven_id)

@@ -108,7 +108,7 @@ def _payload(where: str, line: _Line) -> bytes:
 
 @dataclass(kw_only=True)
 class Replayed:
-    """What was done with a recording."""
+    """Hold what was done with a recording."""
 
     published: int = 0
     left_out: int = 0

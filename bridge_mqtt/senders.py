@@ -1,4 +1,4 @@
-"""Who reports to the VTN about which panels: the bridge's ven about all, or each panel's ven about itself."""
+"""Tell who reports to the VTN about which panels: the bridge's ven about all, or each panel's ven about itself."""
 
 from __future__ import annotations
 

@@ -227,7 +227,7 @@ class Bridge:
             )
             self._more_work["messages of other bridges"] = reader.run
         self._outbox = CommandOutbox(
-            decide=self._turns.decide,
+            decide=self._turns.change,
             book=self._turns.book,
             link=self._link,
             registry=registry,

@@ -71,7 +71,7 @@ class Vtn(ConnectionSettings):
     """Requests on their way at the same time while panels and circuits are made known as resources."""
 
     identity: Literal["gateway", "per_panel"] = "gateway"
-    """Who we are to the VTN: one ven with a resource for each panel, or a ven for each panel."""
+    """Tell who we are to the VTN: one ven with a resource for each panel, or a ven for each panel."""
     credentials_file: Path | None = None
     """Join lines of the panels' clients, one a line, whose ven names are the panels' ids; for ``per_panel``."""
 
@@ -207,13 +207,13 @@ class Dispatch(_Group):
     most_recoveries: Annotated[int, Field(ge=1)] = 3
     """Times that a lost shed is repeated in one window before the panel's part goes to the others."""
     share: ShareBy = ShareBy.CAPABILITY
-    """What the parts of an event are in proportion to."""
+    """Tell what the parts of an event are in proportion to."""
     ask: Asks = Asks.ALL
     """Ask all panels of an event, or the fewest that suffice, in turn over a season."""
     season_starts: Annotated[tuple[str, ...], Field(min_length=1, max_length=12)] = ("04-01", "10-01")
     """Days of the year (month-day, UTC) at which the count of what each panel has shed begins anew."""
     on_giveback: OnGiveback = OnGiveback.AGAIN
-    """What is done when a panel undoes its shed."""
+    """Tell what is done when a panel undoes its shed."""
     redistribute_least_kw: Annotated[Decimal, Field(gt=0)] = Decimal("0.1")
     """Less missing than this is not spread over other panels."""
     level_shares: Annotated[tuple[Decimal, ...], Field(min_length=4, max_length=4)] = (

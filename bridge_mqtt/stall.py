@@ -1,4 +1,4 @@
-"""How long the event loop was held up: the longest time that nobody else could do anything, as a metric.
+"""Tell how long the event loop was held up: the longest time that nobody else could do anything, as a metric.
 
 A tick is due many times a second; how much later it comes is what others had to wait as well.
 """

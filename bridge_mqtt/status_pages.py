@@ -26,7 +26,7 @@ _MEASURED_AT_ONCE: Final = 4
 
 
 Stamp = tuple[object, object]
-"""What a page depends on: the state of event and interval, and what its panels were asked for and answered."""
+"""Tell what a page depends on: the state of event and interval, and what its panels were asked for and answered."""
 
 
 @dataclass
@@ -58,7 +58,7 @@ class ChangedPanels:
 
 @dataclass
 class EventMemory:
-    """What the reporter remembers of an event between two rounds; all of it can be worked out again."""
+    """Hold what the reporter remembers of an event between two rounds; all of it can be worked out again."""
 
     plans: dict[datetime, WindowPlan] = field(default_factory=dict)
     latest: dict[str, Allocation] = field(default_factory=dict)

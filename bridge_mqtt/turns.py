@@ -85,12 +85,6 @@ class Turns:
             raise
         self._health.store = None
 
-    @asynccontextmanager
-    async def decide(self) -> AsyncIterator[BookTurn]:
-        """Open a transaction that decides or sends; raises StoreUnavailable, or what the guard raises."""
-        async with self.change() as turn:
-            yield turn
-
     async def _ask(self, connection: AsyncConnection) -> None:
         if self._guard is not None:
             await self._guard(connection)

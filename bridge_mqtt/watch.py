@@ -41,7 +41,7 @@ _SAMPLES: Final = 2
 
 @dataclass(frozen=True, kw_only=True)
 class Expected:
-    """What a panel that holds a shed should measure: powers in kW, of the circuits that its answer names."""
+    """Hold what a panel that holds a shed should measure: powers in kW, of the circuits that its answer names."""
 
     correlation_id: str
     shed_kw: float
@@ -52,7 +52,7 @@ class Expected:
 
 @dataclass(frozen=True, kw_only=True)
 class GivenBack:
-    """How much of a shed is undone, in kW, and where or why."""
+    """Hold how much of a shed is undone, in kW, and where or why."""
 
     kw: float
     of_kw: float

@@ -32,7 +32,7 @@ _READING_ENDS_WITHIN_S: Final = 1.0
 _QUICK_WITHIN_S: Final = 0.25
 """Real seconds that a quick panel has for a reading at a foreseen change or at news, before it counts as hanging."""
 _SWITCHING: Final = ("changes of events", "changes of decisions", "limits of time")
-"""What circuits are switched for at a moment known before. Returns in turn are not: they are spread over time."""
+"""Tell what circuits are switched for at a moment known before. Returns in turn are not: they are spread over time."""
 
 
 class Control:

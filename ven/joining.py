@@ -31,7 +31,7 @@ _SELF_SIGNED_OR_UNKNOWN: Final = frozenset({2, 18, 19, 20, 21})
 _NOT_YET_VALID: Final = 9
 _EXPIRED: Final = 10
 _OTHER_NAMES: Final = frozenset({62, 64})
-"""What OpenSSL calls the reasons for which a certificate is not accepted (X509_V_ERR_...)."""
+"""Tell what OpenSSL calls the reasons for which a certificate is not accepted (X509_V_ERR_...)."""
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Who may ask: whoever has a token, and on this machine, if no token is set, everybody to read."""
+"""Tell who may ask: whoever has a token, and on this machine, if no token is set, everybody to read."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from bridge_mqtt.api.vtn_tokens import TokenJudge
 from bridge_mqtt.settings import ApiSettings
 
 _OWN_SITES = frozenset({"none", "same-origin", "same-site"})
-"""What browsers say in Sec-Fetch-Site of requests that no page of another site has made."""
+"""Tell what browsers say in Sec-Fetch-Site of requests that no page of another site has made."""
 
 
 class Guard:

@@ -19,7 +19,7 @@ from bridge_mqtt.view.shapes import LoadAnswer
 
 
 class LoadChange(Struct, frozen=True, kw_only=True):
-    """What a circuit should be: on or off."""
+    """Hold what a circuit should be: on or off."""
 
     enabled: bool
 

@@ -1,4 +1,4 @@
-"""What a route of the HTTP interface is: where it answers, who may ask, and what is said about it to readers."""
+"""Tell what a route of the HTTP interface is: where it answers, who may ask, and what is said about it to readers."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 class Right(StrEnum):
-    """What a caller must be allowed to do."""
+    """Hold what a caller must be allowed to do."""
 
     OPEN = "nothing"
     READ = "read"

@@ -28,7 +28,7 @@ _S_PER_H: Final = 3600.0
 
 @dataclass(frozen=True, slots=True)
 class ChannelCount:
-    """What one channel has counted up to a moment: energy in kWh and the seconds that are covered.
+    """Hold what one channel has counted up to a moment: energy in kWh and the seconds that are covered.
 
     ``kw`` is the power that holds at the moment, None if none is known; ``peak_kw`` is the highest since the reading
     before of the same kind.

@@ -83,7 +83,7 @@ async def forget(connection: AsyncConnection, before: datetime, *, at_most: int 
 
 @dataclass(frozen=True, kw_only=True)
 class Share:
-    """How many panels have the same kind of part in a window, and what is asked of them together in kW."""
+    """Hold how many panels have the same kind of part in a window, and what is asked of them together in kW."""
 
     excluded: str | None
     panels: int

@@ -1,4 +1,4 @@
-"""What panels measured over time, for readers: pages of samples, and means that the database works out itself."""
+"""Tell what panels measured over time, for readers: pages of samples, and means that the database works out itself."""
 
 from __future__ import annotations
 

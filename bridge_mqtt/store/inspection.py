@@ -18,7 +18,7 @@ from bridge_mqtt.store.schema import panels
 
 @dataclass(frozen=True, kw_only=True)
 class Inspection:
-    """What is in a database."""
+    """Hold what is in a database."""
 
     name: str
     """Its URL without a password."""

@@ -35,7 +35,7 @@ class EventAnswer(CamelAnswer, frozen=True, kw_only=True):
 
 
 class EventMetricsAnswer(CamelAnswer, frozen=True, kw_only=True):
-    """How an event goes now: ``currentReductionKw`` sums the latest measurement of each panel that holds it."""
+    """Hold how an event goes now: ``currentReductionKw`` sums the latest measurement of each panel that holds it."""
 
     current_reduction_kw: float | None
     vens_responding: int
@@ -60,7 +60,7 @@ class RespondingVen(CamelAnswer, frozen=True, kw_only=True):
 
 
 class PerformanceOfVen(CamelAnswer, frozen=True, kw_only=True):
-    """What a panel delivered: its frozen baseline minus its mean power, over the event as far as it has gone."""
+    """Hold what a panel delivered: its frozen baseline minus its mean power, over the event as far as it has gone."""
 
     ven_id: str
     requested_kw: float
@@ -75,7 +75,7 @@ class PerformanceOfVen(CamelAnswer, frozen=True, kw_only=True):
 
 
 class PerformanceAnswer(CamelAnswer, frozen=True, kw_only=True):
-    """What an event asked for and what was delivered, altogether and by panel."""
+    """Hold what an event asked for and what was delivered, altogether and by panel."""
 
     event_id: str
     status: str
@@ -249,7 +249,7 @@ class BaselineAnswer(CamelAnswer, frozen=True, kw_only=True):
 
 
 class ShedCapacityAnswer(CamelAnswer, frozen=True, kw_only=True):
-    """What a panel could shed now, by circuit, in the order of its program; critical circuits are never shed."""
+    """Hold what a panel could shed now, by circuit, in the order of its program; critical circuits are never shed."""
 
     ven_id: str
     total_load_kw: float | None

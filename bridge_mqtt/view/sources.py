@@ -1,4 +1,4 @@
-"""What the views read from, and the pauses that keep long answers from holding up the loop."""
+"""Tell what the views read from, and the pauses that keep long answers from holding up the loop."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the VTN shows of events is taken into the store: what is new, changed or gone, each event failing alone."""
+"""Take what the VTN shows of events into the store: what is new, changed or gone, each event failing alone."""
 
 from __future__ import annotations
 

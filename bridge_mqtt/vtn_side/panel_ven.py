@@ -31,7 +31,7 @@ from openadr_profiles.v31 import Event
 
 @dataclass(frozen=True)
 class Sight:
-    """What a panel's ven sees: events as listed, ids of those listed, and of those it does not see any more."""
+    """Hold what a panel's ven sees: events as listed, ids of those listed, and of those it does not see any more."""
 
     ven: PanelVen
     events: tuple[Event, ...]

@@ -340,7 +340,7 @@ class PanelVens:
 
 
 class _Round:
-    """What has happened in a round: the vens that failed, and whether any got in."""
+    """Hold what has happened in a round: the vens that failed, and whether any got in."""
 
     def __init__(self) -> None:
         self.failed = 0

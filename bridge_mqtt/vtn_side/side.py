@@ -1,4 +1,4 @@
-"""What the exchange needs of the side towards the VTN, and the choice between its two forms."""
+"""Tell what the exchange needs of the side towards the VTN, and the choice between its two forms."""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ from oadr.process import lean
 
 
 class Worked(Protocol):
-    """What a worker runs."""
+    """Hold what a worker runs."""
 
     async def run(self) -> None:
         """Work until cancelled."""

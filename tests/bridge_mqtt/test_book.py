@@ -78,11 +78,11 @@ async def turns(database_url: str) -> AsyncIterator[Turns]:
 
 async def tell(turns: Turns, ven_ids: list[str]) -> None:
     """Queue a shed for each panel, mark all as sent."""
-    async with turns.decide() as turn:
+    async with turns.change() as turn:
         for ven_id in ven_ids:
             turn.changes.queue(a_command(ven_id))
             turn.changes.hold(a_holding(ven_id))
-    async with turns.decide() as turn:
+    async with turns.change() as turn:
         for command in turns.book.queue.values():
             turn.changes.change(command, state=CommandState.SENT, sent_at=NOW, deadline_at=NOW + timedelta(seconds=10))
 
@@ -110,7 +110,7 @@ async def test_the_book_is_what_the_database_says(turns: Turns) -> None:
     """After each turn, what was applied is what a bridge that starts now reads."""
     await tell(turns, ["panel-1", "panel-2", "panel-3"])
     assert await answer(turns, ["panel-1", "panel-2"]) == {"panel-1", "panel-2"}
-    async with turns.decide() as turn:
+    async with turns.change() as turn:
         turn.changes.drop("panel-1")
         turn.changes.queue(replace(a_command("panel-4"), op=Op.PING))
     fresh = Book()
@@ -127,7 +127,7 @@ async def test_a_turn_that_fails_changes_neither_the_book_nor_the_database(turns
     before = entries(turns.book)
 
     async def fail() -> None:
-        async with turns.decide() as turn:
+        async with turns.change() as turn:
             turn.changes.drop("panel-1")
             turn.changes.queue(a_command("panel-2"))
             raise Refused
@@ -149,7 +149,7 @@ async def test_who_may_not_decide_changes_nothing(turns: Turns) -> None:
     await tell(turns, ["panel-1"])
     turns._guard = refuse
     with pytest.raises(Refused):
-        async with turns.decide() as turn:
+        async with turns.change() as turn:
             turn.changes.drop("panel-1")
     with pytest.raises(Refused):
         await answer(turns, ["panel-1"])
@@ -165,7 +165,7 @@ async def test_a_turn_takes_as_many_statements_for_many_panels_as_for_few(turns:
         counted.clear()
         await tell(turns, ven_ids)
         await answer(turns, ven_ids)
-        async with turns.decide() as turn:
+        async with turns.change() as turn:
             for ven_id in ven_ids:
                 turn.changes.drop(ven_id)
         return len(counted)
@@ -181,7 +181,7 @@ async def test_old_commands_are_forgotten_unless_something_may_still_come_of_the
     """What a panel holds, or has not answered, is known for as long as it takes."""
     await tell(turns, ["waits", "holds", "over"])
     await answer(turns, ["holds", "over"])
-    async with turns.decide() as turn:
+    async with turns.change() as turn:
         turn.changes.drop("over")
     async with turns.turn() as connection:
         await commands.forget(connection, NOW)
@@ -195,7 +195,7 @@ async def test_what_a_panel_has_answered_is_not_confirmed_by_telemetry(turns: Tu
     """Its answer says more, and came first."""
     await tell(turns, ["panel-1", "panel-2"])
     await answer(turns, ["panel-1"])
-    async with turns.decide() as turn:
+    async with turns.change() as turn:
         turn.changes.confirm("evt-1-panel-1", NOW + timedelta(seconds=30))
         turn.changes.confirm("evt-1-panel-2", NOW + timedelta(seconds=30))
     async with turns.turn() as connection:
@@ -210,7 +210,7 @@ async def test_what_is_old_is_found_by_an_index_and_forgotten_in_pieces(turns: T
     panels = [f"panel-{number}" for number in range(12)]
     await tell(turns, panels)
     await answer(turns, panels)
-    async with turns.decide() as turn:
+    async with turns.change() as turn:
         for ven_id in panels:
             turn.changes.drop(ven_id)
     seen: list[tuple[str, Any]] = []
@@ -242,11 +242,11 @@ async def explained(connection: AsyncConnection, statement: str, values: Any) ->
 
 async def test_pings_of_the_last_day_are_read_by_an_index(turns: Turns) -> None:
     """What is read at the start does not grow with two years of commands."""
-    async with turns.decide() as turn:
+    async with turns.change() as turn:
         for ven_id, days in (("old", 2), ("late", 0.9), ("new", 0)):
             at = NOW - timedelta(days=days)
             turn.changes.queue(replace(a_command(ven_id), op=Op.PING, queued_at=at))
-    async with turns.decide() as turn:
+    async with turns.change() as turn:
         for command in turns.book.queue.values():
             turn.changes.change(command, state=CommandState.SENT, sent_at=command.queued_at)
     seen: list[tuple[str, Any]] = []
@@ -312,12 +312,12 @@ async def test_the_late_answer_to_an_old_restore_does_not_end_a_newer_shed(turns
         at = NOW + timedelta(seconds=after_s)
         command = replace(a_command("panel-1"), correlation_id=correlation_id, op=op)
         holding = replace(a_holding("panel-1"), correlation_id=f"evt-1-{'S2' if after_s > 60 else 'S1'}", since=at)
-        async with turns.decide() as turn:
+        async with turns.change() as turn:
             turn.changes.queue(command)
-        async with turns.decide() as turn:
+        async with turns.change() as turn:
             turn.changes.change(turns.book.queue[correlation_id], state=CommandState.SENT, sent_at=at, deadline_at=at)
             turn.changes.hold(replace(holding, state=state))
-        async with turns.decide() as turn:
+        async with turns.change() as turn:
             turn.changes.change(turns.book.outstanding["panel-1"], state=CommandState.TIMED_OUT)
 
     async def hear(*correlation_ids: str) -> None:

@@ -23,7 +23,7 @@ from ven.home_assistant.overview import Overview, ShownEvent, ShownPrice, VenSta
 ONLINE: Final = b"online"
 _OFFLINE: Final = b"offline"
 _UNKNOWN: Final = "None"
-"""What the integration reads as "unknown", of any sensor."""
+"""Tell what the integration reads as "unknown", of any sensor."""
 _ORIGIN: Final = "OpenADR Fleet"
 _LONGEST_PROBLEM: Final = 200
 _LONGEST_SUMMARY: Final = 100
