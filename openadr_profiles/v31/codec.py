@@ -38,6 +38,7 @@ _PROBLEMS: Final = (
 )
 """Messages of the decoder, which says what is wrong in no other form, and the problem that each reports in words."""
 _SHOWN: Final = 40
+_NOT_UTF8: Final = "not readable JSON: it is not UTF-8"
 _TOO_DEEP: Final = "not readable JSON: it is nested too deeply"
 _MAX_DEPTH: Final = 1000
 _PYTHON_BOUNDS_DEPTH: Final = sys.version_info < (3, 14)
@@ -71,9 +72,9 @@ def decode(data: bytes | memoryview | msgspec.Raw | str, type_: type[T]) -> T:
     except msgspec.ValidationError as error:
         raise _invalid(str(error), type_) from None
     except msgspec.DecodeError as error:
-        raise Invalid("", _unreadable(str(error)) if _has_text(data) else "empty; expected a JSON document") from None
+        raise Invalid("", _unreadable(str(error), data)) from None
     except UnicodeError:
-        raise Invalid("", "not readable JSON: it is not UTF-8") from None
+        raise Invalid("", _NOT_UTF8) from None  # a text with half a surrogate pair
     except RecursionError:
         raise Invalid("", _TOO_DEEP) from None
     return result
@@ -111,10 +112,6 @@ def _decode_extension(type_: type, value: Any) -> Any:
     if not isinstance(value, str):
         raise ValueError(f"Expected `str`, got `{type(value).__name__}`")
     return parse(value)
-
-
-def _has_text(data: bytes | memoryview | msgspec.Raw | str) -> bool:
-    return bool((data if isinstance(data, str) else bytes(data)).strip())
 
 
 def _encode_extension(value: object) -> object:
@@ -156,6 +153,13 @@ def _in_words(problem: str, expectation: str | None) -> str:
     return problem  # a duration or start: its own type says what is wrong
 
 
-def _unreadable(message: str) -> str:
+def _unreadable(message: str, data: bytes | memoryview | msgspec.Raw | str) -> str:
+    """Say why a document is none. Releases of the decoder differ in what they raise for bytes that are not UTF-8."""
+    try:
+        text = data if isinstance(data, str) else bytes(data).decode()
+    except UnicodeDecodeError:
+        return _NOT_UTF8
+    if not text.strip():
+        return "empty; expected a JSON document"
     reason = message.removeprefix("JSON is malformed: ")
     return "not readable JSON: " + ("it ends too early" if reason == "Input data was truncated" else reason)
