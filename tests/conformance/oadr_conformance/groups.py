@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from oadr_conformance.registry import Level, Standing
-from oadr_conformance.runner import Outcome, Result, counts_text
+from oadr_conformance.results import Outcome, Result, counts_text
 
 
 @dataclass(frozen=True)

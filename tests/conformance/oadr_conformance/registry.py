@@ -8,17 +8,14 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from enum import StrEnum
 from fnmatch import fnmatchcase
-from typing import TYPE_CHECKING, Final, TypeVar
+from typing import Any, Final, TypeVar
 
 from oadr_conformance.basis import Basis, basis_of
 from oadr_conformance.errors import Misused
 from oadr_conformance.rulings import ruling_of
 
-if TYPE_CHECKING:
-    from oadr_conformance.probe import Probe
-
 T = TypeVar("T")
-Body = Callable[["Probe"], Awaitable[None]]
+Body = Callable[[Any], Awaitable[None]]
 
 
 class Level(StrEnum):
@@ -105,8 +102,8 @@ class Check:
 
     @property
     def area(self) -> str:
-        """Return the group of the requirement: `PAGE` for `PAGE-008`."""
-        return self.requirement.partition("-")[0]
+        """Return the group of the requirement: `PAGE` for `PAGE-008`, `B-EVT` for `B-EVT-001`."""
+        return area_of(self.requirement)
 
     def matches(self, patterns: Iterable[str]) -> bool:
         """Return True if one of the patterns (an area, a requirement, a key, with `*` and `?`) matches this check."""
@@ -117,8 +114,14 @@ class Check:
 class Area:
     """The checks of one module. The first sentence of a check's docstring is the sentence the check rests on."""
 
-    def __init__(self, section: str) -> None:
+    def __init__(self, section: str, *, always: str = "bl") -> None:
+        """
+        Args:
+            section: where the matter is treated.
+            always: what each of its checks needs, beside what it names itself.
+        """
         self.section = section
+        self._always = frozenset(always.split())
         self.checks: list[Check] = []
 
     def check(
@@ -140,10 +143,10 @@ class Area:
         *,
         needs: str | Callable[[T], str] = "",
         section: str = "",
-    ) -> Callable[[Callable[[Probe, T], Awaitable[None]]], Callable[[Probe, T], Awaitable[None]]]:
+    ) -> Callable[[Callable[[Any, T], Awaitable[None]]], Callable[[Any, T], Awaitable[None]]]:
         """Register one check per case; the case's value is the second argument, its name is part of the key."""
 
-        def register(body: Callable[[Probe, T], Awaitable[None]]) -> Callable[[Probe, T], Awaitable[None]]:
+        def register(body: Callable[[Any, T], Awaitable[None]]) -> Callable[[Any, T], Awaitable[None]]:
             sentence = _sentence(body)
             for name, value in cases.items():
                 wanted = needs if isinstance(needs, str) else needs(value)
@@ -157,10 +160,16 @@ class Area:
         self, requirements: str, case: str, level: Level, needs: str, section: str, sentence: str, body: Body
     ) -> None:
         first, *also = requirements.split()
-        wanted = frozenset(needs.split()) | {"bl"}
+        wanted = frozenset(needs.split()) | self._always
         if unknown := wanted - NEEDS.keys():
             raise ValueError(f"{first}: unknown needs {sorted(unknown)}")
         self.checks.append(Check(first, case, tuple(also), level, sentence, section or self.section, wanted, body))
+
+
+def area_of(requirement: str) -> str:
+    """Return the group of a requirement: `PAGE` for `PAGE-008`, `PRIV` for `PRIV-EX-17`, `B-EVT` for `B-EVT-001`."""
+    parts = requirement.split("-")
+    return "-".join(parts[:2]) if parts[0] == "B" else parts[0]
 
 
 def select(checks: Iterable[Check], patterns: Iterable[str]) -> list[Check]:
@@ -180,8 +189,8 @@ def select(checks: Iterable[Check], patterns: Iterable[str]) -> list[Check]:
     return [check for check in checks if check.matches(patterns)]
 
 
-def _bound(body: Callable[[Probe, T], Awaitable[None]], value: T) -> Body:
-    async def run(probe: Probe) -> None:
+def _bound(body: Callable[[Any, T], Awaitable[None]], value: T) -> Body:
+    async def run(probe: Any) -> None:
         await body(probe, value)
 
     return run

@@ -1,181 +1,27 @@
-"""Runs checks one after another against one VTN and says what came of each."""
+"""Opens an examination of an OpenADR 3.1 VTN: proves the credentials, sets vens aside and puts them back."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import time
-from collections import Counter
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from enum import StrEnum
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
 
 from oadr_conformance import bodies
 from oadr_conformance.callbacks import CallbackServer
-from oadr_conformance.errors import Mismatch, Misused, Refused, SeedFailed, Skipped, Unreachable
+from oadr_conformance.errors import Mismatch, Misused, Refused, Unreachable
+from oadr_conformance.examining import INTERRUPTED, examined, judged, utc_now
 from oadr_conformance.probe import NO_RECEIVER, Actor, Probe
-from oadr_conformance.registry import Check, Level, Standing
+from oadr_conformance.registry import Check
+from oadr_conformance.results import Outcome, Result, Run, counts_text
 from oadr_conformance.session import Credential, Session, Subject, is_ours
-from oadr_conformance.wire import HttpClient, HttpExchange, Obj, Purpose, VtnAnswer, redacted
+from oadr_conformance.wire import HttpClient, Obj, Purpose, VtnAnswer
 
-_LONGEST_S = 600.0
-"""Only against a check that never ends: how slow a VTN may be is not for us to say."""
-_KEPT = 200
+__all__ = ["INTERRUPTED", "Outcome", "Result", "Run", "counts_text", "judge", "opened", "run"]
+
 _GRACE_S = 5
 """Time, in seconds, a VTN may be silent after a check, as while it restarts."""
-INTERRUPTED = "interrupted"
-NOT_DECIDED = "the standard does not decide it; --switch rulings.binding=true asks for our rulings too"
-
-
-class Outcome(StrEnum):
-    """Outcome of a check."""
-
-    PASS = "pass"
-    FAIL = "fail"
-    BLOCKED = "blocked"
-    """The VTN refuses the plain data that the check needs, so its question could not be asked."""
-    SKIP = "skip"
-    """Something is missing on our side, as an expired token, or the check belongs to other settings."""
-    NOT_ASKED = "not asked"
-    """A ruling of ours, in a run that holds the VTN to the standard alone."""
-
-    @property
-    def word(self) -> str:
-        """Return the word of totals: `passed`."""
-        return _WORDS[self]
-
-
-_WORDS = {
-    Outcome.PASS: "passed",
-    Outcome.FAIL: "failed",
-    Outcome.BLOCKED: "blocked",
-    Outcome.SKIP: "skipped",
-    Outcome.NOT_ASKED: "not asked",
-}
-
-
-@dataclass(frozen=True)
-class Result:
-    """Result of one check; texts contain no secret."""
-
-    check: Check
-    outcome: Outcome
-    expected: str = ""
-    got: str = ""
-    why: str = ""
-    request: str = ""
-    response: str = ""
-    exchanges: tuple[str, ...] = ()
-    leftovers: tuple[str, ...] = ()
-    seconds: float = 0.0
-    in_doubt: bool = False
-    """The VTN was silent or refused a token meanwhile, so that perhaps no check can be made any more."""
-
-    @property
-    def decides(self) -> bool:
-        """Return True if this result makes the VTN non-conformant."""
-        return self.outcome is Outcome.FAIL and self.check.standing is Standing.MUST
-
-
-@dataclass(frozen=True)
-class Run:
-    """All results of one run, and what was examined."""
-
-    url: str
-    product: str
-    version: str
-    profile: str
-    started: datetime
-    seconds: float
-    results: Sequence[Result] = field(default_factory=tuple)
-    warnings: Sequence[str] = field(default_factory=tuple)
-    """Changes that the run could not undo."""
-    of: int = 0
-    """Number of all checks; only some of them may have been chosen."""
-    cut_short: str = ""
-    """Reason why the last checks were not made."""
-    switches: Sequence[str] = ()
-    """Declared configuration of the VTN, where it differs from the defaults."""
-
-    def count(self, outcome: Outcome, standing: Standing | None = None) -> int:
-        """Return the number of checks with this outcome; of one standing, if that is given."""
-        return sum(result.outcome is outcome and standing in {None, result.check.standing} for result in self.results)
-
-    def answered(self) -> tuple[int, int]:
-        """Return how many MUSTs of the standard the VTN answered, and how many were chosen."""
-        musts = Counter(result.outcome for result in self.results if result.check.standing is Standing.MUST)
-        return musts[Outcome.PASS] + musts[Outcome.FAIL], musts.total()
-
-    @property
-    def leftovers(self) -> list[str]:
-        """Return the objects that checks created and could not delete."""
-        return [text for result in self.results for text in result.leftovers]
-
-    @property
-    def total(self) -> str:
-        """`N passed, N failed, N skipped`, with `N blocked` and `N not asked` where there are any."""
-        return counts_text({outcome: self.count(outcome) for outcome in Outcome})
-
-    @property
-    def totals(self) -> dict[Standing, dict[Outcome, int]]:
-        """Return the same for MUSTs and SHOULDs of the standard and for our rulings, as far as they were chosen."""
-        chosen = {result.check.standing for result in self.results}
-        return {
-            standing: {outcome: self.count(outcome, standing) for outcome in Outcome}
-            for standing in Standing
-            if standing in chosen
-        }
-
-    def flaw(self, *, strict: bool = False) -> str:
-        """Return why the VTN does not conform, or why that is unknown; empty if it conforms.
-
-        A failed MUST of the standard decides, then a failed ruling of a run that asks for rulings. Where the VTN
-        answered not even half of the MUSTs that were chosen, or refused the plain data that one needs, nobody knows.
-        `strict` counts a failed SHOULD and a skipped MUST too.
-        """
-        answered, chosen = self.answered()
-        failed = [result.check for result in self.results if result.outcome is Outcome.FAIL]
-        skipped = [result.check for result in self.results if result.outcome is Outcome.SKIP]
-        rulings = any(check.standing is Standing.RULING and check.level is Level.MUST for check in failed)
-        flaws = {
-            "does not conform": any(check.standing is Standing.MUST for check in failed),
-            "keeps to the standard, but not to our rulings": rulings,
-            "incomplete": bool(self.cut_short),
-            "nothing passed": not self.count(Outcome.PASS),
-            "undecided: it refuses plain data that questions need": self.count(Outcome.BLOCKED, Standing.MUST) > 0,
-            f"undecided: it answered {answered} of {chosen} MUSTs of the standard": 2 * answered < chosen,
-            "does not conform: a SHOULD failed": strict and bool(failed),
-            "does not conform: a MUST was skipped": strict and any(check.level is Level.MUST for check in skipped),
-        }
-        return next((flaw for flaw, found in flaws.items() if found), "")
-
-    def conforms(self, *, strict: bool = False) -> bool:
-        """Return True if the VTN has no flaw."""
-        return not self.flaw(strict=strict)
-
-    def complete(self) -> bool:
-        """Return True if every MUST of the standard that was chosen has an answer, and all were chosen."""
-        answered, chosen = self.answered()
-        return answered == chosen and len(self.results) >= self.of
-
-    def verdict(self, *, strict: bool = False) -> str:
-        """Return the same in words, with what it cannot say."""
-        word = self.flaw(strict=strict) or "conforms"
-        answered, chosen = self.answered()
-        if word == "conforms" and answered < chosen:
-            word = f"conforms, as far as {answered} of {chosen} MUSTs of the standard tell"
-        made = len(self.results)
-        return word if made >= self.of else f"{word}{',' if ',' not in word else ' and'} {_OF.format(made, self.of)}"
-
-
-_OF = "as far as {} of {} checks tell"
-
-
-def counts_text(counts: Mapping[Outcome, int]) -> str:
-    """`N passed, N failed, N skipped`, with `N blocked` and `N not asked` where there are any."""
-    always = {Outcome.PASS, Outcome.FAIL, Outcome.SKIP}
-    return ", ".join(f"{counts[outcome]} {outcome.word}" for outcome in Outcome if outcome in always or counts[outcome])
 
 
 async def run(
@@ -183,7 +29,7 @@ async def run(
     checks: Iterable[Check],
     *,
     profile_name: str = "3.1",
-    now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    now: Callable[[], datetime] = utc_now,
     progress: Callable[[Result], None] = lambda _result: None,
     stop: asyncio.Event | None = None,
     of: int = 0,
@@ -195,50 +41,68 @@ async def run(
         Refused: a credential is not accepted.
         Misused: the URL is not one, or two credentials are of the same client.
     """
-    started, clock = now(), time.monotonic()
-    results: list[Result] = []
-    cut_short = ""
-    stop = stop or asyncio.Event()
+    started = now()
     async with opened(subject) as session:
-        product, version = await _product(session)
-        for check in checks:
-            cut_short = cut_short or (INTERRUPTED if stop.is_set() else "")
-            result = Result(check, Outcome.SKIP, why=cut_short) if cut_short else await _judge(session, check, stop)
-            if result.in_doubt:
-                cut_short, silent = await _lost(session)
-                if cut_short and not silent:
-                    result = Result(check, Outcome.SKIP, why=cut_short)
-            results.append(result)
-            progress(result)
-    seconds = time.monotonic() - clock
-    if stop.is_set():
-        cut_short = INTERRUPTED
-    return Run(
-        session.base,
-        product,
-        version,
-        profile_name,
-        started,
-        seconds,
-        tuple(results),
-        warnings=tuple(session.warnings),
-        of=of,
-        cut_short=cut_short,
-        switches=tuple(subject.profile.changes),
-    )
+        result = await examined(
+            _Examination(session),
+            checks,
+            profile_name=profile_name,
+            started=started,
+            progress=progress,
+            stop=stop,
+            of=of,
+        )
+    return replace(result, warnings=tuple(session.warnings))
 
 
-async def _judge(session: Session, check: Check, stop: asyncio.Event) -> Result:
-    """The result of a check, unless it is stopped; then it cleans up and is skipped."""
-    work, stopped = asyncio.ensure_future(judge(session, check)), asyncio.ensure_future(stop.wait())
-    try:
-        await asyncio.wait({work, stopped}, return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        stopped.cancel()
-        if not work.done():
-            work.cancel()
-            await asyncio.wait({work})
-    return Result(check, Outcome.SKIP, why=INTERRUPTED) if work.cancelled() else work.result()
+async def judge(session: Session, check: Check) -> Result:
+    """Make one check and clean up behind it, whatever happens."""
+    return await judged(_Examination(session), check)
+
+
+class _Examination:
+    """A session of 3.1, as the checks are made in it."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    @property
+    def base(self) -> str:
+        return self._session.base
+
+    @property
+    def rulings(self) -> bool:
+        return self._session.profile.rulings
+
+    @property
+    def secrets(self) -> Sequence[str]:
+        return self._session.secrets
+
+    @property
+    def warnings(self) -> Sequence[str]:
+        return self._session.warnings
+
+    @property
+    def switches(self) -> Sequence[str]:
+        return self._session.profile.changes
+
+    def asking(self, check: Check) -> Probe:
+        return Probe(self._session, check.key, check.needs)
+
+    def missing(self, check: Check) -> str:
+        if "expired" in check.needs and not self._session.subject.expired_token:
+            return "needs --expired-token"
+        if "receiver" in check.needs and self._session.callbacks is None:
+            return NO_RECEIVER
+        if "notifiers" in check.needs and not self._session.profile.notifiers:
+            return "applies where notifiers.offered is on"
+        return ""
+
+    async def product(self) -> tuple[str, str]:
+        return await _product(self._session)
+
+    async def lost(self) -> tuple[str, bool]:
+        return await _lost(self._session)
 
 
 async def _lost(session: Session) -> tuple[str, bool]:
@@ -303,72 +167,6 @@ async def _receiver(subject: Subject) -> AsyncIterator[CallbackServer | None]:
         yield server
     finally:
         await server.stop()
-
-
-async def judge(session: Session, check: Check) -> Result:
-    """Make one check and clean up behind it, whatever happens."""
-    if check.ruling and not session.profile.rulings:
-        return Result(check, Outcome.NOT_ASKED, why=NOT_DECIDED)
-    probe = Probe(session, check.key, check.needs)
-    started = time.monotonic()
-    error: Skipped | Mismatch | None = None
-    try:
-        if "expired" in check.needs and not session.subject.expired_token:
-            raise Skipped("needs --expired-token")
-        if "receiver" in check.needs and session.callbacks is None:
-            raise Skipped(NO_RECEIVER)
-        if "notifiers" in check.needs and not session.profile.notifiers:
-            raise Skipped("applies where notifiers.offered is on")
-        async with asyncio.timeout(_LONGEST_S):
-            await check.body(probe)
-    except Skipped as skipped:
-        error = skipped
-    except Mismatch as mismatch:
-        error = mismatch
-    except asyncio.CancelledError:
-        await probe.clean_up()
-        raise
-    except (Unreachable, Refused, TimeoutError) as silence:
-        what = f"no result within {_LONGEST_S:g} s" if isinstance(silence, TimeoutError) else str(silence)
-        error = Mismatch("a token" if isinstance(silence, Refused) else "an answer", what)
-    except (KeyError, TypeError, ValueError, IndexError, AttributeError) as surprise:
-        # An answer of a shape that the check did not foresee is the VTN's failure, not the end of the run.
-        got = f"an answer in which the check finds no way ({type(surprise).__name__}: {surprise})"
-        error = Mismatch("an answer of the standard's shape", got)
-    leftovers = await probe.clean_up()
-    return _result(session, check, probe, error, leftovers, time.monotonic() - started)
-
-
-def _result(
-    session: Session,
-    check: Check,
-    probe: Probe,
-    error: Skipped | Mismatch | None,
-    leftovers: Iterable[str],
-    seconds: float,
-) -> Result:
-    def clean(text: str) -> str:
-        return redacted(text, session.secrets)
-
-    log = [exchange for exchange in probe.log if exchange.step is not Purpose.CLEANUP]
-    if error is None:
-        return Result(check, Outcome.PASS, leftovers=tuple(leftovers), seconds=seconds)
-    if isinstance(error, Skipped):
-        return Result(check, Outcome.SKIP, why=clean(error.why), leftovers=tuple(leftovers), seconds=seconds)
-    exchange: HttpExchange | None = error.exchange or (log[-1] if log else None)
-    request, response = exchange.lines() if exchange else ("", "")
-    return Result(
-        check,
-        Outcome.BLOCKED if isinstance(error, SeedFailed) else Outcome.FAIL,
-        expected=clean(error.expected),
-        got=clean(error.got),
-        request=clean(request),
-        response=clean(response),
-        exchanges=tuple(clean(one.summary()) for one in log[-_KEPT:]),
-        leftovers=tuple(leftovers),
-        seconds=seconds,
-        in_doubt=any(one.status in {0, 401, 403} for one in log),
-    )
 
 
 async def _find_api(session: Session, desk: Probe) -> None:

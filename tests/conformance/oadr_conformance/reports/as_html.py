@@ -6,7 +6,8 @@ from collections.abc import Iterable, Sequence
 from html import escape
 
 from oadr_conformance.groups import Cluster, Group, counted, failed, groups_of, reasons, total
-from oadr_conformance.runner import Outcome, Result, Run, counts_text
+from oadr_conformance.registry import area_of
+from oadr_conformance.results import Outcome, Result, Run, counts_text
 
 _STYLE = """
 :root { color-scheme: light dark; --line: color-mix(in srgb, currentColor 20%, transparent);
@@ -84,7 +85,7 @@ def _verdict(run: Run, *, strict: bool) -> str:
 def _areas(groups: Iterable[Group]) -> str:
     areas: dict[str, list[Group]] = {}
     for group in groups:
-        areas.setdefault(group.requirement.partition("-")[0], []).append(group)
+        areas.setdefault(area_of(group.requirement), []).append(group)
     rows = "".join(
         f"<tr><td>{escape(area)}"
         + "".join(_number(sum(group.count(outcome) for group in members)) for outcome in Outcome)

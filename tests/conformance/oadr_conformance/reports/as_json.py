@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 from oadr_conformance.groups import groups_of, total
-from oadr_conformance.runner import Result, Run
+from oadr_conformance.results import Result, Run
 
 
 def as_object(run: Run, *, strict: bool = False) -> dict[str, Any]:

@@ -6,7 +6,7 @@ import re
 from itertools import groupby
 from xml.etree import ElementTree as ET
 
-from oadr_conformance.runner import Outcome, Result, Run
+from oadr_conformance.results import Outcome, Result, Run
 
 _NO_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 

@@ -12,7 +12,8 @@ from rich.table import Table
 from rich.text import Text
 
 from oadr_conformance.groups import Cluster, Group, counted, failed, groups_of, reasons, total
-from oadr_conformance.runner import Outcome, Result, Run
+from oadr_conformance.registry import area_of
+from oadr_conformance.results import Outcome, Result, Run
 
 _SHOWN_REQUIREMENTS = 30
 _SHOWN_CLUSTERS = 5
@@ -58,7 +59,7 @@ def _areas(groups: Iterable[Group]) -> Table:
         table.add_column(outcome.word, justify="right")
     areas: dict[str, list[Group]] = {}
     for group in groups:
-        areas.setdefault(group.requirement.partition("-")[0], []).append(group)
+        areas.setdefault(area_of(group.requirement), []).append(group)
     for area, members in areas.items():
         counts = {outcome: sum(group.count(outcome) for group in members) for outcome in Outcome}
         table.add_row(area, str(sum(counts.values())), *_cells(counts))
