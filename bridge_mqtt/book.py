@@ -23,7 +23,7 @@ _OUTSTANDING = {CommandState.QUEUED, CommandState.SENT}
 
 
 class Book:
-    """What panels hold (``holdings``) and wait for (``outstanding``), by panel; ``apply`` and ``read`` change it."""
+    """Know what panels hold (``holdings``) and wait for (``outstanding``); ``apply`` and ``read`` change it."""
 
     def __init__(self) -> None:
         self.holdings: dict[str, Holding] = {}

@@ -87,7 +87,7 @@ def given_back(panel: PanelRecord, expected: Expected, baseline_kw: float | None
 
 @dataclass
 class Noticed:
-    """What a look at samples has found: for the panels that gave a shed back, what is to be done and to be stored."""
+    """Hold what was found in samples: for the panels that gave a shed back, what is to be done and stored."""
 
     again: set[str] = field(default_factory=set)
     """Panels that are to be restored and to shed again."""

@@ -39,7 +39,7 @@ _WRONG_VERSION: Final = {1, 132}
 
 
 class ProtocolChoice:
-    """Which version of MQTT the next connection speaks: the one of the settings, or 5 unless the broker is too old.
+    """Say which version of MQTT the next connection speaks: the one of the settings, or 5 unless the broker is too old.
 
     Brokers that do not know MQTT 5 say so, say nothing, or hang up. Where nobody was reached nobody said anything about
     a version, and 5 is tried first. After a connection too, since what is there next may be another broker; a choice

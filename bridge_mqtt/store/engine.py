@@ -106,7 +106,7 @@ def _begin_sqlite(connection: Connection) -> None:
 
 @dataclass(frozen=True, kw_only=True)
 class Migration:
-    """What a migration has done: the schema before (None: no tables of the bridge) and now, and what was taken over."""
+    """Tell of a migration: the schema before (None: no tables of the bridge) and now, and what was taken over."""
 
     before: str | None
     now: str

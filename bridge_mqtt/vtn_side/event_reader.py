@@ -21,7 +21,7 @@ Find = Callable[[str], Awaitable[Event | None]]
 
 @dataclass(frozen=True)
 class ReadEvents:
-    """Whether anything was new, and the problem for which the VTN has to be asked again."""
+    """Say whether anything was new, and the problem for which the VTN has to be asked again."""
 
     changed: bool
     problem: VtnError | None = None

@@ -128,7 +128,7 @@ class World:
         self._dispatch |= dispatch
 
     def piece(self, seconds: int) -> None:
-        """How long an envelope panel is told to shed at once."""
+        """Return how long an envelope panel is told to shed at once."""
         self._dispatch["longest_piece_s"] = {"envelope": seconds}
 
     def settings_broker(self) -> Any:
@@ -173,7 +173,7 @@ class World:
             bridge.look_now()
 
     async def get(self, path: str) -> Any:
-        """What the HTTP API answers."""
+        """Return what the HTTP API answers."""
         bridge, _ = self._running[-1]
         async with aiohttp.ClientSession() as session, session.get(bridge.api_url + path) as answer:
             assert answer.status == 200, await answer.text()

@@ -53,7 +53,7 @@ def a_command(ven_id: str, state: CommandState = CommandState.QUEUED) -> Command
 
 
 def a_holding(ven_id: str, event_id: str = "evt-1") -> Holding:
-    """What the panel holds while the shed is on its way."""
+    """Return what the panel holds while the shed is on its way."""
     return Holding(
         ven_id=ven_id,
         event_id=event_id,
@@ -101,7 +101,7 @@ async def answer(turns: Turns, ven_ids: list[str]) -> set[str]:
 
 
 def entries(book: Book) -> tuple[object, ...]:
-    """What a book says, without the numbers that only the database gives."""
+    """Return what a book says, without the numbers that only the database gives."""
     outstanding = {ven_id: replace(command, id=None) for ven_id, command in book.outstanding.items()}
     return book.holdings, outstanding, list(book.queue), {each: book.holds(each) for each in ("evt-1", "evt-2")}
 
@@ -230,7 +230,7 @@ async def test_what_is_old_is_found_by_an_index_and_forgotten_in_pieces(turns: T
 
 
 async def explained(connection: AsyncConnection, statement: str, values: Any) -> str:
-    """How the database goes about a statement if it does not read whole tables, as it does with few rows."""
+    """Return how the database goes about a statement if it does not read whole tables, as it does with few rows."""
     if connection.dialect.name == "postgresql":
         await connection.execute(text("SET LOCAL enable_seqscan = off"))
         await connection.execute(text("SET LOCAL enable_sort = off"))

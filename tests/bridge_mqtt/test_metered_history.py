@@ -26,7 +26,7 @@ async def store(database_url: str) -> AsyncIterator[Store]:
 
 
 def counted(minutes: int, kw: float, heater_kw: float = 1.0) -> MeterReading:
-    """What a meter shows after so many minutes at one power."""
+    """Return what a meter shows after so many minutes at one power."""
     hours = minutes / 60
     counts = {
         "": ChannelCount(kw * hours, minutes * 60.0),

@@ -127,7 +127,7 @@ async def test_an_event_is_carried_out_and_reported(sqlite_world: World, manners
 
 
 def a_shed() -> dict[str, Any]:
-    """What an event asks for: 3 kW less for the next hour."""
+    """Return what an event asks for: 3 kW less for the next hour."""
     return {
         "intervalPeriod": {"start": (datetime.now(UTC) - timedelta(seconds=1)).isoformat(), "duration": "PT1H"},
         "intervals": [{"id": 0, "payloads": [{"type": "DISPATCH_SETPOINT_RELATIVE", "values": [-3]}]}],

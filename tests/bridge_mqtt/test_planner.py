@@ -63,7 +63,7 @@ class Desk:
         return plan.parts
 
     async def versions(self, event_id: str = "evt-1") -> list[int]:
-        """How often each window of an event was changed."""
+        """Return how often each window of an event was changed."""
         async with self.store.reading() as connection:
             return [plan.version for plan in await allocations.windows_of(connection, event_id)]
 
@@ -95,7 +95,7 @@ async def a_desk(database_url: str, *, count: int = 3, **dispatch: Any) -> Async
 
 
 def kw(planned: Planned) -> dict[str, Decimal]:
-    """What is wanted of the panels."""
+    """Return what is wanted of the panels."""
     return {ven_id: want.amount_kw for ven_id, want in sorted(planned.wants.items())}
 
 

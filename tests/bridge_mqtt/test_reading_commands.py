@@ -16,7 +16,7 @@ TOKEN = "correct horse battery"
 
 
 class Called(NamedTuple):
-    """What a command left."""
+    """Hold what a command left."""
 
     exit_code: int | None
     stdout: str

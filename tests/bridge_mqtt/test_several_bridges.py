@@ -33,7 +33,7 @@ class Process:
         self._url = f"http://127.0.0.1:{port}"
 
     async def ready(self) -> dict[str, Any] | None:
-        """What /ready says, None if nobody answers."""
+        """Return what /ready says, None if nobody answers."""
         try:
             async with aiohttp.ClientSession() as session, session.get(f"{self._url}/ready") as answer:
                 found: dict[str, Any] = await answer.json()
@@ -130,7 +130,7 @@ async def stoppable_bridges(mosquitto: Mosquitto, postgresql_url: str, tmp_path:
 
 
 def ops(panel: Any) -> list[str]:
-    """What a panel was told."""
+    """Return what a panel was told."""
     return [json.loads(command)["op"] for command in panel.heard]
 
 

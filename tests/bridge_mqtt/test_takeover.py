@@ -65,7 +65,7 @@ def an_ack(**changes: Any) -> OriginalAck:
 
 
 async def taken_over(url: str, rows: list[OriginalAck]) -> list[acks.StoredAck]:
-    """What a bridge reads after it started on a database of the original; oldest first."""
+    """Return what a bridge reads after it started on a database of the original; oldest first."""
     async with database(url) as connection:
         await create(connection, rows)
     store = await Store.open(driver_url(url))

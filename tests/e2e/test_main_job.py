@@ -128,16 +128,16 @@ class Site:
         )
 
     def ask(self, *arguments: str) -> Any:
-        """What a command of the business logic prints."""
+        """Return what a command of the business logic prints."""
         return oadr(*arguments, environment=self._utility)
 
     def switched(self) -> dict[str, int]:
-        """How often each circuit's relay was really switched."""
+        """Return how often each circuit's relay was really switched."""
         found: dict[str, int] = json.loads((self.folder / "relays.json").read_text())["switched"]
         return found
 
     def panel_acks(self) -> list[dict[str, Any]]:
-        """What the bridge has stored of the panel's acknowledgments."""
+        """Return what the bridge has stored of the panel's acknowledgments."""
         found: list[dict[str, Any]] = get_json(f"http://127.0.0.1:{self.bridge_port}/api/vens/panel-1/acks")["acks"]
         return found
 

@@ -58,7 +58,7 @@ class Machine:
         return process.returncode, errors
 
     def calls(self) -> list[str]:
-        """What was asked of pip and apt-get."""
+        """Return what was asked of pip and apt-get."""
         record = self.project / "calls"
         return record.read_text().replace(str(self.project), "PROJECT").splitlines() if record.exists() else []
 

@@ -132,7 +132,7 @@ def checks_of(checks: Iterable[Check]) -> dict[str, list[str]]:
 
 @dataclass(frozen=True)
 class Coverage:
-    """How much of what a client can see the suite asks for."""
+    """Hold how much of what a client can see the suite asks for."""
 
     covered: frozenset[str]
     missing: frozenset[str]
@@ -152,7 +152,7 @@ class Coverage:
 
 
 def coverage(checks: Iterable[Check]) -> Coverage:
-    """What the given checks cover of the MUST lines that a client can see."""
+    """Return what the given checks cover of the MUST lines that a client can see."""
     unobservable = listed("unobservable.md")
     musts = {line.id for line in catalogue().values() if line.level == "MUST" and line.area in CHECKED}
     covered = frozenset(checks_of(checks)) & musts

@@ -13,7 +13,7 @@ from tests.support.pki import TlsFiles, server_context
 
 @dataclass
 class Front:
-    """What clients asked for, newest last."""
+    """Hold what clients asked for, newest last."""
 
     port: int = 0
     names: list[str | None] = field(default_factory=list)

@@ -276,12 +276,12 @@ class Town:
         return await self.bl.events.create(as_request(event, program_id=program.id))
 
     async def opts(self, event: Event) -> list[Opt]:
-        """What is reported about taking part."""
+        """Return what is reported about taking part."""
         reports = await self.reports(event, opt_report_name(event.id))
         return [opt for report in reports for opt in read_opts(report.resources)]
 
     async def status(self, event: Event) -> Sequence[ShedInterval]:
-        """What is reported about what was done; there is at most one such report."""
+        """Return what is reported about what was done; there is at most one such report."""
         reports = await self.reports(event, status_report_name(event.id))
         assert len(reports) <= 1
         return read_status(reports[0].resources) if reports else ()

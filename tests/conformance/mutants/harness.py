@@ -49,7 +49,7 @@ _PATIENCE_S = 4.0
 
 @dataclass
 class CheckProof:
-    """What came of one check: how it went without fault, and which faults it was seen failing on."""
+    """Hold what came of one check: how it went without fault, and which faults it was seen failing on."""
 
     key: str
     plain: str = ""

@@ -41,7 +41,7 @@ _POSTGRES: Final = ("fsync=off", "full_page_writes=off", "max_connections=60", "
 
 @dataclass
 class Books:
-    """What a bridge's database says at one moment."""
+    """Hold what a bridge's database says at one moment."""
 
     acks: Counter[str]
     """Rows by correlation id."""

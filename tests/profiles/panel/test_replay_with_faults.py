@@ -22,7 +22,7 @@ Reading = Ack | Telemetry | Unreadable
 
 
 def from_panels(name: str) -> list[Recorded]:
-    """What panels sent on the topics that the bridge reads, in their order."""
+    """Return what panels sent on the topics that the bridge reads, in their order."""
     return [message for message in recorded(name) if message.from_panel and (message.is_ack or message.is_telemetry)]
 
 
@@ -33,7 +33,7 @@ def read(message: Recorded) -> Reading:
 
 
 def meaning(reading: Reading) -> tuple[Any, ...]:
-    """What decisions rest on, without numbers."""
+    """Return what decisions rest on, without numbers."""
     match reading:
         case Ack():
             return ("ack", reading.ven_id, reading.op, reading.status, reading.dialect, reading.correlation_id)

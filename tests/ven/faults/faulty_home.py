@@ -99,7 +99,7 @@ class FaultyHome(Home):
 
     @property
     def pending(self) -> tuple[Key, ...]:
-        """What it has not written yet."""
+        """Return what it has not written yet."""
         assert self._store is not None
         return self._store.journal.pending
 

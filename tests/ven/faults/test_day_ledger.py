@@ -72,7 +72,7 @@ async def test_bad_day_loses_doubles_and_holds_up_nothing(town: Town, pytestconf
 
 
 def misfortunes(town: Town, home: FaultyHome) -> list[tuple[datetime, Callable[[], Any]]]:
-    """What else happens that day, and when."""
+    """Return what else happens that day, and when."""
     return [
         (VTN_AWAY[0], town.close_vtn),
         (VTN_AWAY[1], town.reopen_vtn),
@@ -104,7 +104,7 @@ def kills(chance: Random, count: int, home: FaultyHome) -> list[tuple[datetime, 
 
 
 async def reported(town: Town, events: list[Event]) -> dict[str, list[str]]:
-    """What the VTN lacks or has twice of each event: one opt, one status, and the report of each interval."""
+    """Return what the VTN lacks or has twice of each event: one opt, one status, and the report of each interval."""
     wrong: dict[str, list[str]] = {"lost": [], "doubled": [], "stuck": []}
     for event in events:
         reports = await town.bl.reports.search(event_id=event.id)
@@ -122,7 +122,7 @@ async def reported(town: Town, events: list[Event]) -> dict[str, list[str]]:
 
 
 def switched(home: FaultyHome) -> dict[str, list[str]]:
-    """What is wrong with the times in which circuits were limited."""
+    """Return what is wrong with the times in which circuits were limited."""
     wrong: dict[str, list[str]] = {"at the device": []}
     spans = home.dated.limited("ev")
     for at in BEGINNINGS:

@@ -30,7 +30,7 @@ LONGEST: Final = 65535
 
 @dataclass(frozen=True, slots=True)
 class Admission:
-    """Whether somebody may connect, and until when; ``expires_at`` is None if without end."""
+    """Say whether somebody may connect, and until when; ``expires_at`` is None if without end."""
 
     is_admitted: bool
     expires_at: datetime | None = None
