@@ -60,6 +60,9 @@ NAMED_TWICE = {
 _OWN_NAMES = {"errors.py", "settings.py"}
 """Modules whose classes are read with their room before them: ``vtn.errors.Refused``, ``bridge_mqtt.settings.Api``."""
 
+_OF_A_STANDARD = ("openadr_profiles/v20b/",)
+"""Folders whose classes are called as their version of the standard calls them, and read with it: ``v20b.Event``."""
+
 
 def classes_of_one_name(files: Iterable[Path]) -> dict[str, list[str]]:
     """Return public classes that are defined in several places, by name.
@@ -73,15 +76,21 @@ def classes_of_one_name(files: Iterable[Path]) -> dict[str, list[str]]:
                 places.setdefault(node.name, []).append(path)
     found = {}
     for name, where in places.items():
-        shared = [path for path in where if path.name not in _OWN_NAMES]
+        shared = [path for path in where if path.name not in _OWN_NAMES and not _of_a_standard(path)]
         packages = [_package_of(path) for path in where]
         if len(shared) > 1 or len(packages) > len(set(packages)):
             found[name] = [path.as_posix() for path in where]
     return found
 
 
+def _of_a_standard(path: Path) -> str | None:
+    return next((folder for folder in _OF_A_STANDARD if f"/{folder}" in path.as_posix()), None)
+
+
 def _package_of(path: Path) -> str:
-    """Return the package of a file: the topmost folder that has an ``__init__.py`` all the way down."""
+    """Return the package of a file: a standard, or the topmost folder that has an ``__init__.py`` all the way down."""
+    if standard := _of_a_standard(path):
+        return standard
     while (path.parent / "__init__.py").exists():
         path = path.parent
     return path.name

@@ -1,0 +1,89 @@
+"""Which message belongs to which service, and the reply of each (requirements 1.2, 1.3)."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Final
+
+from openadr_profiles.v20b import messages as m
+
+
+class Service(StrEnum):
+    """Name a service as the last part of its path, in exactly this case."""
+
+    EI_REGISTER_PARTY = "EiRegisterParty"
+    EI_EVENT = "EiEvent"
+    EI_REPORT = "EiReport"
+    EI_OPT = "EiOpt"
+    OADR_POLL = "OadrPoll"
+
+
+PATH: Final = "/OpenADR2/Simple/2.0b/"
+"""What stands before the name of a service in its path."""
+
+TO_VTN: Final[dict[Service, frozenset[type[m.Message]]]] = {
+    Service.EI_REGISTER_PARTY: frozenset(
+        {
+            m.QueryRegistration,
+            m.CreatePartyRegistration,
+            m.CancelPartyRegistration,
+            m.CanceledPartyRegistration,
+            m.Response,
+        }
+    ),
+    Service.EI_EVENT: frozenset({m.RequestEvent, m.CreatedEvent}),
+    Service.EI_REPORT: frozenset(
+        {
+            m.RegisterReport,
+            m.RegisteredReport,
+            m.CreateReport,
+            m.CreatedReport,
+            m.UpdateReport,
+            m.UpdatedReport,
+            m.CancelReport,
+            m.CanceledReport,
+            m.Response,
+        }
+    ),
+    Service.EI_OPT: frozenset({m.CreateOpt, m.CancelOpt}),
+    Service.OADR_POLL: frozenset({m.Poll}),
+}
+"""What a VEN may send to each service of a VTN; anything else is 453 (B-GEN-012)."""
+
+
+def refusal(
+    name: str,
+    response: m.EiResponse,
+    *,
+    vtn_id: str,
+    profiles: tuple[m.Profile, ...],
+    ven_id: str | None = None,
+    opt_id: str | None = None,
+    registration_id: str | None = None,
+) -> m.Message:
+    """Return the reply to a message of this name (``oadrPoll``) that is not done: of the matching type, schema-valid.
+
+    The answer to what is wrong in a registration names neither id (B-REG-005); ``opt_id`` and ``registration_id`` are
+    echoed in the replies that have them (B-REG-012, B-OPT-008).
+    """
+    match name:
+        case "oadrQueryRegistration" | "oadrCreatePartyRegistration":
+            return m.CreatedPartyRegistration(response=response, vtn_id=vtn_id, profiles=profiles)
+        case "oadrCancelPartyRegistration":
+            return m.CanceledPartyRegistration(response=response, registration_id=registration_id, ven_id=ven_id)
+        case "oadrRegisterReport":
+            return m.RegisteredReport(response=response, ven_id=ven_id)
+        case "oadrCreateReport":
+            return m.CreatedReport(response=response, ven_id=ven_id)
+        case "oadrUpdateReport":
+            return m.UpdatedReport(response=response, ven_id=ven_id)
+        case "oadrCancelReport":
+            return m.CanceledReport(response=response, ven_id=ven_id)
+        case "oadrCreateOpt":
+            return m.CreatedOpt(response=response, opt_id=opt_id or "")
+        case "oadrCancelOpt":
+            return m.CanceledOpt(response=response, opt_id=opt_id)
+        case "oadrRequestEvent":
+            return m.DistributeEvent(response=response, request_id=response.request_id, vtn_id=vtn_id)
+        case _:
+            return m.Response(response=response, ven_id=ven_id)
