@@ -66,24 +66,26 @@ def refusal(
     The answer to what is wrong in a registration names neither id (B-REG-005); ``opt_id`` and ``registration_id`` are
     echoed in the replies that have them (B-REG-012, B-OPT-008).
     """
+    reply: m.Message
     match name:
         case "oadrQueryRegistration" | "oadrCreatePartyRegistration":
-            return m.CreatedPartyRegistration(response=response, vtn_id=vtn_id, profiles=profiles)
+            reply = m.CreatedPartyRegistration(response=response, vtn_id=vtn_id, profiles=profiles)
         case "oadrCancelPartyRegistration":
-            return m.CanceledPartyRegistration(response=response, registration_id=registration_id, ven_id=ven_id)
+            reply = m.CanceledPartyRegistration(response=response, registration_id=registration_id, ven_id=ven_id)
         case "oadrRegisterReport":
-            return m.RegisteredReport(response=response, ven_id=ven_id)
+            reply = m.RegisteredReport(response=response, ven_id=ven_id)
         case "oadrCreateReport":
-            return m.CreatedReport(response=response, ven_id=ven_id)
+            reply = m.CreatedReport(response=response, ven_id=ven_id)
         case "oadrUpdateReport":
-            return m.UpdatedReport(response=response, ven_id=ven_id)
+            reply = m.UpdatedReport(response=response, ven_id=ven_id)
         case "oadrCancelReport":
-            return m.CanceledReport(response=response, ven_id=ven_id)
+            reply = m.CanceledReport(response=response, ven_id=ven_id)
         case "oadrCreateOpt":
-            return m.CreatedOpt(response=response, opt_id=opt_id or "")
+            reply = m.CreatedOpt(response=response, opt_id=opt_id or "")
         case "oadrCancelOpt":
-            return m.CanceledOpt(response=response, opt_id=opt_id)
+            reply = m.CanceledOpt(response=response, opt_id=opt_id)
         case "oadrRequestEvent":
-            return m.DistributeEvent(response=response, request_id=response.request_id, vtn_id=vtn_id)
+            reply = m.DistributeEvent(response=response, request_id=response.request_id, vtn_id=vtn_id)
         case _:
-            return m.Response(response=response, ven_id=ven_id)
+            reply = m.Response(response=response, ven_id=ven_id)
+    return reply
