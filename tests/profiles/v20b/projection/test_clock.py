@@ -53,15 +53,15 @@ def test_an_open_interval_never_ends() -> None:
 def test_active_events_come_first_by_priority_then_the_others_by_start() -> None:
     """B-EVT-002."""
     now = at("00:30")
-    later = {"intervalPeriod": {"start": "2025-01-01T05:00:00Z", "duration": "PT1H"}}
-    soon = {"intervalPeriod": {"start": "2025-01-01T03:00:00Z", "duration": "PT1H"}}
+    later = {"start": "2025-01-01T05:00:00Z", "duration": "PT1H"}
+    soon = {"start": "2025-01-01T03:00:00Z", "duration": "PT1H"}
     events = {
         "cancelled": told(of_type("SIMPLE", 1, priority=0)),
         "least": told(of_type("SIMPLE", 1)),
         "second": told(of_type("SIMPLE", 1, priority=1)),
         "first": told(of_type("SIMPLE", 1, priority=0)),
-        "later": told(of_type("SIMPLE", 1, priority=0, **later)),
-        "soon": told(of_type("SIMPLE", 1, **soon)),
+        "later": told(of_type("SIMPLE", 1, priority=0, intervalPeriod=later)),
+        "soon": told(of_type("SIMPLE", 1, intervalPeriod=soon)),
     }
     keys = {
         name: order(projection, status(projection, now, is_cancelled=name == "cancelled"), name)

@@ -241,11 +241,8 @@ def test_a_random_start_becomes_a_tolerance() -> None:
 
 def test_priorities_are_turned_into_those_of_2_0b() -> None:
     """B-EVT-022: there 1 is the most important and 0 none; in OpenADR 3 that is 0 and absent."""
-    assert [told(of_type("SIMPLE", 1, **members)).priority for members in ({}, {"priority": 0}, {"priority": 4})] == [
-        0,
-        1,
-        5,
-    ]
+    events = [of_type("SIMPLE", 1), of_type("SIMPLE", 1, priority=0), of_type("SIMPLE", 1, priority=4)]
+    assert [told(event).priority for event in events] == [0, 1, 5]
 
 
 def test_a_program_is_the_market_context() -> None:
