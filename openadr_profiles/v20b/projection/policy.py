@@ -34,7 +34,7 @@ _LONGEST_S: Final = 366 * 86_400
 _EPOCH: Final = datetime(2001, 1, 1, tzinfo=UTC)
 
 
-class Policy(Struct, frozen=True, kw_only=True):
+class Policy20b(Struct, frozen=True, kw_only=True):
     """The settings of a program for 2.0b; lengths are in seconds."""
 
     market_context: str | None = None
@@ -57,7 +57,7 @@ class Policy(Struct, frozen=True, kw_only=True):
     ac: bool = True
 
 
-def policy_of(program: ProgramRequest | Program) -> tuple[Policy, tuple[Loss, ...]]:
+def policy_of(program: ProgramRequest | Program) -> tuple[Policy20b, tuple[Loss, ...]]:
     """Read a program's attributes; one that cannot be read is a loss, and the default holds."""
     found: dict[str, Any] = {}
     losses = []
@@ -74,7 +74,7 @@ def policy_of(program: ProgramRequest | Program) -> tuple[Policy, tuple[Loss, ..
         except ValueError:
             said = ", ".join(map(str, attribute.values))[:60]
             losses.append(Loss(LossKind.ATTRIBUTE, f"{attribute.type} is {said!r}; expected {expected}"))
-    return replace(Policy(), **found), tuple(losses)
+    return replace(Policy20b(), **found), tuple(losses)
 
 
 def _one_of(*words: str) -> Callable[[Value], str]:

@@ -13,7 +13,7 @@ from typing import Final
 
 from openadr_profiles.v20b.projection.grid import Placed, contiguous, whole_second
 from openadr_profiles.v20b.projection.losses import Loss, LossKind, NoForm, NoFormKind
-from openadr_profiles.v20b.projection.policy import Policy, policy_of
+from openadr_profiles.v20b.projection.policy import Policy20b, policy_of
 from openadr_profiles.v20b.projection.projection import Projection, SignalPart
 from openadr_profiles.v20b.projection.signals import (
     FORMS,
@@ -100,7 +100,7 @@ class _Signal:
 class _Draft:
     """A projection while it is made."""
 
-    policy: Policy
+    policy: Policy20b
     losses: list[Loss]
     descriptors: dict[str, Descriptor]
     is_test: bool = False

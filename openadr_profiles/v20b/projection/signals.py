@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from openadr_profiles.v20b.projection.losses import Loss, LossKind
-from openadr_profiles.v20b.projection.policy import PREFIX, Policy
+from openadr_profiles.v20b.projection.policy import PREFIX, Policy20b
 from openadr_profiles.v20b.projection.units import ENERGY, POWER, ItemBase, currency_per, item_base
 from openadr_profiles.v31 import EventPayloadDescriptor, EventPayloadType, Unit, Value
 from openadr_profiles.v31.descriptors import ProgramPayloadDescriptor
@@ -114,7 +114,7 @@ FORMS: Final[dict[str, SignalForm]] = {
 _BY_SIGNAL: Final = {(form.name, form.type): type_ for type_, form in reversed(FORMS.items())}
 
 
-def form_of(payload_type: str, descriptor: Descriptor | None, policy: Policy) -> SignalForm | None:
+def form_of(payload_type: str, descriptor: Descriptor | None, policy: Policy20b) -> SignalForm | None:
     """Return the form of a payload type; None if it has none and the program does not send extensions."""
     form = FORMS.get(payload_type)
     if form is not None:
@@ -146,7 +146,7 @@ class Units:
     lost: Loss | None = None
 
 
-def units_for(payload_type: str, form: SignalForm, descriptor: Descriptor | None, policy: Policy) -> Units:
+def units_for(payload_type: str, form: SignalForm, descriptor: Descriptor | None, policy: Policy20b) -> Units:
     """Return the unit of a signal (4.1: units and scale; values stay as they are)."""
     units = (descriptor.units if descriptor else None) or form.default_units
     if form.priced:
@@ -163,7 +163,7 @@ def units_for(payload_type: str, form: SignalForm, descriptor: Descriptor | None
 
 
 def _price_units(
-    payload_type: str, form: SignalForm, units: str, descriptor: Descriptor | None, policy: Policy
+    payload_type: str, form: SignalForm, units: str, descriptor: Descriptor | None, policy: Policy20b
 ) -> Units:
     if units.upper() not in form.units:
         return Units(sends=False, lost=Loss(LossKind.UNITS, f"{payload_type} is per {units}; left out"))
@@ -173,7 +173,7 @@ def _price_units(
     return Units(base, lost=lost)
 
 
-def number(value: Value, payload_type: str, policy: Policy) -> float | None:
+def number(value: Value, payload_type: str, policy: Policy20b) -> float | None:
     """Return a value as a number of 2.0b, in the scale of the signal; None if it is not a number of 32 bits."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None

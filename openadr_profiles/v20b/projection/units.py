@@ -10,7 +10,7 @@ from typing import Final
 
 from msgspec import Struct
 
-from openadr_profiles.v20b.projection.policy import Policy
+from openadr_profiles.v20b.projection.policy import Policy20b
 from openadr_profiles.v31 import Unit
 
 _ISO_4217: Final = """
@@ -67,7 +67,7 @@ ENERGY: Final = frozenset(scale + base for base in ("WH", "VAH", "VARH") for sca
 """Units of energy, with their scales."""
 
 
-def item_base(units: str, policy: Policy) -> ItemBase | None:
+def item_base(units: str, policy: Policy20b) -> ItemBase | None:
     """Return the unit of 2.0b that a unit of OpenADR 3 is; None if there is none."""
     word = units.upper()
     if word in _SCALED:

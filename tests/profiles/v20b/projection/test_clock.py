@@ -6,7 +6,7 @@ from datetime import datetime
 
 import pytest
 
-from openadr_profiles.v20b.projection import EventStatus, current_value, order, status
+from openadr_profiles.v20b.projection import EventStatus20b, current_value, order, status
 from tests.profiles.v20b.projection.build import a_program, of_type, signal, told
 from tests.profiles.v31.build import at
 
@@ -14,23 +14,23 @@ from tests.profiles.v31.build import at
 @pytest.mark.parametrize(
     ("ramp_up", "now", "expected"),
     [
-        ({}, at("23:00", "2024-12-31"), EventStatus.FAR),
-        ({}, at("23:59", "2024-12-31"), EventStatus.FAR),
-        ({"RAMP_UP": "PT30M"}, at("23:29", "2024-12-31"), EventStatus.FAR),
-        ({"RAMP_UP": "PT30M"}, at("23:30", "2024-12-31"), EventStatus.NEAR),
-        ({"RAMP_UP": "-PT30M"}, at("23:45", "2024-12-31"), EventStatus.FAR),
-        ({"RAMP_UP": "PT30M"}, at("00:00"), EventStatus.ACTIVE),
-        ({}, at("01:59"), EventStatus.ACTIVE),
-        ({}, at("02:00"), EventStatus.COMPLETED),
+        ({}, at("23:00", "2024-12-31"), EventStatus20b.FAR),
+        ({}, at("23:59", "2024-12-31"), EventStatus20b.FAR),
+        ({"RAMP_UP": "PT30M"}, at("23:29", "2024-12-31"), EventStatus20b.FAR),
+        ({"RAMP_UP": "PT30M"}, at("23:30", "2024-12-31"), EventStatus20b.NEAR),
+        ({"RAMP_UP": "-PT30M"}, at("23:45", "2024-12-31"), EventStatus20b.FAR),
+        ({"RAMP_UP": "PT30M"}, at("00:00"), EventStatus20b.ACTIVE),
+        ({}, at("01:59"), EventStatus20b.ACTIVE),
+        ({}, at("02:00"), EventStatus20b.COMPLETED),
     ],
 )
 def test_the_status_of_an_event_follows_the_clock(
-    ramp_up: dict[str, str], now: datetime, expected: EventStatus
+    ramp_up: dict[str, str], now: datetime, expected: EventStatus20b
 ) -> None:
     """B-EVT-013, B-EVT-019."""
     projection = told(of_type("SIMPLE", 1, 2), a_program(**ramp_up))
     assert status(projection, now) is expected
-    assert status(projection, now, is_cancelled=True) is EventStatus.CANCELLED
+    assert status(projection, now, is_cancelled=True) is EventStatus20b.CANCELLED
 
 
 def test_the_current_value_is_that_of_the_running_interval() -> None:
@@ -46,8 +46,8 @@ def test_the_current_value_is_that_of_the_running_interval() -> None:
 def test_an_open_interval_never_ends() -> None:
     event = of_type("SIMPLE", 3, intervalPeriod={"start": "2025-01-01T00:00:00Z", "duration": "P9999Y"})
     projection = told(event)
-    assert status(projection, at("00:00", "2030-01-01")) is EventStatus.ACTIVE
-    assert current_value(projection.signals[0], projection.start, at("00:00", "2030-01-01"), EventStatus.ACTIVE) == 3
+    assert status(projection, at("00:00", "2030-01-01")) is EventStatus20b.ACTIVE
+    assert current_value(projection.signals[0], projection.start, at("00:00", "2030-01-01"), EventStatus20b.ACTIVE) == 3
 
 
 def test_active_events_come_first_by_priority_then_the_others_by_start() -> None:
