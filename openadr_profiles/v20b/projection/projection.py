@@ -9,8 +9,8 @@ import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
+from openadr_profiles.v20b.messages.common import ItemBase
 from openadr_profiles.v20b.projection.losses import Loss
-from openadr_profiles.v20b.projection.units import ItemBase
 
 
 class SignalPart(Struct, frozen=True, kw_only=True):

@@ -8,9 +8,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
+from openadr_profiles.v20b.messages.common import ItemBase
 from openadr_profiles.v20b.projection.losses import Loss, LossKind
 from openadr_profiles.v20b.projection.policy import PREFIX, Policy20b
-from openadr_profiles.v20b.projection.units import ENERGY, POWER, ItemBase, currency_per, item_base
+from openadr_profiles.v20b.projection.units import ENERGY, POWER, currency_per, item_base
 from openadr_profiles.v31 import EventPayloadDescriptor, EventPayloadType, Unit, Value
 from openadr_profiles.v31.descriptors import ProgramPayloadDescriptor
 

@@ -6,10 +6,10 @@ business logic uses W and MW. No element here needs lxml.
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import Final
 
-from msgspec import Struct
-
+from openadr_profiles.v20b.messages.common import ItemBase, PowerAttributes
 from openadr_profiles.v20b.projection.policy import Policy20b
 from openadr_profiles.v31 import Unit
 
@@ -26,24 +26,6 @@ CURRENCIES: Final = frozenset(_ISO_4217.split())
 """The currencies of ISO 4217 that the schema of 2.0b lists."""
 
 
-class PowerAttributes(Struct, frozen=True):
-    """Frequency in hertz, voltage in volts, and whether it is alternating current; units of power need them."""
-
-    hertz: float
-    voltage: float
-    ac: bool
-
-
-class ItemBase(Struct, frozen=True):
-    """A unit of 2.0b: the element's name, its itemDescription, itemUnits and siScaleCode."""
-
-    element: str
-    description: str
-    units: str
-    scale: str = "none"
-    power: PowerAttributes | None = None
-
-
 _BASES: Final = {
     "W": ("powerReal", "RealPower", "W"),
     "VA": ("powerApparent", "ApparentPower", "VA"),
@@ -54,11 +36,11 @@ _BASES: Final = {
 }
 _SCALES: Final = {"": "none", "K": "k", "M": "M", "G": "G"}
 _OTHERS: Final = {
-    Unit.VOLTS.value: ItemBase("voltage", "Voltage", "V"),
-    Unit.AMPS.value: ItemBase("current", "Current", "A"),
-    Unit.CELSIUS.value: ItemBase("temperature", "temperature", "celsius"),
-    Unit.FAHRENHEIT.value: ItemBase("temperature", "temperature", "fahrenheit"),
-    Unit.THERMS.value: ItemBase("Therm", "Therm", "thm"),
+    Unit.VOLTS.value: ItemBase(name="voltage", description="Voltage", units="V"),
+    Unit.AMPS.value: ItemBase(name="current", description="Current", units="A"),
+    Unit.CELSIUS.value: ItemBase(name="temperature", description="temperature", units="celsius"),
+    Unit.FAHRENHEIT.value: ItemBase(name="temperature", description="temperature", units="fahrenheit"),
+    Unit.THERMS.value: ItemBase(name="Therm", description="Therm", units="thm"),
 }
 _SCALED: Final = {scale + base: (scale, base) for base in _BASES for scale in _SCALES}
 POWER: Final = frozenset(scale + base for base in ("W", "VA", "VAR") for scale in _SCALES)
@@ -73,9 +55,18 @@ def item_base(units: str, policy: Policy20b) -> ItemBase | None:
     if word in _SCALED:
         scale, base = _SCALED[word]
         element, description, base_units = _BASES[base]
-        power = PowerAttributes(policy.hertz, policy.voltage, policy.ac) if word in POWER else None
-        return ItemBase(element, description, base_units, _SCALES[scale], power)
+        return ItemBase(
+            name=element,
+            description=description,
+            units=base_units,
+            scale=_SCALES[scale],
+            power_attributes=_mains(policy) if word in POWER else None,
+        )
     return _OTHERS.get(word)
+
+
+def _mains(policy: Policy20b) -> PowerAttributes:
+    return PowerAttributes(hertz=Decimal(str(policy.hertz)), voltage=Decimal(str(policy.voltage)), ac=policy.ac)
 
 
 def currency_per(units: str, currency: str) -> ItemBase | None:
@@ -84,7 +75,7 @@ def currency_per(units: str, currency: str) -> ItemBase | None:
     if element is None or currency not in CURRENCIES:
         return None
     # The schema of 2.0b has no description for prices per therm (section 1.1).
-    return ItemBase(element, "currency" if element == "currencyPerThm" else element, currency)
+    return ItemBase(name=element, description="currency" if element == "currencyPerThm" else element, units=currency)
 
 
 _PRICED: Final = {
@@ -97,13 +88,13 @@ _PRICED: Final = {
 def units_of(base: ItemBase) -> tuple[str | None, str | None]:
     """Return units and currency of OpenADR 3 for a unit of 2.0b; None for what it does not state."""
     for units, element in _PRICED.items():
-        if base.element == element:
+        if base.name == element:
             return units, base.units
     for units, other in _OTHERS.items():
-        if (base.element, base.units) == (other.element, other.units):
+        if (base.name, base.units) == (other.name, other.units):
             return units, None
     scales = {code: letter for letter, code in _SCALES.items()}
     for word, (element, _, _) in _BASES.items():
-        if base.element == element and base.scale in scales:
+        if base.name == element and base.scale in scales:
             return scales[base.scale] + word, None
     return None, None

@@ -45,11 +45,12 @@ def test_a_payload_type_becomes_its_signal(
     part = signal(told(of_type(type_, value, units=units, currency=currency), a_program(SIMPLE="off")), name)
     assert (part.type, part.values, part.durations_s) == (kind, (value,), (3600,))
     unit = part.item_base
-    found = None if unit is None else (unit.element, unit.units, unit.scale)[: len(base or ())]
+    found = None if unit is None else (unit.name, unit.units, unit.scale)[: len(base or ())]
     assert found == base
-    if unit is not None and unit.element.startswith("power"):
-        assert unit.power is not None
-        assert (unit.power.hertz, unit.power.voltage, unit.power.ac) == (50, 230, True)
+    if unit is not None and unit.name.startswith("power"):
+        mains = unit.power_attributes
+        assert mains is not None
+        assert (mains.hertz, mains.voltage, mains.ac) == (50, 230, True)
 
 
 @pytest.mark.parametrize("level", [4, -1, 1.5])
