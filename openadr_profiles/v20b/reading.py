@@ -17,7 +17,7 @@ from openadr_profiles.v20b.codes import Code
 from openadr_profiles.v20b.errors import NotAMessage, Problem, Refused
 from openadr_profiles.v20b.layout.elements import Unreadable
 from openadr_profiles.v20b.layout.messages import BY_NAME
-from openadr_profiles.v20b.layout.namespaces import DS, NAMESPACES, OADR_20A, XSI, local_name, name
+from openadr_profiles.v20b.layout.namespaces import DS, NAMESPACES, OADR_20A, local_name, name
 from openadr_profiles.v20b.layout.texts import MAX_ID
 from openadr_profiles.v20b.messages import Message
 from openadr_profiles.v20b.schema_errors import path_of, problems_of
@@ -35,10 +35,19 @@ _SCHEMA_VERSION: Final = name("ei:schemaVersion").clark
 _REQUEST_ID: Final = name("pyld:requestID").clark
 _VEN_ID: Final = name("ei:venID").clark
 _OPT_ID: Final = name("ei:optID").clark
+_PARSER: Final = etree.XMLParser(
+    resolve_entities=False,
+    no_network=True,
+    load_dtd=False,
+    dtd_validation=False,
+    attribute_defaults=False,
+    huge_tree=False,
+    remove_comments=True,  # so that one within a text does not cut it short
+    encoding="utf-8",  # whatever the document says
+)
 _TOO_DEEP: Final = etree.XPath("boolean(" + "/*" * (MAX_DEPTH + 1) + ")")
 _INSTRUCTIONS: Final = etree.XPath("boolean(//processing-instruction())")
 _SIGNED_OBJECTS: Final = etree.XPath("count(//oadr:oadrSignedObject)", namespaces={"oadr": NAMESPACES["oadr"]})
-_HINTS: Final = (f"{{{XSI}}}schemaLocation", f"{{{XSI}}}noNamespaceSchemaLocation")
 _FORBIDDEN: Final = re.compile(rb"<!(DOCTYPE|ENTITY)")
 _MESSAGES_SHOWN: Final = 200
 
@@ -65,7 +74,15 @@ def read(body: bytes, *, max_bytes: int = MAX_BYTES) -> Received:
             the schema cannot say, such as instants without zone, NaN, or ids of more than 255 characters (454)
     """
     root = parse(body, max_bytes=max_bytes)
-    element = message_of(root)
+    return _read(root, message_of(root), signed=root[0].tag == _SIGNATURE)
+
+
+def read_element(signed_object: _Element) -> Received:
+    """Read the message in an oadrSignedObject that stands for itself, as a verified signature gives it; as `read`."""
+    return _read(signed_object, _message_in(signed_object), signed=True)
+
+
+def _read(root: _Element, element: _Element, *, signed: bool) -> Received:
     message_name = local_name(element.tag)
     version = element.get(_SCHEMA_VERSION)
     if version is not None and version.strip() != VERSION:
@@ -81,7 +98,7 @@ def read(body: bytes, *, max_bytes: int = MAX_BYTES) -> Received:
         message: Any = BY_NAME[message_name].read(element)
     except Unreadable as error:
         _refuse(element, Code.INVALID_DATA, [_problem(error.element, error.problem)])
-    return Received(message, message_name, root, root[0].tag == _SIGNATURE)
+    return Received(message, message_name, root, signed)
 
 
 def parse(body: bytes, *, max_bytes: int = MAX_BYTES) -> _Element:
@@ -92,10 +109,11 @@ def parse(body: bytes, *, max_bytes: int = MAX_BYTES) -> _Element:
         raise NotAMessage("it has null bytes, as UTF-16 text does; expected XML in UTF-8")
     if _FORBIDDEN.search(body):
         raise NotAMessage("it has a document type declaration or entities; expected none")
-    if body.count(b"<") > 2 * MAX_ELEMENTS:
+    tags = body.count(b"<")
+    if tags > 2 * MAX_ELEMENTS:
         raise NotAMessage(f"it has too many elements; expected at most {MAX_ELEMENTS}")
     try:
-        root = etree.fromstring(body, _parser())
+        root = etree.fromstring(body, _PARSER)
     except etree.XMLSyntaxError as error:
         raise NotAMessage(f"it is not readable XML: {_syntax(error)}") from None
     except ValueError as error:
@@ -103,12 +121,10 @@ def parse(body: bytes, *, max_bytes: int = MAX_BYTES) -> _Element:
     tree = root.getroottree()
     if tree.docinfo.internalDTD is not None or tree.docinfo.doctype:
         raise NotAMessage("it has a document type declaration; expected none")
-    if b"<?" in body[1:] and _INSTRUCTIONS(root):
+    if body.count(b"<?") > body.startswith(b"<?xml") and _INSTRUCTIONS(root):
         raise NotAMessage("it has processing instructions; expected none")
-    if _TOO_DEEP(root):
+    if tags > MAX_DEPTH and _TOO_DEEP(root):
         raise NotAMessage(f"its elements are nested too deeply; expected at most {MAX_DEPTH} levels")
-    if b"chemaLocation" in body:
-        _forget_schema_locations(root)
     return root
 
 
@@ -120,38 +136,18 @@ def message_of(root: _Element) -> _Element:
             raise NotAMessage("it is a message of OpenADR 2.0a; expected one of 2.0b")
         raise NotAMessage(f"its outermost element is {_shown(root)}; expected {_PAYLOAD}")
     signed = [child for child in root if child.tag == _SIGNED_OBJECT]
-    if len(signed) != 1 or _SIGNED_OBJECTS(root) != 1:
+    if len(signed) != 1 or (len(root) > 1 and _SIGNED_OBJECTS(root) != 1):
         raise NotAMessage("expected exactly one oadrSignedObject, directly in oadrPayload")
-    if len(signed[0]) != 1:
-        raise NotAMessage(f"oadrSignedObject has {len(signed[0])} elements; expected one message")
-    element = signed[0][0]
+    return _message_in(signed[0])
+
+
+def _message_in(signed_object: _Element) -> _Element:
+    if len(signed_object) != 1:
+        raise NotAMessage(f"oadrSignedObject has {len(signed_object)} elements; expected one message")
+    element = signed_object[0]
     if etree.QName(element).namespace != NAMESPACES["oadr"] or local_name(element.tag) not in BY_NAME:
         raise NotAMessage(f"{_shown(element)} is no message of OpenADR 2.0b; expected one such as oadrPoll")
     return element
-
-
-def _parser() -> etree.XMLParser:
-    """Return a parser of its own for each document, so that no document can leave anything to the next.
-
-    Comments are dropped, so that one within a text does not cut it short.
-    """
-    return etree.XMLParser(
-        resolve_entities=False,
-        no_network=True,
-        load_dtd=False,
-        dtd_validation=False,
-        attribute_defaults=False,
-        huge_tree=False,
-        remove_comments=True,
-        encoding="utf-8",
-    )
-
-
-def _forget_schema_locations(root: _Element) -> None:
-    """Remove the hints where schemas might be: they are ignored, and nothing must be fetched for them (B-GEN-003)."""
-    for element in root.iter():
-        for hint in _HINTS:
-            element.attrib.pop(hint, None)
 
 
 def _refuse(element: _Element, code: Code, problems: list[Problem]) -> NoReturn:
