@@ -192,11 +192,12 @@ class NotificationDispatcher:
     async def _follow_subscriptions(self) -> None:
         """Drop what is under way for a subscription that was deleted or changed, at any host (SUBS-015).
 
-        Other hosts are listened to while something is under way only. A turn is looked at once in any case: its
-        subscription may have changed after the endpoint was claimed and before the turn began.
+        Other hosts do not announce changes of subscriptions, so what was read holds for a moment only where there may
+        be others. A turn is looked at once in any case: its subscription may have changed after the endpoint was
+        claimed and before the turn began.
         """
         watch = self._outbox.watch
-        known = None
+        known = until = None
         looked_at: set[Turn] = set()
         while True:
             await self._has_webhooks.wait()
@@ -206,12 +207,15 @@ class NotificationDispatcher:
                 self._has_webhooks.clear()
                 looked_at.clear()
                 continue
-            revision = None if watch is None else watch.revision()
-            if revision is not None and revision == known and looked_at.issuperset(webhooks.values()):
-                continue
+            revision = expires = None
+            if watch is not None:
+                revision, expires = watch.heard(), watch.until()
+                is_known = revision is not None and revision == known and not watch.past(until)
+                if is_known and looked_at.issuperset(webhooks.values()):
+                    continue
             with suppress(Unavailable):
                 there = await self._outbox.there(webhooks)
-                known, looked_at = revision, set(webhooks.values())
+                known, until, looked_at = revision, expires, set(webhooks.values())
                 for endpoint_id, turn in webhooks.items():
                     if there.get(endpoint_id) != turn.endpoint.as_of:  # gone, or put anew: its token may be another
                         turn.gives_back = True
