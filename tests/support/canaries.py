@@ -51,7 +51,8 @@ class Canaries:
     def __init__(self, file: Path) -> None:
         self._file = file
         self._read = 0
-        self._secrets: dict[str, None] = {}
+        self._secrets: dict[str, dict[str, None]] = {}
+        """By their first letters: a run has thousands, and looks through every text for all of them at once."""
         self._texts: list[tuple[str, str]] = []
         self._tails: dict[tuple[int, str], str] = {}
 
@@ -64,12 +65,12 @@ class Canaries:
                 return
         by_chance = len(secret) < _LEAST_LETTERS or len(set(secret)) < _LEAST_DIFFERENT
         if not by_chance and not _WORDS_OR_NUMBER.fullmatch(secret):
-            self._secrets[secret] = None
+            self._secrets.setdefault(secret[:_LEAST_LETTERS], {})[secret] = None
 
     def knows(self, secret: str) -> bool:
         """Return True if this secret is looked for."""
         self._read_processes()
-        return secret in self._secrets
+        return secret in self._secrets.get(secret[:_LEAST_LETTERS], {})
 
     def look(self, where: str, text: str) -> None:
         """Look for secrets in this text, at the latest when the test ends."""
@@ -92,10 +93,11 @@ class Canaries:
         match = _ALWAYS.search(text)
         if match is not None:
             return match.span()
-        for secret in self._secrets:
-            at = text.find(secret)
-            if at >= 0:
-                return at, at + len(secret)
+        beginning_with = self._secrets.get
+        for at in range(len(text) - _LEAST_LETTERS + 1):
+            for secret in beginning_with(text[at : at + _LEAST_LETTERS], ()):
+                if text.startswith(secret, at):
+                    return at, at + len(secret)
         return None
 
     def _read_processes(self) -> None:
