@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
+import threading
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Final
@@ -20,7 +20,17 @@ def path() -> Path:
     return Path(found.origin).parent / "schema" / _MAIN
 
 
-@lru_cache(maxsize=1)
+class _OfThread(threading.local):
+    """A schema of its own for each thread: what it finds wrong stands in the schema until the next document."""
+
+    loaded: etree.XMLSchema | None = None
+
+
+_OF_THREAD: Final = _OfThread()
+
+
 def schema() -> etree.XMLSchema:
-    """Return the schema of all messages, loaded once, in some 20 ms. It is for one thread at a time."""
-    return etree.XMLSchema(etree.parse(str(path()), etree.XMLParser(no_network=True)))
+    """Return the schema of all messages, loaded once in each thread, in some 20 ms."""
+    if _OF_THREAD.loaded is None:
+        _OF_THREAD.loaded = etree.XMLSchema(etree.parse(str(path()), etree.XMLParser(no_network=True)))
+    return _OF_THREAD.loaded

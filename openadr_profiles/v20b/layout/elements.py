@@ -14,12 +14,19 @@ from msgspec import NODEFAULT, Struct
 from msgspec.structs import fields
 
 from openadr_profiles.v20b.errors import Unwritable
-from openadr_profiles.v20b.layout.namespaces import Name, local_name, name
+from openadr_profiles.v20b.layout.namespaces import local_name, name
 from openadr_profiles.v20b.layout.texts import TextKind
+from openadr_profiles.v20b.messages.common import Interval
 from openadr_profiles.v31.errors import Invalid
 
 T = TypeVar("T", bound=Struct)
 Out: TypeAlias = list[str]
+
+
+class KeptIntervals(tuple[Interval, ...]):
+    """Intervals that keep their text once it is written: those of a signal that many VENs are told, built once."""
+
+    text: str | None = None
 
 
 class Unreadable(Exception):
@@ -175,7 +182,9 @@ class Layout(Generic[T]):
     def _write(self, out: Out, node: Node, value: Any) -> None:
         if isinstance(node, Slot):
             held = getattr(value, node.member)
-            if node.many:
+            if type(held) is KeptIntervals:
+                out.append(_kept(held, node))
+            elif node.many:
                 for each in held or ():
                     if node.of is None or isinstance(each, node.of):
                         node.form.write(out, node.tag, each)
@@ -201,6 +210,16 @@ class Layout(Generic[T]):
             return False
         default = self._defaults[node.member]
         return default is NODEFAULT or getattr(value, node.member) != default
+
+
+def _kept(intervals: KeptIntervals, node: Slot) -> str:
+    """Return the text of intervals, written if it never was."""
+    if intervals.text is None:
+        out: Out = []
+        for each in intervals:
+            node.form.write(out, node.tag, each)
+        intervals.text = "".join(out)
+    return intervals.text
 
 
 def _reading(nodes: Sequence[Node]) -> _Reading:
@@ -256,6 +275,3 @@ def _members(nodes: Sequence[Node]) -> list[str]:
         elif isinstance(node, Wrap):
             found += _members(node.inner)
     return found
-
-
-__all__ = ["Fixed", "Form", "Inside", "Layout", "Name", "Named", "Node", "Out", "Slot", "Text", "Unreadable", "Wrap"]
