@@ -25,6 +25,7 @@ _MODULES: Final = {
     "program": ("oadr.commands.program", "List and make programs."),
     "event": ("oadr.commands.event", "Issue events, list them, see what became of them."),
     "report": ("oadr.commands.report", "List, show and export reports."),
+    "perf": ("oadr.commands.perf", "Say what an event delivered: baseline less meter."),
     "vens": ("oadr.commands.vens", "List VENs, grant them targets, remove them."),
     "subscription": ("oadr.commands.subscription", "List subscriptions, and how their callbacks fare."),
     "cert": ("oadr.commands.cert", "A small certificate authority."),

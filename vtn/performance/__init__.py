@@ -1,0 +1,1 @@
+"""Say what an event delivered: baselines, their adjustment, and results by participant and interval. No I/O."""

@@ -1,0 +1,114 @@
+"""Put the readings of one meter on a grid of equal steps, and say what is missing and what is estimated."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Final
+
+EPOCH: Final = datetime(2000, 1, 1, tzinfo=UTC)
+HOUR: Final = timedelta(hours=1)
+_DAY: Final = timedelta(days=1)
+_US: Final = timedelta(microseconds=1)
+MOST_STEPS: Final = 1_000_000
+"""Steps of a grid at most: 28 years of 15 minutes."""
+_LONGEST: Final = timedelta(days=1)
+
+
+@dataclass(frozen=True, slots=True)
+class MeteredEnergy:
+    """Hold the energy of one meter over a time, in kWh; ``estimated`` if it was not measured."""
+
+    start: datetime
+    length: timedelta
+    kwh: Decimal
+    estimated: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Energy:
+    """Hold the energy of one step, in kWh."""
+
+    kwh: Decimal
+    estimated: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """Hold the energy of a meter in steps of one length, by their starts in UTC; what is not there is not known."""
+
+    step: timedelta
+    steps: dict[datetime, Energy] = field(default_factory=dict)
+    left_out: int = 0
+    """Count the readings that overlap an earlier one, have no length, or one of more than a day."""
+
+    def at(self, start: datetime) -> Energy | None:
+        """Return the energy of the step that begins at an instant; None if it is not known."""
+        return self.steps.get(start)
+
+
+def gridded(readings: Iterable[MeteredEnergy], step: timedelta) -> Profile:
+    """Return readings on a grid whose steps begin at multiples of ``step``, in UTC.
+
+    Of readings of the same time the last one given counts: it corrects the others. One that begins before the end of
+    an earlier one, or lasts longer than a day, is left out. A reading that is longer than a step, or crosses its
+    border, is divided in proportion to the time, which makes estimates of it; shorter ones are added up. A step is
+    known if it is covered without a gap. Raises ValueError for a step that does not divide a day.
+    """
+    check_step(step)
+    latest = {(reading.start.astimezone(UTC), reading.length): reading for reading in readings}
+    sums: dict[datetime, _Sum] = {}
+    left_out, end = 0, None
+    for (start, length), reading in sorted(latest.items()):
+        if not timedelta(0) < length <= _LONGEST or (end is not None and start < end):
+            left_out += 1
+            continue
+        end = start + length
+        first = floor(start, step)
+        if length == step and start == first:
+            sums[start] = _Sum(reading.kwh, step, reading.estimated)
+            continue
+        for begin in _steps(first, end, step):
+            part = min(end, begin + step) - max(start, begin)
+            found = sums.setdefault(begin, _Sum())
+            found.kwh += reading.kwh * (part // _US) / (length // _US)
+            found.covered += part
+            found.estimated |= reading.estimated or part < length
+        if len(sums) > MOST_STEPS:
+            raise ValueError(f"readings over more than {MOST_STEPS:,} steps")
+    known = {start: Energy(one.kwh, one.estimated) for start, one in sums.items() if one.covered == step}
+    return Profile(step, known, left_out)
+
+
+def check_step(step: timedelta) -> None:
+    """Raise ValueError for a length that does not divide a day, or is below a minute."""
+    if step < timedelta(minutes=1) or _DAY % step:
+        raise ValueError(f"expected a length of 1 minute or more that divides a day, not {step}")
+
+
+def floor(instant: datetime, step: timedelta) -> datetime:
+    """Return the start of the step in which an instant is, in UTC."""
+    at = instant.astimezone(UTC)
+    return at - (at - EPOCH) % step
+
+
+def steps_of(start: datetime, end: datetime, step: timedelta) -> tuple[datetime, ...]:
+    """Return the starts of the steps that a time touches; the first and the last may be covered in part only."""
+    if (end - start) / step > MOST_STEPS:
+        raise ValueError(f"a time of more than {MOST_STEPS:,} steps")
+    return tuple(_steps(floor(start, step), end.astimezone(UTC), step))
+
+
+def _steps(first: datetime, end: datetime, step: timedelta) -> Iterator[datetime]:
+    while first < end:
+        yield first
+        first += step
+
+
+@dataclass(slots=True)
+class _Sum:
+    kwh: Decimal = Decimal(0)
+    covered: timedelta = timedelta(0)
+    estimated: bool = False
