@@ -10,7 +10,7 @@ from typing import Final
 
 from vtn.performance.calendar import Calendar
 from vtn.performance.methods import Adjustment, AdjustmentKind, Method, Pick, SimilarDays
-from vtn.performance.profile import Profile, steps_of
+from vtn.performance.profile import EnergySeries, steps_of
 
 _NOTHING: Final = Decimal(0)
 _ONE: Final = Decimal(1)
@@ -44,7 +44,7 @@ class EventBaseline:
 
 
 def baseline(
-    method: Method, profile: Profile, event: EvaluatedTime, calendar: Calendar, event_days: Collection[date] = ()
+    method: Method, profile: EnergySeries, event: EvaluatedTime, calendar: Calendar, event_days: Collection[date] = ()
 ) -> EventBaseline:
     """Return the baseline of an event by a method that needs nothing but the readings of the meter.
 
@@ -62,7 +62,7 @@ def baseline(
 def _of_similar_days(
     rule: SimilarDays,
     adjustment: Adjustment | None,
-    profile: Profile,
+    profile: EnergySeries,
     event: EvaluatedTime,
     steps: Sequence[datetime],
     calendar: Calendar,
@@ -117,7 +117,7 @@ class _Day:
 
 
 def _day(
-    profile: Profile,
+    profile: EnergySeries,
     calendar: Calendar,
     event: EvaluatedTime,
     day: date,
@@ -154,14 +154,14 @@ def _picked(days: Sequence[_Day], rule: SimilarDays) -> Sequence[_Day]:
     return by_load[:take]
 
 
-def _window(adjustment: Adjustment | None, profile: Profile, event: EvaluatedTime) -> tuple[datetime, ...]:
+def _window(adjustment: Adjustment | None, profile: EnergySeries, event: EvaluatedTime) -> tuple[datetime, ...]:
     if adjustment is None:
         return ()
     return steps_of(event.start - adjustment.begins_before, event.start - adjustment.ends_before, profile.step)
 
 
 def _change(
-    adjustment: Adjustment, profile: Profile, window: Sequence[datetime], mean: Sequence[Decimal]
+    adjustment: Adjustment, profile: EnergySeries, window: Sequence[datetime], mean: Sequence[Decimal]
 ) -> tuple[Decimal | None, str]:
     """Return the factor, or the kWh for each step, that moves an average to the level of the day; else why not."""
     found = [profile.at(step) for step in window]
@@ -185,7 +185,7 @@ def _adjusted(value: Decimal, change: Decimal, adjustment: Adjustment) -> Decima
 
 
 def _around(
-    before: timedelta, after: timedelta | None, profile: Profile, event: EvaluatedTime, steps: Sequence[datetime]
+    before: timedelta, after: timedelta | None, profile: EnergySeries, event: EvaluatedTime, steps: Sequence[datetime]
 ) -> EventBaseline:
     """Return the mean of the steps before an event, and after it, for each of its steps."""
     around = list(steps_of(event.start - before, event.start, profile.step))

@@ -11,7 +11,7 @@ from vtn.performance.baselines import EvaluatedTime, EventBaseline, baseline
 from vtn.performance.calendar import Calendar
 from vtn.performance.from_reports import Meter, Reported
 from vtn.performance.methods import Method
-from vtn.performance.profile import Profile, gridded
+from vtn.performance.profile import EnergySeries, gridded
 from vtn.performance.result import ParticipantResult, StepResult, fingerprint, result
 
 NO_READINGS = "no readings"
@@ -94,7 +94,7 @@ def _result(
     return result(name, event, profile, base, reported.asked.get(meter, ()))
 
 
-def _as_reported(profile: Profile) -> EventBaseline:
+def _as_reported(profile: EnergySeries) -> EventBaseline:
     if not profile.steps:
         return EventBaseline(notes=("no BASELINE is reported",))
     kwh = {start: energy.kwh for start, energy in profile.steps.items()}

@@ -36,7 +36,7 @@ class Energy:
 
 
 @dataclass(frozen=True, slots=True)
-class Profile:
+class EnergySeries:
     """Hold the energy of a meter in steps of one length, by their starts in UTC; what is not there is not known."""
 
     step: timedelta
@@ -49,7 +49,7 @@ class Profile:
         return self.steps.get(start)
 
 
-def gridded(readings: Iterable[MeteredEnergy], step: timedelta) -> Profile:
+def gridded(readings: Iterable[MeteredEnergy], step: timedelta) -> EnergySeries:
     """Return readings on a grid whose steps begin at multiples of ``step``, in UTC.
 
     Of readings of the same time the last one given counts: it corrects the others. One that begins before the end of
@@ -79,7 +79,7 @@ def gridded(readings: Iterable[MeteredEnergy], step: timedelta) -> Profile:
         if len(sums) > MOST_STEPS:
             raise ValueError(f"readings over more than {MOST_STEPS:,} steps")
     known = {start: Energy(one.kwh, one.estimated) for start, one in sums.items() if one.covered == step}
-    return Profile(step, known, left_out)
+    return EnergySeries(step, known, left_out)
 
 
 def check_step(step: timedelta) -> None:

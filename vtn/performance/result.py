@@ -11,7 +11,7 @@ from decimal import ROUND_HALF_EVEN, Decimal
 from typing import Any, Final
 
 from vtn.performance.baselines import EvaluatedTime, EventBaseline
-from vtn.performance.profile import Profile, steps_of
+from vtn.performance.profile import EnergySeries, steps_of
 
 _NOTHING: Final = Decimal(0)
 _HOUR: Final = timedelta(hours=1)
@@ -99,7 +99,11 @@ class ParticipantResult:
 
 
 def result(
-    name: str, event: EvaluatedTime, profile: Profile, baseline: EventBaseline, asked: Sequence[RequestedPower] = ()
+    name: str,
+    event: EvaluatedTime,
+    profile: EnergySeries,
+    baseline: EventBaseline,
+    asked: Sequence[RequestedPower] = (),
 ) -> ParticipantResult:
     """Return the result of one participant. A step that the event covers in part has that part of what was asked."""
     steps = []

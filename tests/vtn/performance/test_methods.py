@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from vtn.performance.baselines import EvaluatedTime, baseline
 from vtn.performance.calendar import Calendar
 from vtn.performance.methods import METHODS, AdjustmentKind, Pick, parsed
-from vtn.performance.profile import MeteredEnergy, Profile, gridded
+from vtn.performance.profile import EnergySeries, MeteredEnergy, gridded
 
 HOUR = timedelta(hours=1)
 FRIDAY = date(2026, 7, 17)
@@ -201,7 +201,7 @@ def test_a_grid_keeps_the_energy(minutes: list[int], step: int) -> None:
     for length in minutes:
         readings.append(MeteredEnergy(at, timedelta(minutes=length), Decimal(length)))  # 1 kWh a minute
         at += timedelta(minutes=length)
-    profile: Profile = gridded(reversed(readings), timedelta(minutes=step))
+    profile: EnergySeries = gridded(reversed(readings), timedelta(minutes=step))
     assert profile.left_out == 0
     assert len(profile.steps) == sum(minutes) // step
     assert all(abs(one.kwh - step) < Decimal("1e-20") for one in profile.steps.values())

@@ -15,7 +15,7 @@ from vtn.performance.calendar import Calendar
 from vtn.performance.evaluation import NO_READINGS, evaluate
 from vtn.performance.from_reports import meters_of, read
 from vtn.performance.methods import parsed
-from vtn.performance.profile import Energy, Profile
+from vtn.performance.profile import Energy, EnergySeries
 from vtn.performance.result import RequestedPower, in_kw, result
 
 START = datetime(2026, 7, 17, 16, tzinfo=UTC)
@@ -57,7 +57,7 @@ def resource(
 def test_delivered_is_baseline_less_meter_and_short_is_what_is_missing_step_by_step() -> None:
     """By hand: asked 1 kWh a step; 0.5, 1.5 and -0.2 are delivered, the last step is not known."""
     steps = [START + number * QUARTER for number in range(4)]
-    profile = Profile(
+    profile = EnergySeries(
         QUARTER, {at: Energy(Decimal(kwh)) for at, kwh in zip(steps, ("1.5", "0.5", "2.2"), strict=False)}
     )
     base = EventBaseline(dict.fromkeys(steps, Decimal(2)))
@@ -80,7 +80,7 @@ def test_a_step_that_the_event_covers_in_part_is_asked_for_that_part() -> None:
     """From 16:05 to 16:20: 10 minutes of the first step, 5 of the second, at 6 kW."""
     event = EvaluatedTime(START + QUARTER / 3, START + 4 * QUARTER / 3)
     found = result(
-        "home", event, Profile(QUARTER), EventBaseline(), [RequestedPower(event.start, event.end, Decimal(6))]
+        "home", event, EnergySeries(QUARTER), EventBaseline(), [RequestedPower(event.start, event.end, Decimal(6))]
     )
     assert [step.requested_kwh for step in found.steps] == [Decimal(1), Decimal("0.5")]
     assert (found.delivered_kwh, found.performance) == (None, None)
