@@ -15,12 +15,12 @@ from sqlalchemy.exc import ArgumentError
 from vtn.notification_settings import Mqtt, Notify, Webhook, Websocket
 from vtn.paths import default_database
 from vtn.settings_group import SettingsGroup, is_loopback
+from vtn.version_settings import PREFIX, V301, as_number, checked_prefixes
 
 T = TypeVar("T")
 
 _CERTIFICATE: Final = re.compile(r"CN=.{1,64}|(?i:sha256):(?:[0-9A-Fa-f]{2}:?){31}[0-9A-Fa-f]{2}")
 _CIPHER_WORDS: Final = re.compile(r"(?:(?<=[:, ])|^)[^-+!@:, ][^:, ]*")
-_PREFIX: Final = re.compile(r"(?:/[A-Za-z0-9._~-]+)+")
 _LATE_S: Final = 600
 """More than the time by which a change may be noted before it is committed."""
 _ORIGIN: Final = re.compile(r"https?://[a-z0-9.-]+(?::\d{1,5})?|https?://\[[0-9a-f:]+\](?::\d{1,5})?")
@@ -107,11 +107,6 @@ class Argon2(SettingsGroup):
     parallelism: Annotated[int, Field(ge=1)] = 1
 
 
-def _as_number(value: object) -> object:
-    """Convert a decimal string to int, as values from the environment are strings."""
-    return int(value) if isinstance(value, str) and value.isdecimal() else value
-
-
 class ExternalAuth(SettingsGroup):
     """An authorisation server whose tokens are accepted (AUTH-036, COMPAT-014)."""
 
@@ -163,7 +158,7 @@ class Auth(SettingsGroup):
 
     token_lifetime_s: Annotated[int, Field(ge=120, le=31_536_000)] = 3600
     """For clients without a lifetime of their own (COMPAT-009)."""
-    invalid_token_status: Annotated[Literal[401, 403], BeforeValidator(_as_number)] = 401
+    invalid_token_status: Annotated[Literal[401, 403], BeforeValidator(as_number)] = 401
     """Status of the answer to a token that cannot be verified (AUTH-006)."""
     signing_key: SecretStr | None = None
     """Signs tokens (HS256); without it a key is made and kept in the database."""
@@ -388,14 +383,12 @@ class Settings(SettingsGroup):
     cors: Cors = Cors()
     limits: Limits = Limits()
     mdns: Mdns = Mdns()
+    v301: V301 = V301()
 
     @field_validator("prefixes")
     @classmethod
     def _readable_prefixes(cls, prefixes: tuple[str, ...]) -> tuple[str, ...]:
-        for prefix in prefixes:
-            if not _PREFIX.fullmatch(prefix):
-                raise ValueError(f"expected paths such as /openadr3/3.1.0, not {prefix!r}")
-        return prefixes
+        return checked_prefixes(prefixes)
 
     @field_validator("public_url")
     @classmethod
@@ -406,12 +399,14 @@ class Settings(SettingsGroup):
         path = parts.path.rstrip("/")
         if parts.scheme not in {"http", "https"} or not parts.netloc or parts.query or parts.fragment or parts.username:
             raise ValueError("expected an address such as https://vtn.example, https://vtn.example:8443/dr")
-        if path and not _PREFIX.fullmatch(path):
+        if path and not PREFIX.fullmatch(path):
             raise ValueError(f"expected a path such as /dr, not {path!r}")
         return value.rstrip("/")
 
     @model_validator(mode="after")
     def _protected(self) -> Settings:
+        if shared := set(self.prefixes) & set(self.v301.prefixes):
+            raise ValueError(f"v301.prefixes: {min(shared)} is a prefix of 3.1 already")
         if self.websocket.resume_s + _LATE_S > self.notify.keep_changes_hours * 3600:
             raise ValueError(
                 "websocket.resume_s is longer than notify.keep_changes_hours keeps changes, less ten minutes"

@@ -15,6 +15,7 @@ from vtn.api.collection import OpenRoute
 from vtn.api.payload_values import PayloadValues
 from vtn.api.v31 import version as v31
 from vtn.api.v31.render import notification_renderers
+from vtn.api.v301 import version as v301
 from vtn.api.version import ApiVersion
 from vtn.auth.bearer import Bearer
 from vtn.auth.clients import Clients
@@ -121,24 +122,23 @@ class Wiring:
             self.metrics.sample(ANSWERS_MADE, lambda: cache.made)
             self.metrics.sample(REPORTS_WAITING, lambda: reports.waiting)
             self.metrics.sample(READS_DROPPED, lambda: reads.dropped)
-        auth_routes = (
-            OpenRoute("GET", "/auth/server", self.endpoint.server),
-            OpenRoute("POST", "/auth/token", self.endpoint.token),
-        )
+        token = OpenRoute("POST", "/auth/token", self.endpoint.token)
+        values = PayloadValues(settings.validation, self._count_unsuitable)
         return (
             v31.version(
                 settings,
                 self.stores,
                 cache,
-                values=PayloadValues(settings.validation, self._count_unsuitable),
+                values=values,
                 callbacks=self.callbacks,
                 contacts=self.contacts,
                 authentication=None if self.broker is None else self.broker.binding.authentication,
                 websockets=self.websockets,
                 holding=self.bearer.holding,
                 origin=self.addresses.reached_by,
-                auth_routes=auth_routes,
+                auth_routes=(OpenRoute("GET", "/auth/server", self.endpoint.server), token),
             ),
+            v301.version(settings, self.stores, cache, values=values, callbacks=self.callbacks, token=token),
         )
 
     def _broker_routes(self) -> tuple[OpenRoute, ...]:

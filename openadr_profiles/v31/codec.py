@@ -46,6 +46,7 @@ _PYTHON_BOUNDS_DEPTH: Final = sys.version_info < (3, 14)
 _STEPS: Final = bytes.maketrans(b"[{]}", b"\x01\x01\xff\xff")
 _NO_BRACKETS: Final = bytes(set(range(256)) - set(b"[{]}"))
 _PARSERS: Final[dict[type, Callable[[str], object]]] = {Duration: Duration.parse, Start: Start.parse}
+"""Readers of texts that are more than texts; a type of another version has a method ``parse`` of its own."""
 
 
 class JsonText(ABC):
@@ -106,7 +107,7 @@ def encode(value: object) -> bytes:
 
 
 def _decode_extension(type_: type, value: Any) -> Any:
-    parse = _PARSERS.get(type_)
+    parse = _PARSERS.get(type_) or getattr(type_, "parse", None)
     if parse is None:
         raise NotImplementedError(type_)
     if not isinstance(value, str):

@@ -92,7 +92,7 @@ def _words(type_: inspect.Type) -> str | None:
             required = [field.encode_name for field in fields if field.required]
             return f"an object with {' and '.join(required)}" if required else "an object"
         case inspect.CustomType(cls=cls):
-            return _CUSTOM.get(cls)
+            return next((_CUSTOM[one] for one in cls.__mro__ if one in _CUSTOM), None)
         case _:
             return _PLAIN.get(type(type_))
 

@@ -13,6 +13,7 @@ import jsonschema_rs
 import yaml
 
 DOCUMENT: Final = Path(__file__).parents[1] / "data" / "openapi" / "openadr3-3.1.yaml"
+DOCUMENT_301: Final = DOCUMENT.with_name("openadr3-3.0.1.yaml")
 
 EXTENSIONS: Final = {("GET", "/contacts"), ("GET", "/subscription_health")}
 """Operations of ours that the document does not have; a VTN that has no such path is asked in vain."""
@@ -34,7 +35,8 @@ class OfficialDocument:
         self._components: dict[str, Any] = _as_json_schema(document["components"])
         self._paths = {_pattern(path): operations for path, operations in document["paths"].items()}
         for stored, kind in (("ven", "VEN"), ("resource", "RESOURCE")):
-            _let_stored_objects_have_their_own_kind(self._components["schemas"], stored, kind)
+            if f"Bl{stored.capitalize()}Request" in self._components["schemas"]:
+                _let_stored_objects_have_their_own_kind(self._components["schemas"], stored, kind)
 
     def request_problems(self, method: str, target: str, body: bytes | None, content_type: str = _JSON) -> list[str]:
         """Return what is wrong with a request; `target` is the path below the API's root, with its query."""
@@ -108,6 +110,12 @@ class OfficialDocument:
 def official_document() -> OfficialDocument:
     """Return the official document, read once."""
     return OfficialDocument(yaml.safe_load(DOCUMENT.read_text(encoding="utf-8")))
+
+
+@cache
+def official_document_301() -> OfficialDocument:
+    """Return the official document of 3.0.1, read once."""
+    return OfficialDocument(yaml.safe_load(DOCUMENT_301.read_text(encoding="utf-8")))
 
 
 def _pattern(path: str) -> re.Pattern[str]:

@@ -19,7 +19,7 @@ from multidict import CIMultiDict, CIMultiDictProxy
 from sqlalchemy import delete
 
 from tests.support import canaries
-from tests.support.official import official_document
+from tests.support.official import official_document, official_document_301
 from vtn.access import DEFAULT_SCOPES, Role, Scope
 from vtn.app import VtnServer, build
 from vtn.settings import Settings
@@ -80,10 +80,23 @@ class Answer:
 class Session:
     """Somebody with a token (or without)."""
 
-    def __init__(self, vtn: VtnUnderTest, client_id: str, headers: Mapping[str, str]) -> None:
+    def __init__(
+        self, vtn: VtnUnderTest, client_id: str, headers: Mapping[str, str], prefix: str | None = None
+    ) -> None:
         self.vtn = vtn
         self.client_id = client_id
         self.headers = dict(headers)
+        self._prefix = prefix
+
+    @property
+    def base_url(self) -> str:
+        """The address of the API that this caller speaks to."""
+        return self.vtn.base_url if self._prefix is None else self.vtn.origin + self._prefix
+
+    @property
+    def on_301(self) -> Session:
+        """The same caller on version 3.0.1."""
+        return Session(self.vtn, self.client_id, self.headers, self.vtn.server.settings.v301.prefixes[0])
 
     async def ask(
         self,
@@ -98,7 +111,7 @@ class Session:
         """One request; `path` is below the prefix."""
         return await self.vtn.ask(
             method,
-            self.vtn.base_url + path,
+            self.base_url + path,
             params=params,
             json=json,
             raw=raw,
@@ -236,11 +249,14 @@ class VtnUnderTest:
     def _judge(self, method: str, url: str, answer: Answer) -> None:
         """Make sure that an answer below a prefix is what the official document says, descriptors included."""
         path = urlsplit(url).path
-        prefix = next((each for each in self.server.settings.prefixes if path.startswith(each + "/")), None)
+        settings = self.server.settings
+        every = (*settings.prefixes, *settings.v301.prefixes)
+        prefix = next((each for each in every if path.startswith(each + "/")), None)
         if prefix is None or not answer.raw or not self.judges:
             return
         body = gzip.decompress(answer.raw) if answer.headers.get("Content-Encoding") == "gzip" else answer.raw
-        found = official_document().answer_problems(method, path.removeprefix(prefix), answer.status, body)
+        document = official_document() if prefix in settings.prefixes else official_document_301()
+        found = document.answer_problems(method, path.removeprefix(prefix), answer.status, body)
         problems = [problem for problem in found if not any(each.search(problem) for each in self._extensions)]
         assert not problems, f"{method} {path}: {problems}: {body[:2000].decode()}"
 

@@ -102,7 +102,7 @@ EXTENSIONS = {
 def whole_of_ours() -> Json:
     """Our description, as it is served."""
     server = build(Settings())
-    (served,) = server._wiring(server._stores()).versions()
+    served, _ = server._wiring(server._stores()).versions()
     found = description(
         served.routes, served.open_routes, version="0", prefix="/openadr3/3.1.0", token_url="/auth/token"
     )

@@ -72,7 +72,7 @@ Case: TypeAlias = AnyCase[Any]
 def operations() -> list[str]:
     """Every operation by its name."""
     server = build(Settings())
-    (served,) = server._wiring(server._stores()).versions()
+    served, _ = server._wiring(server._stores()).versions()
     document = description(
         served.routes, served.open_routes, version="0", prefix="/openadr3/3.1.0", token_url="/auth/token"
     )

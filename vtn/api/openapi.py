@@ -128,7 +128,7 @@ def never_null(properties: Json) -> None:
 
 
 def _schema_of_text(type_: type) -> Json:
-    return dict(_TEXTS[type_])
+    return dict(next(_TEXTS[one] for one in type_.__mro__ if one in _TEXTS))
 
 
 def component_name(name: str) -> str:

@@ -51,6 +51,7 @@ class Content:
         if held is not None and kind in BY_TARGETS:
             inside = {"targets_inside": notification.targets_inside} if kind == "EVENT" else {}
             seen = {name: getattr(row, name) for name in ("id", "created_at", "modified_at", "members", "targets")}
+            seen["target_records"] = row.records
             (row,) = seen_by(Entitlement(frozenset(held)), [{**seen, **inside}])
         targets = b',"targets":%b' % encode(row.targets) if row.targets else b""
         head = f'{{"objectType":"{kind}","operation":"{operation.value}","object":'.encode()

@@ -24,6 +24,7 @@ from vtn.store.query import EventQuery
 from vtn.store.rows import ObjectRow, Precondition, RowPage, Validity
 from vtn.store.stamps import NEVER, Stamps, stamp
 from vtn.store.tables import constraint, events, reports, resources, vens
+from vtn.store.typed_targets import Records, matching, stored_records
 from vtn.store.types import overlaps, overlaps_here
 from vtn.store.visibility import (
     Visibility,
@@ -64,9 +65,12 @@ class EventStore(Objects):
             return RowPage()
         if query.active:
             return await self._active(query, entitlement)
-        if query.page.skip:
-            page = query.page
-            rows: Sequence[Row] = await self._database.rows(self._statement(query, entitlement, page.limit, page.skip))
+        if query.page.skip or query.typed is not None:
+            page, typed = query.page, query.typed
+            held = None if entitlement is None else entitlement.granted
+            also = () if typed is None else (matching(events, typed, held),)
+            statement = self._statement(query, entitlement, page.limit, page.skip, *also)
+            rows: Sequence[Row] = await self._database.rows(statement)
         else:
             rows = await self._database.found(self._first_page(query, entitlement), _values(query, entitlement))
         return await self._seen_page(rows, self._view(entitlement), audience=shown_to(entitlement))
@@ -136,11 +140,11 @@ class EventStore(Objects):
         clauses = self._visibility.event(entitlement)
         return await self._seen_object(object_id, clauses, self._view(entitlement), audience=shown_to(entitlement))
 
-    async def create(self, event: EventRequest, *, by: Caller) -> ObjectRow:
+    async def create(self, event: EventRequest, *, by: Caller, records: Records | None = None) -> ObjectRow:
         """Store a new event; raises Invalid if its program does not exist (EVT-003), Forbidden for a VEN."""
         business_logic_only(by)
         at = self._stamps.next()
-        row = self._row(_columns(event, at), at)
+        row = self._row(_columns(event, at, records), at)
         del event  # only its text is needed from here on
         try:
             return await self._insert(row)
@@ -148,14 +152,21 @@ class EventStore(Objects):
             raise _dangling(error) from error
 
     async def replace(
-        self, object_id: str, event: EventRequest, *, by: Caller, check: Precondition | None = None
+        self,
+        object_id: str,
+        event: EventRequest,
+        *,
+        by: Caller,
+        check: Precondition | None = None,
+        records: Records | None = None,
     ) -> ObjectRow:
         """Put an event in the place of another; raises NotFound, Invalid (EVT-010)."""
         try:
             async with self._database.write() as connection:
                 present = await self._locked(connection, self._selected(object_id, writable(by)), check)
                 at = self._stamps.next(after=present["modified_at"])
-                return await self._update(connection, present, _columns(event, at), at)
+                columns = _columns(event, at, records, present["target_records"])
+                return await self._update(connection, present, columns, at)
         except ConstraintViolated as error:
             raise _dangling(error) from error
 
@@ -176,13 +187,16 @@ def _values(query: EventQuery, entitlement: Entitlement | None) -> dict[str, Any
     return {**asked, **values(entitlement)}
 
 
-def _columns(event: EventRequest, at: str) -> dict[str, Any]:
+def _columns(event: EventRequest, at: str, records: Records | None, before: str | None = None) -> dict[str, Any]:
     # An event always has intervals on the way out: several clients cannot read one without (COMPAT-045).
     stored = replace(event, targets=None, intervals=event.intervals or ())
+    targets = event.targets or ()
+    inside = [descriptor.targets for descriptor in event.report_descriptors or () if descriptor.targets]
     return {
         "program_id": event.program_id,
-        "targets": event.targets or (),
-        "targets_inside": any(descriptor.targets for descriptor in event.report_descriptors or ()),
+        "targets": targets,
+        "target_records": stored_records(records, before, targets, inside),
+        "targets_inside": bool(inside),
         "ends_at": _ends_at(event, at),
         "members": members_of(stored),
     }

@@ -21,7 +21,7 @@ WHOLE_BYTES: Final = 2 * 1024 * 1024
 WITH_PAGE_BYTES: Final = 64 * 1024
 """Up to this size, an object is read with its page."""
 SIZE: Final = "size_bytes"
-_LARGE_COLUMNS: Final = ("members", "targets", "tokens")
+_LARGE_COLUMNS: Final = ("members", "targets", "tokens", "target_records")
 
 Row: TypeAlias = Mapping[Any, Any]
 
@@ -49,6 +49,11 @@ class Large:
         )
         self._read = read
         self._made_of = kind, audience
+
+    @property
+    def rows(self) -> Sequence[Row]:
+        """Return what is known of each object: id, modification and size."""
+        return self._rows
 
     def __len__(self) -> int:
         """Return the number of objects."""

@@ -100,10 +100,16 @@ class Objects:
         return RowPage(view(await self._completed(rows) if left_out else rows))
 
     async def _seen_object(
-        self, object_id: str, clauses: Iterable[ColumnElement[bool]], view: View, *, audience: object
+        self,
+        object_id: str,
+        clauses: Iterable[ColumnElement[bool]],
+        view: View,
+        *,
+        audience: object,
+        also: Iterable[ColumnElement[Any]] = (),
     ) -> ObjectRow | Large:
-        """Return an object, if it is small enough; raises NotFound."""
-        columns = shown_within(self.table, WHOLE_BYTES)
+        """Return an object, if it is small enough; raises NotFound. ``also`` are further columns for ``view``."""
+        columns = (*shown_within(self.table, WHOLE_BYTES), *also)
         row = await self._database.row(select(*columns).where(self.table.c.id == object_id, *clauses))
         if row is None:
             raise NotFound
@@ -231,10 +237,7 @@ class Objects:
         """Return the objects of rows, for callers who may see all of them."""
         if "targets" not in self.table.c:
             return [ObjectRow(row["id"], row["created_at"], row["modified_at"], row["members"]) for row in rows]
-        return [
-            ObjectRow(row["id"], row["created_at"], row["modified_at"], row["members"], tuple(row["targets"]))
-            for row in rows
-        ]
+        return [ObjectRow(*shared_columns(row), row["target_records"]) for row in rows]
 
     def _whole_object(self, row: Row) -> ObjectRow:
         return self._whole_objects((row,))[0]

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, TypeAlias
 
 from msgspec.structs import replace
 from sqlalchemy import ColumnElement, Select, select
 
-from openadr_profiles.v31 import ObjectType, ProgramRequest
+from openadr_profiles.v31 import ObjectType, ProgramRequest, ValuesMap, decode
 from vtn.access import Caller, Entitlement, business_logic_only
 from vtn.errors import Conflict, NotFound
 from vtn.store.database import Database
@@ -20,7 +21,11 @@ from vtn.store.query import ProgramQuery
 from vtn.store.rows import ObjectRow, Precondition, RowPage
 from vtn.store.stamps import Stamps
 from vtn.store.tables import constraint, events, programs, reports, resources, vens
+from vtn.store.typed_targets import Records, matching, stored_records
 from vtn.store.visibility import Visibility, seen_by, share_a_target, shown_to, writable
+
+Keeping: TypeAlias = Callable[[ProgramRequest, Sequence[ValuesMap]], ProgramRequest]
+"""Makes a program of one that is written, and of the attributes of the one it takes the place of."""
 
 
 class ProgramStore(Objects):
@@ -44,6 +49,8 @@ class ProgramStore(Objects):
         clauses: list[ColumnElement[bool]] = self._visibility.program(entitlement)
         if entitlement is None and query.targets is not None:
             clauses.append(share_a_target(programs.c.targets, query.targets))
+        if query.typed is not None:
+            clauses.append(matching(programs, query.typed, None if entitlement is None else entitlement.granted))
         if query.names is not None:
             clauses.append(programs.c.name.in_(query.names))
         rows = await self._page(query.page, clauses)
@@ -70,22 +77,35 @@ class ProgramStore(Objects):
             raise NotFound
         return bool(row["targets"])
 
-    async def create(self, program: ProgramRequest, *, by: Caller) -> ObjectRow:
+    async def create(self, program: ProgramRequest, *, by: Caller, records: Records | None = None) -> ObjectRow:
         """Store a new program; raises Conflict if its name is taken (PROG-002), Forbidden for a VEN."""
         business_logic_only(by)
         try:
-            return await self._insert(self._row(_columns(program)))
+            return await self._insert(self._row(_columns(program, records)))
         except ConstraintViolated as error:
             raise _conflict(error) from error
 
     async def replace(
-        self, object_id: str, program: ProgramRequest, *, by: Caller, check: Precondition | None = None
+        self,
+        object_id: str,
+        program: ProgramRequest,
+        *,
+        by: Caller,
+        check: Precondition | None = None,
+        records: Records | None = None,
+        keeping: Keeping | None = None,
     ) -> ObjectRow:
-        """Put a program in the place of another; raises NotFound, Conflict (PROG-003)."""
+        """Put a program in the place of another; raises NotFound, Conflict (PROG-003).
+
+        ``keeping`` makes of both what is stored; without it that is ``program``.
+        """
         try:
             async with self._database.write() as connection:
                 present = await self._locked(connection, self._selected(object_id, writable(by)), check)
-                return await self._update(connection, present, _columns(program))
+                if keeping is not None:
+                    before = decode(f"{{{present['members']}}}", ProgramRequest)
+                    program = keeping(program, before.attributes or ())
+                return await self._update(connection, present, _columns(program, records, present["target_records"]))
         except ConstraintViolated as error:
             raise _conflict(error) from error
 
@@ -103,10 +123,12 @@ class ProgramStore(Objects):
         return self._whole_objects if entitlement is None else partial(seen_by, entitlement)
 
 
-def _columns(program: ProgramRequest) -> dict[str, Any]:
+def _columns(program: ProgramRequest, records: Records | None, before: str | None = None) -> dict[str, Any]:
+    targets = program.targets or ()
     return {
         "name": program.program_name,
-        "targets": program.targets or (),
+        "targets": targets,
+        "target_records": stored_records(records, before, targets),
         "members": members_of(replace(program, targets=None)),
     }
 

@@ -14,11 +14,24 @@ class Page:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TargetFilter:
+    """A filter of 3.0.1: objects with a target of this type that has one of these values (V301-005).
+
+    None is any. ``untyped`` says that targets without a type are of this one.
+    """
+
+    type: str | None = None
+    values: tuple[str, ...] | None = None
+    untyped: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ProgramQuery:
     """``targets`` is None without the parameter; several names are alternatives."""
 
     page: Page = Page()
     targets: tuple[str, ...] | None = None
+    typed: TargetFilter | None = None
     names: tuple[str, ...] | None = None
 
 
@@ -28,6 +41,7 @@ class EventQuery:
 
     page: Page = Page()
     targets: tuple[str, ...] | None = None
+    typed: TargetFilter | None = None
     program_id: str | None = None
     active: bool = False
 
@@ -48,6 +62,7 @@ class VenQuery:
 
     page: Page = Page()
     targets: tuple[str, ...] | None = None
+    typed: TargetFilter | None = None
     names: tuple[str, ...] | None = None
 
 
@@ -57,6 +72,7 @@ class ResourceQuery:
 
     page: Page = Page()
     targets: tuple[str, ...] | None = None
+    typed: TargetFilter | None = None
     names: tuple[str, ...] | None = None
     ven_id: str | None = None
 
@@ -72,9 +88,11 @@ class ResourceGroupQuery:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SubscriptionQuery:
-    """``objects`` are kinds of objects, any of which an entry names."""
+    """``objects`` are kinds of objects, any of which an entry names. ``of_a_program`` leaves out those of none."""
 
     page: Page = Page()
+    typed: TargetFilter | None = None
+    of_a_program: bool = False
     program_id: str | None = None
     client_name: str | None = None
     objects: tuple[str, ...] | None = None

@@ -188,7 +188,7 @@ class ResourceGroupStore(Objects):
 
     def _whole_objects(self, rows: Iterable[Row]) -> Sequence[GroupRow]:
         """Return groups with those of their children that are in the rows."""
-        return [GroupRow(*shared_columns(row), _children_in(row)) for row in rows]
+        return [GroupRow(*shared_columns(row), children=_children_in(row)) for row in rows]
 
 
 class _VisibleGroups:

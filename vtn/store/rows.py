@@ -16,7 +16,8 @@ from msgspec import Struct
 class ObjectRow(Struct, frozen=True, gc=False):
     """One object: its metadata (instants as RFC 3339 texts), its members as JSON without braces, its visible targets.
 
-    ``targets`` is None where the kind of object has none.
+    ``targets`` is None where the kind of object has none. ``records`` are all its targets with their types, as a text
+    of ``openadr_profiles.v301.targets``; None if none has one.
     """
 
     id: str
@@ -24,6 +25,19 @@ class ObjectRow(Struct, frozen=True, gc=False):
     modified_at: str
     members: str
     targets: tuple[str, ...] | None = None
+    records: str | None = None
+
+
+class ReportRow(ObjectRow, frozen=True, gc=False):
+    """A report with the program of its event, which the core does not name."""
+
+    program_id: str = ""
+
+
+class VenRow(ObjectRow, frozen=True, gc=False):
+    """A ven with its resources, the newest first."""
+
+    resources: tuple[ObjectRow, ...] = ()
 
 
 class GroupRow(ObjectRow, frozen=True, gc=False):

@@ -27,6 +27,7 @@ from vtn.store.rows import ObjectRow, Precondition, RowPage, SubscriptionRow
 from vtn.store.sealing import opened_tokens, sealed_tokens, without_tokens
 from vtn.store.stamps import Stamps
 from vtn.store.tables import constraint, programs, subscriptions
+from vtn.store.typed_targets import Records, matching, stored_records
 from vtn.store.vault import Vault
 from vtn.store.visibility import Visibility, owned, share_a_target, with_grants
 
@@ -69,6 +70,10 @@ class SubscriptionStore(Objects):
     async def search(self, query: SubscriptionQuery, *, visible_to: Caller) -> RowPage | Large:
         """Return one page of subscriptions (PAGE-022)."""
         clauses: list[ColumnElement[bool]] = owned(subscriptions.c.client_id, visible_to)
+        if query.typed is not None:
+            clauses.append(matching(subscriptions, query.typed))
+        if query.of_a_program:
+            clauses.append(subscriptions.c.program_id.is_not(None))
         if query.program_id is not None:
             clauses.append(subscriptions.c.program_id == query.program_id)
         if query.client_name is not None:
@@ -78,36 +83,49 @@ class SubscriptionStore(Objects):
         rows = await self._page(query.page, clauses)
         return await self._seen_page(rows, self._view(visible_to), audience=visible_to.client_id)
 
-    async def get(self, object_id: str, *, visible_to: Caller) -> ObjectRow | Large:
-        """Return one subscription; raises NotFound also when it is another client's (SUBS-003)."""
+    async def get(self, object_id: str, *, visible_to: Caller, of_a_program: bool = False) -> ObjectRow | Large:
+        """Return one subscription; raises NotFound also when it is another client's (SUBS-003).
+
+        ``of_a_program`` asks for one of a program; raises NotFound for any other (V301-042).
+        """
         mine = owned(subscriptions.c.client_id, visible_to)
+        if of_a_program:
+            mine.append(subscriptions.c.program_id.is_not(None))
         return await self._seen_object(object_id, mine, self._view(visible_to), audience=visible_to.client_id)
 
-    async def create(self, subscription: SubscriptionRequest, *, by: Caller) -> ObjectRow:
-        """Store a new subscription of the caller's.
+    async def create(
+        self, subscription: SubscriptionRequest, *, by: Caller, records: Records | None = None, face: str | None = None
+    ) -> ObjectRow:
+        """Store a new subscription of the caller's. ``face`` is the version it is made on, None for 3.1 (V301-040).
 
         Raises Invalid unless the caller sees its program (SUBS-004), Forbidden for one too many (SUBS-016).
         """
         await self._check_new(subscription, by)
         await self._verify(subscription.object_operations, frozenset())
-        row = self._row({})
-        row |= self._columns(subscription, by.client_id, row["id"])
+        row = self._row({"face": face})
+        row |= self._columns(subscription, by.client_id, row["id"], records, None)
         while not await self._add(row, subscription, by):
             await self._check_new(subscription, by)  # says why; or nothing is in the way any more
         await self._outlast_older_writes()
         return self._seen(row, by)
 
     async def replace(
-        self, object_id: str, subscription: SubscriptionRequest, *, by: Caller, check: Precondition | None = None
+        self,
+        object_id: str,
+        subscription: SubscriptionRequest,
+        *,
+        by: Caller,
+        check: Precondition | None = None,
+        records: Records | None = None,
     ) -> ObjectRow:
-        """Put a subscription in the place of another; it stays its client's (SUBS-010).
+        """Put a subscription in the place of another; it stays its client's (SUBS-010), and on its face (V301-040).
 
         Who cannot see the bearer tokens cannot lose them either: where somebody else than the owner gives none, the one
         stored for the same callback URL stays.
         """
         present = await self._replaceable(object_id, subscription, by, check)
         await self._verify(subscription.object_operations, frozenset(one.callback_url for one in _entries(present)))
-        while (changed := await self._change(present, subscription, by)) is None:
+        while (changed := await self._change(present, subscription, by, records)) is None:
             present = await self._replaceable(object_id, subscription, by, check)  # somebody else has changed it
         await self._outlast_older_writes()
         return changed
@@ -166,13 +184,15 @@ class SubscriptionStore(Objects):
                 await follow_subscription(connection, row, entries, sees_everything=by.sees_everything)
         return made
 
-    async def _change(self, present: RowMapping, subscription: SubscriptionRequest, by: Caller) -> ObjectRow | None:
+    async def _change(
+        self, present: RowMapping, subscription: SubscriptionRequest, by: Caller, records: Records | None
+    ) -> ObjectRow | None:
         """Put a subscription in the place of a row unless that has changed; returns what it is now, None if it has."""
         if not _owns(present, by):
             subscription = _with_tokens_of(subscription, self._entries_with_tokens(present))
         changed = {
             "modified_at": self._stamps.next(after=present["modified_at"]),
-            **self._columns(subscription, present["client_id"], present["id"]),
+            **self._columns(subscription, present["client_id"], present["id"], records, present["target_records"]),
         }
         as_seen = subscriptions.c.modified_at == present["modified_at"]
         clauses = [as_seen, *self._program_visible(subscription.program_id, by)]
@@ -210,7 +230,7 @@ class SubscriptionStore(Objects):
 
     def _seen(self, row: Row, by: Caller) -> SubscriptionRow:
         """Return a subscription with its tokens for its owner, without them for everybody else."""
-        common = shared_columns(row)
+        common = *shared_columns(row), row["target_records"]
         if not _owns(row, by):
             return SubscriptionRow(*common, hides_tokens=row["has_tokens"])
         return SubscriptionRow(*common, None if row["tokens"] is None else tuple(self._tokens(row)))
@@ -229,7 +249,15 @@ class SubscriptionStore(Objects):
             _log.error("the tokens of a subscription cannot be read", id=row["id"], reason=str(error))
             raise Unavailable("the bearer tokens of this subscription cannot be read at present") from error
 
-    def _columns(self, subscription: SubscriptionRequest, client_id: str, object_id: str) -> dict[str, Any]:
+    def _columns(
+        self,
+        subscription: SubscriptionRequest,
+        client_id: str,
+        object_id: str,
+        records: Records | None,
+        before: str | None,
+    ) -> dict[str, Any]:
+        targets = subscription.targets or ()
         members, tokens = without_tokens(subscription)
         sealed = sealed_tokens(self._vault, object_id, tokens)
         return {
@@ -237,7 +265,8 @@ class SubscriptionStore(Objects):
             "client_id": client_id,
             "client_name": subscription.client_name,
             "objects": distinct(kind.value for entry in subscription.object_operations for kind in entry.objects),
-            "targets": subscription.targets or (),
+            "targets": targets,
+            "target_records": stored_records(records, before, targets),
             "has_tokens": sealed is not None,
             "tokens": sealed,
             "members": f'"clientID":{encode(client_id).decode()},{members}',

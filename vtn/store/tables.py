@@ -54,6 +54,7 @@ programs = _object(
     "programs",
     Column("name", Text, nullable=False, unique=True),
     Column("targets", Targets, nullable=False),
+    Column("target_records", Text),  # the targets with their types, as 3.0.1 writes them; null: none has one
 )
 
 events = _object(
@@ -62,6 +63,7 @@ events = _object(
     Column("targets", Targets, nullable=False, info={SEARCHED_IN: "event_targets"}),
     Column("targets_inside", Boolean, nullable=False),  # report descriptors that have targets of their own
     Column("ends_at", KEY),  # null: open
+    Column("target_records", Text),
 )
 Index(None, events.c.program_id, events.c.created_at, events.c.id)
 Index(None, events.c.ends_at)
@@ -80,6 +82,8 @@ vens = _object(
     Column("client_id", Text, nullable=False, unique=True),
     Column("name", Text, nullable=False, unique=True),
     Column("targets", Targets, nullable=False),
+    Column("target_records", Text),  # those too that its VEN wrote, which it does not hold (V301-008)
+    Column("named_by_bl", Boolean),  # business logic gave it its name; null: it is not known who did
 )
 
 resources = _object(
@@ -88,6 +92,8 @@ resources = _object(
     Column("client_id", Text, nullable=False),
     Column("name", Text, nullable=False),
     Column("targets", Targets, nullable=False),
+    Column("target_records", Text),
+    Column("named_by_bl", Boolean),
     UniqueConstraint("ven_id", "name"),
 )
 Index(None, resources.c.client_id, resources.c.created_at, resources.c.id)
@@ -102,6 +108,8 @@ subscriptions = _object(
     Column("targets", Targets, nullable=False),
     Column("has_tokens", Boolean, nullable=False),  # bearer tokens inside, which are for the owner only
     Column("tokens", Text),  # those, sealed (``sealing``); null: none, or an earlier version's in ``members``
+    Column("target_records", Text),
+    Column("face", KEY),  # the version of the API on which it was made; null: 3.1
 )
 for _column in (subscriptions.c.program_id, subscriptions.c.client_id):
     Index(None, _column, subscriptions.c.created_at, subscriptions.c.id)
@@ -139,6 +147,7 @@ endpoints = Table(
     Column("targets", Targets, nullable=False),
     Column("url", Text),
     Column("entry", Integer),  # the object operation of the subscription whose token goes with it
+    Column("face", KEY),  # that of the subscription
     Column("wanted_until", KEY),  # of a websocket: nobody is told of anything later than that
     Column("failures", Integer, nullable=False),
     Column("broken_at", KEY),  # null: it is not broken
@@ -185,6 +194,8 @@ notifications = Table(
     Column("before_program_targets", Targets),
     Column("before_members", Text),
     Column("before_program_id", KEY),
+    Column("target_records", Text),
+    Column("before_target_records", Text),
     sqlite_autoincrement=True,
 )
 """Changes that somebody wanted to hear of when they were made."""

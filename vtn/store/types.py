@@ -97,6 +97,28 @@ def _overlaps_here_sqlite(element: overlaps_here, compiler: SQLCompiler, **kw: A
     return f"EXISTS (SELECT 1 FROM event_targets WHERE event_id = events.id AND target IN ({held}))"  # noqa: S608 (made of compiled SQL only)
 
 
+class any_listed(GenericFunction[bool]):  # noqa: N801 (it reads as the SQL function it becomes)
+    """True when a text, which is a JSON list of texts, has one of these in it; not true for null."""
+
+    type = Boolean()
+    inherit_cache = True
+
+    def __init__(self, listed: ColumnElement[Any], these: ColumnElement[Any]) -> None:
+        super().__init__(listed, these)
+
+
+@compiles(any_listed, "postgresql")
+def _any_listed_postgresql(element: any_listed, compiler: SQLCompiler, **kw: Any) -> str:
+    listed, these = (compiler.process(clause, **kw) for clause in element.clauses)
+    return f"(CAST({listed} AS JSONB) ?| {these})"
+
+
+@compiles(any_listed, "sqlite")
+def _any_listed_sqlite(element: any_listed, compiler: SQLCompiler, **kw: Any) -> str:
+    listed, these = (compiler.process(clause, **kw) for clause in element.clauses)
+    return f"EXISTS (SELECT 1 FROM json_each({listed}) WHERE value IN (SELECT value FROM json_each({these})))"  # noqa: S608 (made of compiled SQL only)
+
+
 class includes(GenericFunction[bool]):  # noqa: N801 (it reads as the SQL operator it becomes)
     """True when a list of targets has this one in it."""
 

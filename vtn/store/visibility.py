@@ -197,7 +197,9 @@ def seen_by(entitlement: Entitlement, rows: Iterable[Row]) -> list[ObjectRow]:
         members = row["members"]
         if are_events and row["targets_inside"]:
             members = _with_visible_descriptors(members, entitlement)
-        seen.append(ObjectRow(row["id"], row["created_at"], row["modified_at"], members, visible))
+        seen.append(
+            ObjectRow(row["id"], row["created_at"], row["modified_at"], members, visible, row["target_records"])
+        )
     return seen
 
 

@@ -8,7 +8,7 @@ one transaction, which is committed before its caller is answered. Who has to he
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from sqlalchemy import ColumnElement, RowMapping, Select, Table, bindparam, delete, insert, literal, select, update
@@ -52,6 +52,11 @@ class ObjectWrites:
         await connection.execute(self._insert, row)
         await self._notes.created(connection, self._table, [row["id"]])
 
+    async def insert_all_in(self, connection: AsyncConnection, rows: Rows) -> None:
+        """Store new rows in a transaction that has more to do."""
+        await connection.execute(self._insert, list(rows))
+        await self._notes.created(connection, self._table, [row["id"] for row in rows])
+
     async def insert_if(
         self, connection: AsyncConnection, row: Mapping[str, Any], clauses: Iterable[ColumnElement[bool]]
     ) -> bool:
@@ -82,6 +87,11 @@ class ObjectWrites:
         asked = statement.add_columns(ANYBODY.label(_LISTENS)).with_for_update(of=self._table)
         row: RowMapping | None = (await connection.execute(asked, self._notes.moment())).mappings().first()
         return row
+
+    async def all_locked(self, connection: AsyncConnection, statement: Select[Any]) -> Sequence[RowMapping]:
+        """Return all rows of a statement as ``locked`` does one."""
+        asked = statement.add_columns(ANYBODY.label(_LISTENS)).with_for_update(of=self._table)
+        return (await connection.execute(asked, self._notes.moment())).mappings().all()
 
     async def update(self, connection: AsyncConnection, present: Mapping[Any, Any], changed: Mapping[str, Any]) -> None:
         """Change some columns of a row, in the transaction that has locked it; ``present`` is the row before."""

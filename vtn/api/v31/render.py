@@ -65,7 +65,7 @@ class SubscriptionRenderer(Renderer):
 
     def _texts(self, rows: Iterable[ObjectRow]) -> list[str]:
         rows = list(rows)
-        return [_with_tokens(row, text) for row, text in zip(rows, super()._texts(rows), strict=True)]
+        return [with_tokens(row, text) for row, text in zip(rows, super()._texts(rows), strict=True)]
 
 
 def notification_renderers() -> Mapping[str, Callable[[ObjectRow], bytes]]:
@@ -82,7 +82,8 @@ def _with_children(row: ObjectRow) -> ObjectRow:
     return msgspec.structs.replace(row, members=f'{row.members},"children":[{children}]')
 
 
-def _with_tokens(row: ObjectRow, text: str) -> str:
+def with_tokens(row: ObjectRow, text: str) -> str:
+    """Return the text of a subscription with the bearer tokens that its reader may see (SUBS-011)."""
     if not isinstance(row, SubscriptionRow) or (row.bearer_tokens is None and not row.hides_tokens):
         return text
     subscription: dict[str, Any] = msgspec.json.decode(text)

@@ -82,6 +82,7 @@ class _Before(NamedTuple):
     modified_at: BindParameter[str]
     targets: BindParameter[Any]
     members: BindParameter[str]
+    target_records: BindParameter[str]
     program_id: BindParameter[str]
     targets_inside: BindParameter[bool]
 
@@ -90,6 +91,7 @@ _BEFORE: Final = _Before(
     bindparam("before_modified_at", type_=KEY),
     bindparam("before_targets", type_=Targets),
     bindparam("before_members", type_=Text),
+    bindparam("before_target_records", type_=Text),
     bindparam("before_program_id", type_=KEY),
     bindparam("before_targets_inside", type_=Boolean),
 )
@@ -245,6 +247,7 @@ class Notes:
             "targets": targets,
             "program_targets": its_program,
             "members": c.members,
+            "target_records": c.target_records if "target_records" in c else cast(null(), Text),
         }
         if operation is Operation.UPDATE:
             columns |= self._before(table)
@@ -266,6 +269,7 @@ class Notes:
             "before_targets": _BEFORE.targets,
             "before_program_targets": its_program,
             "before_members": _BEFORE.members,
+            "before_target_records": _BEFORE.target_records,
         }
         if table is events:
             values["before_program_id"] = _BEFORE.program_id

@@ -82,6 +82,7 @@ def notification_of(row: Row, operation: str) -> Notification:
             _texts(row["before_program_targets"]) or (),
             row["before_members"],
             row["before_program_id"],
+            row["before_target_records"],
         )
     now = (row["created_at"], row["modified_at"], _texts(row["targets"]), _texts(row["program_targets"]) or ())
     return Notification(
@@ -95,7 +96,7 @@ def notification_of(row: Row, operation: str) -> Notification:
         ven_id=row["ven_id"],
         targets_inside=row["targets_inside"],
         has_tokens=row["has_tokens"],
-        now=Version(*now, row["members"], row["program_id"]),
+        now=Version(*now, row["members"], row["program_id"], row["target_records"]),
         before=before,
     )
 

@@ -306,6 +306,7 @@ class Outbox:
             broken_at=row["broken_at"],
             problem=problem,
             as_of=row["as_of"] or "",
+            face=row["face"],
         )
 
 

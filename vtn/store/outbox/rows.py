@@ -7,7 +7,7 @@ from typing import Final
 
 from msgspec import Struct
 
-from vtn.store.rows import ObjectRow, SubscriptionRow
+from vtn.store.rows import ObjectRow, ReportRow, SubscriptionRow
 
 OBJECT_TYPES: Final = ("PROGRAM", "EVENT", "REPORT", "SUBSCRIPTION", "VEN", "RESOURCE")
 """The kinds of objects that anybody is told of; a resource group is not one (R-55)."""
@@ -45,6 +45,8 @@ class Version(Struct, frozen=True, gc=False):
     program_targets: tuple[str, ...]
     members: str
     program_id: str | None = None
+    records: str | None = None
+    """The targets with their types (``ObjectRow.records``)."""
 
     @property
     def is_public(self) -> bool:
@@ -78,7 +80,11 @@ class Notification(Struct, frozen=True, gc=False):
     def row(self, version: Version) -> ObjectRow:
         """Return the object as the renderers of the API take it, for a reader who may see all its targets."""
         row = (self.object_id, version.created_at, version.modified_at, version.members, version.targets)
-        return SubscriptionRow(*row, hides_tokens=True) if self.has_tokens else ObjectRow(*row)
+        if self.object_type == "REPORT":
+            return ReportRow(*row, program_id=self.program_id or "")
+        if self.has_tokens:
+            return SubscriptionRow(*row, version.records, hides_tokens=True)
+        return ObjectRow(*row, version.records)
 
 
 class Delivery(Struct, frozen=True, gc=False):
@@ -118,3 +124,5 @@ class Endpoint(Struct, frozen=True, gc=False):
     problem: str | None = None
     as_of: str = ""
     """Last modification of its subscription; empty for a broker."""
+    face: str | None = None
+    """The version of the API on which its subscription was made; None is 3.1 (V301-040)."""

@@ -59,6 +59,7 @@ async def follow_subscription(
             "sees_everything": sees_everything,
             "entry": number,
             "url": entries[number].callback_url,
+            "face": row["face"],
             **common,
         }
         for endpoint_id, number in first_entries.items()

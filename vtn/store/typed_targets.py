@@ -1,0 +1,94 @@
+"""Targets with types, as 3.0.1 has them, beside the plain ones by which everything is decided (V301-001 … V301-008).
+
+``target_records`` of an object holds them as a text of ``openadr_profiles.v301.targets``; null where no target has a
+type, which is so for all that is written on 3.1.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import Any, Final, NamedTuple, TypeAlias
+
+from sqlalchemy import ColumnElement, Table, and_, bindparam, false, or_
+
+from openadr_profiles.v301 import targets as typed
+from openadr_profiles.v301.targets import TargetRecord
+from vtn.access import Caller
+from vtn.store.query import TargetFilter
+from vtn.store.tables import resources, vens
+from vtn.store.types import Targets, any_listed
+from vtn.store.visibility import share_a_target
+
+Records: TypeAlias = Sequence[TargetRecord]
+"""The targets that somebody wrote on 3.0.1; in their place None says that 3.1 was spoken."""
+
+
+def stored_records(
+    given: Records | None, before: str | None, targets: Iterable[str], inside: Iterable[Iterable[str]] = ()
+) -> str | None:
+    """Return the records of an object that is written, from those ``before``; ``inside`` are those of its descriptors.
+
+    What is written without types keeps those that it had (V301-004).
+    """
+    if given is not None:
+        return typed.stored(given)
+    return None if before is None else typed.stored(typed.kept(typed.read(before), targets, inside))
+
+
+class OwnedRecords(NamedTuple):
+    """The targets of a ven or resource as somebody wrote them on 3.0.1; ``untyped`` is the type he reads for none."""
+
+    given: Records
+    untyped: str
+
+
+NOTHING_YET: Final[Mapping[str, Any]] = {"targets": (), "target_records": None, "named_by_bl": None, "name": None}
+"""In the place of a ven or resource that is new."""
+
+
+def owned_records(
+    records: OwnedRecords | None, present: Mapping[Any, Any], targets: tuple[str, ...], *, by_business_logic: bool
+) -> tuple[tuple[str, ...], str | None]:
+    """Return the targets that a ven or resource holds after it is written, and its records.
+
+    ``targets`` are those it would hold without records: what a VEN writes changes none of them (V301-008).
+    """
+    before = typed.read(present["target_records"])
+    if records is None:
+        return targets, stored_records(None, present["target_records"], targets)
+    if by_business_logic:
+        found = typed.granted(before, records.given)
+        return typed.texts_of(found), typed.stored(found)
+    return targets, typed.stored(typed.described(before, targets, records.given, records.untyped))
+
+
+def named_by_business_logic(present: Mapping[Any, Any], name: str, by: Caller) -> bool | None:
+    """Return True if business logic gave a ven its name; None if its VEN may have done so (V301-009)."""
+    return by.sees_everything or (present["named_by_bl"] and present["name"] == name) or None
+
+
+def matching(table: Table, wanted: TargetFilter, held: Collection[str] | None = None) -> ColumnElement[bool]:
+    """Return a clause for the objects of a table that meet a filter.
+
+    ``held`` are the targets of a reader who sees no others: nobody finds out about what he is not shown. None: all.
+    """
+    values = wanted.values
+    if held is not None:
+        values = tuple(sorted(held if values is None else set(held) & set(values)))
+    c, alternatives = table.c, list[ColumnElement[bool]]()
+    plain = None if values is None else share_a_target(c.targets, values, "filter_values")
+    if wanted.type is None:
+        alternatives.append(false() if plain is None else plain)
+        if table in {vens, resources}:
+            alternatives.append(_listed(table, typed.searched_own(values or ()), "filter_own"))
+        return or_(*alternatives)
+    alternatives.append(_listed(table, typed.searched(wanted.type, values), "filter_records"))
+    if wanted.untyped:
+        alternatives.append(_listed(table, typed.searched(None, values), "filter_untyped"))
+        alternatives.append(and_(c.target_records.is_(None), c.targets != () if plain is None else plain))
+    found = or_(*alternatives)
+    return found if held is None else and_(share_a_target(c.targets, values or (), "filter_held"), found)
+
+
+def _listed(table: Table, texts: tuple[str, ...], name: str) -> ColumnElement[Any]:
+    return any_listed(table.c.target_records, bindparam(name, texts, Targets))
