@@ -60,7 +60,7 @@ NAMED_TWICE = {
 _OWN_NAMES = {"errors.py", "settings.py"}
 """Modules whose classes are read with their room before them: ``vtn.errors.Refused``, ``bridge_mqtt.settings.Api``."""
 
-_OF_A_STANDARD = ("openadr_profiles/v20b/",)
+_OF_A_STANDARD = ("openadr_profiles/v20b/", "openadr_profiles/v301/", "vtn/api/v301/")
 """Folders whose classes are called as their version of the standard calls them, and read with it: ``v20b.Event``."""
 
 
