@@ -1,4 +1,4 @@
-"""A client of OpenADR 3.1 VTNs, for VENs, for business logic and for scripts; `docs/client.md` has its rules.
+"""A client of VTNs of OpenADR 3.1 or 3.0.1, for VENs, business logic and scripts; `docs/client.md` has its rules.
 
     from openadr_client import VtnClient
 

@@ -44,7 +44,7 @@ def what_to_do(error: ClientError) -> str:
         return "check vtn.client_id and vtn.client_secret with the operator"
     if isinstance(error, Refused):
         return "ask the operator whether this client has the role VEN and its scopes, and check the path of vtn.url"
-    return "try again later; if it stays, vtn.url may not be the root of an OpenADR 3.1 VTN"
+    return "try again later; if it stays, vtn.url may not be the root of an OpenADR 3 VTN, or vtn.version another"
 
 
 async def check_clock(client: VtnClient, clock: Clock) -> Checkup:

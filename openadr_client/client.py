@@ -1,4 +1,4 @@
-"""`VtnClient`: an OpenADR 3.1 client for VENs and for business logic.
+"""`VtnClient`: a client of OpenADR 3.1 and 3.0.1 for VENs and for business logic.
 
     async with VtnClient(base_url="https://vtn.example/openadr3/3.1.0", client_id="home-1", client_secret="…") as vtn:
         for event in await vtn.events.search(active=True):
@@ -28,38 +28,16 @@ from openadr_client.backoff import Attempts, Retry
 from openadr_client.clock import Clock, SystemClock
 from openadr_client.contacts import Contacts
 from openadr_client.errors import Forbidden, NotFound, Unauthorized, UnexpectedAnswer
-from openadr_client.objects import (
-    NOT_MODIFIED,
-    Broken,
-    Events,
-    Found,
-    NotModified,
-    Programs,
-    Reports,
-    ResourceGroups,
-    Resources,
-    Subscriptions,
-    Vens,
-)
+from openadr_client.faces import face_of
+from openadr_client.objects import NOT_MODIFIED, Broken, Found, NotModified
 from openadr_client.pooled_transport import PooledTransport
-from openadr_client.settings import ClientAuthentication
+from openadr_client.settings import ApiVersion, ClientAuthentication
 from openadr_client.subscription_health import SubscriptionHealths
 from openadr_client.tls import vtn_context
 from openadr_client.tokens import AccessToken, ClientCredentials, FixedToken, Tokens
 from openadr_client.topics import Topics
 from openadr_client.transport import Answer, BaseTransport
-from openadr_profiles.v31 import (
-    Event,
-    Invalid,
-    Notifiers,
-    Program,
-    Report,
-    Resource,
-    ResourceGroup,
-    Subscription,
-    Ven,
-    decode,
-)
+from openadr_profiles.v31 import Invalid, Notifiers, decode
 
 __all__ = ["NOT_MODIFIED", "Broken", "Found", "NotModified", "VtnClient"]
 
@@ -77,6 +55,7 @@ class VtnClient:
         base_url: the API's root including the version, such as ``https://vtn.example/openadr3/3.1.0``.
         client_id, client_secret: credentials for tokens; both or neither.
         token: a ready bearer token instead of credentials. Without either, requests carry no token (VENCLIENT-002).
+        version: the version of OpenADR 3 that the VTN speaks, ``3.1`` or ``3.0.1``; default: what the URL names.
         token_url: where to fetch tokens; default: asked from the VTN.
         scope: scopes to ask for, separated by blanks; default: all the client has.
         audience: the form member ``audience`` of token requests, which some token servers demand.
@@ -96,6 +75,7 @@ class VtnClient:
         self,
         *,
         base_url: str,
+        version: ApiVersion | None = None,
         client_id: str | None = None,
         client_secret: SecretStr | str | None = None,
         token: SecretStr | str | None = None,
@@ -120,6 +100,7 @@ class VtnClient:
         if not base_url.startswith(("http://", "https://")):
             raise ValueError(f"base_url must begin with http:// or https://, not {base_url!r}")
         self.base_url = base_url.rstrip("/")
+        self.face = face_of(self.base_url, version)
         self.client_id = client_id
         self.clock = clock = clock or SystemClock()
         self._retry = retry
@@ -150,16 +131,18 @@ class VtnClient:
                 audience=audience,
                 authentication=client_authentication,
                 clock=clock,
+                is_named=self.face.names_token_server,
             )
         else:
             self._tokens = FixedToken(None if token is None else _revealed(token))
-        self.programs = Programs(self._send, "/programs", Program)
-        self.events = Events(self._send, "/events", Event)
-        self.reports = Reports(self._send, "/reports", Report)
-        self.vens = Vens(self._send, "/vens", Ven)
-        self.resources = Resources(self._send, "/resources", Resource)
-        self.subscriptions = Subscriptions(self._send, "/subscriptions", Subscription)
-        self.resource_groups = ResourceGroups(self._send, "/resource_groups", ResourceGroup)
+        objects = self.face.objects(self._send, clock)
+        self.programs = objects.programs
+        self.events = objects.events
+        self.reports = objects.reports
+        self.vens = objects.vens
+        self.resources = objects.resources
+        self.subscriptions = objects.subscriptions
+        self.resource_groups = objects.resource_groups
         self.contacts = Contacts(self._send)
         self.subscription_health = SubscriptionHealths(self._send)
         self.topics = Topics(self._send)
@@ -180,6 +163,8 @@ class VtnClient:
 
     async def notifiers(self) -> Notifiers | None:
         """Ask how this VTN can tell of changes; None if it has no ``/notifiers``, which leaves polling and webhooks."""
+        if not self.face.names_notifiers:
+            return None
         try:
             answer = await self._send("GET", "/notifiers")
         except NotFound:

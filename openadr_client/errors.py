@@ -11,7 +11,7 @@ ClientError(Exception)
 │   │   ├── NotFound             404: no such object, or not for this client
 │   │   ├── Conflict             409: the name or client is taken
 │   │   └── InvalidRequest       400 and other faults of the request: correct it
-│   └── UnexpectedAnswer         success that cannot be read: probably not an OpenADR 3.1 VTN at this address
+│   └── UnexpectedAnswer         success that cannot be read: no VTN at this address, or another version
 │       └── AnswerTooLarge       more bytes than are read from one answer: ask for less at once
 ├── BrokerError                  the MQTT broker
 │   ├── BrokerUnreachable        no connection: check host, port and network

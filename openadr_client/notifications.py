@@ -15,6 +15,7 @@ from openadr_profiles.v31 import Invalid, decode, encode
 from openadr_profiles.v31.subscription import OperationWord, operation_meant
 
 if TYPE_CHECKING:
+    from openadr_client.faces import Face
     from openadr_profiles.v31 import Notifiers
 
 T = TypeVar("T")
@@ -90,22 +91,25 @@ class Receiver(Protocol):
         """
 
 
-def read_notification(data: bytes | str, *, way: Way, id_: str | None = None) -> ReceivedNotification:
+def read_notification(
+    data: bytes | str, *, way: Way, id_: str | None = None, face: Face | None = None
+) -> ReceivedNotification:
     """Read a notification in any of the forms that are in use (VENCLIENT-018, R-34).
 
     Besides the standard's: encoded twice, with ``object_type`` for ``objectType`` and the like, HTTP words for
-    operations, blanks in timestamps. An object without anything around it is an UPDATE of that object.
+    operations, blanks in timestamps. An object without anything around it is an UPDATE of that object. ``face`` is the
+    version of OpenADR 3 in which it was asked for; without it, 3.1.
 
     Raises:
         UnreadableNotification: it is too long, nested too deeply, not JSON, or no object with an id is in it.
     """
     try:
-        return _read(data, way, id_)
+        return _read(data, way, id_, face)
     except RecursionError:  # the JSON is read in C, and goes deeper than we can
         raise UnreadableNotification("a notification that is nested too deeply") from None
 
 
-def _read(data: bytes | str, way: Way, id_: str | None) -> ReceivedNotification:
+def _read(data: bytes | str, way: Way, id_: str | None, face: Face | None) -> ReceivedNotification:
     if len(data) > MAX_NOTIFICATION:
         raise UnreadableNotification(f"a notification of {len(data)} bytes; at most {MAX_NOTIFICATION} are read")
     document = _standard_names(_document(data))
@@ -120,10 +124,11 @@ def _read(data: bytes | str, way: Way, id_: str | None) -> ReceivedNotification:
     if not isinstance(word, str):
         raise UnreadableNotification("a notification whose `operation` is not a word")
     kind = document.get("objectType") or content.get("objectType")
+    kind = kind if isinstance(kind, str) else ""
     return ReceivedNotification(
         operation=_meant(word.upper()),
-        object_type=kind if isinstance(kind, str) else "",
-        content=content,
+        object_type=kind,
+        content=content if face is None else face.content(content, kind),
         way=way,
         id=id_,
         size=len(data),

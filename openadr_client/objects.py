@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Iterable, Sequence
 from dataclasses import dataclass
 from enum import Enum
-from typing import Final, Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Final, Generic, Protocol, TypeVar
 from urllib.parse import quote
 
 import msgspec
@@ -35,9 +35,10 @@ from openadr_profiles.v31 import (
     VenResourceRequest,
     VenVenRequest,
     decode,
-    decode_event,
-    encode,
 )
+
+if TYPE_CHECKING:
+    from openadr_client.faces import Face
 
 _log = structlog.get_logger(__name__)
 
@@ -111,10 +112,11 @@ class _Page(Generic[T]):
 class Collection(Generic[T, R]):
     """All objects of one kind. `R` is what is written, `T` what is read."""
 
-    def __init__(self, send: Send, path: str, type_: type[T]) -> None:
+    def __init__(self, send: Send, path: str, type_: type[T], face: Face) -> None:
         self._send = send
         self._path = path
         self._type = type_
+        self._face = face
         self._polled: dict[Filters, list[_Page[T]]] = {}
         self._page_size = PAGE_SIZE
         self._complained: set[Broken] = set()
@@ -134,11 +136,11 @@ class Collection(Generic[T, R]):
 
     async def create(self, request: R) -> T:
         """Write a new object and return it as stored."""
-        return await self._read(await self._send("POST", self._path, body=encode(request)))
+        return await self._read(await self._send("POST", self._path, body=await self._written(request)))
 
     async def replace(self, id_: str, request: R) -> T:
         """Write the object anew as a whole and return it as stored."""
-        return await self._read(await self._send("PUT", self._member(id_), body=encode(request)))
+        return await self._read(await self._send("PUT", self._member(id_), body=await self._written(request)))
 
     async def delete(self, id_: str) -> T:
         """Delete the object and return what it was."""
@@ -225,7 +227,7 @@ class Collection(Generic[T, R]):
         return pages, unchanged and len(pages) == len(known)
 
     async def _read_page(self, filters: Filters, *, skip: int, known: _Page[T] | None) -> tuple[_Page[T], bool]:
-        query = [*filters, ("skip", str(skip)), ("limit", str(self._page_size))]
+        query = [*self._face.query(filters), ("skip", str(skip)), ("limit", str(self._page_size))]
         answer = await self._send("GET", self._path, query=query, etag=known.etag if known else None)
         if answer.status == 304:
             if known is None:
@@ -266,7 +268,10 @@ class Collection(Generic[T, R]):
         return f"{self._path}/{quote(id_, safe='')}"
 
     async def _decoded(self, document: bytes | memoryview) -> T:
-        return decode(document, self._type)
+        return self._face.read(document, self._type)
+
+    async def _written(self, request: R) -> bytes:
+        return self._face.write(request)
 
     async def _read(self, answer: Answer) -> T:
         try:
@@ -295,8 +300,11 @@ class Events(Collection[Event, EventRequest]):
 
     async def _decoded(self, document: bytes | memoryview) -> Event:
         if len(document) < PACKED_FROM:
-            return decode(document, Event)
-        return await asyncio.to_thread(decode_event, document)
+            return self._face.read(document, Event)
+        return await asyncio.to_thread(self._face.read_event, document)
+
+    def show_to(self, ven: Ven, resources: Iterable[Resource]) -> None:
+        """Leave out from now on what is not for this ven, if the VTN shows events of others too."""
 
     async def search(
         self, *, program_id: str | None = None, targets: Sequence[str] = (), active: bool | None = None
@@ -383,6 +391,19 @@ class ResourceGroups(Collection[ResourceGroup, ResourceGroupRequest]):
     async def poll(self) -> Found[ResourceGroup] | NotModified:
         """Return all groups, or NOT_MODIFIED if they are those of the last poll."""
         return await self._poll(())
+
+
+@dataclass(frozen=True)
+class Objects:
+    """The collections of a VTN."""
+
+    programs: Programs
+    events: Events
+    reports: Reports
+    vens: Vens
+    resources: Resources
+    subscriptions: Subscriptions
+    resource_groups: ResourceGroups
 
 
 def _filters(**given: str | bool | Sequence[str] | None) -> Filters:

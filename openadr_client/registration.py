@@ -98,6 +98,7 @@ class Registration:
             if is_new or (name not in self.resources and name not in self._given_up):
                 await self._bring_resource(ven.id, name, attributes)
         self.ven = ven  # last: if anything before fails, all of it is done again
+        self._show_events()
         if ven.id != self._known_as:
             self._known_as = ven.id
             self._renewed.set()
@@ -111,6 +112,11 @@ class Registration:
             )
         self._forbidden.clear()
         return ven
+
+    def _show_events(self) -> None:
+        """Have events read as those for our ven, whose targets and resources are known now."""
+        if self.ven is not None and self._with_resources:
+            self._vtn.events.show_to(self.ven, self.resources.values())
 
     async def follow(self, work: Callable[[str], Awaitable[None]]) -> None:
         """Do this work with the id of our ven, once there is one, until it ends; begin it anew with a new ven's id."""
@@ -144,16 +150,20 @@ class Registration:
                 await self._look_at_ven(ven)
             if self._with_resources and not at_resources_only and self.ven is not None:
                 await self._look_at_resources(ven.id)
+            self._show_events()
         except BaseException:
             self._vtn.vens.forget_polls()
             self._vtn.resources.forget_polls()
             raise
 
     async def _look_at_ven(self, known: Ven) -> None:
-        found = await self._vtn.vens.poll()
-        if found is NOT_MODIFIED:
-            return
-        ven = next((each for each in found if each.id == known.id), None) or await self._vtn.vens.find(known.id)
+        if self._vtn.face.names_owners:
+            found = await self._vtn.vens.poll()
+            if found is NOT_MODIFIED:
+                return
+            ven = next((each for each in found if each.id == known.id), None) or await self._vtn.vens.find(known.id)
+        else:  # the list may be that of all vens
+            ven = await self._vtn.vens.find(known.id)
         if ven is not None:
             self.ven = ven
             return
@@ -259,7 +269,7 @@ async def _found_or_made(
         try:
             return await vtn.vens.create(VenVenRequest(ven_name=name, attributes=_or_none(attributes))), None
         except Conflict:
-            found = await _own_ven(vtn, name)
+            found = await _taken_ven(vtn, name)
             if found is None:
                 raise
     if found.ven_name != name and not rename:
@@ -273,11 +283,22 @@ async def _found_or_made(
 
 async def _own_ven(vtn: VtnClient, name: str) -> Ven | None:
     """Return our ven: that of our name, or else the only one, unless the VTN says that it is another client's."""
+    if not vtn.face.names_owners:
+        return next((ven for ven in await vtn.vens.search(ven_name=name) if ven.ven_name == name), None)
     visible = await vtn.vens.search()
     named = next((ven for ven in visible if ven.ven_name == name), None)
     if named is not None or len(visible) != 1:
         return named
     return visible[0] if vtn.client_id in {None, visible[0].client_id} else None
+
+
+async def _taken_ven(vtn: VtnClient, name: str) -> Ven | None:
+    """Return the ven for which we may not make another: where no owners are named, the only one that is shown."""
+    found = await _own_ven(vtn, name)
+    if found is not None or vtn.face.names_owners:
+        return found
+    visible = await vtn.vens.search()
+    return visible[0] if len(visible) == 1 else None
 
 
 def _with_ours(there: Sequence[ValuesMap] | None, ours: Sequence[ValuesMap]) -> tuple[ValuesMap, ...]:

@@ -12,6 +12,9 @@ if TYPE_CHECKING:
     from openadr_client.client import VtnClient
     from openadr_client.tls import NamedContext
 
+ApiVersion: TypeAlias = Literal["3.1", "3.0.1"]
+"""A version of OpenADR 3 with a shape of its own on the wire."""
+
 ClientAuthentication: TypeAlias = Literal["form", "basic"]
 """The way a client sends its id and secret to a token server."""
 
@@ -46,15 +49,18 @@ def web_address(url: str) -> str:
 class ConnectionSettings(BaseModel):
     """The address of a VTN and our credentials there; a program derives its own settings from them.
 
-    ``url`` is the API's root with its version, as in ``https://vtn.example/openadr3/3.1.0``. Without ``client_id`` and
-    ``client_secret`` requests go out without a token. ``token_url`` is asked for tokens instead of what the VTN names;
-    ``scope`` (words with blanks between) and ``audience`` are sent to it if given. ``client_authentication`` is
-    ``form``, or ``basic`` for a token server that takes the id and secret in the Authorization header only.
+    ``url`` is the API's root with its version, as in ``https://vtn.example/openadr3/3.1.0``. ``version`` is 3.1 or
+    3.0.1, for a VTN that speaks another one than its URL names; a URL without any is taken for 3.1. Without
+    ``client_id`` and ``client_secret`` requests go out without a token. ``token_url`` is asked for tokens instead of
+    what the VTN names; ``scope`` (words with blanks between) and ``audience`` are sent to it if given.
+    ``client_authentication`` is ``form``, or ``basic`` for a token server that takes the id and secret in the
+    Authorization header only.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     url: str
+    version: ApiVersion | None = None
     client_id: str | None = Field(default=None, min_length=1)
     client_secret: SecretStr | None = None
     token_url: str | None = None
@@ -85,6 +91,7 @@ class ConnectionSettings(BaseModel):
 
         return VtnClient(
             base_url=self.url,
+            version=self.version,
             client_id=self.client_id,
             client_secret=self.client_secret,
             token_url=self.token_url,

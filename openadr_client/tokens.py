@@ -88,9 +88,10 @@ class _ServerInfo(msgspec.Struct, frozen=True):
 class ClientCredentials:
     """Tokens for a client id and secret (VENCLIENT-003 … VENCLIENT-006).
 
-    The token URL is the given one, else what `GET /auth/server` says, else `/auth/token` below the base URL. A token is
-    renewed 60 s before it ends (a short-lived one after nine tenths of its life); while the token service cannot be
-    reached, the old one stays in use as long as it lives.
+    The token URL is the given one, else what `GET /auth/server` says, else `/auth/token` below the base URL; a VTN that
+    does not name it there (``is_named`` is False) is not asked. A token is renewed 60 s before it ends (a short-lived
+    one after nine tenths of its life); while the token service cannot be reached, the old one stays in use as long as
+    it lives.
 
     ``authentication`` says how the id and secret are sent: ``form`` as members of the form, as the standard's own
     ``/auth/token`` takes them, or ``basic`` in the Authorization header, which some servers demand (RFC 6749 section
@@ -109,8 +110,10 @@ class ClientCredentials:
         audience: str | None,
         authentication: ClientAuthentication,
         clock: Clock,
+        is_named: bool = True,
     ) -> None:
         self._transport = transport
+        self._is_named = is_named
         self._base_url = base_url
         self._client_id = client_id
         self._client_secret = client_secret
@@ -189,6 +192,8 @@ class ClientCredentials:
 
     async def _discover(self) -> str:
         own = f"{self._base_url}/auth/token"
+        if not self._is_named:
+            return own
         try:
             answer = await self._transport.request("GET", f"{self._base_url}/auth/server")
         except (Refused, Unauthorized, UnexpectedAnswer):

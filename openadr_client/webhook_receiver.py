@@ -9,7 +9,7 @@ import secrets
 import ssl
 from collections import OrderedDict
 from collections.abc import Collection
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from random import Random
 from typing import TYPE_CHECKING, Final
 
@@ -24,6 +24,7 @@ from openadr_client.errors import (
     UnreadableNotification,
     VtnError,
 )
+from openadr_client.faces import FACE_31, Face
 from openadr_client.notifications import MAX_NOTIFICATION, ReadAgain, Tell, Told, Way, read_notification
 from openadr_client.settings import PushSettings
 from openadr_client.signatures import is_signed, signing_key
@@ -48,6 +49,8 @@ _REMEMBERED: Final = 1000
 """Ids of notifications of which a repeat is not told again."""
 _LOOK_AFTER_S: Final = 3600.0
 """Seconds between two looks whether the VTN still has our subscription, up to a fifth less."""
+_LOOK_FOR_PROGRAMS_S: Final = 300.0
+"""The same while there is no program to subscribe to, where a subscription is for one."""
 _JITTER: Final = 0.2
 _LEAVE_S: Final = 3.0
 
@@ -56,11 +59,15 @@ class CallbackApplication:
     """The receiver's side of webhooks, as an aiohttp application: ``application`` can be served by any program.
 
     ``bearer_token`` is what the subscription says, and what every POST must carry; None takes any POST. With
-    ``signing_secret`` it must be signed as well. ``tell`` gets what came, one call for each notification.
+    ``signing_secret`` it must be signed as well. ``tell`` gets what came, one call for each notification; ``face`` is
+    that of the client by which the VTN was subscribed to.
     """
 
-    def __init__(self, tell: Tell, *, bearer_token: str | None, signing_secret: str | None = None) -> None:
+    def __init__(
+        self, tell: Tell, *, bearer_token: str | None, signing_secret: str | None = None, face: Face = FACE_31
+    ) -> None:
         self._tell = tell
+        self._face = face
         self._expected = None if bearer_token is None else f"Bearer {bearer_token}".encode()
         self._key = None if signing_secret is None else signing_key(signing_secret)
         self._reading = asyncio.Semaphore(_AT_ONCE)
@@ -108,7 +115,7 @@ class CallbackApplication:
         if id_ is not None and self._is_repeat(id_):
             return _plain(200, "")
         try:
-            told: Told = read_notification(body, way="webhook", id_=id_)
+            told: Told = read_notification(body, way="webhook", id_=id_, face=self._face)
         except UnreadableNotification as error:
             self._tell(ReadAgain("a notification that could not be read", "webhook"))
             return _plain(400, str(error))
@@ -146,6 +153,7 @@ class WebhookReceiver:
         self._name = name
         self._objects = tuple(objects)
         self._chance = Random()  # noqa: S311 # spreads a fleet in time, keeps no secret
+        self._programs_told = asyncio.Event()
         self.port: int | None = None
         """The port that we listen at, once we do."""
 
@@ -161,7 +169,9 @@ class WebhookReceiver:
 
         settings, token = self._settings, secrets.token_urlsafe(32)
         secret = settings.signing_secret.get_secret_value() if settings.signing_secret is not None else None
-        callback = CallbackApplication(tell, bearer_token=token, signing_secret=secret)
+        callback = CallbackApplication(
+            self._noting(tell), bearer_token=token, signing_secret=secret, face=self._vtn.face
+        )
         runner = web.AppRunner(callback.application(), access_log=None, lingering_time=1.0)
         await runner.setup()
         try:
@@ -178,18 +188,46 @@ class WebhookReceiver:
             await runner.cleanup()
 
     async def _keep_subscribed(self, token: str, tell: Tell) -> None:
-        wanted = self._subscription(token)
-        while True:
-            stored = await self._subscribe(wanted)
+        kept: dict[str | None, str] = {}
+        try:
+            while True:
+                self._programs_told.clear()
+                if await self._subscribe_to_all(kept, token):
+                    tell(ReadAgain("subscribed", self.way))
+                wait_s = _LOOK_AFTER_S if kept else _LOOK_FOR_PROGRAMS_S
+                until = self._vtn.clock.now() + timedelta(seconds=wait_s * (1 - _JITTER * self._chance.random()))
+                await self._vtn.clock.wait_for(self._programs_told, until=until)
+        finally:
+            for id_ in kept.values():
+                await self._unsubscribe(id_)
+
+    async def _subscribe_to_all(self, kept: dict[str | None, str], token: str) -> bool:
+        """See to it that all our subscriptions are there, by program where each is for one; True if any was not."""
+        wanted: set[str | None] = {None}
+        if self._vtn.face.subscribes_by_program:
+            wanted = {program.id for program in await self._vtn.programs.search()}
+        for program_id in kept.keys() - wanted:  # gone with its program
+            del kept[program_id]
+        is_new = False
+        for program_id in sorted(wanted, key=str):
+            if program_id in kept and await self._is_there(kept[program_id]):
+                continue
+            stored = await self._subscribe(self._subscription(token, program_id))
             _log.info("subscribed to the VTN's notifications", callback_url=self._url, id=stored.id)
-            tell(ReadAgain("subscribed", self.way))
-            try:
-                is_there = True
-                while is_there:
-                    await self._vtn.clock.sleep(_LOOK_AFTER_S * (1 - _JITTER * self._chance.random()))
-                    is_there = await self._is_there(stored.id)
-            finally:
-                await self._unsubscribe(stored.id)
+            kept[program_id] = stored.id
+            is_new = True
+        return is_new
+
+    def _noting(self, tell: Tell) -> Tell:
+        """Return what hands on what is told, and notes changes of programs, for which there are subscriptions."""
+
+        def noted(told: Told) -> None:
+            is_by_program = self._vtn.face.subscribes_by_program
+            if is_by_program and not isinstance(told, ReadAgain) and told.object_type == "PROGRAM":
+                self._programs_told.set()
+            tell(told)
+
+        return noted
 
     async def _is_there(self, id_: str) -> bool:
         try:
@@ -198,19 +236,20 @@ class WebhookReceiver:
             _log.debug("subscription not looked at", id=id_, problem=str(error))
             return True
 
-    def _subscription(self, token: str) -> SubscriptionRequest:
+    def _subscription(self, token: str, program_id: str | None) -> SubscriptionRequest:
         operation = ObjectOperation(
             objects=self._objects,  # type: ignore[arg-type] # the words are the same
             operations=_OPERATIONS,
             callback_url=self._url,
             bearer_token=token,
         )
-        return SubscriptionRequest(client_name=self._name, object_operations=(operation,))
+        return SubscriptionRequest(client_name=self._name, program_id=program_id, object_operations=(operation,))
 
     async def _subscribe(self, wanted: SubscriptionRequest) -> Subscription:
         """Write our subscription, in place of one that an earlier run has left."""
-        for each in await self._vtn.subscriptions.search(client_name=self._name):
-            if any(operation.callback_url == self._url for operation in each.object_operations):
+        for each in await self._vtn.subscriptions.search(client_name=self._name, program_id=wanted.program_id):
+            is_same = wanted.program_id in {None, each.program_id}
+            if is_same and any(operation.callback_url == self._url for operation in each.object_operations):
                 return await self._vtn.subscriptions.replace(each.id, wanted)
         return await self._vtn.subscriptions.create(wanted)
 

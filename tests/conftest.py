@@ -77,11 +77,13 @@ def _valid_requests(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPa
 
 
 def _problems(method: str, url: str, query: Sequence[tuple[str, str]], body: bytes | None) -> list[str]:
-    _, root, path = url.partition("/openadr3/3.1.0")
-    if not root or path == "/auth/token":
-        return []
-    target = f"{path}?{urlencode(query)}" if query else path
-    return [f"{method} {target}: {each}" for each in official_document().request_problems(method, target, body)]
+    for prefix, version in (("/openadr3/3.1.0", "3.1"), ("/openadr3/3.0.1", "3.0.1")):
+        _, root, path = url.partition(prefix)
+        if root and path != "/auth/token":
+            target = f"{path}?{urlencode(query)}" if query else path
+            found = official_document(version).request_problems(method, target, body)
+            return [f"{method} {target}: {each}" for each in found]
+    return []
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

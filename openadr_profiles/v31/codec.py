@@ -122,6 +122,8 @@ def _encode_extension(value: object) -> object:
         return msgspec.Raw(value.text)
     if isinstance(value, WrittenNumber):
         return msgspec.Raw(value.text.encode())
+    if isinstance(value, str):  # a text that knows more than its letters
+        return str(value)
     raise NotImplementedError(type(value))
 
 

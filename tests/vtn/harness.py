@@ -19,7 +19,7 @@ from multidict import CIMultiDict, CIMultiDictProxy
 from sqlalchemy import delete
 
 from tests.support import canaries
-from tests.support.official import official_document, official_document_301
+from tests.support.official import official_document
 from vtn.access import DEFAULT_SCOPES, Role, Scope
 from vtn.app import VtnServer, build
 from vtn.settings import Settings
@@ -255,7 +255,7 @@ class VtnUnderTest:
         if prefix is None or not answer.raw or not self.judges:
             return
         body = gzip.decompress(answer.raw) if answer.headers.get("Content-Encoding") == "gzip" else answer.raw
-        document = official_document() if prefix in settings.prefixes else official_document_301()
+        document = official_document("3.1" if prefix in settings.prefixes else "3.0.1")
         found = document.answer_problems(method, path.removeprefix(prefix), answer.status, body)
         problems = [problem for problem in found if not any(each.search(problem) for each in self._extensions)]
         assert not problems, f"{method} {path}: {problems}: {body[:2000].decode()}"
