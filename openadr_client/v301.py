@@ -44,28 +44,14 @@ from openadr_profiles.v31 import (
     decode_event,
     encode,
 )
+from openadr_profiles.v301 import UNTYPED
+from openadr_profiles.v301.program import MEMBERS, has_member
 
 if TYPE_CHECKING:
     from openadr_client.clock import Clock
 
 T = TypeVar("T")
 
-UNTYPED: Final = "GROUP"
-"""The type under which a target without one is written (V301-002)."""
-TIME_ZONE_OFFSET: Final = "TIME_ZONE_OFFSET"
-
-_ATTRIBUTES: Final = {
-    "programLongName": "PROGRAM_LONG_NAME",
-    "retailerName": "RETAILER_NAME",
-    "retailerLongName": "RETAILER_LONG_NAME",
-    "programType": "PROGRAM_TYPE",
-    "country": "COUNTRY",
-    "principalSubdivision": "PRINCIPAL_SUBDIVISION",
-    "bindingEvents": "BINDING_EVENTS",
-    "localPrice": "LOCAL",
-    "timeZoneOffset": TIME_ZONE_OFFSET,
-}
-"""Members of a program that are attributes in 3.1 (V301-010, V301-011)."""
 _NULL: Final = b"null"
 _BEGINNING_OF_TIME: Final = re.compile(rb'("start"\s*:\s*")0000-00-00[^"\\]*"')
 _WRITTEN_BY: Final[dict[type, tuple[str, ...]]] = {
@@ -242,7 +228,7 @@ def _descriptors(members: dict[str, Raw]) -> list[Sequence[str] | None]:
 def _attributes_of_program(members: dict[str, Raw]) -> None:
     found = [
         ValuesMap(type=attribute, values=(_value(name, members[name]),))
-        for name, attribute in _ATTRIBUTES.items()
+        for attribute, name in MEMBERS.items()
         if name in members and bytes(members[name]) != _NULL
     ]
     if found:
@@ -312,11 +298,10 @@ def _write_descriptors(members: dict[str, Raw], request: EventRequest) -> None:
 
 def _write_attributes(members: dict[str, Raw], request: ProgramRequest) -> None:
     """Write attributes as the members that 3.0.1 has for them, and the others as they are (V301-017)."""
-    names = {attribute: name for name, attribute in _ATTRIBUTES.items()}
     others: list[ValuesMap] = []
     for each in request.attributes or ():
-        if each.type in names and len(each.values) == 1:
-            members[names[each.type]] = Raw(encode(each.values[0]))
+        if has_member(each):
+            members[MEMBERS[each.type]] = Raw(encode(each.values[0]))
         else:
             others.append(each)
     members.pop("attributes", None)

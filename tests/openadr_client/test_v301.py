@@ -225,8 +225,8 @@ def test_a_large_event_is_packed() -> None:
     intervals = [{"id": number, "payloads": [{"type": "PRICE", "values": [1]}]} for number in range(9_000)]
     document = {**METADATA, "programID": "p", "targets": [{"type": "GROUP", "values": ["a"]}], "intervals": intervals}
     event = FACE_301.read_event(json.dumps(document).encode())
-    assert isinstance(event.intervals, PackedIntervals)
-    assert (len(event.intervals), event.targets) == (9_000, ("a",))
+    is_packed = isinstance(event.intervals, PackedIntervals)
+    assert (is_packed, len(event.intervals or ()), event.targets) == (True, 9_000, ("a",))
 
 
 @pytest.mark.parametrize("embeds", [True, False])
