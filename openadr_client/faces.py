@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final, TypeVar
 from urllib.parse import urlsplit
 
 from openadr_client.objects import (
+    Collections,
     Events,
     Filters,
-    Objects,
     Programs,
     Reports,
     ResourceGroups,
@@ -53,14 +53,14 @@ class Face:
     names_notifiers: ClassVar[bool] = True
     """There is ``GET /notifiers``."""
     names_owners: ClassVar[bool] = True
-    """Objects say whose they are (``clientID``), and a VEN is shown no others'."""
+    """Collections say whose they are (``clientID``), and a VEN is shown no others'."""
     subscribes_by_program: ClassVar[bool] = False
     """A subscription is for one program."""
 
-    def objects(self, send: Send, clock: Clock) -> Objects:
+    def objects(self, send: Send, clock: Clock) -> Collections:
         """Return the collections of a VTN; ``clock`` tells which events are over where the VTN does not."""
         del clock
-        return Objects(
+        return Collections(
             programs=Programs(send, "/programs", Program, self),
             events=Events(send, "/events", Event, self),
             reports=Reports(send, "/reports", Report, self),

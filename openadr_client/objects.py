@@ -394,7 +394,7 @@ class ResourceGroups(Collection[ResourceGroup, ResourceGroupRequest]):
 
 
 @dataclass(frozen=True)
-class Objects:
+class Collections:
     """The collections of a VTN."""
 
     programs: Programs

@@ -16,7 +16,7 @@ from msgspec import Raw
 from msgspec.structs import force_setattr
 
 from openadr_client.faces import Face
-from openadr_client.objects import Filters, Objects, Send
+from openadr_client.objects import Collections, Filters, Send
 from openadr_client.settings import ApiVersion
 from openadr_profiles.v31 import (
     NOW,
@@ -97,7 +97,7 @@ class Face301(Face):
     names_owners: ClassVar[bool] = False
     subscribes_by_program: ClassVar[bool] = True
 
-    def objects(self, send: Send, clock: Clock) -> Objects:
+    def objects(self, send: Send, clock: Clock) -> Collections:
         """Return the collections of a VTN that speaks 3.0.1."""
         from openadr_client.v301_objects import objects_of  # noqa: PLC0415 # which needs this module
 

@@ -16,11 +16,11 @@ from openadr_client.errors import InvalidRequest, NotFound
 from openadr_client.objects import (
     NOT_MODIFIED,
     Collection,
+    Collections,
     Events,
     Filters,
     Found,
     NotModified,
-    Objects,
     Programs,
     Reports,
     ResourceGroups,
@@ -62,10 +62,10 @@ _NAMES_OF_OTHERS: Final = frozenset({"PROGRAM_NAME", "EVENT_NAME"})
 """Types of targets that name no VEN, and so leave none out."""
 
 
-def objects_of(send: Send, clock: Clock, face: Face301) -> Objects:
+def objects_of(send: Send, clock: Clock, face: Face301) -> Collections:
     """Return the collections of a VTN."""
     events = EventsOf301(send, clock, face)
-    return Objects(
+    return Collections(
         programs=Programs(send, "/programs", Program, face),
         events=events,
         reports=ReportsOf301(send, face, events),
