@@ -55,6 +55,7 @@ from vtn.wiring import Wiring, websockets
 
 if TYPE_CHECKING:
     from vtn.auth.external import ExternalTokens
+    from vtn.listener_20b import Listener20b
 
 _log = structlog.get_logger(__name__)
 
@@ -114,6 +115,10 @@ class VtnServer:
         self._sending = SendBudget(settings.limits.answers_in_flight_bytes, largest=settings.body_limit_bytes)
         self._url_judge = UrlJudge(settings.webhook, lookup=lookup)
         self._callbacks = Callbacks(self._url_judge)
+        self._lookup = lookup
+        self._listener_20b: Listener20b | None = None
+        self.stores: Stores | None = None
+        """The stores, once the server is started."""
         self._websockets = websockets(settings, self._database, self._stamps, now)
         self._broker: BrokerAccess | None = None
         self._tls: ServerTls | None = None
@@ -138,6 +143,11 @@ class VtnServer:
     def port(self) -> int:
         """Return the port that is listened on; it is known once the server is started."""
         return self._addresses.port
+
+    @property
+    def port_20b(self) -> int | None:
+        """Return the port of OpenADR 2.0b, known once the server is started; None if it is not served."""
+        return None if self._listener_20b is None else self._listener_20b.port
 
     async def start(self) -> None:
         """Bring the database up to date and listen; raises a StartFailed and leaves nothing running when it cannot."""
@@ -176,6 +186,8 @@ class VtnServer:
         """Read the certificate again now, for connections from now on (TLS-006)."""
         if self._tls is not None:
             self._tls.reload()
+        if self._listener_20b is not None:
+            self._listener_20b.renew_certificate()
 
     async def run(self) -> None:
         """Serve until cancelled; raises ServiceFailed when a service fails without which the server must not go on."""
@@ -204,9 +216,10 @@ class VtnServer:
             self._database.fail_fast_while(listener.hangs)
         await self.clients.read_revocations()
         make_room(self.settings.limits.connections)
-        stores = self._stores()
+        stores = self.stores = self._stores()
         if self.settings.mqtt is not None:
             self._broker = BrokerAccess(self.settings.mqtt, self._database, self._stamps, self._vault, self._now)
+        listener_20b = self._listener_20b = self._made_listener_20b(stores)
         services = self._services(stores, listener, tls)
         if self.settings.notify.dispatch:
             deliveries = Deliveries(
@@ -227,10 +240,14 @@ class VtnServer:
         self._closing.add("last contacts", partial(_last, "contacts", self._contacts.store))
         self._closing.add("last reads", partial(_last, "reads", stores.reads.store))
         self._closing.add("requests", self._runner.cleanup)
+        if listener_20b is not None:
+            await listener_20b.prepare(self._closing)
         self._closing.add("services", self.services.stop)
         self._closing.add("websockets", self._websockets.close)
         await self._runner.setup()
         await self._runner.listen(socket, None if tls is None else tls.context)
+        if listener_20b is not None:
+            await listener_20b.listen()
         self.services.start()
 
     def _stores(self) -> Stores:
@@ -264,7 +281,31 @@ class VtnServer:
             services.append(Service("certificates", tls.follow))
         if self._broker is not None:
             services.extend(self._broker.services())
+        if self._listener_20b is not None:
+            services.extend(self._listener_20b.services())
         return services
+
+    def _made_listener_20b(self, stores: Stores) -> Listener20b | None:
+        """Return the listener for OpenADR 2.0b, its port taken; None if there is to be none. Raises a StartFailed."""
+        v20b = self.settings.v20b
+        if v20b is None or not v20b.enabled:
+            return None
+        try:
+            from vtn.listener_20b import Listener20b  # noqa: PLC0415 (an extra, installed where it is used)
+        except ModuleNotFoundError as error:
+            raise LibraryMissing("v20b needs more libraries: pip install 'openadr-fleet[oadr20b]'") from error
+        made = Listener20b(
+            self.settings,
+            v20b,
+            stores,
+            self._contacts,
+            self._metrics,
+            now=self._now,
+            lookup=self._lookup,
+            shared_port=self._shared_port,
+        )
+        self._closing.add("port of OpenADR 2.0b", made.close_socket)
+        return made
 
     def _announcement(self, stores: Stores) -> Callable[[], Awaitable[None]]:
         try:

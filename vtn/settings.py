@@ -15,6 +15,7 @@ from sqlalchemy.exc import ArgumentError
 from vtn.notification_settings import Mqtt, Notify, Webhook, Websocket
 from vtn.paths import default_database
 from vtn.settings_group import SettingsGroup, is_loopback
+from vtn.v20b_settings import V20b
 from vtn.version_settings import PREFIX, V301, as_number, checked_prefixes
 
 T = TypeVar("T")
@@ -384,6 +385,7 @@ class Settings(SettingsGroup):
     limits: Limits = Limits()
     mdns: Mdns = Mdns()
     v301: V301 = V301()
+    v20b: V20b | None = None
 
     @field_validator("prefixes")
     @classmethod

@@ -36,7 +36,7 @@ class Entrance:
     """Entry point of every request. ``often`` maps paths to handlers of GET, which bypass the router.
 
     ``headers`` are those of every answer. ``problem_writers`` maps the prefixes of paths to what writes a refusal
-    there; elsewhere it is written as OpenADR 3 has it.
+    there; elsewhere it is written as OpenADR 3 has it. ``tidies`` tells whether untidy paths mean the tidy ones.
     """
 
     def __init__(
@@ -50,6 +50,7 @@ class Entrance:
         metrics: Metrics | None,
         log: RequestLog | None,
         cors: CrossOrigin | None = None,
+        tidies: bool = True,
     ) -> None:
         self._handle = handle
         self._often = often
@@ -59,6 +60,7 @@ class Entrance:
         self._metrics = metrics
         self._log = log
         self._cors = cors
+        self._tidies = tidies
         self._ids = _Ids()
 
     async def __call__(self, request: web.Request) -> web.StreamResponse:
@@ -130,7 +132,7 @@ class Entrance:
             return await self._handle(request)
         except web.HTTPNotFound:
             tidy = _UNTIDY.sub(lambda match: "/" if match.end() < len(request.path) else "", request.path)
-            if tidy == request.path:
+            if tidy == request.path or not self._tidies:
                 raise
         return await self._handle(
             request.clone(rel_url=request.rel_url.with_path(tidy).with_query(request.rel_url.query))

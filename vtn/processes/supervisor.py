@@ -61,6 +61,7 @@ class Supervisor:
         self._settings = settings
         self._command = command
         self._place: socket.socket | None = None
+        self._place_20b: socket.socket | None = None
         self._memory = -1
         self._numbers: Sequence[memoryview] = ()
         self._ready: set[int] = set()
@@ -108,6 +109,9 @@ class Supervisor:
         if self._place is not None:
             self._place.close()
             self._place = None
+        if self._place_20b is not None:
+            self._place_20b.close()
+            self._place_20b = None
         if self._memory >= 0:
             os.close(self._memory)
             self._memory = -1
@@ -119,6 +123,7 @@ class Supervisor:
             bound(settings.host, settings.port).close()  # sharing a port never fails, so somebody else's is seen here
         self._place = bound(settings.host, settings.port, shared=True)
         port = self._place.getsockname()[1]
+        settings = self._with_port_20b(settings)
         server = build(settings.model_copy(update={"port": port}))
         try:
             await server.prepare()
@@ -141,6 +146,17 @@ class Supervisor:
             [Service(f"worker {number}", partial(self._keep, number)) for number in range(settings.workers)]
         )
         self._keepers.start()
+
+    def _with_port_20b(self, settings: Settings) -> Settings:
+        """Take the port of OpenADR 2.0b, if it is served, for all workers; return the settings that name it."""
+        v20b = settings.v20b
+        if v20b is None or not v20b.enabled:
+            return settings
+        if v20b.port:
+            bound(v20b.host, v20b.port).close()
+        self._place_20b = bound(v20b.host, v20b.port, shared=True)
+        port = self._place_20b.getsockname()[1]
+        return settings.model_copy(update={"v20b": v20b.model_copy(update={"port": port})})
 
     async def _launch_first(self, number: int) -> None:
         """Start a worker; one that somebody kills meanwhile is started again, a few times: others serve already."""

@@ -19,6 +19,7 @@ import msgspec
 from sqlalchemy import Boolean, Connection, Integer, RowMapping, Table, insert, inspect, select, text, tuple_
 
 from vtn.errors import ArchiveUnusable, DatabaseNotEmpty
+from vtn.store.all_tables import metadata
 from vtn.store.database import Database
 from vtn.store.engine import AsyncConnection
 from vtn.store.failures import ConstraintViolated
@@ -26,7 +27,7 @@ from vtn.store.migrate import revisions
 from vtn.store.outbox.rows import Push
 from vtn.store.outbox.subscribers import add_missing_endpoints
 from vtn.store.sealing import seal_plain
-from vtn.store.tables import endpoints, metadata
+from vtn.store.tables import endpoints
 from vtn.store.types import Targets
 from vtn.store.vault import Vault, is_sealed, key_id_of
 
@@ -39,10 +40,10 @@ _LARGE: Final = 64 * 1024
 _LARGE_AT_ONCE: Final = 8
 _LONGEST_LINE_BYTES: Final = 256 * 1024 * 1024
 _PASSING: Final = frozenset(
-    {"notifications", "deliveries", "delivery_totals", "broker_accounts", "broker_logins", "leases"}
+    {"notifications", "deliveries", "delivery_totals", "broker_accounts", "broker_logins", "leases", "oadr20b_nonces"}
 )
-"""Tables that are not in a backup: undelivered notifications are old news when it is restored, and accounts at
-the MQTT broker are made anew."""
+"""Tables that are not in a backup: undelivered notifications are old news when it is restored, accounts at the MQTT
+broker are made anew, and nonces are good for a minute."""
 _TABLES: Final[dict[str, Table]] = {table.name: table for table in metadata.sorted_tables if table.name not in _PASSING}
 _SUM: Final = re.compile(rb',"sum":"([0-9a-f]{16})"\}\n')
 _SUM_BYTES: Final = 27
@@ -50,6 +51,7 @@ _STAMPS: Final = frozenset(
     {
         *("created_at", "modified_at", "ends_at", "removed_at", "tokens_valid_from", "heard_at", "refused_at"),
         *("wanted_until", "broken_at", "due_at", "leased_until", "last_success_at", "last_failure_at"),
+        *("registered_at", "cancel_refused_at", "added_at", "offered_at", "updated_at"),
     }
 )
 

@@ -10,9 +10,9 @@ from typing import Final
 
 from vtn.counters.counters import ChangeCounters
 from vtn.paths import data_folder
+from vtn.store.all_tables import metadata
 from vtn.store.database import Database
 from vtn.store.listener import PostgresListener
-from vtn.store.tables import metadata
 
 _MEMORY: Final = Path("/dev/shm")  # noqa: S108 (the file is made for this user only, and refused if it is not)
 

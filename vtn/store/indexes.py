@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from sqlalchemy import Index
 
-from vtn.store.tables import deliveries, events, metadata, programs, resources, vens
+from vtn.store.all_tables import metadata
+from vtn.store.tables import deliveries, events, programs, resources, vens
 
 __all__ = ["metadata"]
 

@@ -14,9 +14,12 @@ from vtn.store.resource import ResourceStore
 from vtn.store.resource_group import ResourceGroupStore
 from vtn.store.stamps import Stamps
 from vtn.store.subscription import SubscriptionStore, Verify
+from vtn.store.v20b.outbox import Outbox20b
+from vtn.store.v20b.vens import VenStore20b
 from vtn.store.vault import Vault
 from vtn.store.ven import VenStore
 from vtn.store.visibility import Visibility
+from vtn.v20b_settings import V20b
 
 
 class Stores:
@@ -54,4 +57,7 @@ class Stores:
             max_per_client=settings.subscriptions.max_per_client,
         )
         self.contacts = contacts
+        v20b = settings.v20b or V20b(enabled=False)
+        self.vens_20b = VenStore20b(database, stamps, self.vens, poll_s=v20b.poll_s)
+        self.outbox_20b = Outbox20b(database, stamps, retry_s=v20b.poll_s * v20b.retry_polls)
         self.outbox_listing = OutboxListing(database, stamps)

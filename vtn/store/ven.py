@@ -98,6 +98,12 @@ class VenStore(Objects):
         except ConstraintViolated as error:
             raise _conflict(error) from error
 
+    async def create_in(self, connection: AsyncConnection, ven: BlVenRequest, *, by: Caller) -> str:
+        """Store a new ven in a transaction that has more to do; return its id. Raises ConstraintViolated."""
+        row = self._row(_columns(ven, by, client_id=by.client_id, targets=()))
+        await self._writes.insert_in(connection, row)
+        return str(row["id"])
+
     async def replace(
         self,
         object_id: str,

@@ -1,0 +1,65 @@
+"""Messages as they go over the wire: read within limits, written, checked and signed; large ones in a thread."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Final
+
+import structlog
+
+from openadr_profiles.v20b import reading, writing
+from openadr_profiles.v20b.messages import Message
+from vtn.api.v20b.signatures import Signatures
+from vtn.store.v20b.vens import Ven20b
+from vtn.v20b_settings import V20b
+
+_log = structlog.get_logger(__name__)
+
+_LARGE: Final = 32 * 1024
+_THREADS: Final = 2
+
+
+class MessageWire:
+    """Reads and writes messages. ``signatures`` is None where nobody signs."""
+
+    def __init__(self, settings: V20b, signatures: Signatures | None) -> None:
+        self._settings = settings
+        self._signatures = signatures
+        self._threads = asyncio.Semaphore(_THREADS)
+        self.invalid = 0
+        """Counts messages of ours that the schemas do not allow, if ``check_sent`` looks for them."""
+
+    def signs_for(self, ven: Ven20b) -> bool:
+        """Return True if messages from and to a VEN are signed."""
+        return self._settings.signatures or ven.signs
+
+    async def read(self, raw: bytes, fingerprint: str, ven: Ven20b | None) -> Message:
+        """Return the message in a body.
+
+        Raises NotAMessage (nothing that could be read), Refused (a message, and wrong), or Forbidden (its signature is
+        missing or does not hold).
+        """
+        if self._signatures is not None and (self._settings.signatures or (ven is not None and ven.signs)):
+            raw = await self._signatures.verified(raw, fingerprint)
+        most = self._settings.max_body_bytes
+        if len(raw) < _LARGE:
+            return reading.read(raw, max_bytes=most).message
+        async with self._threads:
+            return (await asyncio.to_thread(reading.read, raw, max_bytes=most)).message
+
+    async def written(self, message: Message | bytes, *, signed: bool) -> bytes:
+        """Return the whole body of a message, signed if it is to be."""
+        body = message if isinstance(message, bytes) else writing.write(message)
+        if self._settings.check_sent:
+            self._check(body)
+        if signed and self._signatures is not None:
+            return await self._signatures.signed(body)
+        return body
+
+    def _check(self, body: bytes) -> None:
+        """Say in the log if a message of ours is not valid (B-GEN-013); it goes out all the same."""
+        try:
+            reading.read(body, max_bytes=2**31)
+        except ValueError as error:
+            self.invalid += 1
+            _log.error("a message to a VEN is not valid", why=str(error)[:500])

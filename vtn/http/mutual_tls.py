@@ -1,0 +1,182 @@
+"""TLS of the listener for OpenADR 2.0b: certificates of both kinds, its cipher suites, and clients that show theirs.
+
+These rules hold on that listener only, so that its older suites touch nothing else.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+import time
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import unquote
+from weakref import WeakKeyDictionary
+
+import structlog
+from aiohttp import web
+
+from vtn.errors import BadCertificate, Forbidden, Unauthenticated
+from vtn.http.tls import load_pair
+from vtn.v20b_settings import V20b
+
+_log = structlog.get_logger(__name__)
+
+_LONGEST_HEADER: Final = 16 * 1024
+
+
+class MutualTls:
+    """The context of the listener, and what renews it when its files change (B-SEC-001 … B-SEC-004, B-SEC-014)."""
+
+    def __init__(self, settings: V20b) -> None:
+        self._settings = settings
+        self.context = _server_context(settings)
+        self._state = self._look()
+
+    def reload(self) -> None:
+        """Use the files as they are now; what cannot be used is said in the log, and the old ones stay."""
+        self._state = self._look()
+        try:
+            _server_context(self._settings)  # all files belong together, or nothing changes
+            _load(self.context, self._settings)
+        except BadCertificate as error:
+            _log.warning("the certificates of the OpenADR 2.0b listener were not renewed", why=str(error))
+        else:
+            _log.info("certificates of the OpenADR 2.0b listener renewed")
+
+    async def follow(self) -> None:
+        """Check the files at intervals, and reload them when they have changed."""
+        while True:
+            await asyncio.sleep(self._settings.watch_s)
+            if self._look() != self._state:
+                self.reload()
+
+    def _look(self) -> tuple[tuple[int, int, int], ...]:
+        found = []
+        for file in _files(self._settings):
+            try:
+                state = file.stat()
+            except OSError:
+                found.append((0, 0, 0))
+            else:
+                found.append((state.st_mtime_ns, state.st_size, state.st_ino))
+        return tuple(found)
+
+
+class Peers:
+    """Tell the certificate of who sends a request, as DER: that of its connection, or what a trusted proxy hands on."""
+
+    def __init__(self, settings: V20b) -> None:
+        from ipaddress import ip_network  # noqa: PLC0415 (few servers need it)
+
+        self._header = settings.proxy_header
+        self._proxies = tuple(ip_network(entry) for entry in settings.trusted_proxies)
+        self._known: WeakKeyDictionary[Any, tuple[bytes, float]] = WeakKeyDictionary()
+
+    def certificate(self, request: web.Request) -> bytes:
+        """Return the certificate.
+
+        Raises Forbidden (it expired while the connection was open, or the request came past the proxy) and
+        Unauthenticated (there is none).
+        """
+        return self._handed_on(request) if self._proxies else self._shown(request)
+
+    def _shown(self, request: web.Request) -> bytes:
+        transport = request.transport
+        connection: Any = None if transport is None else transport.get_extra_info("ssl_object")
+        if transport is None or connection is None:
+            raise Unauthenticated("a certificate is needed")
+        known = self._known.get(connection)
+        if known is None:
+            der, described = connection.getpeercert(binary_form=True), connection.getpeercert()
+            if der is None:
+                raise Unauthenticated("a certificate is needed")
+            known = self._known[connection] = der, _end_of(described)
+        if time.time() > known[1]:
+            raise Forbidden("the certificate has expired")
+        return known[0]
+
+    def _handed_on(self, request: web.Request) -> bytes:
+        """Read the proxy's header; nobody else may speak for a VEN (B-SEC-007)."""
+        from ipaddress import ip_address  # noqa: PLC0415 (few servers need it)
+
+        try:
+            address = ip_address((request.remote or "").partition("%")[0])
+        except ValueError:
+            raise Forbidden("requests are taken from the proxy only") from None
+        if not any(address in network for network in self._proxies):
+            raise Forbidden("requests are taken from the proxy only")
+        texts = request.headers.getall(self._header, [])
+        if len(texts) != 1 or not texts[0]:
+            raise Unauthenticated("a certificate is needed")
+        text = unquote(texts[0][:_LONGEST_HEADER]).replace("\t", "\n")
+        try:
+            return ssl.PEM_cert_to_DER_cert(text)
+        except (ValueError, TypeError):
+            raise Unauthenticated("the proxy hands on no certificate that can be read") from None
+
+
+def client_context(settings: V20b) -> ssl.SSLContext:
+    """Return the context of connections to VENs: this server shows its certificate, and theirs are checked.
+
+    Raises BadCertificate.
+    """
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.check_hostname = settings.push.check_host_name
+    context.verify_mode = ssl.CERT_REQUIRED
+    _set_ciphers(context, settings)
+    _load(context, settings)
+    return context
+
+
+def _server_context(settings: V20b) -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.verify_mode = ssl.CERT_REQUIRED
+    context.options |= ssl.OP_CIPHER_SERVER_PREFERENCE
+    _set_ciphers(context, settings)
+    _load(context, settings)
+    return context
+
+
+def _set_ciphers(context: ssl.SSLContext, settings: V20b) -> None:
+    try:
+        context.set_ciphers(settings.ciphers)
+    except ssl.SSLError as error:
+        raise BadCertificate(f"v20b.ciphers: OpenSSL knows no cipher of TLS 1.2 under {settings.ciphers!r}") from error
+
+
+def _load(context: ssl.SSLContext, settings: V20b) -> None:
+    for cert, key in ((settings.cert, settings.key), (settings.rsa_cert, settings.rsa_key)):
+        if cert is not None and key is not None:
+            try:
+                load_pair(context, cert, key)
+            except ssl.SSLError as error:
+                raise BadCertificate(f"{cert} and {key} are not a certificate with its key: {error.reason}") from error
+            except OSError as error:
+                raise BadCertificate(
+                    f"cannot read the certificate {cert} or its key {key}: {error.strerror}"
+                ) from error
+    for file, what in ((settings.ca, "certificate of an authority"), (settings.crl, "list of revoked certificates")):
+        if file is None:
+            continue
+        try:
+            context.load_verify_locations(file)
+        except ssl.SSLError as error:
+            raise BadCertificate(f"{file} has no {what}: {error.reason}") from error
+        except OSError as error:
+            raise BadCertificate(f"cannot read {file}: {error.strerror}") from error
+    if settings.crl is not None:
+        context.verify_flags |= ssl.VerifyFlags.VERIFY_CRL_CHECK_LEAF
+
+
+def _files(settings: V20b) -> list[Path]:
+    every = (settings.cert, settings.key, settings.rsa_cert, settings.rsa_key, settings.ca, settings.crl)
+    return [file for file in every if file is not None]
+
+
+def _end_of(described: Any) -> float:
+    """Return when a certificate ends, in seconds since 1970."""
+    end = (described or {}).get("notAfter")
+    return float(ssl.cert_time_to_seconds(end)) if isinstance(end, str) else float("inf")

@@ -1,0 +1,139 @@
+"""Put together what serves OpenADR 2.0b: a listener with mutual TLS, its services, and the work in the background.
+
+It is imported by servers that have ``[v20b]`` only: it needs libraries for XML.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import Final
+
+from openadr_profiles.v20b.services import Service as Service20b
+
+from vtn.api.v20b.application import Door, application
+from vtn.api.v20b.ei_register_party import EiRegisterParty
+from vtn.api.v20b.ei_report import EiReport
+from vtn.api.v20b.identity import Identity
+from vtn.api.v20b.no_events import NoEvents
+from vtn.api.v20b.oadr_poll import OadrPoll, PendingMessages
+from vtn.api.v20b.session import MessageService
+from vtn.api.v20b.wire import MessageWire
+from vtn.contacts import ContactRecorder
+from vtn.http import body, headers
+from vtn.http.connections import Runner
+from vtn.http.mutual_tls import MutualTls, Peers
+from vtn.http.sockets import bound
+from vtn.metrics import Metrics
+from vtn.notification_settings import Webhook
+from vtn.notify.url_judge import Lookup, UrlJudge
+from vtn.services import Closing, Service
+from vtn.settings import Settings
+from vtn.store.stores import Stores
+from vtn.v20b_settings import V20b, V20bPush
+
+_GRACE_S: Final = 5.0
+
+
+class Listener20b:
+    """The listener of one process. ``port`` is known once it is made."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        v20b: V20b,
+        stores: Stores,
+        contacts: ContactRecorder,
+        metrics: Metrics | None,
+        *,
+        now: Callable[[], datetime],
+        lookup: Lookup,
+        shared_port: bool,
+    ) -> None:
+        self._settings = settings
+        self._v20b = v20b
+        self._stores = stores
+        self._contacts = contacts
+        self._metrics = metrics
+        self._now = now
+        self._tls = None if v20b.trusted_proxies else MutualTls(v20b)
+        self._judge = judge_of(v20b.push, lookup) if v20b.push.enabled else None
+        self._socket = bound(v20b.host, v20b.port, shared=shared_port)
+        self.port: int = self._socket.getsockname()[1]
+        self._identity = Identity(v20b, stores.vens_20b, Peers(v20b), now)
+        self._wire = MessageWire(v20b, None)
+        self._runner = self._made_runner()
+
+    def services(self) -> list[Service]:
+        """Return the background services, which run in every process."""
+        return [] if self._tls is None else [Service("certificates_20b", self._tls.follow)]
+
+    def close_socket(self) -> None:
+        """Stop listening, if it has not begun."""
+        self._socket.close()
+
+    def renew_certificate(self) -> None:
+        """Read the certificates again now."""
+        if self._tls is not None:
+            self._tls.reload()
+
+    async def prepare(self, closing: Closing) -> None:
+        """Get ready to take requests; ``closing`` ends them."""
+        closing.add("requests of OpenADR 2.0b", self._runner.cleanup)
+        await self._runner.setup()
+
+    async def listen(self) -> None:
+        """Begin to take requests."""
+        await self._runner.listen(self._socket, None if self._tls is None else self._tls.context)
+
+    def _made_runner(self) -> Runner:
+        settings, v20b = self._settings, self._v20b
+        limits = settings.limits
+        budget = body.Budget(
+            most=max(limits.bodies_bytes, v20b.max_body_bytes),
+            most_per_address=None
+            if v20b.trusted_proxies
+            else max(limits.bodies_per_address_bytes, v20b.max_body_bytes),
+        )
+        app, entrance = application(settings, v20b, self._door(), budget=budget, metrics=self._metrics)
+        return Runner(
+            app,
+            entrance,
+            limits,
+            headers=headers.fixed(settings),
+            metrics=self._metrics,
+            shutdown_timeout=_GRACE_S,
+        )
+
+    def _door(self) -> Door:
+        stores, v20b = self._stores, self._v20b
+        events, reports = NoEvents(), EiReport(stores.outbox_20b)
+        party = EiRegisterParty(v20b, stores.vens_20b, stores.outbox_20b, self._judge, events)
+        pending = PendingMessages(stores.outbox_20b, events, reports.message)
+        services: dict[Service20b, MessageService] = {
+            Service20b.EI_REGISTER_PARTY: party,
+            Service20b.EI_EVENT: events,
+            Service20b.EI_REPORT: reports,
+            Service20b.OADR_POLL: OadrPoll(pending, reports.bring_up_to_date),
+        }
+        return Door(
+            v20b,
+            self._identity,
+            self._wire,
+            services,
+            self._contacts,
+            heard_response=party.heard_response,
+            now=self._now,
+        )
+
+
+def judge_of(settings: V20bPush, lookup: Lookup) -> UrlJudge:
+    """Return what judges addresses of VENs by the rules of callback URLs, with the exceptions of these settings."""
+    return UrlJudge(
+        Webhook(
+            allow_private_addresses=settings.allow_private_addresses,
+            allowed=settings.allowed,
+            timeout_s=min(settings.timeout_s, 30.0),
+        ),
+        lookup=lookup,
+    )

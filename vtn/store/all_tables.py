@@ -1,0 +1,8 @@
+"""All tables. Who needs every one of them, to copy, count or compare, takes ``metadata`` from here."""
+
+from __future__ import annotations
+
+from vtn.store.tables import metadata
+from vtn.store.v20b import tables
+
+__all__ = ["metadata", "tables"]

@@ -1,0 +1,333 @@
+"""VENs of OpenADR 2.0b in the database: who is enrolled, by which certificates, and who is registered how."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+from sqlalchemy import Select, delete, func, insert, or_, select, update
+
+from openadr_profiles.v31 import BlVenRequest, Invalid
+from vtn.access import DEFAULT_SCOPES, Caller, Role
+from vtn.errors import Conflict, NotFound
+from vtn.store.database import Database
+from vtn.store.engine import AsyncConnection
+from vtn.store.fact_cache import FactCache
+from vtn.store.failures import ConstraintViolated
+from vtn.store.ids import new_id
+from vtn.store.stamps import Stamps
+from vtn.store.tables import constraint, vens
+from vtn.store.v20b.tables import (
+    oadr20b_capabilities,
+    oadr20b_certificates,
+    oadr20b_outbox,
+    oadr20b_report_requests,
+    oadr20b_vens,
+)
+from vtn.store.ven import VenStore
+
+MOST_CERTIFICATES: Final = 2
+"""Certificates that one VEN may be known by: the present one, and the next one (B-SEC-013)."""
+CLIENT_PREFIX: Final = "oadr20b-"
+"""The beginning of the client ids of these VENs; no token is ever issued to them."""
+_REMEMBERED: Final = 50_000
+
+_VENS = oadr20b_vens.join(vens, vens.c.id == oadr20b_vens.c.ven_id)
+_COLUMNS = (*oadr20b_vens.c, vens.c.client_id, vens.c.name)
+
+
+@dataclass(frozen=True, slots=True)
+class Ven20b:
+    """A VEN that is enrolled. ``id`` is that of its ven, ``ven_id`` the venID in messages, as it was given.
+
+    ``registration_id`` is empty while it is not registered. ``poll_s`` is the interval that it is asked to poll at.
+    """
+
+    id: str
+    ven_id: str
+    client_id: str
+    name: str
+    registration_id: str
+    push_url: str | None
+    report_only: bool
+    signs: bool
+    is_disabled: bool
+    poll_s: int
+
+    @property
+    def is_registered(self) -> bool:
+        """Return True if it is registered."""
+        return bool(self.registration_id)
+
+    @property
+    def caller(self) -> Caller:
+        """Return the VEN as the stores know it: a client of the role VEN, like one with a token."""
+        return Caller(self.client_id, Role.VEN, DEFAULT_SCOPES[Role.VEN])
+
+
+@dataclass(frozen=True, slots=True)
+class Registration20b:
+    """What a VEN registers with."""
+
+    ven_name: str | None
+    push_url: str | None
+    report_only: bool
+    signs: bool
+    digest: str
+    """Of the message, to know a repetition of it."""
+
+
+class VenStore20b:
+    """Enrolled VENs. Who asks for the same ones again and again is answered from memory while nothing changes."""
+
+    def __init__(self, database: Database, stamps: Stamps, vens_: VenStore, *, poll_s: int) -> None:
+        self._database = database
+        self._stamps = stamps
+        self._vens = vens_
+        self._poll_s = poll_s
+        watch = database.watch(oadr20b_certificates)
+        self._known: FactCache[Ven20b | None] = FactCache(watch, most=_REMEMBERED)
+
+    async def by_fingerprint(self, fingerprint: str) -> Ven20b | None:
+        """Return the VEN that a certificate is of, by its fingerprint; None if there is none (B-SEC-006)."""
+
+        async def look_up() -> Ven20b | None:
+            its = select(oadr20b_certificates.c.ven_id).where(oadr20b_certificates.c.fingerprint == fingerprint)
+            row = await self._database.row(_selected().where(oadr20b_vens.c.ven_id.in_(its)))
+            return None if row is None else self._ven(row)
+
+        return await self._known.get(fingerprint, look_up)
+
+    async def get(self, id_: str) -> Ven20b:
+        """Return the VEN with this ven; raises NotFound."""
+        row = await self._database.row(_selected().where(oadr20b_vens.c.ven_id == id_))
+        if row is None:
+            raise NotFound
+        return self._ven(row)
+
+    async def pushed_to(self, *, after: str, limit: int) -> Sequence[Ven20b]:
+        """Return registered VENs that messages are pushed to, by id: the next ones ``after`` an id."""
+        statement = _selected().where(
+            oadr20b_vens.c.push_url.is_not(None),
+            oadr20b_vens.c.registration_id.is_not(None),
+            oadr20b_vens.c.is_disabled.is_(False),
+            oadr20b_vens.c.ven_id > after,
+        )
+        rows = await self._database.rows(statement.order_by(oadr20b_vens.c.ven_id).limit(limit))
+        return [self._ven(row) for row in rows]
+
+    async def registered(self, *, after: str, limit: int) -> Sequence[Ven20b]:
+        """Return registered VENs, by id: the next ones ``after`` an id."""
+        statement = _selected().where(oadr20b_vens.c.registration_id.is_not(None), oadr20b_vens.c.ven_id > after)
+        rows = await self._database.rows(statement.order_by(oadr20b_vens.c.ven_id).limit(limit))
+        return [self._ven(row) for row in rows]
+
+    async def fingerprints(self, id_: str) -> frozenset[str]:
+        """Return the fingerprints a VEN is known by."""
+        its = select(oadr20b_certificates.c.fingerprint).where(oadr20b_certificates.c.ven_id == id_)
+        return frozenset(row["fingerprint"] for row in await self._database.rows(its))
+
+    async def register(
+        self, ven: Ven20b, given: Registration20b, *, renewed: bool, repeated_after: str
+    ) -> tuple[Ven20b, bool]:
+        """Register a VEN; return it as it is now, and whether it is a new registration.
+
+        ``renewed``: it named its registration, which it keeps (B-REG-007). Else it gets a new one and what waited for
+        it under the old one is dropped (B-REG-009), unless it repeats a message that registered it after the stamp
+        ``repeated_after``: then nothing changes (B-GEN-011).
+        """
+        async with self._database.write() as connection:
+            locked = select(oadr20b_vens).where(oadr20b_vens.c.ven_id == ven.id).with_for_update(of=oadr20b_vens)
+            row = (await connection.execute(locked)).mappings().first()
+            if row is None:
+                raise NotFound
+            is_repeated = row["registered_by"] == given.digest and (row["registered_at"] or "") >= repeated_after
+            if is_repeated and row["registration_id"]:
+                return replace(ven, registration_id=row["registration_id"], push_url=row["push_url"]), False
+            is_new = not (renewed and row["registration_id"])
+            registration_id = new_id() if is_new else str(row["registration_id"])
+            if is_new:
+                await _forget_old(connection, ven.id)
+            changed = update(oadr20b_vens).where(oadr20b_vens.c.ven_id == ven.id)
+            await connection.execute(
+                changed.values(
+                    registration_id=registration_id,
+                    registered_by=given.digest,
+                    registered_at=self._stamps.now,
+                    ven_name=given.ven_name,
+                    push_url=given.push_url,
+                    is_report_only=given.report_only,
+                    signs=given.signs,
+                    cancel_refused_at=None,
+                )
+            )
+        return (
+            replace(
+                ven,
+                registration_id=registration_id,
+                push_url=given.push_url,
+                report_only=given.report_only,
+                signs=given.signs,
+            ),
+            is_new,
+        )
+
+    async def unregister(self, id_: str) -> None:
+        """End a registration, with all that waited for the VEN (B-REG-012)."""
+        async with self._database.write() as connection:
+            await _forget_old(connection, id_)
+            await connection.execute(
+                update(oadr20b_vens)
+                .where(oadr20b_vens.c.ven_id == id_)
+                .values(registration_id=None, registered_by=None, push_url=None, cancel_refused_at=None)
+            )
+
+    async def cancel_refused(self, id_: str) -> None:
+        """Note that a VEN refused to let its registration be cancelled (B-REG-013)."""
+        changed = update(oadr20b_vens).where(oadr20b_vens.c.ven_id == id_)
+        async with self._database.write() as connection:
+            await connection.execute(changed.values(cancel_refused_at=self._stamps.now))
+
+    async def enrol(
+        self,
+        name: str,
+        *,
+        by: Caller,
+        fingerprint: str | None = None,
+        dropped: str | None = None,
+        wire_id: str | None = None,
+        targets: tuple[str, ...] | None = None,
+        signs: bool | None = None,
+        is_disabled: bool | None = None,
+        only_new: bool = False,
+    ) -> str:
+        """Enrol a VEN by its name, or change what is known of it, unless ``only_new``; return the id of its ven.
+
+        Fingerprints are 10 octets, as ``AA:BB:…``. Raises Invalid and Conflict; then nothing has changed.
+        """
+        try:
+            async with self._database.write() as connection:
+                id_, is_new = await self._enrolled(connection, name, by, fingerprint, wire_id, targets)
+                if only_new and not is_new:
+                    raise Conflict("venName: a VEN of this name is enrolled")
+                if fingerprint is not None:
+                    await self._add_certificate(connection, id_, fingerprint)
+                if dropped is not None:
+                    await _drop_certificate(connection, id_, dropped)
+                changed = {
+                    name: value
+                    for name, value in (("wire_id", wire_id), ("signs", signs), ("is_disabled", is_disabled))
+                    if value is not None
+                }
+                if changed:
+                    await connection.execute(update(oadr20b_vens).where(oadr20b_vens.c.ven_id == id_).values(changed))
+                return id_
+        except ConstraintViolated as error:
+            raise _conflict(error) from error
+
+    async def remove(self, id_: str) -> None:
+        """Take the enrolment of a VEN back, with its registration; its ven stays. Raises NotFound."""
+        gone = delete(oadr20b_vens).where(oadr20b_vens.c.ven_id == id_).returning(oadr20b_vens.c.ven_id)
+        async with self._database.write() as connection:
+            if (await connection.execute(gone)).first() is None:
+                raise NotFound
+
+    async def counted(self) -> Mapping[str, int]:
+        """Count the VENs: those enrolled, those registered, those that messages are pushed to."""
+        row = await self._database.row(
+            select(
+                func.count().label("enrolled"),
+                func.count(oadr20b_vens.c.registration_id).label("registered"),
+                func.count(oadr20b_vens.c.push_url).label("pushed_to"),
+            ).select_from(oadr20b_vens)
+        )
+        return {} if row is None else {str(name): int(value) for name, value in row.items()}
+
+    async def _enrolled(
+        self,
+        connection: AsyncConnection,
+        name: str,
+        by: Caller,
+        fingerprint: str | None,
+        wire_id: str | None,
+        targets: tuple[str, ...] | None,
+    ) -> tuple[str, bool]:
+        """Return the id of the ven of this name, which is enrolled if it was not, and whether that is new."""
+        its = select(vens.c.id, oadr20b_vens.c.ven_id.label("enrolled")).select_from(
+            vens.outerjoin(oadr20b_vens, oadr20b_vens.c.ven_id == vens.c.id)
+        )
+        found = (await connection.execute(its.where(vens.c.name == name))).mappings().first()
+        if found is not None and found["enrolled"] is not None:
+            if targets is not None:
+                raise Invalid("targets", "are given to a ven that is there already; change its ven")
+            return str(found["id"]), False
+        if found is not None:
+            raise Conflict("venName: a VEN of OpenADR 3 has this name; one of 2.0b needs a ven of its own")
+        if fingerprint is None:
+            raise Invalid("addFingerprint", "is needed to enrol a VEN; no VEN of this name is enrolled")
+        client_id = CLIENT_PREFIX + fingerprint.replace(":", "").lower()
+        ven = BlVenRequest(client_id=client_id, ven_name=name, targets=targets)
+        id_ = await self._vens.create_in(connection, ven, by=by)
+        await connection.execute(
+            insert(oadr20b_vens).values(
+                ven_id=id_, wire_id=wire_id or id_, is_report_only=False, signs=False, is_disabled=False
+            )
+        )
+        return id_, True
+
+    async def _add_certificate(self, connection: AsyncConnection, id_: str, fingerprint: str) -> None:
+        its = select(oadr20b_certificates).where(
+            or_(oadr20b_certificates.c.ven_id == id_, oadr20b_certificates.c.fingerprint == fingerprint)
+        )
+        rows = (await connection.execute(its)).mappings().all()
+        if any(row["ven_id"] != id_ for row in rows):
+            raise Conflict("addFingerprint: another VEN is enrolled with this certificate")
+        if any(row["fingerprint"] == fingerprint for row in rows):
+            return
+        if len(rows) >= MOST_CERTIFICATES:
+            raise Conflict(
+                f"addFingerprint: the VEN is known by {MOST_CERTIFICATES} certificates already; drop one of them"
+            )
+        row = {"fingerprint": fingerprint, "ven_id": id_, "added_at": self._stamps.now}
+        await connection.execute(insert(oadr20b_certificates).values(row))
+
+    def _ven(self, row: Mapping[Any, Any]) -> Ven20b:
+        return Ven20b(
+            id=row["ven_id"],
+            ven_id=row["wire_id"],
+            client_id=row["client_id"],
+            name=row["name"],
+            registration_id=row["registration_id"] or "",
+            push_url=row["push_url"],
+            report_only=row["is_report_only"],
+            signs=row["signs"],
+            is_disabled=row["is_disabled"],
+            poll_s=self._poll_s,
+        )
+
+
+def _selected() -> Select[Any]:
+    return select(*_COLUMNS).select_from(_VENS)
+
+
+async def _forget_old(connection: AsyncConnection, id_: str) -> None:
+    """Drop what was agreed under a registration: messages that wait, report requests, and what the VEN can report."""
+    for table in (oadr20b_outbox, oadr20b_report_requests, oadr20b_capabilities):
+        await connection.execute(delete(table).where(table.c.ven_id == id_))
+
+
+async def _drop_certificate(connection: AsyncConnection, id_: str, fingerprint: str) -> None:
+    gone = delete(oadr20b_certificates).where(
+        oadr20b_certificates.c.ven_id == id_, oadr20b_certificates.c.fingerprint == fingerprint
+    )
+    if (await connection.execute(gone.returning(oadr20b_certificates.c.ven_id))).first() is None:
+        raise Invalid("dropFingerprint", "the VEN is not known by this certificate")
+
+
+def _conflict(error: ConstraintViolated) -> Exception:
+    if error.is_of(constraint(vens, "client_id")) or error.is_of(constraint(vens, "name")):
+        return Conflict("addFingerprint: another VEN is enrolled with this certificate, or was")
+    if error.is_of(constraint(oadr20b_vens, "wire_id")):
+        return Conflict("wireID: another VEN has this venID")
+    return error
