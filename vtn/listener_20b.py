@@ -9,14 +9,13 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Final
 
-from openadr_profiles.v20b.services import Service as Service20b
-
 from vtn.api.v20b.application import Door, application
 from vtn.api.v20b.ei_register_party import EiRegisterParty
 from vtn.api.v20b.ei_report import EiReport
 from vtn.api.v20b.identity import Identity
 from vtn.api.v20b.no_events import NoEvents
 from vtn.api.v20b.oadr_poll import OadrPoll, PendingMessages
+from vtn.api.v20b.services import Service20b
 from vtn.api.v20b.session import MessageService
 from vtn.api.v20b.wire import MessageWire
 from vtn.contacts import ContactRecorder

@@ -100,7 +100,7 @@ class VenStore(Objects):
 
     async def create_in(self, connection: AsyncConnection, ven: BlVenRequest, *, by: Caller) -> str:
         """Store a new ven in a transaction that has more to do; return its id. Raises ConstraintViolated."""
-        row = self._row(_columns(ven, by, client_id=by.client_id, targets=()))
+        row = self._row(_columns(ven, by, {**NOTHING_YET, "client_id": by.client_id}, None))
         await self._writes.insert_in(connection, row)
         return str(row["id"])
 

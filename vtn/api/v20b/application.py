@@ -12,7 +12,6 @@ from typing import Final, TypeAlias
 
 import structlog
 from aiohttp import hdrs, web
-from openadr_profiles.v20b.services import PATH, TO_VTN, Service, refusal
 
 from openadr_profiles.v20b.codes import Code
 from openadr_profiles.v20b.errors import NotAMessage, Refused
@@ -29,6 +28,7 @@ from openadr_profiles.v20b.messages import (
 )
 from vtn.api.v20b.identity import PROTOCOL, Identity
 from vtn.api.v20b.refusals import PROFILES, RefusedMessage
+from vtn.api.v20b.services import PATH, TO_VTN, Service20b, refusal
 from vtn.api.v20b.session import Answer, MessageService, Session20b, element_of
 from vtn.api.v20b.wire import MessageWire
 from vtn.contacts import ContactRecorder
@@ -47,7 +47,7 @@ _log = structlog.get_logger(__name__)
 MEDIA_TYPE: Final = "application/xml"
 
 _BEFORE_REGISTRATION: Final = (QueryRegistration, CreatePartyRegistration)
-_NOT_FOR_REPORTERS: Final = frozenset({Service.EI_EVENT, Service.EI_OPT})
+_NOT_FOR_REPORTERS: Final = frozenset({Service20b.EI_EVENT, Service20b.EI_OPT})
 
 _LONGEST: Final = 500
 
@@ -62,7 +62,7 @@ class Door:
         settings: V20b,
         identity: Identity,
         wire: MessageWire,
-        services: Mapping[Service, MessageService],
+        services: Mapping[Service20b, MessageService],
         contacts: ContactRecorder,
         *,
         heard_response: Heard,
@@ -78,7 +78,7 @@ class Door:
         self.refused = 0
         """Counts messages that were refused with a code of 4xx."""
 
-    async def answer(self, name: Service, request: web.Request) -> web.Response:
+    async def answer(self, name: Service20b, request: web.Request) -> web.Response:
         """Answer one request to the service ``name``."""
         fingerprint = self._identity.fingerprint(request)
         _check_headers(request)
@@ -92,7 +92,7 @@ class Door:
         content = b"" if answer is None else await self._wire.written(answer, signed=signs)
         return web.Response(body=content, content_type=MEDIA_TYPE)
 
-    async def _answered(self, name: Service, raw: bytes, fingerprint: str, ven: Ven20b | None) -> Answer:
+    async def _answered(self, name: Service20b, raw: bytes, fingerprint: str, ven: Ven20b | None) -> Answer:
         """Return the answer to a body; raises Malformed if there is no message in it."""
         try:
             message = await self._wire.read(raw, fingerprint, ven)
@@ -116,7 +116,7 @@ class Door:
             code = error.code.value
             return self._refusal(ven, element, code, error.description, request_id, opt_id=_opt_id_of(message))
 
-    async def _handled(self, name: Service, message: Message, session: Session20b) -> Answer:
+    async def _handled(self, name: Service20b, message: Message, session: Session20b) -> Answer:
         ven = session.ven
         if isinstance(message, Response):
             _check_ven_id(message.ven_id, ven)
@@ -162,7 +162,7 @@ def application(
     app = web.Application(client_max_size=v20b.max_body_bytes)
     app[body.TIMEOUT_S], app[body.NESTING] = v20b.body_s, settings.limits.nesting
     app[body.BUDGET] = budget
-    for name in Service:
+    for name in Service20b:
         app.router.add_post(f"{v20b.prefix}{PATH}{name}", _handler(door, name))
     log = RequestLog() if settings.log_requests else None
     if log is not None:
@@ -179,7 +179,7 @@ def application(
     )
 
 
-def _handler(door: Door, name: Service) -> Callable[[web.Request], Awaitable[web.Response]]:
+def _handler(door: Door, name: Service20b) -> Callable[[web.Request], Awaitable[web.Response]]:
     async def handle(request: web.Request) -> web.Response:
         return await door.answer(name, request)
 
