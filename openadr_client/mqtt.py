@@ -23,6 +23,7 @@ from openadr_client.backoff import Backoff
 from openadr_client.errors import BrokerError, BrokerRefused, NotSent, Unconfirmed
 from openadr_client.mqtt_connection import V5, AwareClient, ProtocolChoice, leave, stop_if_cancelled
 from openadr_client.mqtt_prefix import TopicPrefix
+from openadr_client.mqtt_window import Fate, PublishWindow
 from openadr_client.settings import BrokerSettings
 from openadr_client.tls_files import WatchedTls
 
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     from openadr_client.tls import NamedContext
 
 import aiomqtt  # after mqtt_connection.py, which says what to install if it is missing
-from paho.mqtt.client import MQTT_ERR_NO_CONN
+from paho.mqtt.client import MQTT_ERR_NO_CONN, MQTT_ERR_SUCCESS
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
@@ -152,19 +153,25 @@ class MqttLink:
 
     async def publish(self, topic: str, payload: bytes) -> None:
         """Publish with QoS 1, not retained, and wait for the receipt; raises NotSent or Unconfirmed."""
-        client = self._client
-        if client is None:
+        if self._client is None:
             raise NotSent("there is no connection to the broker")
         if not self._may_publish():
             raise NotSent("this client may not send now")
-        try:
-            await client.publish(self._topics.outer(topic), payload, qos=1, retain=False)
-        except aiomqtt.MqttCodeError as error:
-            if error.rc == MQTT_ERR_NO_CONN:
-                raise NotSent(str(error)) from error
-            raise Unconfirmed(str(error)) from error
-        except aiomqtt.MqttError as error:
-            raise Unconfirmed(str(error)) from error
+        (fate,) = await self.publish_all([(topic, payload)])
+        if fate is Fate.NOT_SENT:
+            raise NotSent(f"the connection to {self._settings.url} is lost")
+        if fate is Fate.UNCONFIRMED:
+            raise Unconfirmed(f"{self._settings.url} has not confirmed a message")
+
+    async def publish_all(self, messages: Sequence[tuple[str, bytes]]) -> list[Fate]:
+        """Publish messages, each a topic and its bytes, with QoS 1 and not retained; return what has become of each.
+
+        They leave in their order, at most ``inflight`` of the settings before the first is confirmed.
+        """
+        client = self._client
+        if client is None:
+            return [Fate.NOT_SENT] * len(messages)
+        return await client.window.publish([(self._topics.outer(topic), payload) for topic, payload in messages])
 
     async def change_filters(self, filters: Sequence[str]) -> None:
         """Listen to these topics instead; raises BrokerError.
@@ -246,6 +253,7 @@ class MqttLink:
                 lasting=self._lasting,
                 version=self._choice.version,
                 longest=self._longest,
+                may_publish=self._may_publish,
             )
             try:
                 await client.enter()
@@ -330,7 +338,7 @@ class _Arrivals(asyncio.Queue[aiomqtt.Message]):
 
 
 class _Client(AwareClient):
-    """aiomqtt with acknowledgment by hand."""
+    """aiomqtt with acknowledgment by hand, and with a window of our own for what is published."""
 
     def __init__(
         self,
@@ -341,8 +349,11 @@ class _Client(AwareClient):
         lasting: bool,
         version: aiomqtt.ProtocolVersion,
         longest: int | None,
+        may_publish: Callable[[], bool],
     ) -> None:
         self.arrivals = _Arrivals(now, unconfirmed=settings.queue, longest=longest)
+        self.window = PublishWindow(self._hand_over, most=settings.inflight, timeout_s=settings.timeout_s)
+        self._may_publish = may_publish
         super().__init__(
             settings,
             tls=tls,
@@ -351,12 +362,34 @@ class _Client(AwareClient):
             max_inflight_messages=settings.inflight,
             **_session(settings, version, lasting=lasting, longest=longest),
         )
-        self.pending_calls_threshold = 10 * settings.inflight
         self._client.manual_ack_set(True)
+        self._disconnected.add_done_callback(lambda _: self.window.end())
 
     def acknowledge(self, message: aiomqtt.Message) -> None:
         """Tell the broker that it need not send the message again."""
         self._client.ack(message.mid, message.qos)
+
+    def _hand_over(self, topic: str, payload: bytes) -> int:
+        """Give a message to paho and return its number; raises NotSent or Unconfirmed."""
+        if not self._may_publish():
+            raise NotSent("this client may not send now")
+        try:
+            info = self._client.publish(topic, payload, qos=1, retain=False)
+        except ValueError as error:  # a topic or a length that no connection would take: not to be tried again
+            raise Unconfirmed(str(error)) from error
+        if info.rc == MQTT_ERR_NO_CONN:
+            raise NotSent("the connection is lost")
+        if info.rc != MQTT_ERR_SUCCESS:
+            raise Unconfirmed(f"paho answers {info.rc}")
+        return info.mid
+
+    def _on_connect(self, client: Any, userdata: Any, flags: Any, reason_code: Any, properties: Any = None) -> None:
+        super()._on_connect(client, userdata, flags, reason_code, properties)
+        self.window.most = self._client.max_inflight_messages  # less, if the broker takes less at a time
+
+    def _on_publish(self, client: Any, userdata: Any, mid: int, reason_code: Any, properties: Any) -> None:
+        if not self.window.confirm(mid):
+            super()._on_publish(client, userdata, mid, reason_code, properties)
 
 
 def _session(
