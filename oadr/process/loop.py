@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from typing import Any, TypeVar
 
@@ -18,6 +18,15 @@ def run(work: Coroutine[Any, Any, T]) -> T:
     except ModuleNotFoundError:
         return asyncio.run(work)
     return uvloop.run(work)
+
+
+def fastest() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    """Return what makes the faster loop, None if it is not installed."""
+    try:
+        import uvloop
+    except ModuleNotFoundError:
+        return None
+    return uvloop.new_event_loop
 
 
 def run_until_asked(work: Coroutine[Any, Any, None]) -> None:

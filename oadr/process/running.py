@@ -7,7 +7,7 @@ import signal
 from collections.abc import Awaitable, Callable, Collection
 from typing import Any, Final, TypeVar
 
-from oadr.process import lean
+from oadr.process import lean, loop
 
 T = TypeVar("T")
 
@@ -18,18 +18,22 @@ class Interrupted(Exception):
     """SIGINT or SIGTERM asked the work to end, and it has."""
 
 
-def run_until_stopped(work: Callable[[], Awaitable[None]]) -> None:
-    """Run ``work`` until it ends, fails, or SIGINT or SIGTERM asks it to; asked to, it is cancelled and cleans up."""
+def run_until_stopped(work: Callable[[], Awaitable[None]], *, fast: bool = False) -> None:
+    """Run ``work`` until it ends, fails, or SIGINT or SIGTERM asks it to; asked to, it is cancelled and cleans up.
+
+    What is to be ``fast`` runs on uvloop where that is installed, which takes a few MB.
+    """
     try:
-        run_interruptibly(work)
+        run_interruptibly(work, fast=fast)
     except Interrupted:
         return
 
 
-def run_interruptibly(work: Callable[[], Awaitable[T]]) -> T:
+def run_interruptibly(work: Callable[[], Awaitable[T]], *, fast: bool = False) -> T:
     """Return the result of ``work``; raises Interrupted once it has ended because SIGINT or SIGTERM asked it to."""
     lean.resume_collecting()
-    return asyncio.run(_interruptibly(work))
+    with asyncio.Runner(loop_factory=loop.fastest() if fast else None) as runner:
+        return runner.run(_interruptibly(work))
 
 
 async def cancel(tasks: Collection[asyncio.Task[Any]]) -> None:
@@ -42,9 +46,9 @@ async def cancel(tasks: Collection[asyncio.Task[Any]]) -> None:
 
 async def _interruptibly(work: Callable[[], Awaitable[T]]) -> T:
     asked = asyncio.Event()
-    loop = asyncio.get_running_loop()
+    running = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, asked.set)
+        running.add_signal_handler(number, asked.set)
 
     async def done() -> T:
         return await work()

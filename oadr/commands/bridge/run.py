@@ -53,7 +53,7 @@ def run(
             "api.port": port,
         }
         settings = load(Settings, prefix=PREFIX, file=config, flags=flags)
-        run_until_stopped(lambda: _serve(settings))
+        run_until_stopped(lambda: _serve(settings), fast=True)
 
 
 async def _serve(settings: Settings) -> None:
