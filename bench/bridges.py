@@ -34,6 +34,7 @@ GROUPS: Final = SPARE[:20]
 _POLL_S: Final = 0.02
 _HEARD_S: Final = 120.0
 _REGISTERED_S: Final = 1_200.0
+_SEEDED_FROM: Final = 2_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,11 +74,14 @@ async def bridge(
 ) -> AsyncIterator[BridgeProcess]:
     """Yield a bridge whose panels measure every so many seconds, for the time of the block.
 
-    The VTN keeps the resources, which are those of the next bridge too.
+    The VTN keeps the resources, which are those of the next bridge too. Those of very many panels are put into its
+    database before, as copies of what a bridge has registered: it would take several minutes.
 
     Raises:
         NotReady: it has not heard all panels, or (with ``registered``) the VTN does not know all circuits, in time.
     """
+    if registered and panels > _SEEDED_FROM:
+        await _seed(context, panels)
     folder = context.folder / f"bridge-{free_port()}"
     folder.mkdir()
     with broker(folder, context.cores.others) as made:
@@ -111,6 +115,13 @@ async def bridge(
             await asyncio.gather(measuring, return_exceptions=True)
             fleet.close()
             await engine.dispose()
+
+
+async def _seed(context: WorkloadContext, panels: int) -> None:
+    """Have the VTN know the resources of all panels; those that it knows already are kept."""
+    async with bridge(context, 1, every_s=1.0):
+        pass
+    await context.vtn.hold_resources("panel-0", [f"panel-{number}" for number in range(panels)])
 
 
 async def bare_s(context: WorkloadContext, there: BridgeProcess) -> float:

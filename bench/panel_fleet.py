@@ -46,6 +46,7 @@ class CommandsHeard:
 
     sheds: int = 0
     restores: int = 0
+    first_shed_at: float = 0.0
     last_shed_at: float = 0.0
     last_restore_at: float = 0.0
 
@@ -145,6 +146,7 @@ class MeasuredPanels(RawConnection):
         event_id, amount = command["event_id"], float(command["shed_kw"])
         told = self.told.setdefault(event_id, CommandsHeard())
         told.sheds, told.last_shed_at = told.sheds + 1, self._now
+        told.first_shed_at = told.first_shed_at or self._now
         taken = min(amount, _HEATER_KW)
         if prefix == "ven":  # commands of the bare loop have another prefix and change nothing
             if panel.event_id is not None:

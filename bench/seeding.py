@@ -19,7 +19,7 @@ from bench.documents import feeder, feeders
 from vtn.settings import DatabaseSettings
 from vtn.store.database import Database
 from vtn.store.stamps import stamp
-from vtn.store.tables import events, reports, vens
+from vtn.store.tables import events, reports, resources, vens
 
 T = TypeVar("T")
 
@@ -80,6 +80,28 @@ async def fill_vens(url: str, template_id: str, number: int, stored_events: int)
             await connection.execute(delete(vens).where(vens.c.client_id.like(f"{_FLEET}%")))
             for batch in _batches(rows):
                 await connection.execute(insert(vens), batch)
+
+
+async def fill_resources(url: str, panel: str, names: Iterable[str]) -> None:
+    """Store the resources of these panels, unless they are there, as copies of those of one with its circuits."""
+    async with _database(url) as database:
+        of_panel = (resources.c.name == panel) | resources.c.name.startswith(f"{panel}/", autoescape=True)
+        templates = [dict(row) for row in await database.rows(select(resources).where(of_panel))]
+        there = {row["name"] for row in await database.rows(select(resources.c.name))}
+        rows = (
+            {
+                **template,
+                "id": str(uuid.uuid4()),
+                "name": template["name"].replace(panel, name, 1),
+                "members": template["members"].replace(f'"{panel}', f'"{name}'),
+            }
+            for name in names
+            for template in templates
+            if template["name"].replace(panel, name, 1) not in there
+        )
+        async with database.write() as connection:
+            for batch in _batches(rows):
+                await connection.execute(insert(resources), batch)
 
 
 async def fill_reports(url: str, template_id: str, number: int) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import secrets
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +19,7 @@ from bench.api import ApiClient, session, token
 from bench.databases import Databases
 from bench.errors import BenchError, Unusable
 from bench.processes import Cores, MeasuredProcess, Meter, python
-from bench.seeding import client_name, fill_events, fill_reports, fill_vens
+from bench.seeding import client_name, fill_events, fill_reports, fill_resources, fill_vens
 from bench.support.net import free_port
 from bench.wire import Address
 from vtn.access import Role
@@ -84,6 +84,9 @@ class Vtn(Protocol):
 
     async def hold_reports(self, number: int) -> bool:
         """Store exactly so many reports on the events that are held, if that can be done in reasonable time."""
+
+    async def hold_resources(self, panel: str, names: Sequence[str]) -> bool:
+        """Store resources of these panels as those of one that is known already, if that can be done."""
 
     async def use(self, settings: Mapping[str, str]) -> bool:
         """Run with these environment variables from now on; returns False if that cannot be done."""
@@ -156,6 +159,12 @@ class OwnVtn:
         template = await self.ven.create("/reports", documents.report(seen[0]["id"], readings=_FEW_READINGS))
         self.stop()
         await fill_reports(self._url, template["id"], number)
+        await self._settle()
+        return True
+
+    async def hold_resources(self, panel: str, names: Sequence[str]) -> bool:
+        self.stop()
+        await fill_resources(self._url, panel, names)
         await self._settle()
         return True
 
@@ -265,6 +274,9 @@ class ForeignVtn:
         self._vens = _paths("vens", await self.bl.create_all("/vens", wanted))
 
     async def hold_reports(self, number: int) -> bool:
+        return False
+
+    async def hold_resources(self, panel: str, names: Sequence[str]) -> bool:
         return False
 
     async def use(self, settings: Mapping[str, str]) -> bool:

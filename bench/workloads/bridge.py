@@ -36,6 +36,7 @@ _SHED_KW: Final = 1.0
 _OF_BARE: Final = 0.3
 _STALL_MS: Final = 50.0
 _FLAT: Final = 1.5
+_FIRST_S: Final = 0.1
 METERING_TIMES: Final = 300
 _LAG_S: Final = 2.0
 _LAG_EVERY_S: Final = 1.0
@@ -48,6 +49,7 @@ _LIMITS: Final = {200: (0.3, 0.5, 150.0), 1_000: (1.0, 2.0, 250.0), 10_000: (5.0
 class Round:
     """One event over all panels; times are seconds after its start (or end, for ``restored_s``)."""
 
+    first_command_s: float
     last_command_s: float
     last_stored_s: float
     restored_s: float
@@ -157,6 +159,7 @@ async def _round(context: WorkloadContext, there: BridgeProcess, asked: Sequence
     await context.vtn.bl.delete_all([f"/events/{event_id}" for event_id in events])
     told = [there.fleet.told[event_id] for event_id in events]
     return Round(
+        first_command_s=min(each.first_shed_at for each in told) - began,
         last_command_s=max(each.last_shed_at for each in told) - began,
         last_stored_s=stored_at - began,
         restored_s=restored_at - ends,
@@ -194,6 +197,10 @@ async def _lags(there: BridgeProcess, seconds: float) -> list[float]:
 def _goals(there: BridgeProcess, panels: int, rounds: Sequence[Round]) -> list[Goal]:
     command_s, stored_s, rss_mb = next((limits for most, limits in _LIMITS.items() if panels <= most), _LIMITS[10_000])
     return [
+        Goal("{}: first command in s", max(each.first_command_s for each in rounds), _FIRST_S, at_most=True),
+        Goal(
+            "{}: first command before its second, in s", -min(each.first_command_s for each in rounds), 0, at_most=True
+        ),
         Goal("{}: last command in s", max(each.last_command_s for each in rounds), command_s, at_most=True),
         Goal("{}: last answer stored in s", max(each.last_stored_s for each in rounds), stored_s, at_most=True),
         Goal("{}: RSS in MB", there.meter.peak_mb(), rss_mb, at_most=True),
@@ -225,6 +232,7 @@ def _keep(
     reference = _series(bare, [panels / each for each in bare], cpu_us=[], name=BARE)
     restored_s = median(each.restored_s for each in rounds)
     found = (
+        f"first command {median(each.first_command_s for each in rounds):.2f} s, "
         f"last command {median(each.last_command_s for each in rounds):.2f} s, "
         f"last answer stored {median(stored):.2f} s, last restore stored {restored_s:.2f} s, "
         f"loop busy {1000 * max(each.stall_s for each in rounds):.0f} ms at most"
