@@ -245,6 +245,11 @@ def renewal(holding: Holding, want: Want | None, policy: Policy) -> datetime | N
     return holding.until - min(policy.renew_before, (holding.until - holding.since) / 4)
 
 
+def is_for(holding: Holding, want: Want) -> bool:
+    """Return True if a panel holds, or is being told, a shed for the window of an event that is wanted."""
+    return holding.event_id == want.event_id and holding.window_start == want.window_start
+
+
 def _same(holding: Holding, want: Want | None) -> bool:
     """Return True if the panel already holds what it should: same event and amount, without overrunning.
 

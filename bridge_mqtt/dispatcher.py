@@ -17,11 +17,11 @@ from typing import Final
 import structlog
 
 from bridge_mqtt.commands import carry_out, tell_of
-from bridge_mqtt.decisions import Decision, Policy, Queue, Situation, decide, renewal
+from bridge_mqtt.decisions import Decision, Policy, Queue, Situation, decide, is_for, renewal
 from bridge_mqtt.due_times import DueTimes
 from bridge_mqtt.event_states import EventStates
 from bridge_mqtt.health import Health
-from bridge_mqtt.model import HoldingState, PanelRecord
+from bridge_mqtt.model import Holding, HoldingState, PanelRecord, Want
 from bridge_mqtt.panels import Registry
 from bridge_mqtt.planner import Planned, Planner
 from bridge_mqtt.told import ShownEvents
@@ -38,6 +38,9 @@ _FIRST: Final = 50
 _AT_ONCE: Final = 500
 """So many panels are decided for in one transaction, ``_FIRST`` in the first; answers are taken in between."""
 _WITHOUT_PAUSE: Final = 50
+_AHEAD_S: Final = 2.0
+_AHEAD_OF_EACH_S: Final = 0.001
+"""So many real seconds before an event it is split and its commands are written, and so many more for each panel."""
 _PLAN_PAUSE: Final = 4.0
 """After splitting anew because of panels, so many times as long as it took passes before the next time."""
 
@@ -73,6 +76,8 @@ class Dispatcher:
         self._events = EventStates(planner, turns.book)
         self._planned = Planned()
         self._due = asyncio.Event()
+        self.has_looked = asyncio.Event()
+        """Set once it was decided about everything that an earlier run has left."""
         self._panels_due = DueTimes()
         self._dirty: set[str] = set()
         self._after_plan: set[str] = set()
@@ -138,7 +143,8 @@ class Dispatcher:
             return False
         holding = self._book.holdings.get(panel.ven_id)
         if holding is None:
-            return panel.dialect is None or panel.event_id is not None or panel.ven_id in self._planned.wants
+            is_wanted = panel.ven_id in self._planned.wants or panel.ven_id in self._planned.ahead
+            return panel.dialect is None or panel.event_id is not None or is_wanted
         if holding.state is not HoldingState.HELD:
             return True
         lost_it = panel.tells_event and panel.event_id != wire_event_id(holding.event_id)
@@ -146,7 +152,10 @@ class Dispatcher:
 
     def _next_moment(self) -> datetime:
         now = self._clock.now()
-        moments = [self._reconcile_at, self._look_again_at, self._panels_due.first, self._events.next_boundary]
+        boundary = self._events.next_boundary
+        moments = [self._reconcile_at, self._look_again_at, self._panels_due.first, boundary]
+        if boundary is not None and boundary != self._planned.ahead_at:
+            moments.append(boundary - self._ahead())
         if self._to_plan:
             moments.append(now + timedelta(seconds=max(0.0, self._plan_pause_until_s - self._clock.monotonic_s())))
         return min(moment for moment in moments if moment is not None)
@@ -154,17 +163,24 @@ class Dispatcher:
     async def _round(self) -> None:
         """Do all that is due now."""
         now = self._clock.now()
-        if now >= self._reconcile_at:
+        is_reconciling = now >= self._reconcile_at
+        if is_reconciling:
             self._dirty.update(panel.ven_id for panel in self._registry)
             self._events_may_differ = True
             self._reconcile_at = now + _RECONCILE
         self._dirty |= self._panels_due.take_due(now)
         boundary = self._events.next_boundary
         pause_is_over = self._clock.monotonic_s() >= self._plan_pause_until_s
-        if self._events_may_differ or now >= self._look_again_at or (boundary is not None and boundary <= now):
+        if self._events_may_differ or now >= self._look_again_at:
             await self._plan(None)
-        elif self._to_plan and pause_is_over:
+        elif (
+            (boundary is not None and boundary <= now)
+            or self._ahead_at(now) != self._planned.ahead_at
+            or (self._to_plan and pause_is_over)
+        ):
             await self._plan(self._to_plan)
+        if is_reconciling:  # those too that are not ours any more
+            self._dirty.update(self._book.outstanding)
         most = _FIRST  # so that the first commands leave soon, while it is decided about the others
         while self._dirty and not self._events_may_differ:
             await self._decide_some(most)
@@ -174,6 +190,15 @@ class Dispatcher:
                 break
         if self._turns.released:
             await self._note_released()
+        self.has_looked.set()
+
+    def _ahead(self) -> timedelta:
+        return timedelta(seconds=(_AHEAD_S + _AHEAD_OF_EACH_S * len(self._registry)) * self._clock.speed)
+
+    def _ahead_at(self, now: datetime) -> datetime | None:
+        """Return the moment to prepare for: the next at which an event begins or changes, if it comes soon."""
+        boundary = self._events.next_boundary
+        return boundary if boundary is not None and now < boundary <= now + self._ahead() else None
 
     async def _plan(self, panels: Collection[str] | None) -> None:
         """Split what the events ask now, because of these panels or anew, and advance their states."""
@@ -186,9 +211,11 @@ class Dispatcher:
                 now = self._clock.now()
                 if events_may_differ:
                     await self._events.read(turn.connection, now)
+                ahead = self._ahead_at(now)
                 planned = await self._planner.plan(
-                    turn.connection, self._events.usable, self._book.holdings, now, panels
+                    turn.connection, self._events.usable, self._book.holdings, now, panels, ahead=ahead
                 )
+                planned.ahead_at = ahead
                 changed = await self._events.advance(turn.connection, planned, list(self._events.open), now)
         except BaseException:
             self._events_may_differ = True
@@ -301,15 +328,24 @@ class Dispatcher:
     def _situation(self, ven_id: str) -> Situation:
         """Return all that matters for one panel."""
         panel = self._registry.get(ven_id) or PanelRecord(ven_id=ven_id)
+        holding = self._book.holdings.get(ven_id)
         return Situation(
             panel=panel,
-            holding=self._book.holdings.get(ven_id),
+            holding=holding,
             outstanding=self._book.outstanding.get(ven_id),
-            want=self._planned.wants.get(ven_id),
+            want=self._want(ven_id, holding),
             known_events=self._shown.ours(ven_id),
             last_ping_at=self._book.pinged.get(ven_id),
             listening_since=self._listening_since(),
         )
+
+    def _want(self, ven_id: str, holding: Holding | None) -> Want | None:
+        """Return what a panel should hold: what is wanted now or, of one that is free, what is soon."""
+        want = self._planned.wants.get(ven_id)
+        if want is not None:
+            return want
+        soon = self._planned.ahead.get(ven_id)
+        return soon if soon is not None and (holding is None or is_for(holding, soon)) else None
 
     def _next_of(self, ven_id: str) -> datetime | None:
         """Return when something is due for a panel by itself: its answer, or the end of its shed."""
@@ -322,6 +358,6 @@ class Dispatcher:
         if holding is None or holding.until is None:
             return None
         now = self._clock.now()
-        renewed_at = renewal(holding, self._planned.wants.get(ven_id), self._policy) or holding.until
+        renewed_at = renewal(holding, self._want(ven_id, holding), self._policy) or holding.until
         moments = (renewed_at, holding.until, holding.until + self._policy.ack_timeout)
         return min((moment for moment in moments if moment > now), default=None)

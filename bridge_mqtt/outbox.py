@@ -3,12 +3,15 @@
 The order is always: row ``queued`` in the transaction of the decision; row ``sent`` committed, for many at a time; then
 the publish. After a crash a queued row has certainly not been sent and may be; a sent row may or may not have been, and
 is cleared up like any command that got no answer.
+
+A shed that was decided before its window begins waits here: its row is marked shortly before that second, so that then
+only the publish remains.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -24,7 +27,8 @@ from bridge_mqtt.panels import Registry
 from bridge_mqtt.requests import piece_end
 from bridge_mqtt.settings import Dispatch
 from bridge_mqtt.turns import BookTurn
-from openadr_client import MqttLink, NotSent, Unconfirmed
+from openadr_client import Clock, MqttLink
+from openadr_client.mqtt_window import Fate
 from openadr_profiles.panel import (
     ASSUMED,
     CommandState,
@@ -39,8 +43,14 @@ _log = structlog.get_logger(__name__)
 
 _BATCH: Final = 500
 """So many commands at most are marked as sent in one transaction."""
+_FIRST: Final = 50
+"""So many go first, so that they need not wait for the others."""
 _BATCHES_IN_FLIGHT: Final = 3
 _WITHOUT_PAUSE: Final = 50
+_TIMER_S: Final = 0.001
+"""So much earlier than asked a timer may end a wait."""
+_MARKED_BEFORE_S: Final = 0.25
+"""So many real seconds before its second a command that waits for it is marked as sent."""
 
 
 @dataclass(frozen=True)
@@ -50,6 +60,7 @@ class Letter:
     command: Command
     topic: str
     payload: bytes
+    at: datetime
 
 
 class CommandOutbox:
@@ -66,10 +77,8 @@ class CommandOutbox:
         link: MqttLink,
         registry: Registry,
         settings: Dispatch,
-        inflight: int,
         on_sent: Callable[[Collection[str]], None],
-        now: Callable[[], datetime],
-        clock_speed: float,
+        clock: Clock,
     ) -> None:
         self._decide = decide
         self._book = book
@@ -77,10 +86,10 @@ class CommandOutbox:
         self._registry = registry
         self._settings = settings
         self._on_sent = on_sent
-        self._now = now
-        self._ack_timeout = timedelta(seconds=settings.ack_timeout_s * clock_speed)
+        self._clock = clock
+        self._ack_timeout = timedelta(seconds=settings.ack_timeout_s * clock.speed)
+        self._marked_before = timedelta(seconds=_MARKED_BEFORE_S * clock.speed)
         self._wake = asyncio.Event()
-        self._free = asyncio.Semaphore(inflight)
         self._flying: set[asyncio.Task[None]] = set()
         self.sent = 0
 
@@ -92,20 +101,37 @@ class CommandOutbox:
         """Send until cancelled; errors of the database pass to the caller, who calls again."""
         try:
             while True:
-                await self._wake.wait()
                 self._wake.clear()
                 await self._send_due()
+                starts = (start for row in self._book.queue.values() if (start := _start_of(row)) is not None)
+                next_start = min(starts, default=None)
+                if next_start is None or self._link.connected_since is None:
+                    await self._wake.wait()
+                else:
+                    await self._clock.wait_for(self._wake, until=next_start - self._marked_before)
         finally:
             await asyncio.gather(*self._flying, return_exceptions=True)
 
+    @property
+    def is_busy(self) -> bool:
+        """Return True while commands are on their way to the broker."""
+        return bool(self._flying)
+
+    def _due(self) -> Iterator[Command]:
+        """Yield what is to be sent now, oldest first."""
+        until = self._clock.now() + self._marked_before
+        return (row for row in self._book.queue.values() if (start := _start_of(row)) is None or start <= until)
+
     async def _send_due(self) -> None:
-        while self._link.connected_since is not None and (self._book.queue or self._book.is_stale):
+        most = _FIRST
+        while self._link.connected_since is not None and (self._book.is_stale or any(True for _ in self._due())):
             if len(self._flying) >= _BATCHES_IN_FLIGHT:
                 await asyncio.wait(self._flying, return_when=asyncio.FIRST_COMPLETED)
                 continue
             async with self._decide() as turn:
-                rows = list(islice(self._book.queue.values(), _BATCH))
+                rows = list(islice(self._due(), most))
                 letters = await self._claim(turn.changes, rows)
+            most = _BATCH
             if letters:
                 task = asyncio.create_task(self._publish(letters))
                 self._flying.add(task)
@@ -122,11 +148,12 @@ class CommandOutbox:
 
     async def _claim(self, changes: PanelChanges, rows: Sequence[Command]) -> list[Letter]:
         """Mark rows as sent and make their messages; what has become impossible is superseded."""
-        now = self._now()
+        present = self._clock.now()
         letters = []
         for place, row in enumerate(rows):
             if place % _WITHOUT_PAUSE == 0:
                 await asyncio.sleep(0)
+            now = max(present, _start_of(row) or present)
             try:
                 topic, payload, until = self._message(row, now)
             except (UnsendableCommand, UnsafePanelId, ArithmeticError) as error:
@@ -141,7 +168,7 @@ class CommandOutbox:
                 changes.hold(replace(holding, until=until, since=now))
             elif holding is not None and row.op is Op.RESTORE_PANEL:
                 changes.hold(replace(holding, since=now))
-            letters.append(Letter(sent, topic, payload))
+            letters.append(Letter(sent, topic, payload, now))
         return letters
 
     def _message(self, row: Command, now: datetime) -> tuple[str, bytes, datetime | None]:
@@ -178,9 +205,30 @@ class CommandOutbox:
         return topic, payload, until
 
     async def _publish(self, letters: Sequence[Letter]) -> None:
-        """Publish a batch; what has certainly not left this process goes back into the queue."""
-        left = await asyncio.gather(*(self._publish_one(letter) for letter in letters))
-        kept = [letter.command for letter, is_sent in zip(letters, left, strict=True) if not is_sent]
+        """Publish a batch; what has certainly not left this process goes back into the queue.
+
+        What was marked before its second waits for that, in real time: if the clock is set meanwhile, not longer.
+        """
+        now = self._clock.now()
+        for at in sorted({max(letter.at, now) for letter in letters}):
+            wait_s = (at - self._clock.now()).total_seconds() / self._clock.speed
+            if wait_s > 0:
+                await asyncio.sleep(min(wait_s, _MARKED_BEFORE_S) + _TIMER_S)
+            await self._publish_now([letter for letter in letters if max(letter.at, now) == at])
+
+    async def _publish_now(self, letters: Sequence[Letter]) -> None:
+        fates = await self._link.publish_all([(letter.topic, letter.payload) for letter in letters])
+        self.sent += fates.count(Fate.CONFIRMED)
+        kept = [letter.command for letter, fate in zip(letters, fates, strict=True) if fate is Fate.NOT_SENT]
+        lost = [letter.command for letter, fate in zip(letters, fates, strict=True) if fate is Fate.UNCONFIRMED]
+        if lost:
+            first = lost[0]
+            _log.warning(
+                "commands may not have arrived",
+                commands=len(lost),
+                ven_id=first.ven_id,
+                correlation_id=first.correlation_id,
+            )
         if not kept:
             return
         _log.info("commands stay queued, since there is no connection to the broker", commands=len(kept))
@@ -192,20 +240,7 @@ class CommandOutbox:
         self._on_sent({command.ven_id for command in kept})
         self.wake()
 
-    async def _publish_one(self, letter: Letter) -> bool:
-        """Return False if the message cannot have left."""
-        async with self._free:
-            try:
-                await self._link.publish(letter.topic, letter.payload)
-            except NotSent:
-                return False
-            except Unconfirmed as error:
-                _log.warning(
-                    "command may not have arrived",
-                    ven_id=letter.command.ven_id,
-                    correlation_id=letter.command.correlation_id,
-                    problem=str(error),
-                )
-                return True
-        self.sent += 1
-        return True
+
+def _start_of(row: Command) -> datetime | None:
+    """Return the moment before which a command must not leave: for a shed that of its window, else None."""
+    return row.window_start if row.op is Op.SHED_PANEL else None

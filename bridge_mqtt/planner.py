@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from bridge_mqtt.decisions import Policy
+from bridge_mqtt.decisions import Policy, is_for
 from bridge_mqtt.metering.meters import Meters
 from bridge_mqtt.model import EventState, Holding, PanelRecord, Want, WindowPlan
 from bridge_mqtt.panels import Registry
@@ -65,15 +65,24 @@ class Planned:
     waiting: bool = False  # a first split waits for panels to be heard
     known: dict[str, Known] = field(default_factory=dict)
     """Tell what is to be kept of each event for the next round."""
+    ahead_at: datetime | None = None
+    """The next moment at which events begin that are split already."""
+    ahead: dict[str, Want] = field(default_factory=dict)
+    """Hold what is wanted from that moment on of panels by events that begin then."""
+    known_ahead: dict[str, Known] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class _Round:
-    """Hold what a round of planning is about; ``panels`` are those to look at, None for all."""
+    """Hold what a round of planning is about; ``panels`` are those to look at, None for all.
+
+    ``moment`` is the one that is planned for, ``now`` or a later one.
+    """
 
     connection: AsyncConnection
     holdings: Mapping[str, Holding]
     now: datetime
+    moment: datetime
     panels: Collection[str] | None
     versions: Mapping[tuple[str, datetime], int]
     planned: Planned
@@ -93,6 +102,7 @@ class Planner:
         self._first_contact_until = started_at + timedelta(seconds=settings.dispatch.first_contact_s)
         self._timelines: dict[str, tuple[datetime, datetime, Timeline]] = {}
         self._known: Mapping[str, Known] = {}
+        self._ahead: Mapping[str, Known] = {}
         self._shed_kwh: Mapping[str, float] = {}
         self.bridge_targets: Collection[str] = ()
         self.seen_by: Mapping[str, Collection[str]] | None = None
@@ -116,11 +126,11 @@ class Planner:
 
     def keep(self, planned: Planned) -> None:
         """Keep what a round has found, once it is committed. Without this the next round works it out again."""
-        self._known = planned.known
+        self._known, self._ahead = planned.known, planned.known_ahead
 
     def forget_all(self) -> None:
         """Read all splits again: somebody else may have changed them."""
-        self._known = {}
+        self._known, self._ahead = {}, {}
 
     def note_shed_kwh(self, shed_kwh: Mapping[str, float]) -> None:
         """Note the energy in kWh that each panel has shed in this season; it counts from the next first split on."""
@@ -139,25 +149,31 @@ class Planner:
         holdings: Mapping[str, Holding],
         now: datetime,
         panels: Collection[str] | None = None,
+        *,
+        ahead: datetime | None = None,
     ) -> Planned:
         """Split all that is asked now, and store splits that are new or have changed.
 
-        ``panels`` are those of which something has changed since the last round; without it all are looked at. Call
-        ``keep`` with the result once the transaction is committed.
+        ``panels`` are those of which something has changed since the last round; without it all are looked at. What
+        begins at a later moment, ``ahead``, is split and stored already; when an event is changed before that moment,
+        or withdrawn, its split is deleted again. Call ``keep`` with the result once the transaction is committed.
         """
         planned = Planned()
         in_order = sorted(stored.values(), key=lambda each: rank(each.event), reverse=True)
         active = [each for each in in_order if self._asks(each, now, planned)]
-        kept = [(known.split.event_id, known.split.start) for known in self._known.values() if known.split is not None]
+        splits = (known.split for known in (*self._known.values(), *self._ahead.values()))
+        kept = [(split.event_id, split.start) for split in splits if split is not None]
         versions = await allocations.versions(connection, kept)
         for event_id in self._known.keys() - planned.asked.keys():
             planned.changed |= self._known[event_id].wants.keys()
-        this_round = _Round(connection, holdings, now, panels, versions, planned)
+        this_round = _Round(connection, holdings, now, now, panels, versions, planned)
         for each in active:
             event_id = each.event.id
-            before = self._known.get(event_id)
+            before, prepared = self._known.get(event_id), self._ahead.get(event_id)
             try:
-                known = await self._plan_one(this_round, each, before)
+                known = await self._plan_one(this_round, each, before or prepared)
+                if before is None and known.split is not None:
+                    await allocations.begin(connection, event_id, known.split.start, now)
             except ArithmeticError as error:  # one event fails alone
                 planned.unusable[event_id] = f"cannot be split over its panels: {type(error).__name__}"
                 _log.exception("event cannot be split", event_id=event_id)
@@ -165,8 +181,45 @@ class Planner:
                 continue
             planned.known[event_id] = known
             planned.wants |= known.wants
-            planned.changed |= _differing(known.wants, before.wants if before is not None else {})
+            differing = _differing(known.wants, before.wants if before is not None else {})
+            if before is None and prepared is not None:
+                differing -= {ven_id for ven_id in differing if _is_told(holdings.get(ven_id), known.wants.get(ven_id))}
+            planned.changed |= differing
+        if ahead is not None:
+            await self._plan_ahead(replace(this_round, moment=ahead), in_order)
+        for event_id in self._ahead.keys() | planned.known_ahead.keys():
+            if event_id not in planned.known:
+                lists = (self._ahead.get(event_id), planned.known_ahead.get(event_id))
+                planned.changed |= _differing(*({} if known is None else known.wants for known in lists))
+        if panels is None:
+            known_now = (*planned.known.values(), *planned.known_ahead.values())
+            still = [(known.split.event_id, known.split.start) for known in known_now if known.split is not None]
+            await allocations.forget_prepared(connection, list(stored), still)
         return planned
+
+    async def _plan_ahead(self, this_round: _Round, in_order: Sequence[StoredEvent]) -> None:
+        """Split the events that ask for nothing yet and for something from ``moment`` on.
+
+        If an event that goes on asks for something else at the same moment, nothing is split before it.
+        """
+        planned, later = this_round.planned, Planned()
+        round_ahead = replace(this_round, planned=later)
+        active = [each for each in in_order if self._asks(each, this_round.moment, later)]
+        if any(planned.asked.get(name, asked).start != asked.start for name, asked in later.asked.items()):
+            return
+        for each in active:
+            event_id = each.event.id
+            known = planned.known.get(event_id)
+            if known is None and event_id not in planned.asked and event_id not in planned.unusable:
+                try:
+                    known = await self._plan_one(round_ahead, each, self._ahead.get(event_id))
+                except ArithmeticError:  # said at its second
+                    continue
+                planned.known_ahead[event_id] = known
+                planned.ahead = {**known.wants, **planned.ahead}
+            later.wants |= known.wants if known is not None else {}
+        planned.ahead_at = this_round.moment
+        planned.waiting = planned.waiting or later.waiting
 
     async def _plan_one(self, this_round: _Round, stored: StoredEvent, before: Known | None) -> Known:
         """Return the plan of one event that asks for something now."""
@@ -238,7 +291,7 @@ class Planner:
     async def _decide(self, this_round: _Round, given: Circumstances, known: Known) -> Known:
         """Split the window, store what differs, and return the plan; without a split if panels are still awaited."""
         connection, now, rules = this_round.connection, this_round.now, self._settings.dispatch
-        baselines = await self._baselines(connection, given.event_id, given.panels, known.baselines, now)
+        baselines = await self._baselines(connection, given.event_id, given.panels, known.baselines, this_round.moment)
         given = replace(given, baselines=baselines)
         known = replace(known, asked=given.asked, baselines=baselines)
 
@@ -313,6 +366,11 @@ class Planner:
         if panel is None or panel.event_id is not None:
             return panel is not None
         return panel.free_since is not None and now - panel.free_since < _UNDISTURBED
+
+
+def _is_told(holding: Holding | None, want: Want | None) -> bool:
+    """Return True if a panel has been told, or is about to be, what is wanted of it."""
+    return holding is not None and want is not None and is_for(holding, want)
 
 
 def _misses_a_panel(plan: WindowPlan) -> bool:

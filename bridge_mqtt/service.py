@@ -48,6 +48,8 @@ _HOUSEKEEPING_S = 3600.0
 _SEASON_S = 60.0
 _LEAST_OFFLINE_REAL_S = 5.0
 _RENEW_BEFORE_REAL_S = 3.0
+_MANY_COMMANDS = 50
+"""Reports wait for some seconds while more commands than these are to be sent or answered."""
 
 
 class Bridge:
@@ -141,6 +143,7 @@ class Bridge:
             clock=clock,
             sleep=self._sleep,
             on_change=self.look_now,
+            is_sending=self._is_sending,
         )
         stack.push_async_callback(self._exchange.close)
         await self._exchange.first_contact()
@@ -232,10 +235,8 @@ class Bridge:
             link=self._link,
             registry=registry,
             settings=settings.dispatch,
-            inflight=settings.broker.inflight,
             on_sent=self._sent,
-            now=clock.now,
-            clock_speed=clock.speed,
+            clock=clock,
         )
         self._dispatcher = Dispatcher(
             turns=self._turns,
@@ -274,6 +275,10 @@ class Bridge:
     def _sent(self, ven_ids: Collection[str]) -> None:
         self._dispatcher.look_at(ven_ids)
 
+    def _is_sending(self) -> bool:
+        """Return True while many commands are about to leave, are leaving, or have just been answered in part."""
+        return self._outbox.is_busy or len(self._turns.book.outstanding) > _MANY_COMMANDS
+
     def _report_soon(self) -> None:
         self._exchange.wake()
 
@@ -291,7 +296,8 @@ class Bridge:
             await self._link.disconnect()
 
     async def _send(self) -> None:
-        """Send queued commands, beginning with what an earlier run has left."""
+        """Send queued commands, beginning with what an earlier run has left, if it is still wanted."""
+        await self._dispatcher.has_looked.wait()
         while True:
             self._outbox.wake()
             await self._turns.persist(self._outbox.run)

@@ -12,12 +12,12 @@ from decimal import Decimal
 from itertools import islice
 from typing import Any, Final, TypeVar
 
-from sqlalchemy import Integer, RowMapping, bindparam, delete, func, select, tuple_, update
+from sqlalchemy import Integer, RowMapping, bindparam, delete, exists, func, select, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bridge_mqtt.model import Allocation, WindowPlan
 from bridge_mqtt.store.bulk import insert_many
-from bridge_mqtt.store.schema import allocations, windows
+from bridge_mqtt.store.schema import allocations, baselines, commands, explanations, windows
 from bridge_mqtt.store.upsert import insert_or_update
 
 T = TypeVar("T")
@@ -148,6 +148,41 @@ async def save_plan(
         rows = [_row(plan, part, version) for part in parts]
         await insert_many(connection, allocations, keys, rows, update=columns)
     return version
+
+
+async def begin(connection: AsyncConnection, event_id: str, start: datetime, now: datetime) -> None:
+    """Record that a window which was split before its second has begun, and is kept from now on."""
+    its_row = (windows.c.event_id == event_id, windows.c.start == start, windows.c.decided_at < windows.c.start)
+    await connection.execute(update(windows).where(*its_row).values(decided_at=now))
+
+
+async def forget_prepared(
+    connection: AsyncConnection, event_ids: Collection[str], kept: Collection[tuple[str, datetime]]
+) -> None:
+    """Delete splits that were made before their second and are not to come any more, unless a panel was told of them.
+
+    With the last split of an event its baselines go too: they were those of another moment.
+    """
+    was_told = exists().where(
+        commands.c.event_id == windows.c.event_id,
+        commands.c.window_start == windows.c.start,
+        commands.c.sent_at.is_not(None),
+    )
+    for some in _pieces(event_ids):
+        prepared = select(windows.c.event_id, windows.c.start).where(
+            windows.c.event_id.in_(some), windows.c.decided_at < windows.c.start, ~was_told
+        )
+        gone = {(row.event_id, row.start) for row in await connection.execute(prepared)} - set(kept)
+        for event_id, start in gone:
+            for table, column in (
+                (windows, windows.c.start),
+                (allocations, allocations.c.window_start),
+                (explanations, explanations.c.window_start),
+            ):
+                await connection.execute(delete(table).where(table.c.event_id == event_id, column == start))
+        for event_id in {event_id for event_id, _ in gone}:
+            has_others = exists().where(windows.c.event_id == event_id)
+            await connection.execute(delete(baselines).where(baselines.c.event_id == event_id, ~has_others))
 
 
 async def change_parts(connection: AsyncConnection, changed: Mapping[Part, Mapping[str, Any]]) -> None:

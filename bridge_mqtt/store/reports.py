@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
@@ -87,7 +88,11 @@ async def unsent(
     statement = select(reports).where(_WAITS).order_by(reports.c.due_at, reports.c.name).limit(limit)
     if without:
         statement = statement.where(tuple_(reports.c.event_id, reports.c.name).not_in(list(without)))
-    return [_stored(row) for row in (await connection.execute(statement)).mappings()]
+    found = []
+    for row in (await connection.execute(statement)).mappings():
+        found.append(_stored(row))
+        await asyncio.sleep(0)  # each may be large
+    return found
 
 
 async def names_of(connection: AsyncConnection, event_id: str) -> set[str]:

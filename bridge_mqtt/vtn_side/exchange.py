@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from random import Random
@@ -34,12 +35,16 @@ _log = structlog.get_logger(__name__)
 
 _STATUS_EVERY = timedelta(seconds=30)
 _BETWEEN_REPORTS_S = 0.2
+_COMMANDS_PASS_S = 5.0
 _FIRST_CONTACT_S = 10.0
 """Real seconds that a start waits for the VTN: what panels hold must be ended in time, whether it answers or not."""
 
 
 class Exchange:
-    """Polls and reports. ``on_change`` is called when the VTN shows something new."""
+    """Polls and reports. ``on_change`` is called when the VTN shows something new.
+
+    ``is_sending`` tells whether many commands are on their way to panels.
+    """
 
     def __init__(
         self,
@@ -53,6 +58,7 @@ class Exchange:
         clock: Clock,
         sleep: Callable[[float], Awaitable[None]],
         on_change: Callable[[], None],
+        is_sending: Callable[[], bool],
     ) -> None:
         self._settings = settings
         self._vtn = vtn
@@ -63,6 +69,7 @@ class Exchange:
         self._clock = clock
         self._sleep = sleep
         self._on_change = on_change
+        self._is_sending = is_sending
         self._due = asyncio.Event()
         self._first: asyncio.Task[bool] | None = None
         chance = Random(settings.vtn.ven_name)  # noqa: S311 # spreads a fleet in time, keeps no secret
@@ -129,6 +136,7 @@ class Exchange:
         backoff = Backoff(first_s=limits.retry_least_s, longest_s=limits.retry_most_s)
         retry_at = self._clock.now()
         while True:
+            await self._let_commands_pass()
             self._due.clear()
             wake_at = self._clock.now() + _STATUS_EVERY
 
@@ -151,6 +159,12 @@ class Exchange:
             await self._turns.persist(write_and_send)
             await self._sleep(_BETWEEN_REPORTS_S)
             await self._clock.wait_for(self._due, until=wake_at)
+
+    async def _let_commands_pass(self) -> None:
+        """Wait while commands are on their way to panels, since reports can wait; some seconds at most."""
+        until = time.monotonic() + _COMMANDS_PASS_S
+        while self._is_sending() and time.monotonic() < until:
+            await self._sleep(_BETWEEN_REPORTS_S)
 
     async def _poll_once(self) -> None:
         first, self._first = self._first, None

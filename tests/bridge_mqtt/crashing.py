@@ -10,6 +10,7 @@ import asyncio
 import os
 import signal
 import sys
+from collections.abc import Sequence
 from datetime import timedelta
 from pathlib import Path
 
@@ -17,28 +18,29 @@ from bridge_mqtt import dispatcher
 from bridge_mqtt.serving import run_bridge
 from bridge_mqtt.settings import Settings
 from openadr_client.mqtt import MqttLink
+from openadr_client.mqtt_window import Fate
 
 
 def main() -> None:
     """Run until the point is reached."""
     settings = Settings.model_validate_json(Path(sys.argv[1]).read_text())
     point = sys.argv[2]
-    publish = MqttLink.publish
+    publish = MqttLink.publish_all
     is_stopped = False
     dispatcher._RECONCILE = timedelta(seconds=1)  # type: ignore[misc] # nobody tells this process what a test puts into its store
 
-    async def publish_and_die(self: MqttLink, topic: str, payload: bytes) -> None:
+    async def publish_and_die(self: MqttLink, messages: Sequence[tuple[str, bytes]]) -> list[Fate]:
         nonlocal is_stopped
-        if point == "after" or is_stopped:
-            await publish(self, topic, payload)
         if is_stopped:
-            return
+            return await publish(self, messages)
+        if point == "after":
+            await publish(self, messages)
         is_stopped = True
         os.kill(os.getpid(), signal.SIGSTOP if point == "stop" else signal.SIGKILL)
-        await publish(self, topic, payload)
+        return await publish(self, messages)
 
     if point != "never":
-        MqttLink.publish = publish_and_die  # type: ignore[method-assign] # the crash is the point
+        MqttLink.publish_all = publish_and_die  # type: ignore[method-assign] # the crash is the point
     asyncio.run(run_bridge(settings))
 
 
