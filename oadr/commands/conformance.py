@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 from typing import Annotated, TypeAlias
 
@@ -34,13 +35,35 @@ from oadr_conformance.reports import html_page, json_text, junit_xml, show
 from rich.console import Console
 from rich.progress import Progress, TextColumn
 
+from oadr.commands.conformance_20b import (
+    BusinessLogicOption,
+    Cert2Option,
+    CertOption,
+    ClientIdOption,
+    ClientSecretOption,
+    ExpiredCertOption,
+    ExpiredKeyOption,
+    FingerprintOption,
+    HostileOption,
+    Key2Option,
+    KeyOption,
+    Options20b,
+    SeedOption,
+    SignedOption,
+    StrangerCertOption,
+    StrangerKeyOption,
+    Ven2IdOption,
+    VenIdOption,
+    VtnIdOption,
+    checks_20b,
+)
 from oadr.errors import Exit, Failure, reporting
 from oadr.terminal.options import examples
 from oadr.terminal.output import JsonOption, show_json, show_rows, wants_json
 
 app = typer.Typer(
     add_completion=False,
-    help="Examine any OpenADR 3.1 VTN over HTTP.",
+    help="Examine any VTN of OpenADR 3.1 or 2.0b over HTTP.",
     no_args_is_help=True,
     epilog=examples("conformance run http://127.0.0.1:8080/openadr3/3.1.0", "conformance explain PAGE-008"),
 )
@@ -59,13 +82,14 @@ class ProfileName(StrEnum):
     """Versions of the standard the suite knows."""
 
     V31 = "3.1"
+    V20B = "2.0b"
 
 
 @app.command(
     name="run",
     epilog=examples(
-        "conformance run http://127.0.0.1:8080/openadr3/3.1.0 --only PAGE",
-        "conformance run https://vtn.example/openadr3/3.1.0 --html report.html",
+        "conformance run https://vtn.example/openadr3/3.1.0 --only PAGE --html report.html",
+        "conformance run https://vtn.example:8443 --profile 2.0b --cert ven.pem --key ven-key.pem --ca ca.pem",
     ),
 )
 def run_(
@@ -73,9 +97,9 @@ def run_(
     *,
     bl: Annotated[
         str, typer.Option(envvar="OADR_CONFORMANCE_BL", help=f"Business logic: {_CREDENTIAL}.", show_envvar=True)
-    ],
-    ven: Annotated[str, typer.Option(envvar="OADR_CONFORMANCE_VEN", help="A VEN of the test alone: likewise.")],
-    ven2: Annotated[str, typer.Option(envvar="OADR_CONFORMANCE_VEN2", help="A second VEN: likewise.")],
+    ] = "",
+    ven: Annotated[str, typer.Option(envvar="OADR_CONFORMANCE_VEN", help="A VEN of the test alone: likewise.")] = "",
+    ven2: Annotated[str, typer.Option(envvar="OADR_CONFORMANCE_VEN2", help="A second VEN: likewise.")] = "",
     ven3: Annotated[
         str | None, typer.Option(envvar="OADR_CONFORMANCE_VEN3", help="A third VEN that is never enrolled.")
     ] = None,
@@ -102,6 +126,24 @@ def run_(
     switch: Annotated[
         list[str] | None, typer.Option(help="A difference from that, as webhook.verify_echo=false; repeatable.")
     ] = None,
+    cert: CertOption = None,
+    key: KeyOption = None,
+    cert2: Cert2Option = None,
+    key2: Key2Option = None,
+    stranger_cert: StrangerCertOption = None,
+    stranger_key: StrangerKeyOption = None,
+    expired_cert: ExpiredCertOption = None,
+    expired_key: ExpiredKeyOption = None,
+    ven_id: VenIdOption = "",
+    ven2_id: Ven2IdOption = "",
+    vtn_id: VtnIdOption = "",
+    fingerprint: FingerprintOption = "",
+    business_logic_url: BusinessLogicOption = "",
+    client_id: ClientIdOption = "",
+    client_secret: ClientSecretOption = "",
+    signed: SignedOption = False,
+    hostile: HostileOption = 0,
+    seed: SeedOption = 0,
     only: OnlyOption = None,
     strict: Annotated[
         bool, typer.Option("--strict", help="Failed SHOULDs and skipped MUSTs count against the VTN too.")
@@ -119,6 +161,9 @@ def run_(
 ) -> None:
     """Examine a VTN. It needs clients of its own: their vens are set aside and put back afterwards.
 
+    For OpenADR 2.0b it needs a client certificate that the VTN knows, --cert and --key. Events are made through the
+    OpenADR 3.1 API of the same VTN, --business-logic-url; without it the checks that need events are skipped.
+
     To examine webhooks it needs a place at which the VTN can call it, --receiver. The broker is found by itself.
 
     Exit codes: 0 it conforms, 7 a check failed, 4 it cannot be reached, 5 a credential is refused, 2 wrong usage,
@@ -128,23 +173,63 @@ def run_(
         try:
             for path in (html, junit, json_file):
                 _check_place(path)
-            subject = Subject(
-                url=url,
-                bl=Credential.parse(bl),
-                ven=Credential.parse(ven),
-                ven2=Credential.parse(ven2),
-                stranger=Credential.parse(ven3) if ven3 else None,
-                expired_token=expired_token,
-                callback_url=callback_url,
-                profile=profile_of(suite_profile, switch or ()),
-                verify_tls=not insecure,
-                ca_file=ca,
-                product=product,
-                version=product_version,
-                receiver=_receiver(receiver, receiver_listen, receiver_cert, receiver_key),
-                patience_s=patience,
+            of_20b = Options20b(
+                identities={
+                    "cert": (cert, key),
+                    "cert2": (cert2, key2),
+                    "stranger-cert": (stranger_cert, stranger_key),
+                    "expired-cert": (expired_cert, expired_key),
+                },
+                ven_id=ven_id,
+                ven2_id=ven2_id,
+                vtn_id=vtn_id,
+                fingerprint=fingerprint,
+                business_logic_url=business_logic_url,
+                client_id=client_id,
+                client_secret=client_secret,
+                signed=signed,
+                hostile=hostile,
+                seed=seed,
             )
-            result = asyncio.run(_examine(subject, select(ALL, only or ()), profile.value))
+            work: Callable[..., Awaitable[Run]]
+            if profile is ProfileName.V20B:
+                known = of_20b.checks()
+                of_31 = (bl, ven, ven2, ven3, expired_token, callback_url, receiver)
+                subject_20b = of_20b.subject(
+                    url,
+                    given_of_31=any(of_31),
+                    switches=switch or (),
+                    ca_file=ca,
+                    verify_tls=not insecure,
+                    patience_s=patience,
+                    product=product,
+                    version=product_version,
+                )
+                from oadr_conformance.v20b.examination import run20b  # with its own libraries
+
+                work = partial(run20b, subject_20b)
+            else:
+                known = ALL
+                of_20b.none_given()
+                _all_given(bl, ven, ven2)
+                subject = Subject(
+                    url=url,
+                    bl=Credential.parse(bl),
+                    ven=Credential.parse(ven),
+                    ven2=Credential.parse(ven2),
+                    stranger=Credential.parse(ven3) if ven3 else None,
+                    expired_token=expired_token,
+                    callback_url=callback_url,
+                    profile=profile_of(suite_profile, switch or ()),
+                    verify_tls=not insecure,
+                    ca_file=ca,
+                    product=product,
+                    version=product_version,
+                    receiver=_receiver(receiver, receiver_listen, receiver_cert, receiver_key),
+                    patience_s=patience,
+                )
+                work = partial(examine, subject)
+            result = asyncio.run(_examine(work, select(known, only or ()), len(known), profile.value))
         except Misused as error:
             raise Failure(str(error), Exit.USAGE) from error
         except Refused as error:
@@ -170,7 +255,19 @@ def _receiver(url: str, listen: str, certificate: Path | None, key: Path | None)
     return None
 
 
-async def _examine(subject: Subject, checks: Sequence[Check], profile_name: str) -> Run:
+def _all_given(bl: str, ven: str, ven2: str) -> None:
+    """
+    Raises:
+        Misused: a credential is not given.
+    """
+    missing = [name for name, given in {"--bl": bl, "--ven": ven, "--ven2": ven2}.items() if not given]
+    if missing:
+        raise Misused(
+            f"Missing option {', '.join(missing)}: business logic and two VENs are needed, each {_CREDENTIAL}"
+        )
+
+
+async def _examine(work: Callable[..., Awaitable[Run]], checks: Sequence[Check], known: int, profile_name: str) -> Run:
     """Make the checks, with a bar on a terminal; the first Ctrl-C ends the run after it has cleaned up."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -194,18 +291,25 @@ async def _examine(subject: Subject, checks: Sequence[Check], profile_name: str)
                 bar.update(task, key=f"failed: {result.check.key}")
 
         try:
-            return await examine(subject, checks, profile_name=profile_name, progress=advance, stop=stop, of=len(ALL))
+            return await work(checks, profile_name=profile_name, progress=advance, stop=stop, of=known)
         finally:
             for number in _SIGNALS:
                 loop.remove_signal_handler(number)
 
 
-@app.command(name="list", epilog=examples("conformance list", "conformance list --only 'EVT-*'"))
-def list_(*, only: OnlyOption = None, as_json: JsonOption = False) -> None:
+@app.command(
+    name="list", epilog=examples("conformance list --only 'EVT-*'", "conformance list --profile 2.0b --only B-EVT")
+)
+def list_(
+    *,
+    profile: Annotated[ProfileName, typer.Option(help="Version of the standard.")] = ProfileName.V31,
+    only: OnlyOption = None,
+    as_json: JsonOption = False,
+) -> None:
     """List the checks: on a terminal cases of one question together, as JSON every one."""
     with reporting():
         try:
-            checks = select(ALL, only or ())
+            checks = select(_known(profile), only or ())
         except Misused as error:
             raise Failure(str(error), Exit.USAGE) from error
         if wants_json(as_json):
@@ -237,7 +341,8 @@ def explain(
     """Say what a requirement asks for, what it rests on, and how it is checked."""
     with reporting():
         try:
-            checks = select(ALL, [name])
+            of_20b = name.upper().startswith("B-")
+            checks = select(_known(ProfileName.V20B if of_20b else ProfileName.V31), [name])
         except Misused as error:
             raise Failure(str(error), Exit.USAGE) from error
         if wants_json(as_json):
@@ -256,6 +361,11 @@ def explain(
             typer.echo(f"  needs: {', '.join(NEEDS[need] for need in sorted(first.needs))}\n  checks:")
             for check in cases:
                 typer.echo(f"    {check.key}")
+
+
+def _known(profile: ProfileName) -> tuple[Check, ...]:
+    """Return the checks of a version of the standard."""
+    return checks_20b() if profile is ProfileName.V20B else ALL
 
 
 def _told(check: Check) -> dict[str, object]:

@@ -21,6 +21,9 @@ class Source(StrEnum):
     DEFINITION = "Definition 3.1"
     OPENAPI = "OpenAPI 3.1"
     RFC = "RFC"
+    SCHEMA_20B = "Schema 2.0b"
+    RULES_20B = "Profile 2.0b"
+    SECURITY_20B = "Security 2.0b"
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from typing import Any, Final, TypeVar
 from oadr_conformance.basis import Basis, basis_of
 from oadr_conformance.errors import Misused
 from oadr_conformance.rulings import ruling_of
+from oadr_conformance.v20b.standing import basis20b_of, ruling20b_of
 
 T = TypeVar("T")
 Body = Callable[[Any], Awaitable[None]]
@@ -46,6 +47,11 @@ NEEDS: Final[Mapping[str, str]] = {
     "expired": "an expired token",
     "receiver": "a place at which the VTN can call the suite",
     "notifiers": "a VTN that has /notifiers",
+    "operator": "business logic at the same VTN, by OpenADR 3.1",
+    "stranger": "a certificate that nobody enrolled",
+    "tls": "a VTN that is reached by https",
+    "signed": "a VTN that demands XML signatures of the VEN",
+    "unsigned": "a VTN that demands no XML signatures of the VEN",
 }
 
 
@@ -71,12 +77,14 @@ class Check:
     @property
     def ruling(self) -> str:
         """Return the reason why the standard does not decide it; empty if it does."""
-        return ruling_of(self.requirement, self.case)
+        return ruling20b_of(self.requirement, self.case) or ruling_of(self.requirement, self.case)
 
     @property
     def basis(self) -> tuple[Basis, ...]:
         """Return the sentences of the standard that forbid the other behaviour; none for a ruling of ours."""
-        return () if self.ruling else basis_of(self.requirement, self.case)
+        if self.ruling:
+            return ()
+        return basis20b_of(self.requirement, self.case) or basis_of(self.requirement, self.case)
 
     @property
     def section(self) -> str:

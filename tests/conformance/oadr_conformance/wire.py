@@ -170,13 +170,22 @@ class VtnAnswer:
 class HttpClient:
     """One HTTP client for the whole run. It follows no redirect, inflates nothing and adds no header of its own."""
 
-    def __init__(self, *, verify_tls: bool = True, ca_file: Path | None = None) -> None:
+    def __init__(
+        self, *, verify_tls: bool = True, ca_file: Path | None = None, identity: tuple[Path, Path] | None = None
+    ) -> None:
+        """
+        Args:
+            verify_tls: verify the certificate of the VTN.
+            ca_file: authorities to trust too, PEM.
+            identity: certificate and key of this client, PEM.
+
+        Raises:
+            Misused: a file holds no certificate, or none with this key.
+        """
         self._sockets: WeakSet[socket.socket] = WeakSet()
         self._verify_tls = verify_tls
         self._ca_file = ca_file
-        self._connector = aiohttp.TCPConnector(
-            limit=250, ssl=_trusting(ca_file) if ca_file else verify_tls, socket_factory=self._socket
-        )
+        self._connector = aiohttp.TCPConnector(limit=250, ssl=self._context(identity), socket_factory=self._socket)
         self._session: aiohttp.ClientSession | None = None
         self.unanswered = 0
         """Requests that may have created something, for all we know."""
@@ -189,6 +198,17 @@ class HttpClient:
         if not self._verify_tls:
             context.check_hostname = False
             context.verify_mode = ssl.CERT_NONE
+        return context
+
+    def _context(self, identity: tuple[Path, Path] | None) -> ssl.SSLContext | bool:
+        """What the connector verifies with; its usual way where nothing was given."""
+        if identity is None:
+            return _trusting(self._ca_file) if self._ca_file else self._verify_tls
+        context = self.trust()
+        try:
+            context.load_cert_chain(*identity)
+        except OSError as error:  # ssl.SSLError is one
+            raise Misused(f"{identity[0]} and {identity[1]} are no certificate and its key: {error}") from error
         return context
 
     async def __aenter__(self) -> Self:

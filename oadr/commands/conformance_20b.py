@@ -1,0 +1,175 @@
+"""Options of ``oadr conformance run`` that belong to OpenADR 2.0b, and what the suite makes of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, TypeAlias
+
+import typer
+from oadr_conformance import Check, Credential, Misused
+from oadr_conformance.v20b.subject import Identity, Subject20b
+
+_PANEL = "OpenADR 2.0b"
+
+CertOption: TypeAlias = Annotated[
+    Path | None,
+    typer.Option("--cert", rich_help_panel=_PANEL, help="Client certificate of the suite's VEN, PEM, enrolled there."),
+]
+KeyOption: TypeAlias = Annotated[
+    Path | None, typer.Option("--key", rich_help_panel=_PANEL, help="Its private key, PEM.")
+]
+Cert2Option: TypeAlias = Annotated[
+    Path | None, typer.Option("--cert2", rich_help_panel=_PANEL, help="Certificate of a second enrolled VEN.")
+]
+Key2Option: TypeAlias = Annotated[Path | None, typer.Option("--key2", rich_help_panel=_PANEL, help="Its key.")]
+StrangerCertOption: TypeAlias = Annotated[
+    Path | None,
+    typer.Option(
+        "--stranger-cert", rich_help_panel=_PANEL, help="A certificate the VTN trusts and that nobody enrolled."
+    ),
+]
+StrangerKeyOption: TypeAlias = Annotated[
+    Path | None, typer.Option("--stranger-key", rich_help_panel=_PANEL, help="Its key.")
+]
+ExpiredCertOption: TypeAlias = Annotated[
+    Path | None, typer.Option("--expired-cert", rich_help_panel=_PANEL, help="A certificate that has expired.")
+]
+ExpiredKeyOption: TypeAlias = Annotated[
+    Path | None, typer.Option("--expired-key", rich_help_panel=_PANEL, help="Its key.")
+]
+VenIdOption: TypeAlias = Annotated[
+    str, typer.Option(rich_help_panel=_PANEL, help="venID that the VTN gave --cert before; else it is learnt.")
+]
+Ven2IdOption: TypeAlias = Annotated[str, typer.Option(rich_help_panel=_PANEL, help="The same of --cert2.")]
+VtnIdOption: TypeAlias = Annotated[str, typer.Option(rich_help_panel=_PANEL, help="vtnID that the VTN has to have.")]
+FingerprintOption: TypeAlias = Annotated[
+    str, typer.Option(rich_help_panel=_PANEL, help="Fingerprint that was enrolled: that of --cert, or it is refused.")
+]
+BusinessLogicOption: TypeAlias = Annotated[
+    str,
+    typer.Option(
+        rich_help_panel=_PANEL,
+        help="OpenADR 3.1 API of the same VTN, through which events are made: https://vtn.example/openadr3/3.1.0.",
+    ),
+]
+ClientIdOption: TypeAlias = Annotated[str, typer.Option(rich_help_panel=_PANEL, help="Client of business logic there.")]
+ClientSecretOption: TypeAlias = Annotated[
+    str,
+    typer.Option(envvar="OADR_CONFORMANCE_CLIENT_SECRET", rich_help_panel=_PANEL, help="Its secret, or @FILE."),
+]
+SignedOption: TypeAlias = Annotated[
+    bool, typer.Option("--signed", rich_help_panel=_PANEL, help="The VTN demands XML signatures of this VEN.")
+]
+HostileOption: TypeAlias = Annotated[
+    int, typer.Option(min=0, max=1_000_000, rich_help_panel=_PANEL, help="Send this many generated bad documents too.")
+]
+SeedOption: TypeAlias = Annotated[
+    int, typer.Option(rich_help_panel=_PANEL, help="Number they are generated from: the same one gives the same.")
+]
+
+
+@dataclass(frozen=True)
+class Options20b:
+    """Options of 2.0b as they were given."""
+
+    identities: Mapping[str, tuple[Path | None, Path | None]]
+    ven_id: str
+    ven2_id: str
+    vtn_id: str
+    fingerprint: str
+    business_logic_url: str
+    client_id: str
+    client_secret: str
+    signed: bool
+    hostile: int
+    seed: int
+
+    def none_given(self) -> None:
+        """
+        Raises:
+            Misused: one of them was given, and the profile is another.
+        """
+        texts = (self.ven_id, self.ven2_id, self.vtn_id, self.fingerprint, self.business_logic_url, self.client_id)
+        files = (path for pair in self.identities.values() for path in pair)
+        if any(texts) or any(files) or self.signed or self.hostile:
+            raise Misused("client certificates, --business-logic-url and the like belong to --profile 2.0b")
+
+    def subject(self, url: str, *, given_of_31: bool, switches: Sequence[str], **parts: Any) -> Subject20b:
+        """Return the VTN under test.
+
+        Raises:
+            Misused: options of 3.1 were given, or these contradict each other.
+        """
+        if given_of_31:
+            raise Misused(
+                "--bl, --ven, --ven2, --callback-url and --receiver belong to OpenADR 3; "
+                "2.0b takes --cert and --key, and --business-logic-url with --client-id and --client-secret"
+            )
+        for switch in switches:
+            if switch not in {"rulings.binding=true", "rulings.binding=false"}:
+                raise Misused(f"2.0b knows the switch rulings.binding=true, not {switch!r}")
+        found = {name: _identity(name, *pair) for name, pair in self.identities.items()}
+        return Subject20b(
+            url=url,
+            ven=found["cert"],
+            ven2=found["cert2"],
+            stranger=found["stranger-cert"],
+            expired=found["expired-cert"],
+            ven_id=self.ven_id,
+            ven2_id=self.ven2_id,
+            vtn_id=self.vtn_id,
+            fingerprint=self.fingerprint,
+            business_logic_url=self.business_logic_url,
+            bl=self._business_logic(),
+            rulings="rulings.binding=true" in switches,
+            signed=self.signed,
+            **parts,
+        )
+
+    def checks(self) -> tuple[Check, ...]:
+        """Return every check of 2.0b, and the generated ones that were asked for.
+
+        Raises:
+            Misused: the libraries of 2.0b are not installed.
+        """
+        return checks_20b(self.hostile, self.seed)
+
+    def _business_logic(self) -> Credential | None:
+        if bool(self.client_id) != bool(self.client_secret):
+            raise Misused("--client-id and --client-secret belong together")
+        if not self.client_id:
+            return None
+        secret = self.client_secret
+        if secret.startswith("@"):
+            try:
+                secret = Path(secret[1:]).read_text(encoding="utf-8").strip()
+            except OSError as error:
+                raise Misused(f"cannot read the secret in {secret[1:]}: {error.strerror}") from error
+        return Credential(client_id=self.client_id, client_secret=secret)
+
+
+def checks_20b(hostile: int = 0, seed: int = 0) -> tuple[Check, ...]:
+    """Return every check of 2.0b, with so many generated bad documents.
+
+    Raises:
+        Misused: the libraries of 2.0b are not installed.
+    """
+    try:
+        from oadr_conformance.v20b.checks import ALL20B
+        from oadr_conformance.v20b.hostile import hostile_checks
+    except ImportError as error:
+        raise Misused(f"2.0b needs {error.name}: pip install 'openadr-fleet[oadr20b]'") from error
+    return (*ALL20B, *hostile_checks(hostile, seed))
+
+
+def _identity(name: str, certificate: Path | None, key: Path | None) -> Identity | None:
+    if (certificate is None) != (key is None):
+        raise Misused(f"--{name} and --{name.replace('cert', 'key')} belong together")
+    if certificate is None or key is None:
+        return None
+    for path in (certificate, key):
+        if not path.is_file():
+            raise Misused(f"there is no file {path}")
+    return Identity(certificate, key)

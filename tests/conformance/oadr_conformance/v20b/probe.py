@@ -1,0 +1,400 @@
+"""Context of a check: the suite's VENs, their registration, and what business logic does for them."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any
+
+from multidict import CIMultiDict
+
+from oadr_conformance.errors import Mismatch, SeedFailed, Skipped, Unreachable
+from oadr_conformance.session import request_id
+from oadr_conformance.v20b import messages
+from oadr_conformance.v20b.operator import Operator
+from oadr_conformance.v20b.reply import Reply
+from oadr_conformance.v20b.session import Registration, Session20b
+from oadr_conformance.v20b.tree import NAMESPACES, Element, local
+from oadr_conformance.v20b.views import EventView, events_in
+from oadr_conformance.wire import HttpClient, HttpExchange, Purpose
+
+_MOST_PENDING = 40
+"""Messages in a row that a poll may bring; a queue that is longer does not end."""
+_PAUSE_S = 0.3
+XML = "application/xml"
+EVENT, OPT, REPORT, PARTY, POLL = "EiEvent", "EiOpt", "EiReport", "EiRegisterParty", "OadrPoll"
+
+
+class Ven20b:
+    """One VEN of the suite, as a check uses it."""
+
+    def __init__(self, probe: Probe20b, client: HttpClient, registration: Registration) -> None:
+        self._probe = probe
+        self._client = client
+        self.registration = registration
+        self._opts: list[str] = []
+
+    @property
+    def id(self) -> str:
+        """Return the venID that the VTN gave it."""
+        return self.registration.ven_id
+
+    async def send(
+        self,
+        path: str,
+        body: bytes,
+        headers: dict[str, str] | None = None,
+        *,
+        method: str = "POST",
+        patient: bool = True,
+    ) -> Reply:
+        """Send any body below the URL of the services."""
+        probe = self._probe
+        sent = CIMultiDict({"Content-Type": XML} if headers is None else headers)
+        sent.setdefault("User-Agent", "oadr-conformance")
+        sent.setdefault("X-Request-Id", request_id(probe.step, probe.key, len(probe.log)))
+        exchange = HttpExchange(
+            probe.step, self.registration.name, method, f"{probe.session.base}/{path}".rstrip("/"), sent, body
+        )
+        probe.log.append(exchange)
+        await self._client.send(exchange, patient=patient)
+        return Reply(exchange, binding=probe.session.subject.rulings)
+
+    async def ask(self, service: str, root: Element, *, signed: bool = True) -> Reply:
+        """Send a message to a service; it is signed where the VTN demands that of this VEN."""
+        offered = {one.text for one in root.iterfind("oadr:oadrReport/ei:reportSpecifierID", NAMESPACES)}
+        reply = await self.send(service, self._probe.session.document(root, signed=signed))
+        if local(root) == "oadrRegisterReport" and reply.exchange.status == 200:
+            self._reports_registered(reply, offered)
+        return reply
+
+    def _reports_registered(self, reply: Reply, offered: set[str | None]) -> None:
+        """Remember what a VTN asks for, and forget what it can no longer ask for."""
+        with contextlib.suppress(Mismatch):
+            if reply.name == "oadrRegisteredReport" and reply.code.startswith("2"):
+                pending = self.registration.requests
+                for name in [name for name, asked in pending.items() if specifier_of(asked) not in offered]:
+                    del pending[name]
+                self._open(reply)
+
+    async def register(self, request_id: str = "register", *, again: bool = False) -> Reply:
+        """Register by pull; with `again` under the current registrationID. The answer's identifiers are remembered."""
+        registration = self.registration
+        reply = await self.ask(
+            PARTY,
+            self.party(
+                request_id,
+                registration_id=registration.id if again else None,
+                ven_id=registration.ven_id or None,
+            ),
+        )
+        self.note(reply)
+        return reply
+
+    def party(self, request_id: str = "c", **parts: Any) -> Element:
+        """Return oadrCreatePartyRegistration that agrees with the VTN about signatures; parts override."""
+        return messages.create_party(request_id, **{"signature": self._probe.session.subject.signed, **parts})
+
+    def note(self, reply: Reply) -> None:
+        """Remember what an answer to a registration says."""
+        if reply.status == 200 and reply.name == "oadrCreatedPartyRegistration" and reply.code.startswith("2"):
+            if self.registration.id != reply.value("ei:registrationID"):
+                self.registration.requests.clear()
+            self.registration.id = reply.value("ei:registrationID")
+            self.registration.ven_id = reply.value("ei:venID")
+            self.registration.usual = True
+            self._probe.session.vtn_ids.add(reply.value("ei:vtnID"))
+
+    async def cancel(self, registration_id: str | None = None) -> Reply:
+        """Cancel the registration."""
+        registration = self.registration
+        reply = await self.ask(PARTY, messages.cancel_party(registration_id or registration.id, registration.ven_id))
+        if registration_id is None:
+            registration.id = ""
+            registration.requests.clear()
+        return reply
+
+    async def poll(self) -> Reply:
+        """Poll once."""
+        return await self.ask(POLL, messages.poll(self.id))
+
+    async def drain(self) -> list[Reply]:
+        """Poll and answer everything as a VEN should, until nothing is pending; return what came.
+
+        Raises:
+            SeedFailed: it does not end.
+        """
+        came: list[Reply] = []
+        for _ in range(_MOST_PENDING):
+            reply = await self.poll()
+            if reply.name == "oadrResponse":
+                return came
+            came.append(reply)
+            await self.answer(reply)
+            if not self.registration.id:
+                await self.register()
+        raise SeedFailed("polls that end with oadrResponse", f"{_MOST_PENDING} messages in a row", came[-1].exchange)
+
+    async def answer(self, reply: Reply) -> Reply | None:
+        """Answer a message that a poll brought; None where nothing is to be answered."""
+        answers: dict[str, Callable[[Reply], Awaitable[Reply | None]]] = {
+            "oadrDistributeEvent": self._created_event,
+            "oadrRegisterReport": self._registered_report,
+            "oadrCreateReport": self._created_report,
+            "oadrCancelReport": self._canceled_report,
+            "oadrRequestReregistration": self._reregistration,
+            "oadrCancelPartyRegistration": self._canceled_party,
+        }
+        make = answers.get(reply.name)
+        return await make(reply) if make else None
+
+    async def _created_event(self, reply: Reply) -> Reply | None:
+        return await self.answer_events(events_in(reply.message), reply.value("pyld:requestID"))
+
+    async def _registered_report(self, reply: Reply) -> Reply:
+        return await self.ask(REPORT, messages.registered_report(self.id, reply.value("pyld:requestID")))
+
+    async def _created_report(self, reply: Reply) -> Reply:
+        self._open(reply)
+        pending, request_id = self.registration.requests, reply.value("pyld:requestID")
+        return await self.ask(REPORT, messages.created_report(self.id, pending, request_id))
+
+    async def _canceled_report(self, reply: Reply) -> Reply:
+        pending, request_id = self.registration.requests, reply.value("pyld:requestID")
+        for one in reply.all("ei:reportRequestID"):
+            pending.pop(one.text or "", None)
+        return await self.ask(REPORT, messages.canceled_report(self.id, pending, request_id))
+
+    async def _reregistration(self, _reply: Reply) -> Reply:
+        self.registration.id = ""
+        return await self.ask(PARTY, messages.response(self.id))
+
+    async def _canceled_party(self, reply: Reply) -> Reply:
+        self.registration.id = ""
+        return await self.ask(PARTY, messages.canceled_party(self.id, reply.value("ei:registrationID")))
+
+    async def answer_events(
+        self, views: Sequence[EventView], request_id: str, opt: str = "optIn", code: str = "200"
+    ) -> Reply | None:
+        """Answer the events that need it in one message."""
+        answers = [
+            messages.event_response(one.id, one.number, request_id, opt, code) for one in views if one.needs_answer
+        ]
+        return await self.ask(EVENT, messages.created_event(self.id, answers)) if answers else None
+
+    async def request_events(self, reply_limit: int | None = None, request_id: str = "events") -> Reply:
+        """Ask for all events."""
+        return await self.ask(EVENT, messages.request_event(self.id, request_id, reply_limit))
+
+    async def events(self) -> list[EventView]:
+        """Return the events that the VTN has for this VEN now."""
+        return events_in((await self.request_events()).of("oadrDistributeEvent", "oadrResponse").message)
+
+    async def until(
+        self,
+        event: EventView,
+        holds: Callable[[EventView], bool] = lambda _view: True,
+        what: str = "the event",
+        *,
+        later_s: float = 0.0,
+    ) -> EventView:
+        """Return an event as soon as it is there and this holds; it may take `later_s` seconds by itself.
+
+        Raises:
+            Mismatch: not within the patience of the run.
+        """
+        patience_s = self._probe.session.subject.patience_s + later_s
+        until = time.monotonic() + patience_s
+        while True:
+            found = [one for one in await self.events() if one.id == event.id]
+            if found and holds(found[0]):
+                return found[0]
+            if time.monotonic() > until:
+                got = f"status {found[0].status}, number {found[0].number}" if found else "no such event"
+                raise Mismatch(f"{what} within {patience_s:g} s", got)
+            await asyncio.sleep(_PAUSE_S)
+
+    async def polled(self, *names: str, holds: Callable[[Reply], bool] = lambda _reply: True) -> Reply:
+        """Return the first message of one of these names that polls bring; what comes before it is answered.
+
+        Raises:
+            Mismatch: none came within the patience of the run.
+        """
+        until = time.monotonic() + self._probe.session.subject.patience_s
+        while True:
+            reply = await self.poll()
+            if reply.name in names and holds(reply):
+                return reply
+            if reply.name != "oadrResponse":
+                await self.answer(reply)
+                continue
+            if time.monotonic() > until:
+                raise reply.fail(
+                    f"{' or '.join(names)} within {self._probe.session.subject.patience_s:g} s", reply.name
+                )
+            await asyncio.sleep(_PAUSE_S)
+
+    async def register_reports(self, reports: Sequence[Element] | None = None, request_id: str = "reports") -> Reply:
+        """Register reports; requests that come back are remembered."""
+        return await self.ask(REPORT, messages.register_report(self.id, reports, request_id))
+
+    def _open(self, reply: Reply) -> None:
+        for asked in reply.all("oadr:oadrReportRequest"):
+            self.registration.requests[_text(asked, "ei:reportRequestID")] = asked
+
+    async def report_request(self) -> tuple[str, str, str]:
+        """Return reportRequestID, reportSpecifierID and a rID that the VTN asks this VEN for.
+
+        Raises:
+            Skipped: it asks for none.
+        """
+        if not self.registration.requests:
+            (await self.register_reports()).ok("oadrRegisteredReport")
+            if self.registration.requests:
+                await self.ask(REPORT, messages.created_report(self.id, self.registration.requests, "reports"))
+            elif self._probe.session.api:
+                await self._asked_by_operator()
+            else:
+                await self.drain()
+        for name, asked in reversed(self.registration.requests.items()):
+            specifier = specifier_of(asked)
+            rid = _text(asked, "ei:reportSpecifier/ei:specifierPayload/ei:rID")
+            if specifier == messages.SPECIFIER:
+                return name, specifier, rid
+        raise Skipped(NO_REQUEST)
+
+    async def _asked_by_operator(self) -> None:
+        """Have business logic ask for the reports of an event, which a VTN may pass on as oadrCreateReport."""
+        wanted = [{"payloadType": "USAGE", "readingType": "DIRECT_READ", "units": "KWH"}]
+        await self._probe.operator.event(reportDescriptors=wanted)
+        until = time.monotonic() + self._probe.session.subject.patience_s
+        while not self.registration.requests and time.monotonic() < until:
+            await self.drain()
+            await asyncio.sleep(_PAUSE_S)
+
+    def opt_id(self) -> str:
+        """Return a new optID; the opt is cancelled when the check is over."""
+        name = self._probe.session.name("opt")
+        self._opts.append(name)
+        return name
+
+    async def forget_opts(self) -> None:
+        """Cancel the opts of the check."""
+        while self._opts:
+            await self.ask(OPT, messages.cancel_opt(self.id, self._opts.pop()))
+
+
+NO_REQUEST = "applies where the VTN asks for a report that a VEN registers; this one asked for none"
+
+
+class Probe20b:
+    """One check's view of the VTN under test."""
+
+    def __init__(self, session: Session20b, key: str) -> None:
+        self.session = session
+        self.key = key
+        self.step = Purpose.CHECK
+        self.log: list[HttpExchange] = []
+        self.operator = Operator(self)
+        self._vens: dict[str, Ven20b] = {}
+
+    @property
+    def binding(self) -> bool:
+        """Return True if our rulings bind the VTN."""
+        return self.session.subject.rulings
+
+    def ven(self) -> Ven20b:
+        """Return the first VEN as it is, registered or not."""
+        return self._ven("VEN 1")
+
+    def other(self) -> Ven20b:
+        """Return the second VEN as it is."""
+        return self._ven("VEN 2")
+
+    def stranger(self) -> Ven20b:
+        """Return a VEN whose certificate nobody enrolled."""
+        return self._ven("VEN 3")
+
+    def outsider(self, name: str) -> Ven20b:
+        """Return somebody with another certificate, or none: `nobody`, `self-signed`, `expired`."""
+        return self._ven(name)
+
+    def _ven(self, name: str) -> Ven20b:
+        if name not in self._vens:
+            self._vens[name] = Ven20b(self, self.session.clients[name], self.session.registrations[name])
+        return self._vens[name]
+
+    async def registered(self, ven: Ven20b | None = None) -> Ven20b:
+        """Return a VEN (the first unless one is given) that is registered and has answered everything.
+
+        Raises:
+            SeedFailed: it cannot be registered.
+        """
+        found = ven or self.ven()
+        step, self.step = self.step, Purpose.SEED
+        try:
+            if not found.registration.id or not found.registration.usual:
+                (await found.register()).ok("oadrCreatedPartyRegistration")
+            await found.drain()
+        except SeedFailed:
+            raise
+        except Mismatch as mismatch:
+            raise SeedFailed("a registered VEN for the check", mismatch.got, mismatch.exchange) from mismatch
+        finally:
+            self.step = step
+        return found
+
+    async def new_event(self, ven: Ven20b, *values: float, **members: object) -> EventView:
+        """Return an event that business logic makes, as the VEN gets it."""
+        event, view = await self.both(ven, *values, **members)
+        del event
+        return view
+
+    async def both(self, ven: Ven20b, *values: float, **members: object) -> tuple[dict[str, object], EventView]:
+        """Return an event that business logic makes, and the same as the VEN gets it.
+
+        Raises:
+            SeedFailed: the VEN does not get it.
+        """
+        before = {one.id for one in await ven.events()}
+        event = await self.operator.event(*values, **members)  # type: ignore[arg-type] # members of any kind
+        until = time.monotonic() + self.session.subject.patience_s
+        while True:
+            found = await ven.events()
+            new = [one for one in found if one.id == event["id"]] or [one for one in found if one.id not in before]
+            if new:
+                return event, new[0]
+            if time.monotonic() > until:
+                raise SeedFailed("an event of business logic in oadrDistributeEvent", "none", self.log[-1])
+            await asyncio.sleep(_PAUSE_S)
+
+    def reply(self) -> Reply:
+        """Return the last answer."""
+        return Reply(self.log[-1], binding=self.binding)
+
+    async def pause(self) -> None:
+        """Give the VTN a moment."""
+        await asyncio.sleep(_PAUSE_S)
+
+    async def clean_up(self) -> list[str]:
+        """Undo what the check did; what could not be undone, in words."""
+        self.step = Purpose.CLEANUP
+        left = []
+        try:
+            for ven in self._vens.values():
+                if ven.registration.id:
+                    await ven.forget_opts()
+        except (Unreachable, Mismatch) as error:
+            left.append(str(error))
+        return left + await self.operator.clean_up()
+
+
+def specifier_of(asked: Element) -> str:
+    """Return the reportSpecifierID of an oadrReportRequest."""
+    return _text(asked, "ei:reportSpecifier/ei:reportSpecifierID")
+
+
+def _text(element: Element, path: str) -> str:
+    return element.findtext(path, "", NAMESPACES)

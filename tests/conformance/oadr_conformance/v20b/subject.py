@@ -1,0 +1,111 @@
+"""The VTN under test, and what it was told of the suite's VENs."""
+
+from __future__ import annotations
+
+import hashlib
+import ssl
+from dataclasses import dataclass
+from pathlib import Path
+
+from yarl import URL
+
+from oadr_conformance.errors import Misused
+from oadr_conformance.session import Credential
+
+_BELOW = "OpenADR2/Simple/2.0b"
+
+
+@dataclass(frozen=True)
+class Identity:
+    """A client certificate and its key, PEM."""
+
+    certificate: Path
+    key: Path
+
+    @property
+    def fingerprint(self) -> str:
+        """Return what a VTN enrols: the last ten octets of SHA-256 over the certificate, `AA:BB:...`.
+
+        Raises:
+            Misused: the file holds no certificate.
+        """
+        try:
+            text = self.certificate.read_text(encoding="ascii")
+            begin = text.index("-----BEGIN CERTIFICATE-----")
+            der = ssl.PEM_cert_to_DER_cert(text[begin:].partition("-----END CERTIFICATE-----")[0] + _END)
+        except (OSError, ValueError) as error:
+            raise Misused(f"{self.certificate} holds no certificate in PEM: {error}") from error
+        return ":".join(f"{octet:02X}" for octet in hashlib.sha256(der).digest()[-10:])
+
+    @property
+    def files(self) -> tuple[Path, Path]:
+        """Return certificate and key."""
+        return self.certificate, self.key
+
+
+_END = "-----END CERTIFICATE-----\n"
+
+
+@dataclass(frozen=True)
+class Subject20b:
+    """The VTN under test and the certificates that it knows."""
+
+    url: str
+    ven: Identity | None = None
+    ven_id: str = ""
+    """The identifier that the VTN gave this certificate before; else it is learnt by registering."""
+    ven2: Identity | None = None
+    ven2_id: str = ""
+    stranger: Identity | None = None
+    """A certificate of an authority that the VTN trusts, and that nobody enrolled."""
+    expired: Identity | None = None
+    vtn_id: str = ""
+    fingerprint: str = ""
+    ca_file: Path | None = None
+    verify_tls: bool = True
+    business_logic_url: str = ""
+    bl: Credential | None = None
+    rulings: bool = False
+    signed: bool = False
+    """The VTN is configured to demand XML signatures of this VEN."""
+    patience_s: float = 15.0
+    """Time, in seconds, for an event to reach the VEN, and for an unanswered one to be offered again."""
+    product: str = ""
+    version: str = ""
+
+    def __post_init__(self) -> None:
+        """
+        Raises:
+            Misused: options contradict each other, or one is not what it should be.
+        """
+        if self.ca_file and not self.verify_tls:
+            raise Misused("an authority to trust and no verification at all contradict each other")
+        if not 0 < self.patience_s <= 300:
+            raise Misused(f"the patience with events is at most 300 s, and more than none: {self.patience_s:g}")
+        if bool(self.business_logic_url) != (self.bl is not None):
+            raise Misused("--business-logic-url, --client-id and --client-secret belong together")
+        if self.fingerprint and self.ven is not None and self.fingerprint.upper() != self.ven.fingerprint:
+            raise Misused(f"--cert has the fingerprint {self.ven.fingerprint}, not {self.fingerprint}")
+
+    @property
+    def base(self) -> str:
+        """Return the URL that services are below, without a slash at its end.
+
+        Raises:
+            Misused: it is none.
+        """
+        url = self.url.rstrip("/")
+        try:
+            parsed = URL(url)
+        except ValueError as error:
+            raise Misused(f"not an http or https URL: {self.url!r}") from error
+        if parsed.scheme not in {"http", "https"} or not parsed.host:
+            raise Misused(f"not an http or https URL: {self.url!r}")
+        if parsed.query_string or parsed.fragment or parsed.user:
+            raise Misused(f"the URL of a VTN has no query, fragment or user name: {self.url!r}")
+        return url if url.endswith(_BELOW) else f"{url}/{_BELOW}"
+
+    @property
+    def tls(self) -> bool:
+        """Return True if the VTN is reached over TLS."""
+        return URL(self.base).scheme == "https"
