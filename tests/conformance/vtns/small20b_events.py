@@ -90,7 +90,7 @@ class SmallEvents:
         return {f"http://small.example/{name}" for name in self.programs}
 
     def forget(self, ven_id: str) -> None:
-        """A VEN registered anew: it is told everything again."""
+        """Forget what a VEN was told: it registered anew."""
         self._told.pop(ven_id, None)
         for key in [key for key in self._answered if key[0] == ven_id]:
             del self._answered[key]

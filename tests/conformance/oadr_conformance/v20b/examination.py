@@ -18,7 +18,7 @@ from oadr_conformance.results import Result, Run
 from oadr_conformance.v20b import messages
 from oadr_conformance.v20b.certificates import self_signed
 from oadr_conformance.v20b.probe import PARTY, Probe20b, Ven20b
-from oadr_conformance.v20b.reply import Reply
+from oadr_conformance.v20b.reply import VtnReply
 from oadr_conformance.v20b.session import Session20b
 from oadr_conformance.v20b.subject import Identity, Subject20b
 from oadr_conformance.wire import HttpClient, Purpose
@@ -174,7 +174,7 @@ class Examination20b:
         return "", False
 
 
-async def _query(ven: Ven20b) -> Reply:
+async def _query(ven: Ven20b) -> VtnReply:
     return await ven.ask(PARTY, messages.query_registration("prepare"))
 
 

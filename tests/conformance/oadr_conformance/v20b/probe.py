@@ -14,10 +14,10 @@ from oadr_conformance.errors import Mismatch, SeedFailed, Skipped, Unreachable
 from oadr_conformance.session import request_id
 from oadr_conformance.v20b import messages
 from oadr_conformance.v20b.operator import Operator
-from oadr_conformance.v20b.reply import Reply
-from oadr_conformance.v20b.session import Registration, Session20b
+from oadr_conformance.v20b.reply import VtnReply
+from oadr_conformance.v20b.session import Session20b, VenAtVtn
 from oadr_conformance.v20b.tree import NAMESPACES, Element, local
-from oadr_conformance.v20b.views import EventView, events_in
+from oadr_conformance.v20b.views import ToldEvent, events_in
 from oadr_conformance.wire import HttpClient, HttpExchange, Purpose
 
 _MOST_PENDING = 40
@@ -30,7 +30,7 @@ EVENT, OPT, REPORT, PARTY, POLL = "EiEvent", "EiOpt", "EiReport", "EiRegisterPar
 class Ven20b:
     """One VEN of the suite, as a check uses it."""
 
-    def __init__(self, probe: Probe20b, client: HttpClient, registration: Registration) -> None:
+    def __init__(self, probe: Probe20b, client: HttpClient, registration: VenAtVtn) -> None:
         self._probe = probe
         self._client = client
         self.registration = registration
@@ -49,7 +49,7 @@ class Ven20b:
         *,
         method: str = "POST",
         patient: bool = True,
-    ) -> Reply:
+    ) -> VtnReply:
         """Send any body below the URL of the services."""
         probe = self._probe
         sent = CIMultiDict({"Content-Type": XML} if headers is None else headers)
@@ -60,9 +60,9 @@ class Ven20b:
         )
         probe.log.append(exchange)
         await self._client.send(exchange, patient=patient)
-        return Reply(exchange, binding=probe.session.subject.rulings)
+        return VtnReply(exchange, binding=probe.session.subject.rulings)
 
-    async def ask(self, service: str, root: Element, *, signed: bool = True) -> Reply:
+    async def ask(self, service: str, root: Element, *, signed: bool = True) -> VtnReply:
         """Send a message to a service; it is signed where the VTN demands that of this VEN."""
         offered = {one.text for one in root.iterfind("oadr:oadrReport/ei:reportSpecifierID", NAMESPACES)}
         reply = await self.send(service, self._probe.session.document(root, signed=signed))
@@ -70,7 +70,7 @@ class Ven20b:
             self._reports_registered(reply, offered)
         return reply
 
-    def _reports_registered(self, reply: Reply, offered: set[str | None]) -> None:
+    def _reports_registered(self, reply: VtnReply, offered: set[str | None]) -> None:
         """Remember what a VTN asks for, and forget what it can no longer ask for."""
         with contextlib.suppress(Mismatch):
             if reply.name == "oadrRegisteredReport" and reply.code.startswith("2"):
@@ -79,7 +79,7 @@ class Ven20b:
                     del pending[name]
                 self._open(reply)
 
-    async def register(self, request_id: str = "register", *, again: bool = False) -> Reply:
+    async def register(self, request_id: str = "register", *, again: bool = False) -> VtnReply:
         """Register by pull; with `again` under the current registrationID. The answer's identifiers are remembered."""
         registration = self.registration
         reply = await self.ask(
@@ -97,7 +97,7 @@ class Ven20b:
         """Return oadrCreatePartyRegistration that agrees with the VTN about signatures; parts override."""
         return messages.create_party(request_id, **{"signature": self._probe.session.subject.signed, **parts})
 
-    def note(self, reply: Reply) -> None:
+    def note(self, reply: VtnReply) -> None:
         """Remember what an answer to a registration says."""
         if reply.status == 200 and reply.name == "oadrCreatedPartyRegistration" and reply.code.startswith("2"):
             if self.registration.id != reply.value("ei:registrationID"):
@@ -107,7 +107,7 @@ class Ven20b:
             self.registration.usual = True
             self._probe.session.vtn_ids.add(reply.value("ei:vtnID"))
 
-    async def cancel(self, registration_id: str | None = None) -> Reply:
+    async def cancel(self, registration_id: str | None = None) -> VtnReply:
         """Cancel the registration."""
         registration = self.registration
         reply = await self.ask(PARTY, messages.cancel_party(registration_id or registration.id, registration.ven_id))
@@ -116,17 +116,17 @@ class Ven20b:
             registration.requests.clear()
         return reply
 
-    async def poll(self) -> Reply:
+    async def poll(self) -> VtnReply:
         """Poll once."""
         return await self.ask(POLL, messages.poll(self.id))
 
-    async def drain(self) -> list[Reply]:
+    async def drain(self) -> list[VtnReply]:
         """Poll and answer everything as a VEN should, until nothing is pending; return what came.
 
         Raises:
             SeedFailed: it does not end.
         """
-        came: list[Reply] = []
+        came: list[VtnReply] = []
         for _ in range(_MOST_PENDING):
             reply = await self.poll()
             if reply.name == "oadrResponse":
@@ -137,9 +137,9 @@ class Ven20b:
                 await self.register()
         raise SeedFailed("polls that end with oadrResponse", f"{_MOST_PENDING} messages in a row", came[-1].exchange)
 
-    async def answer(self, reply: Reply) -> Reply | None:
+    async def answer(self, reply: VtnReply) -> VtnReply | None:
         """Answer a message that a poll brought; None where nothing is to be answered."""
-        answers: dict[str, Callable[[Reply], Awaitable[Reply | None]]] = {
+        answers: dict[str, Callable[[VtnReply], Awaitable[VtnReply | None]]] = {
             "oadrDistributeEvent": self._created_event,
             "oadrRegisterReport": self._registered_report,
             "oadrCreateReport": self._created_report,
@@ -150,56 +150,56 @@ class Ven20b:
         make = answers.get(reply.name)
         return await make(reply) if make else None
 
-    async def _created_event(self, reply: Reply) -> Reply | None:
+    async def _created_event(self, reply: VtnReply) -> VtnReply | None:
         return await self.answer_events(events_in(reply.message), reply.value("pyld:requestID"))
 
-    async def _registered_report(self, reply: Reply) -> Reply:
+    async def _registered_report(self, reply: VtnReply) -> VtnReply:
         return await self.ask(REPORT, messages.registered_report(self.id, reply.value("pyld:requestID")))
 
-    async def _created_report(self, reply: Reply) -> Reply:
+    async def _created_report(self, reply: VtnReply) -> VtnReply:
         self._open(reply)
         pending, request_id = self.registration.requests, reply.value("pyld:requestID")
         return await self.ask(REPORT, messages.created_report(self.id, pending, request_id))
 
-    async def _canceled_report(self, reply: Reply) -> Reply:
+    async def _canceled_report(self, reply: VtnReply) -> VtnReply:
         pending, request_id = self.registration.requests, reply.value("pyld:requestID")
         for one in reply.all("ei:reportRequestID"):
             pending.pop(one.text or "", None)
         return await self.ask(REPORT, messages.canceled_report(self.id, pending, request_id))
 
-    async def _reregistration(self, _reply: Reply) -> Reply:
+    async def _reregistration(self, _reply: VtnReply) -> VtnReply:
         self.registration.id = ""
         return await self.ask(PARTY, messages.response(self.id))
 
-    async def _canceled_party(self, reply: Reply) -> Reply:
+    async def _canceled_party(self, reply: VtnReply) -> VtnReply:
         self.registration.id = ""
         return await self.ask(PARTY, messages.canceled_party(self.id, reply.value("ei:registrationID")))
 
     async def answer_events(
-        self, views: Sequence[EventView], request_id: str, opt: str = "optIn", code: str = "200"
-    ) -> Reply | None:
+        self, views: Sequence[ToldEvent], request_id: str, opt: str = "optIn", code: str = "200"
+    ) -> VtnReply | None:
         """Answer the events that need it in one message."""
         answers = [
             messages.event_response(one.id, one.number, request_id, opt, code) for one in views if one.needs_answer
         ]
         return await self.ask(EVENT, messages.created_event(self.id, answers)) if answers else None
 
-    async def request_events(self, reply_limit: int | None = None, request_id: str = "events") -> Reply:
+    async def request_events(self, reply_limit: int | None = None, request_id: str = "events") -> VtnReply:
         """Ask for all events."""
         return await self.ask(EVENT, messages.request_event(self.id, request_id, reply_limit))
 
-    async def events(self) -> list[EventView]:
+    async def events(self) -> list[ToldEvent]:
         """Return the events that the VTN has for this VEN now."""
         return events_in((await self.request_events()).of("oadrDistributeEvent", "oadrResponse").message)
 
     async def until(
         self,
-        event: EventView,
-        holds: Callable[[EventView], bool] = lambda _view: True,
+        event: ToldEvent,
+        holds: Callable[[ToldEvent], bool] = lambda _view: True,
         what: str = "the event",
         *,
         later_s: float = 0.0,
-    ) -> EventView:
+    ) -> ToldEvent:
         """Return an event as soon as it is there and this holds; it may take `later_s` seconds by itself.
 
         Raises:
@@ -216,7 +216,7 @@ class Ven20b:
                 raise Mismatch(f"{what} within {patience_s:g} s", got)
             await asyncio.sleep(_PAUSE_S)
 
-    async def polled(self, *names: str, holds: Callable[[Reply], bool] = lambda _reply: True) -> Reply:
+    async def polled(self, *names: str, holds: Callable[[VtnReply], bool] = lambda _reply: True) -> VtnReply:
         """Return the first message of one of these names that polls bring; what comes before it is answered.
 
         Raises:
@@ -236,11 +236,11 @@ class Ven20b:
                 )
             await asyncio.sleep(_PAUSE_S)
 
-    async def register_reports(self, reports: Sequence[Element] | None = None, request_id: str = "reports") -> Reply:
+    async def register_reports(self, reports: Sequence[Element] | None = None, request_id: str = "reports") -> VtnReply:
         """Register reports; requests that come back are remembered."""
         return await self.ask(REPORT, messages.register_report(self.id, reports, request_id))
 
-    def _open(self, reply: Reply) -> None:
+    def _open(self, reply: VtnReply) -> None:
         for asked in reply.all("oadr:oadrReportRequest"):
             self.registration.requests[_text(asked, "ei:reportRequestID")] = asked
 
@@ -346,13 +346,13 @@ class Probe20b:
             self.step = step
         return found
 
-    async def new_event(self, ven: Ven20b, *values: float, **members: object) -> EventView:
+    async def new_event(self, ven: Ven20b, *values: float, **members: object) -> ToldEvent:
         """Return an event that business logic makes, as the VEN gets it."""
         event, view = await self.both(ven, *values, **members)
         del event
         return view
 
-    async def both(self, ven: Ven20b, *values: float, **members: object) -> tuple[dict[str, object], EventView]:
+    async def both(self, ven: Ven20b, *values: float, **members: object) -> tuple[dict[str, object], ToldEvent]:
         """Return an event that business logic makes, and the same as the VEN gets it.
 
         Raises:
@@ -370,9 +370,9 @@ class Probe20b:
                 raise SeedFailed("an event of business logic in oadrDistributeEvent", "none", self.log[-1])
             await asyncio.sleep(_PAUSE_S)
 
-    def reply(self) -> Reply:
+    def reply(self) -> VtnReply:
         """Return the last answer."""
-        return Reply(self.log[-1], binding=self.binding)
+        return VtnReply(self.log[-1], binding=self.binding)
 
     async def pause(self) -> None:
         """Give the VTN a moment."""

@@ -9,7 +9,7 @@ from oadr_conformance.v20b.tree import NAMESPACES, Element, flaws, local, parsed
 from oadr_conformance.wire import HttpExchange, VtnAnswer
 
 
-class Reply(VtnAnswer):
+class VtnReply(VtnAnswer):
     """An answer to a message; each expectation raises `Mismatch` if it is not met."""
 
     def __init__(self, exchange: HttpExchange, *, binding: bool = True) -> None:
@@ -40,7 +40,7 @@ class Reply(VtnAnswer):
         """Return the name of the message: `oadrResponse`."""
         return local(self.message)
 
-    def of(self, *names: str) -> Reply:
+    def of(self, *names: str) -> VtnReply:
         """Expect one of these messages."""
         if self.name not in names:
             code = f" {self.code}" if self.find("ei:eiResponse/ei:responseCode") is not None else ""
@@ -77,7 +77,7 @@ class Reply(VtnAnswer):
         """Return the requestID that the answer echoes."""
         return self.value("ei:eiResponse/pyld:requestID")
 
-    def ok(self, *names: str) -> Reply:
+    def ok(self, *names: str) -> VtnReply:
         """Expect one of these messages, with a code that begins with 2."""
         self.of(*names)
         if not self.code.startswith("2"):
@@ -85,7 +85,7 @@ class Reply(VtnAnswer):
             raise self.fail(f"{' or '.join(names)} with code 200", f"{self.code}{f' ({what})' if what else ''}")
         return self
 
-    def refused(self, name: str, *codes: str) -> Reply:
+    def refused(self, name: str, *codes: str) -> VtnReply:
         """Expect a refusal.
 
         Which 4xx code it has is informative (rule 48), and a VTN may refuse by HTTP; where rulings bind the code is
@@ -99,7 +99,7 @@ class Reply(VtnAnswer):
             raise self.fail(f"{name} with {wanted}", self.code)
         return self
 
-    def bad_request(self, *statuses: int) -> Reply:
+    def bad_request(self, *statuses: int) -> VtnReply:
         """Expect an HTTP error of the client's; any 4xx will do unless rulings bind, or a code that begins with 4."""
         if self.binding:
             self.expect(*(statuses or (400,)))
@@ -107,13 +107,13 @@ class Reply(VtnAnswer):
             raise self.fail("an HTTP status 4xx, or a code that begins with 4", f"status {self.status}")
         return self
 
-    def valid(self) -> Reply:
+    def valid(self) -> VtnReply:
         """Expect a document that the schema accepts."""
         if found := flaws(self.root):
             raise self.fail("a schema-valid message", "; ".join(found[:3]))
         return self
 
-    def survived(self) -> Reply:
+    def survived(self) -> VtnReply:
         """Expect an answer that is no failure of the server: bad input is never its own fault."""
         if self.status >= 500:
             raise self.fail("an answer other than 5xx", f"status {self.status}")

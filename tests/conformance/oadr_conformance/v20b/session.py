@@ -15,7 +15,7 @@ from oadr_conformance.wire import HttpClient
 
 
 @dataclass
-class Registration:
+class VenAtVtn:
     """What the suite knows of one of its VENs at the VTN."""
 
     name: str
@@ -38,7 +38,7 @@ class Session20b:
         self.desk = desk
         """The client of business logic."""
         self.clients = clients
-        self.registrations = {name: Registration(name) for name in clients}
+        self.registrations = {name: VenAtVtn(name) for name in clients}
         self.registrations["VEN 1"].ven_id = subject.ven_id
         if "VEN 2" in self.registrations:
             self.registrations["VEN 2"].ven_id = subject.ven2_id

@@ -55,7 +55,7 @@ class _View:
         return self.element.findall(path, NAMESPACES)
 
 
-class SignalView(_View):
+class ToldSignal(_View):
     """One eiEventSignal."""
 
     @property
@@ -99,7 +99,7 @@ class SignalView(_View):
         return [seconds_of(one.text("xcal:duration/xcal:duration")) for one in self.intervals]
 
 
-class EventView(_View):
+class ToldEvent(_View):
     """One oadrEvent."""
 
     _descriptor = "ei:eiEvent/ei:eventDescriptor/"
@@ -156,9 +156,9 @@ class EventView(_View):
         return seconds_of(self.maybe(f"{self._period}xcal:tolerance/xcal:tolerate/xcal:startafter") or "PT0S")
 
     @property
-    def signals(self) -> list[SignalView]:
+    def signals(self) -> list[ToldSignal]:
         """Return the signals, in the order of the message."""
-        return [SignalView(one) for one in self.all("ei:eiEvent/ei:eiEventSignals/ei:eiEventSignal")]
+        return [ToldSignal(one) for one in self.all("ei:eiEvent/ei:eiEventSignals/ei:eiEventSignal")]
 
     @property
     def targets(self) -> list[tuple[str, str]]:
@@ -173,7 +173,7 @@ class EventView(_View):
         """Return True if the VTN wants an answer to it."""
         return self.text("oadr:oadrResponseRequired") == "always"
 
-    def signal(self, name: str) -> SignalView:
+    def signal(self, name: str) -> ToldSignal:
         """Return the signal of this name, whatever its case.
 
         Raises:
@@ -185,6 +185,6 @@ class EventView(_View):
         raise KeyError(f"signal {name}")
 
 
-def events_in(message: Element) -> list[EventView]:
+def events_in(message: Element) -> list[ToldEvent]:
     """Return the events of an oadrDistributeEvent."""
-    return [EventView(one) for one in message.findall("oadr:oadrEvent", NAMESPACES)]
+    return [ToldEvent(one) for one in message.findall("oadr:oadrEvent", NAMESPACES)]

@@ -7,13 +7,13 @@ from typing import Any
 from oadr_conformance.registry import Area
 from oadr_conformance.v20b import messages
 from oadr_conformance.v20b.probe import EVENT, Probe20b, Ven20b
-from oadr_conformance.v20b.reply import Reply
-from oadr_conformance.v20b.views import EventView
+from oadr_conformance.v20b.reply import VtnReply
+from oadr_conformance.v20b.views import ToldEvent
 
 area = Area("2.0b, oadrCreatedEvent", always="")
 
 
-async def _told(probe: Probe20b) -> tuple[Ven20b, dict[str, Any], EventView, str]:
+async def _told(probe: Probe20b) -> tuple[Ven20b, dict[str, Any], ToldEvent, str]:
     """A VEN with a new event, and the requestID that told it."""
     ven = await probe.registered()
     event, view = await probe.both(ven)
@@ -21,7 +21,7 @@ async def _told(probe: Probe20b) -> tuple[Ven20b, dict[str, Any], EventView, str
     return ven, event, view, reply.value("pyld:requestID")
 
 
-async def _answer(ven: Ven20b, view: EventView, request_id: str, **parts: Any) -> Reply:
+async def _answer(ven: Ven20b, view: ToldEvent, request_id: str, **parts: Any) -> VtnReply:
     number = parts.pop("number", view.number)
     one = messages.event_response(view.id, number, request_id, **parts)
     return await ven.ask(EVENT, messages.created_event(ven.id, [one]))
@@ -142,4 +142,4 @@ async def opt_reaches_business_logic(probe: Probe20b) -> None:
         if any("optOut" in one for one in found):
             return
         await probe.pause()
-    raise Reply(probe.log[-1]).fail("a report with optOut on the event", found or "none")
+    raise VtnReply(probe.log[-1]).fail("a report with optOut on the event", found or "none")

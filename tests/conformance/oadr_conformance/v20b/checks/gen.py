@@ -8,7 +8,7 @@ from typing import Final
 from oadr_conformance.registry import Area
 from oadr_conformance.v20b import messages
 from oadr_conformance.v20b.probe import EVENT, OPT, PARTY, POLL, REPORT, Probe20b, Ven20b
-from oadr_conformance.v20b.reply import Reply
+from oadr_conformance.v20b.reply import VtnReply
 from oadr_conformance.v20b.tree import SCHEMA_LOCATION, SCHEMA_VERSION, Element, local, tag
 
 area = Area("2.0b, messages in general", always="")
@@ -215,7 +215,7 @@ async def empty_request_id(probe: Probe20b, asked: Asked) -> None:
     _not_about_request_id(reply)
 
 
-def _not_about_request_id(reply: Reply) -> None:
+def _not_about_request_id(reply: VtnReply) -> None:
     accepted = reply.code.startswith("2") or reply.name == "oadrCreatedReport"
     reply.true(accepted, "a code that begins with 2", reply.code)
 

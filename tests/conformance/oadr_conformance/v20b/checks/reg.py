@@ -8,7 +8,7 @@ from oadr_conformance.errors import Skipped
 from oadr_conformance.registry import Area
 from oadr_conformance.v20b import messages
 from oadr_conformance.v20b.probe import EVENT, OPT, PARTY, REPORT, Probe20b, Ven20b
-from oadr_conformance.v20b.reply import Reply
+from oadr_conformance.v20b.reply import VtnReply
 from oadr_conformance.v20b.tree import NAMESPACES
 from oadr_conformance.v20b.views import seconds_of
 
@@ -17,11 +17,11 @@ area = Area("2.0b, EiRegisterParty", always="")
 CREATED: Final = "oadrCreatedPartyRegistration"
 
 
-async def _query(probe: Probe20b) -> Reply:
+async def _query(probe: Probe20b) -> VtnReply:
     return (await probe.ven().ask(PARTY, messages.query_registration("query"))).of(CREATED)
 
 
-def _offered(reply: Reply) -> set[tuple[str, str]]:
+def _offered(reply: VtnReply) -> set[tuple[str, str]]:
     """The pairs of profile and transport that a VTN says it offers."""
     return {
         (

@@ -11,7 +11,7 @@ from oadr_conformance.errors import Mismatch, Unreachable
 from oadr_conformance.registry import Area
 from oadr_conformance.v20b import messages, signing
 from oadr_conformance.v20b.probe import PARTY, POLL, Probe20b
-from oadr_conformance.v20b.reply import Reply
+from oadr_conformance.v20b.reply import VtnReply
 from oadr_conformance.v20b.tls import Handshake, shake
 
 area = Area("2.0b, security", always="")
@@ -123,7 +123,7 @@ async def unsigned_message(probe: Probe20b) -> None:
     _not_taken(await ven.ask(POLL, messages.poll(ven.id), signed=False))
 
 
-def _not_taken(reply: Reply) -> None:
+def _not_taken(reply: VtnReply) -> None:
     if reply.status not in {401, 403}:
         reply.survived().refused("oadrResponse")
 

@@ -9,13 +9,13 @@ from oadr_conformance.bodies import interval
 from oadr_conformance.moments import from_now, order
 from oadr_conformance.registry import Area
 from oadr_conformance.v20b.probe import Probe20b, Ven20b
-from oadr_conformance.v20b.reply import Reply
-from oadr_conformance.v20b.views import EventView, SignalView, seconds_of
+from oadr_conformance.v20b.reply import VtnReply
+from oadr_conformance.v20b.views import ToldEvent, ToldSignal, seconds_of
 
 area = Area("2.0b, EiEvent", always="")
 
 
-async def _three(probe: Probe20b) -> tuple[Ven20b, EventView, Reply]:
+async def _three(probe: Probe20b) -> tuple[Ven20b, ToldEvent, VtnReply]:
     """An event of three hours with a SIMPLE value and a price for each."""
     ven = await probe.registered()
     payloads = [
@@ -141,12 +141,12 @@ async def baselines(probe: Probe20b) -> None:
     """The intervals of a baseline, if there is one, add up to its duration."""
     _, view, reply = await _three(probe)
     for element in view.all("ei:eiEvent/ei:eiEventSignals/ei:eiEventBaseline"):
-        one = SignalView(element)
+        one = ToldSignal(element)
         told_s = seconds_of(one.text("xcal:duration/xcal:duration"))
         reply.same("sum of the baseline's intervals, in seconds", sum(one.durations_s), told_s)
 
 
-def _simple(view: EventView, reply: Reply) -> SignalView:
+def _simple(view: ToldEvent, reply: VtnReply) -> ToldSignal:
     found = [one for one in view.signals if one.name.upper() == "SIMPLE"]
     reply.true(found, "a signal SIMPLE", [one.name for one in view.signals])
     return found[0]
