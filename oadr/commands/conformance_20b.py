@@ -9,7 +9,7 @@ from typing import Annotated, Any, TypeAlias
 
 import typer
 from oadr_conformance import Check, Credential, Misused
-from oadr_conformance.v20b.subject import Identity, Subject20b
+from oadr_conformance.v20b.subject import ClientCert, Subject20b
 
 _PANEL = "OpenADR 2.0b"
 
@@ -164,7 +164,7 @@ def checks_20b(hostile: int = 0, seed: int = 0) -> tuple[Check, ...]:
     return (*ALL20B, *hostile_checks(hostile, seed))
 
 
-def _identity(name: str, certificate: Path | None, key: Path | None) -> Identity | None:
+def _identity(name: str, certificate: Path | None, key: Path | None) -> ClientCert | None:
     if (certificate is None) != (key is None):
         raise Misused(f"--{name} and --{name.replace('cert', 'key')} belong together")
     if certificate is None or key is None:
@@ -172,4 +172,4 @@ def _identity(name: str, certificate: Path | None, key: Path | None) -> Identity
     for path in (certificate, key):
         if not path.is_file():
             raise Misused(f"there is no file {path}")
-    return Identity(certificate, key)
+    return ClientCert(certificate, key)

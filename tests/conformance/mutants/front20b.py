@@ -13,7 +13,7 @@ from typing import Final
 from aiohttp import web
 from lxml import etree
 from oadr_conformance import Credential
-from oadr_conformance.v20b.subject import Identity, Subject20b
+from oadr_conformance.v20b.subject import ClientCert, Subject20b
 from oadr_conformance.v20b.tree import Element, parsed, written
 from vtns.small20b import Asked20b, SmallVtn20b
 
@@ -40,7 +40,7 @@ class Answer20b:
 
 ChangeAnswer = Callable[["Seen20b", Answer20b], Answer20b]
 ChangeRequest = Callable[[Asked20b], Asked20b]
-ChangeTls = Callable[["Listener20b"], ssl.SSLContext]
+ChangeTls = Callable[["FrontFiles"], ssl.SSLContext]
 
 
 @dataclass(frozen=True)
@@ -65,13 +65,13 @@ class Seen20b:
 
 
 @dataclass(frozen=True)
-class Listener20b:
+class FrontFiles:
     """Files of the front: the authority of clients and two certificates."""
 
     ca: Path
-    ec: Identity
-    rsa: Identity
-    known: Identity
+    ec: ClientCert
+    rsa: ClientCert
+    known: ClientCert
     """A client that the VTN knows; for a front that asks nobody for a certificate."""
 
     def context(self, *, without: str = "") -> ssl.SSLContext:
@@ -89,7 +89,7 @@ class Listener20b:
 class Front20b:
     """The server that the suite sees."""
 
-    def __init__(self, vtn: SmallVtn20b, files: Listener20b) -> None:
+    def __init__(self, vtn: SmallVtn20b, files: FrontFiles) -> None:
         self.vtn = vtn
         self.files = files
         self.fault: Fault20b | None = None
@@ -177,13 +177,13 @@ async def front20b(folder: Path, *, signed: bool = False) -> AsyncIterator[tuple
     ca = Authority.create("conformance 2.0b", now=lambda: now() - timedelta(days=60)).save(folder).certificate
     authority = Authority.load(folder, now=now)
 
-    def client(name: str) -> Identity:
+    def client(name: str) -> ClientCert:
         pair = authority.issue_client(name).save(folder / name)
-        return Identity(pair.certificate, pair.key)
+        return ClientCert(pair.certificate, pair.key)
 
-    def server(kind: KeyKind) -> Identity:
+    def server(kind: KeyKind) -> ClientCert:
         pair = authority.issue_server("127.0.0.1", key_kind=kind).save(folder / kind.value)
-        return Identity(pair.certificate, pair.key)
+        return ClientCert(pair.certificate, pair.key)
 
     ven, ven2, stranger = client("ven"), client("ven2"), client("stranger")
     old = Authority.load(folder, now=lambda: now() - timedelta(days=30))
@@ -192,7 +192,7 @@ async def front20b(folder: Path, *, signed: bool = False) -> AsyncIterator[tuple
     vtn.enrol(_der(ven), "VEN-One")
     if not signed:
         vtn.enrol(_der(ven2), "VEN-Two")
-    front = Front20b(vtn, Listener20b(ca, server(KeyKind.EC_P256), server(KeyKind.RSA_2048), ven))
+    front = Front20b(vtn, FrontFiles(ca, server(KeyKind.EC_P256), server(KeyKind.RSA_2048), ven))
     await front.start()
     try:
         yield (
@@ -202,7 +202,7 @@ async def front20b(folder: Path, *, signed: bool = False) -> AsyncIterator[tuple
                 ven=ven,
                 ven2=None if signed else ven2,
                 stranger=stranger,
-                expired=Identity(pair.certificate, pair.key),
+                expired=ClientCert(pair.certificate, pair.key),
                 ca_file=ca,
                 vtn_id="SmallVTN",
                 business_logic_url=f"http://127.0.0.1:{front.api_port}/openadr3/3.1.0",
@@ -217,7 +217,7 @@ async def front20b(folder: Path, *, signed: bool = False) -> AsyncIterator[tuple
         await front.stop()
 
 
-def _der(identity: Identity) -> bytes:
+def _der(identity: ClientCert) -> bytes:
     return ssl.PEM_cert_to_DER_cert(identity.certificate.read_text(encoding="ascii"))
 
 

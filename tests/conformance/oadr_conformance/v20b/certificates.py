@@ -10,10 +10,10 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from oadr_conformance.v20b.subject import Identity
+from oadr_conformance.v20b.subject import ClientCert
 
 
-def self_signed(folder: Path) -> Identity:
+def self_signed(folder: Path) -> ClientCert:
     """Return a certificate that signed itself, with its key, in files of this folder."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "conformance, signed by nobody")])
@@ -28,7 +28,7 @@ def self_signed(folder: Path) -> Identity:
         .not_valid_after(now + timedelta(days=1))
         .sign(key, hashes.SHA256())
     )
-    made = Identity(folder / "self-signed.pem", folder / "self-signed-key.pem")
+    made = ClientCert(folder / "self-signed.pem", folder / "self-signed-key.pem")
     made.certificate.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
     made.key.write_bytes(
         key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())

@@ -17,10 +17,10 @@ from oadr_conformance.registry import Check
 from oadr_conformance.results import Result, Run
 from oadr_conformance.v20b import messages
 from oadr_conformance.v20b.certificates import self_signed
-from oadr_conformance.v20b.probe import PARTY, Probe20b, Ven20b
+from oadr_conformance.v20b.probe import PARTY, Probe20b, StrangerVen
 from oadr_conformance.v20b.reply import VtnReply
-from oadr_conformance.v20b.session import Session20b
-from oadr_conformance.v20b.subject import Identity, Subject20b
+from oadr_conformance.v20b.session import StrangerSession
+from oadr_conformance.v20b.subject import ClientCert, Subject20b
 from oadr_conformance.wire import HttpClient, Purpose
 
 _GRACE_S = 5
@@ -67,7 +67,7 @@ async def opened20b(subject: Subject20b) -> AsyncIterator[Examination20b]:
     async with contextlib.AsyncExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="oadr-conformance-")))
 
-        async def client(identity: Identity | None) -> HttpClient:
+        async def client(identity: ClientCert | None) -> HttpClient:
             made = HttpClient(
                 verify_tls=subject.verify_tls,
                 ca_file=subject.ca_file,
@@ -75,7 +75,7 @@ async def opened20b(subject: Subject20b) -> AsyncIterator[Examination20b]:
             )
             return await stack.enter_async_context(made)
 
-        identities: dict[str, Identity | None] = {"VEN 1": subject.ven}
+        identities: dict[str, ClientCert | None] = {"VEN 1": subject.ven}
         if subject.ven2 or (not subject.tls and subject.ven2_id):
             identities["VEN 2"] = subject.ven2
         if subject.stranger or not subject.tls:
@@ -83,7 +83,7 @@ async def opened20b(subject: Subject20b) -> AsyncIterator[Examination20b]:
         if subject.tls:
             identities |= {"nobody": None, "self-signed": self_signed(folder), "expired": subject.expired}
         clients = {name: await client(identity) for name, identity in identities.items()}
-        session = Session20b(subject, await client(None), clients)
+        session = StrangerSession(subject, await client(None), clients)
         examination = Examination20b(session)
         before = await _begin(examination)
         try:
@@ -95,7 +95,7 @@ async def opened20b(subject: Subject20b) -> AsyncIterator[Examination20b]:
 class Examination20b:
     """A session of 2.0b, as the checks are made in it."""
 
-    def __init__(self, session: Session20b) -> None:
+    def __init__(self, session: StrangerSession) -> None:
         self.session = session
 
     @property
@@ -174,7 +174,7 @@ class Examination20b:
         return "", False
 
 
-async def _query(ven: Ven20b) -> VtnReply:
+async def _query(ven: StrangerVen) -> VtnReply:
     return await ven.ask(PARTY, messages.query_registration("prepare"))
 
 

@@ -15,7 +15,7 @@ from oadr_conformance.session import request_id
 from oadr_conformance.v20b import messages
 from oadr_conformance.v20b.operator import Operator
 from oadr_conformance.v20b.reply import VtnReply
-from oadr_conformance.v20b.session import Session20b, VenAtVtn
+from oadr_conformance.v20b.session import StrangerSession, VenAtVtn
 from oadr_conformance.v20b.tree import NAMESPACES, Element, local
 from oadr_conformance.v20b.views import ToldEvent, events_in
 from oadr_conformance.wire import HttpClient, HttpExchange, Purpose
@@ -27,7 +27,7 @@ XML = "application/xml"
 EVENT, OPT, REPORT, PARTY, POLL = "EiEvent", "EiOpt", "EiReport", "EiRegisterParty", "OadrPoll"
 
 
-class Ven20b:
+class StrangerVen:
     """One VEN of the suite, as a check uses it."""
 
     def __init__(self, probe: Probe20b, client: HttpClient, registration: VenAtVtn) -> None:
@@ -292,41 +292,41 @@ NO_REQUEST = "applies where the VTN asks for a report that a VEN registers; this
 class Probe20b:
     """One check's view of the VTN under test."""
 
-    def __init__(self, session: Session20b, key: str) -> None:
+    def __init__(self, session: StrangerSession, key: str) -> None:
         self.session = session
         self.key = key
         self.step = Purpose.CHECK
         self.log: list[HttpExchange] = []
         self.operator = Operator(self)
-        self._vens: dict[str, Ven20b] = {}
+        self._vens: dict[str, StrangerVen] = {}
 
     @property
     def binding(self) -> bool:
         """Return True if our rulings bind the VTN."""
         return self.session.subject.rulings
 
-    def ven(self) -> Ven20b:
+    def ven(self) -> StrangerVen:
         """Return the first VEN as it is, registered or not."""
         return self._ven("VEN 1")
 
-    def other(self) -> Ven20b:
+    def other(self) -> StrangerVen:
         """Return the second VEN as it is."""
         return self._ven("VEN 2")
 
-    def stranger(self) -> Ven20b:
+    def stranger(self) -> StrangerVen:
         """Return a VEN whose certificate nobody enrolled."""
         return self._ven("VEN 3")
 
-    def outsider(self, name: str) -> Ven20b:
+    def outsider(self, name: str) -> StrangerVen:
         """Return somebody with another certificate, or none: `nobody`, `self-signed`, `expired`."""
         return self._ven(name)
 
-    def _ven(self, name: str) -> Ven20b:
+    def _ven(self, name: str) -> StrangerVen:
         if name not in self._vens:
-            self._vens[name] = Ven20b(self, self.session.clients[name], self.session.registrations[name])
+            self._vens[name] = StrangerVen(self, self.session.clients[name], self.session.registrations[name])
         return self._vens[name]
 
-    async def registered(self, ven: Ven20b | None = None) -> Ven20b:
+    async def registered(self, ven: StrangerVen | None = None) -> StrangerVen:
         """Return a VEN (the first unless one is given) that is registered and has answered everything.
 
         Raises:
@@ -346,13 +346,13 @@ class Probe20b:
             self.step = step
         return found
 
-    async def new_event(self, ven: Ven20b, *values: float, **members: object) -> ToldEvent:
+    async def new_event(self, ven: StrangerVen, *values: float, **members: object) -> ToldEvent:
         """Return an event that business logic makes, as the VEN gets it."""
         event, view = await self.both(ven, *values, **members)
         del event
         return view
 
-    async def both(self, ven: Ven20b, *values: float, **members: object) -> tuple[dict[str, object], ToldEvent]:
+    async def both(self, ven: StrangerVen, *values: float, **members: object) -> tuple[dict[str, object], ToldEvent]:
         """Return an event that business logic makes, and the same as the VEN gets it.
 
         Raises:

@@ -28,7 +28,7 @@ class VenAtVtn:
     """reportRequestID -> oadrReportRequest, as far as they are open."""
 
 
-class Session20b:
+class StrangerSession:
     """One run against one VTN."""
 
     def __init__(self, subject: Subject20b, desk: HttpClient, clients: dict[str, HttpClient]) -> None:

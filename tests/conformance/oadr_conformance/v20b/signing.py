@@ -16,7 +16,7 @@ from lxml import etree
 
 from oadr_conformance.errors import Misused
 from oadr_conformance.v20b import messages
-from oadr_conformance.v20b.subject import Identity
+from oadr_conformance.v20b.subject import ClientCert
 from oadr_conformance.v20b.tree import NAMESPACES, Element, el, parsed, tag, written
 
 _C14N: Final = "http://www.w3.org/TR/2001/REC-xml-c14n-20010315"
@@ -28,7 +28,7 @@ _METHODS: Final = {
 _PROPERTY: Final = "http://openadr.org/oadr-2.0b/2012/07/xmldsig-properties"
 
 
-def signed(root: Element, identity: Identity, *, offset_s: int = 0) -> bytes:
+def signed(root: Element, identity: ClientCert, *, offset_s: int = 0) -> bytes:
     """Return a whole document with a message and its signature; the time in it is off by `offset_s` seconds.
 
     Raises:
@@ -86,7 +86,7 @@ def wrapped(body: bytes, ven_id: str) -> bytes:
     return written(root)
 
 
-def _key_of(identity: Identity) -> tuple[ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey, bytes]:
+def _key_of(identity: ClientCert) -> tuple[ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey, bytes]:
     try:
         key = serialization.load_pem_private_key(identity.key.read_bytes(), None)
         certificate = x509.load_pem_x509_certificate(identity.certificate.read_bytes())

@@ -16,7 +16,7 @@ _BELOW = "OpenADR2/Simple/2.0b"
 
 
 @dataclass(frozen=True)
-class Identity:
+class ClientCert:
     """A client certificate and its key, PEM."""
 
     certificate: Path
@@ -51,14 +51,14 @@ class Subject20b:
     """The VTN under test and the certificates that it knows."""
 
     url: str
-    ven: Identity | None = None
+    ven: ClientCert | None = None
     ven_id: str = ""
     """The identifier that the VTN gave this certificate before; else it is learnt by registering."""
-    ven2: Identity | None = None
+    ven2: ClientCert | None = None
     ven2_id: str = ""
-    stranger: Identity | None = None
+    stranger: ClientCert | None = None
     """A certificate of an authority that the VTN trusts, and that nobody enrolled."""
-    expired: Identity | None = None
+    expired: ClientCert | None = None
     vtn_id: str = ""
     fingerprint: str = ""
     ca_file: Path | None = None

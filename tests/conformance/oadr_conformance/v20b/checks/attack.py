@@ -7,7 +7,7 @@ from typing import Final
 
 from oadr_conformance.registry import Area
 from oadr_conformance.v20b import messages
-from oadr_conformance.v20b.probe import EVENT, OPT, PARTY, REPORT, Probe20b, Ven20b
+from oadr_conformance.v20b.probe import EVENT, OPT, PARTY, REPORT, Probe20b, StrangerVen
 from oadr_conformance.v20b.tree import Element, el, payload
 
 area = Area("2.0b, bad input", always="")
@@ -36,23 +36,23 @@ async def no_message_at_all(probe: Probe20b, body: bytes) -> None:
     (await probe.ven().send(PARTY, body)).survived().bad_request()
 
 
-Broken = Callable[[Ven20b], tuple[str, Element, str]]
+Broken = Callable[[StrangerVen], tuple[str, Element, str]]
 
 
-def _opt(ven: Ven20b, **parts: Element) -> Element:
+def _opt(ven: StrangerVen, **parts: Element) -> Element:
     return messages.create_opt(ven.id, "conformance-broken", **parts)  # type: ignore[arg-type] # parts of one type
 
 
-def _schedule(start: str, duration: str) -> Callable[[Ven20b], tuple[str, Element, str]]:
+def _schedule(start: str, duration: str) -> Callable[[StrangerVen], tuple[str, Element, str]]:
     return lambda ven: (OPT, _opt(ven, availability=messages.available(start, duration)), "oadrCreatedOpt")
 
 
-def _measured(value: str) -> Callable[[Ven20b], tuple[str, Element, str]]:
+def _measured(value: str) -> Callable[[StrangerVen], tuple[str, Element, str]]:
     report = messages.data_report("conformance-unknown", [messages.measured(value=value)])
     return lambda ven: (REPORT, messages.update_report(ven.id, [report]), "oadrUpdatedReport")
 
 
-def _extra(ven: Ven20b) -> tuple[str, Element, str]:
+def _extra(ven: StrangerVen) -> tuple[str, Element, str]:
     root = messages.request_event(ven.id)
     root.append(el("ei:venID", "conformance-another"))
     return EVENT, root, "oadrDistributeEvent"

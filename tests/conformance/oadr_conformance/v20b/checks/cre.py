@@ -6,14 +6,14 @@ from typing import Any
 
 from oadr_conformance.registry import Area
 from oadr_conformance.v20b import messages
-from oadr_conformance.v20b.probe import EVENT, Probe20b, Ven20b
+from oadr_conformance.v20b.probe import EVENT, Probe20b, StrangerVen
 from oadr_conformance.v20b.reply import VtnReply
 from oadr_conformance.v20b.views import ToldEvent
 
 area = Area("2.0b, oadrCreatedEvent", always="")
 
 
-async def _told(probe: Probe20b) -> tuple[Ven20b, dict[str, Any], ToldEvent, str]:
+async def _told(probe: Probe20b) -> tuple[StrangerVen, dict[str, Any], ToldEvent, str]:
     """A VEN with a new event, and the requestID that told it."""
     ven = await probe.registered()
     event, view = await probe.both(ven)
@@ -21,7 +21,7 @@ async def _told(probe: Probe20b) -> tuple[Ven20b, dict[str, Any], ToldEvent, str
     return ven, event, view, reply.value("pyld:requestID")
 
 
-async def _answer(ven: Ven20b, view: ToldEvent, request_id: str, **parts: Any) -> VtnReply:
+async def _answer(ven: StrangerVen, view: ToldEvent, request_id: str, **parts: Any) -> VtnReply:
     number = parts.pop("number", view.number)
     one = messages.event_response(view.id, number, request_id, **parts)
     return await ven.ask(EVENT, messages.created_event(ven.id, [one]))

@@ -7,13 +7,13 @@ from typing import Final
 
 from oadr_conformance.registry import Area
 from oadr_conformance.v20b import messages
-from oadr_conformance.v20b.probe import EVENT, OPT, PARTY, POLL, REPORT, Probe20b, Ven20b
+from oadr_conformance.v20b.probe import EVENT, OPT, PARTY, POLL, REPORT, Probe20b, StrangerVen
 from oadr_conformance.v20b.reply import VtnReply
 from oadr_conformance.v20b.tree import SCHEMA_LOCATION, SCHEMA_VERSION, Element, local, tag
 
 area = Area("2.0b, messages in general", always="")
 
-Asked = Callable[[Ven20b, str], tuple[str, Element]]
+Asked = Callable[[StrangerVen, str], tuple[str, Element]]
 _NOBODY: Final = "conformance-no-such-ven"
 
 EVERY: Final[Mapping[str, Asked]] = {
@@ -234,7 +234,7 @@ async def request_ids_repeat(probe: Probe20b) -> None:
         (await ven.ask(OPT, messages.cancel_opt(ven.id, name, "same"))).ok("oadrCanceledOpt")
 
 
-_OPTIONAL: Final[Mapping[str, tuple[str, str, Callable[[Ven20b], Element]]]] = {
+_OPTIONAL: Final[Mapping[str, tuple[str, str, Callable[[StrangerVen], Element]]]] = {
     "registration without name and model": (
         PARTY,
         "oadrCreatedPartyRegistration",
@@ -262,7 +262,7 @@ _OPTIONAL: Final[Mapping[str, tuple[str, str, Callable[[Ven20b], Element]]]] = {
 
 
 @area.each("B-GEN-010", _OPTIONAL)
-async def optional_elements(probe: Probe20b, case: tuple[str, str, Callable[[Ven20b], Element]]) -> None:
+async def optional_elements(probe: Probe20b, case: tuple[str, str, Callable[[StrangerVen], Element]]) -> None:
     """What is optional may be left out, and is no fault when it is there."""
     service, answer, make = case
     ven = await probe.registered()

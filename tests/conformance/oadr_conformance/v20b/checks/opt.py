@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from oadr_conformance.registry import Area
 from oadr_conformance.v20b import messages
-from oadr_conformance.v20b.probe import OPT, Probe20b, Ven20b
+from oadr_conformance.v20b.probe import OPT, Probe20b, StrangerVen
 from oadr_conformance.v20b.reply import VtnReply
 from oadr_conformance.v20b.tree import Element, el
 
@@ -31,7 +31,7 @@ def _schedule(hours: float = 3, duration: str = "PT1H") -> Element:
     return messages.available(messages.instant(hours=hours), duration)
 
 
-async def _opt(ven: Ven20b, **parts: Any) -> VtnReply:
+async def _opt(ven: StrangerVen, **parts: Any) -> VtnReply:
     return await ven.ask(OPT, messages.create_opt(ven.id, ven.opt_id(), **parts))
 
 

@@ -7,7 +7,7 @@ from typing import Final
 from oadr_conformance.errors import Skipped
 from oadr_conformance.registry import Area
 from oadr_conformance.v20b import messages
-from oadr_conformance.v20b.probe import EVENT, OPT, PARTY, REPORT, Probe20b, Ven20b
+from oadr_conformance.v20b.probe import EVENT, OPT, PARTY, REPORT, Probe20b, StrangerVen
 from oadr_conformance.v20b.reply import VtnReply
 from oadr_conformance.v20b.tree import NAMESPACES
 from oadr_conformance.v20b.views import seconds_of
@@ -252,7 +252,7 @@ async def report_only_is_refused(probe: Probe20b) -> None:
     (await ven.ask(OPT, root)).refused("oadrCreatedOpt", "451")
 
 
-async def _register_report_only(probe: Probe20b) -> Ven20b:
+async def _register_report_only(probe: Probe20b) -> StrangerVen:
     ven = await probe.registered()
     root = ven.party(registration_id=ven.registration.id, ven_id=ven.id, report_only=True)
     reply = await ven.ask(PARTY, root)

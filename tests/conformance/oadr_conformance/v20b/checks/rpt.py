@@ -7,7 +7,7 @@ from typing import Final
 
 from oadr_conformance.registry import SHOULD, Area
 from oadr_conformance.v20b import messages
-from oadr_conformance.v20b.probe import REPORT, Probe20b, Ven20b, specifier_of
+from oadr_conformance.v20b.probe import REPORT, Probe20b, StrangerVen, specifier_of
 from oadr_conformance.v20b.tree import NAMESPACES, Element
 from oadr_conformance.v20b.views import seconds_of
 
@@ -200,6 +200,6 @@ async def reports_of_the_vtn(probe: Probe20b) -> None:
     reply.refused("oadrCreatedReport", "461", "452")
 
 
-async def _usual(ven: Ven20b) -> None:
+async def _usual(ven: StrangerVen) -> None:
     """Register the usual reports again, for the checks that follow."""
     await ven.register_reports()

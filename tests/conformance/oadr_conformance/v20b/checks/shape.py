@@ -8,14 +8,14 @@ from typing import Final
 from oadr_conformance.bodies import interval
 from oadr_conformance.moments import from_now, order
 from oadr_conformance.registry import Area
-from oadr_conformance.v20b.probe import Probe20b, Ven20b
+from oadr_conformance.v20b.probe import Probe20b, StrangerVen
 from oadr_conformance.v20b.reply import VtnReply
 from oadr_conformance.v20b.views import ToldEvent, ToldSignal, seconds_of
 
 area = Area("2.0b, EiEvent", always="")
 
 
-async def _three(probe: Probe20b) -> tuple[Ven20b, ToldEvent, VtnReply]:
+async def _three(probe: Probe20b) -> tuple[StrangerVen, ToldEvent, VtnReply]:
     """An event of three hours with a SIMPLE value and a price for each."""
     ven = await probe.registered()
     payloads = [
