@@ -157,6 +157,10 @@ _EXTRAS: Final = {
     "zeroconf": "mdns",
     "ifaddr": "mdns",
     "prometheus_client": "vtn",
+    "lxml": "oadr20b",
+    "openleadr": "oadr20b",
+    "signxml": "oadr20b",
+    "xmlschema": "oadr20b",
 }
 
 

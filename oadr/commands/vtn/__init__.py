@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from oadr.commands.vtn import clients, database, dispatch, keys, many, outbox, run
+from oadr.commands.vtn import clients, database, dispatch, keys, many, openadr_20b, outbox, run
 from oadr.terminal.options import examples
 
 app = typer.Typer(
@@ -23,6 +23,7 @@ app.add_typer(clients.app, name="client")
 app.add_typer(keys.key_app, name="key")
 app.add_typer(keys.secrets_app, name="secrets")
 app.add_typer(outbox.app, name="outbox")
+app.add_typer(openadr_20b.app, name="20b")
 app.command(
     epilog=examples("vtn run --port 8080", "vtn run --host 0.0.0.0 --tls-cert vtn.pem --tls-key vtn.key --workers 2")
 )(run.run)

@@ -8,7 +8,7 @@ from lxml.etree import _Element
 
 from openadr_profiles.v20b.errors import Unwritable
 from openadr_profiles.v20b.layout.elements import Form, Inside, Layout, Out, Slot, Text, Unreadable, Wrap
-from openadr_profiles.v20b.layout.namespaces import NAMESPACES, local_name, name
+from openadr_profiles.v20b.layout.namespaces import local_name, name
 from openadr_profiles.v20b.layout.texts import (
     BOOLEAN,
     DECIMAL,
@@ -21,7 +21,6 @@ from openadr_profiles.v20b.layout.texts import (
     TOKEN,
     UNSIGNED,
     URI,
-    escape,
 )
 from openadr_profiles.v20b.messages.common import (
     EiResponse,
@@ -70,30 +69,23 @@ QUALIFIED_EVENT_ID: Final = Layout(
 
 
 class _Area:
-    """A polygon of GML, which is the one feature of its collection."""
+    """A polygon of GML, which is the one feature of its collection. Its ids are neither read nor written.
 
-    _COLLECTION: Final = name("gml:FeatureCollection")
+    They have to be unique in a message, which one of two validators looks after, and mean nothing here.
+    """
+
     _POSITIONS: Final = Text(FLOATS)
-    _ID: Final = f"{{{NAMESPACES['gml']}}}id"
 
     def read(self, element: _Element) -> ServiceArea:
         """Return the polygon; raises Unreadable."""
-        collection = element[0]
-        polygon = collection[0][0]
-        positions = self._POSITIONS.read(polygon[0][0][0])
-        return ServiceArea(positions=positions, id=collection.get(self._ID), polygon_id=polygon.get(self._ID))
+        return ServiceArea(positions=self._POSITIONS.read(element[0][0][0][0][0][0]))
 
     def write(self, out: Out, tag: str, value: ServiceArea) -> None:
         """Append the element."""
-        out.append(f"<{tag}><gml:FeatureCollection{self._attribute(value.id)}><gml:location>")
-        out.append(f"<gml:Polygon{self._attribute(value.polygon_id)}><gml:exterior><gml:LinearRing>")
+        out.append(f"<{tag}><gml:FeatureCollection><gml:location><gml:Polygon><gml:exterior><gml:LinearRing>")
         self._POSITIONS.write(out, "gml:posList", value.positions)
         out.append("</gml:LinearRing></gml:exterior></gml:Polygon></gml:location></gml:FeatureCollection>")
         out.append(f"</{tag}>")
-
-    @staticmethod
-    def _attribute(value: str | None) -> str:
-        return "" if value is None else f' gml:id="{escape(value).replace(chr(34), "&quot;")}"'
 
 
 _NODE: Final = Inside("power:node", AN_ID)

@@ -38,11 +38,9 @@ class TransportInterface(Part, frozen=True, kw_only=True):
 
 
 class ServiceArea(Part, frozen=True, kw_only=True):
-    """A polygon: ``positions`` are its coordinates as GML lists them, pair by pair."""
+    """A polygon: ``positions`` are its coordinates as GML lists them, pair by pair. What GML calls it is left out."""
 
     positions: tuple[float, ...]
-    id: str | None = None
-    polygon_id: str | None = None
 
 
 class Target(Part, frozen=True, kw_only=True):

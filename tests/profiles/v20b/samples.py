@@ -24,7 +24,7 @@ TARGET = m.Target(
     end_device_assets=("Thermostat",),
     meter_assets=("meter-1",),
     pnodes=("p",),
-    service_areas=(m.ServiceArea(positions=(1.0, 2.0, 3.5), id="a1", polygon_id="a2"),),
+    service_areas=(m.ServiceArea(positions=(1.0, 2.0, 3.5)),),
     service_delivery_points=("sdp",),
     service_locations=(m.ServiceArea(positions=()),),
     transport_interfaces=(m.TransportInterface(point_of_receipt="a", point_of_delivery="b"),),

@@ -15,7 +15,13 @@ from openadr_profiles.v20b.durations import Duration20b
 from openadr_profiles.v20b.layout.messages import LAYOUTS
 
 texts = st.text(
-    st.characters(codec="utf-8", exclude_categories=["Cs", "Cc"], exclude_characters="\ufffe\uffff"), max_size=9
+    st.characters(
+        codec="utf-8",
+        exclude_categories=["Cs", "Cc"],
+        exclude_characters="\ufffe\uffff",
+        include_characters="\t\n\r",
+    ),
+    max_size=9,
 )
 numbers = st.floats(width=32, allow_nan=False, allow_infinity=False)
 _POWER = m.PowerAttributes(hertz=Decimal(50), voltage=Decimal("230.5"), ac=True)
@@ -54,8 +60,6 @@ _MEMBERS: dict[tuple[type, str], st.SearchStrategy[Any]] = {
     (m.Profile, "name"): st.sampled_from(["2.0a", "2.0b"]),
     (m.ServiceInfo, "name"): st.sampled_from(["EiEvent", "OadrPoll"]),
     (m.ReportPayload, "confidence"): st.none() | st.integers(0, 100),
-    (m.ServiceArea, "id"): st.none(),
-    (m.ServiceArea, "polygon_id"): st.none(),
 }
 _NOT_EMPTY = {
     (m.Signal, "intervals"),
