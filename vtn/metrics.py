@@ -60,6 +60,8 @@ WEBSOCKETS: Final = 14
 WEBSOCKET_MESSAGES: Final = 15
 WEBSOCKETS_DROPPED: Final = 16
 READS_DROPPED: Final = 17
+LOSSES_20B: Final = 30
+EVENTS_20B_REFUSED: Final = 31
 
 _GAUGES: Final = {
     UNDER_WAY: ("oadr_vtn_requests_under_way", "Requests being answered."),
@@ -83,6 +85,8 @@ _COUNTERS: Final = {
     WEBSOCKET_MESSAGES: ("oadr_vtn_websocket_messages", "Messages sent to websockets."),
     WEBSOCKETS_DROPPED: ("oadr_vtn_websockets_dropped", "Websockets closed because their clients did not read."),
     READS_DROPPED: ("oadr_vtn_reads_not_told", "Reads of which nobody was told, because too many waited."),
+    LOSSES_20B: ("oadr_vtn_20b_losses", "What VENs of OpenADR 2.0b were not told of events, each loss for each VEN."),
+    EVENTS_20B_REFUSED: ("oadr_vtn_20b_events_refused", "Events that have no form in OpenADR 2.0b."),
     UNSUITABLE: ("oadr_vtn_unsuitable_payload_values", "Events and reports with payload values unlike their type."),
     REPLACED: ("oadr_vtn_workers_replaced", "Workers that ended and were replaced."),
 }

@@ -240,6 +240,10 @@ NEVER_CACHED: Final = frozenset(
         "delivery_totals",
         "broker_logins",
         "leases",
+        "oadr20b_events",
+        "oadr20b_projections",
+        "oadr20b_deliveries",
+        "oadr20b_opts",
     }
 )
 """Tables whose changes are not counted: no answer is made of them that could be given again."""

@@ -1,0 +1,212 @@
+"""What VENs of OpenADR 2.0b answered and opted: the last answer of each delivery, and everything that was said."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Final
+
+from msgspec import Struct
+from msgspec.structs import asdict
+from sqlalchemy import RowMapping, bindparam, func, insert, or_, select, update
+
+from vtn.store.database import Database
+from vtn.store.engine import AsyncConnection
+from vtn.store.stamps import Stamps
+from vtn.store.tables import programs, resources
+from vtn.store.v20b.event_tables import oadr20b_deliveries, oadr20b_events, oadr20b_opts
+
+MOST_SAID: Final = 50
+"""Of what a VEN said about an event, so much is read at most: the last of it."""
+MOST_SCHEDULES: Final = 100
+"""Availability schedules that one VEN may have at a time."""
+
+_opts: Final = oadr20b_opts.c
+_deliveries: Final = oadr20b_deliveries.c
+
+
+class OptRow(Struct, frozen=True, kw_only=True, gc=False):
+    """Something that a VEN said; instants are stamps, ``content`` is JSON. ``opt_id`` is None unless EiOpt said it."""
+
+    ven_id: str
+    event_id: str | None = None
+    issue: int | None = None
+    number: int | None = None
+    opt_id: str | None = None
+    opt_type: str
+    reason: str | None = None
+    response_code: str | None = None
+    content: str = "{}"
+    received_at: str
+    ends_at: str | None = None
+    cancelled_at: str | None = None
+
+
+class Answer20b(Struct, frozen=True, kw_only=True):
+    """An answer to what was sent of an issue, ready to be stored with what it says."""
+
+    event_id: str
+    issue: int
+    number: int
+    opt_type: str
+    response_code: str
+    closes: bool
+    said: OptRow
+
+
+class AnswerStore20b:
+    """Answers and opts of VENs."""
+
+    def __init__(self, database: Database, stamps: Stamps) -> None:
+        self._database = database
+        self._stamps = stamps
+
+    async def store(self, ven_id: str, answers: Sequence[Answer20b]) -> None:
+        """Store answers of one VEN, all or none; what it is no longer asked for is not offered again (B-POL-004)."""
+        if not answers:
+            return
+        at = self._stamps.now
+        async with self._database.write() as connection:
+            await connection.execute(
+                _ANSWERED,
+                [
+                    {
+                        "of_ven": ven_id,
+                        "of_event": each.event_id,
+                        "of_issue": each.issue,
+                        "to_number": each.number,
+                        "at": at,
+                        "said_type": each.opt_type,
+                        "said_code": each.response_code,
+                        "closes": each.closes,
+                    }
+                    for each in sorted(answers, key=lambda one: (one.event_id, one.issue))
+                ],
+            )
+            await connection.execute(insert(oadr20b_opts), [asdict(each.said) for each in answers])
+
+    async def note(self, said: Sequence[OptRow]) -> None:
+        """Store what is to be seen in reports and changes no answer, as that there was none (B-CRE-012)."""
+        if not said:
+            return
+        async with self._database.write() as connection:
+            await connection.execute(insert(oadr20b_opts), [asdict(each) for each in said])
+            await self._reports_due(connection, said[0].ven_id, {each.event_id for each in said})
+
+    async def opted(self, said: OptRow) -> bool:
+        """Store an opt in place of the one with its optID (B-OPT-007); return False if that says the same already."""
+        async with self._database.write() as connection:
+            its = (_opts.ven_id == said.ven_id, _opts.opt_id == said.opt_id, _opts.cancelled_at.is_(None))
+            before = (await connection.execute(select(oadr20b_opts).where(*its).order_by(_opts.id))).mappings().all()
+            if before and _same(before[0], said):  # those after it are marks on events
+                return False
+            await connection.execute(update(oadr20b_opts).where(*its).values(cancelled_at=said.received_at))
+            await connection.execute(insert(oadr20b_opts), [asdict(said)])
+            await self._reports_due(connection, said.ven_id, {said.event_id, *(row["event_id"] for row in before)})
+        return True
+
+    async def taken_back(self, ven_id: str, opt_id: str) -> list[OptRow]:
+        """Note that an opt is taken back; return it with its marks on events, nothing if there is none (B-OPT-008)."""
+        its = (_opts.ven_id == ven_id, _opts.opt_id == opt_id)
+        at = self._stamps.now
+        async with self._database.write() as connection:
+            changed = update(oadr20b_opts).where(*its, _opts.cancelled_at.is_(None)).values(cancelled_at=at)
+            rows = (await connection.execute(changed.returning(*_opts))).mappings().all()
+            await self._reports_due(connection, ven_id, {row["event_id"] for row in rows})
+        return [_opt(row) for row in rows]
+
+    async def end_all(self, ven_id: str) -> None:
+        """Take back all opts of a VEN: its registration is over."""
+        at = self._stamps.now
+        async with self._database.write() as connection:
+            held = (_opts.ven_id == ven_id, _opts.opt_id.is_not(None), _opts.cancelled_at.is_(None))
+            ended = update(oadr20b_opts).where(*held).values(cancelled_at=at).returning(_opts.event_id)
+            rows = (await connection.execute(ended)).all()
+            await self._reports_due(connection, ven_id, {row[0] for row in rows})
+
+    async def said(self, ven_id: str, event_id: str) -> list[OptRow]:
+        """Return the last things that a VEN said about an event, in their order."""
+        statement = select(oadr20b_opts).where(_opts.ven_id == ven_id, _opts.event_id == event_id)
+        rows = await self._database.rows(statement.order_by(_opts.id.desc()).limit(MOST_SAID))
+        return [_opt(row) for row in reversed(rows)]
+
+    async def schedules(self, ven_id: str) -> list[OptRow]:
+        """Return the schedules of a VEN that are not over, in their order."""
+        its = (_opts.ven_id == ven_id, _opts.event_id.is_(None), _opts.cancelled_at.is_(None))
+        statement = select(oadr20b_opts).where(*its, _opts.ends_at > self._stamps.now)
+        return [_opt(row) for row in await self._database.rows(statement.order_by(_opts.id).limit(MOST_SCHEDULES))]
+
+    async def counted_schedules(self, ven_id: str) -> int:
+        """Return the number of schedules of a VEN that are not over."""
+        its = (_opts.ven_id == ven_id, _opts.event_id.is_(None), _opts.cancelled_at.is_(None))
+        counted = select(func.count().label("number")).where(*its, _opts.ends_at > self._stamps.now)
+        row = await self._database.row(counted)
+        return 0 if row is None else int(row["number"])
+
+    async def report_of(self, ven_id: str, event_id: str) -> str | None:
+        """Return the id of the opt report of a VEN on an event; None if there is none yet."""
+        its = (_deliveries.ven_id == ven_id, _deliveries.event_id == event_id, _deliveries.report_id.is_not(None))
+        row = await self._database.row(select(_deliveries.report_id).where(*its).limit(1))
+        return None if row is None else row["report_id"]
+
+    async def reported(self, ven_id: str, event_id: str, report_id: str | None) -> None:
+        """Note that everything said is in the report with this id; None: there is no event to report on any more."""
+        its = (_deliveries.ven_id == ven_id, _deliveries.event_id == event_id)
+        async with self._database.write() as connection:
+            await connection.execute(
+                update(oadr20b_deliveries).where(*its).values(is_report_due=False, report_id=report_id)
+            )
+
+    async def reports_due(self, ven_id: str) -> list[str]:
+        """Return the events of which something that a VEN said is not in its report: the process was killed between."""
+        its = (_deliveries.ven_id == ven_id, _deliveries.is_report_due.is_(True))
+        rows = await self._database.rows(select(_deliveries.event_id).where(*its).distinct().limit(MOST_SAID))
+        return [row["event_id"] for row in rows]
+
+    async def resource_names(self, ven_id: str, names: Iterable[str]) -> frozenset[str]:
+        """Return those of some names that resources of a VEN have."""
+        its = select(resources.c.name).where(resources.c.ven_id == ven_id, resources.c.name.in_(list(names)))
+        return frozenset(row["name"] for row in await self._database.rows(its))
+
+    async def program_in(self, market_context: str, base_url: str) -> str | None:
+        """Return the program that a market context names; None if it names none."""
+        plain = market_context.removeprefix(f"{base_url}/programs/") if market_context.startswith(base_url) else ""
+        issue = select(oadr20b_events.c.program_id).where(oadr20b_events.c.market_context == market_context)
+        its = select(programs.c.id).where(or_(programs.c.id == plain, programs.c.id.in_(issue.limit(1))))
+        row = await self._database.row(its.limit(1))
+        return None if row is None else row["id"]
+
+    async def _reports_due(self, connection: AsyncConnection, ven_id: str, event_ids: Iterable[str | None]) -> None:
+        its = [event_id for event_id in event_ids if event_id is not None]
+        if its:
+            due = update(oadr20b_deliveries).where(_deliveries.ven_id == ven_id, _deliveries.event_id.in_(its))
+            await connection.execute(due.values(is_report_due=True))
+
+
+_ANSWERED: Final = (
+    update(oadr20b_deliveries)
+    .where(
+        _deliveries.ven_id == bindparam("of_ven"),
+        _deliveries.event_id == bindparam("of_event"),
+        _deliveries.issue == bindparam("of_issue"),
+    )
+    .values(
+        answered_number=bindparam("to_number"),
+        answered_at=bindparam("at"),
+        opt_type=bindparam("said_type"),
+        response_code=bindparam("said_code"),
+        due_at=None,
+        is_closed=or_(_deliveries.is_closed, bindparam("closes", type_=_deliveries.is_closed.type)),
+        is_report_due=True,
+    )
+)
+
+
+def _same(row: RowMapping, said: OptRow) -> bool:
+    """Return True if an opt says what another one says, whenever it came."""
+    return all(
+        row[name] == value for name, value in asdict(said).items() if name not in {"received_at", "cancelled_at"}
+    )
+
+
+def _opt(row: Mapping[Any, Any]) -> OptRow:
+    return OptRow(**{name: row[name] for name in OptRow.__struct_fields__})

@@ -1,0 +1,317 @@
+"""Events for VENs of OpenADR 2.0b in the database: their issues and numbers, and what each VEN was sent.
+
+An issue is projected when a VEN first asks for it and again when its event or program has changed, by whichever process
+comes first: the others find its result. Nothing is written for a VEN before something is sent to it, so that a new
+event costs nothing per VEN.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import timedelta
+from typing import Any, Final
+
+from msgspec import Struct
+from msgspec.structs import asdict
+from sqlalchemy import Insert, Select, and_, bindparam, delete, func, insert, or_, select, tuple_, update
+from sqlalchemy.dialects import postgresql, sqlite
+
+from vtn.access import Caller, Entitlement
+from vtn.store.database import Database
+from vtn.store.engine import AsyncConnection
+from vtn.store.large import WHOLE_BYTES, shown_within
+from vtn.store.rows import ObjectRow
+from vtn.store.stamps import Stamps
+from vtn.store.tables import events, programs, resources, vens
+from vtn.store.types import KEY
+from vtn.store.v20b.event_rows import (
+    DELIVERY,
+    ISSUE,
+    DeliveryRow,
+    IssueRow,
+    IssueState,
+    Key,
+    SeenEvent,
+    Source,
+    columns,
+    delivery_in,
+    issue_in,
+)
+from vtn.store.v20b.event_tables import oadr20b_deliveries, oadr20b_events, oadr20b_projections
+from vtn.store.visibility import Visibility, form_of, values
+
+MOST_EVENTS: Final = 500
+"""Events that a VEN is told of at most: the newest ones."""
+_ROWS: Final = 2000
+_PURGED_AT_ONCE: Final = 100
+_KEPT: Final = timedelta(days=30)
+
+_issues: Final = oadr20b_events.c
+_deliveries: Final = oadr20b_deliveries.c
+_its_program: Final = programs.alias("its_program")  # the clauses of visibility have the table itself
+_not_final: Final = or_(_issues.state == IssueState.LIVE.value, _issues.state == IssueState.NO_FORM.value)
+
+
+class Change(Struct, frozen=True, kw_only=True):
+    """What an issue becomes. ``before`` is what it was when that was decided, None if it is new.
+
+    ``content`` is the projection of its new number; None if it keeps its number.
+    """
+
+    before: IssueRow | None
+    after: IssueRow
+    content: str | None = None
+
+
+class EventStore20b:
+    """Issues of events, their projections, and deliveries to VENs."""
+
+    def __init__(self, database: Database, stamps: Stamps, visibility: Visibility) -> None:
+        self._database = database
+        self._stamps = stamps
+        self._visibility = visibility
+        self._seen: Select[Any] | None = None
+        self._insert: Final = sqlite.insert if database.is_sqlite else postgresql.insert
+        self.watch: Final = database.watch(events, vens, resources)
+        """Tells whether anything has changed that decides what VENs see."""
+
+    @property
+    def now(self) -> str:
+        """Return the present time as a stamp."""
+        return self._stamps.now
+
+    async def seen_by(self, caller: Caller, ven_id: str, now: str) -> list[SeenEvent]:
+        """Return the events that a VEN may see and that are not over, or over but sent to it, by one statement."""
+        entitlement = await self._visibility.entitlement(caller)
+        if self._seen is None:
+            self._seen = self._seen_statement(form_of(entitlement))
+        given = {"now": now, "ven_id": ven_id, **values(entitlement)}
+        found: dict[str, list[Mapping[Any, Any]]] = {}
+        for row in await self._database.found(self._seen, given):
+            found.setdefault(row["id"], []).append(row)
+        return [_seen(rows) for rows in list(found.values())[:MOST_EVENTS]]
+
+    async def held_targets(self, caller: Caller) -> frozenset[str]:
+        """Return the targets that a VEN holds."""
+        entitlement = await self._visibility.entitlement(caller)
+        return frozenset() if entitlement is None else entitlement.granted
+
+    def _seen_statement(self, form: Entitlement | None) -> Select[Any]:
+        its = and_(
+            _deliveries.event_id == _issues.event_id,
+            _deliveries.issue == _issues.issue,
+            _deliveries.ven_id == bindparam("ven_id", type_=KEY),
+        )
+        joined = (
+            events.join(_its_program, _its_program.c.id == events.c.program_id)
+            .outerjoin(oadr20b_events, and_(_issues.event_id == events.c.id, _not_final))
+            .outerjoin(oadr20b_deliveries, its)
+        )
+        not_over = or_(
+            events.c.ends_at.is_(None),
+            events.c.ends_at > bindparam("now", type_=KEY),
+            _deliveries.is_closed.is_(False),
+        )
+        return (
+            select(
+                events.c.id,
+                events.c.program_id,
+                events.c.modified_at,
+                _its_program.c.modified_at.label("program_modified_at"),
+                *columns(oadr20b_events, ISSUE),
+                *columns(oadr20b_deliveries, DELIVERY),
+            )
+            .select_from(joined)
+            .where(*self._visibility.event(form), not_over)
+            .order_by(events.c.created_at.desc(), events.c.id.desc(), _issues.issue)
+            .limit(_ROWS)
+        )
+
+    async def open_deliveries(self, ven_id: str) -> list[tuple[IssueRow, DeliveryRow, bool]]:
+        """Return what was sent to a VEN and is not closed, and whether the event is still there."""
+        rows = await self._database.found(_OPEN, {"ven_id": ven_id})
+        found = ((issue_in(row), delivery_in(row), row["id"] is not None) for row in rows)
+        return [(issue, sent, is_there) for issue, sent, is_there in found if issue is not None and sent is not None]
+
+    async def delivered(self, ven_id: str, wire_ids: Iterable[str]) -> dict[str, tuple[IssueRow, DeliveryRow]]:
+        """Return what was sent to a VEN, closed or not, by eventID."""
+        statement = _SENT.where(_deliveries.ven_id == ven_id, _issues.wire_id.in_(list(wire_ids)))
+        found = ((issue_in(row), delivery_in(row)) for row in await self._database.rows(statement))
+        return {issue.wire_id: (issue, sent) for issue, sent in found if issue is not None and sent is not None}
+
+    async def was_sent_any(self, ven_id: str) -> bool:
+        """Return True if a VEN was ever sent an event."""
+        its = select(_deliveries.ven_id).where(_deliveries.ven_id == ven_id).limit(1)
+        return await self._database.row(its) is not None
+
+    async def sources(self, event_ids: Sequence[str]) -> list[Source]:
+        """Return events with their programs and issues, to be projected."""
+        if not event_ids:
+            return []
+        known = await self._database.rows(
+            select(oadr20b_events).where(_issues.event_id.in_(event_ids)).order_by(_issues.event_id, _issues.issue)
+        )
+        issues: dict[str, list[IssueRow]] = {}
+        for row in known:
+            issue = issue_in(row, "")
+            if issue is not None:
+                issues.setdefault(issue.event_id, []).append(issue)
+        its_program = [column.label(f"program_{column.name}") for column in programs.c if column.name != "id"]
+        statement = (
+            select(*shown_within(events, WHOLE_BYTES), *its_program)
+            .select_from(events.join(programs, programs.c.id == events.c.program_id))
+            .where(events.c.id.in_(event_ids))
+        )
+        return [_source(row, issues.get(row["id"], [])) for row in await self._database.rows(statement)]
+
+    async def record(self, changes: Sequence[Change]) -> None:
+        """Store what issues become, unless another process has done it: then its result stands (B-EVT-011)."""
+        if not changes:
+            return
+        async with self._database.write() as connection:
+            for change in sorted(changes, key=lambda each: each.after.key):
+                if await self._recorded(connection, change) and change.content is not None:
+                    await connection.execute(
+                        insert(oadr20b_projections).values(
+                            event_id=change.after.event_id,
+                            issue=change.after.issue,
+                            number=change.after.number,
+                            content=change.content,
+                            made_at=change.after.changed_at,
+                        )
+                    )
+            if any(change.before is None for change in changes):
+                await self._purge(connection)
+
+    async def _recorded(self, connection: AsyncConnection, change: Change) -> bool:
+        row = asdict(change.after)
+        if change.before is None:
+            new = self._insert(oadr20b_events).values(row).on_conflict_do_nothing()
+            return (await connection.execute(new.returning(_issues.event_id))).first() is not None
+        before = change.before
+        changed = (
+            update(oadr20b_events)
+            .where(
+                _issues.event_id == before.event_id,
+                _issues.issue == before.issue,
+                _issues.number == before.number,
+                _issues.state == before.state,
+                _issues.event_modified_at == before.event_modified_at,
+                _issues.program_modified_at == before.program_modified_at,
+                _issues.rolls_at.is_not_distinct_from(before.rolls_at),
+            )
+            .values(row)
+        )
+        return (await connection.execute(changed.returning(_issues.event_id))).first() is not None
+
+    async def _purge(self, connection: AsyncConnection) -> None:
+        """Remove a few of the issues that were over long ago, with what was sent of them."""
+        long_ago = self._stamps.ago(_KEPT)
+        old = (
+            select(_issues.event_id, _issues.issue)
+            .where(_issues.over_at < long_ago, _issues.changed_at < long_ago)
+            .order_by(_issues.over_at)
+            .limit(_PURGED_AT_ONCE)
+        )
+        keys = [tuple(row) for row in (await connection.execute(old)).all()]
+        if keys:
+            await connection.execute(delete(oadr20b_events).where(tuple_(_issues.event_id, _issues.issue).in_(keys)))
+
+    async def projections(self, wanted: Iterable[tuple[str, int, int]]) -> dict[tuple[str, int, int], tuple[str, str]]:
+        """Return projections as JSON with the time they were made, by event, issue and number."""
+        keys = list(wanted)
+        if not keys:
+            return {}
+        its = oadr20b_projections.c
+        statement = select(oadr20b_projections).where(tuple_(its.event_id, its.issue, its.number).in_(keys))
+        return {
+            (row["event_id"], row["issue"], row["number"]): (row["content"], row["made_at"])
+            for row in await self._database.rows(statement)
+        }
+
+    async def sent(self, deliveries: Sequence[DeliveryRow]) -> None:
+        """Store what is about to be sent to a VEN, in one statement; its answers and report stay as they are."""
+        if not deliveries:
+            return
+        upsert = self._insert(oadr20b_deliveries)
+        told = {name: upsert.excluded[name] for name in _TOLD}
+        statement: Insert = upsert.on_conflict_do_update(
+            index_elements=[_deliveries.ven_id, _deliveries.event_id, _deliveries.issue], set_=told
+        )
+        async with self._database.write() as connection:
+            await connection.execute(statement, [asdict(each) for each in sorted(deliveries, key=lambda one: one.key)])
+
+    async def close(self, ven_id: str, keys: Sequence[Key]) -> None:
+        """Note that a VEN is sent no more of some issues."""
+        if not keys:
+            return
+        its = tuple_(_deliveries.event_id, _deliveries.issue).in_(list(keys))
+        closed = update(oadr20b_deliveries).where(_deliveries.ven_id == ven_id, its)
+        async with self._database.write() as connection:
+            await connection.execute(closed.values(is_closed=True, due_at=None))
+
+    async def counted(self) -> Mapping[str, int]:
+        """Count the issues by state, for the operator."""
+        rows = await self._database.rows(select(_issues.state, func.count().label("issues")).group_by(_issues.state))
+        return {row["state"]: row["issues"] for row in rows}
+
+
+_TOLD: Final = (
+    "registration_id",
+    "number",
+    "shown_number",
+    "cancelled_at",
+    "is_closed",
+    "request_id",
+    "sent_at",
+    "sent_times",
+    "due_at",
+)
+"""What a delivery changes of a row that is there; the first number and the answers stay."""
+
+_JOINED: Final = oadr20b_deliveries.join(
+    oadr20b_events, and_(_issues.event_id == _deliveries.event_id, _issues.issue == _deliveries.issue)
+)
+_SENT: Final = select(*columns(oadr20b_events, ISSUE), *columns(oadr20b_deliveries, DELIVERY)).select_from(_JOINED)
+_OPEN: Final = (
+    select(*columns(oadr20b_events, ISSUE), *columns(oadr20b_deliveries, DELIVERY), events.c.id)
+    .select_from(_JOINED.outerjoin(events, events.c.id == _deliveries.event_id))
+    .where(_deliveries.ven_id == bindparam("ven_id", type_=KEY), _deliveries.is_closed.is_(False))
+    .order_by(_deliveries.sent_at.desc())
+    .limit(_ROWS)
+)
+
+
+def _seen(rows: Sequence[Mapping[Any, Any]]) -> SeenEvent:
+    first = rows[0]
+    found = ((issue_in(row), delivery_in(row)) for row in rows)
+    return SeenEvent(
+        event_id=first["id"],
+        program_id=first["program_id"],
+        modified_at=first["modified_at"],
+        program_modified_at=first["program_modified_at"],
+        issues=tuple((issue, sent) for issue, sent in found if issue is not None),
+    )
+
+
+def _source(row: Mapping[Any, Any], issues: Sequence[IssueRow]) -> Source:
+    is_small = row["members"] is not None and row["targets"] is not None
+    event = ObjectRow(
+        row["id"], row["created_at"], row["modified_at"], row["members"] or "", tuple(row["targets"] or ())
+    )
+    program = ObjectRow(
+        row["program_id"],
+        row["program_created_at"],
+        row["program_modified_at"],
+        row["program_members"],
+        tuple(row["program_targets"]),
+    )
+    return Source(
+        event_id=row["id"],
+        program_id=row["program_id"],
+        modified_at=row["modified_at"],
+        program_modified_at=row["program_modified_at"],
+        event=event if is_small else None,
+        program=program,
+        issues=tuple(issues),
+    )
