@@ -1,0 +1,92 @@
+"""Count and log what VENs of OpenADR 2.0b are not told of an event, and events that they are not told of at all (4.7).
+
+Lines name the event, the VEN and each loss. Of each number of an event so many VENs are named, then one line says that
+there are more: what is lost is the same for all of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+from typing import Final
+
+import structlog
+
+from openadr_profiles.v20b.projection import EventStatus20b, Projection
+from vtn.lru import LruCache
+from vtn.metrics import EVENTS_20B_REFUSED, LOSSES_20B, Metrics
+from vtn.store.v20b.event_rows import IssueRow
+from vtn.store.v20b.vens import Ven20b
+
+_log = structlog.get_logger(__name__)
+
+_NAMED: Final = 20
+_REMEMBERED: Final = 1000
+
+
+class LossLog:
+    """The log and the counters of losses of one process."""
+
+    def __init__(self, metrics: Metrics | None) -> None:
+        self._metrics = metrics
+        self._named: LruCache[tuple[str, int], int] = LruCache(_REMEMBERED)
+
+    def told(self, ven: Ven20b, issue: IssueRow, number: int, projection: Projection) -> None:
+        """Note that a VEN is told of a number of an event for the first time."""
+        if not projection.losses:
+            return
+        if self._metrics is not None:
+            self._metrics.add(LOSSES_20B, len(projection.losses))
+        key = issue.wire_id, number
+        named = self._named.get(key) or 0
+        if named > _NAMED:
+            return
+        self._named.put(key, named + 1)
+        if named == _NAMED:
+            _log.info("more VENs of 2.0b are told of this event with the same losses", event_id=issue.event_id)
+            return
+        _log.info(
+            "a VEN of 2.0b is told of an event with losses",
+            event_id=issue.event_id,
+            ven=ven.name,
+            losses=[str(loss) for loss in projection.losses],
+        )
+
+    def refused(self, issue: IssueRow, is_over: bool) -> None:
+        """Note that an event has no form in 2.0b, which its reason tells."""
+        reason = issue.reason or ""
+        if is_over or reason.startswith("CANCELLED"):
+            return
+        if self._metrics is not None:
+            self._metrics.add(EVENTS_20B_REFUSED, 1)
+        _log.warning("an event is not told to VENs of 2.0b", event_id=issue.event_id, reason=reason)
+
+    def late(self, issue: IssueRow, projection: Projection) -> None:
+        """Warn of an event that was made later than its program promises (B-EVT-037)."""
+        notification_s = projection.notification_s
+        if notification_s is None or issue.number:
+            return
+        latest = projection.start - timedelta(seconds=notification_s)
+        if datetime.fromisoformat(issue.created_at) > latest:
+            _log.warning(
+                "an event is told later than its notification time", event_id=issue.event_id, latest=str(latest)
+            )
+
+    def overlapping(self, ven: Ven20b, told: Iterable[tuple[IssueRow, Projection, EventStatus20b]]) -> None:
+        """Warn of events of one market context that a VEN is to follow at the same time (B-EVT-023)."""
+        latest: dict[str, tuple[datetime | None, str]] = {}
+        known = sorted(told, key=lambda each: each[1].start)
+        for issue, projection, status in known:
+            if status in {EventStatus20b.CANCELLED, EventStatus20b.COMPLETED}:
+                continue
+            before = latest.get(projection.market_context)
+            if before is not None and (before[0] is None or before[0] > projection.start):
+                _log.warning(
+                    "two events of one market context overlap, which 2.0b does not allow",
+                    event_id=issue.event_id,
+                    other_event_id=before[1],
+                    ven=ven.name,
+                )
+            over_at = projection.over_at
+            if before is None or (before[0] is not None and (over_at is None or over_at > before[0])):
+                latest[projection.market_context] = over_at, issue.event_id

@@ -1,0 +1,157 @@
+"""Put what VENs of OpenADR 2.0b say about taking part into opt reports, through the store of all reports (4.6)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime, timedelta
+
+import msgspec
+import structlog
+from msgspec import Struct
+from msgspec.structs import replace
+
+from openadr_profiles.fleet.reports import opt_report_name
+from openadr_profiles.v20b.opt_reports import OptType, Said, opt_report_20b
+from openadr_profiles.v31 import Invalid
+from vtn.api.v20b.event_examination import Entry
+from vtn.errors import NotFound
+from vtn.store.query import ReportQuery
+from vtn.store.report import ReportStore
+from vtn.store.rows import RowPage
+from vtn.store.stamps import stamp
+from vtn.store.v20b.answers import AnswerStore20b, OptRow
+from vtn.store.v20b.vens import Ven20b
+
+_log = structlog.get_logger(__name__)
+
+
+class OptContent(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """The members of an opt that nothing is searched in. ``windows`` are starts and lengths in seconds."""
+
+    resources: tuple[str, ...] = ()
+    device_classes: tuple[str, ...] = ()
+    market_context: str | None = None
+    windows: tuple[tuple[datetime, int], ...] = ()
+
+
+class _Named(Struct, frozen=True):
+    report_name: str | None = msgspec.field(name="reportName", default=None)
+
+
+class OptDesk:
+    """Writes opt reports: one for each event and VEN, as the client that the VEN is."""
+
+    def __init__(self, answers: AnswerStore20b, reports: ReportStore) -> None:
+        self._answers = answers
+        self._reports = reports
+
+    async def report(self, ven: Ven20b, event_ids: Iterable[str]) -> None:
+        """Bring the reports of a VEN on some events up to date.
+
+        An event that is gone, or that the VEN no longer sees, has no report; what was said stays in the history.
+        """
+        for event_id in dict.fromkeys(event_ids):
+            said = [said_in(row) for row in await self._answers.said(ven.id, event_id)]
+            if said:
+                await self._answers.reported(ven.id, event_id, await self._written(ven, event_id, said))
+
+    async def note_sent(self, ven: Ven20b, entries: Sequence[Entry], now: datetime) -> None:
+        """Note which events are offered again without an answer (B-CRE-012), and mark new ones (B-OPT-005)."""
+        silent = [
+            _mark(ven, entry, OptType.NO_RESPONSE, now)
+            for entry in entries
+            if entry.is_silent and entry.before is not None and entry.before.sent_times == 1
+        ]
+        new = [entry for entry in entries if entry.before is None and entry.cancelled_at is None]
+        marks = await self.marks(ven, new, now) if new else []
+        await self._answers.note([*silent, *marks])
+        await self.report(ven, [row.event_id for row in (*silent, *marks) if row.event_id is not None])
+
+    async def marks(self, ven: Ven20b, entries: Sequence[Entry], now: datetime) -> list[OptRow]:
+        """Return opt-outs for the events that start while a schedule of the VEN says that it is not available."""
+        found = []
+        for schedule in await self._answers.schedules(ven.id):
+            content = msgspec.json.decode(schedule.content, type=OptContent)
+            if schedule.opt_type != OptType.OUT:
+                continue
+            for entry in entries:
+                context = content.market_context
+                if context is not None and context != entry.issue.market_context:
+                    continue
+                if any(_starts_within(entry, start, length_s) for start, length_s in content.windows):
+                    mark = _mark(ven, entry, OptType.OUT, now)
+                    its = OptContent(resources=content.resources)
+                    reason = f"{schedule.reason or 'not available'} (availability schedule)"
+                    found.append(replace(mark, opt_id=schedule.opt_id, reason=reason, content=encoded_content(its)))
+        return found
+
+    async def catch_up(self, ven: Ven20b) -> None:
+        """Write the reports that a process which was killed did not."""
+        await self.report(ven, await self._answers.reports_due(ven.id))
+
+    async def _written(self, ven: Ven20b, event_id: str, said: list[Said]) -> str | None:
+        """Return the id of the report, written anew; None if there is nothing to report on."""
+        request = opt_report_20b(event_id, ven.name, said)
+        report_id = await self._answers.report_of(ven.id, event_id) or await self._found(ven, event_id)
+        try:
+            if report_id is not None:
+                try:
+                    return (await self._reports.replace(report_id, request, by=ven.caller)).id
+                except NotFound:  # somebody has removed it
+                    pass
+            return (await self._reports.create(request, by=ven.caller)).id
+        except Invalid as error:
+            _log.info("an opt is not reported", ven=ven.name, event_id=event_id, reason=str(error))
+            return None
+
+    async def _found(self, ven: Ven20b, event_id: str) -> str | None:
+        """Return the id of a report that was written by a process which was killed before it could note that."""
+        query = ReportQuery(event_id=event_id, client_name=ven.name)
+        page = await self._reports.search(query, visible_to=ven.caller)
+        if not isinstance(page, RowPage):
+            return None
+        name = opt_report_name(event_id)
+        return next((row.id for row in page if _name_in(row.members) == name), None)
+
+
+def _mark(ven: Ven20b, entry: Entry, opt_type: OptType, now: datetime) -> OptRow:
+    return OptRow(
+        ven_id=ven.id,
+        event_id=entry.issue.event_id,
+        issue=entry.issue.issue,
+        number=entry.number,
+        opt_type=opt_type.value,
+        received_at=stamp(now),
+    )
+
+
+def _starts_within(entry: Entry, start: datetime, length_s: int) -> bool:
+    if entry.issue.starts_at is None:
+        return False
+    begins = datetime.fromisoformat(entry.issue.starts_at)
+    return start <= begins < start + timedelta(seconds=length_s)
+
+
+def said_in(row: OptRow) -> Said:
+    """Return what a row of the history says."""
+    content = msgspec.json.decode(row.content, type=OptContent)
+    return Said(
+        at=datetime.fromisoformat(row.received_at),
+        opt_type=row.opt_type,
+        number=row.number,
+        reason=row.reason,
+        opt_id=row.opt_id,
+        code=row.response_code,
+        resources=content.resources,
+        cancelled_at=None if row.cancelled_at is None else datetime.fromisoformat(row.cancelled_at),
+        windows=content.windows,
+    )
+
+
+def encoded_content(content: OptContent) -> str:
+    """Return the members as JSON."""
+    return msgspec.json.encode(content).decode()
+
+
+def _name_in(members: str) -> str | None:
+    return msgspec.json.decode(f"{{{members}}}", type=_Named).report_name
