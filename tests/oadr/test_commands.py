@@ -92,6 +92,29 @@ def test_a_preview_says_what_would_happen_and_a_dry_run_issues_nothing(group: Op
     assert "nobody is reached" in nobody.stderr
 
 
+def test_who_issues_an_event_is_told_what_vens_of_2_0b_will_not_see(group: Operator, tmp_path: Path) -> None:
+    """4.7: in a preview of its own, and whenever such a VEN is reached; nothing is issued by a preview."""
+    group.ask("vens", "add", "old-plant", "--client-id", "oadr20b-aabb", "--target", "group:north")
+    file = tmp_path / "prices.csv"
+    file.write_text("start,duration,EXPORT_PRICE\n2040-01-01T00:00:00Z,15m,1.25\n")
+    done = group.run("event", "preview", str(file), "--target", "group:north", "--json")
+    assert done.exit_code == Exit.CHECK_FAILED
+    found = json.loads(done.stdout)
+    assert (found["vens"], found["refused"].partition(":")[0]) == (1, "NOTHING_LEFT")
+    assert found["losses"] == ["TYPE_OMITTED: EXPORT_PRICE has no signal in 2.0b"]
+    file.write_text("start,duration,shed\n2040-01-01T00:00:00Z,15m,1kW\n,15m,2kW\n")
+    told = group.ask("event", "preview", str(file), "--target", "group:north", "--json")
+    assert [(signal["name"], signal["values"]) for signal in told["signals"]] == [
+        ("LOAD_DISPATCH", [-1.0, -2.0]),
+        ("SIMPLE", [1.0]),
+    ]
+    limit = group.run("event", "create", "--limit", "4kW", "--for", "10m", "--target", "group:north")
+    assert limit.exit_code == 0
+    assert "1 VEN of OpenADR 2.0b will not be told of it" in limit.stderr.replace("\n", " ")
+    others = group.run("event", "create", "--limit", "4kW", "--for", "10m", "--target", "group:south")
+    assert "2.0b" not in others.stderr
+
+
 def test_a_total_is_divided_and_every_part_is_issued(group: Operator) -> None:
     done = group.run("event", "create", "--total", "5kW", "--yes", "--for", "30m")
     assert done.exit_code == 0, done.stderr

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from oadr.commands.event import create, show, watch, withdraw
+from oadr.commands.event import create, preview, show, watch, withdraw
 from oadr.terminal.options import examples
 
 app = typer.Typer(
@@ -19,6 +19,9 @@ app.command(
         "event create --total 500kW --start +10m --for 30m --target group:south --dry-run",
     )
 )(create.create)
+app.command(epilog=examples("event preview event.json", "event preview event.csv --program peaks --json"))(
+    preview.preview
+)
 app.command(epilog=examples("event update 3f2a --for 2h", "event update 3f2a --shed 2kW --yes"))(create.update)
 app.command(name="list", epilog=examples("event list --active", "event list --target group:north --json"))(show.list_)
 app.command(epilog=examples("event get 3f2a", "event get 3f2a > event.json"))(show.get)

@@ -27,6 +27,7 @@ from oadr.errors import Exit, Failure
 from oadr.events.building import asked_payload, changed, reduction_event, shed_setpoint_kw
 from oadr.events.confirmation import confirm, safety_of, tell
 from oadr.events.fleet import AffectedFleet, find_event
+from oadr.events.other_versions import with_20b
 from oadr.events.publishing import create_all, program_named
 from oadr.events.rows import COLUMNS, event_row
 from oadr.terminal.options import parsed_by
@@ -125,11 +126,9 @@ def create(
             type_, values = asked_payload(shed or (), limit or (), level or ())
             fleet = await AffectedFleet.read(client, target or ())
             requests = [(request(values, type_, target or ()), fleet.recipients(target or ()))]
-        confirm(
-            examine(requests, fleet.events, fleet.vens, fleet.resources, now=now, safety=safety_of(settings)),
-            yes,
-            dry_run,
-        )
+        preview = examine(requests, fleet.events, fleet.vens, fleet.resources, now=now, safety=safety_of(settings))
+        preview = await with_20b(preview, client, requests, fleet, program=program, draft=draft, now=now)
+        confirm(preview, yes, dry_run)
         if dry_run:
             return [
                 Event(id="", created_date_time=now, modification_date_time=now, **msgspec.structs.asdict(each))
@@ -196,11 +195,9 @@ def update(
         fleet = await AffectedFleet.read(client, request.targets or ())
         others = [event for event in fleet.events if event.id != old.id]
         to = fleet.recipients(request.targets or ())
-        confirm(
-            examine([(request, to)], others, fleet.vens, fleet.resources, now=now, safety=safety_of(settings)),
-            yes,
-            dry_run,
-        )
+        preview = examine([(request, to)], others, fleet.vens, fleet.resources, now=now, safety=safety_of(settings))
+        preview = await with_20b(preview, client, [(request, to)], fleet, program="", draft="", now=now)
+        confirm(preview, yes, dry_run)
         if dry_run:
             return Event(
                 id=old.id,
