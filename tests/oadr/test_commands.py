@@ -94,7 +94,7 @@ def test_a_preview_says_what_would_happen_and_a_dry_run_issues_nothing(group: Op
 
 def test_who_issues_an_event_is_told_what_vens_of_2_0b_will_not_see(group: Operator, tmp_path: Path) -> None:
     """4.7: in a preview of its own, and whenever such a VEN is reached; nothing is issued by a preview."""
-    group.ask("vens", "add", "old-plant", "--client-id", "oadr20b-aabb", "--target", "group:north")
+    group.ask("vens", "add", "old-plant", "--for-client", "oadr20b-aabb", "--target", "group:north")
     file = tmp_path / "prices.csv"
     file.write_text("start,duration,EXPORT_PRICE\n2040-01-01T00:00:00Z,15m,1.25\n")
     done = group.run("event", "preview", str(file), "--target", "group:north", "--json")
