@@ -6,7 +6,6 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from openadr_profiles.v20b.projection.projection import Projection, SignalPart
-from openadr_profiles.v20b.projection.signals import SIMPLE
 
 
 class EventStatus20b(StrEnum):
@@ -44,11 +43,6 @@ def current_value(signal: SignalPart, start: datetime, now: datetime, status_: E
         if not length_s or now < at:
             return value
     return 0.0
-
-
-def is_simple(signal: SignalPart) -> bool:
-    """Return True for the signal that every VEN understands."""
-    return signal.name == SIMPLE
 
 
 def order(projection: Projection, status_: EventStatus20b, event_id: str) -> tuple[int, int, datetime, str]:

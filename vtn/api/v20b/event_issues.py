@@ -12,7 +12,7 @@ from typing import Final
 import structlog
 from msgspec.structs import replace
 
-from openadr_profiles.v20b.projection import NoForm, NoFormKind, Projection, decoded, encoded, project
+from openadr_profiles.v20b.projection import NoForm, NoFormKind, Projection, encoded, project
 from openadr_profiles.v31 import Event, Program, decode, encode
 from vtn.store.rows import ObjectRow
 from vtn.store.stamps import stamp
@@ -176,8 +176,3 @@ def _new(source: Source, result: Projection | NoForm, at: str, versions: dict[st
 
 def _reason(refused: NoForm) -> str:
     return f"{refused.kind}: {refused.reason}"
-
-
-def projection_in(content: str) -> Projection:
-    """Return a stored projection."""
-    return decoded(content)

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from msgspec import Struct
 from msgspec.structs import asdict
-from sqlalchemy import Insert, Select, and_, bindparam, delete, func, insert, or_, select, tuple_, update
+from sqlalchemy import Insert, Select, and_, bindparam, delete, insert, or_, select, tuple_, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from vtn.access import Caller, Entitlement
@@ -249,11 +249,6 @@ class EventStore20b:
         closed = update(oadr20b_deliveries).where(_deliveries.ven_id == ven_id, its)
         async with self._database.write() as connection:
             await connection.execute(closed.values(is_closed=True, due_at=None))
-
-    async def counted(self) -> Mapping[str, int]:
-        """Count the issues by state, for the operator."""
-        rows = await self._database.rows(select(_issues.state, func.count().label("issues")).group_by(_issues.state))
-        return {row["state"]: row["issues"] for row in rows}
 
 
 _TOLD: Final = (

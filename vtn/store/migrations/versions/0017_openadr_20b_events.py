@@ -1,4 +1,4 @@
-"""OpenADR 2.0b: issues of events with their numbers, projections and deliveries, and what VENs said about taking part."""
+"""OpenADR 2.0b: issues of events with their numbers, projections and deliveries, and what VENs opted for."""
 
 import sqlalchemy as sa
 from alembic import op
