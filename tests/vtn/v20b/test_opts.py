@@ -5,12 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from sqlalchemy import insert
 
 from tests.vtn.harness import VtnUnderTest
 from tests.vtn.v20b.conftest import Enrol
 from tests.vtn.v20b.scripted_ven import Reply, ScriptedVen, element, of
 from tests.vtn.v20b.telling import ToldEvent, accept, at, levels, polled
 from tests.vtn.v20b.test_answers import said
+from vtn.store.v20b.tables import oadr20b_carriers
 
 
 def event_of(event: ToldEvent, number: int | None = None) -> str:
@@ -173,3 +175,28 @@ async def test_an_absence_is_marked_on_events_and_does_not_hide_them(vtn20: VtnU
     assert (await cancel(ven)).code == "200"
     *_, last = await said(vtn20, event.id)
     assert last["OPT"] == ["OPT_IN"]
+
+
+async def test_an_absence_is_reported_where_reports_of_no_event_are(vtn20: VtnUnderTest, ven20: Enrol) -> None:
+    """4.6: on the carrier event of the program that is named, or on all of them."""
+    ven, bl = await ven20(vtn20), vtn20.bl
+    first, second = await bl.program(), await bl.program()
+    (row,) = (await bl.get("/vens")).ok()
+    carriers = [await bl.event(program, targets=[row["id"]]) for program in (first, second)]
+    async with vtn20.server._database.write() as connection:
+        for program, event in zip((first, second), carriers, strict=True):
+            values = {"ven_id": row["id"], "program_id": program["id"], "event_id": event["id"]}
+            await connection.execute(insert(oadr20b_carriers).values(values))
+    context = f"http://OpenADR-Fleet/programs/{first['id']}"
+    assert (await opt(vtn20, ven, schedule=times((at(vtn20, 30), "PT4H")), context=context)).code == "200"
+    assert (await opt(vtn20, ven, opt_id="opt-2", schedule=times((at(vtn20, 600), "PT1H")))).code == "200"
+
+    async def windows(event: Any) -> list[str]:
+        (report,) = (await bl.get("/reports", {"eventID": event["id"]})).ok()
+        assert report["reportName"] == "OADR20B_OPT"
+        return [each["intervalPeriod"]["duration"] for one in report["resources"] for each in one["intervals"]]
+
+    assert [await windows(event) for event in carriers] == [["PT4H", "PT1H"], ["PT1H"]]
+    assert (await cancel(ven, "opt-2")).code == "200"
+    assert [await windows(event) for event in carriers] == [["PT4H"], []]
+    assert await polled(ven) == []

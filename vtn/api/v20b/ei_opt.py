@@ -47,11 +47,10 @@ _REASONS: Final = frozenset(
 class EiOpt:
     """Takes opts and takes them back."""
 
-    def __init__(self, events: EventStore20b, answers: AnswerStore20b, opts: OptDesk, *, base_url: str) -> None:
+    def __init__(self, events: EventStore20b, answers: AnswerStore20b, opts: OptDesk) -> None:
         self._events = events
         self._answers = answers
         self._opts = opts
-        self._base_url = base_url
 
     async def handle(self, message: Message, session: Session20b) -> Answer:
         """Answer a message of this service; raises RefusedMessage."""
@@ -104,8 +103,7 @@ class EiOpt:
         ven, now = session.ven, session.now
         windows = _windows(times, now)
         if content.market_context is not None:
-            program_id = await self._answers.program_in(content.market_context, self._base_url)
-            if program_id is None:
+            if await self._opts.program_in(content.market_context) is None:
                 raise RefusedMessage(Code.NOT_RECOGNIZED, "marketContext is not known")
         if await self._answers.counted_schedules(ven.id) >= MOST_SCHEDULES:
             raise RefusedMessage(Code.NOT_ALLOWED, f"a VEN may have {MOST_SCHEDULES} schedules; cancel one of them")
@@ -119,6 +117,7 @@ class EiOpt:
         said = _said(message, content, session, ends_at=stamp(ends_at))
         if await self._answers.opted(said):
             await self._mark(ven, now)
+            await self._opts.report_schedules(ven)
         return _accepted(message)
 
     async def _mark(self, ven: Ven20b, now: datetime) -> None:
@@ -140,9 +139,12 @@ class EiOpt:
 
     async def _cancelled(self, message: CancelOpt, session: Session20b) -> CanceledOpt:
         """Take an opt back: what was said before holds again (B-OPT-008)."""
-        if not await self._answers.taken_back(session.ven.id, message.opt_id):
+        found = await self._answers.taken_back(session.ven.id, message.opt_id)
+        if not found:
             raise RefusedMessage(Code.INVALID_ID, "optID: there is no such opt")
         await self._opts.catch_up(session.ven)
+        if any(row.event_id is None for row in found):
+            await self._opts.report_schedules(session.ven)
         return CanceledOpt(response=accepted(message.request_id), opt_id=message.opt_id)
 
     async def _resources(self, target: Target, ven: Ven20b) -> tuple[str, ...]:

@@ -10,9 +10,8 @@ import structlog
 from msgspec import Struct
 from msgspec.structs import replace
 
-from openadr_profiles.fleet.reports import opt_report_name
-from openadr_profiles.v20b.opt_reports import OptType, Said, opt_report_20b
-from openadr_profiles.v31 import Invalid
+from openadr_profiles.v20b.opt_reports import OptType, Said, opt_report_20b, schedule_report
+from openadr_profiles.v31 import Invalid, ReportRequest
 from vtn.api.v20b.event_examination import Entry
 from vtn.errors import NotFound
 from vtn.store.query import ReportQuery
@@ -39,11 +38,34 @@ class _Named(Struct, frozen=True):
 
 
 class OptDesk:
-    """Writes opt reports: one for each event and VEN, as the client that the VEN is."""
+    """Writes opt reports: one for each event and VEN, as the client that the VEN is.
 
-    def __init__(self, answers: AnswerStore20b, reports: ReportStore) -> None:
+    ``base_url`` is that of market contexts which programs do not state.
+    """
+
+    def __init__(self, answers: AnswerStore20b, reports: ReportStore, *, base_url: str) -> None:
         self._answers = answers
         self._reports = reports
+        self._base_url = base_url
+
+    async def program_in(self, market_context: str) -> str | None:
+        """Return the program that a market context names; None if it names none."""
+        return await self._answers.program_in(market_context, self._base_url)
+
+    async def report_schedules(self, ven: Ven20b) -> None:
+        """Bring the reports of a VEN's availability up to date, on the events that carry what belongs to no event."""
+        carriers = await self._answers.carriers(ven.id)
+        if not carriers:
+            return
+        said = []
+        for row in await self._answers.schedules(ven.id):
+            context = msgspec.json.decode(row.content, type=OptContent).market_context
+            program_id = None if context is None else await self.program_in(context)
+            said.append((program_id, said_in(row)))
+        for carrier, event_id in carriers.items():
+            mine = [each for program_id, each in said if program_id in {None, carrier}]
+            request = schedule_report(event_id, ven.name, mine)
+            await self._put(ven, request, await self._found(ven, event_id, request.report_name))
 
     async def report(self, ven: Ven20b, event_ids: Iterable[str]) -> None:
         """Bring the reports of a VEN on some events up to date.
@@ -92,7 +114,11 @@ class OptDesk:
     async def _written(self, ven: Ven20b, event_id: str, said: list[Said]) -> str | None:
         """Return the id of the report, written anew; None if there is nothing to report on."""
         request = opt_report_20b(event_id, ven.name, said)
-        report_id = await self._answers.report_of(ven.id, event_id) or await self._found(ven, event_id)
+        known = await self._answers.report_of(ven.id, event_id)
+        return await self._put(ven, request, known or await self._found(ven, event_id, request.report_name))
+
+    async def _put(self, ven: Ven20b, request: ReportRequest, report_id: str | None) -> str | None:
+        """Store a report, in place of the one with this id; return its id, None if there is nothing to report on."""
         try:
             if report_id is not None:
                 try:
@@ -101,16 +127,15 @@ class OptDesk:
                     pass
             return (await self._reports.create(request, by=ven.caller)).id
         except Invalid as error:
-            _log.info("an opt is not reported", ven=ven.name, event_id=event_id, reason=str(error))
+            _log.info("an opt is not reported", ven=ven.name, event_id=request.event_id, reason=str(error))
             return None
 
-    async def _found(self, ven: Ven20b, event_id: str) -> str | None:
-        """Return the id of a report that was written by a process which was killed before it could note that."""
+    async def _found(self, ven: Ven20b, event_id: str, name: str | None) -> str | None:
+        """Return the id of the VEN's report of this name: nobody has noted it, or the process was killed before."""
         query = ReportQuery(event_id=event_id, client_name=ven.name)
         page = await self._reports.search(query, visible_to=ven.caller)
         if not isinstance(page, RowPage):
             return None
-        name = opt_report_name(event_id)
         return next((row.id for row in page if _name_in(row.members) == name), None)
 
 

@@ -13,6 +13,7 @@ from vtn.store.database import Database
 from vtn.store.engine import AsyncConnection
 from vtn.store.stamps import Stamps
 from vtn.store.tables import programs, resources
+from vtn.store.v20b.tables import oadr20b_carriers
 from vtn.store.v20b.event_tables import oadr20b_deliveries, oadr20b_events, oadr20b_opts
 
 MOST_SAID: Final = 50
@@ -166,6 +167,12 @@ class AnswerStore20b:
         """Return those of some names that resources of a VEN have."""
         its = select(resources.c.name).where(resources.c.ven_id == ven_id, resources.c.name.in_(list(names)))
         return frozenset(row["name"] for row in await self._database.rows(its))
+
+    async def carriers(self, ven_id: str) -> dict[str, str]:
+        """Return the events that carry what belongs to no event of a VEN, by program."""
+        its = oadr20b_carriers.c
+        rows = await self._database.rows(select(its.program_id, its.event_id).where(its.ven_id == ven_id))
+        return {row["program_id"]: row["event_id"] for row in rows}
 
     async def program_in(self, market_context: str, base_url: str) -> str | None:
         """Return the program that a market context names; None if it names none."""
