@@ -10,11 +10,15 @@ from datetime import datetime
 from typing import Final
 
 from vtn.api.v20b.application import Door, application
+from vtn.api.v20b.ei_event import EiEvent
+from vtn.api.v20b.ei_opt import EiOpt
 from vtn.api.v20b.ei_register_party import EiRegisterParty
 from vtn.api.v20b.ei_report import EiReport
+from vtn.api.v20b.event_desk import EventDesk
+from vtn.api.v20b.event_losses import LossLog
 from vtn.api.v20b.identity import Identity
-from vtn.api.v20b.no_events import NoEvents
 from vtn.api.v20b.oadr_poll import OadrPoll, PendingMessages
+from vtn.api.v20b.opt_desk import OptDesk
 from vtn.api.v20b.services import Service20b
 from vtn.api.v20b.session import MessageService
 from vtn.api.v20b.wire import MessageWire
@@ -106,12 +110,23 @@ class Listener20b:
 
     def _door(self) -> Door:
         stores, v20b = self._stores, self._v20b
-        events, reports = NoEvents(), EiReport(stores.outbox_20b)
+        reports = EiReport(stores.outbox_20b)
+        base_url = self._settings.public_url or f"http://{v20b.vtn_id}"
+        opts = OptDesk(stores.answers_20b, stores.reports, base_url=base_url)
+        desk = EventDesk(
+            stores.events_20b,
+            LossLog(self._metrics),
+            vtn_id=v20b.vtn_id,
+            base_url=base_url,
+            retry_polls=v20b.retry_polls,
+        )
+        events = EiEvent(desk, stores.events_20b, stores.answers_20b, opts)
         party = EiRegisterParty(v20b, stores.vens_20b, stores.outbox_20b, self._judge, events)
         pending = PendingMessages(stores.outbox_20b, events, reports.message)
         services: dict[Service20b, MessageService] = {
             Service20b.EI_REGISTER_PARTY: party,
             Service20b.EI_EVENT: events,
+            Service20b.EI_OPT: EiOpt(stores.events_20b, stores.answers_20b, opts),
             Service20b.EI_REPORT: reports,
             Service20b.OADR_POLL: OadrPoll(pending, reports.bring_up_to_date),
         }

@@ -3,6 +3,6 @@
 from __future__ import annotations
 
 from vtn.store.tables import metadata
-from vtn.store.v20b import tables
+from vtn.store.v20b import event_tables, tables
 
-__all__ = ["metadata", "tables"]
+__all__ = ["event_tables", "metadata", "tables"]

@@ -50,6 +50,8 @@ _SUM_BYTES: Final = 27
 _STAMPS: Final = frozenset(
     {
         *("created_at", "modified_at", "ends_at", "removed_at", "tokens_valid_from", "heard_at", "refused_at"),
+        *("event_modified_at", "program_modified_at", "anchor", "changed_at", "starts_at", "over_at", "rolls_at"),
+        *("made_at", "cancelled_at", "sent_at", "answered_at", "received_at"),
         *("wanted_until", "broken_at", "due_at", "leased_until", "last_success_at", "last_failure_at"),
         *("registered_at", "cancel_refused_at", "added_at", "offered_at", "updated_at"),
     }

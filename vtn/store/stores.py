@@ -14,6 +14,8 @@ from vtn.store.resource import ResourceStore
 from vtn.store.resource_group import ResourceGroupStore
 from vtn.store.stamps import Stamps
 from vtn.store.subscription import SubscriptionStore, Verify
+from vtn.store.v20b.answers import AnswerStore20b
+from vtn.store.v20b.events import EventStore20b
 from vtn.store.v20b.outbox import Outbox20b
 from vtn.store.v20b.vens import VenStore20b
 from vtn.store.vault import Vault
@@ -60,4 +62,6 @@ class Stores:
         v20b = settings.v20b or V20b(enabled=False)
         self.vens_20b = VenStore20b(database, stamps, self.vens, poll_s=v20b.poll_s)
         self.outbox_20b = Outbox20b(database, stamps, retry_s=v20b.poll_s * v20b.retry_polls)
+        self.events_20b = EventStore20b(database, stamps, visibility)
+        self.answers_20b = AnswerStore20b(database, stamps)
         self.outbox_listing = OutboxListing(database, stamps)

@@ -67,7 +67,9 @@ class ToldEvent:
         copy = etree.fromstring(etree.tostring(self.xml))
         for path in (".//ei:eventStatus", ".//ei:currentValue"):
             for each in copy.findall(path, NAMES):
-                each.getparent().remove(each)
+                parent = each.getparent()
+                assert parent is not None
+                parent.remove(each)
         return etree.tostring(copy)
 
 

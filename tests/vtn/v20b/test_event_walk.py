@@ -57,13 +57,13 @@ async def test_a_walk_through_changes_keeps_every_picture_right(vtn20: VtnUnderT
     walk = random.Random(7)
     other = VtnUnderTest(vtn20.server.settings, vtn20.now)
     await other.start()
-    pictures = []
-    for targets in ((), ("north",), ("north", "south")):
+    pictures: list[tuple[Picture, ScriptedVen]] = []
+    for held in ((), ("north",), ("north", "south")):
         files = pki.client(f"walker-{len(pictures)}")
-        first = await ven20(vtn20, files=files, targets=targets or None)
+        first = await ven20(vtn20, files=files, targets=held or None)
         second = await ven20(other, files=files, enrolled=False)
         second.ven_id = first.ven_id
-        pictures.append((Picture(first, frozenset(targets)), second))
+        pictures.append((Picture(first, frozenset(held)), second))
     bl = vtn20.bl
     programs = [await bl.program() for _ in range(2)]
     there: dict[str, tuple[frozenset[str], list[float]]] = {}

@@ -102,9 +102,8 @@ class EiOpt:
         """Opt for times, which are marked on events; these are sent all the same (B-OPT-004, B-OPT-005)."""
         ven, now = session.ven, session.now
         windows = _windows(times, now)
-        if content.market_context is not None:
-            if await self._opts.program_in(content.market_context) is None:
-                raise RefusedMessage(Code.NOT_RECOGNIZED, "marketContext is not known")
+        if content.market_context is not None and await self._opts.program_in(content.market_context) is None:
+            raise RefusedMessage(Code.NOT_RECOGNIZED, "marketContext is not known")
         if await self._answers.counted_schedules(ven.id) >= MOST_SCHEDULES:
             raise RefusedMessage(Code.NOT_ALLOWED, f"a VEN may have {MOST_SCHEDULES} schedules; cancel one of them")
         ends_at = max(start + timedelta(seconds=length_s) for start, length_s in windows)

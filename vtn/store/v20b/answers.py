@@ -13,8 +13,8 @@ from vtn.store.database import Database
 from vtn.store.engine import AsyncConnection
 from vtn.store.stamps import Stamps
 from vtn.store.tables import programs, resources
-from vtn.store.v20b.tables import oadr20b_carriers
 from vtn.store.v20b.event_tables import oadr20b_deliveries, oadr20b_events, oadr20b_opts
+from vtn.store.v20b.tables import oadr20b_carriers
 
 MOST_SAID: Final = 50
 """Of what a VEN said about an event, so much is read at most: the last of it."""
