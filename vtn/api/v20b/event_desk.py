@@ -18,7 +18,6 @@ from vtn.api.v20b.event_examination import Entry, Examined, delivery_of, examine
 from vtn.api.v20b.event_issues import cancelled, changes_of, reissued
 from vtn.api.v20b.event_losses import LossLog
 from vtn.api.v20b.event_messages import Told, ToldCache, event_message
-from vtn.counters.revisions import Revision
 from vtn.lru import LruCache
 from vtn.store.ids import new_id
 from vtn.store.stamps import stamp
@@ -36,7 +35,7 @@ _REMEMBERED: Final = 50_000
 class _Quiet(NamedTuple):
     """Nothing was due at a revision of the tables, and nothing is until a moment (None: until they change)."""
 
-    revision: Revision
+    revision: object
     registration_id: str
     until: str | None
 
@@ -67,11 +66,11 @@ class EventDesk:
         quiet = self._quiet.get(ven.id)
         if quiet is None or quiet.registration_id != ven.registration_id:
             return False
-        return quiet.revision == self._revision() and (quiet.until is None or stamp(now) < quiet.until)
+        return quiet.revision == self._store.revision() and (quiet.until is None or stamp(now) < quiet.until)
 
     async def distribute(self, ven: Ven20b, now: datetime) -> Distribution | None:
         """Return what a VEN that polls or is pushed to is sent, noted as sent; None if nothing is due (B-EVT-006)."""
-        at, revision = stamp(now), self._revision()
+        at, revision = stamp(now), self._store.revision()
         found = await self._examine(ven, now)
         ordered = await self._ordered(found.entries, now) if found.is_due else []
         if not any(entry.is_due for entry, _, _ in ordered):
@@ -192,10 +191,6 @@ class EventDesk:
         self._note(ven, ordered)
         message = DistributeEvent(response=response, request_id=request_id, vtn_id=self._vtn_id, events=tuple(events))
         return Distribution(message, tuple(entry for entry, _, _ in ordered))
-
-    def _revision(self) -> Revision | None:
-        watch = self._store.watch
-        return None if watch is None else watch.revision()
 
     def _note(self, ven: Ven20b, ordered: Sequence[tuple[Entry, Told, EventStatus20b]]) -> None:
         new = [(entry, told) for entry, told, _ in ordered if entry.is_new and entry.cancelled_at is None]

@@ -72,13 +72,11 @@ class EventStore20b:
         self._visibility = visibility
         self._seen: Select[Any] | None = None
         self._insert: Final = sqlite.insert if database.is_sqlite else postgresql.insert
-        self.watch: Final = database.watch(events, vens, resources)
-        """Tells whether anything has changed that decides what VENs see."""
+        self._watch = database.watch(events, vens, resources)
 
-    @property
-    def now(self) -> str:
-        """Return the present time as a stamp."""
-        return self._stamps.now
+    def revision(self) -> object:
+        """Return what changes with everything that decides what VENs see; None if that is not known."""
+        return None if self._watch is None else self._watch.revision()
 
     async def seen_by(self, caller: Caller, ven_id: str, now: str) -> list[SeenEvent]:
         """Return the events that a VEN may see and that are not over, or over but sent to it, by one statement."""
