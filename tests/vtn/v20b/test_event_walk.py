@@ -16,7 +16,7 @@ from tests.vtn.v20b.conftest import Enrol
 from tests.vtn.v20b.scripted_ven import ScriptedVen
 from tests.vtn.v20b.telling import ToldEvent, answer, at, levels, polled, response, told
 from tests.vtn.v20b.test_answers import said
-from vtn.store.v20b.answers import Answer20b, OptRow
+from vtn.store.v20b.answers import OptRow, StoredAnswer20b
 from vtn.store.v20b.event_tables import oadr20b_projections
 
 STEPS = 70
@@ -140,7 +140,7 @@ async def test_an_answer_of_a_process_that_was_killed_is_reported_by_the_next(
     saying = OptRow(
         ven_id=row["id"], event_id=made["id"], issue=0, number=0, opt_type=OptType.OUT.value, received_at=now
     )
-    left = Answer20b(
+    left = StoredAnswer20b(
         event_id=made["id"],
         issue=0,
         number=0,

@@ -24,7 +24,7 @@ from vtn.api.v20b.opt_desk import OptDesk
 from vtn.api.v20b.refusals import RefusedMessage, accepted
 from vtn.api.v20b.session import Answer, Session20b
 from vtn.store.stamps import stamp
-from vtn.store.v20b.answers import Answer20b, AnswerStore20b, OptRow
+from vtn.store.v20b.answers import AnswerStore20b, OptRow, StoredAnswer20b
 from vtn.store.v20b.event_rows import DeliveryRow, IssueRow
 from vtn.store.v20b.events import MOST_EVENTS, EventStore20b
 from vtn.store.v20b.vens import Ven20b
@@ -84,7 +84,7 @@ class EiEvent:
         ids = {response.qualified_event_id.event_id for response in responses}
         sent = await self._events.delivered(ven.id, ids)
         out_of_sequence = not sent and not await self._events.was_sent_any(ven.id)
-        answers: dict[tuple[str, int], Answer20b] = {}
+        answers: dict[tuple[str, int], StoredAnswer20b] = {}
         wrong: list[tuple[Code, str]] = []
         for response in responses:
             its = sent.get(response.qualified_event_id.event_id)
@@ -133,7 +133,9 @@ class EiEvent:
         return Response(response=response, ven_id=ven.ven_id)
 
 
-def _answer(ven: Ven20b, issue: IssueRow, delivery: DeliveryRow, response: EventResponse, now: datetime) -> Answer20b:
+def _answer(
+    ven: Ven20b, issue: IssueRow, delivery: DeliveryRow, response: EventResponse, now: datetime
+) -> StoredAnswer20b:
     """Return an answer as it is stored: what it means depends on what was sent (B-CRE-008, B-CRE-009)."""
     if not is_success(response.code):
         opt_type = OptType.REJECTED
@@ -151,7 +153,7 @@ def _answer(ven: Ven20b, issue: IssueRow, delivery: DeliveryRow, response: Event
         response_code=response.code,
         received_at=stamp(now),
     )
-    return Answer20b(
+    return StoredAnswer20b(
         event_id=issue.event_id,
         issue=issue.issue,
         number=delivery.number,
@@ -162,7 +164,7 @@ def _answer(ven: Ven20b, issue: IssueRow, delivery: DeliveryRow, response: Event
     )
 
 
-def _repeats(delivery: DeliveryRow, answer: Answer20b) -> bool:
+def _repeats(delivery: DeliveryRow, answer: StoredAnswer20b) -> bool:
     """Return True if a VEN says again what it said last (B-GEN-011)."""
     return (delivery.answered_number, delivery.opt_type, delivery.response_code) == (
         answer.number,

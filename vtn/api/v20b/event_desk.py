@@ -17,12 +17,12 @@ from openadr_profiles.v20b.projection import EventStatus20b, decoded
 from vtn.api.v20b.event_examination import Entry, Examined, delivery_of, examined, in_order, lacks_issue
 from vtn.api.v20b.event_issues import cancelled, changes_of, reissued
 from vtn.api.v20b.event_losses import LossLog
-from vtn.api.v20b.event_messages import Told, ToldCache, event_message
+from vtn.api.v20b.event_messages import ToldIssue, ToldIssues, event_message
 from vtn.lru import LruCache
 from vtn.store.ids import new_id
 from vtn.store.stamps import stamp
 from vtn.store.v20b.event_rows import IssueState, SeenEvent
-from vtn.store.v20b.events import Change, EventStore20b
+from vtn.store.v20b.events import EventStore20b, IssueChange
 from vtn.store.v20b.vens import Ven20b
 
 _log = structlog.get_logger(__name__)
@@ -58,7 +58,7 @@ class EventDesk:
         self._vtn_id = vtn_id
         self._base_url = base_url
         self._retry_polls = retry_polls
-        self._told = ToldCache()
+        self._told = ToldIssues()
         self._quiet: LruCache[str, _Quiet] = LruCache(_REMEMBERED)
 
     def is_quiet(self, ven: Ven20b, now: datetime) -> bool:
@@ -94,7 +94,7 @@ class EventDesk:
             seen = await self._store.seen_by(ven.caller, ven.id, at)
             opened = await self._store.open_deliveries(ven.id)
             changes = [
-                Change(before=issue, after=cancelled(issue, at))
+                IssueChange(before=issue, after=cancelled(issue, at))
                 for issue, _, is_there in opened
                 if issue.is_live and not is_there and (issue.over_at is None or issue.over_at > at)
             ]
@@ -111,7 +111,7 @@ class EventDesk:
         await self._store.close(ven.id, found.over)
         return found
 
-    async def _reissues(self, seen: Sequence[SeenEvent], at: str) -> list[Change]:
+    async def _reissues(self, seen: Sequence[SeenEvent], at: str) -> list[IssueChange]:
         """Return new issues of events that a VEN sees again after it was told that they are cancelled (B-EVT-015)."""
         lacking = [event for event in seen if not event.is_stale(at) and lacks_issue(event)]
         if not lacking:
@@ -127,23 +127,23 @@ class EventDesk:
                     changes += [] if new is None else [new]
         return changes
 
-    def _tell(self, changes: Sequence[Change], at: str) -> None:
+    def _tell(self, changes: Sequence[IssueChange], at: str) -> None:
         for change in changes:
             after = change.after
             if after.state == IssueState.NO_FORM or (after.state == IssueState.CANCELLED and after.reason):
                 self._losses.refused(after, after.over_at is not None and after.over_at <= at)
 
-    async def _ordered(self, entries: Sequence[Entry], now: datetime) -> list[tuple[Entry, Told, EventStatus20b]]:
+    async def _ordered(self, entries: Sequence[Entry], now: datetime) -> list[tuple[Entry, ToldIssue, EventStatus20b]]:
         told = await self._lookup([entry.shown for entry in entries])
         known = [entry for entry in entries if entry.shown in told]  # one that was purged meanwhile is over
         return in_order(known, told.__getitem__, now)
 
-    async def _lookup(self, wanted: Sequence[tuple[str, int, int]]) -> dict[tuple[str, int, int], Told]:
+    async def _lookup(self, wanted: Sequence[tuple[str, int, int]]) -> dict[tuple[str, int, int], ToldIssue]:
         """Return what was told under these numbers, from memory as far as it is there."""
         found = {key: told for key in wanted if (told := self._told.get(key)) is not None}
         missing = [key for key in wanted if key not in found]
         for key, (content, made_at) in (await self._store.projections(missing)).items():
-            told = Told.of(decoded(content), datetime.fromisoformat(made_at))
+            told = ToldIssue.of(decoded(content), datetime.fromisoformat(made_at))
             found[key] = told
             self._told.put(key, told)
         return found
@@ -151,7 +151,7 @@ class EventDesk:
     async def _sent(
         self,
         ven: Ven20b,
-        ordered: Sequence[tuple[Entry, Told, EventStatus20b]],
+        ordered: Sequence[tuple[Entry, ToldIssue, EventStatus20b]],
         now: datetime,
         response: EiResponse | None,
     ) -> Distribution:
@@ -192,7 +192,7 @@ class EventDesk:
         message = DistributeEvent(response=response, request_id=request_id, vtn_id=self._vtn_id, events=tuple(events))
         return Distribution(message, tuple(entry for entry, _, _ in ordered))
 
-    def _note(self, ven: Ven20b, ordered: Sequence[tuple[Entry, Told, EventStatus20b]]) -> None:
+    def _note(self, ven: Ven20b, ordered: Sequence[tuple[Entry, ToldIssue, EventStatus20b]]) -> None:
         new = [(entry, told) for entry, told, _ in ordered if entry.is_new and entry.cancelled_at is None]
         for entry, told in new:
             self._losses.told(ven, entry.issue, entry.number, told.projection)

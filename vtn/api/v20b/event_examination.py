@@ -13,7 +13,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from openadr_profiles.v20b.projection import EventStatus20b, order, status
-from vtn.api.v20b.event_messages import Told
+from vtn.api.v20b.event_messages import ToldIssue
 from vtn.store.stamps import stamp
 from vtn.store.v20b.event_rows import DeliveryRow, IssueRow, IssueState, Key, SeenEvent
 
@@ -21,7 +21,7 @@ MOST_CANCELLATIONS: Final = 10
 """Times that a cancellation is sent without an answer (B-EVT-016)."""
 _LONGEST_RETRY: Final = timedelta(hours=1)
 
-Lookup = Callable[[tuple[str, int, int]], Told]
+Lookup = Callable[[tuple[str, int, int]], ToldIssue]
 """Returns what an issue was told as under a number."""
 
 
@@ -154,7 +154,7 @@ def _taken_back(issue: IssueRow, sent: DeliveryRow, registration_id: str, at: st
     )
 
 
-def in_order(entries: Iterable[Entry], told: Lookup, now: datetime) -> list[tuple[Entry, Told, EventStatus20b]]:
+def in_order(entries: Iterable[Entry], told: Lookup, now: datetime) -> list[tuple[Entry, ToldIssue, EventStatus20b]]:
     """Return entries in the order of a message, with what is told of each and its status (B-EVT-002, B-EVT-014).
 
     Events that were completed before the VEN was told of them are left out (B-EVT-017).
@@ -171,7 +171,14 @@ def in_order(entries: Iterable[Entry], told: Lookup, now: datetime) -> list[tupl
 
 
 def delivery_of(
-    entry: Entry, told: Told, *, ven_id: str, registration_id: str, request_id: str, now: datetime, retry: timedelta
+    entry: Entry,
+    told: ToldIssue,
+    *,
+    ven_id: str,
+    registration_id: str,
+    request_id: str,
+    now: datetime,
+    retry: timedelta,
 ) -> DeliveryRow:
     """Return the row of an entry that is about to be sent; one that needs no answer is not awaited (B-POL-004)."""
     before = entry.before

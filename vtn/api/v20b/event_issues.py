@@ -16,8 +16,8 @@ from openadr_profiles.v20b.projection import NoForm, NoFormKind, Projection, enc
 from openadr_profiles.v31 import Event, Program, decode, encode
 from vtn.store.rows import ObjectRow
 from vtn.store.stamps import stamp
-from vtn.store.v20b.event_rows import IssueRow, IssueState, Source
-from vtn.store.v20b.events import Change
+from vtn.store.v20b.event_rows import EventSource20b, IssueRow, IssueState
+from vtn.store.v20b.events import IssueChange
 
 _log = structlog.get_logger(__name__)
 
@@ -25,7 +25,7 @@ MOST_ISSUES: Final = 50
 """Issues that an event may have: one more with every time that it is taken away and given again."""
 
 
-def changes_of(source: Source, now: datetime, *, base_url: str) -> list[Change]:
+def changes_of(source: EventSource20b, now: datetime, *, base_url: str) -> list[IssueChange]:
     """Return what becomes of the issues of one event that are not final, and a new issue if one is needed.
 
     The market context of an issue never changes (B-EVT-036): one of another is cancelled, and a new one begins.
@@ -38,7 +38,7 @@ def changes_of(source: Source, now: datetime, *, base_url: str) -> list[Change]:
         "program_modified_at": source.program_modified_at,
         "anchor": anchor,
     }
-    changes: list[Change] = []
+    changes: list[IssueChange] = []
     follows = not open_issues
     for before in open_issues:
         if isinstance(result, NoForm):
@@ -46,14 +46,14 @@ def changes_of(source: Source, now: datetime, *, base_url: str) -> list[Change]:
             follows |= before.is_live
         elif not before.is_live:
             live = replace(_live(before, result, at), **versions, program_id=source.program_id)
-            changes.append(Change(before=before, after=live, content=encoded(result)))
+            changes.append(IssueChange(before=before, after=live, content=encoded(result)))
         elif (before.program_id, before.market_context) != (source.program_id, result.market_context):
-            changes.append(Change(before=before, after=cancelled(before, at)))
+            changes.append(IssueChange(before=before, after=cancelled(before, at)))
             follows = True
         elif before.over_at is not None and before.over_at <= at:
             revived = before.digest != result.digest() and not _is_over(result, now)
             state = IssueState.ENDED.value if revived else before.state
-            changes.append(Change(before=before, after=replace(before, **versions, state=state)))
+            changes.append(IssueChange(before=before, after=replace(before, **versions, state=state)))
             follows |= revived
         else:
             changes.append(_changed(before, result, at, versions))
@@ -69,13 +69,13 @@ def cancelled(before: IssueRow, at: str) -> IssueRow:
     return replace(before, state=IssueState.CANCELLED.value, number=before.number + 1, changed_at=at)
 
 
-def reissued(issues: list[IssueRow], like: IssueRow, projection: Projection, at: str) -> Change | None:
+def reissued(issues: list[IssueRow], like: IssueRow, projection: Projection, at: str) -> IssueChange | None:
     """Return a further issue of an event for VENs that were told it is cancelled; None if there were too many."""
     number = max(each.issue for each in issues) + 1
     if number >= MOST_ISSUES:
         return None
     fresh = replace(like, issue=number, wire_id=wire_id(like.event_id, number), number=0, created_at=at, changed_at=at)
-    return Change(before=None, after=fresh, content=encoded(projection))
+    return IssueChange(before=None, after=fresh, content=encoded(projection))
 
 
 def wire_id(event_id: str, issue: int) -> str:
@@ -102,7 +102,7 @@ def _document(row: ObjectRow) -> bytes:
 
 
 def _projected(
-    source: Source, issues: list[IssueRow], now: datetime, base_url: str
+    source: EventSource20b, issues: list[IssueRow], now: datetime, base_url: str
 ) -> tuple[Projection | NoForm, str | None]:
     """Return the projection, and what its start "now" means, which stays what it was (4.2)."""
     if source.event is None:
@@ -120,10 +120,10 @@ def _is_over(projection: Projection, now: datetime) -> bool:
     return projection.over_at is not None and projection.over_at <= now
 
 
-def _without_form(before: IssueRow, refused: NoForm, at: str, versions: dict[str, str | None]) -> Change:
+def _without_form(before: IssueRow, refused: NoForm, at: str, versions: dict[str, str | None]) -> IssueChange:
     if before.is_live:
-        return Change(before=before, after=replace(cancelled(before, at), reason=_reason(refused)))
-    return Change(before=before, after=replace(before, **versions, reason=_reason(refused)))
+        return IssueChange(before=before, after=replace(cancelled(before, at), reason=_reason(refused)))
+    return IssueChange(before=before, after=replace(before, **versions, reason=_reason(refused)))
 
 
 def _live(before: IssueRow, result: Projection, at: str) -> IssueRow:
@@ -141,15 +141,17 @@ def _live(before: IssueRow, result: Projection, at: str) -> IssueRow:
     )
 
 
-def _changed(before: IssueRow, result: Projection, at: str, versions: dict[str, str | None]) -> Change:
+def _changed(before: IssueRow, result: Projection, at: str, versions: dict[str, str | None]) -> IssueChange:
     if result.digest() == before.digest:
         rolls_at = None if result.rolls_at is None else stamp(result.rolls_at)
-        return Change(before=before, after=replace(before, **versions, rolls_at=rolls_at))
+        return IssueChange(before=before, after=replace(before, **versions, rolls_at=rolls_at))
     after = replace(_live(before, result, at), **versions, number=before.number + 1)
-    return Change(before=before, after=after, content=encoded(result))
+    return IssueChange(before=before, after=after, content=encoded(result))
 
 
-def _new(source: Source, result: Projection | NoForm, at: str, versions: dict[str, str | None]) -> Change | None:
+def _new(
+    source: EventSource20b, result: Projection | NoForm, at: str, versions: dict[str, str | None]
+) -> IssueChange | None:
     number = max((each.issue for each in source.issues), default=-1) + 1
     if number >= MOST_ISSUES:
         _log.warning("an event was issued to VENs of 2.0b too often and is not any more", event_id=source.event_id)
@@ -170,8 +172,8 @@ def _new(source: Source, result: Projection | NoForm, at: str, versions: dict[st
     )
     blank = replace(blank, **versions)
     if isinstance(result, NoForm):
-        return Change(before=None, after=replace(blank, reason=_reason(result)))
-    return Change(before=None, after=_live(blank, result, at), content=encoded(result))
+        return IssueChange(before=None, after=replace(blank, reason=_reason(result)))
+    return IssueChange(before=None, after=_live(blank, result, at), content=encoded(result))
 
 
 def _reason(refused: NoForm) -> str:

@@ -46,7 +46,7 @@ _MEMBERS = {
 }
 
 
-class Told(Struct, frozen=True, gc=False):
+class ToldIssue(Struct, frozen=True, gc=False):
     """One number of an issue: the projection, when it was made, and the intervals of each signal, made once for all."""
 
     projection: Projection
@@ -54,9 +54,9 @@ class Told(Struct, frozen=True, gc=False):
     intervals: tuple[KeptIntervals, ...]
 
     @staticmethod
-    def of(projection: Projection, made_at: datetime) -> Told:
+    def of(projection: Projection, made_at: datetime) -> ToldIssue:
         """Prepare a projection to be told."""
-        return Told(projection, made_at, tuple(map(_intervals, projection.signals)))
+        return ToldIssue(projection, made_at, tuple(map(_intervals, projection.signals)))
 
     @property
     def count(self) -> int:
@@ -64,7 +64,7 @@ class Told(Struct, frozen=True, gc=False):
         return sum(map(len, self.intervals))
 
 
-class ToldCache:
+class ToldIssues:
     """What was told lately, by event, issue and number. It is never changed, so it is kept without a watch.
 
     ``most`` bounds the intervals of all of them, of about 500 bytes each.
@@ -72,14 +72,14 @@ class ToldCache:
 
     def __init__(self, most: int = 100_000) -> None:
         self._most = most
-        self._kept: LruCache[tuple[str, int, int], Told] = LruCache(10_000)
+        self._kept: LruCache[tuple[str, int, int], ToldIssue] = LruCache(10_000)
         self._intervals = 0
 
-    def get(self, key: tuple[str, int, int]) -> Told | None:
+    def get(self, key: tuple[str, int, int]) -> ToldIssue | None:
         """Return what is kept under a key."""
         return self._kept.get(key)
 
-    def put(self, key: tuple[str, int, int], told: Told) -> None:
+    def put(self, key: tuple[str, int, int], told: ToldIssue) -> None:
         """Keep something; everything else is forgotten if there is too much."""
         if self._intervals + told.count > self._most:
             self._kept.clear()
@@ -90,7 +90,7 @@ class ToldCache:
 
 def event_message(
     issue: IssueRow,
-    told: Told,
+    told: ToldIssue,
     *,
     number: int,
     modified_at: datetime | None,

@@ -42,7 +42,7 @@ class OptRow(Struct, frozen=True, kw_only=True, gc=False):
     cancelled_at: str | None = None
 
 
-class Answer20b(Struct, frozen=True, kw_only=True):
+class StoredAnswer20b(Struct, frozen=True, kw_only=True):
     """An answer to what was sent of an issue, ready to be stored with what it says."""
 
     event_id: str
@@ -61,7 +61,7 @@ class AnswerStore20b:
         self._database = database
         self._stamps = stamps
 
-    async def store(self, ven_id: str, answers: Sequence[Answer20b]) -> None:
+    async def store(self, ven_id: str, answers: Sequence[StoredAnswer20b]) -> None:
         """Store answers of one VEN, all or none; what it is no longer asked for is not offered again (B-POL-004)."""
         if not answers:
             return

@@ -120,7 +120,7 @@ class SeenEvent(Struct, frozen=True, kw_only=True):
         )
 
 
-class Source(Struct, frozen=True, kw_only=True):
+class EventSource20b(Struct, frozen=True, kw_only=True):
     """An event with its program, to be projected. ``event`` is None if it is larger than a message may be."""
 
     event_id: str

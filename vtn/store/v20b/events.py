@@ -28,11 +28,11 @@ from vtn.store.v20b.event_rows import (
     DELIVERY,
     ISSUE,
     DeliveryRow,
+    EventSource20b,
     IssueRow,
     IssueState,
     Key,
     SeenEvent,
-    Source,
     columns,
     delivery_in,
     issue_in,
@@ -52,7 +52,7 @@ _its_program: Final = programs.alias("its_program")  # the clauses of visibility
 _not_final: Final = or_(_issues.state == IssueState.LIVE.value, _issues.state == IssueState.NO_FORM.value)
 
 
-class Change(Struct, frozen=True, kw_only=True):
+class IssueChange(Struct, frozen=True, kw_only=True):
     """What an issue becomes. ``before`` is what it was when that was decided, None if it is new.
 
     ``content`` is the projection of its new number; None if it keeps its number.
@@ -142,7 +142,7 @@ class EventStore20b:
         its = select(_deliveries.ven_id).where(_deliveries.ven_id == ven_id).limit(1)
         return await self._database.row(its) is not None
 
-    async def sources(self, event_ids: Sequence[str]) -> list[Source]:
+    async def sources(self, event_ids: Sequence[str]) -> list[EventSource20b]:
         """Return events with their programs and issues, to be projected."""
         if not event_ids:
             return []
@@ -162,7 +162,7 @@ class EventStore20b:
         )
         return [_source(row, issues.get(row["id"], [])) for row in await self._database.rows(statement)]
 
-    async def record(self, changes: Sequence[Change]) -> None:
+    async def record(self, changes: Sequence[IssueChange]) -> None:
         """Store what issues become, unless another process has done it: then its result stands (B-EVT-011)."""
         if not changes:
             return
@@ -181,7 +181,7 @@ class EventStore20b:
             if any(change.before is None for change in changes):
                 await self._purge(connection)
 
-    async def _recorded(self, connection: AsyncConnection, change: Change) -> bool:
+    async def _recorded(self, connection: AsyncConnection, change: IssueChange) -> bool:
         row = asdict(change.after)
         if change.before is None:
             new = self._insert(oadr20b_events).values(row).on_conflict_do_nothing()
@@ -287,7 +287,7 @@ def _seen(rows: Sequence[Mapping[Any, Any]]) -> SeenEvent:
     )
 
 
-def _source(row: Mapping[Any, Any], issues: Sequence[IssueRow]) -> Source:
+def _source(row: Mapping[Any, Any], issues: Sequence[IssueRow]) -> EventSource20b:
     is_small = row["members"] is not None and row["targets"] is not None
     event = ObjectRow(
         row["id"], row["created_at"], row["modified_at"], row["members"] or "", tuple(row["targets"] or ())
@@ -299,7 +299,7 @@ def _source(row: Mapping[Any, Any], issues: Sequence[IssueRow]) -> Source:
         row["program_members"],
         tuple(row["program_targets"]),
     )
-    return Source(
+    return EventSource20b(
         event_id=row["id"],
         program_id=row["program_id"],
         modified_at=row["modified_at"],
