@@ -1,15 +1,18 @@
 """A bridge with a real broker, a real database and simulated panels; events are put straight into its store."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+import shutil
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import aiohttp
 import pytest
 
 from bench.support.net import free_port
+from bench.support.postgres import PostgresServer
 from bridge_mqtt.service import Bridge
 from bridge_mqtt.settings import Settings
 from bridge_mqtt.simulators.panels import SimulatedMqttPanel, simulated_panel
@@ -17,6 +20,7 @@ from bridge_mqtt.store import Store, events
 from openadr_client.clock import Clock, ScaledClock, SystemClock
 from openadr_profiles.v31 import Event, decode
 from tests.support.mosquitto import Mosquitto
+from tests.support.once import Once
 from tests.support.waiting import wait_until
 
 FLAT, ENVELOPE = "flat", "envelope"
@@ -192,6 +196,40 @@ class World:
 async def _stop(task: asyncio.Task[None]) -> None:
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
+
+
+@pytest.fixture(scope="session")
+def sqlite_template(once: Once) -> Path:
+    """A SQLite file with the bridge's tables in it."""
+    return once("bridge", lambda folder: asyncio.run(Store.migrate(f"sqlite+aiosqlite:///{folder}/db"))) / "db"
+
+
+@pytest.fixture(scope="session")
+def postgresql_template(postgres_server: PostgresServer) -> str:
+    """The name of a PostgreSQL database with the bridge's tables in it."""
+    name = postgres_server.create_database()
+    asyncio.run(Store.migrate(postgres_server.url(name)))
+    return name
+
+
+@pytest.fixture
+def sqlite_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The URL of a SQLite file with empty tables; with the mark ``no_tables`` there is no file yet."""
+    file = tmp_path / "test.sqlite3"
+    if request.node.get_closest_marker("no_tables") is None:
+        shutil.copy(request.getfixturevalue("sqlite_template"), file)
+    return f"sqlite+aiosqlite:///{file}"
+
+
+@pytest.fixture
+def postgresql_url(request: pytest.FixtureRequest, postgres_server: PostgresServer) -> Iterator[str]:
+    """The URL of a new PostgreSQL database with empty tables; with the mark ``no_tables`` it has none."""
+    has_tables = request.node.get_closest_marker("no_tables") is None
+    template = request.getfixturevalue("postgresql_template") if has_tables else "template1"
+    name = postgres_server.create_database(template=template)
+    yield postgres_server.url(name)
+    postgres_server.start()
+    postgres_server.drop_database(name)
 
 
 @pytest.fixture

@@ -71,6 +71,7 @@ def a_command(correlation_id: str, ven_id: str = "panel-1", state: CommandState 
     )
 
 
+@pytest.mark.no_tables
 async def test_migrations_make_exactly_the_tables_of_the_schema(database_url: str) -> None:
     """Section 13: schema and migrations are checked against each other."""
     url = driver_url(database_url)
@@ -111,6 +112,7 @@ def test_the_migrations_are_found_without_the_library_and_are_its_own() -> None:
     assert ScriptDirectory.from_config(configuration).get_heads() == [revisions()[-1]]
 
 
+@pytest.mark.no_tables
 async def test_opening_twice_changes_nothing_and_a_newer_schema_is_refused(database_url: str) -> None:
     """Section 13: idempotent, and no start on a schema we do not know."""
     url = driver_url(database_url)

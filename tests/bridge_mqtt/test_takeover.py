@@ -28,6 +28,8 @@ from openadr_client import Received
 from openadr_profiles.panel import CircuitCurtailment, read_ack
 from tests.support.original_database import OriginalAck, create, naive, recorded_rows
 
+pytestmark = pytest.mark.no_tables
+
 RECEIVED = datetime(2025, 10, 22, 12, 0, tzinfo=UTC)
 
 
