@@ -37,7 +37,10 @@ class Figure:
 
 
 class BridgeFigures:
-    """Reads the figures from memory: asking for them costs no statement. Times are seconds of the event clock."""
+    """Reads the figures from memory: asking for them costs no statement. Times are seconds of the event clock.
+
+    ``certificate_ends`` tells when the certificate ends that we show the broker, None if we show none.
+    """
 
     def __init__(
         self,
@@ -48,7 +51,9 @@ class BridgeFigures:
         health: Health,
         policy: Policy,
         now: Callable[[], datetime],
+        certificate_ends: Callable[[], datetime | None] = lambda: None,
     ) -> None:
+        self._certificate_ends = certificate_ends
         self._book = book
         self._registry = registry
         self._intake = intake
@@ -121,6 +126,13 @@ class BridgeFigures:
             help_="longest stall of the event loop, by since when",
             values=stalls,
         )
+        if (ends := self._certificate_ends()) is not None:
+            yield Figure(
+                name="broker_certificate_ends_in_seconds",
+                kind="gauge",
+                help_="time until our certificate for the broker ends; negative afterwards",
+                values=_one((ends - now).total_seconds()),
+            )
         counted = {
             "acks": (answers.stored, "acknowledgments stored, without repetitions"),
             "double_shed": (answers.double_sheds, "commands on which a panel acted twice"),

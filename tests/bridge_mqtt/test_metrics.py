@@ -1,8 +1,14 @@
 """``/metrics``: what an operator is warned by, without a token, from a running bridge."""
 
-import aiohttp
+from contextlib import AsyncExitStack
+from datetime import UTC, datetime, timedelta
 
+import aiohttp
+import pytest
+
+from openadr_client.tls_files import end_of_certificate
 from tests.bridge_mqtt.conftest import World, an_event
+from tests.support.mosquitto import Mosquitto
 from tests.support.waiting import wait_until
 
 
@@ -44,3 +50,26 @@ async def test_the_figures_follow_a_shed_from_the_command_to_its_answer(sqlite_w
         return (await figures(sqlite_world))["oldest_unacked_seconds"] > 0
 
     await wait_until(waiting, timeout_s=60, what="a command that waits for its answer")
+
+
+async def test_the_end_of_our_certificate_is_told_in_time(mosquitto_tls: Mosquitto, sqlite_url: str) -> None:
+    """Nobody else warns whoever has to renew it; a bridge that shows none says nothing of one."""
+    files = mosquitto_tls.client_files("bridge")
+    async with AsyncExitStack() as stack:
+        world = World(mosquitto_tls, sqlite_url, stack)
+        world.broker_settings = {
+            "ca_file": files.ca,
+            "client_certificate": files.certificate,
+            "client_key": files.key,
+        }
+        await world.start(unregistered="accept")
+        ends_in_s = (await figures(world))["broker_certificate_ends_in_seconds"]
+    ends = end_of_certificate(files.certificate)
+    assert ends is not None
+    assert datetime.now(UTC) + timedelta(seconds=ends_in_s) == pytest.approx(ends, abs=timedelta(minutes=5))
+
+
+async def test_without_a_certificate_no_end_is_told(sqlite_world: World) -> None:
+    """A figure of nothing would set off an alarm."""
+    await sqlite_world.start(unregistered="accept")
+    assert "broker_certificate_ends_in_seconds" not in await figures(sqlite_world)
