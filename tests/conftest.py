@@ -18,6 +18,7 @@ from hypothesis import settings
 from bench.support.postgres import PostgresServer, prepare
 from openadr_client.transport import Answer, BaseTransport
 from tests.support.canaries import Canaries, Guard
+from tests.support.memory_files import folder_in_memory
 from tests.support.mosquitto import Mosquitto
 from tests.support.official import official_document
 from tests.support.once import Once
@@ -95,6 +96,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     """Make the folder that the workers of this run share; hear Ctrl-C also where a shell started the run with `&`."""
+    if "TMPDIR" not in os.environ and (memory := folder_in_memory()) is not None:
+        os.environ["TMPDIR"], tempfile.tempdir = str(memory), None  # also for workers, and processes that tests start
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # programs that tests start would ignore it, too
         signal.signal(signal.SIGINT, signal.default_int_handler)
     if not hasattr(config, "workerinput"):
