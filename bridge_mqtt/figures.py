@@ -16,6 +16,7 @@ from bridge_mqtt.health import Health
 from bridge_mqtt.intake import Intake
 from bridge_mqtt.model import HoldingState
 from bridge_mqtt.panels import Registry
+from openadr_client import MqttLink
 from openadr_profiles.panel import CommandState
 
 _log = structlog.get_logger(__name__)
@@ -37,10 +38,7 @@ class Figure:
 
 
 class BridgeFigures:
-    """Reads the figures from memory: asking for them costs no statement. Times are seconds of the event clock.
-
-    ``certificate_ends`` tells when the certificate ends that we show the broker, None if we show none.
-    """
+    """Reads the figures from memory: asking for them costs no statement. Times are seconds of the event clock."""
 
     def __init__(
         self,
@@ -51,9 +49,9 @@ class BridgeFigures:
         health: Health,
         policy: Policy,
         now: Callable[[], datetime],
-        certificate_ends: Callable[[], datetime | None] = lambda: None,
+        link: MqttLink,
     ) -> None:
-        self._certificate_ends = certificate_ends
+        self._link = link
         self._book = book
         self._registry = registry
         self._intake = intake
@@ -126,7 +124,7 @@ class BridgeFigures:
             help_="longest stall of the event loop, by since when",
             values=stalls,
         )
-        if (ends := self._certificate_ends()) is not None:
+        if (ends := self._link.certificate_expires_at) is not None:
             yield Figure(
                 name="broker_certificate_ends_in_seconds",
                 kind="gauge",
@@ -145,6 +143,7 @@ class BridgeFigures:
             "acks_unregistered": (answers.unregistered, "acknowledgments of panels that are not registered"),
             "samples": (self._intake.samples.stored, "metering messages stored"),
             "messages_refused": (self._intake.refused, "messages that could be read, but not stored"),
+            "publishes_refused": (self._link.refusals, "messages to panels that the broker refused (MQTT 5)"),
             "times_set_aside": (self._health.times_set_aside, "times that an event or panel was set aside"),
         }
         for name, (value, help_) in counted.items():

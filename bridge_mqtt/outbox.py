@@ -46,6 +46,7 @@ _BATCH: Final = 500
 _FIRST: Final = 50
 """So many go first, so that they need not wait for the others."""
 _BATCHES_IN_FLIGHT: Final = 3
+_REFUSED: Final = "the broker refused it"
 _WITHOUT_PAUSE: Final = 50
 _TIMER_S: Final = 0.001
 """So much earlier than asked a timer may end a wait."""
@@ -229,6 +230,13 @@ class CommandOutbox:
                 ven_id=first.ven_id,
                 correlation_id=first.correlation_id,
             )
+        refused = [letter.command for letter, fate in zip(letters, fates, strict=True) if fate is Fate.REFUSED]
+        if refused:
+            async with self._decide() as turn:
+                for command in refused:
+                    now = self._book.command(command.correlation_id)
+                    if now is not None and now.state is CommandState.SENT:
+                        turn.changes.change(now, error=_REFUSED)
         if not kept:
             return
         _log.info("commands stay queued, since there is no connection to the broker", commands=len(kept))

@@ -158,7 +158,7 @@ class Bridge:
             health=self.health,
             policy=policy,
             now=clock.now,
-            certificate_ends=lambda: self._link.certificate_expires_at,
+            link=self._link,
         )
         api = api_of(
             settings.api,

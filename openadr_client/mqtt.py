@@ -41,6 +41,7 @@ _BATCH: Final = 500
 _FILES_EVERY_S: Final = 30.0
 _SHORT_S: Final = 5.0
 _SHORT_ONES: Final = 2
+_REFUSED_TOPICS: Final = 1000
 _UNCONFIRMED_BYTES: Final = 32 * 1024 * 1024
 _PACKET_LENGTHS: Final = 4
 """Packets of so many times the longest payload are received at most (MQTT 5): what is longer, but not by much, can
@@ -106,6 +107,9 @@ class MqttLink:
         self._is_renewing = False
         self.connected_since: datetime | None = None
         self.reconnects = 0
+        self.refusals = 0
+        """The number of our messages that the broker has refused so far, which it says in MQTT 5 only."""
+        self._refused_topics: set[str] = set()
         self._connected_at_s = 0.0
         self._short_ones = 0
         self.problem: str | None = None
@@ -152,7 +156,7 @@ class MqttLink:
             await asyncio.gather(watching, return_exceptions=True)
 
     async def publish(self, topic: str, payload: bytes) -> None:
-        """Publish with QoS 1, not retained, and wait for the receipt; raises NotSent or Unconfirmed."""
+        """Publish with QoS 1, not retained, and wait for the receipt; raises NotSent, Unconfirmed or BrokerRefused."""
         if self._client is None:
             raise NotSent("there is no connection to the broker")
         if not self._may_publish():
@@ -162,6 +166,8 @@ class MqttLink:
             raise NotSent(f"the connection to {self._settings.url} is lost")
         if fate is Fate.UNCONFIRMED:
             raise Unconfirmed(f"{self._settings.url} has not confirmed a message")
+        if fate is Fate.REFUSED:
+            raise BrokerRefused(f"the broker {self._settings.url} takes no message for {self._topics.outer(topic)}")
 
     async def publish_all(self, messages: Sequence[tuple[str, bytes]]) -> list[Fate]:
         """Publish messages, each a topic and its bytes, with QoS 1 and not retained; return what has become of each.
@@ -172,6 +178,16 @@ class MqttLink:
         if client is None:
             return [Fate.NOT_SENT] * len(messages)
         return await client.window.publish([(self._topics.outer(topic), payload) for topic, payload in messages])
+
+    def _note_answer(self, topic: str, refusal: str | None) -> None:
+        """Count a refusal, and log it unless the last message on this topic was refused, too."""
+        if refusal is None:
+            self._refused_topics.discard(topic)
+            return
+        self.refusals += 1
+        if topic not in self._refused_topics and len(self._refused_topics) < _REFUSED_TOPICS:
+            self._refused_topics.add(topic)
+            _log.warning("the broker refuses our message", broker=self._settings.url, topic=topic, problem=refusal)
 
     async def change_filters(self, filters: Sequence[str]) -> None:
         """Listen to these topics instead; raises BrokerError.
@@ -254,6 +270,7 @@ class MqttLink:
                 version=self._choice.version,
                 longest=self._longest,
                 may_publish=self._may_publish,
+                on_answer=self._note_answer,
             )
             try:
                 await client.enter()
@@ -350,9 +367,12 @@ class _Client(AwareClient):
         version: aiomqtt.ProtocolVersion,
         longest: int | None,
         may_publish: Callable[[], bool],
+        on_answer: Callable[[str, str | None], None],
     ) -> None:
         self.arrivals = _Arrivals(now, unconfirmed=settings.queue, longest=longest)
-        self.window = PublishWindow(self._hand_over, most=settings.inflight, timeout_s=settings.timeout_s)
+        self.window = PublishWindow(
+            self._hand_over, most=settings.inflight, timeout_s=settings.timeout_s, on_answer=on_answer
+        )
         self._may_publish = may_publish
         super().__init__(
             settings,
@@ -388,7 +408,8 @@ class _Client(AwareClient):
         self.window.most = self._client.max_inflight_messages  # less, if the broker takes less at a time
 
     def _on_publish(self, client: Any, userdata: Any, mid: int, reason_code: Any, properties: Any) -> None:
-        if not self.window.confirm(mid):
+        refusal = str(reason_code) if reason_code.is_failure else None
+        if not self.window.confirm(mid, refusal=refusal):
             super()._on_publish(client, userdata, mid, reason_code, properties)
 
 

@@ -19,6 +19,7 @@ class Fate(Enum):
 
     CONFIRMED = "confirmed"
     UNCONFIRMED = "unconfirmed"  # it may have arrived
+    REFUSED = "refused"  # the broker has it and gives it to nobody (MQTT 5)
     NOT_SENT = "not sent"  # it has not left this process
 
 
@@ -41,14 +42,23 @@ class PublishWindow:
     """The messages of one connection that are not confirmed yet, at most ``most`` at a time.
 
     ``hand_over`` gives a message to the connection and returns its number there; raises NotSent or Unconfirmed.
+    ``on_answer`` is told the topic of each message that the broker has answered, and why it refuses it, if it does.
     """
 
-    def __init__(self, hand_over: Callable[[str, bytes], int], *, most: int, timeout_s: float) -> None:
+    def __init__(
+        self,
+        hand_over: Callable[[str, bytes], int],
+        *,
+        most: int,
+        timeout_s: float,
+        on_answer: Callable[[str, str | None], None] = lambda topic, refusal: None,
+    ) -> None:
         self.most = most
         self._hand_over = hand_over
+        self._on_answer = on_answer
         self._timeout_s = timeout_s
         self._waiting: deque[tuple[_Batch, int, str, bytes]] = deque()
-        self._flying: dict[int, tuple[_Batch, int]] = {}
+        self._flying: dict[int, tuple[_Batch, int, str]] = {}
         self._confirmed = 0
         self._is_over = False
 
@@ -72,14 +82,18 @@ class PublishWindow:
                 self._drop(batch)
         return batch.fates
 
-    def confirm(self, number: int) -> bool:
-        """Note that the broker has a message, and send the next; return False if it is none of ours."""
+    def confirm(self, number: int, *, refusal: str | None = None) -> bool:
+        """Note that the broker has answered a message, and send the next; return False if it is none of ours.
+
+        ``refusal`` is why the broker does not take it.
+        """
         found = self._flying.pop(number, None)
         if found is None:
             return False
         self._confirmed += 1
-        batch, place = found
-        batch.settle(place, Fate.CONFIRMED)
+        batch, place, topic = found
+        batch.settle(place, Fate.CONFIRMED if refusal is None else Fate.REFUSED)
+        self._on_answer(topic, refusal)
         self._fill()
         return True
 
@@ -88,7 +102,7 @@ class PublishWindow:
         self._is_over = True
         flying, self._flying = self._flying, {}
         waiting, self._waiting = self._waiting, deque()
-        for batch, place in flying.values():
+        for batch, place, _ in flying.values():
             batch.settle(place, Fate.UNCONFIRMED)
         for batch, place, _, _ in waiting:
             batch.settle(place, Fate.NOT_SENT)
@@ -103,12 +117,12 @@ class PublishWindow:
             except Unconfirmed:
                 batch.settle(place, Fate.UNCONFIRMED)
             else:
-                self._flying[number] = (batch, place)
+                self._flying[number] = (batch, place, topic)
 
     def _drop(self, batch: _Batch) -> None:
         """Forget a batch; what of it is on its way stays unconfirmed."""
         self._waiting = deque(each for each in self._waiting if each[0] is not batch)
-        for number, (owner, place) in list(self._flying.items()):
+        for number, (owner, place, _) in list(self._flying.items()):
             if owner is batch:
                 del self._flying[number]
                 batch.settle(place, Fate.UNCONFIRMED)

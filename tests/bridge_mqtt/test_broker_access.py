@@ -9,12 +9,16 @@ from typing import Any
 
 import aiomqtt
 import pytest
+from sqlalchemy import select
 
 from bridge_mqtt.broker_access import mosquitto_access
 from bridge_mqtt.settings import Broker, Settings
 from bridge_mqtt.simulators.panels import simulated_panel
+from bridge_mqtt.store import Store
+from bridge_mqtt.store.schema import commands
 from openadr_client.clock import SystemClock
 from tests.bridge_mqtt.conftest import World, an_event
+from tests.bridge_mqtt.test_metrics import figures
 from tests.bridge_mqtt.test_reading_commands import called
 from tests.support.mosquitto import Mosquitto
 from tests.support.running import running
@@ -130,6 +134,41 @@ async def test_bridge_and_panel_have_all_that_an_event_needs(tmp_path: Path, sql
             event = await world.until("/api/events/evt-1", lambda e: e["panels"] and e["panels"][0]["holds"] == "held")
             assert event["panels"][0]["venId"] == "panel-1"
             await wait_until(lambda: panel.samples > 0)
+    finally:
+        broker.stop()
+
+
+async def refused(url: str) -> bool:
+    """True if a command waits for its answer, of which it is known that it has not left the broker."""
+    store = await Store.open(url)
+    async with store.reading() as connection:
+        found = (await connection.execute(select(commands.c.error).where(commands.c.sent_at.is_not(None)))).scalars()
+    await store.close()
+    return "the broker refused it" in found
+
+
+async def test_a_command_that_the_broker_refuses_is_not_taken_as_delivered(tmp_path: Path, sqlite_url: str) -> None:
+    """C7: a bridge that may not write commands says so, of its command and in its figures, and no panel sheds."""
+    folder = tmp_path / "broker"
+    folder.mkdir()
+    listed = access().replace("topic write ven/cmd/+", "topic read ven/cmd/+")
+    broker = Mosquitto(folder, accounts=dict.fromkeys((BRIDGE, "panel-1"), PASSWORD), access_list=listed)
+    broker.start()
+    own = {"url": broker.url, "password": PASSWORD}
+    panel = simulated_panel(
+        "panel-1", "flat", Broker.model_validate(own | {"username": "panel-1"}), seed=1, clock=SystemClock()
+    )
+    try:
+        async with AsyncExitStack() as stack:
+            world = World(broker, sqlite_url, stack)
+            world.panels["panel-1"] = panel
+            await stack.enter_async_context(running(panel.run()))
+            await world.start(panels=[{"id": "panel-1"}], broker=own | {"username": BRIDGE, "client_id": "bridge"})
+            await world.until("/api/panels", lambda panels: panels[0]["online"])
+            await world.post(an_event(shed_kw=1.0))
+            await wait_until(lambda: refused(sqlite_url), what="the command is known to be refused")
+            assert (await figures(world))["publishes_refused_total"] >= 1
+            assert panel.commands == 0
     finally:
         broker.stop()
 

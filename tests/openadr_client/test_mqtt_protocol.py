@@ -1,6 +1,7 @@
 """The link to a broker: versions of MQTT, prefix, filters, ALPN and SNI, and certificates that change."""
 
 import asyncio
+import contextlib
 import shutil
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from oadr.demo.broker import broker as embedded_broker
-from openadr_client import BrokerUnreachable, MqttLink, TopicPrefix
+from openadr_client import BrokerRefused, BrokerUnreachable, MqttLink, NotSent, TopicPrefix, Unconfirmed
 from openadr_client.mqtt_connection import V5, V311, ProtocolChoice
 from openadr_client.tls_files import end_of_certificate
 from tests.openadr_client.test_mqtt import Inbox, publish, running, settings
@@ -283,3 +284,41 @@ async def test_two_programs_with_one_client_id_are_told_so(mosquitto: Mosquitto)
                 await wait_until(lambda: one.reconnects == 2, timeout_s=30)
     lost = [each["problem"] for each in logs if each["event"] == "broker connection lost"]
     assert ["client id 'twice'" in each for each in lost[:2]] == [False, True]
+
+
+async def test_a_message_that_the_broker_refuses_is_not_delivered_and_is_said_once_for_each_topic(
+    tmp_path: Path,
+) -> None:
+    """MQTT 5, section 3.4.2.1: a reason code of 128 or more in PUBACK. In MQTT 3.1.1 a broker has no word for it."""
+    broker = Mosquitto(
+        tmp_path, accounts={"bridge": "a password"}, access_list="user bridge\ntopic write ven/cmd/mine\n"
+    )
+    broker.start()
+    own = {"username": "bridge", "password": "a password"}
+
+    async def is_refused(connection: MqttLink, topic: str) -> bool:
+        """Try again while there is no connection: Mosquitto 2.0.11 hangs up after a refusal."""
+        try:
+            await connection.publish(topic, b"{}")
+        except BrokerRefused as error:
+            return topic in str(error)
+        except (NotSent, Unconfirmed):
+            return False
+        raise AssertionError("the broker took it")
+
+    try:
+        with structlog.testing.capture_logs() as logs:
+            async with running(link(settings(broker.url, **own), Inbox(), filters=[])) as connection:
+                await connection.publish("ven/cmd/mine", b"{}")
+                for _ in range(2):
+                    await wait_until(lambda: is_refused(connection, "ven/cmd/one"))
+                    await wait_until(lambda: is_refused(connection, "ven/cmd/two"))
+                assert connection.refusals == 4
+            async with running(link(settings(broker.url, protocol="3.1.1", **own), Inbox(), filters=[])) as old:
+                with contextlib.suppress(NotSent, Unconfirmed):
+                    await old.publish("ven/cmd/one", b"{}")
+                assert old.refusals == 0
+    finally:
+        broker.stop()
+    said = [(entry["topic"], entry["problem"]) for entry in logs if "refuses our message" in entry["event"]]
+    assert said == [("ven/cmd/one", "Not authorized"), ("ven/cmd/two", "Not authorized")]

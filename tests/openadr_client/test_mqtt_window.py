@@ -114,3 +114,17 @@ async def test_a_connection_that_is_gone_takes_nothing() -> None:
     connection.window.end()
     assert await connection.window.publish(_messages(2)) == [Fate.NOT_SENT] * 2
     assert connection.taken == []
+
+
+async def test_what_the_broker_refuses_is_no_more_on_its_way_and_not_delivered() -> None:
+    """The next message leaves, and whoever watches is told of both answers."""
+    connection, told = Connection(1), []
+    connection.window = PublishWindow(
+        connection.hand_over, most=1, timeout_s=30.0, on_answer=lambda topic, refusal: told.append((topic, refusal))
+    )
+    waiting = asyncio.create_task(connection.window.publish(_messages(2)))
+    await asyncio.sleep(0)
+    assert connection.window.confirm(1, refusal="Not authorized")
+    connection.confirm(2)
+    assert await waiting == [Fate.REFUSED, Fate.CONFIRMED]
+    assert told == [("t0", "Not authorized"), ("t1", None)]
