@@ -19,6 +19,7 @@ from vtn.api.v20b.event_losses import LossLog
 from vtn.api.v20b.identity import Identity
 from vtn.api.v20b.oadr_poll import OadrPoll, PendingMessages
 from vtn.api.v20b.opt_desk import OptDesk
+from vtn.api.v20b.report_asking import ReportAsking
 from vtn.api.v20b.services import Service20b
 from vtn.api.v20b.session import MessageService
 from vtn.api.v20b.wire import MessageWire
@@ -110,7 +111,8 @@ class Listener20b:
 
     def _door(self) -> Door:
         stores, v20b = self._stores, self._v20b
-        reports = EiReport(stores.outbox_20b)
+        asking = ReportAsking(v20b, stores)
+        reports = EiReport(v20b, stores, asking)
         base_url = self._settings.public_url or f"http://{v20b.vtn_id}"
         opts = OptDesk(stores.answers_20b, stores.reports, base_url=base_url)
         desk = EventDesk(
@@ -122,13 +124,13 @@ class Listener20b:
         )
         events = EiEvent(desk, stores.events_20b, stores.answers_20b, opts)
         party = EiRegisterParty(v20b, stores.vens_20b, stores.outbox_20b, self._judge, events)
-        pending = PendingMessages(stores.outbox_20b, events, reports.message)
+        pending = PendingMessages(stores.outbox_20b, events, asking.message)
         services: dict[Service20b, MessageService] = {
             Service20b.EI_REGISTER_PARTY: party,
             Service20b.EI_EVENT: events,
             Service20b.EI_OPT: EiOpt(stores.events_20b, stores.answers_20b, opts),
             Service20b.EI_REPORT: reports,
-            Service20b.OADR_POLL: OadrPoll(pending, reports.bring_up_to_date),
+            Service20b.OADR_POLL: OadrPoll(pending, asking.bring_up_to_date),
         }
         return Door(
             v20b,

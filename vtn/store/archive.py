@@ -53,7 +53,7 @@ _STAMPS: Final = frozenset(
         *("event_modified_at", "program_modified_at", "anchor", "changed_at", "starts_at", "over_at", "rolls_at"),
         *("made_at", "cancelled_at", "sent_at", "answered_at", "received_at"),
         *("wanted_until", "broken_at", "due_at", "leased_until", "last_success_at", "last_failure_at"),
-        *("registered_at", "cancel_refused_at", "added_at", "offered_at", "updated_at"),
+        *("registered_at", "cancel_refused_at", "added_at", "offered_at", "updated_at", "silent_at"),
     }
 )
 

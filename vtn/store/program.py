@@ -63,6 +63,11 @@ class ProgramStore(Objects):
         )
         return [row["name"] for row in await self._database.rows(statement)]
 
+    async def id_named(self, name: str) -> str | None:
+        """Return the id of the program of a name, whoever may see it; None if there is none."""
+        row = await self._database.row(select(programs.c.id).where(programs.c.name == name))
+        return None if row is None else str(row["id"])
+
     async def get(self, object_id: str, *, visible_to: Caller) -> ObjectRow | Large:
         """Return one program; raises NotFound also when it is hidden (PRIV-010)."""
         entitlement = await self._visibility.entitlement(visible_to)

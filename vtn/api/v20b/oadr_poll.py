@@ -6,6 +6,8 @@ from collections.abc import Awaitable, Callable
 from datetime import datetime
 from typing import Protocol, TypeAlias
 
+import msgspec
+
 from openadr_profiles.v20b.codes import Code
 from openadr_profiles.v20b.messages import (
     CancelPartyRegistration,
@@ -51,7 +53,8 @@ class PendingMessages:
                 return events
         while (waiting := await self._outbox.offer(ven.id, control=False)) is not None:
             if waiting.kind == OWN_REPORTS:
-                return RegisterReport(request_id=waiting.request_id, ven_id=ven.ven_id)
+                asked_for = msgspec.json.decode(waiting.content, type=dict[str, str]).get("report_request_id")
+                return RegisterReport(request_id=waiting.request_id, ven_id=ven.ven_id, report_request_id=asked_for)
             message = await self._report_message(ven, waiting)
             if message is not None:
                 return message

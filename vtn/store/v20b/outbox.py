@@ -60,8 +60,9 @@ class Outbox20b:
         *,
         content: str = "{}",
         is_control: bool = False,
+        is_offered: bool = False,
     ) -> None:
-        """Add a message in a transaction that has more to do."""
+        """Add a message in a transaction that has more to do; one that ``is_offered`` went out in another way."""
         its = (oadr20b_outbox.c.ven_id == ven_id, oadr20b_outbox.c.kind == kind, oadr20b_outbox.c.key == key)
         changed = update(oadr20b_outbox).where(*its).values(content=content).returning(oadr20b_outbox.c.id)
         if (await connection.execute(changed)).first() is not None:
@@ -75,7 +76,8 @@ class Outbox20b:
                 request_id=new_id(),
                 content=content,
                 created_at=self._stamps.now,
-                offers=0,
+                offered_at=self._stamps.now if is_offered else None,
+                offers=int(is_offered),
             )
         )
 

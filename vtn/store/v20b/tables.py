@@ -75,15 +75,18 @@ oadr20b_report_requests = Table(
     Column("ven_id", KEY, ForeignKey("oadr20b_vens.ven_id", ondelete="CASCADE"), nullable=False),
     Column("specifier_id", KEY, nullable=False),
     Column("event_id", KEY, nullable=False),  # no foreign key: an event that is gone has its requests cancelled first
-    Column("state", Text, nullable=False),  # ASKED, PENDING or CANCELLED
-    Column("report_id", KEY),  # the report that its values are in; null: there is none yet
+    Column("digest", KEY, nullable=False),  # of what is asked for
+    Column("state", Text, nullable=False),  # of ``reports.RequestState``
     Column("content", Text, nullable=False),
+    Column("reports", Text, nullable=False),  # the reports that its values are in now, by their names
     Column("created_at", KEY, nullable=False),
     Column("updated_at", KEY),  # when values came last; null: never
-    Column("is_silent", Boolean, nullable=False),  # values are missing for longer than they may
-    UniqueConstraint("ven_id", "event_id", "specifier_id"),
+    Column("silent_at", KEY),  # when they are missing for longer than they may; null: they may be for ever
+    Column("is_silent", Boolean, nullable=False),  # somebody was told that they are missing
+    UniqueConstraint("ven_id", "event_id", "digest"),
 )
 """Reports that VENs were asked for."""
+Index(None, oadr20b_report_requests.c.silent_at)
 
 oadr20b_carriers = Table(
     "oadr20b_carriers",

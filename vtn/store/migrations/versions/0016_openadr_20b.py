@@ -96,18 +96,19 @@ def _reports() -> None:
         sa.Column("ven_id", KEY, nullable=False),
         sa.Column("specifier_id", KEY, nullable=False),
         sa.Column("event_id", KEY, nullable=False),
+        sa.Column("digest", KEY, nullable=False),
         sa.Column("state", sa.Text(), nullable=False),
-        sa.Column("report_id", KEY),
         sa.Column("content", sa.Text(), nullable=False),
+        sa.Column("reports", sa.Text(), nullable=False),
         sa.Column("created_at", KEY, nullable=False),
         sa.Column("updated_at", KEY),
+        sa.Column("silent_at", KEY),
         sa.Column("is_silent", sa.Boolean(), nullable=False),
         sa.PrimaryKeyConstraint("id", name="pk_oadr20b_report_requests"),
         _of_a_ven("oadr20b_report_requests"),
-        sa.UniqueConstraint(
-            "ven_id", "event_id", "specifier_id", name="uq_oadr20b_report_requests_ven_id_event_id_specifier_id"
-        ),
+        sa.UniqueConstraint("ven_id", "event_id", "digest", name="uq_oadr20b_report_requests_ven_id_event_id_digest"),
     )
+    op.create_index("ix_oadr20b_report_requests_silent_at", "oadr20b_report_requests", ["silent_at"])
     op.create_table(
         "oadr20b_carriers",
         sa.Column("ven_id", KEY, nullable=False),

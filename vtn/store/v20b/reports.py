@@ -1,0 +1,270 @@
+"""What VENs of OpenADR 2.0b can report, what they were asked for, and which reports their values are in."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from enum import StrEnum
+from typing import Any, Final
+
+import msgspec
+from sqlalchemy import RowMapping, delete, func, insert, select, update
+
+from vtn.store.database import Database
+from vtn.store.fact_cache import FactCache
+from vtn.store.failures import ConstraintViolated
+from vtn.store.stamps import Stamps
+from vtn.store.tables import events, programs, resources
+from vtn.store.v20b.outbox import Outbox20b
+from vtn.store.v20b.tables import oadr20b_capabilities, oadr20b_carriers, oadr20b_report_requests
+
+ASK: Final = "oadrCreateReport"
+CANCEL_REPORT: Final = "oadrCancelReport"
+_REMEMBERED: Final = 50_000
+
+
+class RequestState(StrEnum):
+    """Name how far a request for a report has come."""
+
+    ASKED = "ASKED"
+    """The VEN has not been told."""
+    OFFERED = "OFFERED"
+    """It was told, and has not answered."""
+    PENDING = "PENDING"
+    """It has agreed."""
+    DONE = "DONE"
+    """It has sent all, or does not want to send anything."""
+    CANCELLED = "CANCELLED"
+    """It is to be told to stop, or was and has not answered."""
+
+
+@dataclass(frozen=True, slots=True)
+class AskedReport:
+    """A request for a report. ``content`` is the request as JSON, ``reports`` the ids of reports by their names."""
+
+    id: str
+    specifier_id: str
+    event_id: str
+    digest: str
+    state: RequestState
+    content: str
+    reports: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class NewRequest:
+    """A report to be asked for; ``digest`` is that of everything but its id."""
+
+    id: str
+    specifier_id: str
+    event_id: str
+    digest: str
+    content: str
+
+
+class ReportStore20b:
+    """Capabilities and requests of each VEN; what is to be told to it goes into the outbox in the same transaction."""
+
+    def __init__(self, database: Database, stamps: Stamps, outbox: Outbox20b) -> None:
+        self._database = database
+        self._stamps = stamps
+        self._outbox = outbox
+        watch = database.watch(events, programs, resources, oadr20b_capabilities)
+        self.up_to_date: Final[FactCache[bool]] = FactCache(watch, most=_REMEMBERED)
+        """Tells of which VENs is known that they were asked for all that is wanted."""
+
+    async def capabilities(self, ven_id: str) -> Sequence[str]:
+        """Return what a VEN can report, each as JSON."""
+        its = select(oadr20b_capabilities.c.content).where(oadr20b_capabilities.c.ven_id == ven_id)
+        rows = await self._database.rows(its.order_by(oadr20b_capabilities.c.specifier_id))
+        return [row["content"] for row in rows]
+
+    async def capability(self, ven_id: str, specifier_id: str) -> str | None:
+        """Return one report that a VEN can give, as JSON; None if it has none of this name."""
+        its = select(oadr20b_capabilities.c.content).where(
+            oadr20b_capabilities.c.ven_id == ven_id, oadr20b_capabilities.c.specifier_id == specifier_id
+        )
+        row = await self._database.row(its)
+        return None if row is None else str(row["content"])
+
+    async def replace_capabilities(self, ven_id: str, given: Sequence[tuple[str, str, str]]) -> None:
+        """Put what a VEN can report in the place of all it could: specifier, name and content of each (B-RPT-004)."""
+        rows = [
+            {
+                "ven_id": ven_id,
+                "specifier_id": specifier_id,
+                "name": name,
+                "content": content,
+                "registered_at": self._stamps.now,
+            }
+            for specifier_id, name, content in given
+        ]
+        async with self._database.write() as connection:
+            await connection.execute(delete(oadr20b_capabilities).where(oadr20b_capabilities.c.ven_id == ven_id))
+            if rows:
+                await connection.execute(insert(oadr20b_capabilities), rows)
+
+    async def requests(self, ven_id: str) -> Sequence[AskedReport]:
+        """Return all requests of a VEN, the oldest first."""
+        its = select(oadr20b_report_requests).where(oadr20b_report_requests.c.ven_id == ven_id)
+        order = (oadr20b_report_requests.c.created_at, oadr20b_report_requests.c.id)
+        return [_asked(row) for row in await self._database.rows(its.order_by(*order))]
+
+    async def request(self, ven_id: str, id_: str) -> AskedReport | None:
+        """Return one request of a VEN; None if it has none of this id."""
+        its = select(oadr20b_report_requests).where(
+            oadr20b_report_requests.c.ven_id == ven_id, oadr20b_report_requests.c.id == id_
+        )
+        row = await self._database.row(its)
+        return None if row is None else _asked(row)
+
+    async def change(
+        self, ven_id: str, *, new: Sequence[NewRequest], cancelled: Collection[str], forgotten: Collection[str]
+    ) -> None:
+        """Ask a VEN for more, and for some no more: ``cancelled`` it is told of, ``forgotten`` are over anyway."""
+        table = oadr20b_report_requests
+        try:
+            async with self._database.write() as connection:
+                if forgotten:
+                    await connection.execute(delete(table).where(table.c.ven_id == ven_id, table.c.id.in_(forgotten)))
+                if cancelled:
+                    its = (table.c.ven_id == ven_id, table.c.id.in_(cancelled))
+                    unheard = delete(table).where(*its, table.c.state == RequestState.ASKED)
+                    await connection.execute(unheard)
+                    changed = update(table).where(*its).values(state=RequestState.CANCELLED, silent_at=None)
+                    if (await connection.execute(changed.returning(table.c.id))).first() is not None:
+                        await self._outbox.put_in(connection, ven_id, CANCEL_REPORT)
+                if new:
+                    await connection.execute(insert(table), [self._row(ven_id, each) for each in new])
+                    await self._outbox.put_in(connection, ven_id, ASK)
+        except ConstraintViolated:  # another process has asked for the same at the same time
+            return
+
+    async def told(self, ven_id: str, *, piggyback: bool) -> Sequence[AskedReport]:
+        """Return what a VEN is asked for and has not answered, and note that it is told now."""
+        table = oadr20b_report_requests
+        open_ = table.c.state.in_([RequestState.ASKED, RequestState.OFFERED])
+        changed = update(table).where(table.c.ven_id == ven_id, open_).values(state=RequestState.OFFERED)
+        async with self._database.write() as connection:
+            rows = (await connection.execute(changed.returning(*table.c))).mappings().all()
+            if rows and piggyback:
+                await self._outbox.acknowledged_in(connection, ven_id, ASK)
+                await self._outbox.put_in(connection, ven_id, ASK, is_offered=True)
+        return sorted((_asked(row) for row in rows), key=lambda each: each.id)
+
+    async def answered(self, ven_id: str, accepted: Collection[str], *, patience: Mapping[str, float | None]) -> int:
+        """Take a VEN's answer to what it was told; return the number of requests that it did not accept.
+
+        ``patience`` is how long, in seconds, values of a request may be missing; None: they may.
+        """
+        table = oadr20b_report_requests
+        offered = (table.c.ven_id == ven_id, table.c.state == RequestState.OFFERED)
+        async with self._database.write() as connection:
+            for id_ in sorted(patience):
+                if id_ in accepted:
+                    silent_at = self._silent_at(patience[id_])
+                    values = {"state": RequestState.PENDING, "silent_at": silent_at}
+                    await connection.execute(update(table).where(*offered, table.c.id == id_).values(values))
+            others = update(table).where(*offered).values(state=RequestState.DONE, silent_at=None)
+            refused = (await connection.execute(others.returning(table.c.id))).all()
+            await self._outbox.acknowledged_in(connection, ven_id, ASK)
+            still = select(table.c.id).where(table.c.ven_id == ven_id, table.c.state == RequestState.ASKED).limit(1)
+            if (await connection.execute(still)).first() is not None:
+                await self._outbox.put_in(connection, ven_id, ASK)
+        return len(refused)
+
+    async def cancelled(self, ven_id: str) -> Sequence[str]:
+        """Return the ids of requests that a VEN is to be told to stop."""
+        table = oadr20b_report_requests
+        its = select(table.c.id).where(table.c.ven_id == ven_id, table.c.state == RequestState.CANCELLED)
+        return [str(row["id"]) for row in await self._database.rows(its.order_by(table.c.id))]
+
+    async def stopped(self, ven_id: str) -> None:
+        """Forget the requests that a VEN has stopped."""
+        table = oadr20b_report_requests
+        gone = delete(table).where(table.c.ven_id == ven_id, table.c.state == RequestState.CANCELLED)
+        async with self._database.write() as connection:
+            await connection.execute(gone)
+            await self._outbox.acknowledged_in(connection, ven_id, CANCEL_REPORT)
+
+    async def updated(
+        self, asked: AskedReport, reports: Mapping[str, str], *, patience_s: float | None, is_done: bool
+    ) -> None:
+        """Note that values came, and which reports they are in."""
+        values: dict[str, Any] = {
+            "reports": msgspec.json.encode(reports).decode(),
+            "updated_at": self._stamps.now,
+            "silent_at": None if is_done else self._silent_at(patience_s),
+            "is_silent": False,
+        }
+        if asked.state is not RequestState.CANCELLED:
+            values["state"] = RequestState.DONE if is_done else RequestState.PENDING
+        changed = update(oadr20b_report_requests).where(oadr20b_report_requests.c.id == asked.id)
+        async with self._database.write() as connection:
+            await connection.execute(changed.values(values))
+
+    async def silent(self, *, limit: int) -> Sequence[tuple[str, str, str]]:
+        """Return requests whose values are missing since a while, each once: name of the ven, id, specifier."""
+        table = oadr20b_report_requests
+        late = select(table.c.id).where(table.c.silent_at < self._stamps.now, table.c.is_silent.is_(False)).limit(limit)
+        changed = update(table).where(table.c.id.in_(late)).values(is_silent=True)
+        if await self._database.row(late) is None:
+            return []
+        async with self._database.write() as connection:
+            rows = await connection.execute(changed.returning(table.c.ven_id, table.c.id, table.c.specifier_id))
+            return [(row[0], row[1], row[2]) for row in rows.all()]
+
+    async def counted(self) -> tuple[int, int]:
+        """Return the numbers of requests that are pending, and of those whose values are missing."""
+        table = oadr20b_report_requests
+        count = func.count()
+        statement = select(table.c.is_silent, count.label("many")).where(table.c.state == RequestState.PENDING)
+        rows = await self._database.rows(statement.group_by(table.c.is_silent))
+        by = {bool(row["is_silent"]): int(row["many"]) for row in rows}
+        return sum(by.values()), by.get(True, 0)
+
+    async def carriers(self, ven_id: str) -> Mapping[str, str]:
+        """Return the carrier events of a VEN by their programs."""
+        its = select(oadr20b_carriers).where(oadr20b_carriers.c.ven_id == ven_id)
+        return {row["program_id"]: row["event_id"] for row in await self._database.rows(its)}
+
+    async def add_carrier(self, ven_id: str, program_id: str, event_id: str) -> bool:
+        """Remember a carrier event; return False if there is one of this VEN and program already."""
+        row = {"ven_id": ven_id, "program_id": program_id, "event_id": event_id}
+        try:
+            async with self._database.write() as connection:
+                await connection.execute(insert(oadr20b_carriers).values(row))
+        except ConstraintViolated:
+            return False
+        return True
+
+    def _row(self, ven_id: str, new: NewRequest) -> dict[str, Any]:
+        return {
+            "id": new.id,
+            "ven_id": ven_id,
+            "specifier_id": new.specifier_id,
+            "event_id": new.event_id,
+            "digest": new.digest,
+            "state": RequestState.ASKED.value,
+            "content": new.content,
+            "reports": "{}",
+            "created_at": self._stamps.now,
+            "is_silent": False,
+        }
+
+    def _silent_at(self, patience_s: float | None) -> str | None:
+        return None if patience_s is None else self._stamps.ago(-timedelta(seconds=patience_s))
+
+
+def _asked(row: RowMapping | Any) -> AskedReport:
+    reports = msgspec.json.decode(row["reports"], type=dict[str, str])
+    return AskedReport(
+        row["id"],
+        row["specifier_id"],
+        row["event_id"],
+        row["digest"],
+        RequestState(row["state"]),
+        row["content"],
+        reports,
+    )
