@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import datetime
 
+from openadr_profiles.v301 import VERSION
 from vtn.api.v31.render import notification_renderers
+from vtn.api.v301.render import notification_form
 from vtn.notify.channel import Channel
 from vtn.notify.content import Content
 from vtn.notify.dispatcher import NotificationDispatcher
@@ -37,10 +39,14 @@ class Deliveries:
         judge: UrlJudge,
         now: Callable[[], datetime],
     ) -> None:
-        outbox, content = Outbox(database, stamps, vault), Content(notification_renderers())
+        outbox, content = (
+            Outbox(database, stamps, vault),
+            Content(notification_renderers(), {VERSION: notification_form(settings.v301.untyped)}),
+        )
         key_file = settings.webhook.signing_key_file
         signer = None if key_file is None else WebhookSigner(key_file)
-        channels: list[Channel] = [WebhookChannel(judge, content.of, now, signer)]
+        plain_faces = (VERSION,) if settings.v301.legacy_webhooks else ()
+        channels: list[Channel] = [WebhookChannel(judge, content.of, now, signer, plain_faces)]
         if settings.mqtt is not None:
             from vtn.notify.mqtt import MqttChannel, tls_context  # noqa: PLC0415 (few servers have a broker)
 

@@ -122,7 +122,10 @@ class Wiring:
             self.metrics.sample(ANSWERS_MADE, lambda: cache.made)
             self.metrics.sample(REPORTS_WAITING, lambda: reports.waiting)
             self.metrics.sample(READS_DROPPED, lambda: reads.dropped)
-        token = OpenRoute("POST", "/auth/token", self.endpoint.token)
+        auth_routes = (
+            OpenRoute("GET", "/auth/server", self.endpoint.server),
+            OpenRoute("POST", "/auth/token", self.endpoint.token),
+        )
         values = PayloadValues(settings.validation, self._count_unsuitable)
         return (
             v31.version(
@@ -136,9 +139,9 @@ class Wiring:
                 websockets=self.websockets,
                 holding=self.bearer.holding,
                 origin=self.addresses.reached_by,
-                auth_routes=(OpenRoute("GET", "/auth/server", self.endpoint.server), token),
+                auth_routes=auth_routes,
             ),
-            v301.version(settings, self.stores, cache, values=values, callbacks=self.callbacks, token=token),
+            v301.version(settings, self.stores, cache, values=values, callbacks=self.callbacks, endpoint=self.endpoint),
         )
 
     def _broker_routes(self) -> tuple[OpenRoute, ...]:

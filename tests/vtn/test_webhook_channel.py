@@ -45,7 +45,7 @@ async def channel_to(
 ) -> AsyncIterator[WebhookChannel]:
     """A channel that may call this machine."""
     rules = {"allowed": ["127.0.0.1", "localhost"], "ca_file": ca, "timeout_s": 10.0} | settings
-    channel = WebhookChannel(UrlJudge(Webhook(**rules), lookup=lookup), lambda delivery: BODY, lambda: NOW)
+    channel = WebhookChannel(UrlJudge(Webhook(**rules), lookup=lookup), lambda delivery, face: BODY, lambda: NOW)
     try:
         yield channel
     finally:

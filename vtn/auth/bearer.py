@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from aiohttp import hdrs, web
 
+from openadr_profiles.v301 import UNASSIGNED
 from vtn.access import NOBODY_KNOWN, Caller
 from vtn.auth.clients import Clients
 from vtn.auth.token_cache import Verified
@@ -61,7 +62,10 @@ class Bearer:
         return issuer.cache.holding(await issuer.verified(token))
 
     async def _caller_of(self, token: str) -> Caller:
-        return await self._issuer_of(token).caller(token)
+        caller = await self._issuer_of(token).caller(token)
+        if caller.client_id.startswith(UNASSIGNED):  # the ven of nobody is nobody's (V301-026)
+            raise Unauthenticated("no client may have a name that stands for none", reason="invalid_token")
+        return caller
 
     def _issuer_of(self, token: str) -> OwnTokens | ExternalTokens:
         if self._external is not None and (self._own is None or not self._own.claims(token)):

@@ -12,6 +12,7 @@ from typing import Any, Final
 import structlog
 
 from openadr_profiles.v31 import Invalid
+from openadr_profiles.v301 import UNASSIGNED
 from vtn.access import DEFAULT_SCOPES, ONLY_BL, Role, Scope, scope_named
 from vtn.auth.secrets import Secrets
 from vtn.store.client import ClientRow, ClientStore
@@ -189,6 +190,8 @@ def _usable(secret: str, *, weak: bool) -> str:
 def _check(client_id: str, role: Role, scopes: frozenset[Scope], lifetime_s: int | None) -> None:
     if not 1 <= len(client_id) <= _LONGEST_ID or not client_id.isprintable():
         raise Invalid("client_id", f"expected 1 to {_LONGEST_ID} printable characters")
+    if client_id.startswith(UNASSIGNED):
+        raise Invalid("client_id", f"{UNASSIGNED}… stands for no client, so none can be called so")
     if role is Role.VEN and (too_much := scopes & ONLY_BL):
         raise Invalid("scopes", f"a VEN cannot have {', '.join(sorted(too_much))}")
     if lifetime_s is not None and not 120 <= lifetime_s <= _LONGEST_LIFETIME.total_seconds():

@@ -29,10 +29,13 @@ class Callbacks:
         self._turn = asyncio.Semaphore(_AT_ONCE)
         self._waiting = 0
 
-    def check(self, entries: Iterable[ObjectOperation]) -> None:
-        """Raise Invalid for a URL that may not be called, as far as its text tells (WEBHOOK-001, WEBHOOK-025)."""
+    def check(self, entries: Iterable[ObjectOperation], *, plain: bool = False) -> None:
+        """Raise Invalid for a URL that may not be called, as far as its text tells (WEBHOOK-001, WEBHOOK-025).
+
+        ``plain`` allows http whatever the settings say (V301-043).
+        """
         for number, entry in enumerate(entries):
-            if problem := self._judge.problem(entry.callback_url):
+            if problem := self._judge.problem(entry.callback_url, plain=plain):
                 raise Invalid(_member(number), problem)
 
     async def verify(self, entries: Sequence[ObjectOperation], known: frozenset[str] = frozenset()) -> None:
@@ -40,6 +43,13 @@ class Callbacks:
 
         With ``verify_echo`` off only the addresses are judged, as far as the name can be resolved.
         """
+        await self._verify_all(entries, known, echo=self._settings.verify_echo)
+
+    async def verify_addresses(self, entries: Sequence[ObjectOperation], known: frozenset[str] = frozenset()) -> None:
+        """Do the same without asking: only the addresses are judged (V301-043)."""
+        await self._verify_all(entries, known, echo=False)
+
+    async def _verify_all(self, entries: Sequence[ObjectOperation], known: frozenset[str], *, echo: bool) -> None:
         asked: dict[str, tuple[int, ObjectOperation]] = {}
         for number, entry in enumerate(entries):
             if entry.callback_url not in known:
@@ -50,17 +60,17 @@ class Callbacks:
             raise TooManyRequests("too many callback URLs are being verified; try again later", retry_after_s=5)
         self._waiting += len(asked)
         try:
-            verifications = (self._verify(number, entry) for number, entry in asked.values())
+            verifications = (self._verify(number, entry, echo=echo) for number, entry in asked.values())
             for result in await asyncio.gather(*verifications, return_exceptions=True):
                 if result is not None:
                     raise result
         finally:
             self._waiting -= len(asked)
 
-    async def _verify(self, number: int, entry: ObjectOperation) -> None:
+    async def _verify(self, number: int, entry: ObjectOperation, *, echo: bool) -> None:
         async with self._turn:
             try:
-                if self._settings.verify_echo:
+                if echo:
                     await self._challenge(entry)
                 else:
                     await self._judge_addresses(URL(entry.callback_url))

@@ -59,14 +59,17 @@ class UrlJudge:
         self._networks = tuple(ip_network(entry) for entry in settings.allowed if _is_network(entry))
         self._hosts = frozenset(entry.lower() for entry in settings.allowed if not _is_network(entry))
 
-    def problem(self, text: str) -> str | None:
-        """Return why a URL may not be called, as far as its text tells (WEBHOOK-001, WEBHOOK-025)."""
+    def problem(self, text: str, *, plain: bool = False) -> str | None:
+        """Return why a URL may not be called, as far as its text tells (WEBHOOK-001, WEBHOOK-025).
+
+        ``plain`` allows http whatever the settings say.
+        """
         try:
             url = URL(text)
             host, port = url.host, url.port
         except ValueError:
             return "not a URL"
-        if url.scheme != "https" and (self.settings.require_https or url.scheme != "http"):
+        if url.scheme != "https" and ((self.settings.require_https and not plain) or url.scheme != "http"):
             return "expected an https URL"
         if url.user is not None or url.password is not None:
             return "a user or password is not allowed in it; use bearerToken"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextvars import ContextVar
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -28,17 +28,23 @@ _GONE: Final = 410
 
 
 class WebhookChannel:
-    """Send deliveries to callback URLs. ``content`` writes the body of one; ``now`` is the time of day."""
+    """Send deliveries to callback URLs.
+
+    ``content`` writes the body of one for the face of its subscription, ``now`` is the time of day. URLs of
+    subscriptions made on ``plain_faces`` may be http (V301-043).
+    """
 
     push = Push.WEBHOOK
 
     def __init__(
         self,
         judge: UrlJudge,
-        content: Callable[[Delivery], bytes],
+        content: Callable[[Delivery, str | None], bytes],
         now: Callable[[], datetime],
         signer: WebhookSigner | None = None,
+        plain_faces: Collection[str] = (),
     ) -> None:
+        self._plain_faces = plain_faces
         self._signer = signer
         self._judge = judge
         self._content = content
@@ -50,14 +56,16 @@ class WebhookChannel:
     async def send(self, endpoint: Endpoint, deliveries: Sequence[Delivery], done: Callable[[Delivery], None]) -> None:
         """Send deliveries one after the other; raises NotDelivered for the first that is not answered 2xx."""
         text = endpoint.url or ""
-        if problem := self._judge.problem(text):  # the rules may have changed since it was stored
+        if problem := self._judge.problem(
+            text, plain=endpoint.face in self._plain_faces
+        ):  # the rules may have changed since it was stored
             raise NotDelivered(None, f"its URL may not be called: {problem}")
         url = URL(text)
         sessions = self._sessions or await self._open()
         was_kept = endpoint.id in self._kept
         session = sessions.keeping if self._keeps(endpoint.id) else sessions.single
         for delivery in deliveries:
-            body = self._content(delivery)
+            body = self._content(delivery, endpoint.face)
             headers = self._headers(endpoint, delivery, body)
             try:
                 await self._exchange(session, url, headers, body, delivery)

@@ -54,6 +54,8 @@ class SubscriptionRow(ObjectRow, frozen=True, gc=False):
 
     bearer_tokens: tuple[str | None, ...] | None = None
     hides_tokens: bool = False
+    face: str | None = None
+    """The version of the API on which it was made; None is 3.1."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -94,14 +94,21 @@ class SubscriptionStore(Objects):
         return await self._seen_object(object_id, mine, self._view(visible_to), audience=visible_to.client_id)
 
     async def create(
-        self, subscription: SubscriptionRequest, *, by: Caller, records: Records | None = None, face: str | None = None
+        self,
+        subscription: SubscriptionRequest,
+        *,
+        by: Caller,
+        records: Records | None = None,
+        face: str | None = None,
+        verify: Verify | None = None,
     ) -> ObjectRow:
         """Store a new subscription of the caller's. ``face`` is the version it is made on, None for 3.1 (V301-040).
 
+        ``verify`` asks its callbacks, if not as usual.
         Raises Invalid unless the caller sees its program (SUBS-004), Forbidden for one too many (SUBS-016).
         """
         await self._check_new(subscription, by)
-        await self._verify(subscription.object_operations, frozenset())
+        await (verify or self._verify)(subscription.object_operations, frozenset())
         row = self._row({"face": face})
         row |= self._columns(subscription, by.client_id, row["id"], records, None)
         while not await self._add(row, subscription, by):
@@ -117,6 +124,7 @@ class SubscriptionStore(Objects):
         by: Caller,
         check: Precondition | None = None,
         records: Records | None = None,
+        verify: Verify | None = None,
     ) -> ObjectRow:
         """Put a subscription in the place of another; it stays its client's (SUBS-010), and on its face (V301-040).
 
@@ -124,7 +132,8 @@ class SubscriptionStore(Objects):
         stored for the same callback URL stays.
         """
         present = await self._replaceable(object_id, subscription, by, check)
-        await self._verify(subscription.object_operations, frozenset(one.callback_url for one in _entries(present)))
+        known = frozenset(one.callback_url for one in _entries(present))
+        await (verify or self._verify)(subscription.object_operations, known)
         while (changed := await self._change(present, subscription, by, records)) is None:
             present = await self._replaceable(object_id, subscription, by, check)  # somebody else has changed it
         await self._outlast_older_writes()
@@ -232,8 +241,9 @@ class SubscriptionStore(Objects):
         """Return a subscription with its tokens for its owner, without them for everybody else."""
         common = *shared_columns(row), row["target_records"]
         if not _owns(row, by):
-            return SubscriptionRow(*common, hides_tokens=row["has_tokens"])
-        return SubscriptionRow(*common, None if row["tokens"] is None else tuple(self._tokens(row)))
+            return SubscriptionRow(*common, hides_tokens=row["has_tokens"], face=row["face"])
+        tokens = None if row["tokens"] is None else tuple(self._tokens(row))
+        return SubscriptionRow(*common, tokens, face=row["face"])
 
     def _entries_with_tokens(self, row: RowMapping) -> tuple[ObjectOperation, ...]:
         entries = _entries(row)

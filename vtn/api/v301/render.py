@@ -8,6 +8,8 @@ from openadr_profiles.v31 import ObjectType
 from openadr_profiles.v301 import VERSION, view
 from openadr_profiles.v301 import targets as typed
 from vtn.api.v31.render import with_tokens
+from vtn.notify.content import Form
+from vtn.store.outbox.rows import Operation
 from vtn.store.rows import ObjectRow, ReportRow, VenRow
 
 Members = Callable[[ObjectRow, str], str]
@@ -56,9 +58,16 @@ class Renderer:
         return "}" if shown == "[]" else f',"targets":{shown}}}'
 
 
-def notification_renderers(untyped: str) -> Mapping[str, Callable[[ObjectRow], bytes]]:
-    """Return what writes one object, for each type of object that anybody is told of."""
-    return {kind: Renderer(kind, untyped).one for kind in _MEMBERS}
+def notification_form(untyped: str) -> Form:
+    """Return the form of notifications of this version: its objects, its targets, and the words of HTTP (V301-040)."""
+
+    def targets(row: ObjectRow) -> bytes:
+        return typed.shown(typed.read(row.records), row.targets or (), untyped).encode()
+
+    return Form({kind: Renderer(kind, untyped).one for kind in _MEMBERS}, targets, _WORDS)
+
+
+_WORDS = {Operation.CREATE: "POST", Operation.READ: "GET", Operation.UPDATE: "PUT", Operation.DELETE: "DELETE"}
 
 
 def _of_program(row: ObjectRow, _: str) -> str:

@@ -18,7 +18,7 @@ from vtn.errors import Malformed
 from vtn.notify.callback import Callbacks
 from vtn.store.large import Large
 from vtn.store.query import SubscriptionQuery
-from vtn.store.rows import ObjectRow, Precondition
+from vtn.store.rows import ObjectRow, Precondition, SubscriptionRow
 from vtn.store.subscription import SubscriptionStore
 from vtn.store.typed_targets import Records
 
@@ -31,9 +31,11 @@ class _Written(NamedTuple):
 class _Subscriptions(Face[SubscriptionQuery]):
     """Subscriptions as this version writes and reads them."""
 
-    def __init__(self, subscriptions: SubscriptionStore, rules: Rules) -> None:
+    def __init__(self, subscriptions: SubscriptionStore, rules: Rules, callbacks: Callbacks, *, legacy: bool) -> None:
         super().__init__(subscriptions, rules)
         self._subscriptions = subscriptions
+        self._callbacks = callbacks
+        self._verify = callbacks.verify_addresses if legacy else callbacks.verify
         self.was_read = subscriptions.was_read
 
     async def get(self, object_id: str, *, visible_to: Caller) -> ObjectRow | Large:
@@ -42,15 +44,26 @@ class _Subscriptions(Face[SubscriptionQuery]):
 
     async def create(self, written: _Written, *, by: Caller) -> ObjectRow:
         core, records = written
-        return await self._subscriptions.create(core, by=self.rules.reader(by), records=records, face=VERSION)
+        return await self._subscriptions.create(
+            core, by=self.rules.reader(by), records=records, face=VERSION, verify=self._verify
+        )
 
     async def replace(
         self, object_id: str, written: _Written, *, by: Caller, check: Precondition | None = None
     ) -> ObjectRow:
-        await self._subscriptions.get(object_id, visible_to=by, of_a_program=True)  # the caller's own, whoever reads
+        """Put a subscription in the place of another, which stays on its face: only here callbacks may be lenient."""
+        present = await self._subscriptions.get(object_id, visible_to=by, of_a_program=True)  # is the caller's own
         core, records = written
+        is_ours = isinstance(present, SubscriptionRow) and present.face == VERSION
+        if not is_ours:
+            self._callbacks.check(core.object_operations)
         return await self._subscriptions.replace(
-            object_id, core, by=self.rules.reader(by), check=check, records=records
+            object_id,
+            core,
+            by=self.rules.reader(by),
+            check=check,
+            records=records,
+            verify=self._verify if is_ours else self._callbacks.verify,
         )
 
     async def delete(self, object_id: str, *, by: Caller, check: Precondition | None = None) -> ObjectRow:
@@ -58,17 +71,19 @@ class _Subscriptions(Face[SubscriptionQuery]):
         return await self._subscriptions.delete(object_id, by=by, check=check)
 
 
-def routes(store: SubscriptionStore, cache: ResponseCache, rules: Rules, callbacks: Callbacks) -> tuple[Route, ...]:
-    """Return the routes of subscriptions."""
+def routes(
+    store: SubscriptionStore, cache: ResponseCache, rules: Rules, callbacks: Callbacks, *, legacy: bool
+) -> tuple[Route, ...]:
+    """Return the routes of subscriptions. With ``legacy`` callbacks may be http, and are not asked (V301-043)."""
 
     def body(raw: bytes, _: Caller) -> _Written:
         written = _Written(*read_body(raw, SubscriptionRequest).core())
-        callbacks.check(written.core.object_operations)
+        callbacks.check(written.core.object_operations, plain=legacy)
         return written
 
     subscriptions = CollectionHandlers(
         "subscriptions",
-        _Subscriptions(store, rules),
+        _Subscriptions(store, rules, callbacks, legacy=legacy),
         Renderer(ObjectType.SUBSCRIPTION, rules.untyped),
         cache,
         query=partial(_query, rules),

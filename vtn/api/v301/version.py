@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from typing import Final
+
+from aiohttp import web
 
 from vtn.api.collection import OpenRoute
 from vtn.api.payload_values import PayloadValues
 from vtn.api.v301 import event, program, report, resource, subscription, ven
 from vtn.api.v301.face import Rules
 from vtn.api.version import ApiVersion
+from vtn.auth.endpoint import TokenEndpoint
 from vtn.cache.responses import ResponseCache
 from vtn.http import problem
 from vtn.notify.callback import Callbacks
@@ -26,9 +30,9 @@ def version(
     *,
     values: PayloadValues,
     callbacks: Callbacks,
-    token: OpenRoute,
+    endpoint: TokenEndpoint,
 ) -> ApiVersion:
-    """Return the version below ``settings.v301.prefixes``. ``token`` is /auth/token; there is no /auth/server."""
+    """Return the version below ``settings.v301.prefixes``. It has no /auth/server (V301-037)."""
     rules = Rules.of(settings.v301)
     routes = (
         *program.routes(stores.programs, cache, rules),
@@ -36,8 +40,9 @@ def version(
         *report.routes(stores.reports, cache, rules, settings.reports, values),
         *ven.routes(VensWithResources(stores.vens, stores.resources), cache, rules),
         *resource.routes(stores.vens, stores.resources, cache, rules),
-        *subscription.routes(stores.subscriptions, cache, rules, callbacks),
+        *subscription.routes(stores.subscriptions, cache, rules, callbacks, legacy=settings.v301.legacy_webhooks),
     )
+    token = OpenRoute("POST", "/auth/token", _token(endpoint, settings.v301.invalid_client_status))
     return ApiVersion(
         name=NAME,
         prefixes=settings.v301.prefixes,
@@ -47,3 +52,15 @@ def version(
         write_problem=problem.response,
         describe=dict,
     )
+
+
+def _token(endpoint: TokenEndpoint, invalid_client_status: int) -> Callable[[web.Request], Awaitable[web.Response]]:
+    """Return the handler of /auth/token, which answers a wrong secret as the settings say (V301-038)."""
+
+    async def token(request: web.Request) -> web.Response:
+        answer = await endpoint.token(request)
+        if answer.status == 401:
+            answer.set_status(invalid_client_status)
+        return answer
+
+    return token
