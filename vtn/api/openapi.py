@@ -23,6 +23,7 @@ _START: Final = (
     r"^(\d{4}-\d{2}-\d{2}[Tt ]\d{2}:\d{2}:\d{2}(\.\d{1,9})?([Zz]|[+-]\d{2}:\d{2})"
     r"|0001-01-01([Tt ]00:00:00(\.0{1,9})?)?)$"
 )
+_FORM_OF_A_ROLE: Final = re.compile(r"(Bl|Ven)(Ven|Resource)Request")
 _TEXTS: Final[dict[type, Json]] = {
     Duration: {"type": "string", "maxLength": 128, "pattern": _DURATION, "example": "PT1H"},
     Start: {"type": "string", "pattern": _START, "example": "2026-01-31T16:00:00Z"},
@@ -134,7 +135,7 @@ def _schema_of_text(type_: type) -> Json:
 def component_name(name: str) -> str:
     """Return the standard's name of a type: it begins with a small letter, except for the two forms of requests."""
     name = name.lstrip("_")
-    return name if name.startswith(("Bl", "Ven")) and name.endswith("Request") else name[:1].lower() + name[1:]
+    return name if _FORM_OF_A_ROLE.fullmatch(name) else name[:1].lower() + name[1:]
 
 
 def _named(schema: Any) -> Any:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import Final
+from functools import cache, partial
+from typing import Any, Final
 
 from aiohttp import web
 
+from openadr_profiles.v31 import encode
 from vtn.api.collection import OpenRoute
 from vtn.api.payload_values import PayloadValues
-from vtn.api.v301 import event, program, report, resource, subscription, ven
+from vtn.api.v301 import event, openapi, program, report, resource, subscription, ven
 from vtn.api.v301.face import Rules
 from vtn.api.version import ApiVersion
 from vtn.auth.endpoint import TokenEndpoint
@@ -43,14 +45,15 @@ def version(
         *subscription.routes(stores.subscriptions, cache, rules, callbacks, legacy=settings.v301.legacy_webhooks),
     )
     token = OpenRoute("POST", "/auth/token", _token(endpoint, settings.v301.invalid_client_status))
+    describe = partial(openapi.served, settings, routes, (token,))
     return ApiVersion(
         name=NAME,
         prefixes=settings.v301.prefixes,
         routes=routes,
-        open_routes=(token,),
+        open_routes=(token, OpenRoute("GET", "/openapi.json", _description(describe))),
         origin_routes=(),
         write_problem=problem.response,
-        describe=dict,
+        describe=describe,
     )
 
 
@@ -64,3 +67,13 @@ def _token(endpoint: TokenEndpoint, invalid_client_status: int) -> Callable[[web
         return answer
 
     return token
+
+
+def _description(describe: Callable[[], dict[str, Any]]) -> Callable[[web.Request], Awaitable[web.Response]]:
+    """Return the handler of /openapi.json, which makes the document when somebody asks for it."""
+    made = cache(lambda: encode(describe()))
+
+    async def description(_: web.Request) -> web.Response:
+        return web.Response(body=made(), content_type="application/json", headers={"Cache-Control": "no-cache"})
+
+    return description

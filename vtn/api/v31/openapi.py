@@ -8,16 +8,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
-from importlib import metadata
-from typing import Any, Final
+from typing import Final
 
 from openadr_profiles import v31
 from openadr_profiles.v31.common import Name, ObjectID, Target
-from vtn.access import Scope
 from vtn.api.collection import OpenRoute, Route
-from vtn.api.openapi import PAGE, SCOPES, Json, Schemas, component_name, json_content, never_null, problems, security
-from vtn.api.openapi_auth import describe_auth
+from vtn.api.openapi import Json, Schemas, component_name, never_null
+from vtn.api.openapi_collections import Collection, collection_operation, document, open_paths, served_at
 from vtn.api.v31 import openapi_extensions, openapi_notifiers, openapi_websocket, websocket
 from vtn.settings import Settings
 
@@ -40,25 +37,9 @@ _PARAMETERS: Final[dict[str, str]] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class _Collection:
-    """A kind of objects: its types, the filters of its search, and the names of its five operations."""
-
-    request: Any
-    answer: type
-    id_name: str
-    filters: dict[str, Any]
-    operations: tuple[str, str, str, str, str]
-    conflicts: bool = False
-    refers: bool = False
-    """Its documents name other objects by ids, which are answered 404 if there is none."""
-    extension: bool = False
-    note: str = ""
-
-
 _TARGETS: Final = {"targets": list[Target]}
 _COLLECTIONS: Final = {
-    "programs": _Collection(
+    "programs": Collection(
         v31.ProgramRequest,
         v31.Program,
         "programID",
@@ -66,21 +47,21 @@ _COLLECTIONS: Final = {
         ("searchAllPrograms", "createProgram", "searchProgramByProgramId", "updateProgram", "deleteProgram"),
         conflicts=True,
     ),
-    "events": _Collection(
+    "events": Collection(
         v31.EventRequest,
         v31.Event,
         "eventID",
         {"programID": ObjectID, **_TARGETS, "active": bool},
         ("searchAllEvents", "createEvent", "searchEventsByID", "updateEvent", "deleteEvent"),
     ),
-    "reports": _Collection(
+    "reports": Collection(
         v31.ReportRequest,
         v31.Report,
         "reportID",
         {"programID": ObjectID, "eventID": ObjectID, "clientName": Name},
         ("searchAllReports", "createReport", "searchReportsByReportID", "updateReport", "deleteReport"),
     ),
-    "subscriptions": _Collection(
+    "subscriptions": Collection(
         v31.SubscriptionRequest,
         v31.Subscription,
         "subscriptionID",
@@ -94,7 +75,7 @@ _COLLECTIONS: Final = {
         ),
         note="A subscription is told of changes by webhook. Its callback URLs are verified before it is stored.",
     ),
-    "vens": _Collection(
+    "vens": Collection(
         v31.BlVenRequest | v31.VenVenRequest,
         v31.Ven,
         "venID",
@@ -102,7 +83,7 @@ _COLLECTIONS: Final = {
         ("searchVens", "createVen", "searchVenByID", "updateVen", "deleteVen"),
         conflicts=True,
     ),
-    "resources": _Collection(
+    "resources": Collection(
         v31.BlResourceRequest | v31.VenResourceRequest,
         v31.Resource,
         "resourceID",
@@ -117,7 +98,7 @@ _COLLECTIONS: Final = {
         conflicts=True,
         refers=True,
     ),
-    "resource_groups": _Collection(
+    "resource_groups": Collection(
         v31.ResourceGroupRequest,
         v31.ResourceGroup,
         "resourceGroupID",
@@ -136,19 +117,7 @@ _COLLECTIONS: Final = {
         "and of their children only these.",
     ),
 }
-_PUBLIC: Final = (
-    "Without a token: public programs and their events, as far as they have no targets. "
-    "Any other object is answered 401 then."
-)
 _CAPITAL: Final = re.compile(r"[A-Z]")
-_KINDS: Final = (("GET", False), ("POST", False), ("GET", True), ("PUT", True), ("DELETE", True))
-_WORDS: Final = {
-    ("GET", False): "List {name} that the caller may see, the newest first.",
-    ("POST", False): "Make a new one of the {name}.",
-    ("GET", True): "Read one of the {name}.",
-    ("PUT", True): "Put another in the place of one of the {name}.",
-    ("DELETE", True): "Remove one of the {name}; the answer is what it was.",
-}
 _ALWAYS: Final = {
     "program": ("targets",),
     "event": ("targets", "intervals"),
@@ -179,43 +148,15 @@ def description(
     for route in routes:
         path, operation = _operation(route, schemas, public=public and route.permission.or_anonymous)
         paths.setdefault(path, {})[route.method.lower()] = operation
-    for open_route in open_routes:
-        paths.setdefault(open_route.path, {})[open_route.method.lower()] = describe_auth(open_route, schemas)
-    scopes = {scope.value: SCOPES[scope] for scope in Scope}
-    client_credentials = {"tokenUrl": token_url, "scopes": scopes}
-    return {
-        "openapi": "3.1.0",
-        "info": {
-            "title": "OpenADR 3.1 VTN",
-            "version": version,
-            "description": "What this server serves.",
-            "license": {"name": "Apache 2.0", "identifier": "Apache-2.0"},
-        },
-        "servers": [{"url": prefix}],
-        "paths": paths,
-        "components": {
-            "schemas": schemas.components(),
-            "securitySchemes": {
-                "oAuth2ClientCredentials": {"type": "oauth2", "flows": {"clientCredentials": client_credentials}},
-                "bearerAuth": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"},
-            },
-        },
-    }
+    paths |= open_paths(open_routes, schemas)
+    return document(
+        "OpenADR 3.1 VTN", version=version, prefix=prefix, token_url=token_url, paths=paths, schemas=schemas
+    )
 
 
 def served(settings: Settings, routes: Iterable[Route], open_routes: Iterable[OpenRoute]) -> Json:
     """Return the document for what a server with these settings serves."""
-    origin, external = settings.public_url or "", settings.auth.external
-    prefix = origin + settings.prefixes[0]
-    elsewhere = None if external is None or settings.auth.gives_tokens else external.token_url
-    return description(
-        routes,
-        open_routes,
-        version=metadata.version("openadr-fleet"),
-        prefix=prefix,
-        token_url=elsewhere or f"{prefix}/auth/token",
-        public=bool(settings.public.programs),
-    )
+    return description(routes, open_routes, **served_at(settings, settings.prefixes[0]))
 
 
 _OTHERS: Final[dict[tuple[str, str], Callable[[Route, Schemas], tuple[str, Json]]]] = {
@@ -233,51 +174,8 @@ def _operation(route: Route, schemas: Schemas, *, public: bool) -> tuple[str, Js
         return path, operation | ({"security": [*operation["security"], {}]} if public else {})
     name, _, rest = route.path.lstrip("/").partition("/")
     collection, one = _COLLECTIONS[name], rest == "{id}"
-    kind = (route.method, one)
-    errors = {400, 401, 403, 429, 431, 500, 503}
-    operation = {
-        "tags": [name],
-        "operationId": collection.operations[_KINDS.index(kind)],
-        "summary": _WORDS[kind].format(name=name.replace("_", " ")),
-        "security": security(route.permission) + ([{}] if public else []),
-    }
-    if public:
-        operation["description"] = _PUBLIC
-    if collection.note:
-        operation["description"] = collection.note
-    if collection.extension:
-        operation["x-extension"] = True
-    parameters = []
-    if one:
-        errors |= {404}
-        parameters.append(schemas.parameter(collection.id_name, ObjectID, where="path"))
-    elif route.method == "GET":
-        parameters += [schemas.parameter(*item) for item in (collection.filters | PAGE).items()]
-    if parameters:
-        operation["parameters"] = parameters
-    if route.method in {"POST", "PUT"}:
-        errors |= {408, 413, 415} | ({409} if collection.conflicts else set())
-        errors |= {404} if collection.refers else set()
-        operation["requestBody"] = {"required": True, "content": json_content(schemas.of(collection.request))}
-    if route.method in {"PUT", "DELETE"}:
-        errors |= {412}
-    answer = schemas.of(collection.answer)
-    many = kind == ("GET", False)
-    success: Json = {
-        "description": "As asked.",
-        "content": json_content({"type": "array", "items": answer} if many else answer),
-    }
-    if route.method == "POST":
-        success["headers"] = {"Location": {"description": "Where it is.", "schema": {"type": "string"}}}
-        success["links"] = _links(collection)
-    operation["responses"] = {"201" if route.method == "POST" else "200": success} | problems(errors, schemas)
+    operation = collection_operation(route, name, collection, schemas, one=one, public=public)
     return f"/{name}" + (f"/{{{collection.id_name}}}" if one else ""), operation
-
-
-def _links(collection: _Collection) -> Json:
-    """Return links from a new object to what can be done with it."""
-    parameters = {collection.id_name: "$response.body#/id"}
-    return {name: {"operationId": name, "parameters": parameters} for name in collection.operations[2:]}
 
 
 def _adapt_component(type_name: str, schema: Json) -> None:
