@@ -178,6 +178,6 @@ def notification_content() -> Content:
 def websockets(settings: Settings, database: Database, stamps: Stamps, now: Callable[[], datetime]) -> Websockets:
     """Return what tells the websockets of this process of changes."""
     changes = NotedChanges(database, stamps)
-    holders = Holders(database, Visibility(database, settings.privacy))
+    holders = Holders(database, Visibility(database, settings.privacy, names=settings.v301.name_targets))
     shown = notification_content().shown
     return Websockets(settings.websocket, changes, holders, shown, now=now)

@@ -48,7 +48,7 @@ async def test_a_notification_is_signed_for_its_client(pki: Pki, tmp_path: Path)
 
         receiver.answering = keep
         judge = UrlJudge(Webhook(allowed=("127.0.0.1",), ca_file=pki.ca))
-        channel = WebhookChannel(judge, lambda _: BODY, lambda: NOW, signer)
+        channel = WebhookChannel(judge, lambda _, face: BODY, lambda: NOW, signer)
         await channel.send(endpoint(receiver.url), [delivery(1)], lambda _: None)
         await channel.close()
     headers = receiver.requests[0].headers

@@ -42,7 +42,8 @@ class Content:
     """
 
     def __init__(self, renderers: Mapping[str, Render], other_faces: Mapping[str, Form] | None = None) -> None:
-        self._forms: dict[str | None, Form] = {None: Form(renderers, plain_targets, _WORDS), **(other_faces or {})}
+        self._forms: dict[str | None, Form] = {None: Form(renderers, plain_targets, _WORDS)}
+        self._forms.update(other_faces or {})
         self._made: LruCache[tuple[int, Operation, tuple[str, ...] | None, str | None], bytes] = LruCache(_KEPT)
 
     def of(self, delivery: Delivery, face: str | None = None) -> bytes:

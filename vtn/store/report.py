@@ -23,7 +23,7 @@ from vtn.store.report_pages import merged
 from vtn.store.rows import NOT_REUSABLE, ObjectRow, Precondition, ReportRow, RowPage
 from vtn.store.stamps import Stamps
 from vtn.store.tables import constraint, events, programs, reports
-from vtn.store.visibility import Visibility, owned, with_grants
+from vtn.store.visibility import Visibility, owned
 
 _PROGRAM = (
     select(events.c.program_id)
@@ -141,7 +141,7 @@ class ReportStore(Objects):
 
         async def look_up() -> _Event | None:
             nonlocal row
-            held, from_ = with_grants(_EVENT, by)
+            held, from_ = self._visibility.with_grants(_EVENT, by)
             statement = select(*_EVENT_COLUMNS, *held).select_from(from_).where(events.c.id == event_id)
             row = await self._database.row(statement)
             return (
@@ -173,7 +173,7 @@ class ReportStore(Objects):
         """
         columns = _columns(report)
         del report  # only its text is needed from here on
-        held, from_ = with_grants(reports.outerjoin(_EVENT, events.c.id == columns["event_id"]), by)
+        held, from_ = self._visibility.with_grants(reports.outerjoin(_EVENT, events.c.id == columns["event_id"]), by)
         shown = reports.c if check is not None else [column for column in reports.c if column is not reports.c.members]
         statement = (
             select(*shown, *_EVENT_COLUMNS, *held)

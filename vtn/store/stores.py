@@ -42,8 +42,9 @@ class Stores:
         vault: Vault,
         verify: Verify,
     ) -> None:
-        visibility = Visibility(database, settings.privacy)
-        notes = Notes(database, stamps, settings.privacy, tell_reads=settings.subscriptions.read_notifications)
+        names, tell_reads = settings.v301.name_targets, settings.subscriptions.read_notifications
+        visibility = Visibility(database, settings.privacy, names=names)
+        notes = Notes(database, stamps, settings.privacy, tell_reads=tell_reads, names=names)
         self.reads = notes.reads
         self.programs = ProgramStore(database, stamps, notes, visibility)
         self.events = EventStore(database, stamps, notes, visibility)

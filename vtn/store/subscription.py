@@ -29,7 +29,7 @@ from vtn.store.stamps import Stamps
 from vtn.store.tables import constraint, programs, subscriptions
 from vtn.store.typed_targets import Records, matching, stored_records
 from vtn.store.vault import Vault
-from vtn.store.visibility import Visibility, owned, share_a_target, with_grants
+from vtn.store.visibility import Visibility, owned, share_a_target
 
 _log = structlog.get_logger(__name__)
 
@@ -156,7 +156,7 @@ class SubscriptionStore(Objects):
 
     async def _check_new(self, subscription: SubscriptionRequest, by: Caller) -> None:
         """Raise what stands in the way of a new subscription, in one statement."""
-        (row,) = await self._database.rows(_with_program(_count(by.client_id).subquery(), subscription, by))
+        (row,) = await self._database.rows(self._with_program(_count(by.client_id).subquery(), subscription, by))
         if row["count"] >= self._max_per_client:
             raise Forbidden(f"a client may have {self._max_per_client} subscriptions; delete one first")
         self._check_program(row, subscription, by)
@@ -166,7 +166,7 @@ class SubscriptionStore(Objects):
     ) -> RowMapping:
         """Return the row that a subscription would replace; ``check`` gets it as the caller sees it."""
         mine = owned(subscriptions.c.client_id, by)
-        statement = _with_program(subscriptions, subscription, by).where(subscriptions.c.id == object_id, *mine)
+        statement = self._with_program(subscriptions, subscription, by).where(subscriptions.c.id == object_id, *mine)
         row = await self._database.row(statement)
         if row is None:
             raise NotFound
@@ -234,6 +234,14 @@ class SubscriptionStore(Objects):
             return []
         return [exists().where(programs.c.id == program_id, *self._visibility.program_for(by))]
 
+    def _with_program(self, from_: FromClause, subscription: SubscriptionRequest, by: Caller) -> Select[Any]:
+        """Return a statement for rows with the program a subscription names and the targets the caller holds."""
+        if subscription.program_id is None:
+            return select(from_)
+        program = from_.outerjoin(programs, programs.c.id == subscription.program_id)
+        held, joined = self._visibility.with_grants(program, by)
+        return select(from_, *_PROGRAM, *held).select_from(joined)
+
     def _view(self, by: Caller) -> View:
         return lambda rows: [self._seen(row, by) for row in rows]
 
@@ -286,14 +294,6 @@ class SubscriptionStore(Objects):
 def _count(client_id: str) -> Select[Any]:
     """Return a statement that counts the subscriptions of a client."""
     return select(func.count().label("count")).where(subscriptions.c.client_id == client_id)
-
-
-def _with_program(from_: FromClause, subscription: SubscriptionRequest, by: Caller) -> Select[Any]:
-    """Return a statement for rows with the program a subscription names and the targets the caller holds."""
-    if subscription.program_id is None:
-        return select(from_)
-    held, joined = with_grants(from_.outerjoin(programs, programs.c.id == subscription.program_id), by)
-    return select(from_, *_PROGRAM, *held).select_from(joined)
 
 
 def _owns(row: Row, by: Caller) -> bool:

@@ -182,6 +182,28 @@ def _targets_in_postgresql(element: targets_in, compiler: SQLCompiler, **kw: Any
     return f"ARRAY(SELECT jsonb_array_elements_text(CAST({listed} AS JSONB)))"
 
 
+class only(GenericFunction[tuple[str, ...]]):  # noqa: N801 (it reads as the SQL function it becomes)
+    """A list of one text."""
+
+    type = Targets()
+    inherit_cache = True
+
+    def __init__(self, one: ColumnElement[str]) -> None:
+        super().__init__(one)
+
+
+@compiles(only, "postgresql")
+def _only_postgresql(element: only, compiler: SQLCompiler, **kw: Any) -> str:
+    (one,) = (compiler.process(clause, **kw) for clause in element.clauses)
+    return f"ARRAY[{one}]"
+
+
+@compiles(only, "sqlite")
+def _only_sqlite(element: only, compiler: SQLCompiler, **kw: Any) -> str:
+    (one,) = (compiler.process(clause, **kw) for clause in element.clauses)
+    return f"json_array({one})"
+
+
 class common(GenericFunction[tuple[str, ...]]):  # noqa: N801 (it reads as the SQL function it becomes)
     """The targets that are in both of two lists."""
 

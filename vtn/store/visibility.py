@@ -34,48 +34,45 @@ from vtn.store.large import Row
 from vtn.store.objects import members_of
 from vtn.store.rows import ObjectRow
 from vtn.store.tables import events, programs, resources, vens
-from vtn.store.types import Targets, all_of, includes, overlaps
+from vtn.store.types import Targets, all_of, includes, only, overlaps
 
 _EVERYBODY: Final = Caller("", Role.BL, frozenset())
 _REMEMBERED: Final = 20_000
 
 
-def grants(client_id: str | BindParameter[str]) -> CompoundSelect[Any]:
-    """Select (ven id, targets) of the client's ven, and of the ven's resources with the same client (PRIV-003)."""
-    return union_all(
-        select(vens.c.id.label("ven_id"), vens.c.targets.label("held")).where(vens.c.client_id == client_id),
-        select(vens.c.id, resources.c.targets)
-        .join(resources, and_(resources.c.ven_id == vens.c.id, resources.c.client_id == vens.c.client_id))
-        .where(vens.c.client_id == client_id),
-    )
+def grants(client_id: str | BindParameter[str], *, names: bool = False) -> CompoundSelect[Any]:
+    """Select (ven id, targets) of the client's ven, and of the ven's resources with the same client (PRIV-003).
 
-
-def with_grants(from_: FromClause, caller: Caller) -> tuple[tuple[ColumnElement[Any], ...], FromClause]:
-    """Add what the caller holds to each row, in columns that come first; no columns for who sees everything.
-
-    The number of rows stays the same: all grants are in one row (``held_at_once``). A join with the grants themselves
-    would give each row, with all its text, once for every resource of the caller.
+    With ``names`` those are held too that business logic gave to the ven and to these resources (V301-009).
     """
-    if caller.sees_everything:
-        return (), from_
-    held = held_at_once(caller.client_id).subquery("held_by_reader")
-    return (held.c.ven_id, held.c.held), from_.join(held, true())
+    its = vens.c.client_id == client_id
+    theirs = and_(resources.c.ven_id == vens.c.id, resources.c.client_id == vens.c.client_id)
+    held = [
+        select(vens.c.id.label("ven_id"), vens.c.targets.label("held")).where(its),
+        select(vens.c.id, resources.c.targets).join(resources, theirs).where(its),
+    ]
+    if names:
+        held.append(select(vens.c.id, only(vens.c.name)).where(its, vens.c.named_by_bl))
+        named = select(vens.c.id, only(resources.c.name)).join(resources, theirs)
+        held.append(named.where(its, resources.c.named_by_bl))
+    return union_all(*held)
 
 
-def held_at_once(client_id: str | BindParameter[str]) -> Select[Any]:
+def held_at_once(client_id: str | BindParameter[str], *, names: bool = False) -> Select[Any]:
     """Select exactly one row of (ven id, targets): each target once; the ven id is null when the client has no ven."""
     ven_id = select(vens.c.id).where(vens.c.client_id == client_id).scalar_subquery()  # a client has one ven at most
-    held = select(grants(client_id).subquery("granted").c.held).scalar_subquery()
+    held = select(grants(client_id, names=names).subquery("granted").c.held).scalar_subquery()
     return select(ven_id.label("ven_id"), all_of(held).label("held"))
 
 
-_GRANTS: Final = held_at_once(bindparam("client_id", type_=Text))
+_GRANTS: Final = {names: held_at_once(bindparam("client_id", type_=Text), names=names) for names in (False, True)}
 
 
 class Visibility:
-    """Visibility of programs and events to callers."""
+    """Visibility of programs and events to callers. With ``names`` a VEN holds its names as targets (V301-009)."""
 
-    def __init__(self, database: Database, privacy: Privacy) -> None:
+    def __init__(self, database: Database, privacy: Privacy, *, names: bool = False) -> None:
+        self.names: Final = names
         self._database = database
         self._privacy = privacy
         self._granted: FactCache[Caller] = FactCache(database.watch(vens, resources), most=_REMEMBERED)
@@ -101,7 +98,7 @@ class Visibility:
         return await self._granted.get(caller.client_id, lambda: self._look_up(caller.client_id))
 
     async def _look_up(self, client_id: str) -> Caller:
-        held = self.held((await self._database.found(_GRANTS, {"client_id": client_id}))[0])
+        held = self.held((await self._database.found(_GRANTS[self.names], {"client_id": client_id}))[0])
         return Caller("", Role.VEN, frozenset(), granted=held)
 
     def held(self, row: Mapping[Any, Any]) -> frozenset[str]:
@@ -109,6 +106,17 @@ class Visibility:
         ven_id = row["ven_id"]
         implied = (ven_id,) if ven_id is not None and self._privacy.implicit_ven_id_target else ()
         return frozenset((*row["held"], *implied))
+
+    def with_grants(self, from_: FromClause, caller: Caller) -> tuple[tuple[ColumnElement[Any], ...], FromClause]:
+        """Add what the caller holds to each row, in columns that come first; no columns for who sees everything.
+
+        The number of rows stays the same: all grants are in one row (``held_at_once``). A join with the grants
+        themselves would give each row, with all its text, once for every resource of the caller.
+        """
+        if caller.sees_everything:
+            return (), from_
+        held = held_at_once(caller.client_id, names=self.names).subquery("held_by_reader")
+        return (held.c.ven_id, held.c.held), from_.join(held, true())
 
     def entitlement_in(self, row: Mapping[Any, Any], caller: Caller) -> Entitlement | None:
         """Return the entitlement of the caller, from a row selected ``with_grants``; None if it sees everything."""
@@ -126,7 +134,7 @@ class Visibility:
         """Return clauses for the programs visible by the targets that the caller holds when the statement runs."""
         if caller.sees_everything:
             return []
-        held = grants(caller.client_id).subquery("held_by_reader")
+        held = grants(caller.client_id, names=self.names).subquery("held_by_reader")
         shared: list[ColumnElement[bool]] = [overlaps(programs.c.targets, held.c.held)]
         if self._privacy.implicit_ven_id_target:
             shared.append(includes(programs.c.targets, held.c.ven_id))

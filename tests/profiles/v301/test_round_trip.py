@@ -13,7 +13,7 @@ from openadr_profiles.v301 import targets as typed
 from openadr_profiles.v301 import view
 from tests.profiles.v31.strategies import events as events_of_31
 from tests.profiles.v301 import strategies
-from tests.support.official import official_document_301
+from tests.support.official import official_document
 
 AT = "2026-06-01T12:00:00.000000Z"
 SHOWN = {"id": "1", "createdDateTime": AT, "modificationDateTime": AT}
@@ -72,5 +72,5 @@ def test_any_event_of_the_core_is_one_of_301(event: Any) -> None:
     shown = json.loads(f"{{{view.event_members(members, None, AT, 'GROUP')}}}")
 
     answer = json.dumps(SHOWN | shown).encode()
-    assert official_document_301().answer_problems("GET", "/events/1", 200, answer) == []
+    assert official_document("3.0.1").answer_problems("GET", "/events/1", 200, answer) == []
     decode(json.dumps(shown), v301.EventRequest)

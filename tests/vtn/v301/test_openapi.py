@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 import pytest
 import yaml
 
-from tests.support.official import DOCUMENT_301
+from tests.support.official import DOCUMENTS
 from tests.vtn.harness import VtnUnderTest
 from tests.vtn.test_openapi import plain, without_null
 from vtn.api.v301.openapi import description
@@ -18,7 +18,7 @@ from vtn.settings import Settings
 
 Json: TypeAlias = dict[str, Any]
 
-OFFICIAL: Json = yaml.safe_load(DOCUMENT_301.read_text(encoding="utf-8"))
+OFFICIAL: Json = yaml.safe_load((DOCUMENTS / "openadr3-3.0.1.yaml").read_text(encoding="utf-8"))
 OBJECTS = ("program", "report", "event", "subscription", "ven", "resource")
 """Schemas of the standard for requests and answers; ours has one for each."""
 PARTS = (

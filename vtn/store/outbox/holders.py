@@ -12,6 +12,7 @@ from sqlalchemy import and_, select, union_all
 from vtn.counters.revisions import Revision, Watch
 from vtn.store.database import Database
 from vtn.store.tables import resources, vens
+from vtn.store.types import only
 from vtn.store.visibility import Visibility
 
 _AT_ONCE: Final = 500
@@ -56,9 +57,15 @@ class Holders:
         theirs = and_(resources.c.ven_id == vens.c.id, resources.c.client_id == vens.c.client_id)
         of_resources = select(vens.c.client_id, vens.c.id, resources.c.targets).join(resources, theirs)
         chosen = vens.c.client_id.in_(client_ids)
+        granted = [of_vens.where(chosen), of_resources.where(chosen)]
+        if self._visibility.names:
+            of_ven = select(vens.c.client_id, vens.c.id, only(vens.c.name))
+            of_resource = select(vens.c.client_id, vens.c.id, only(resources.c.name)).join(resources, theirs)
+            granted.append(of_ven.where(chosen, vens.c.named_by_bl))
+            granted.append(of_resource.where(chosen, resources.c.named_by_bl))
         ven_ids: dict[str, str] = {}
         held: defaultdict[str, set[str]] = defaultdict(set)
-        for row in await self._database.rows(union_all(of_vens.where(chosen), of_resources.where(chosen))):
+        for row in await self._database.rows(union_all(*granted)):
             ven_ids[row["client_id"]] = row["ven_id"]
             held[row["client_id"]].update(row["held"])
         for client_id in client_ids:

@@ -12,6 +12,7 @@ from typing import Any, Final
 from sqlalchemy import (
     CTE,
     ColumnElement,
+    FromClause,
     Insert,
     Integer,
     Select,
@@ -51,10 +52,14 @@ _DELETE: Final = str(Operation.DELETE)
 
 
 class Recipients:
-    """Build the statement that makes the deliveries of changes. ``sqlite`` says which database it is for."""
+    """Build the statement that makes the deliveries of changes. ``sqlite`` says which database it is for.
 
-    def __init__(self, privacy: Privacy, *, sqlite: bool) -> None:
+    With ``names`` a VEN holds its names as targets (``Visibility``).
+    """
+
+    def __init__(self, privacy: Privacy, *, sqlite: bool, names: bool = False) -> None:
         self._privacy = privacy
+        self._names = names
         self._sqlite = sqlite
 
     def statement(self, these: ColumnElement[bool]) -> Insert:
@@ -123,10 +128,24 @@ class Recipients:
             grants.append(own.join_from(wanted, vens, vens.c.id == wanted.c.target))
             own = select(its.seq, vens.c.id.label("ven_id"), its_client, vens.c.id.label("target"))
             grants.append(own.join_from(noted, vens, its.targets_inside))
+        for named, name, by_bl in self._named() if self._names else ():
+            its_client, target = self._plain(vens.c.client_id, "client_id"), self._plain(name, "target")
+            own = select(wanted.c.seq, vens.c.id.label("ven_id"), its_client, target)
+            grants.append(own.select_from(named.join(wanted, wanted.c.target == name)).where(by_bl))
+            own = select(its.seq, vens.c.id.label("ven_id"), its_client, target)
+            grants.append(own.select_from(named.join(noted, its.targets_inside)).where(by_bl))
         granted = union(*grants).subquery("granted")
         ordered = select(granted).order_by(granted.c.target).subquery("ordered") if self._sqlite else granted
         key = (ordered.c.seq, ordered.c.ven_id, ordered.c.client_id)
         return select(*key, gathered(ordered.c.target).label("held")).group_by(*key).cte("holders")
+
+    def _named(self) -> tuple[tuple[FromClause, ColumnElement[Any], ColumnElement[bool]], ...]:
+        """Return where names that are held stand, with each name and whether business logic gave it (V301-009)."""
+        whose = and_(vens.c.id == resources.c.ven_id, vens.c.client_id == resources.c.client_id)
+        return (
+            (vens, vens.c.name, vens.c.named_by_bl),
+            (resources.join(vens, whose), resources.c.name, resources.c.named_by_bl),
+        )
 
     def _plain(self, text: ColumnElement[Any], name: str) -> ColumnElement[Any]:
         """Return a text that is sorted byte by byte, which is quicker than in the order of a language."""
