@@ -73,6 +73,7 @@ REFUSED: dict[type[Objects], dict[str, Attempt]] = {
         "replace": lambda store, ids: store.replace(
             ids["report"], ReportRequest(event_id=ids["event"], client_name="n", resources=()), by=STRANGER
         ),
+        "program_of": lambda store, ids: store.program_of(ids["report"], visible_to=STRANGER),
         "delete": lambda store, ids: store.delete(ids["report"], by=STRANGER),
     },
     SubscriptionStore: {
@@ -127,6 +128,8 @@ SEARCHES: dict[type[Objects], Any] = {
 WITHOUT_READER = {
     "audience": "says whom an answer is made for, and gives none",
     "id_of": "gives the ven of a client that the server names itself",
+    "of_vens": "gives what belongs to vens that its caller has read",
+    "sums_of_vens": "the same, and says only how much that is",
     "public_names": "gives what everybody may see",
     "remove_before": "the server's own housekeeping, on nobody's behalf",
 }
