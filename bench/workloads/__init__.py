@@ -14,6 +14,7 @@ from bench.workloads import (
     messages,
     mqtt,
     poll,
+    poll_301,
     reports,
     search,
     start,
@@ -31,6 +32,7 @@ from bench.workloads.context import WorkloadContext
 WORKLOADS: Final[Mapping[str, Callable[[WorkloadContext], Awaitable[None]]]] = {
     "poll-ven": poll.as_ven,
     "poll-bl": poll.as_business_logic,
+    "poll-301": poll_301.as_ven,
     "reports": reports.by_ven,
     "search": search.of_reports,
     "events": events.by_business_logic,

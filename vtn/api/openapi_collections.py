@@ -16,7 +16,7 @@ from vtn.settings import Settings
 
 
 @dataclass(frozen=True, slots=True)
-class Collection:
+class DescribedCollection:
     """A kind of objects: its types, the filters of its search, and the names of its five operations."""
 
     request: Any
@@ -92,7 +92,7 @@ def open_paths(open_routes: Iterable[OpenRoute], schemas: Schemas) -> Json:
 
 
 def collection_operation(
-    route: Route, name: str, collection: Collection, schemas: Schemas, *, one: bool, public: bool
+    route: Route, name: str, collection: DescribedCollection, schemas: Schemas, *, one: bool, public: bool
 ) -> Json:
     """Return the description of an operation on a collection; ``one`` is on one of its objects."""
     kind = (route.method, one)
@@ -139,7 +139,7 @@ def collection_operation(
     return operation
 
 
-def _links(collection: Collection) -> Json:
+def _links(collection: DescribedCollection) -> Json:
     """Return links from a new object to what can be done with it."""
     parameters = {collection.id_name: "$response.body#/id"}
     return {name: {"operationId": name, "parameters": parameters} for name in collection.operations[2:]}

@@ -24,7 +24,7 @@ from vtn.store.query import EventQuery
 from vtn.store.rows import ObjectRow, Precondition, RowPage, Validity
 from vtn.store.stamps import NEVER, Stamps, stamp
 from vtn.store.tables import constraint, events, reports, resources, vens
-from vtn.store.typed_targets import Records, matching, stored_records
+from vtn.store.typed_targets import Records, filter_form, filter_parameters, matching, stored_records
 from vtn.store.types import overlaps, overlaps_here
 from vtn.store.visibility import (
     Visibility,
@@ -65,12 +65,9 @@ class EventStore(Objects):
             return RowPage()
         if query.active:
             return await self._active(query, entitlement)
-        if query.page.skip or query.typed is not None:
-            page, typed = query.page, query.typed
-            held = None if entitlement is None else entitlement.granted
-            also = () if typed is None else (matching(events, typed, held),)
-            statement = self._statement(query, entitlement, page.limit, page.skip, *also)
-            rows: Sequence[Row] = await self._database.rows(statement)
+        if query.page.skip:
+            page = query.page
+            rows: Sequence[Row] = await self._database.rows(self._statement(query, entitlement, page.limit, page.skip))
         else:
             rows = await self._database.found(self._first_page(query, entitlement), _values(query, entitlement))
         return await self._seen_page(rows, self._view(entitlement), audience=shown_to(entitlement))
@@ -81,6 +78,8 @@ class EventStore(Objects):
         clauses = self._visibility.event(entitlement, shares=shares)
         if entitlement is None and query.targets is not None:
             clauses.append(share_a_target(events.c.targets, query.targets, shares=shares))
+        if query.typed is not None:
+            clauses.append(matching(events, query.typed, _held(entitlement)))
         if query.program_id is not None:
             clauses.append(events.c.program_id == bindparam("program_id", query.program_id))
         return clauses
@@ -88,7 +87,8 @@ class EventStore(Objects):
     def _first_page(self, query: EventQuery, entitlement: Entitlement | None) -> Prepared:
         """Return the statement for the first page, which all VENs poll; each form is built once, without targets."""
         public = None if entitlement is None else entitlement.public
-        form = entitlement is None, public, query.targets is None, query.program_id is None
+        filtered = filter_form(query.typed, _held(entitlement))
+        form = entitlement is None, public, query.targets is None, query.program_id is None, filtered
         statement: Prepared | None = self._first_pages.get(form)
         if statement is None:
             limit = bindparam("limit", type_=Integer)
@@ -184,7 +184,11 @@ class EventStore(Objects):
 def _values(query: EventQuery, entitlement: Entitlement | None) -> dict[str, Any]:
     """Return the values for the parameters in a query's clauses, and the limit of the page."""
     asked = {"targets": query.targets, "program_id": query.program_id, "limit": query.page.limit}
-    return {**asked, **values(entitlement)}
+    return {**asked, **values(entitlement), **filter_parameters(query.typed, _held(entitlement))}
+
+
+def _held(entitlement: Entitlement | None) -> frozenset[str] | None:
+    return None if entitlement is None else entitlement.granted
 
 
 def _columns(event: EventRequest, at: str, records: Records | None, before: str | None = None) -> dict[str, Any]:

@@ -16,8 +16,7 @@ from openadr_profiles.v301.targets import TargetRecord
 from vtn.access import Caller
 from vtn.store.query import TargetFilter
 from vtn.store.tables import resources, vens
-from vtn.store.types import Targets, any_listed
-from vtn.store.visibility import share_a_target
+from vtn.store.types import Targets, any_listed, overlaps
 
 Records: TypeAlias = Sequence[TargetRecord]
 """The targets that somebody wrote on 3.0.1; in their place None says that 3.1 was spoken."""
@@ -42,6 +41,7 @@ class OwnedRecords(NamedTuple):
     untyped: str
 
 
+_VALUES, _OWN, _RECORDS, _UNTYPED = "filter_values", "filter_own", "filter_records", "filter_untyped"
 NOTHING_YET: Final[Mapping[str, Any]] = {"targets": (), "target_records": None, "named_by_bl": None, "name": None}
 """In the place of a ven or resource that is new."""
 
@@ -71,24 +71,38 @@ def matching(table: Table, wanted: TargetFilter, held: Collection[str] | None = 
     """Return a clause for the objects of a table that meet a filter.
 
     ``held`` are the targets of a reader who sees no others: nobody finds out about what he is not shown. None: all.
+    The same clause is right with the ``filter_parameters`` of another filter of the same ``filter_form``.
     """
+    given = filter_parameters(wanted, held)
+    c, texts = table.c, {name: bindparam(name, values, Targets) for name, values in given.items()}
+    plain = overlaps(c.targets, texts[_VALUES]) if _VALUES in texts else None
+    if wanted.type is None:
+        found = false() if plain is None else plain
+        return or_(found, any_listed(c.target_records, texts[_OWN])) if table in {vens, resources} else found
+    alternatives: list[ColumnElement[bool]] = [any_listed(c.target_records, texts[_RECORDS])]
+    if wanted.untyped:
+        alternatives.append(any_listed(c.target_records, texts[_UNTYPED]))
+        alternatives.append(and_(c.target_records.is_(None), c.targets != () if plain is None else plain))
+    # What is held is found by an index; what a VEN wrote itself has no other place than the records.
+    return or_(*alternatives) if plain is None or table in {vens, resources} else and_(plain, or_(*alternatives))
+
+
+def filter_form(wanted: TargetFilter | None, held: Collection[str] | None) -> tuple[bool, ...] | None:
+    """Return what the clause of a filter depends on, beside its parameters."""
+    if wanted is None:
+        return None
+    return wanted.type is None, wanted.values is None and held is None, wanted.untyped
+
+
+def filter_parameters(wanted: TargetFilter | None, held: Collection[str] | None) -> dict[str, tuple[str, ...]]:
+    """Return the parameters of the clause of a filter, by their names."""
+    if wanted is None:
+        return {}
     values = wanted.values
     if held is not None:
         values = tuple(sorted(held if values is None else set(held) & set(values)))
-    c, alternatives = table.c, list[ColumnElement[bool]]()
-    plain = None if values is None else share_a_target(c.targets, values, "filter_values")
+    found = {} if values is None else {_VALUES: values}
     if wanted.type is None:
-        alternatives.append(false() if plain is None else plain)
-        if table in {vens, resources}:
-            alternatives.append(_listed(table, typed.searched_own(values or ()), "filter_own"))
-        return or_(*alternatives)
-    alternatives.append(_listed(table, typed.searched(wanted.type, values), "filter_records"))
-    if wanted.untyped:
-        alternatives.append(_listed(table, typed.searched(None, values), "filter_untyped"))
-        alternatives.append(and_(c.target_records.is_(None), c.targets != () if plain is None else plain))
-    found = or_(*alternatives)
-    return found if held is None else and_(share_a_target(c.targets, values or (), "filter_held"), found)
-
-
-def _listed(table: Table, texts: tuple[str, ...], name: str) -> ColumnElement[Any]:
-    return any_listed(table.c.target_records, bindparam(name, texts, Targets))
+        return found | {_OWN: typed.searched_own(values or ())}
+    found[_RECORDS] = typed.searched(wanted.type, values)
+    return found | ({_UNTYPED: typed.searched(None, values)} if wanted.untyped else {})

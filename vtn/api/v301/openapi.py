@@ -10,7 +10,7 @@ from openadr_profiles.v31.common import ObjectID
 from openadr_profiles.v31.vocabulary import ObjectType
 from vtn.api.collection import OpenRoute, Route
 from vtn.api.openapi import Json, Schemas, component_name, never_null
-from vtn.api.openapi_collections import Collection, collection_operation, document, open_paths, served_at
+from vtn.api.openapi_collections import DescribedCollection, collection_operation, document, open_paths, served_at
 from vtn.settings import Settings
 
 _PARAMETERS: Final[dict[str, str]] = {
@@ -28,7 +28,7 @@ _PARAMETERS: Final[dict[str, str]] = {
 _TARGETS: Final = {"targetType": str, "targetValues": list[str]}
 _RESOURCES: Final = "/vens/{ven_id}/resources"
 _COLLECTIONS: Final = {
-    "/programs": Collection(
+    "/programs": DescribedCollection(
         v301.ProgramRequest,
         v301.Program,
         "programID",
@@ -36,21 +36,21 @@ _COLLECTIONS: Final = {
         ("searchAllPrograms", "createProgram", "searchProgramByProgramId", "updateProgram", "deleteProgram"),
         conflicts=True,
     ),
-    "/reports": Collection(
+    "/reports": DescribedCollection(
         v301.ReportRequest,
         v301.Report,
         "reportID",
         {"programID": ObjectID, "eventID": ObjectID, "clientName": str},
         ("searchAllReports", "createReport", "searchReportsByReportID", "updateReport", "deleteReport"),
     ),
-    "/events": Collection(
+    "/events": DescribedCollection(
         v301.EventRequest,
         v301.Event,
         "eventID",
         {"programID": ObjectID, **_TARGETS},
         ("searchAllEvents", "createEvent", "searchEventsByID", "updateEvent", "deleteEvent"),
     ),
-    "/subscriptions": Collection(
+    "/subscriptions": DescribedCollection(
         v301.SubscriptionRequest,
         v301.Subscription,
         "subscriptionID",
@@ -64,7 +64,7 @@ _COLLECTIONS: Final = {
         ),
         note="A subscription is told of changes by webhook. Its callback URLs are verified before it is stored.",
     ),
-    "/vens": Collection(
+    "/vens": DescribedCollection(
         v301.VenRequest,
         v301.Ven,
         "venID",
@@ -72,7 +72,7 @@ _COLLECTIONS: Final = {
         ("searchVens", "createVen", "searchVenByID", "updateVen", "deleteVen"),
         conflicts=True,
     ),
-    _RESOURCES: Collection(
+    _RESOURCES: DescribedCollection(
         v301.ResourceRequest,
         v301.Resource,
         "resourceID",

@@ -14,7 +14,7 @@ from openadr_profiles import v31
 from openadr_profiles.v31.common import Name, ObjectID, Target
 from vtn.api.collection import OpenRoute, Route
 from vtn.api.openapi import Json, Schemas, component_name, never_null
-from vtn.api.openapi_collections import Collection, collection_operation, document, open_paths, served_at
+from vtn.api.openapi_collections import DescribedCollection, collection_operation, document, open_paths, served_at
 from vtn.api.v31 import openapi_extensions, openapi_notifiers, openapi_websocket, websocket
 from vtn.settings import Settings
 
@@ -39,7 +39,7 @@ _PARAMETERS: Final[dict[str, str]] = {
 
 _TARGETS: Final = {"targets": list[Target]}
 _COLLECTIONS: Final = {
-    "programs": Collection(
+    "programs": DescribedCollection(
         v31.ProgramRequest,
         v31.Program,
         "programID",
@@ -47,21 +47,21 @@ _COLLECTIONS: Final = {
         ("searchAllPrograms", "createProgram", "searchProgramByProgramId", "updateProgram", "deleteProgram"),
         conflicts=True,
     ),
-    "events": Collection(
+    "events": DescribedCollection(
         v31.EventRequest,
         v31.Event,
         "eventID",
         {"programID": ObjectID, **_TARGETS, "active": bool},
         ("searchAllEvents", "createEvent", "searchEventsByID", "updateEvent", "deleteEvent"),
     ),
-    "reports": Collection(
+    "reports": DescribedCollection(
         v31.ReportRequest,
         v31.Report,
         "reportID",
         {"programID": ObjectID, "eventID": ObjectID, "clientName": Name},
         ("searchAllReports", "createReport", "searchReportsByReportID", "updateReport", "deleteReport"),
     ),
-    "subscriptions": Collection(
+    "subscriptions": DescribedCollection(
         v31.SubscriptionRequest,
         v31.Subscription,
         "subscriptionID",
@@ -75,7 +75,7 @@ _COLLECTIONS: Final = {
         ),
         note="A subscription is told of changes by webhook. Its callback URLs are verified before it is stored.",
     ),
-    "vens": Collection(
+    "vens": DescribedCollection(
         v31.BlVenRequest | v31.VenVenRequest,
         v31.Ven,
         "venID",
@@ -83,7 +83,7 @@ _COLLECTIONS: Final = {
         ("searchVens", "createVen", "searchVenByID", "updateVen", "deleteVen"),
         conflicts=True,
     ),
-    "resources": Collection(
+    "resources": DescribedCollection(
         v31.BlResourceRequest | v31.VenResourceRequest,
         v31.Resource,
         "resourceID",
@@ -98,7 +98,7 @@ _COLLECTIONS: Final = {
         conflicts=True,
         refers=True,
     ),
-    "resource_groups": Collection(
+    "resource_groups": DescribedCollection(
         v31.ResourceGroupRequest,
         v31.ResourceGroup,
         "resourceGroupID",
