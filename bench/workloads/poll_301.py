@@ -2,6 +2,7 @@
 
 Both faces are asked for the events of one target. ``cached``, ``packed`` and ``missed`` are those of ``poll``. The
 reference is the 3.1 face: a poll on 3.0.1 may cost 1.1 times as much from the cache, 1.5 times without.
+"""
 
 from __future__ import annotations
 
