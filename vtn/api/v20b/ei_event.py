@@ -55,22 +55,19 @@ class EiEvent:
         """Return what a VEN has to hear of its events now, noted as sent; None if there is nothing."""
         if self._desk.is_quiet(ven, now):
             return None
-        await self._opts.catch_up(ven)
-        distribution = await self._desk.distribute(ven, now)
-        if distribution is None:
-            return None
-        await self._opts.note_sent(ven, distribution.entries, now)
-        return distribution.message
+        found = await self._desk.distribute(ven, now)
+        await self._opts.note_sent(ven, found, now)
+        return found.message
 
     async def forget(self, ven_id: str) -> None:
         """End the opts of a VEN: its registration is over (B-REG-012). Events are sent anew under the next one."""
         await self._answers.end_all(ven_id)
 
-    async def _requested(self, message: RequestEvent, session: Session20b) -> DistributeEvent:
+    async def _requested(self, message: RequestEvent, session: Session20b) -> DistributeEvent | None:
         ven, now = session.ven, session.now
         await self._opts.catch_up(ven)
         found = await self._desk.requested(ven, now, accepted(message.request_id), message.reply_limit)
-        await self._opts.note_sent(ven, found.entries, now)
+        await self._opts.note_sent(ven, found, now)
         return found.message
 
     async def _answered(self, message: CreatedEvent, session: Session20b) -> Response:

@@ -14,14 +14,14 @@ import structlog
 
 from openadr_profiles.v20b.messages import DistributeEvent, EiResponse, Event
 from openadr_profiles.v20b.projection import EventStatus20b, decoded
-from vtn.api.v20b.event_examination import Entry, Examined, delivery_of, examined, in_order, lacks_issue
+from vtn.api.v20b.event_examination import Entry, Examined, delivery_of, examined, in_order, lacks_issue, others_open
 from vtn.api.v20b.event_issues import cancelled, changes_of, reissued
 from vtn.api.v20b.event_losses import LossLog
 from vtn.api.v20b.event_messages import ToldIssue, ToldIssues, event_message
 from vtn.lru import LruCache
 from vtn.store.ids import new_id
 from vtn.store.stamps import stamp
-from vtn.store.v20b.event_rows import IssueState, SeenEvent
+from vtn.store.v20b.event_rows import IssueState, SeenEvent, SeenEvents
 from vtn.store.v20b.events import EventStore20b, IssueChange
 from vtn.store.v20b.vens import Ven20b
 
@@ -41,10 +41,16 @@ class _Quiet(NamedTuple):
 
 
 class Distribution(NamedTuple):
-    """A message to a VEN, and what it is made of."""
+    """A message to a VEN, None if nothing is due, and what it is made of.
 
-    message: DistributeEvent
+    ``reports_due`` are events of which an answer is not in the opt report yet; ``has_schedules`` says that the VEN has
+    opted for times.
+    """
+
+    message: DistributeEvent | None
     entries: tuple[Entry, ...]
+    reports_due: tuple[str, ...]
+    has_schedules: bool
 
 
 class EventDesk:
@@ -68,48 +74,50 @@ class EventDesk:
             return False
         return quiet.revision == self._store.revision() and (quiet.until is None or stamp(now) < quiet.until)
 
-    async def distribute(self, ven: Ven20b, now: datetime) -> Distribution | None:
-        """Return what a VEN that polls or is pushed to is sent, noted as sent; None if nothing is due (B-EVT-006)."""
+    async def distribute(self, ven: Ven20b, now: datetime) -> Distribution:
+        """Return what a VEN that polls or is pushed to is sent, noted as sent (B-EVT-006)."""
         at, revision = stamp(now), self._store.revision()
-        found = await self._examine(ven, now)
+        found, seen = await self._examine(ven, now)
         ordered = await self._ordered(found.entries, now) if found.is_due else []
         if not any(entry.is_due for entry, _, _ in ordered):
             if revision is not None:
                 self._quiet.put(ven.id, _Quiet(revision, ven.registration_id, _soonest(found, at)))
-            return None
-        return await self._sent(ven, ordered, now, None)
+            return Distribution(None, (), seen.reports_due, seen.has_schedules)
+        message = await self._sent(ven, ordered, now, None)
+        return Distribution(message, _entries(ordered), seen.reports_due, seen.has_schedules)
 
     async def requested(
         self, ven: Ven20b, now: datetime, response: EiResponse, reply_limit: int | None
     ) -> Distribution:
         """Return all events of a VEN that asks for them, the first ones if it sets a limit (B-EVT-003, B-EVT-005)."""
-        found = await self._examine(ven, now)
-        ordered = await self._ordered(found.entries, now)
-        return await self._sent(ven, ordered[:reply_limit], now, response)
+        found, seen = await self._examine(ven, now)
+        ordered = (await self._ordered(found.entries, now))[:reply_limit]
+        message = await self._sent(ven, ordered, now, response)
+        return Distribution(message, _entries(ordered), seen.reports_due, seen.has_schedules)
 
-    async def _examine(self, ven: Ven20b, now: datetime) -> Examined:
+    async def _examine(self, ven: Ven20b, now: datetime) -> tuple[Examined, SeenEvents]:
         """Find out what a VEN is to be told, once its events are projected as they are now."""
         at = stamp(now)
         for _ in range(_ROUNDS):
             seen = await self._store.seen_by(ven.caller, ven.id, at)
-            opened = await self._store.open_deliveries(ven.id)
+            opened = await self._store.open_deliveries(ven.id) if others_open(seen) else []
             changes = [
                 IssueChange(before=issue, after=cancelled(issue, at))
                 for issue, _, is_there in opened
                 if issue.is_live and not is_there and (issue.over_at is None or issue.over_at > at)
             ]
-            stale = [event.event_id for event in seen if event.is_stale(at)]
+            stale = [event.event_id for event in seen.events if event.is_stale(at)]
             for first in range(0, len(stale), _AT_ONCE):
                 for source in await self._store.sources(stale[first : first + _AT_ONCE]):
                     changes += changes_of(source, now, base_url=self._base_url)
-            changes += await self._reissues(seen, at)
+            changes += await self._reissues(seen.events, at)
             if not changes:
                 break
             await self._store.record(changes)
             self._tell(changes, at)
-        found = examined(seen, opened, ven.registration_id, at)
+        found = examined(seen.events, opened, ven.registration_id, at)
         await self._store.close(ven.id, found.over)
-        return found
+        return found, seen
 
     async def _reissues(self, seen: Sequence[SeenEvent], at: str) -> list[IssueChange]:
         """Return new issues of events that a VEN sees again after it was told that they are cancelled (B-EVT-015)."""
@@ -154,7 +162,7 @@ class EventDesk:
         ordered: Sequence[tuple[Entry, ToldIssue, EventStatus20b]],
         now: datetime,
         response: EiResponse | None,
-    ) -> Distribution:
+    ) -> DistributeEvent:
         """Return the message, after what it says is stored as sent."""
         request_id = new_id()
         held = await self._store.held_targets(ven.caller) if ordered else frozenset()
@@ -189,8 +197,7 @@ class EventDesk:
             )
         await self._store.sent(deliveries)
         self._note(ven, ordered)
-        message = DistributeEvent(response=response, request_id=request_id, vtn_id=self._vtn_id, events=tuple(events))
-        return Distribution(message, tuple(entry for entry, _, _ in ordered))
+        return DistributeEvent(response=response, request_id=request_id, vtn_id=self._vtn_id, events=tuple(events))
 
     def _note(self, ven: Ven20b, ordered: Sequence[tuple[Entry, ToldIssue, EventStatus20b]]) -> None:
         new = [(entry, told) for entry, told, _ in ordered if entry.is_new and entry.cancelled_at is None]
@@ -199,6 +206,10 @@ class EventDesk:
             self._losses.late(entry.issue, told.projection)
         if new:
             self._losses.overlapping(ven, ((entry.issue, told.projection, status) for entry, told, status in ordered))
+
+
+def _entries(ordered: Sequence[tuple[Entry, ToldIssue, EventStatus20b]]) -> tuple[Entry, ...]:
+    return tuple(entry for entry, _, _ in ordered)
 
 
 def _soonest(found: Examined, at: str) -> str | None:

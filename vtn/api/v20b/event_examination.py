@@ -15,7 +15,7 @@ from msgspec.structs import replace
 from openadr_profiles.v20b.projection import EventStatus20b, order, status
 from vtn.api.v20b.event_messages import ToldIssue
 from vtn.store.stamps import stamp
-from vtn.store.v20b.event_rows import DeliveryRow, IssueRow, IssueState, Key, SeenEvent
+from vtn.store.v20b.event_rows import DeliveryRow, IssueRow, IssueState, Key, SeenEvent, SeenEvents
 
 MOST_CANCELLATIONS: Final = 10
 """Times that a cancellation is sent without an answer (B-EVT-016)."""
@@ -73,6 +73,13 @@ def chosen(event: SeenEvent) -> tuple[IssueRow, DeliveryRow | None] | None:
     having = [(issue, sent) for issue, sent in live if sent is not None and not sent.is_cancelled]
     fresh = [(issue, sent) for issue, sent in live if sent is None]
     return next(iter((*having, *fresh)), None)
+
+
+def others_open(seen: SeenEvents) -> bool:
+    """Return True if a VEN was sent more than it has of the events that it sees, which is then to be looked for."""
+    having = (chosen(event) for event in seen.events)
+    known = sum(its is not None and its[1] is not None and not its[1].is_closed for its in having)
+    return seen.open_count != known
 
 
 def lacks_issue(event: SeenEvent) -> bool:

@@ -12,6 +12,7 @@ from msgspec.structs import replace
 
 from openadr_profiles.v20b.opt_reports import OptType, Said, opt_report_20b, schedule_report
 from openadr_profiles.v31 import Invalid, ReportRequest
+from vtn.api.v20b.event_desk import Distribution
 from vtn.api.v20b.event_examination import Entry
 from vtn.errors import NotFound
 from vtn.store.query import ReportQuery
@@ -77,17 +78,22 @@ class OptDesk:
             if said:
                 await self._answers.reported(ven.id, event_id, await self._written(ven, event_id, said))
 
-    async def note_sent(self, ven: Ven20b, entries: Sequence[Entry], now: datetime) -> None:
-        """Note which events are offered again without an answer (B-CRE-012), and mark new ones (B-OPT-005)."""
+    async def note_sent(self, ven: Ven20b, sent: Distribution, now: datetime) -> None:
+        """Note which events are offered again without an answer (B-CRE-012), and mark new ones (B-OPT-005).
+
+        Reports that a process which was killed did not write are written.
+        """
+        entries = sent.entries
         silent = [
             _mark(ven, entry, OptType.NO_RESPONSE, now)
             for entry in entries
             if entry.is_silent and entry.before is not None and entry.before.sent_times == 1
         ]
         new = [entry for entry in entries if entry.before is None and entry.cancelled_at is None]
-        marks = await self.marks(ven, new, now) if new else []
-        await self._answers.note([*silent, *marks])
-        await self.report(ven, [row.event_id for row in (*silent, *marks) if row.event_id is not None])
+        marks = await self.marks(ven, new, now) if new and sent.has_schedules else []
+        noted = [*silent, *marks]
+        await self._answers.note(noted)
+        await self.report(ven, [*sent.reports_due, *(row.event_id for row in noted if row.event_id is not None)])
 
     async def marks(self, ven: Ven20b, entries: Sequence[Entry], now: datetime) -> list[OptRow]:
         """Return opt-outs for the events that start while a schedule of the VEN says that it is not available."""

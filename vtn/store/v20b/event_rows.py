@@ -120,6 +120,26 @@ class SeenEvent(Struct, frozen=True, kw_only=True):
         )
 
 
+class SeenEvents(Struct, frozen=True):
+    """The events that a VEN may see now. ``open_count`` deliveries to it are not closed, of these events or others.
+
+    It is None if no event is seen: then that was not counted. ``has_schedules`` says that it opted for times.
+    """
+
+    events: tuple[SeenEvent, ...]
+    open_count: int | None
+    has_schedules: bool
+
+    @property
+    def reports_due(self) -> tuple[str, ...]:
+        """Return the events of which an answer is not in the opt report yet."""
+        return tuple(
+            event.event_id
+            for event in self.events
+            if any(sent is not None and sent.is_report_due for _, sent in event.issues)
+        )
+
+
 class EventSource20b(Struct, frozen=True, kw_only=True):
     """An event with its program, to be projected. ``event`` is None if it is larger than a message may be."""
 

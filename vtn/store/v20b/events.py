@@ -11,12 +11,15 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import timedelta
 from typing import Any, Final
 
+import structlog
 from msgspec import Struct
 from msgspec.structs import asdict
-from sqlalchemy import Insert, Select, and_, bindparam, delete, insert, or_, select, tuple_, update
+from sqlalchemy import Select, and_, bindparam, delete, func, insert, or_, select, tuple_, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from vtn.access import Caller, Entitlement
+from vtn.store.appends import Rows
+from vtn.store.batch import Batch
 from vtn.store.database import Database
 from vtn.store.engine import AsyncConnection
 from vtn.store.large import WHOLE_BYTES, shown_within
@@ -33,16 +36,21 @@ from vtn.store.v20b.event_rows import (
     IssueState,
     Key,
     SeenEvent,
+    SeenEvents,
     columns,
     delivery_in,
     issue_in,
 )
-from vtn.store.v20b.event_tables import oadr20b_deliveries, oadr20b_events, oadr20b_projections
+from vtn.store.v20b.event_tables import oadr20b_deliveries, oadr20b_events, oadr20b_opts, oadr20b_projections
 from vtn.store.visibility import Visibility, form_of, values
+
+_log = structlog.get_logger(__name__)
 
 MOST_EVENTS: Final = 500
 """Events that a VEN is told of at most: the newest ones."""
 _ROWS: Final = 2000
+_ROW_BYTES: Final = 1000
+_MOST_WAITING_BYTES: Final = 16 * 1024 * 1024
 _PURGED_AT_ONCE: Final = 100
 _KEPT: Final = timedelta(days=30)
 
@@ -72,22 +80,34 @@ class EventStore20b:
         self._visibility = visibility
         self._seen: Select[Any] | None = None
         self._insert: Final = sqlite.insert if database.is_sqlite else postgresql.insert
+        self._upsert: Final = self._insert(oadr20b_deliveries).on_conflict_do_update(
+            index_elements=[_deliveries.ven_id, _deliveries.event_id, _deliveries.issue],
+            set_={name: self._insert(oadr20b_deliveries).excluded[name] for name in _TOLD},
+        )
+        self._sending: Final = Batch("oadr20b_deliveries", self._store_sent, max_bytes=_MOST_WAITING_BYTES)
         self._watch = database.watch(events, vens, resources)
 
     def revision(self) -> object:
         """Return what changes with everything that decides what VENs see; None if that is not known."""
         return None if self._watch is None else self._watch.revision()
 
-    async def seen_by(self, caller: Caller, ven_id: str, now: str) -> list[SeenEvent]:
+    async def seen_by(self, caller: Caller, ven_id: str, now: str) -> SeenEvents:
         """Return the events that a VEN may see and that are not over, or over but sent to it, by one statement."""
         entitlement = await self._visibility.entitlement(caller)
         if self._seen is None:
             self._seen = self._seen_statement(form_of(entitlement))
         given = {"now": now, "ven_id": ven_id, **values(entitlement)}
         found: dict[str, list[Mapping[Any, Any]]] = {}
-        for row in await self._database.found(self._seen, given):
+        rows = await self._database.found(self._seen, given)
+        for row in rows:
             found.setdefault(row["id"], []).append(row)
-        return [_seen(rows) for rows in list(found.values())[:MOST_EVENTS]]
+        if len(found) > MOST_EVENTS:
+            _log.warning("a VEN of 2.0b has too many events and is told of the newest", ven_id=ven_id, most=MOST_EVENTS)
+        return SeenEvents(
+            tuple(_seen(its) for its in list(found.values())[:MOST_EVENTS]),
+            open_count=rows[0]["open_count"] if rows else None,
+            has_schedules=bool(rows and rows[0]["has_schedules"]),
+        )
 
     async def held_targets(self, caller: Caller) -> frozenset[str]:
         """Return the targets that a VEN holds."""
@@ -118,6 +138,8 @@ class EventStore20b:
                 _its_program.c.modified_at.label("program_modified_at"),
                 *columns(oadr20b_events, ISSUE),
                 *columns(oadr20b_deliveries, DELIVERY),
+                _OPEN_COUNT.label("open_count"),
+                _HAS_SCHEDULES.label("has_schedules"),
             )
             .select_from(joined)
             .where(*self._visibility.event(form), not_over)
@@ -228,16 +250,20 @@ class EventStore20b:
         }
 
     async def sent(self, deliveries: Sequence[DeliveryRow]) -> None:
-        """Store what is about to be sent to a VEN, in one statement; its answers and report stay as they are."""
-        if not deliveries:
-            return
-        upsert = self._insert(oadr20b_deliveries)
-        told = {name: upsert.excluded[name] for name in _TOLD}
-        statement: Insert = upsert.on_conflict_do_update(
-            index_elements=[_deliveries.ven_id, _deliveries.event_id, _deliveries.issue], set_=told
-        )
+        """Store what is about to be sent to a VEN, together with that of others who ask at the same time.
+
+        Its answers and its report stay as they are. Raises ConstraintViolated if the VEN or an issue is gone.
+        """
+        if deliveries:
+            rows = [asdict(each) for each in deliveries]
+            await self._sending.add({"rows": rows}, size=_ROW_BYTES * len(rows))
+
+    async def _store_sent(self, batch: Rows) -> None:
+        """Store what is about to be sent to several VENs, in one order everywhere, so that nobody waits in a circle."""
+        rows = [row for each in batch for row in each["rows"]]
+        rows.sort(key=lambda row: (row["ven_id"], row["event_id"], row["issue"]))
         async with self._database.write() as connection:
-            await connection.execute(statement, [asdict(each) for each in sorted(deliveries, key=lambda one: one.key)])
+            await connection.execute(self._upsert, rows)
 
     async def close(self, ven_id: str, keys: Sequence[Key]) -> None:
         """Note that a VEN is sent no more of some issues."""
@@ -262,6 +288,23 @@ _TOLD: Final = (
 )
 """What a delivery changes of a row that is there; the first number and the answers stay."""
 
+_counted: Final = oadr20b_deliveries.alias("counted")
+_OPEN_COUNT: Final = (
+    select(func.count())
+    .select_from(_counted)
+    .where(_counted.c.ven_id == bindparam("ven_id", type_=KEY), _counted.c.is_closed.is_(False))
+    .scalar_subquery()
+)
+_HAS_SCHEDULES: Final = (
+    select(oadr20b_opts.c.id)
+    .where(
+        oadr20b_opts.c.ven_id == bindparam("ven_id", type_=KEY),
+        oadr20b_opts.c.event_id.is_(None),
+        oadr20b_opts.c.cancelled_at.is_(None),
+        oadr20b_opts.c.ends_at > bindparam("now", type_=KEY),
+    )
+    .exists()
+)
 _JOINED: Final = oadr20b_deliveries.join(
     oadr20b_events, and_(_issues.event_id == _deliveries.event_id, _issues.issue == _deliveries.issue)
 )
