@@ -10,7 +10,7 @@ from typing import Any
 
 import asyncpg
 import pytest_asyncio
-from sqlalchemy import select
+from sqlalchemy import delete, select
 
 from bench.support.postgres import PostgresServer
 from tests.support.running import running
@@ -19,7 +19,7 @@ from tests.vtn.conftest import settings_for
 from tests.vtn.harness import Answer, Session, VtnUnderTest
 from tests.vtn.outbox import LAB, Recorded, subscribe, with_mqtt
 from tests.vtn.outbox_rows import OutboxRows
-from vtn.store.tables import endpoints
+from vtn.store.tables import deliveries, endpoints, notifications
 
 LATER = "2035-01-01T00:00:00.000000Z"
 
@@ -114,6 +114,34 @@ async def test_a_subscription_that_is_being_deleted_is_in_the_way_of_no_write(
     await other.execute("DELETE FROM subscriptions WHERE id = $1", subscription)
     await asked_meanwhile(bl.put(f"/events/{event['id']}", {"programID": program["id"]}), other)
     assert [each.endpoint_id for each in await recorded.new()] == ["mqtt"]
+
+
+async def test_what_is_written_for_a_subscription_while_it_is_deleted_goes_with_it(
+    vtn: VtnUnderTest, other: asyncpg.Connection
+) -> None:
+    """SUBS-015: the endpoint is locked by who writes, and the deletion sees what was written meanwhile."""
+    rows = OutboxRows(vtn)
+    await vtn.bl.program()  # a delivery to the broker, which stays
+    endpoint_id = await rows.endpoint()
+    await rows.delivery(endpoint_id)
+    columns = "seq, endpoint_id, operation, attempts"
+    await other.execute("SELECT id FROM endpoints WHERE id = $1 FOR KEY SHARE", endpoint_id)
+    await other.execute(
+        f"INSERT INTO deliveries ({columns}) SELECT {columns} FROM deliveries WHERE endpoint_id = $1", endpoint_id
+    )
+    await asked_meanwhile(vtn.bl.delete(f"/subscriptions/of-{endpoint_id}"), other)
+    kept = await vtn.server._database.rows(select(deliveries.c.endpoint_id))
+    assert {row["endpoint_id"] for row in kept} == {"mqtt"}
+
+
+async def test_deliveries_go_with_their_change(vtn: VtnUnderTest) -> None:
+    """No delivery is left whose change is not there any more."""
+    await vtn.bl.program()
+    database = vtn.server._database
+    assert await database.rows(select(deliveries.c.id))
+    async with database.write() as connection:
+        await connection.execute(delete(notifications))
+    assert await database.rows(select(deliveries.c.id)) == []
 
 
 async def test_an_endpoint_is_leased_while_others_write_for_it(vtn: VtnUnderTest, other: asyncpg.Connection) -> None:

@@ -216,10 +216,15 @@ deliveries = Table(
     Column("error", Text),
     sqlite_autoincrement=True,
 )
-"""Changes that an endpoint has to hear of, or has heard of."""
+"""Changes that an endpoint has to hear of, or has heard of. On PostgreSQL triggers do what the foreign keys say."""
 Index(None, deliveries.c.seq)
 Index(None, deliveries.c.endpoint_id)
-Index(None, deliveries.c.ended_at)
+Index(
+    "ix_deliveries_ended_at",
+    deliveries.c.ended_at,
+    postgresql_where=deliveries.c.ended_at.is_not(None),
+    sqlite_where=deliveries.c.ended_at.is_not(None),
+)
 
 delivery_totals = Table(
     "delivery_totals",
