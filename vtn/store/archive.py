@@ -29,6 +29,7 @@ from vtn.store.outbox.subscribers import add_missing_endpoints
 from vtn.store.sealing import seal_plain
 from vtn.store.tables import endpoints
 from vtn.store.types import Targets
+from vtn.store.v20b.restored import raise_numbers
 from vtn.store.vault import Vault, is_sealed, key_id_of
 
 FORMAT: Final = "openadr-fleet-vtn-backup"
@@ -140,6 +141,7 @@ async def read_archive(database: Database, lines: Lines, vault: Vault, *, drop_s
         await _insert(connection, of, batch)
         await seal_plain(connection, vault)
         await add_missing_endpoints(connection)
+        await raise_numbers(connection)
     return count
 
 

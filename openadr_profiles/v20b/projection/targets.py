@@ -58,9 +58,14 @@ def target_of(part: TargetPart) -> str:
     return part.value if part.element == "group_id" else f"{_PREFIXES[part.element]}:{part.value}"
 
 
-def parts_for(targets: Iterable[str], held: Iterable[str], ven_id: str) -> tuple[TargetPart, ...]:
-    """Return the elements for one VEN: targets it holds, and itself; never those of others (B-EVT-035, PRIV-013)."""
-    granted = frozenset(held)
+def parts_for(
+    targets: Iterable[str], held: Iterable[str], ven_id: str, *, also_named: Iterable[str] = ()
+) -> tuple[TargetPart, ...]:
+    """Return the elements for one VEN: targets it holds, and itself; never those of others (B-EVT-035, PRIV-013).
+
+    ``also_named`` are other names of the VEN among targets, as the id of its ven.
+    """
+    granted = frozenset(held) - frozenset(also_named)
     found = [part_of(target) for target in targets if target in granted]
     own = TargetPart("ven_id", ven_id)
     others = [part for part in found if part is not None and part.element != "ven_id"]

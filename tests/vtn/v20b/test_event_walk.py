@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import random
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from sqlalchemy import func, select
 
 from openadr_profiles.v20b.opt_reports import OptType
 from tests.support.pki import Pki
-from tests.vtn.harness import VtnUnderTest
-from tests.vtn.v20b.conftest import Enrol
+from tests.vtn.conftest import settings_for
+from tests.vtn.harness import VtnUnderTest, unique
+from tests.vtn.v20b.conftest import Enrol, v20b_settings
 from tests.vtn.v20b.scripted_ven import ScriptedVen
-from tests.vtn.v20b.telling import ToldEvent, answer, at, levels, polled, response, told
+from tests.vtn.v20b.telling import ToldEvent, accept, answer, at, levels, polled, response, told
 from tests.vtn.v20b.test_answers import said
+from vtn.store.archive import read_archive, write_archive
+from vtn.store.migrate import migrate
 from vtn.store.v20b.answers import OptRow, StoredAnswer20b
 from vtn.store.v20b.event_tables import oadr20b_projections
 
@@ -154,3 +159,32 @@ async def test_an_answer_of_a_process_that_was_killed_is_reported_by_the_next(
     assert await polled(ven) == []
     (only,) = await said(vtn20, made["id"])
     assert only["OPT"] == ["OPT_OUT", "no reason given"]
+
+
+async def test_numbers_go_up_when_a_backup_is_restored(
+    vtn20: VtnUnderTest, ven20: Enrol, pki: Pki, tmp_path: Path
+) -> None:
+    """B-EVT-011: VENs may have heard of changes that are not in the backup, and get everything anew."""
+    files = pki.client(unique("restored"))
+    ven, bl = await ven20(vtn20, files=files), vtn20.bl
+    program = await bl.program()
+    made = await bl.event(program, **levels(vtn20, 1))
+    await accept(ven, await polled(ven))
+    lines: list[bytes] = []
+    await write_archive(vtn20.server._database, lines.append)
+    for level in (2, 3):
+        (await bl.put(f"/events/{made['id']}", {"programID": program["id"]} | levels(vtn20, level))).ok()
+        (last,) = await polled(ven)
+    other = VtnUnderTest(settings_for(f"sqlite:///{tmp_path / 'restored.sqlite3'}", v20b=v20b_settings(pki)), vtn20.now)
+    await migrate(other.server._database)
+    await read_archive(other.server._database, io.BytesIO(b"".join(lines)), vtn20.server._vault, drop_secrets=True)
+    await other.start()
+    again = await ven20(other, files=files, enrolled=False)
+    again.ven_id = ven.ven_id
+    (event,) = await polled(again)
+    assert (event.id, event.values) == (made["id"], {"SIMPLE": [1]})
+    assert event.number > last.number == 2
+    (await other.bl.delete(f"/events/{made['id']}")).ok()
+    (cancelled,) = await polled(again)
+    assert (cancelled.number, cancelled.status) == (event.number + 1, "cancelled")
+    await other.stop()

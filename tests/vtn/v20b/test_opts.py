@@ -117,6 +117,8 @@ async def test_an_opt_is_about_an_event_or_about_times(vtn20: VtnUnderTest, ven2
     assert (await opt(vtn20, ven, event=event_of(event), schedule=schedule)).code == "454"
     assert (await opt(vtn20, ven, event=event_of(event, number=4))).code == "454"
     assert (await opt(vtn20, ven, event=event_of(event), context="http://elsewhere")).code == "453"
+    assert (await opt(vtn20, ven, event=event_of(event), opt_id="o" * 10_000)).code == "454"
+    assert (await opt(vtn20, ven, event=event_of(event), reason="x-" + "o" * 10_000)).code == "454"
     unknown = event_of(event).replace(event.id, "nobody's")
     reply = await opt(vtn20, ven, event=unknown)
     assert (reply.name, reply.code, reply.text("ei:optID")) == ("oadrCreatedOpt", "452", "opt-1")

@@ -124,7 +124,7 @@ class EiEvent:
 
     def _refused(self, message: CreatedEvent, ven: Ven20b, wrong: Sequence[tuple[Code, str]]) -> Response:
         code, _ = wrong[0]
-        told = "; ".join(what for _, what in wrong[:3]) + ("; ..." if len(wrong) > 3 else "")
+        told = "; ".join(what[:200] for _, what in wrong[:3]) + ("; ..." if len(wrong) > 3 else "")
         _log.warning("answers of a VEN of 2.0b are refused", ven=ven.name, code=code.value, answers=told)
         response = EiResponse(code=code.value, description=told, request_id=message.response.request_id)
         return Response(response=response, ven_id=ven.ven_id)

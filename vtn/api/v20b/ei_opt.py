@@ -29,6 +29,8 @@ from vtn.store.v20b.vens import Ven20b
 
 _TOLERANCE: Final = timedelta(minutes=5)
 _LONGEST: Final = timedelta(days=366)
+_LONGEST_TEXT: Final = 255
+_LONGEST_CONTEXT: Final = 1000
 _MOST_WINDOWS: Final = 200
 _MOST_RESOURCES: Final = 200
 _REASONS: Final = frozenset(
@@ -64,6 +66,10 @@ class EiOpt:
         event, times = message.qualified_event_id, message.availabilities
         if (event is None) == (times is None):
             raise RefusedMessage(Code.INVALID_DATA, "expected either qualifiedEventID or vavailability")
+        if len(message.opt_id) > _LONGEST_TEXT:
+            raise RefusedMessage(Code.INVALID_DATA, f"optID: expected at most {_LONGEST_TEXT} characters")
+        if len(message.opt_reason) > _LONGEST_TEXT or len(message.market_context or "") > _LONGEST_CONTEXT:
+            raise RefusedMessage(Code.INVALID_DATA, "optReason or marketContext is too long")
         if message.opt_reason not in _REASONS and not message.opt_reason.startswith("x-"):
             raise RefusedMessage(Code.INVALID_DATA, f"optReason: expected {', '.join(sorted(_REASONS))} or x-...")
         content = OptContent(

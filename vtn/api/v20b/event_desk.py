@@ -28,7 +28,7 @@ from vtn.store.v20b.vens import Ven20b
 _log = structlog.get_logger(__name__)
 
 _ROUNDS: Final = 4
-_AT_ONCE: Final = 20
+_AT_ONCE: Final = 8
 _REMEMBERED: Final = 50_000
 
 
@@ -181,7 +181,7 @@ class EventDesk:
                     status=status,
                     now=now,
                     held=held,
-                    ven_id=ven.ven_id,
+                    ven=ven,
                 )
             )
             deliveries.append(

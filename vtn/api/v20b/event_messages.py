@@ -31,6 +31,7 @@ from openadr_profiles.v20b.projection import (
 from openadr_profiles.v20b.writing import KeptIntervals
 from vtn.lru import LruCache
 from vtn.store.v20b.event_rows import IssueRow
+from vtn.store.v20b.vens import Ven20b
 
 _MEMBERS = {
     "group_id": "group_ids",
@@ -97,11 +98,11 @@ def event_message(
     status: EventStatus20b,
     now: datetime,
     held: Iterable[str],
-    ven_id: str,
+    ven: Ven20b,
 ) -> Event:
     """Return an event for one VEN (B-EVT-012, B-EVT-030, B-EVT-034, B-EVT-035)."""
     projection = told.projection
-    parts = parts_for(projection.targets, held, ven_id)
+    parts = parts_for(projection.targets, held, ven.ven_id, also_named=(ven.id, ven.name))
     classes = tuple(part.value for part in parts if part.element == "end_device_asset")
     device_class = Target(end_device_assets=classes) if classes else None
     return Event(

@@ -54,3 +54,9 @@ def test_a_ven_is_told_of_targets_it_holds_and_of_itself_only(
     assert told == {
         target for target in asked if target in held and (part := part_of(target)) and part.element != "ven_id"
     }
+
+
+def test_other_names_of_the_ven_are_not_told_as_groups() -> None:
+    """4.3: the id of a ven is a target that only this VEN holds."""
+    parts = parts_for(["id-1", "north"], {"id-1", "north"}, "VEN1", also_named=("id-1",))
+    assert parts == (TargetPart("group_id", "north"), TargetPart("ven_id", "VEN1"))
