@@ -94,7 +94,7 @@ class Front20b:
         self.files = files
         self.fault: Fault20b | None = None
         self._memory: dict[str, bytes] = {}
-        self._runners: list[web.AppRunner] = []
+        self._runners: dict[int, web.AppRunner] = {}
         self.port = 0
         self.api_port = 0
 
@@ -113,13 +113,13 @@ class Front20b:
         await runner.setup()
         site = web.TCPSite(runner, "127.0.0.1", port, ssl_context=context, reuse_address=True)
         await site.start()
-        self._runners.insert(0, runner)
+        self._runners[int(runner.addresses[0][1])] = runner
         return int(runner.addresses[0][1])
 
     async def stop(self) -> None:
         """Stop listening."""
         while self._runners:
-            await self._runners.pop().cleanup()
+            await self._runners.popitem()[1].cleanup()
 
     @asynccontextmanager
     async def broken(self, fault: Fault20b) -> AsyncIterator[None]:
@@ -135,7 +135,7 @@ class Front20b:
                 await self._restart(None)
 
     async def _restart(self, context: ssl.SSLContext | None) -> None:
-        await self._runners.pop(0).cleanup()
+        await self._runners.pop(self.port).cleanup()
         await self.start(context)
 
     async def _handle(self, request: web.Request) -> web.StreamResponse:

@@ -44,7 +44,7 @@ class VtnReply(VtnAnswer):
         """Expect one of these messages."""
         if self.name not in names:
             code = f" {self.code}" if self.find("ei:eiResponse/ei:responseCode") is not None else ""
-            raise self.fail(" or ".join(names), f"{self.name}{code}")
+            raise self.fail(" or ".join(dict.fromkeys(names)), f"{self.name}{code}")
         return self
 
     def find(self, path: str) -> Element | None:

@@ -72,11 +72,11 @@ def with_other_nonce(body: bytes, _ven_id: str) -> bytes:
     return written(root)
 
 
-def wrapped(body: bytes, ven_id: str) -> bytes:
+def wrapped(body: bytes, _ven_id: str) -> bytes:
     """Return the document with an unsigned message in place of the signed one, which is kept aside in the signature."""
     root = parsed(body)
     kept = root[1]
-    fresh = el("oadr:oadrSignedObject", messages.request_event(ven_id))
+    fresh = el("oadr:oadrSignedObject", messages.query_registration("conformance-unsigned"))
     fresh.set(tag("oadr:Id"), "other")
     root.replace(kept, fresh)
     held = root.find("ds:Signature/ds:Object", NAMESPACES)
