@@ -26,6 +26,12 @@ from openadr_profiles.v20b.schemas import schema
 MAX_BYTES: Final = 1 << 20
 MAX_ELEMENTS: Final = 50_000
 MAX_DEPTH: Final = 40
+MAX_SIBLINGS: Final = 5_000
+"""Elements of one parent, and attributes of all: more than the intervals that a message of 1 MiB can have.
+
+The schema says of each element that is wrong where it is, for which it counts those before it: many empty ones would
+keep a server busy for seconds.
+"""
 VERSION: Final = "2.0b"
 
 _PAYLOAD: Final = name("oadr:oadrPayload").clark
@@ -46,6 +52,8 @@ _PARSER: Final = etree.XMLParser(
     encoding="utf-8",  # whatever the document says
 )
 _TOO_DEEP: Final = etree.XPath("boolean(" + "/*" * (MAX_DEPTH + 1) + ")")
+_TOO_MANY: Final = etree.XPath(f"boolean(//*[{MAX_SIBLINGS + 1}])")
+_TOO_MANY_ATTRIBUTES: Final = etree.XPath(f"boolean((//@*)[{MAX_SIBLINGS + 1}])")
 _INSTRUCTIONS: Final = etree.XPath("boolean(//processing-instruction())")
 _SIGNED_OBJECTS: Final = etree.XPath("count(//oadr:oadrSignedObject)", namespaces={"oadr": NAMESPACES["oadr"]})
 _FORBIDDEN: Final = re.compile(rb"<!(DOCTYPE|ENTITY)")
@@ -125,6 +133,10 @@ def parse(body: bytes, *, max_bytes: int = MAX_BYTES) -> _Element:
         raise NotAMessage("it has processing instructions; expected none")
     if tags > MAX_DEPTH and _TOO_DEEP(root):
         raise NotAMessage(f"its elements are nested too deeply; expected at most {MAX_DEPTH} levels")
+    if tags > MAX_SIBLINGS and _TOO_MANY(root):
+        raise NotAMessage(f"an element of it has too many others in it; expected at most {MAX_SIBLINGS}")
+    if body.count(b"=") > MAX_SIBLINGS and _TOO_MANY_ATTRIBUTES(root):
+        raise NotAMessage(f"it has too many attributes; expected at most {MAX_SIBLINGS}")
     return root
 
 

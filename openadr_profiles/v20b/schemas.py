@@ -13,10 +13,12 @@ _MAIN: Final = "oadr_20b.xsd"
 
 
 def path() -> Path:
-    """Return the file of the main schema; raises FileNotFoundError with the remedy if the package is not installed."""
+    """Return the file of the main schema; raises ModuleNotFoundError with the remedy."""
     found = find_spec("openleadr")  # does not import it: that loads its own server
     if found is None or found.origin is None:
-        raise FileNotFoundError("the schemas of OpenADR 2.0b are not installed: pip install 'openadr-fleet[oadr20b]'")
+        raise ModuleNotFoundError(
+            "the schemas of OpenADR 2.0b are not installed: pip install 'openadr-fleet[oadr20b]'", name="openleadr"
+        )
     return Path(found.origin).parent / "schema" / _MAIN
 
 

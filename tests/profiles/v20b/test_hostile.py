@@ -9,7 +9,7 @@ import pytest
 
 from openadr_profiles.v20b import messages as m
 from openadr_profiles.v20b.errors import NotAMessage, Refused
-from openadr_profiles.v20b.reading import MAX_BYTES, MAX_DEPTH, read
+from openadr_profiles.v20b.reading import MAX_BYTES, MAX_DEPTH, MAX_SIBLINGS, read
 from openadr_profiles.v20b.writing import write
 from tests.profiles.v20b.samples import SAMPLES
 
@@ -45,7 +45,8 @@ NO_MESSAGES: dict[str, tuple[bytes, str]] = {
     "undefined entity": (with_prologue("", "&nothing;"), "not readable XML"),
     "depth of the parser": (b"<a>" * 100_000, "not readable XML"),
     "depth of ours": (b"<a>" * (MAX_DEPTH + 1) + b"</a>" * (MAX_DEPTH + 1), "nested too deeply"),
-    "attributes": (b"<a " + b" ".join(b'x%d="1"' % n for n in range(50_000)) + b"/>", "outermost element is a"),
+    "attributes": (b"<a " + b" ".join(b'x%d="1"' % n for n in range(50_000)) + b"/>", "too many attributes"),
+    "siblings": (b"<a>" + b"<b/>" * (MAX_SIBLINGS + 1) + b"</a>", "too many others in it"),
     "elements": (b"<a>" + b"<b/>" * 100_001 + b"</a>", "too many elements"),
     "50 MB": (b"x" * (50 << 20), "bytes are too many"),
     "null byte": (POLL.replace(b">VEN<", b">V\0EN<"), "null bytes"),
