@@ -42,6 +42,7 @@ _OBJECT_ID: Final = "oadrSignedObject"
 _SIGNATURE: Final = f"{{{DS}}}Signature"
 _REFERENCES: Final = 2
 _MIN_RSA_BITS: Final = 2048
+_MIN_ELLIPTIC_BITS: Final = 256
 _METHODS: Final = frozenset({SignatureMethod.RSA_SHA256, SignatureMethod.ECDSA_SHA256})
 _CONFIGURATION: Final = SignatureConfiguration(
     location="./",
@@ -194,6 +195,8 @@ def _certificate_of(signature: _Element, fingerprints: Collection[str], now: dat
     public = certificate.public_key()
     if isinstance(public, rsa.RSAPublicKey) and public.key_size < _MIN_RSA_BITS:
         raise BadSignature(f"its key is too short; expected RSA of at least {_MIN_RSA_BITS} bits")
+    if isinstance(public, ec.EllipticCurvePublicKey) and public.key_size < _MIN_ELLIPTIC_BITS:
+        raise BadSignature(f"its key is too short; expected an elliptic one of at least {_MIN_ELLIPTIC_BITS} bits")
     return certificate, by
 
 

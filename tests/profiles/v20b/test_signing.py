@@ -256,6 +256,16 @@ def test_a_certificate_that_has_expired_is_refused(elliptic: Signer) -> None:
         checked(signed(elliptic, at=later), elliptic, now=later)
 
 
+@pytest.mark.parametrize(
+    "make", [lambda: rsa.generate_private_key(65537, 1024), lambda: ec.generate_private_key(ec.SECP224R1())]
+)
+def test_a_short_key_is_refused(make: Callable[[], rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey]) -> None:
+    """B-SEC-003: RSA of 2048 bits and elliptic keys of 256 are the least."""
+    short = Signer(make())
+    with pytest.raises(BadSignature, match="its key is too short"):
+        checked(signed(short), short)
+
+
 def test_a_key_that_does_not_fit_is_named(elliptic: Signer, signer: Signer) -> None:
     """A configuration with the wrong pair of files fails when it is loaded, without showing the key."""
     with pytest.raises(ValueError, match="the certificate is not that of the key"):
