@@ -46,6 +46,7 @@ NAMED = (
     "TLS",
     "COMP",
     "ETAG",
+    "V301",
     "B-GEN",
     "B-REG",
     "B-POL",
@@ -56,7 +57,7 @@ NAMED = (
     "B-RPT",
     "B-SEC",
 )
-CHECKED = tuple(area for area in NAMED if area not in {"ENUM", "MDNS", "TLS"})
+CHECKED = tuple(area for area in NAMED if area not in {"ENUM", "MDNS", "TLS", "V301"})
 CHECKS = (*ALL, *ALL20B)
 
 _LINE = re.compile(

@@ -94,7 +94,7 @@ async def told(vtn: VtnUnderTest, receiver: Subscriber, caller: Session, program
 
 
 async def test_a_webhook_is_told_in_the_words_of_its_face(start_vtn: StartVtn, receiver: Subscriber) -> None:
-    """V301-040: objects and operations of 3.0.1, whoever made the change and on whichever face."""
+    """V301-040, WEBHOOK-033: objects and operations of 3.0.1, whoever made the change and on whichever face."""
     vtn = await start_vtn(webhook=ALLOWED, notify={"dispatch": True})
     business, home = vtn.bl, vtn.home()
     await business.ven_for(home, ["g"])
