@@ -43,6 +43,8 @@ class V301(SettingsGroup):
     """Callback URLs of subscriptions made on 3.0.1 may be http, and need not echo a value (V301-043)."""
     invalid_client_status: Annotated[Literal[401, 403], BeforeValidator(as_number)] = 401
     """Status of the answer to a wrong secret at this version's /auth/token (V301-038)."""
+    json_tokens: bool = True
+    """Take token requests in JSON too at this version's /auth/token, as older clients send them (COMPAT-013)."""
     max_nested_resources: Annotated[int, Field(ge=0, le=10_000)] = 1000
     """Resources that may be made together with their ven."""
 

@@ -85,6 +85,11 @@ def read(text: str | None) -> tuple[TargetRecord, ...]:
     return tuple(found)
 
 
+def of_object(records: Iterable[TargetRecord]) -> tuple[TargetRecord, ...]:
+    """Return the records of an object itself, without those of its report descriptors."""
+    return tuple(record for record in records if record.place is None)
+
+
 def searched(type_: str | None, values: Iterable[str] | None) -> tuple[str, ...]:
     """Return the texts of which a store's text has one, if it has a target of this type with one of these values.
 

@@ -29,7 +29,7 @@ async def found(name: str) -> list[FoundVtn]:
 
 @on_one_database
 async def test_a_server_is_found_with_what_it_offers(vtn: VtnUnderTest, start_vtn: StartVtn, name: str) -> None:
-    """MDNS-001 … MDNS-003, MDNS-005, MDNS-007, MDNS-008: one instance per version, public programs only."""
+    """MDNS-001 … MDNS-003, MDNS-005, MDNS-007, MDNS-008, V301-044: one instance per version of 3.1, public programs."""
     bl = vtn.bl
     open_, _ = await bl.program(), await bl.program(targets=["secret"])
     server = await start_vtn(mdns={"enabled": True, "name": name, "host_name": "testhost"})

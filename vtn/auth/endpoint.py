@@ -11,7 +11,7 @@ from urllib.parse import parse_qsl, unquote_plus
 
 from aiohttp import hdrs, web
 
-from openadr_profiles.v31 import encode
+from openadr_profiles.v31 import Invalid, decode, encode
 from vtn.access import Scope, scope_named
 from vtn.auth.clients import Client, Clients
 from vtn.auth.rate_limiter import RateLimiter
@@ -19,6 +19,7 @@ from vtn.auth.tokens import OwnTokens
 from vtn.auth.wrong_secrets import WrongSecrets
 from vtn.errors import NotOffered, TooLarge, TooManyRequests, UnsupportedMediaType
 from vtn.http import body
+from vtn.http.responses import MEDIA_TYPE
 from vtn.settings import Auth
 
 _FORM: Final = "application/x-www-form-urlencoded"
@@ -43,6 +44,8 @@ class _Asked:
     credentials: tuple[tuple[str, str], ...]
     scope: str
     basic: bool
+    json: bool = False
+    """It came as JSON, whose answer has the token under another name too (COMPAT-013)."""
 
 
 class TokenEndpoint:
@@ -69,13 +72,16 @@ class TokenEndpoint:
         """Answer with the URL of the token endpoint (AUTH-018)."""
         return _json({"tokenURL": self._token_url(request)})
 
-    async def token(self, request: web.Request) -> web.Response:
-        """Answer with a token or error; the body satisfies RFC 6749 and the standard's problem at once (AUTH-029)."""
+    async def token(self, request: web.Request, *, json_too: bool = False) -> web.Response:
+        """Answer with a token or error; the body satisfies RFC 6749 and the standard's problem at once (AUTH-029).
+
+        ``json_too`` takes requests in JSON as well, as some older clients send them (COMPAT-013).
+        """
         if not self._settings.gives_tokens:
             raise NotOffered(f"this server gives no tokens; {self._server_path(request)} says who does")
         try:
             async with body.Body(request, known=False, packed=False, most=body.TOKEN_FORM_BYTES) as raw:
-                asked = _asked(request, raw)
+                asked = _asked(request, raw, json_too=json_too)
             return await self._granted(asked, request.remote or "")
         except _Declined as declined:
             headers = {"WWW-Authenticate": 'Basic realm="VTN"'} if declined.basic else {}
@@ -96,14 +102,9 @@ class TokenEndpoint:
             raise _Declined("unauthorized_client", "this client may not have tokens at present")
         words, scopes = _granted_scopes(asked.scope, client)
         lifetime_s = client.token_lifetime_s or self._settings.token_lifetime_s
-        return _json(
-            {
-                "access_token": self._tokens.issue(client.client_id, client.role, scopes, lifetime_s),
-                "token_type": "Bearer",
-                "expires_in": lifetime_s,
-                "scope": words,
-            }
-        )
+        token = self._tokens.issue(client.client_id, client.role, scopes, lifetime_s)
+        answer = {"access_token": token, "token_type": "Bearer", "expires_in": lifetime_s, "scope": words}
+        return _json(answer | {"token": token} if asked.json else answer)
 
     async def _authenticated(self, asked: _Asked, address: str) -> Client:
         """Give the client whose secret was sent. A wrong one counts, and too many wrong ones are 429 (AUTH-035)."""
@@ -119,11 +120,12 @@ class TokenEndpoint:
         raise refusal or _Declined("invalid_client", "unknown client or wrong secret", status=401, basic=asked.basic)
 
 
-def _asked(request: web.Request, raw: bytes) -> _Asked:
+def _asked(request: web.Request, raw: bytes, *, json_too: bool) -> _Asked:
     """Read the form and the credentials, from one place only (AUTH-023, AUTH-024, AUTH-030)."""
-    if request.content_type != _FORM:
+    in_json = json_too and request.content_type == MEDIA_TYPE
+    if request.content_type != _FORM and not in_json:
         raise _Declined("invalid_request", f"the body is expected to be {_FORM}")
-    form = _form(raw)
+    form = _json_form(raw) if in_json else _form(raw)
     if not form.get("grant_type"):  # RFC 6749 3.1: a parameter without a value is one that was left out
         raise _Declined("invalid_request", "grant_type is missing")
     if form["grant_type"] != "client_credentials":
@@ -133,7 +135,7 @@ def _asked(request: web.Request, raw: bytes) -> _Asked:
     credentials = _from_header(encoded, form) if basic else _from_form(form)
     if any(len(text) > _LONGEST for pair in credentials for text in pair):
         raise _Declined("invalid_request", f"client_id and client_secret have at most {_LONGEST} characters")
-    return _Asked(credentials, " ".join(form.get("scope", "").split()), basic)
+    return _Asked(credentials, " ".join(form.get("scope", "").split()), basic, in_json)
 
 
 def _form(raw: bytes) -> dict[str, str]:
@@ -147,6 +149,18 @@ def _form(raw: bytes) -> dict[str, str]:
     if "\0" in "".join(form.values()):
         raise _Declined("invalid_request", "the form contains the character NUL")
     return form
+
+
+def _json_form(raw: bytes) -> dict[str, str]:
+    """Read a request in JSON as the form it stands for: the grant goes without saying, and names may be camelCase."""
+    try:
+        form = decode(raw, dict[str, str])
+    except Invalid as error:
+        raise _Declined("invalid_request", f"the body cannot be read: {error}") from None
+    if "\0" in "".join(form.values()):
+        raise _Declined("invalid_request", "the body contains the character NUL")
+    named = {{"clientID": "client_id", "clientSecret": "client_secret"}.get(name, name): form[name] for name in form}
+    return {"grant_type": "client_credentials", **named}
 
 
 def _from_form(form: dict[str, str]) -> tuple[tuple[str, str], ...]:

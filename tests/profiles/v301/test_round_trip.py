@@ -40,7 +40,7 @@ def test_a_program_comes_back(program: dict[str, Any]) -> None:
 @settings(max_examples=50)
 @given(strategies.events())
 def test_an_event_comes_back(event: dict[str, Any]) -> None:
-    """V301-017 … V301-022, V301-046: with the targets of its report descriptors."""
+    """V301-017, V301-019 … V301-022, V301-046: with the targets of its report descriptors."""
     core, records = decode(json.dumps(event | {"programID": "p"}), v301.EventRequest).core()
 
     members = view.event_members(members_of(core, targets=None), typed.stored(records), AT, "GROUP")

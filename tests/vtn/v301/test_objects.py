@@ -289,6 +289,7 @@ async def test_targets_of_report_descriptors_have_types_too(vtn: VtnUnderTest) -
     made = (await business.on_301.post("/events", event)).ok(201)
 
     assert made["reportDescriptors"] == descriptors
+    assert "targets" not in made
     path = f"/events/{made['id']}"
     assert (await business.on_301.get(path)).ok()["reportDescriptors"] == descriptors
     assert [one.get("targets") for one in (await business.get(path)).ok()["reportDescriptors"]] == [

@@ -54,7 +54,7 @@ class Renderer:
         """Return the targets that may be shown; an object without any has no such member (COMPAT-047)."""
         if not row.targets and row.records is None:
             return "}"
-        shown = typed.shown(typed.read(row.records), row.targets or (), self._untyped)
+        shown = _targets(row, self._untyped)
         return "}" if shown == "[]" else f',"targets":{shown}}}'
 
 
@@ -62,9 +62,13 @@ def notification_form(untyped: str) -> Form:
     """Return the form of notifications of this version: its objects, its targets, and the words of HTTP (V301-040)."""
 
     def targets(row: ObjectRow) -> bytes:
-        return typed.shown(typed.read(row.records), row.targets or (), untyped).encode()
+        return _targets(row, untyped).encode()
 
     return Form({kind: Renderer(kind, untyped).one for kind in _MEMBERS}, targets, _WORDS)
+
+
+def _targets(row: ObjectRow, untyped: str) -> str:
+    return typed.shown(typed.of_object(typed.read(row.records)), row.targets or (), untyped)
 
 
 _WORDS = {Operation.CREATE: "POST", Operation.READ: "GET", Operation.UPDATE: "PUT", Operation.DELETE: "DELETE"}

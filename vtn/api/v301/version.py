@@ -21,6 +21,7 @@ from vtn.notify.callback import Callbacks
 from vtn.settings import Settings
 from vtn.store.stores import Stores
 from vtn.store.vens_with_resources import VensWithResources
+from vtn.version_settings import V301
 
 NAME: Final = "OpenADR 3.0.1"
 
@@ -44,7 +45,7 @@ def version(
         *resource.routes(stores.vens, stores.resources, cache, rules),
         *subscription.routes(stores.subscriptions, cache, rules, callbacks, legacy=settings.v301.legacy_webhooks),
     )
-    token = OpenRoute("POST", "/auth/token", _token(endpoint, settings.v301.invalid_client_status))
+    token = OpenRoute("POST", "/auth/token", _token(endpoint, settings.v301))
     describe = partial(openapi.served, settings, routes, (token,))
     return ApiVersion(
         name=NAME,
@@ -57,13 +58,13 @@ def version(
     )
 
 
-def _token(endpoint: TokenEndpoint, invalid_client_status: int) -> Callable[[web.Request], Awaitable[web.Response]]:
+def _token(endpoint: TokenEndpoint, settings: V301) -> Callable[[web.Request], Awaitable[web.Response]]:
     """Return the handler of /auth/token, which answers a wrong secret as the settings say (V301-038)."""
 
     async def token(request: web.Request) -> web.Response:
-        answer = await endpoint.token(request)
+        answer = await endpoint.token(request, json_too=settings.json_tokens)
         if answer.status == 401:
-            answer.set_status(invalid_client_status)
+            answer.set_status(settings.invalid_client_status)
         return answer
 
     return token
