@@ -35,6 +35,8 @@ _POLL_S: Final = 0.02
 _HEARD_S: Final = 120.0
 _REGISTERED_S: Final = 1_200.0
 _SEEDED_FROM: Final = 2_000
+_IDLE_FOR_S: Final = 2.0
+_IDLE_SHARE: Final = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,18 +71,16 @@ class BridgeProcess:
 
 
 @asynccontextmanager
-async def bridge(
-    context: WorkloadContext, panels: int, *, every_s: float, registered: bool = True
-) -> AsyncIterator[BridgeProcess]:
+async def bridge(context: WorkloadContext, panels: int, *, every_s: float) -> AsyncIterator[BridgeProcess]:
     """Yield a bridge whose panels measure every so many seconds, for the time of the block.
 
     The VTN keeps the resources, which are those of the next bridge too. Those of very many panels are put into its
     database before, as copies of what a bridge has registered: it would take several minutes.
 
     Raises:
-        NotReady: it has not heard all panels, or (with ``registered``) the VTN does not know all circuits, in time.
+        NotReady: it has not heard all panels, or the VTN does not know all circuits, in time.
     """
-    if registered and panels > _SEEDED_FROM:
+    if panels > _SEEDED_FROM:
         await _seed(context, panels)
     folder = context.folder / f"bridge-{free_port()}"
     folder.mkdir()
@@ -104,10 +104,10 @@ async def bridge(
             meter = Meter(process.pid)
             running = BridgeProcess(process, meter, fleet, made.port, Address("127.0.0.1", port), engine)
             await running.until(lambda: _heard(running, panels), f"{panels} panels heard", within_s=_HEARD_S)
-            if registered:
-                await running.until(
-                    lambda: _registered(context, panels), f"{panels} panels registered", within_s=_REGISTERED_S
-                )
+            await running.until(
+                lambda: _registered(context, panels), f"{panels} panels registered", within_s=_REGISTERED_S
+            )
+            await running.until(lambda: _is_idle(context), "the VTN is idle", within_s=_REGISTERED_S)
             yield running
         finally:
             process.stop()
@@ -176,6 +176,14 @@ def _settings(context: WorkloadContext, fleet: MeasuredPanels, url: str, broker_
 async def _heard(there: BridgeProcess, panels: int) -> bool:
     sql = "SELECT count(*) FROM bridge_panels WHERE dialect IS NOT NULL"
     return bool(await there.scalar(sql) == panels)
+
+
+async def _is_idle(context: WorkloadContext) -> bool:
+    """Return True if the VTN is asked next to nothing: the bridge has looked through all that is there."""
+    assert context.vtn.meter is not None
+    before = context.vtn.meter.cpu_s()
+    await asyncio.sleep(_IDLE_FOR_S)
+    return context.vtn.meter.cpu_s() - before < _IDLE_SHARE * _IDLE_FOR_S
 
 
 async def _registered(context: WorkloadContext, panels: int) -> bool:

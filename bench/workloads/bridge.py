@@ -27,6 +27,11 @@ METERED_PER_S: Final = 2_000
 EVENTS: Final = len(GROUPS)
 _MANY: Final = 1_000
 _AHEAD_S: Final = 8.0
+_PREPARED_PER_S: Final = 500
+"""An event is issued so many seconds before it begins, and one second more for so many panels."""
+_IDLE_S: Final = 3.0
+_LEAST_CPU_S: Final = 0.01
+"""What the operating system's clock of processor time shows as one step."""
 LASTS_S: Final = {1_000: 20}
 LASTS_LONG_S: Final = 60
 _PATIENCE_S: Final = 120.0
@@ -55,7 +60,7 @@ class Round:
     restored_s: float
     stall_s: float
     cpu_us: float
-    """Processor time of the bridge per panel, from the start until the last answer is stored."""
+    """Processor time of the bridge per panel beside metering, from the event's issue until the last stored answer."""
 
 
 async def that_dispatches(context: WorkloadContext) -> None:
@@ -91,7 +96,7 @@ async def that_meters(context: WorkloadContext) -> None:
     if not _is_ours(context, "bridge-metering"):
         return
     panels = max(context.panels)
-    async with bridge(context, panels, every_s=panels / METERED_PER_S, registered=False) as there:
+    async with bridge(context, panels, every_s=panels / METERED_PER_S) as there:
         seconds = METERING_TIMES * context.seconds
         sent, cpu = there.fleet.measured, there.meter.cpu_s()
         lags, stall_s = await context.watched(_lags(there, seconds), there.api)
@@ -125,7 +130,12 @@ async def _rounds(
 async def _round(context: WorkloadContext, there: BridgeProcess, asked: Sequence[tuple[str | None, float]]) -> Round:
     """Issue events that start in the same second; return once they are over and their reports are due."""
     panels = len(there.fleet.ven_ids)
-    start = datetime.fromtimestamp(math.ceil(time.time() + _AHEAD_S), UTC)
+    idle_cpu, idle_at = there.meter.cpu_s(), time.time()
+    await asyncio.sleep(_IDLE_S)
+    cpu, issued_at = there.meter.cpu_s(), time.time()
+    idle = (cpu - idle_cpu) / (issued_at - idle_at)
+    ahead_s = _AHEAD_S + panels / _PREPARED_PER_S
+    start = datetime.fromtimestamp(math.ceil(time.time() + ahead_s), UTC)
     length_s = next((length for most, length in LASTS_S.items() if panels <= most), LASTS_LONG_S)
     made = [
         await context.vtn.bl.create(
@@ -142,15 +152,11 @@ async def _round(context: WorkloadContext, there: BridgeProcess, asked: Sequence
     ]
     events = [event["id"] for event in made]
     began, ends = start.timestamp(), start.timestamp() + length_s
-    await asyncio.sleep(began - 3 - time.time())
-    idle_cpu, idle_at = there.meter.cpu_s(), time.time()
     await asyncio.sleep(began - time.time())
-    cpu = there.meter.cpu_s()
-    idle = (cpu - idle_cpu) / (time.time() - idle_at)
 
     async def work() -> tuple[float, float, float]:
         stored_at = await _all_stored(there, events, "shedPanel", panels)
-        busy_s = there.meter.cpu_s() - cpu - idle * (stored_at - began)
+        busy_s = there.meter.cpu_s() - cpu - idle * (stored_at - issued_at)
         restored_at = await _all_stored(there, events, "restorePanel", panels, until=ends)
         await asyncio.sleep(REPORTS_S)
         return stored_at, busy_s, restored_at
@@ -164,7 +170,7 @@ async def _round(context: WorkloadContext, there: BridgeProcess, asked: Sequence
         last_stored_s=stored_at - began,
         restored_s=restored_at - ends,
         stall_s=stall_s,
-        cpu_us=1e6 * max(busy_s, 0.0) / panels,
+        cpu_us=1e6 * max(busy_s, _LEAST_CPU_S) / panels,
     )
 
 
