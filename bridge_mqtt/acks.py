@@ -77,11 +77,11 @@ class AckDesk:
         """
         self._fresh, self._doubled = [], []
         found: dict[str, Command] = {}
-        read = self._read_all(messages, found)
+        read = await self._read_all(messages, found)
         elsewhere = await self._answered_before(turn.connection, read)
         if elsewhere:
             found |= elsewhere
-            read = self._read_all(messages, found)
+            read = await self._read_all(messages, found)
         aside = [
             (ack, message.received_at)
             for ack, message in zip(read, messages, strict=True)
@@ -113,7 +113,7 @@ class AckDesk:
         _tell_of(self._fresh)
         self._fresh, self._doubled = [], []
 
-    def _read_all(self, messages: Sequence[Received], found: dict[str, Command]) -> list[Ack | Unreadable]:
+    async def _read_all(self, messages: Sequence[Received], found: dict[str, Command]) -> list[Ack | Unreadable]:
         """Read messages; ``found`` gets the commands that are answered and not yet in it."""
 
         def find(correlation_id: str) -> KnownCommand | None:
@@ -123,7 +123,12 @@ class AckDesk:
             found[correlation_id] = command
             return _known(command)
 
-        return [self._read(message, find) for message in messages]
+        read = []
+        for place, message in enumerate(messages):
+            if place % _WITHOUT_PAUSE == 0:
+                await asyncio.sleep(0)
+            read.append(self._read(message, find))
+        return read
 
     async def _answered_before(
         self, connection: AsyncConnection, read: Sequence[Ack | Unreadable]

@@ -38,7 +38,7 @@ _FIRST: Final = 50
 _AT_ONCE: Final = 500
 """So many panels are decided for in one transaction, ``_FIRST`` in the first; answers are taken in between."""
 _WITHOUT_PAUSE: Final = 50
-_AHEAD_S: Final = 2.0
+_AHEAD_S: Final = 4.0
 _AHEAD_OF_EACH_S: Final = 0.001
 """So many real seconds before an event it is split and its commands are written, and so many more for each panel."""
 _PLAN_PAUSE: Final = 4.0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -22,6 +23,7 @@ _log = structlog.get_logger(__name__)
 
 _WATT = Decimal("0.001")
 _SAVED_EVERY = timedelta(seconds=30)
+_WITHOUT_PAUSE = 50
 
 
 class TelemetryDesk:
@@ -46,7 +48,9 @@ class TelemetryDesk:
         samples: list[Telemetry] = []
         lists: list[Telemetry] = []
         aside: list[tuple[Unreadable, datetime]] = []
-        for message in messages:
+        for place, message in enumerate(messages):
+            if place % _WITHOUT_PAUSE == 0:
+                await asyncio.sleep(0)
             sample = read_telemetry(message.topic, message.payload, message.received_at)
             if isinstance(sample, Telemetry) and self._registry.admit(sample.ven_id) is not None:
                 if message.topic.startswith("ven/loads/"):
@@ -60,7 +64,9 @@ class TelemetryDesk:
             else:
                 aside.append((_put_aside(message, sample), message.received_at))
         await quarantine.add_all(connection, aside, self._quarantine_per_hour)
-        self._unstored += self._meters.take(samples)
+        for first in range(0, len(samples), _WITHOUT_PAUSE):
+            self._unstored += self._meters.take(samples[first : first + _WITHOUT_PAUSE])
+            await asyncio.sleep(0)
         await readings.add(connection, self._unstored)
         await telemetry.add(connection, samples, self._meters.shown({sample.ven_id for sample in samples}))
         await telemetry.add(connection, lists)

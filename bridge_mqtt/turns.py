@@ -92,12 +92,13 @@ class Turns:
     async def persist(self, work: Callable[[], Awaitable[None]]) -> None:
         """Do something with the database, again and again until it is there."""
         first_s, longest_s = _RETRY_S
-        backoff = Backoff(first_s=first_s, longest_s=longest_s)
+        backoff: Backoff | None = None  # made when there is need: this runs for each batch of messages
         while True:
             try:
                 await work()
             except StoreUnavailable as error:
                 self._health.store = str(error)
+                backoff = backoff or Backoff(first_s=first_s, longest_s=longest_s)
                 delay_s = backoff.failed()
                 _log.error("database not available", problem=str(error), retry_in_s=round(delay_s, 2))
                 await self._sleep(delay_s)

@@ -38,6 +38,8 @@ from paho.mqtt.properties import Properties
 _log = structlog.get_logger(__name__)
 
 _BATCH: Final = 500
+_GATHER_S: Final = 0.02
+"""So long after a message others are waited for, which are handed over with it."""
 _FILES_EVERY_S: Final = 30.0
 _SHORT_S: Final = 5.0
 _SHORT_ONES: Final = 2
@@ -304,6 +306,7 @@ class MqttLink:
         while True:
             batch = [await anext(client.messages)]
             arrived = [client.arrivals.last_arrival]
+            await asyncio.sleep(_GATHER_S)  # a batch costs much, a message more in it little
             while len(batch) < _BATCH and not client.arrivals.empty():
                 batch.append(client.arrivals.get_nowait())
                 arrived.append(client.arrivals.last_arrival)

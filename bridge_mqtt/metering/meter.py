@@ -13,6 +13,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
+from msgspec import Struct
+
 PANEL: Final = ""
 """The channel of the panel as a whole; the others have the ids of circuits."""
 
@@ -26,8 +28,7 @@ _KEPT_MINUTES: Final = 7
 _S_PER_H: Final = 3600.0
 
 
-@dataclass(frozen=True, slots=True)
-class ChannelCount:
+class ChannelCount(Struct, frozen=True):
     """Hold what one channel has counted up to a moment: energy in kWh and the seconds that are covered.
 
     ``kw`` is the power that holds at the moment, None if none is known; ``peak_kw`` is the highest since the reading
@@ -40,8 +41,7 @@ class ChannelCount:
     peak_kw: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class MeterReading:
+class MeterReading(Struct, frozen=True):
     """All channels of a meter at one moment, and how many samples it has counted.
 
     It is ``estimated`` if it was worked out from readings before and after.
@@ -134,9 +134,7 @@ class PanelMeter:
         if last_s is None:
             return None
         if at_s >= last_s:
-            held_s = min(at_s - last_s, self._hold_s)
-            counts = {name: self._held(place, held_s) for place, name in enumerate(self._names)}
-            return MeterReading(at_s, counts, self._samples)
+            return self._from_last(at_s, last_s)
         if self.began_s is not None and at_s <= self.began_s:
             return MeterReading(at_s, {})
         after = self.reading(last_s)
@@ -147,6 +145,19 @@ class PanelMeter:
         if self.began_s is not None and after is not None:
             return interpolated(MeterReading(self.began_s, {}), after, at_s)
         return None
+
+    def _from_last(self, at_s: float, last_s: float) -> MeterReading:
+        """Return the reading at a moment from the last sample on, which holds for a while."""
+        if at_s > last_s:
+            held_s = min(at_s - last_s, self._hold_s)
+            counts = {name: self._held(place, held_s) for place, name in enumerate(self._names)}
+        else:  # the usual case
+            states = zip(self._names, self._kwh, self._covered_s, self._kw, self._peaks[MARK], strict=True)
+            counts = {
+                name: ChannelCount(kwh, covered_s, kw, None if kw is None else peak_kw)
+                for name, kwh, covered_s, kw, peak_kw in states
+            }
+        return MeterReading(at_s, counts, self._samples)
 
     def _advance(self, since_s: float, to_s: float) -> list[tuple[int, MeterReading]]:
         """Count up to a moment, and give the readings of minutes and of what was asked for on the way."""

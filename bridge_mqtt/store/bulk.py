@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import JSON, Column, ColumnElement, Table, Text, bindparam, delete, select, text
+from sqlalchemy import JSON, Column, ColumnElement, Dialect, Table, Text, TextClause, bindparam, delete, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bridge_mqtt.store.schema import AnyText, storable
@@ -72,7 +73,12 @@ async def delete_some(
 
 def unnested(connection: AsyncConnection, table: Table, names: Sequence[str]) -> str:
     """Return PostgreSQL's words for the rows of ``columns_of`` as a table."""
-    types = [table.c[name].type.compile(dialect=connection.dialect) for name in names]
+    return _unnested(table, tuple(names), connection.dialect)
+
+
+@lru_cache(maxsize=256)
+def _unnested(table: Table, names: tuple[str, ...], dialect: Dialect) -> str:
+    types = [table.c[name].type.compile(dialect=dialect) for name in names]
     return f"unnest({', '.join(f'CAST(:p{place} AS {type_}[])' for place, type_ in enumerate(types))})"
 
 
@@ -89,10 +95,16 @@ def _column(table: Table, name: str, rows: Sequence[dict[str, Any]]) -> list[Any
 
 async def _execute(connection: AsyncConnection, table: Table, statement: str, rows: Sequence[dict[str, Any]]) -> None:
     if _takes_arrays(connection):
-        await connection.execute(text(statement), columns_of(table, rows))
+        await connection.execute(_text(statement), columns_of(table, rows))
     else:
         bound = [bindparam(name, type_=_as_given(table, name)) for name in rows[0]]
         await connection.execute(text(statement).bindparams(*bound), list(rows))
+
+
+@lru_cache(maxsize=256)
+def _text(statement: str) -> TextClause:
+    """Return a statement, which SQLAlchemy would read and compile anew each time; there are few of them."""
+    return text(statement)
 
 
 def _takes_arrays(connection: AsyncConnection) -> bool:

@@ -28,6 +28,8 @@ KEPT_OF_ACK_BYTES = 4096
 """So much of an acknowledgment is kept as it came; those of panels in use have less than a kilobyte."""
 _PLAUSIBLE = timedelta(hours=24)
 _MAX_DIGITS = 400
+_USUAL = 1e9
+"""Numbers up to here are looked at no further."""
 
 
 class Unreadable(Struct, frozen=True, kw_only=True):
@@ -132,11 +134,11 @@ def _kind(value: object) -> str:
 
 def member(members: Mapping[str, Any], path: str) -> Any:
     """Return the value at ``name`` or ``data.name``, None if it is absent or null."""
+    if "." not in path:
+        return members.get(path)
     outer, _, inner = path.rpartition(".")
-    if outer:
-        nested = members.get(outer)
-        return nested.get(inner) if isinstance(nested, Mapping) else None
-    return members.get(inner)
+    nested = members.get(outer)
+    return nested.get(inner) if isinstance(nested, Mapping) else None
 
 
 def text_at(members: Mapping[str, Any], paths: Iterable[str], limit: int, warnings: list[str]) -> str | None:
@@ -158,6 +160,8 @@ def text_at(members: Mapping[str, Any], paths: Iterable[str], limit: int, warnin
 def as_text(value: object) -> str | None:
     """Return a text or a number as text that every database can hold, None for anything else."""
     if isinstance(value, str):
+        if value.isascii() and value.isprintable():
+            return value  # the usual case
         return value.encode("utf-8", "replace").decode().replace("\x00", "\ufffd")
     if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
         return None
@@ -187,6 +191,8 @@ def number_at(
 
 def as_number(value: object) -> float | None:
     """Return a finite number rounded to six decimals, None for anything that is not one."""
+    if type(value) is float and -_USUAL < value < _USUAL:
+        return round(value, 6)
     if isinstance(value, bool) or not isinstance(value, int | float | str):
         return None
     try:
