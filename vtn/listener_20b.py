@@ -22,6 +22,7 @@ from vtn.api.v20b.opt_desk import OptDesk
 from vtn.api.v20b.report_asking import ReportAsking
 from vtn.api.v20b.services import Service20b
 from vtn.api.v20b.session import MessageService
+from vtn.api.v20b.signatures import Signatures
 from vtn.api.v20b.wire import MessageWire
 from vtn.contacts import ContactRecorder
 from vtn.http import body, headers
@@ -65,7 +66,7 @@ class Listener20b:
         self._socket = bound(v20b.host, v20b.port, shared=shared_port)
         self.port: int = self._socket.getsockname()[1]
         self._identity = Identity(v20b, stores.vens_20b, Peers(v20b), now)
-        self._wire = MessageWire(v20b, None)
+        self._wire = MessageWire(v20b, Signatures.of(v20b, stores.nonces_20b, now=now))
         self._runner = self._made_runner()
 
     def services(self) -> list[Service]:

@@ -20,7 +20,7 @@ _THREADS: Final = 2
 
 
 class MessageWire:
-    """Reads and writes messages. ``signatures`` is None where nobody signs."""
+    """Reads and writes messages. ``signatures`` is None where there is no key to sign with."""
 
     def __init__(self, settings: V20b, signatures: Signatures | None) -> None:
         self._settings = settings
@@ -40,7 +40,7 @@ class MessageWire:
         missing or does not hold).
         """
         if self._signatures is not None and (self._settings.signatures or (ven is not None and ven.signs)):
-            raw = await self._signatures.verified(raw, fingerprint)
+            return await self._signatures.verified(raw, fingerprint)
         most = self._settings.max_body_bytes
         if len(raw) < _LARGE:
             return reading.read(raw, max_bytes=most).message
