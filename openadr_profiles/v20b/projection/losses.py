@@ -61,6 +61,8 @@ class NoFormKind(StrEnum):
 
     NOTHING_LEFT = "NOTHING_LEFT"
     """No payload of it can be carried."""
+    NOTHING_ASKED = "NOTHING_ASKED"
+    """It has no payloads, as one that asks for reports only."""
     OVERLAP = "OVERLAP"
     """Two intervals of one payload type hold at the same time."""
     GAP = "GAP"

@@ -49,6 +49,8 @@ def project(event: Event, program: Program, *, now: datetime, anchor: datetime, 
     timeline = Timeline.of(event, anchor=anchor)
     if timeline.cancelled:
         return NoForm(NoFormKind.CANCELLED, "it was called off")
+    if not any(interval.payloads for interval in event.intervals or ()):
+        return NoForm(NoFormKind.NOTHING_ASKED, "it asks for nothing")
     draft = _Draft(policy, list(losses), _descriptors(event, program))
     windows, rolls_at = draft.windows(timeline, now)
     if windows is None:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
+from sqlalchemy import insert
+
 from tests.support.pki import Pki
 from tests.vtn.harness import VtnUnderTest
 from tests.vtn.v20b.conftest import Enrol
 from tests.vtn.v20b.scripted_ven import element, of
 from tests.vtn.v20b.telling import accept, answer, at, levels, polled, response, told
+from vtn.store.v20b.tables import oadr20b_carriers
 
 
 async def test_an_event_reaches_a_ven_on_its_next_poll_and_not_again(vtn20: VtnUnderTest, ven20: Enrol) -> None:
@@ -286,3 +289,20 @@ async def test_repetitions_roll_on_under_the_next_number(vtn20: VtnUnderTest, ve
     (rolled,) = await polled(ven)
     assert (rolled.id, rolled.number, rolled.status) == (event.id, 1, "active")
     assert rolled.text(".//ei:eiActivePeriod//xcal:date-time") == at(vtn20, -12 * 60)
+
+
+async def test_events_that_carry_reports_are_not_told_and_leave_nothing_behind(
+    vtn20: VtnUnderTest, ven20: Enrol, capsys: Any
+) -> None:
+    """4.5: a carrier is not told, whatever stands in it; one without payloads is no loss."""
+    ven, bl = await ven20(vtn20), vtn20.bl
+    (row,) = (await bl.get("/vens")).ok()
+    program = await bl.program()
+    carrier = await bl.event(program, **levels(vtn20, 1))
+    await bl.event(program, reportDescriptors=[{"payloadType": "USAGE"}])
+    async with vtn20.server._database.write() as connection:
+        values = {"ven_id": row["id"], "program_id": program["id"], "event_id": carrier["id"]}
+        await connection.execute(insert(oadr20b_carriers).values(values))
+    capsys.readouterr()
+    assert await polled(ven) == []
+    assert "not told" not in capsys.readouterr().out

@@ -202,3 +202,16 @@ async def test_an_absence_is_reported_where_reports_of_no_event_are(vtn20: VtnUn
     assert (await cancel(ven, "opt-2")).code == "200"
     assert [await windows(event) for event in carriers] == [["PT4H"], []]
     assert await polled(ven) == []
+
+
+async def test_opts_end_with_the_registration(vtn20: VtnUnderTest, ven20: Enrol) -> None:
+    """B-REG-012: what was answered before holds again; events are offered anew under the next registration."""
+    ven = await ven20(vtn20)
+    event = await an_event(vtn20, ven)
+    assert (await opt(vtn20, ven, event=event_of(event))).code == "200"
+    vtn20.now.pass_(seconds=1)
+    assert (await ven.cancel()).code == "200"
+    assert (await ven.create(request_id="again")).code == "200"
+    assert [each.id for each in await polled(ven)] == [event.id]
+    assert (await said(vtn20, event.id))[-1]["OPT"] == ["OPT_IN"]
+    assert (await cancel(ven)).code == "452"

@@ -12,7 +12,7 @@ from typing import Final
 
 import structlog
 
-from openadr_profiles.v20b.projection import EventStatus20b, Projection
+from openadr_profiles.v20b.projection import EventStatus20b, NoFormKind, Projection
 from vtn.lru import LruCache
 from vtn.metrics import EVENTS_20B_REFUSED, LOSSES_20B, Metrics
 from vtn.store.v20b.event_rows import IssueRow
@@ -22,6 +22,7 @@ _log = structlog.get_logger(__name__)
 
 _NAMED: Final = 20
 _REMEMBERED: Final = 1000
+_EXPECTED: Final = frozenset({NoFormKind.CANCELLED.value, NoFormKind.NOTHING_ASKED.value})
 
 
 class LossLog:
@@ -55,7 +56,7 @@ class LossLog:
     def refused(self, issue: IssueRow, is_over: bool) -> None:
         """Note that an event has no form in 2.0b, which its reason tells."""
         reason = issue.reason or ""
-        if is_over or reason.startswith("CANCELLED"):
+        if is_over or reason.partition(":")[0] in _EXPECTED:
             return
         if self._metrics is not None:
             self._metrics.add(EVENTS_20B_REFUSED, 1)

@@ -42,6 +42,7 @@ from vtn.store.v20b.event_rows import (
     issue_in,
 )
 from vtn.store.v20b.event_tables import oadr20b_deliveries, oadr20b_events, oadr20b_opts, oadr20b_projections
+from vtn.store.v20b.tables import oadr20b_carriers
 from vtn.store.visibility import Visibility, form_of, values
 
 _log = structlog.get_logger(__name__)
@@ -142,7 +143,7 @@ class EventStore20b:
                 _HAS_SCHEDULES.label("has_schedules"),
             )
             .select_from(joined)
-            .where(*self._visibility.event(form), not_over)
+            .where(*self._visibility.event(form), not_over, ~_IS_CARRIER)
             .order_by(events.c.created_at.desc(), events.c.id.desc(), _issues.issue)
             .limit(_ROWS)
         )
@@ -288,6 +289,9 @@ _TOLD: Final = (
 )
 """What a delivery changes of a row that is there; the first number and the answers stay."""
 
+_IS_CARRIER: Final = (
+    select(oadr20b_carriers.c.event_id).where(oadr20b_carriers.c.event_id == events.c.id).correlate(events).exists()
+)
 _counted: Final = oadr20b_deliveries.alias("counted")
 _OPEN_COUNT: Final = (
     select(func.count())

@@ -333,6 +333,12 @@ def test_an_event_that_was_called_off_has_no_form() -> None:
     assert refused(event) is NoFormKind.CANCELLED
 
 
+def test_an_event_that_asks_for_reports_only_asks_vens_of_2_0b_for_nothing() -> None:
+    """4.5: as the events that carry telemetry."""
+    event = of_type("SIMPLE", 1, intervals=[], reportDescriptors=[{"payloadType": "USAGE"}])
+    assert refused(event) is NoFormKind.NOTHING_ASKED
+
+
 def test_a_projection_is_the_same_after_it_was_stored() -> None:
     """B-EVT-041."""
     projection = told(of_type("DISPATCH_SETPOINT", 1.1, 2, units="KW", targets=["group:a"]), a_program(RAMP_UP="PT1M"))
