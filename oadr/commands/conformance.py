@@ -14,6 +14,7 @@ from typing import Annotated, TypeAlias
 import typer
 from oadr_conformance import (
     ALL,
+    ALL_301,
     INTERRUPTED,
     PROFILES,
     Check,
@@ -63,7 +64,7 @@ from oadr.terminal.output import JsonOption, show_json, show_rows, wants_json
 
 app = typer.Typer(
     add_completion=False,
-    help="Examine any VTN of OpenADR 3.1 or 2.0b over HTTP.",
+    help="Examine any VTN of OpenADR 3.1, 3.0.1 or 2.0b over HTTP.",
     no_args_is_help=True,
     epilog=examples("conformance run http://127.0.0.1:8080/openadr3/3.1.0", "conformance explain PAGE-008"),
 )
@@ -82,6 +83,7 @@ class ProfileName(StrEnum):
     """Versions of the standard the suite knows."""
 
     V31 = "3.1"
+    V301 = "3.0.1"
     V20B = "2.0b"
 
 
@@ -209,7 +211,7 @@ def run_(
 
                 work = partial(run20b, subject_20b)
             else:
-                known = ALL
+                known = _known(profile)
                 of_20b.none_given()
                 _all_given(bl, ven, ven2)
                 subject = Subject(
@@ -221,6 +223,7 @@ def run_(
                     expired_token=expired_token,
                     callback_url=callback_url,
                     profile=profile_of(suite_profile, switch or ()),
+                    standard=profile.value,
                     verify_tls=not insecure,
                     ca_file=ca,
                     product=product,
@@ -336,13 +339,15 @@ def list_(
 def explain(
     name: Annotated[str, typer.Argument(help="A requirement or a check: PAGE-008.")],
     *,
+    profile: Annotated[ProfileName, typer.Option(help="Version of the standard.")] = ProfileName.V31,
     as_json: JsonOption = False,
 ) -> None:
     """Say what a requirement asks for, what it rests on, and how it is checked."""
     with reporting():
         try:
-            of_20b = name.upper().startswith("B-")
-            checks = select(_known(ProfileName.V20B if of_20b else ProfileName.V31), [name])
+            named = {"B-": ProfileName.V20B, "V301": ProfileName.V301}
+            of = next((one for begin, one in named.items() if name.upper().startswith(begin)), profile)
+            checks = select(_known(of), [name])
         except Misused as error:
             raise Failure(str(error), Exit.USAGE) from error
         if wants_json(as_json):
@@ -365,7 +370,9 @@ def explain(
 
 def _known(profile: ProfileName) -> tuple[Check, ...]:
     """Return the checks of a version of the standard."""
-    return checks_20b() if profile is ProfileName.V20B else ALL
+    if profile is ProfileName.V20B:
+        return checks_20b()
+    return ALL_301 if profile is ProfileName.V301 else ALL
 
 
 def _told(check: Check) -> dict[str, object]:

@@ -8,12 +8,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from openadr_client import ManualClock
+from openadr_profiles.v31 import BlVenRequest
 from tests.support.small_vtn301 import SmallVtn301, small_vtn301
-from tests.ven.builders import START
-from tests.ven.home import CIRCUITS, Home, Relay
+from tests.ven.builders import START, shed_event
+from tests.ven.home import CIRCUITS, SECRET, Home, Relay, Town
 from ven.settings import VenSettings
+from vtn.access import Role
 
 SHED = {
     "programID": "p1",
@@ -95,3 +98,32 @@ async def test_a_ven_that_was_deleted_is_made_again(vtn: SmallVtn301, home: Home
     (again,) = vtn.of("vens")
     assert again["id"] != ven["id"]
     assert len(again["resources"]) == 3
+
+
+async def test_a_home_does_the_same_at_our_own_vtn(town: Town, tmp_path: Path) -> None:
+    """Our 3.0.1 face, on real sockets: registration, targets that business logic grants by 3.1, opt and status."""
+    await town.vtn.clients.add("home-1", Role.VEN, secret=SECRET)
+    url = town.vtn.base_url.replace("3.1.0", "3.0.1")
+    home = Home(
+        town.settings("home-1", vtn={"url": url, "client_id": "home-1", "client_secret": SECRET}, poll_s=300),
+        town.clock,
+        Relay(),
+    )
+    await home.start()
+    try:
+        (ven,) = await town.bl.vens.search()
+        assert (ven.ven_name, ven.client_id) == ("home-1", "home-1")
+        assert len(await town.bl.resources.search(ven_id=ven.id)) == 3
+        granted = BlVenRequest(client_id="home-1", ven_name="home-1", targets=("feeder-7",), attributes=ven.attributes)
+        await town.bl.vens.replace(ven.id, granted)
+        event = await town.issue(replace(shed_event(-3), targets=("feeder-7",)))
+        await home.until(START)
+        assert home.relay.in_force == {"ev": 0}
+        await home.until(START + timedelta(hours=2))
+        assert home.relay.in_force == {}
+        assert [each.opted_in for each in await town.opts(event)] == [True]
+        assert await town.status(event)
+        (after,) = await town.bl.vens.search()
+        assert after.targets == ("feeder-7",)
+    finally:
+        await home.stop()

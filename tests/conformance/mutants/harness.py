@@ -24,16 +24,17 @@ from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
+from typing import Final
 
 from multidict import CIMultiDict
-from oadr_conformance import ALL, Check, Misused, Outcome, ReceiverAddress, Subject, judge, opened, select
+from oadr_conformance import ALL, ALL_301, Check, Misused, Outcome, ReceiverAddress, Subject, judge, opened, select
 from oadr_conformance.broker import ANONYMOUS
 from oadr_conformance.probe import Probe
 from oadr_conformance.session import Session
 from rich.console import Console
 from rich.table import Table
 from vtns.brokers import open_door
-from vtns.ours import TURNED, vtn
+from vtns.ours import TURNED, at_version, vtn
 from yarl import URL
 
 from bench.support.net import free_port
@@ -41,8 +42,11 @@ from mutants.handlers import Fault, FaultPlace
 from mutants.proxy import ProxiedRequest, Proxy
 from mutants.republisher import Republisher, renames_topics
 from mutants.table import TABLE, faults_of, unused_patterns
+from mutants.wrong_301 import WRONG_301
 from tests.support import requirements
 
+CHECKS: Final[Mapping[str, Sequence[Check]]] = {"3.1": ALL, "3.0.1": ALL_301}
+"""Version of the standard -> its checks."""
 _PATIENCE_S = 4.0
 """Time, in seconds, for a notification to arrive: many faults keep them from arriving at all."""
 
@@ -72,12 +76,13 @@ class CheckProof:
 
 @asynccontextmanager
 async def rig(
-    directory: Path, switches: Mapping[str, str], *, rulings: bool = True
+    directory: Path, switches: Mapping[str, str], *, rulings: bool = True, standard: str = "3.1"
 ) -> AsyncIterator[tuple[Session, Proxy]]:
     """Yield the suite's session, through the proxy, to a VTN of our own on SQLite."""
     port = free_port()
     database_url = f"sqlite:///{directory / 'vtn.sqlite3'}"
-    with vtn(database_url, directory, "--public-url", f"http://127.0.0.1:{port}", switches=switches) as subject:
+    with vtn(database_url, directory, "--public-url", f"http://127.0.0.1:{port}", switches=switches) as one:
+        subject = at_version(one, standard)
         proxy = Proxy(str(URL(subject.base).origin()), URL(subject.base).path)
         await proxy.start(port)
         deliveries, receiver = await _in_front_of_receiver(subject)
@@ -88,7 +93,8 @@ async def rig(
             through = replace(subject, url=url, profile=profile, receiver=receiver, patience_s=_PATIENCE_S)
             async with opened(through) as session:
                 await _learn_tokens(session, through, proxy)
-                await _in_front_of_broker(session, proxy, directory)
+                if session.dialect.names_notifiers:
+                    await _in_front_of_broker(session, proxy, directory)
                 yield session, proxy
         finally:
             if proxy.republisher is not None:
@@ -158,7 +164,7 @@ async def prove(
     for check in checks:
         proxy.handler = None
         result = await judge(session, check)
-        verdict = CheckProof(check.key, result.outcome, one_will_do=not session.profile.rulings)
+        verdict = CheckProof(check.key, result.outcome, one_will_do=_one_will_do(session, check))
         if result.outcome is Outcome.PASS:
             for fault in faults(check.key):
                 with broken(proxy, fault):
@@ -172,6 +178,12 @@ async def prove(
     return verdicts
 
 
+def _one_will_do(session: Session, check: Check) -> bool:
+    """Return True where some faults of a check are none: about rulings, or of 3.1 alone."""
+    is_shared = session.subject.standard != "3.1" and check.area != "V301"
+    return is_shared or not session.profile.rulings
+
+
 async def _sweep(session: Session, proxy: Proxy) -> None:
     """Delete what a lying proxy made the suite leave behind; the rest goes with programs and vens."""
     prefix = URL(session.base).path
@@ -182,22 +194,26 @@ async def _sweep(session: Session, proxy: Proxy) -> None:
             await proxy.forward(ProxiedRequest("DELETE", f"{prefix}{collection}/{obj['id']}", (), headers, b"", prefix))
 
 
-async def _prove_all(only: Sequence[str], share: tuple[int, int], *, rulings: bool) -> list[CheckProof]:
+async def _prove_all(only: Sequence[str], share: tuple[int, int], *, rulings: bool, standard: str) -> list[CheckProof]:
     """The verdicts on one share of the checks; those that our VTN's switches rule out are made with switches turned."""
     number, count = share
-    checks = [check for check in select(ALL, only) if rulings or not check.ruling]
-    verdicts = await _with_vtn(checks[number::count], {}, rulings=rulings)
+    known = CHECKS[standard]
+    checks = [check for check in select(known, only) if rulings or not check.ruling]
+    verdicts = await _with_vtn(checks[number::count], {}, rulings=rulings, standard=standard)
     skipped = {verdict.key for verdict in verdicts if verdict.plain.startswith(Outcome.SKIP)}
     if skipped:
-        again = await _with_vtn([check for check in ALL if check.key in skipped], TURNED, rulings=rulings)
+        left = [check for check in known if check.key in skipped]
+        again = await _with_vtn(left, TURNED, rulings=rulings, standard=standard)
         verdicts = [verdict for verdict in verdicts if verdict.key not in skipped] + again
     return verdicts
 
 
-async def _with_vtn(checks: Sequence[Check], switches: Mapping[str, str], *, rulings: bool) -> list[CheckProof]:
+async def _with_vtn(
+    checks: Sequence[Check], switches: Mapping[str, str], *, rulings: bool, standard: str
+) -> list[CheckProof]:
     directory = Path(tempfile.mkdtemp(prefix="oadr-mutation-"))
     try:
-        async with rig(directory, switches, rulings=rulings) as (session, proxy):
+        async with rig(directory, switches, rulings=rulings, standard=standard) as (session, proxy):
             return await prove(session, proxy, checks)
     finally:
         shutil.rmtree(directory)
@@ -223,7 +239,7 @@ def _report(verdicts: Sequence[CheckProof], console: Console) -> None:
     table = Table(title="Faults", title_justify="left", header_style="bold")
     table.add_column("A VTN in which ...")
     table.add_column("is seen by", justify="right")
-    for fault in TABLE:
+    for fault in (*TABLE, *WRONG_301):
         if killed[fault.name]:
             table.add_row(fault.name, f"{killed[fault.name]} checks")
     console.print(table)
@@ -241,6 +257,7 @@ def main() -> int:
     parser.add_argument("--jobs", type=int, default=min(2, os.cpu_count() or 1), help="VTNs side by side")
     parser.add_argument("--json", type=Path, help="write the verdict on every check here")
     parser.add_argument("--standard", action="store_true", help="prove the checks as they judge somebody else's VTN")
+    parser.add_argument("--profile", choices=sorted(CHECKS), default="3.1", help="version of the standard")
     parser.add_argument("--share", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.profile == "2.0b":
@@ -249,20 +266,23 @@ def main() -> int:
         return main20b(options.only)
     if options.share:
         number, _, count = options.share.partition("/")
-        verdicts = asyncio.run(_prove_all(options.only, (int(number), int(count)), rulings=not options.standard))
+        share = int(number), int(count)
+        verdicts = asyncio.run(_prove_all(options.only, share, rulings=not options.standard, standard=options.profile))
         sys.stdout.write(json.dumps([asdict(verdict) for verdict in verdicts]))
         return 0
     console, started = Console(), time.monotonic()
     try:
-        select(ALL, options.only)
+        select(CHECKS[options.profile], options.only)
     except Misused as error:
         parser.error(str(error))
     arguments = [argument for only in options.only for argument in ("--only", only)]
+    arguments += ["--profile", options.profile]
     verdicts = _side_by_side([*arguments, *(["--standard"] if options.standard else [])], options.jobs)
     _report(verdicts, console)
     if options.json:
         options.json.write_text(json.dumps([asdict(verdict) for verdict in verdicts], indent=1), encoding="utf-8")
-    stray = unused_patterns(check.key for check in ALL)
+    keys = [check.key for check in CHECKS[options.profile]]
+    stray = unused_patterns(keys, TABLE if options.profile == "3.1" else WRONG_301)
     for pattern in stray:
         console.print(f"names no check: {pattern}", style="red", highlight=False, markup=False)
     good = sum(verdict.good for verdict in verdicts)

@@ -7,6 +7,7 @@ from fnmatch import fnmatchcase
 from typing import Final
 
 from mutants.handlers import Fault
+from mutants.wrong_301 import WRONG_301
 from mutants.wrong_answers import ANSWERS
 from mutants.wrong_decisions import DECISIONS
 from mutants.wrong_notifications import NOTIFICATIONS
@@ -17,7 +18,7 @@ TABLE: Final = (*DECISIONS, *ANSWERS, *NOTIFICATIONS)
 def _by_requirement() -> dict[str, list[tuple[str, Fault]]]:
     """The patterns under the requirement they begin with; under an empty text where that has a wildcard itself."""
     found: dict[str, list[tuple[str, Fault]]] = {}
-    for fault in TABLE:
+    for fault in (*TABLE, *WRONG_301):
         for pattern in fault.patterns:
             requirement = pattern.partition("/")[0]
             found.setdefault("" if set(requirement) & set("*?[") else requirement, []).append((pattern, fault))
@@ -37,9 +38,9 @@ def faults_of(key: str) -> list[Fault]:
     return list(dict.fromkeys(fault for _, fault in _matches(key)))
 
 
-def unused_patterns(keys: Iterable[str]) -> list[str]:
+def unused_patterns(keys: Iterable[str], table: Iterable[Fault] = TABLE) -> list[str]:
     """Patterns that name no check: the table has to follow the suite."""
     used = {(fault.name, pattern) for key in keys for pattern, fault in _matches(key)}
     return [
-        f"{fault.name}: {pattern}" for fault in TABLE for pattern in fault.patterns if (fault.name, pattern) not in used
+        f"{fault.name}: {pattern}" for fault in table for pattern in fault.patterns if (fault.name, pattern) not in used
     ]

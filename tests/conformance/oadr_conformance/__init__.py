@@ -1,4 +1,4 @@
-"""Black-box conformance checks for any OpenADR 3.1 VTN.
+"""Black-box conformance checks for any VTN of OpenADR 3.1 or 3.0.1.
 
 Speaks HTTP to a base URL, and MQTT to the broker that a VTN announces; it imports no part of a server. Users go through
 the command `oadr conformance`; from Python:
@@ -9,7 +9,7 @@ the command `oadr conformance`; from Python:
 """
 
 from oadr_conformance.callbacks import ReceiverAddress
-from oadr_conformance.checks import ALL
+from oadr_conformance.checks import ALL, ALL_301
 from oadr_conformance.errors import ConformanceError, Misused, Refused, Unreachable
 from oadr_conformance.profile import PROFILES, SWITCHES, Profile, profile_of
 from oadr_conformance.registry import Check, Level, Standing, select
@@ -18,6 +18,7 @@ from oadr_conformance.session import Credential, Subject
 
 __all__ = [
     "ALL",
+    "ALL_301",
     "INTERRUPTED",
     "PROFILES",
     "SWITCHES",

@@ -20,6 +20,7 @@ class Source(StrEnum):
 
     DEFINITION = "Definition 3.1"
     OPENAPI = "OpenAPI 3.1"
+    OPENAPI_301 = "OpenAPI 3.0.1"
     RFC = "RFC"
     SCHEMA_20B = "Schema 2.0b"
     RULES_20B = "Profile 2.0b"

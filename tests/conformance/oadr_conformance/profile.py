@@ -28,6 +28,8 @@ class Profile:
     infer_object_type: bool = True
     notifiers: bool = True
     mqtt_tls: bool = True
+    protected: bool = True
+    """Object privacy also in 3.0.1, which knows none."""
     rulings: bool = False
 
     @property
@@ -53,6 +55,7 @@ SWITCHES: Final[Mapping[str, str]] = {
     "descriptors.infer_object_type": "infer_object_type",
     "notifiers.offered": "notifiers",
     "mqtt.require_tls": "mqtt_tls",
+    "privacy.of_301": "protected",
     "rulings.binding": "rulings",
 }
 _WORDS: Final = {"true": True, "on": True, "yes": True, "false": False, "off": False, "no": False}

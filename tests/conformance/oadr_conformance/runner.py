@@ -10,6 +10,8 @@ from datetime import datetime
 
 from oadr_conformance import bodies
 from oadr_conformance.callbacks import CallbackServer
+from oadr_conformance.checks.of_301 import Check301
+from oadr_conformance.dialect301 import Dialect301
 from oadr_conformance.errors import Mismatch, Misused, Refused, Unreachable
 from oadr_conformance.examining import INTERRUPTED, examined, judged, utc_now
 from oadr_conformance.probe import NO_RECEIVER, Actor, Probe
@@ -96,6 +98,8 @@ class _Examination:
             return NO_RECEIVER
         if "notifiers" in check.needs and not self._session.profile.notifiers:
             return "applies where notifiers.offered is on"
+        if isinstance(check, Check301) and check.is_about_privacy and not self._session.profile.protected:
+            return "applies where privacy.of_301 is on"
         return ""
 
     async def product(self) -> tuple[str, str]:
@@ -139,20 +143,37 @@ async def opened(subject: Subject) -> AsyncIterator[Session]:
         try:
             await _check_credentials(session, desk)
         except Mismatch as mismatch:
-            raise Unreachable(f"no OpenADR 3.1 VTN at {session.base}: {mismatch}") from mismatch
+            raise Unreachable(f"no OpenADR {session.subject.standard} VTN at {session.base}: {mismatch}") from mismatch
         set_aside: list[SetAside] = []
         try:
             await _clear_vens(desk, set_aside)
             await _learn_client_ids(session, desk)
-            yield session
+            async with _program_of_subscriptions(session, desk):
+                yield session
         except Mismatch as mismatch:
-            raise Unreachable(f"no OpenADR 3.1 VTN at {session.base}: {mismatch}") from mismatch
+            raise Unreachable(f"no OpenADR {session.subject.standard} VTN at {session.base}: {mismatch}") from mismatch
         finally:
             desk.step = Purpose.CLEANUP
             if wire.unanswered:
                 await _sweep(desk)
             for one in set_aside:
                 await _put_back(desk, one)
+
+
+@contextlib.asynccontextmanager
+async def _program_of_subscriptions(session: Session, desk: Probe) -> AsyncIterator[None]:
+    """Have a program for subscriptions that name none, where each has to name one."""
+    if not isinstance(session.dialect, Dialect301):
+        yield
+        return
+    program = (await desk.bl.post("/programs", bodies.program(session.name("program")))).expect(201).object()
+    session.dialect.program = program["id"]
+    desk.made.clear()
+    try:
+        yield
+    finally:
+        desk.step = Purpose.CLEANUP
+        await desk.bl.delete(f"/programs/{program['id']}")
 
 
 @contextlib.asynccontextmanager
@@ -173,6 +194,10 @@ async def _find_api(session: Session, desk: Probe) -> None:
     """Find the API prefix and the token endpoint: the first prefix at which /auth/server says where tokens are."""
     for base in session.subject.prefixes:
         session.move(base)
+        if not session.dialect.names_token_server:
+            if (await desk.nobody.get("/programs", {"limit": 1})).status != 404:
+                return
+            continue
         info = await desk.nobody.get("/auth/server")
         with contextlib.suppress(Mismatch, KeyError):
             session.token_url = str(info.expect(200).object()["tokenURL"])
@@ -189,7 +214,9 @@ async def _check_credentials(session: Session, desk: Probe) -> None:
         if answer.status in {401, 403}:
             raise Refused(f"{session.base} refuses {actor.name} to read programs: {answer.status} {answer.text[:200]}")
         if answer.status != 200:
-            raise Unreachable(f"no OpenADR 3.1 VTN at {session.base}: GET /programs answers {answer.status}")
+            raise Unreachable(
+                f"no OpenADR {session.subject.standard} VTN at {session.base}: GET /programs answers {answer.status}"
+            )
         answer.array()
     answer = await desk.bl.post("/programs", bodies.program(session.name("program")))
     await desk.clean_up()
@@ -233,6 +260,8 @@ async def _clear_vens(desk: Probe, set_aside: list[SetAside]) -> None:
         if answer.status != 200:
             continue
         for ven in answer.array():
+            if not desk.session.dialect.names_owners and not is_ours(ven, "venName"):
+                continue  # it may be anybody's
             desk.session.client_ids[actor.name] = ven["clientID"]
             resources = await desk.all(desk.bl, "/resources", {"venID": ven["id"]})
             if not is_ours(ven, "venName"):
@@ -291,6 +320,10 @@ async def _sweep(desk: Probe) -> None:
 
 async def _learn_client_ids(session: Session, desk: Probe) -> None:
     """Ask the VTN by what identifier it knows each VEN: it writes it into the ven the client registers."""
+    if not session.dialect.names_owners:
+        given = {"VEN 1": session.subject.ven, "VEN 2": session.subject.ven2, "VEN 3": session.subject.stranger}
+        session.client_ids = {name: each.client_id or name for name, each in given.items() if each is not None}
+        return
     for actor in _vens(session, desk):
         answer: VtnAnswer = await actor.post("/vens", bodies.ven_ven(session.name("ven")))
         with contextlib.suppress(Mismatch, KeyError):

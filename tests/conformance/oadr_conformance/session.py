@@ -8,17 +8,22 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
+from typing import Final
 from urllib.parse import urlencode
 
 from multidict import CIMultiDict
 from yarl import URL
 
 from oadr_conformance.callbacks import CallbackServer, ReceiverAddress
+from oadr_conformance.dialect import Dialect
+from oadr_conformance.dialect301 import Dialect301
 from oadr_conformance.errors import Misused, Refused, Skipped, Unreachable
 from oadr_conformance.profile import DEFAULT, Profile
 from oadr_conformance.wire import HttpClient, HttpExchange, Obj, Purpose, VtnAnswer
 
 PREFIX = "conformance-"
+DIALECTS: Final[Mapping[str, type[Dialect]]] = {one.version: one for one in (Dialect, Dialect301)}
+"""Version of the standard -> how it is spoken."""
 _UNTOLD_S = 60
 """Time, in seconds, for which a token is used whose lifetime the VTN does not state."""
 _FORM = "application/x-www-form-urlencoded"
@@ -67,6 +72,8 @@ class Subject:
     expired_token: str = ""
     callback_url: str = ""
     profile: Profile = DEFAULT
+    standard: str = "3.1"
+    """Version of the standard: 3.1 or 3.0.1."""
     verify_tls: bool = True
     ca_file: Path | None = None
     product: str = ""
@@ -110,9 +117,10 @@ class Subject:
 
     @property
     def prefixes(self) -> list[str]:
-        """Return the possible prefixes of the API: the one given; for an origin, the usual one of 3.1 or its root."""
+        """Return the possible prefixes of the API: the one given; for an origin, the usual one or its root."""
         base = self.base
-        return [base] if URL(base).path.strip("/") else [f"{base}/openadr3/3.1.0", base]
+        usual = DIALECTS[self.standard].usual_prefix
+        return [base] if URL(base).path.strip("/") else [f"{base}{usual}", base]
 
 
 class Session:
@@ -121,6 +129,7 @@ class Session:
     def __init__(self, subject: Subject, wire: HttpClient) -> None:
         self.subject = subject
         self.wire = wire
+        self.dialect = DIALECTS[subject.standard]()
         self.base = subject.prefixes[0]
         self.origin = str(URL(self.base).origin())
         self.tag = PREFIX + secrets.token_hex(3)

@@ -10,7 +10,7 @@ import re
 import socket
 import ssl
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -87,6 +87,8 @@ class VtnAnswer:
         self.exchange = exchange
         self.binding = binding
         """True if the catalogue's choice counts also where the standard leaves one."""
+        self.read: Callable[[Any], Any] | None = None
+        """What reads a body of another version as 3.1 would have it."""
 
     @property
     def status(self) -> int:
@@ -116,7 +118,12 @@ class VtnAnswer:
         return self
 
     def json(self) -> Any:
-        """Return the body as JSON."""
+        """Return the body as JSON, in the words of 3.1 whatever version was asked."""
+        value = self.on_the_wire()
+        return value if self.read is None else self.read(value)
+
+    def on_the_wire(self) -> Any:
+        """Return the body as JSON, as it is."""
         try:
             return json.loads(self.text)
         except ValueError:

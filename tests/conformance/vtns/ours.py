@@ -25,6 +25,7 @@ from types import MappingProxyType
 import jwt
 from oadr_conformance import ALL, Credential, Outcome, Run, Subject, profile_of, run, select
 from oadr_conformance.reports import html_page, show
+from oadr_conformance.session import DIALECTS
 from rich.console import Console
 
 from bench.support.net import free_port
@@ -125,6 +126,12 @@ def vtn(
             yield replace(
                 subject, callback_url=callback_url, profile=profile, receiver=receiver_of(pki), ca_file=pki.ca
             )
+
+
+def at_version(subject: Subject, standard: str) -> Subject:
+    """Return the same VTN where it speaks another version of the standard."""
+    usual = DIALECTS[standard].usual_prefix
+    return replace(subject, url=subject.url.replace(DIALECTS["3.1"].usual_prefix, usual), standard=standard)
 
 
 @contextmanager

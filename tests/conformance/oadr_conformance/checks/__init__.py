@@ -26,6 +26,7 @@ from oadr_conformance.checks import (
     ven,
     webhook,
 )
+from oadr_conformance.checks.of_301 import all_301
 from oadr_conformance.registry import Check
 
 ALL: Final[tuple[Check, ...]] = tuple(
@@ -56,3 +57,6 @@ ALL: Final[tuple[Check, ...]] = tuple(
     )
     for check in module.area.checks
 )
+
+ALL_301: Final[tuple[Check, ...]] = all_301(ALL)
+"""Those of OpenADR 3.0.1."""

@@ -13,7 +13,7 @@ _NO_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 def junit_xml(run: Run) -> str:
     """Return one suite per area, one case per check."""
-    root = ET.Element("testsuites", name="oadr conformance", time=f"{run.seconds:.3f}")
+    root = ET.Element("testsuites", name=f"oadr conformance, OpenADR {run.profile}", time=f"{run.seconds:.3f}")
     for area, results in groupby(run.results, key=lambda result: result.check.area):
         _suite(root, area, list(results), run)
     ET.indent(root)
