@@ -15,7 +15,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from oadr_conformance import ALL, Check
+from oadr_conformance import ALL, ALL_301, Check
 from oadr_conformance.registry import area_of
 from oadr_conformance.v20b.checks import ALL20B
 
@@ -57,8 +57,8 @@ NAMED = (
     "B-RPT",
     "B-SEC",
 )
-CHECKED = tuple(area for area in NAMED if area not in {"ENUM", "MDNS", "TLS", "V301"})
-CHECKS = (*ALL, *ALL20B)
+CHECKED = tuple(area for area in NAMED if area not in {"ENUM", "MDNS", "TLS"})
+CHECKS = (*ALL, *ALL_301, *ALL20B)
 
 _LINE = re.compile(
     r"^(?:- |\| )\*\*(?P<id>(?:B-)?[A-Z0-9]+(?:-EX)?-\d+)\*\* (?:(?P<level>MUST|SHOULD|MAY) - |\| )(?P<text>.*)$"

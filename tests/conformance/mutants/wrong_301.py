@@ -163,7 +163,7 @@ WRONG_301: Final = (
     Fault(
         "values of targets become texts",
         partial(f.objects, _targets(_texts)),
-        "V301-003/*number; V301-003/*f*; V301-003/*truth*",
+        "V301-003/*: a number; V301-003/*: a fraction; V301-003/*: a truth*",
     ),
     Fault("values of targets become numbers", partial(f.objects, _targets(_numbers)), "V301-003/*a text*"),
     Fault("targets are lost", partial(f.objects, drops("targets")), "V301-002/*; V301-003/*; V301-006/*"),
@@ -220,7 +220,7 @@ WRONG_301: Final = (
         partial(f.objects, drops("objectType")),
         "V301-025/a ven r*; V301-029/resources below a v*",
     ),
-    Fault("everybody is business logic", f.everybody_is_bl, "V301-025/a ven of*"),
+    Fault("everybody is business logic", f.everybody_is_bl, "V301-025/a ven of*; V301-008/*"),
     Fault("resources of a new ven are lost", lambda: _body(drops("resources")), "V301-027/*"),
     Fault("a ven shows no resources", partial(f.objects, drops("resources")), "V301-027/*; V301-028/*"),
     Fault(

@@ -11,7 +11,7 @@ from typing import Any, ClassVar, TypeAlias
 Pairs: TypeAlias = list[tuple[str, Any]]
 
 
-class Dialect:
+class WireShape:
     """OpenADR 3.1, in which checks are written."""
 
     version: ClassVar[str] = "3.1"

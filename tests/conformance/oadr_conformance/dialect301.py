@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import Any, ClassVar, Final
 
 from oadr_conformance.bodies import NOBODYS_ID
-from oadr_conformance.dialect import Dialect, Pairs
+from oadr_conformance.dialect import Pairs, WireShape
 from oadr_conformance.wire import Obj
 
 TYPE: Final = "GROUP"
 """The type of targets that checks name without one."""
 
 
-class Dialect301(Dialect):
+class WireShape301(WireShape):
     """Targets have types, resources are below their ven, reports and subscriptions name a program, and so on.
 
     It remembers what belongs to what, as the VTN has said it: the program of an event, the ven of a resource.

@@ -11,7 +11,7 @@ from datetime import datetime
 from oadr_conformance import bodies
 from oadr_conformance.callbacks import CallbackServer
 from oadr_conformance.checks.of_301 import Check301
-from oadr_conformance.dialect301 import Dialect301
+from oadr_conformance.dialect301 import WireShape301
 from oadr_conformance.errors import Mismatch, Misused, Refused, Unreachable
 from oadr_conformance.examining import INTERRUPTED, examined, judged, utc_now
 from oadr_conformance.probe import NO_RECEIVER, Actor, Probe
@@ -163,7 +163,7 @@ async def opened(subject: Subject) -> AsyncIterator[Session]:
 @contextlib.asynccontextmanager
 async def _program_of_subscriptions(session: Session, desk: Probe) -> AsyncIterator[None]:
     """Have a program for subscriptions that name none, where each has to name one."""
-    if not isinstance(session.dialect, Dialect301):
+    if not isinstance(session.dialect, WireShape301):
         yield
         return
     program = (await desk.bl.post("/programs", bodies.program(session.name("program")))).expect(201).object()

@@ -15,14 +15,14 @@ from multidict import CIMultiDict
 from yarl import URL
 
 from oadr_conformance.callbacks import CallbackServer, ReceiverAddress
-from oadr_conformance.dialect import Dialect
-from oadr_conformance.dialect301 import Dialect301
+from oadr_conformance.dialect import WireShape
+from oadr_conformance.dialect301 import WireShape301
 from oadr_conformance.errors import Misused, Refused, Skipped, Unreachable
 from oadr_conformance.profile import DEFAULT, Profile
 from oadr_conformance.wire import HttpClient, HttpExchange, Obj, Purpose, VtnAnswer
 
 PREFIX = "conformance-"
-DIALECTS: Final[Mapping[str, type[Dialect]]] = {one.version: one for one in (Dialect, Dialect301)}
+WIRE_SHAPES: Final[Mapping[str, type[WireShape]]] = {one.version: one for one in (WireShape, WireShape301)}
 """Version of the standard -> how it is spoken."""
 _UNTOLD_S = 60
 """Time, in seconds, for which a token is used whose lifetime the VTN does not state."""
@@ -119,7 +119,7 @@ class Subject:
     def prefixes(self) -> list[str]:
         """Return the possible prefixes of the API: the one given; for an origin, the usual one or its root."""
         base = self.base
-        usual = DIALECTS[self.standard].usual_prefix
+        usual = WIRE_SHAPES[self.standard].usual_prefix
         return [base] if URL(base).path.strip("/") else [f"{base}{usual}", base]
 
 
@@ -129,7 +129,7 @@ class Session:
     def __init__(self, subject: Subject, wire: HttpClient) -> None:
         self.subject = subject
         self.wire = wire
-        self.dialect = DIALECTS[subject.standard]()
+        self.dialect = WIRE_SHAPES[subject.standard]()
         self.base = subject.prefixes[0]
         self.origin = str(URL(self.base).origin())
         self.tag = PREFIX + secrets.token_hex(3)

@@ -25,7 +25,7 @@ from types import MappingProxyType
 import jwt
 from oadr_conformance import ALL, Credential, Outcome, Run, Subject, profile_of, run, select
 from oadr_conformance.reports import html_page, show
-from oadr_conformance.session import DIALECTS
+from oadr_conformance.session import WIRE_SHAPES
 from rich.console import Console
 
 from bench.support.net import free_port
@@ -130,8 +130,8 @@ def vtn(
 
 def at_version(subject: Subject, standard: str) -> Subject:
     """Return the same VTN where it speaks another version of the standard."""
-    usual = DIALECTS[standard].usual_prefix
-    return replace(subject, url=subject.url.replace(DIALECTS["3.1"].usual_prefix, usual), standard=standard)
+    usual = WIRE_SHAPES[standard].usual_prefix
+    return replace(subject, url=subject.url.replace(WIRE_SHAPES["3.1"].usual_prefix, usual), standard=standard)
 
 
 @contextmanager

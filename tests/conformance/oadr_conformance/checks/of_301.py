@@ -102,6 +102,15 @@ LEFT_OUT: Final[Mapping[str, str]] = {
 }
 """Requirement, or key of a check, with `*` and `?` -> why it is not asked of 3.0.1."""
 
+_SAYS_TOO: Final = {
+    "PRIV-*": "V301-007",
+    "AUTH-02[4-9]": "V301-038",
+    "AUTH-030": "V301-038",
+    "PAGE-00?": "V301-039",
+    "WEBHOOK-00[1-6]": "V301-043",
+}
+"""Requirement of 3.1 -> that of 3.0.1 which says that it holds there as well."""
+
 _BY_ENDPOINT: Final = {
     "V301-001": ("valuesMap", "a target is a type and values"),
     "V301-002": ("valuesMap", "a target is a type and values"),
@@ -128,7 +137,9 @@ _BY_ENDPOINT: Final = {
 }
 """Requirement, or key of a check, with `*` -> the place in the description of 3.0.1, and what stands there."""
 
-_HIDING: Final = frozenset({"PRIV-010", "PRIV-017", "PRIV-018", "V301-026", "REPORT-008", "REPORT-012", "SUBS-003"})
+_HIDING: Final = frozenset(
+    {"PRIV-010", "PRIV-017", "PRIV-018", "V301-008", "V301-026", "REPORT-008", "REPORT-012", "SUBS-003"}
+)
 """What hides objects of others from a VEN, outside of the requirements on privacy."""
 _NAMES: Final = """
 searchAllPrograms createProgram searchProgramByProgramId updateProgram deleteProgram searchAllReports createReport
@@ -194,8 +205,10 @@ def why_left_out(check: Check) -> str:
 
 
 def of_301(check: Check) -> Check301:
-    """Return the same check as one of 3.0.1."""
-    return Check301(**{field.name: getattr(check, field.name) for field in fields(Check)})
+    """Return the same check as one of 3.0.1, which speaks for what that says of it too."""
+    members = {field.name: getattr(check, field.name) for field in fields(Check)}
+    more = tuple(name for pattern, name in _SAYS_TOO.items() if _matches(check, pattern))
+    return Check301(**members | {"also": (*check.also, *more)})
 
 
 def all_301(checks: Iterable[Check]) -> tuple[Check, ...]:

@@ -305,13 +305,25 @@ async def a_report_of_another_program(t: Probe) -> None:
     (await t.ven.send("POST", "/reports", body=body, as_it_is=True)).expect(400)
 
 
-@area.check("V301-025", needs="ven")
+@area.check("V301-025 V301-024 V301-032", needs="ven")
 async def a_ven_registers(t: Probe) -> None:
-    """A VEN registers with a name and nothing more; the answer is a ven with its metadata."""
+    """A VEN registers with a name and nothing more; the answer is a ven with its metadata, and says not whose it is."""
     name = t.name("ven")
     answer = await t.ven.send("POST", "/vens", body={"venName": name}, as_it_is=True)
     answer.expect(201)
-    answer.has(objectType="VEN", venName=name)
+    told = answer.has(objectType="VEN", venName=name)
+    answer.true("clientID" not in told or not answer.binding, "no clientID", told.get("clientID"))
+
+
+@area.check("V301-008", needs="ven")
+async def targets_by_a_ven(t: Probe) -> None:
+    """Targets that a VEN writes on its own ven grant it nothing: what they name stays hidden from it."""
+    ven = await t.own_ven(t.ven)
+    target = [{"type": "GROUP", "values": [t.name("target")]}]
+    body = {"venName": ven["venName"], "targets": target}
+    (await t.ven.send("PUT", f"/vens/{ven['id']}", body=body, as_it_is=True)).expect(200, 400, 403)
+    event = await _event(t, await t.program(), targets=target)
+    (await t.ven.send("GET", f"/events/{event['id']}", as_it_is=True)).expect(404, allowed=(403,))
 
 
 @area.check("V301-025 V301-026", needs="ven")
@@ -452,7 +464,9 @@ async def words_of_operations(t: Probe, words: tuple[str, ...]) -> None:
 _MEANT: Final = dict(zip(VERBS, WORDS, strict=True))
 
 
-@area.each("V301-040 WEBHOOK-008", {"POST": "CREATE", "PUT": "UPDATE", "DELETE": "DELETE"}, needs="ven receiver")
+@area.each(
+    "V301-040 WEBHOOK-008 WEBHOOK-033", {"POST": "CREATE", "PUT": "UPDATE", "DELETE": "DELETE"}, needs="ven receiver"
+)
 async def notifications(t: Probe, word: str) -> None:
     """A change is told in the words of HTTP, with the object as a GET of 3.0.1 shows it."""
     await t.ready(t.ven)
