@@ -46,11 +46,11 @@ class Bearer:
     async def verified(self, token: str) -> Verified:
         """Return what a token says that came in another way than a header; raises Unauthenticated."""
         try:
-            return await self._issuer_of(token).verified(token)
+            return await self._verified(token)
         except Revoked as revoked:
             if not await self._clients.resumed(revoked.client_id):
                 raise
-        return await self._issuer_of(token).verified(token)
+        return await self._verified(token)
 
     async def holding(self, request: web.Request) -> Callable[[], bool]:
         """Return what tells at any time, without I/O, whether the token of a request still holds (AUTH-034).
@@ -62,10 +62,12 @@ class Bearer:
         return issuer.cache.holding(await issuer.verified(token))
 
     async def _caller_of(self, token: str) -> Caller:
-        caller = await self._issuer_of(token).caller(token)
-        if caller.client_id.startswith(UNASSIGNED):  # the ven of nobody is nobody's (V301-026)
-            raise Unauthenticated("no client may have a name that stands for none", reason="invalid_token")
-        return caller
+        return _somebody(await self._issuer_of(token).caller(token))
+
+    async def _verified(self, token: str) -> Verified:
+        found = await self._issuer_of(token).verified(token)
+        _somebody(found.caller)
+        return found
 
     def _issuer_of(self, token: str) -> OwnTokens | ExternalTokens:
         if self._external is not None and (self._own is None or not self._own.claims(token)):
@@ -73,6 +75,13 @@ class Bearer:
         if self._own is None:
             raise Unauthenticated("no tokens are accepted", reason="invalid_token", unverifiable=True)
         return self._own
+
+
+def _somebody(caller: Caller) -> Caller:
+    """Return a caller; raises Unauthenticated for the name of a ven that is nobody's (V301-026)."""
+    if caller.client_id.startswith(UNASSIGNED):
+        raise Unauthenticated("no client may have a name that stands for none", reason="invalid_token")
+    return caller
 
 
 def _token(request: web.Request) -> str:
