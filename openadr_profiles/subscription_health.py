@@ -37,6 +37,8 @@ class SubscriptionHealth(Wire, frozen=True, kw_only=True):
     client_id: Text = field(name="clientID")
     client_name: Text = field(name="clientName")
     callback_url: Uri = field(name="callbackUrl")
+    protocol: Text | None = None
+    """The version of OpenADR that it is told in, such as ``OpenADR 3.0.1``."""
     state: EndpointState
     pending: Int32
     dead: Int32

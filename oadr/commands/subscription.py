@@ -39,6 +39,7 @@ _HEALTH = {
     "subscriptionID": "Subscription",
     "clientID": "Client",
     "callbackUrl": "Callback",
+    "protocol": "Protocol",
     "state": "State",
     "pending": "Pending",
     "oldestPendingAgo": "Oldest",

@@ -374,3 +374,17 @@ async def test_a_server_does_not_start_with_files_that_cannot_be_read(start_vtn:
     """The operator is told at once, and not by notifications that stay away."""
     with pytest.raises(BadCertificate, match=r"mqtt\.ca_file: cannot read the authorities in .*none\.pem"):
         await start_vtn(mqtt={"url": "mqtts://localhost", "ca_file": tmp_path / "none.pem"})
+
+
+async def test_what_is_written_on_301_is_told_as_on_31(world: World) -> None:
+    """V301-044: topics have one form, whichever version an object is written on."""
+    program = await world.bl.program()
+    await world.settle()
+    targets = [{"type": "GROUP", "values": ["nobody-holds-it"]}, {"type": "x", "values": [7]}]
+    event = {"programID": program["id"], "targets": targets, "intervals": []}
+
+    made = (await world.bl.on_301.post("/events", event)).ok(201)
+
+    shown = (await world.bl.get(f"/events/{made['id']}")).ok()
+    assert shown["targets"] == ["nobody-holds-it", "7"]
+    assert await world.new() == dict.fromkeys(["events/create", f"events/programs/{program['id']}/create"], shown)

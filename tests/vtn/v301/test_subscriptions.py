@@ -104,6 +104,9 @@ async def test_a_webhook_is_told_in_the_words_of_its_face(start_vtn: StartVtn, r
     )
     (await home.on_301.post("/subscriptions", every)).ok(201)
 
+    (health,) = (await business.get("/subscription_health")).ok()
+    assert health["protocol"] == "OpenADR 3.0.1"
+
     await told(vtn, receiver, home, program)
 
     assert [(one["operation"], one["objectType"]) for one in receiver.got] == [

@@ -224,6 +224,7 @@ def _health(row: Row) -> SubscriptionHealth:
         client_id=row["client_id"],
         client_name=row["client_name"],
         callback_url=row["url"],
+        protocol=f"OpenADR {row['face'] or '3.1'}",
         state=EndpointState(row["state"]),
         pending=row["pending"],
         dead=row["dead"],
