@@ -18,6 +18,7 @@ import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bridge_mqtt.errors import NameTaken, NotLeading, StoreUnavailable
+from bridge_mqtt.last_run import LastRun
 from bridge_mqtt.settings import LeaseSettings
 from bridge_mqtt.store import Store, leases
 
@@ -37,6 +38,7 @@ class Leadership:
         holder: str,
         settings: LeaseSettings,
         *,
+        last_run: LastRun,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         monotonic_s: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -51,6 +53,7 @@ class Leadership:
         """Why the database could not be asked last time."""
         self._store = store
         self._settings = settings
+        self._last_run = last_run
         self._sleep = sleep
         self._monotonic_s = monotonic_s
         self._epoch: int | None = None
@@ -74,16 +77,24 @@ class Leadership:
         return self._is_leading and self.is_shown
 
     async def take_name(self) -> None:
-        """Wait until no process works under our name; after a kill that is when its lease is over, at most ``valid_s``.
+        """Wait until no process works under our name.
+
+        After a kill on this host that is at once, as its lease is known to be left; elsewhere when that is over, at
+        most ``valid_s``.
 
         Raises:
             NameTaken: the process with our name goes on renewing its lease.
             StoreUnavailable: the database cannot be used.
         """
         seen = None
+        self._last_run.begin()
         while True:
             async with self._store.transaction() as connection:
                 until = await leases.held_until(connection, self.holder)
+                if until is not None and self._last_run.left(until):
+                    _log.info("the process that ran under our name is gone", client_id=self.holder)
+                    await leases.end_all(connection, self.holder)
+                    until = None
                 if until is None:
                     valid = timedelta(seconds=self._settings.valid_s)
                     await leases.renew(connection, self.holder, epoch=None, wants_lead=False, valid=valid)
@@ -119,6 +130,7 @@ class Leadership:
                     valid=timedelta(seconds=self._settings.valid_s),
                 )
                 found = await leases.leader(connection)
+                until = await leases.shown_until(connection, self.holder)
                 others = await leases.others(connection, self.holder)
                 absent = await leases.absent(connection, self.holder)
         except StoreUnavailable as error:
@@ -127,6 +139,7 @@ class Leadership:
             self.problem = str(error)
             return self._is_leading
         self.problem = None
+        self._last_run.note(until)
         self.leader = found.holder if found is not None else None
         self.others, self.absent = others, absent
         self._valid_until_s = began_s + self._settings.valid_s
@@ -172,11 +185,13 @@ class Leadership:
         epoch, was_leading = self._epoch, self._is_leading
         self._lose()
         self._valid_until_s = float("-inf")
-        if not self._has_name:
-            return
-        with suppress(StoreUnavailable, TimeoutError):
-            async with asyncio.timeout(_GIVE_UP_WITHIN_S), self._store.transaction() as connection:
-                await leases.give_up(connection, self.holder, epoch=epoch if was_leading else None)
+        try:
+            if self._has_name:
+                with suppress(StoreUnavailable, TimeoutError):
+                    async with asyncio.timeout(_GIVE_UP_WITHIN_S), self._store.transaction() as connection:
+                        await leases.give_up(connection, self.holder, epoch=epoch if was_leading else None)
+        finally:
+            self._last_run.end()
 
     def _lose(self) -> None:
         if self._is_leading:

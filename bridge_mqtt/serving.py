@@ -13,6 +13,7 @@ import structlog
 
 from bridge_mqtt.adoption import adopt
 from bridge_mqtt.errors import BridgeError, NameTaken, NotLeading
+from bridge_mqtt.last_run import LastRun
 from bridge_mqtt.leadership import Leadership
 from bridge_mqtt.service import Bridge
 from bridge_mqtt.settings import Settings
@@ -48,7 +49,9 @@ class _Server:
         self._store = store
         self._clock = clock
         self._started = started
-        self.leadership = Leadership(store, settings.broker.client_id, settings.lease)
+        client_id = settings.broker.client_id
+        last_run = LastRun(settings.database.url.get_secret_value(), client_id)
+        self.leadership = Leadership(store, client_id, settings.lease, last_run=last_run)
 
     async def run(self) -> None:
         """Lead and stand by in turn, until cancelled.

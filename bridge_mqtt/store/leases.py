@@ -60,11 +60,22 @@ async def held_until(connection: AsyncConnection, holder: str) -> datetime | Non
         )
     )
     await connection.execute(_of(over.name).with_for_update())
+    return await shown_until(connection, holder)
+
+
+async def shown_until(connection: AsyncConnection, holder: str) -> datetime | None:
+    """Return until when the leases under a name are valid, None if none is."""
     ours = select(func.max(leases.c.expires_at)).where(
-        leases.c.name.in_([over.name, LEAD]), leases.c.holder == holder, leases.c.expires_at > _now(connection)
+        leases.c.name.in_([presence(holder), LEAD]), leases.c.holder == holder, leases.c.expires_at > _now(connection)
     )
     until: datetime | None = (await connection.execute(ours)).scalar_one()
     return until
+
+
+async def end_all(connection: AsyncConnection, holder: str) -> None:
+    """End the leases under a name whose process is known to be gone."""
+    ended = {"expires_at": await now(connection)}
+    await connection.execute(update(leases).where(leases.c.holder == holder).values(ended))
 
 
 async def leads(connection: AsyncConnection, holder: str, epoch: int) -> bool:

@@ -13,6 +13,7 @@ import aiohttp
 import pytest
 
 from bench.support.net import free_port
+from bridge_mqtt.last_run import LastRun
 from bridge_mqtt.store import Store, inbox, leases
 from tests.bridge_mqtt.conftest import World, an_event
 from tests.support.mosquitto import Mosquitto
@@ -246,14 +247,29 @@ async def test_a_second_bridge_with_the_same_settings_takes_nothing_from_the_fir
     assert "never retrieved" not in said
 
 
-async def test_a_killed_bridge_leads_again_once_its_own_lease_is_over(bridges: Bridges) -> None:
-    """kill -9 and a start with the same settings: the same name leads under a later epoch."""
+async def killed(bridges: Bridges, **lease: float) -> tuple[Process, int]:
+    """Start a bridge that leads, and kill it; return it with its epoch."""
     await bridges.world.add_panel("panel-1")
-    north = await bridges.start("north")
+    north = await bridges.start("north", lease=lease)
     await wait_until(north.leads, timeout_s=A_MINUTE, what="north leads")
     epoch = await _epoch(bridges.world)
     north.process.kill()
     await north.process.wait()
+    return north, epoch
+
+
+async def test_a_killed_bridge_leads_again_at_once_where_its_end_is_known(bridges: Bridges) -> None:
+    """kill -9 and a start with the same settings: the same name leads under a later epoch, before its lease ends."""
+    north, epoch = await killed(bridges, renew_s=60, valid_s=600)
+    again = await bridges.start("north", port=north.port)
+    await wait_until(again.leads, timeout_s=A_MINUTE, what="north leads again")
+    assert await _epoch(bridges.world) == epoch + 1
+
+
+async def test_a_killed_bridge_leads_again_once_its_own_lease_is_over(bridges: Bridges) -> None:
+    """The same on another host, where nobody knows that its process is gone."""
+    north, epoch = await killed(bridges, renew_s=0.5, valid_s=3)
+    LastRun(bridges.world.settings().database.url.get_secret_value(), "north").path.unlink()
     again = await bridges.start("north", port=north.port)
     await wait_until(again.leads, timeout_s=A_MINUTE, what="north leads again")
     assert await _epoch(bridges.world) == epoch + 1
