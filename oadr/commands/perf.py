@@ -36,9 +36,7 @@ app = typer.Typer(
     add_completion=False,
     help="Say what an event delivered: baseline less meter, beside what was asked.",
     no_args_is_help=True,
-    epilog=examples(
-        "perf methods", "perf event 3f2a --method high-5-of-10 --step 15m", "perf event 3f2a --csv > settled.csv"
-    ),
+    epilog=examples("perf methods", "perf event 3f2a --method high-5-of-10 --step 15m"),
 )
 
 _LONGEST_EVENT: Final = timedelta(days=31)

@@ -17,7 +17,12 @@ from oadr.terminal.text import visible
 if TYPE_CHECKING:
     from openadr_profiles.v20b.explaining import Explanation
 
-app = typer.Typer(add_completion=False, help="OpenADR 2.0b: look into its messages.", no_args_is_help=True)
+app = typer.Typer(
+    add_completion=False,
+    help="OpenADR 2.0b: look into its messages.",
+    no_args_is_help=True,
+    epilog=examples("vtn 20b explain message.xml", "vtn 20b explain message.xml --json"),
+)
 
 _MOST_BYTES: Final = 8 << 20
 
