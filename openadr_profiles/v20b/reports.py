@@ -85,7 +85,9 @@ def _timed(report: Report, where: str) -> Iterator[tuple[datetime, Duration20b, 
             raise UnusableReport(Code.INVALID_DATA, f"{where}: interval {number + 1} has no start, nor has the report")
         duration = interval.duration or (_only(report, interval) or ZERO_20B)
         if duration.is_negative:
-            raise UnusableReport(Code.INVALID_DATA, f"{where}: interval {number + 1} has a negative duration")
+            raise UnusableReport(
+                Code.INVALID_DATA, f"{where}: interval {number + 1} has a negative duration; expected 0 or more"
+            )
         at = duration.after(start)
         for payload in interval.payloads:
             if isinstance(payload, ReportPayload | GreenButtonPayload):
