@@ -6,6 +6,7 @@ with a timestamp and a nonce, both by SHA-256 over Canonical XML 1.0, and is mad
 
 from __future__ import annotations
 
+import base64
 import secrets
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -182,14 +183,15 @@ def _certificate_of(signature: _Element, fingerprints: Collection[str], now: dat
     """Return the certificate that is enrolled among those in the signature, and its fingerprint."""
     for element in signature.iter(f"{{{DS}}}X509Certificate"):
         try:
-            certificate = x509.load_pem_x509_certificate(_pem(element.text or ""))
-            by = fingerprint.of(certificate.public_bytes(Encoding.DER))
+            der = base64.b64decode("".join((element.text or "").split()), validate=True)
         except ValueError:
             raise BadSignature("its certificate cannot be read; expected X.509 in base64") from None
-        if by in fingerprints:
+        by = fingerprint.of(der)
+        if by in fingerprints:  # what somebody else made is not looked into
             break
     else:
         raise BadSignature("it is not made with an enrolled certificate")
+    certificate = x509.load_der_x509_certificate(der)
     if not certificate.not_valid_before_utc <= now <= certificate.not_valid_after_utc:
         raise BadSignature("its certificate is not valid now")
     public = certificate.public_key()
@@ -198,11 +200,6 @@ def _certificate_of(signature: _Element, fingerprints: Collection[str], now: dat
     if isinstance(public, ec.EllipticCurvePublicKey) and public.key_size < _MIN_ELLIPTIC_BITS:
         raise BadSignature(f"its key is too short; expected an elliptic one of at least {_MIN_ELLIPTIC_BITS} bits")
     return certificate, by
-
-
-def _pem(base64: str) -> bytes:
-    text = "\n".join(base64.split())
-    return f"-----BEGIN CERTIFICATE-----\n{text}\n-----END CERTIFICATE-----\n".encode("ascii", "replace")
 
 
 def _protection(elements: list[_Element], now: datetime, window: timedelta) -> tuple[datetime, str]:
