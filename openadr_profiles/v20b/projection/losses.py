@@ -71,6 +71,8 @@ class NoFormKind(StrEnum):
     """A level other than 0, 1, 2 and 3 (B-EVT-029)."""
     TOO_LONG = "TOO_LONG"
     """More intervals than a message may have."""
+    FAILED = "FAILED"
+    """It could not be projected, which is our fault; others are told all the same."""
     CANCELLED = "CANCELLED"
     """It was called off (EVT-019): VENs that have it are told so."""
 

@@ -35,6 +35,7 @@ from openadr_profiles.v31.timeline import Timeline, Window
 MOST_INTERVALS: Final = 3000
 """Intervals that all signals of an event may have together."""
 _LONGEST_TEXT: Final = 1000
+_LEAST_IMPORTANT: Final = 2**31 - 1
 _NOT_TOLD: Final = frozenset({TEST_EVENT, "PLANNED_PERIOD"})
 
 
@@ -64,7 +65,7 @@ def project(event: Event, program: Program, *, now: datetime, anchor: datetime, 
     own = policy.market_context or f"{base_url}/programs/{program.id}"
     return Projection(
         market_context=own,
-        priority=0 if event.priority is None else event.priority + 1,
+        priority=draft.priority(event),
         test_event=policy.test_event or draft.is_test,
         comment=draft.comment(event),
         start=start,
@@ -129,8 +130,11 @@ class _Draft:
         present = max(0, (now - timeline.start) // timeline.cycle)
         first = present - present % step
         self.lose(LossKind.HORIZON, f"repetitions are told {ahead * timeline.cycle} ahead")
-        since = timeline.start + first * timeline.cycle
-        until = since + (step + ahead) * timeline.cycle
+        try:
+            since = timeline.start + first * timeline.cycle
+            until = since + (step + ahead) * timeline.cycle
+        except OverflowError:  # the calendar ends before
+            return list(islice(timeline.windows(now), most * timeline.count)), None
         windows = [each for each in timeline.windows(since, until) if each.start >= since]
         rolls_at = since + step * timeline.cycle
         return windows, None if timeline.end is not None and until >= timeline.end else rolls_at
@@ -307,6 +311,14 @@ class _Draft:
             return 0
         self.lose(LossKind.RANDOMIZATION, f"the start is shifted later only, by {shift.magnitude()} at most")
         return int((latest - timeline.start).total_seconds())
+
+    def priority(self, event: Event) -> int:
+        """Return the priority in the scale of 2.0b: 1 is the most important, 0 is none (B-EVT-022)."""
+        if event.priority is None:
+            return 0
+        if event.priority >= _LEAST_IMPORTANT:
+            self.lose(LossKind.OUT_OF_RANGE, f"the priority {event.priority} is told as {_LEAST_IMPORTANT}")
+        return min(event.priority + 1, _LEAST_IMPORTANT)
 
     def note_rest(self, event: Event) -> None:
         """Note which other members a VEN is not told."""

@@ -56,7 +56,10 @@ class Projection(Struct, frozen=True, kw_only=True):
     def over_at(self) -> datetime | None:
         """Return when every VEN has ended it, a random start included (B-EVT-018); None if it is open."""
         end = self.end
-        return None if end is None else end + timedelta(seconds=self.start_after_s)
+        try:
+            return None if end is None else end + timedelta(seconds=self.start_after_s)
+        except OverflowError:  # past year 9999, which is never (TIME-008)
+            return None
 
     def digest(self) -> str:
         """Return what changes with everything that a VEN is told (B-EVT-009)."""

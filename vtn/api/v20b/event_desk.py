@@ -12,13 +12,16 @@ from typing import Final, NamedTuple
 
 import structlog
 
+from openadr_profiles.v20b.codes import Code
 from openadr_profiles.v20b.messages import DistributeEvent, EiResponse, Event
 from openadr_profiles.v20b.projection import EventStatus20b, decoded
 from vtn.api.v20b.event_examination import Entry, Examined, delivery_of, examined, in_order, lacks_issue, others_open
 from vtn.api.v20b.event_issues import cancelled, changes_of, reissued
 from vtn.api.v20b.event_losses import LossLog
 from vtn.api.v20b.event_messages import ToldIssue, ToldIssues, event_message
+from vtn.api.v20b.refusals import RefusedMessage
 from vtn.lru import LruCache
+from vtn.store.failures import ConstraintViolated
 from vtn.store.ids import new_id
 from vtn.store.stamps import stamp
 from vtn.store.v20b.event_rows import IssueState, SeenEvent, SeenEvents
@@ -195,7 +198,10 @@ class EventDesk:
                     retry=retry,
                 )
             )
-        await self._store.sent(deliveries)
+        try:
+            await self._store.sent(deliveries)
+        except ConstraintViolated:  # its ven was removed meanwhile
+            raise RefusedMessage(Code.NOT_REGISTERED_OR_AUTHORIZED, "the VEN is not enrolled any more") from None
         self._note(ven, ordered)
         return DistributeEvent(response=response, request_id=request_id, vtn_id=self._vtn_id, events=tuple(events))
 

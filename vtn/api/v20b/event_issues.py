@@ -107,7 +107,17 @@ def _projected(
     """Return the projection, and what its start "now" means, which stays what it was (4.2)."""
     if source.event is None:
         return NoForm(NoFormKind.TOO_LONG, "it is larger than a message may be"), None
-    event = event_of(source.event)
+    try:
+        return _placed(source, source.event, issues, now, base_url)
+    except Exception:  # whatever it is: other events go on, and this one is not tried at every poll
+        _log.exception("an event cannot be projected for VENs of 2.0b", event_id=source.event_id)
+        return NoForm(NoFormKind.FAILED, "it could not be projected; the log says why"), None
+
+
+def _placed(
+    source: EventSource20b, row: ObjectRow, issues: list[IssueRow], now: datetime, base_url: str
+) -> tuple[Projection | NoForm, str | None]:
+    event = event_of(row)
     anchor = next((each.anchor for each in issues if each.anchor is not None), source.modified_at)
     result = project(
         event, program_of(source.program), now=now, anchor=datetime.fromisoformat(anchor), base_url=base_url

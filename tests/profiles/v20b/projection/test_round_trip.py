@@ -123,6 +123,7 @@ def test_every_projection_keeps_the_rules_of_2_0b(event: Event, now: datetime) -
         assert all(struct.unpack("<f", struct.pack("<f", value)) for value in part.values)
         if part.name == "SIMPLE":
             assert (part.type, set(part.values) <= {0, 1, 2, 3}) == ("level", True)
+        assert projection.over_at is None or projection.over_at >= projection.start
         value = current_value(part, projection.start, now, status(projection, now))
         assert value in {0.0, *part.values}
 
