@@ -252,12 +252,11 @@ def _report(verdicts: Sequence[CheckProof], console: Console) -> None:
 def main() -> int:
     """See the module's docstring."""
     parser = argparse.ArgumentParser(prog="scripts/conformance --mutation", description=__doc__)
-    parser.add_argument("--profile", choices=["3.1", "2.0b"], default="3.1", help="version of the standard")
+    parser.add_argument("--profile", choices=[*CHECKS, "2.0b"], default="3.1", help="version of the standard")
     parser.add_argument("--only", action="append", default=[], help="an area, requirement or check; repeatable")
     parser.add_argument("--jobs", type=int, default=min(2, os.cpu_count() or 1), help="VTNs side by side")
     parser.add_argument("--json", type=Path, help="write the verdict on every check here")
     parser.add_argument("--standard", action="store_true", help="prove the checks as they judge somebody else's VTN")
-    parser.add_argument("--profile", choices=sorted(CHECKS), default="3.1", help="version of the standard")
     parser.add_argument("--share", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.profile == "2.0b":
