@@ -11,6 +11,7 @@ from typing import Final
 import aiomqtt
 
 from bridge_mqtt.simulators.flat import FlatPanel
+from oadr.process.running import cancel
 from openadr_client import Clock
 
 _AGAIN_S: Final = 0.1
@@ -66,8 +67,7 @@ class BookKeepingPanel:
         try:
             await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         finally:
-            for task in tasks:
-                task.cancel()
+            await cancel(tasks)  # aiomqtt may lose a request to end, in Python 3.11
             for result in await asyncio.gather(*tasks, return_exceptions=True):
                 if isinstance(result, Exception) and not isinstance(result, aiomqtt.MqttError | OSError):
                     raise result

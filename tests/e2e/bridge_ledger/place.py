@@ -24,6 +24,7 @@ from bench.support.processes import ServerProcess
 from bridge_mqtt.settings import Settings
 from bridge_mqtt.store import Store, reports
 from bridge_mqtt.store.schema import commands, events, holdings, ven_acks
+from oadr.process.running import cancel
 from openadr_client import ScaledClock, VtnClient
 from openadr_profiles.v31 import BlVenRequest, ProgramRequest
 from tests.e2e.bridge_ledger.panels import BookKeepingPanel
@@ -210,5 +211,5 @@ def _a_bridge(settings: dict[str, Any], clock: ScaledClock, folder: Path) -> Ser
 
 
 async def _ended(task: asyncio.Task[None]) -> None:
-    task.cancel()
+    await cancel([task])
     await asyncio.gather(task, return_exceptions=True)
