@@ -127,6 +127,8 @@ SEARCHES: dict[type[Objects], Any] = {
 
 WITHOUT_READER = {
     "audience": "says whom an answer is made for, and gives none",
+    "create_in": "stores what the server itself makes of an enrolment; business logic asked for it",
+    "id_named": "gives the program that the server itself keeps its own events in",
     "id_of": "gives the ven of a client that the server names itself",
     "of_vens": "gives what belongs to vens that its caller has read",
     "sums_of_vens": "the same, and says only how much that is",
