@@ -37,6 +37,7 @@ from openadr_client.tls import vtn_context
 from openadr_client.tokens import AccessToken, ClientCredentials, FixedToken, Tokens
 from openadr_client.topics import Topics
 from openadr_client.transport import Answer, BaseTransport
+from openadr_client.vens_20b import Vens20b
 from openadr_profiles.v31 import Invalid, Notifiers, decode
 
 __all__ = ["NOT_MODIFIED", "Broken", "Found", "NotModified", "VtnClient"]
@@ -145,6 +146,7 @@ class VtnClient:
         self.resource_groups = objects.resource_groups
         self.contacts = Contacts(self._send)
         self.subscription_health = SubscriptionHealths(self._send)
+        self.vens_20b = Vens20b(self._send)
         self.topics = Topics(self._send)
 
     def __repr__(self) -> str:

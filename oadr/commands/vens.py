@@ -11,6 +11,7 @@ import typer
 
 from oadr.business_logic.connection import BusinessLogic, act, with_connection
 from oadr.business_logic.lookup import contacts_of, find, resources_of
+from oadr.commands import vens_20b
 from oadr.errors import Exit, Failure
 from oadr.terminal.options import examples
 from oadr.terminal.output import AllOption, JsonOption, plain, show_one, show_rows
@@ -18,6 +19,7 @@ from openadr_profiles.contact import Contact
 from openadr_profiles.fleet.recipients import capacity_kw, is_unseen, last_contact
 from openadr_profiles.fleet.wording import ago
 from openadr_profiles.v31 import BlVenRequest, Report, Resource, Ven
+from openadr_profiles.ven_20b import EnrolmentRequest
 
 if TYPE_CHECKING:
     from openadr_client import VtnClient
@@ -28,6 +30,8 @@ app = typer.Typer(
     no_args_is_help=True,
     epilog=examples("vens list", "vens add home-1 --target group:north"),
 )
+
+vens_20b.add_to(app)
 
 _COLUMNS = {"id": "ven", "venName": "Name", "clientID": "Client", "targets": "Targets"}
 _LIST_COLUMNS = _COLUMNS | {
@@ -96,7 +100,7 @@ def list_(
     )
 
 
-@app.command(epilog=examples("vens add home-1 --target group:north", "vens add home-2 --for-client device-2"))
+@app.command(epilog=examples("vens add home-1 --target group:north", "vens add home-2 --fingerprint 01:23:45:…:01:23"))
 @with_connection
 def add(
     name: Annotated[str, typer.Argument(help="The ven's name, unique in the VTN.")],
@@ -108,13 +112,42 @@ def add(
     known: Annotated[
         bool, typer.Option("--known", help="Only change a ven that is enrolled; a name that is not is refused.")
     ] = False,
+    fingerprint: Annotated[
+        str | None, typer.Option(help="For OpenADR 2.0b: fingerprint of its certificate, as oadr cert show prints it.")
+    ] = None,
+    drop_fingerprint: Annotated[
+        str | None, typer.Option(help="For OpenADR 2.0b: a certificate by which it is known no more.")
+    ] = None,
+    ven_id: Annotated[
+        str | None,
+        typer.Option("--ven-id", help="For OpenADR 2.0b: its venID; default: the id of the ven."),
+    ] = None,
+    xml_signature: Annotated[
+        bool | None,
+        typer.Option("--xml-signature/--no-xml-signature", help="For OpenADR 2.0b: messages of it are signed, or not."),
+    ] = None,
     settings: BusinessLogic,
     as_json: JsonOption = False,
 ) -> None:
     """Enrol a VEN, or grant targets to one that is enrolled: with --target, its targets become exactly these.
 
-    Credentials are made on the VTN's side: oadr vtn client add.
+    Credentials are made on the VTN's side: oadr vtn client add. A VEN of OpenADR 2.0b has none: it is known by its
+    certificate, whose --fingerprint is given here. Give the next one before a change of certificate, and drop the old
+    one after it.
     """
+    if fingerprint or drop_fingerprint or ven_id or xml_signature is not None:
+        if for_client or known:
+            raise Failure("--for-client and --known are for VENs of OpenADR 3", Exit.USAGE)
+        given = EnrolmentRequest(
+            ven_name=name,
+            add_fingerprint=fingerprint,
+            drop_fingerprint=drop_fingerprint,
+            wire_id=ven_id,
+            targets=tuple(target) if target else None,
+            xml_signature=xml_signature,
+        )
+        vens_20b.enrol(settings, given, as_json=as_json, title="Enrolled for OpenADR 2.0b")
+        return
 
     async def enrol(client: VtnClient) -> tuple[Ven, str]:
         found = await client.vens.search(ven_name=name)

@@ -16,6 +16,7 @@ from vtn.store.stamps import Stamps
 from vtn.store.subscription import SubscriptionStore, Verify
 from vtn.store.v20b.answers import AnswerStore20b
 from vtn.store.v20b.events import EventStore20b
+from vtn.store.v20b.listing import VenListing20b
 from vtn.store.v20b.nonces import NonceStore
 from vtn.store.v20b.outbox import Outbox20b
 from vtn.store.v20b.reports import ReportStore20b
@@ -67,6 +68,7 @@ class Stores:
         self.outbox_20b = Outbox20b(database, stamps, retry_s=v20b.poll_s * v20b.retry_polls)
         self.events_20b = EventStore20b(database, stamps, visibility)
         self.answers_20b = AnswerStore20b(database, stamps)
+        self.listing_20b = VenListing20b(database)
         self.reports_20b = ReportStore20b(database, stamps, self.outbox_20b)
         self.nonces_20b = NonceStore(database, stamps, window_s=v20b.replay_window_s)
         self.outbox_listing = OutboxListing(database, stamps)

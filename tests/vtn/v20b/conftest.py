@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -12,13 +13,21 @@ import pytest_asyncio
 from openadr_profiles.v20b import fingerprint
 from tests.support.pki import Pki, TlsFiles
 from tests.vtn.conftest import settings_for
-from tests.vtn.harness import VtnUnderTest, unique
+from tests.vtn.harness import Moment, VtnUnderTest, unique
 from tests.vtn.v20b.scripted_ven import ScriptedVen
 from vtn.access import DEFAULT_SCOPES, Caller, Role
 
 OPERATOR = Caller("", Role.BL, DEFAULT_SCOPES[Role.BL])
 
 Enrol = Callable[..., Awaitable[ScriptedVen]]
+
+
+class RealTime(Moment):
+    """The time of this machine, which the VEN goes by."""
+
+    def __call__(self) -> datetime:
+        """Return the present time."""
+        return datetime.now(UTC)
 
 
 def fingerprint_of(files: TlsFiles) -> str:

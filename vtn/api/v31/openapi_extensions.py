@@ -9,10 +9,11 @@ from typing import Any, Final
 from openadr_profiles.contact import Contact
 from openadr_profiles.subscription_health import SubscriptionHealth
 from openadr_profiles.v31.common import Name, ObjectID
+from openadr_profiles.ven_20b import EnrolledVen, EnrolmentRequest, OrderRequest
 from vtn.api.collection import Route
 from vtn.api.openapi import PAGE, Json, Schemas, json_content, problems, security
 
-ANSWERS: Final = frozenset({Contact.__name__, SubscriptionHealth.__name__})
+ANSWERS: Final = frozenset({Contact.__name__, SubscriptionHealth.__name__, EnrolledVen.__name__})
 """The types of what is in the lists."""
 
 
@@ -36,6 +37,22 @@ def _list(
     }
 
 
+def _change(
+    route: Route, schemas: Schemas, *, operation: str, summary: str, given: type, answer: type
+) -> tuple[str, Json]:
+    return route.path, {
+        "x-extension": True,
+        "description": "An extension: not part of the OpenADR standard.",
+        "tags": ["vens"],
+        "operationId": operation,
+        "summary": f"{summary} For business logic.",
+        "security": security(route.permission),
+        "requestBody": {"required": True, "content": json_content(schemas.of(given))},
+        "responses": {"200": {"description": "As it is now.", "content": json_content(schemas.of(answer))}}
+        | problems({400, 401, 403, 408, 409, 413, 415, 429, 431, 500, 503}, schemas),
+    }
+
+
 DESCRIBED: Final[dict[tuple[str, str], Callable[[Route, Schemas], tuple[str, Json]]]] = {
     ("GET", "/contacts"): partial(
         _list,
@@ -55,6 +72,29 @@ DESCRIBED: Final[dict[tuple[str, str], Callable[[Route, Schemas], tuple[str, Jso
         order="the subscriptions, the oldest first",
         subscriptionID=ObjectID,
         clientID=Name,
+    ),
+    ("GET", "/vens_20b"): partial(
+        _list,
+        tag="vens",
+        operation="searchVens20b",
+        summary="List the VENs that are enrolled for OpenADR 2.0b.",
+        of=EnrolledVen,
+        order="the names",
+        venName=Name,
+    ),
+    ("POST", "/vens_20b"): partial(
+        _change,
+        operation="enrolVen20b",
+        summary="Enrol a VEN of OpenADR 2.0b by the fingerprint of its certificate, or change what is known of it.",
+        given=EnrolmentRequest,
+        answer=EnrolledVen,
+    ),
+    ("POST", "/vens_20b/orders"): partial(
+        _change,
+        operation="orderVen20b",
+        summary="Have a VEN of OpenADR 2.0b told to register again, or that its registration ends.",
+        given=OrderRequest,
+        answer=EnrolledVen,
     ),
 }
 """Descriptions of each of them, by path and operation."""

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from functools import partial
 
-from vtn.api import contact, subscription_health
-from vtn.api.collection import OpenRoute
+from vtn.api import contact, subscription_health, ven_20b
+from vtn.api.collection import OpenRoute, Route
 from vtn.api.payload_values import PayloadValues
 from vtn.api.v31 import (
     event,
@@ -65,6 +65,7 @@ def version(
         *websocket.routes(websockets, holding),
         *contact.routes(stores.contacts, contacts),
         *subscription_health.routes(stores.outbox_listing),
+        *_routes_20b(settings, stores),
     )
     return ApiVersion(
         name=NAME,
@@ -76,3 +77,10 @@ def version(
         write_problem=problem.response,
         describe=partial(openapi.served, settings, routes, auth_routes),
     )
+
+
+def _routes_20b(settings: Settings, stores: Stores) -> tuple[Route, ...]:
+    """Return the routes of VENs of OpenADR 2.0b, if it is served."""
+    if settings.v20b is None or not settings.v20b.enabled:
+        return ()
+    return ven_20b.routes(stores.vens_20b, stores.outbox_20b, stores.listing_20b)

@@ -1,0 +1,107 @@
+"""/vens_20b: enrolling VENs of OpenADR 2.0b, and what business logic sees of them."""
+
+from __future__ import annotations
+
+import hashlib
+import ssl
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from openadr_profiles.v20b import fingerprint, signing, writing
+from openadr_profiles.v20b.messages import Poll
+from tests.support.pki import Pki, TlsFiles
+from tests.vtn.conftest import settings_for
+from tests.vtn.harness import VtnUnderTest, unique
+from tests.vtn.v20b.conftest import Enrol, RealTime, fingerprint_of, v20b_settings
+
+
+def key_of(files: TlsFiles) -> signing.SigningKey:
+    """The key of a certificate, to sign with."""
+    return signing.SigningKey(files.key.read_bytes(), files.certificate.read_bytes())
+
+
+async def test_a_ven_is_enrolled_by_its_fingerprint_in_either_spelling(
+    vtn20: VtnUnderTest, ven20: Enrol, pki: Pki
+) -> None:
+    """B-REG-016, B-SEC-005, B-SEC-013: another certificate may be added before the first is dropped."""
+    first, second, third = (pki.client(unique("cert")) for _ in range(3))
+    bl, name = vtn20.bl, unique("home")
+    long = hashlib.sha256(ssl.PEM_cert_to_DER_cert(first.certificate.read_text())).hexdigest()
+    made = (await bl.post("/vens_20b", {"venName": name, "addFingerprint": long, "targets": ["group:north"]})).ok()
+    assert made["fingerprints"] == [fingerprint_of(first)]
+    assert made["registered"] is False
+    assert (await bl.get(f"/vens/{made['venID']}")).ok()["targets"] == ["group:north"]
+    ven = await ven20(vtn20, files=first, enrolled=False)
+    assert (await ven.create()).code == "200"
+    await bl.post("/vens_20b", {"venName": name, "addFingerprint": fingerprint_of(second)})
+    assert "drop one" in (
+        await bl.post("/vens_20b", {"venName": name, "addFingerprint": fingerprint_of(third)})
+    ).problem(409)
+    renewed = await ven20(vtn20, files=second, enrolled=False)
+    assert (await renewed.poll(ven.ven_id)).code != "463"
+    await bl.post("/vens_20b", {"venName": name, "dropFingerprint": fingerprint_of(first)})
+    assert (await ven.poll()).code == "463"
+    (now,) = (await bl.get("/vens_20b", {"venName": name})).ok()
+    assert (now["registered"], now["fingerprints"], now["waiting"]) == (True, [fingerprint_of(second)], 1)
+
+
+@pytest.mark.parametrize(
+    ("given", "status", "words"),
+    [
+        ({"addFingerprint": "x" * 20}, 400, "addFingerprint"),
+        ({"addFingerprint": "AA:BB"}, 400, "addFingerprint"),
+        ({}, 400, "addFingerprint"),
+        ({"addFingerprint": "taken"}, 409, "another VEN"),
+        ({"addFingerprint": "00:" * 9 + "00", "venName": "of OpenADR 3"}, 409, "OpenADR 3"),
+    ],
+)
+async def test_what_cannot_be_enrolled_is_refused(
+    vtn20: VtnUnderTest, pki: Pki, given: dict[str, str], status: int, words: str
+) -> None:
+    """B-REG-016: in words that name the member, and nothing is half made."""
+    bl, taken = vtn20.bl, pki.client(unique("taken"))
+    await bl.post("/vens_20b", {"venName": unique("home"), "addFingerprint": fingerprint_of(taken)})
+    await vtn20.bl.ven_for(vtn20.home(), venName="of OpenADR 3")
+    before = await bl.ids("/vens")
+    given = {"venName": unique("new")} | given
+    if given.get("addFingerprint") == "taken":
+        given["addFingerprint"] = fingerprint_of(taken)
+    assert words in (await bl.post("/vens_20b", given)).problem(status)
+    assert await bl.ids("/vens") == before
+    assert (await vtn20.home().post("/vens_20b", given)).status == 403
+    assert (await vtn20.home().get("/vens_20b")).status == 403
+
+
+async def test_business_logic_orders_a_registration_again_and_its_end(vtn20: VtnUnderTest, ven20: Enrol) -> None:
+    """B-REG-010, B-REG-013: told at the next poll; who is not registered cannot be told."""
+    ven, bl = await ven20(vtn20), vtn20.bl
+    (known,) = (await bl.get("/vens_20b")).ok()
+    for order, message in (("REREGISTER", "oadrRequestReregistration"), ("CANCEL", "oadrCancelPartyRegistration")):
+        (await bl.post("/vens_20b/orders", {"venName": known["venName"], "order": order})).ok()
+        assert (await ven.poll()).name == message
+        await ven.respond("EiRegisterParty", "oadrResponse")
+    assert "no VEN" in (await bl.post("/vens_20b/orders", {"venName": "nobody", "order": "CANCEL"})).problem(400)
+    (await bl.delete(f"/vens/{known['venID']}")).ok()
+    assert (await ven.poll()).code == "463"
+
+
+async def test_a_ven_that_signs_is_heard_once_and_only_signed(migrated_url: str, ven20: Enrol, pki: Pki) -> None:
+    """B-SEC-008 … B-SEC-011: answers are signed, and neither repetition nor absence nor somebody else's passes."""
+    files, stranger = pki.client(unique("signing")), pki.client(unique("signing"))
+    own = v20b_settings(pki)
+    vtn = VtnUnderTest(settings_for(migrated_url, v20b=own), RealTime())
+    await vtn.start()
+    ven = await ven20(vtn, files=files, registered=False, signs=True)
+    body = writing.write(Poll(ven_id="x"))
+    now = datetime.now(UTC)
+    assert (await ven.post("OadrPoll", body)).status == 403
+    assert (await ven.post("OadrPoll", signing.sign(body, key_of(stranger), now=now))).status == 403
+    late = signing.sign(body, key_of(files), now=now - timedelta(seconds=90))
+    assert (await ven.post("OadrPoll", late)).status == 403
+    signed = signing.sign(body, key_of(files), now=now)
+    first, second = [await ven.post("OadrPoll", signed) for _ in range(2)]
+    assert (first.code, second.status) == ("463", 403)
+    by = fingerprint.of(ssl.PEM_cert_to_DER_cert(own["cert"].read_text()))
+    assert signing.verify(first.raw, (by,), now=now).received.name == "oadrResponse"
+    await vtn.stop()
