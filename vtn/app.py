@@ -115,7 +115,6 @@ class VtnServer:
         self._sending = SendBudget(settings.limits.answers_in_flight_bytes, largest=settings.body_limit_bytes)
         self._url_judge = UrlJudge(settings.webhook, lookup=lookup)
         self._callbacks = Callbacks(self._url_judge)
-        self._lookup = lookup
         self._listener_20b: Listener20b | None = None
         self.stores: Stores | None = None
         """The stores, once the server is started."""
@@ -301,7 +300,6 @@ class VtnServer:
             self._contacts,
             self._metrics,
             now=self._now,
-            lookup=self._lookup,
             shared_port=self._shared_port,
         )
         self._closing.add("port of OpenADR 2.0b", made.close_socket)

@@ -30,12 +30,10 @@ from vtn.http.connections import Runner
 from vtn.http.mutual_tls import MutualTls, Peers
 from vtn.http.sockets import bound
 from vtn.metrics import Metrics
-from vtn.notification_settings import Webhook
-from vtn.notify.url_judge import Lookup, UrlJudge
 from vtn.services import Closing, Service
 from vtn.settings import Settings
 from vtn.store.stores import Stores
-from vtn.v20b_settings import V20b, V20bPush
+from vtn.v20b_settings import V20b
 
 _GRACE_S: Final = 5.0
 
@@ -52,7 +50,6 @@ class Listener20b:
         metrics: Metrics | None,
         *,
         now: Callable[[], datetime],
-        lookup: Lookup,
         shared_port: bool,
     ) -> None:
         self._settings = settings
@@ -62,7 +59,6 @@ class Listener20b:
         self._metrics = metrics
         self._now = now
         self._tls = None if v20b.trusted_proxies else MutualTls(v20b)
-        self._judge = judge_of(v20b.push, lookup) if v20b.push.enabled else None
         self._socket = bound(v20b.host, v20b.port, shared=shared_port)
         self.port: int = self._socket.getsockname()[1]
         self._identity = Identity(v20b, stores.vens_20b, Peers(v20b), now)
@@ -124,7 +120,7 @@ class Listener20b:
             retry_polls=v20b.retry_polls,
         )
         events = EiEvent(desk, stores.events_20b, stores.answers_20b, opts)
-        party = EiRegisterParty(v20b, stores.vens_20b, stores.outbox_20b, self._judge, events)
+        party = EiRegisterParty(v20b, stores.vens_20b, stores.outbox_20b, events)
         pending = PendingMessages(stores.outbox_20b, events, asking.message)
         services: dict[Service20b, MessageService] = {
             Service20b.EI_REGISTER_PARTY: party,
@@ -142,15 +138,3 @@ class Listener20b:
             heard_response=party.heard_response,
             now=self._now,
         )
-
-
-def judge_of(settings: V20bPush, lookup: Lookup) -> UrlJudge:
-    """Return what judges addresses of VENs by the rules of callback URLs, with the exceptions of these settings."""
-    return UrlJudge(
-        Webhook(
-            allow_private_addresses=settings.allow_private_addresses,
-            allowed=settings.allowed,
-            timeout_s=min(settings.timeout_s, 30.0),
-        ),
-        lookup=lookup,
-    )

@@ -14,33 +14,8 @@ CIPHERS: Final = "ECDHE-ECDSA-AES128-SHA256:AES128-SHA256:ECDHE+AESGCM"
 """The two suites that OpenADR 2.0b asks for first (B-SEC-002), then those of today."""
 
 
-class V20bPush(SettingsGroup):
-    """Deliveries to VENs that registered an address for them (B-TRN-005)."""
-
-    enabled: bool = True
-    """Accept registrations with an address, and send there. Off: such a registration is refused."""
-    connect_s: Annotated[float, Field(gt=0, le=60)] = 5.0
-    timeout_s: Annotated[float, Field(gt=0, le=120)] = 15.0
-    """Time limits for a connection to a VEN, and for its whole answer."""
-    first_retry_s: Annotated[float, Field(gt=0, le=3600)] = 2.0
-    longest_retry_s: Annotated[float, Field(gt=0, le=86400)] = 300.0
-    """Pauses after failures: the first one, and the longest; each is twice the last one, less up to a half."""
-    give_up_after: Annotated[int, Field(ge=1, le=10_000)] = 20
-    """Failures in a row after which a VEN is reported as unreachable; it is still tried, after the longest pause."""
-    at_once: Annotated[int, Field(ge=1, le=1000)] = 50
-    """VENs that a process sends to at the same time."""
-    every_s: Annotated[float, Field(gt=0, le=60)] = 1.0
-    """Interval of looking for something to send."""
-    allowed: tuple[str, ...] = ()
-    """Host names, addresses and networks (``10.1.0.0/16``) that may be addressed although they are private."""
-    allow_private_addresses: bool = False
-    """Send to loopback, private and link-local addresses too; ``allowed`` opens single ones."""
-    check_host_name: bool = False
-    """Expect the VEN's certificate to be for the host in its address. Its fingerprint is checked in any case."""
-
-
 class V20b(SettingsGroup):
-    """OpenADR 2.0b (profile B, simple HTTP, pull and push) on a listener of its own."""
+    """OpenADR 2.0b (profile B, simple HTTP, pull) on a listener of its own."""
 
     enabled: bool = True
     """Serve it. Needs the extra ``oadr20b``."""
@@ -106,7 +81,6 @@ class V20b(SettingsGroup):
     telemetry_every_s: Annotated[int, Field(ge=1, le=86400)] = 60
     telemetry_back_s: Annotated[int, Field(ge=1, le=86400)] = 300
     """Interval of values, and of reports with them, where no event says otherwise; within what the VEN offers."""
-    push: V20bPush = V20bPush()
 
     @field_validator("trusted_proxies")
     @classmethod
@@ -136,7 +110,7 @@ class V20b(SettingsGroup):
         return self
 
     def _behind_proxy(self) -> V20b:
-        in_use = {"cert", "rsa_cert", "ca"} if self.push.enabled or self.signatures else set()
+        in_use = {"cert", "rsa_cert"} if self.signatures else set()
         every = ("cert", "rsa_cert", "ca", "crl")
         given = [name for name in every if getattr(self, name) is not None and name not in in_use]
         if given:

@@ -116,20 +116,6 @@ class Peers:
             raise Unauthenticated("the proxy hands on no certificate that can be read") from None
 
 
-def client_context(settings: V20b) -> ssl.SSLContext:
-    """Return the context of connections to VENs: this server shows its certificate, and theirs are checked.
-
-    Raises BadCertificate.
-    """
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    context.check_hostname = settings.push.check_host_name
-    context.verify_mode = ssl.CERT_REQUIRED
-    _set_ciphers(context, settings)
-    _load(context, settings)
-    return context
-
-
 def _server_context(settings: V20b) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2

@@ -38,9 +38,8 @@ def fingerprint_of(files: TlsFiles) -> str:
 def v20b_settings(pki: Pki, **members: Any) -> dict[str, Any]:
     """Settings of the listener: a free port, a certificate, and an authority."""
     server = pki.server()
-    push = {"allow_private_addresses": True, "first_retry_s": 0.05, "every_s": 0.05} | members.pop("push", {})
     always = {"port": 0, "cert": server.certificate, "key": server.key, "ca": pki.ca, "burst": 5000, "check_sent": True}
-    return always | {"push": push} | members
+    return always | members
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")

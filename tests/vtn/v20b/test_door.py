@@ -263,9 +263,7 @@ async def test_behind_a_proxy_its_header_tells_the_certificate(start_vtn: StartV
     xml = {"Content-Type": "application/xml"}
     answers = {}
     for proxies in ("127.0.0.0/8", "192.0.2.0/24"):
-        vtn = await start_vtn(
-            v20b={"port": 0, "trusted_proxies": [proxies], "push": {"enabled": False}, "auto_enrol": True}
-        )
+        vtn = await start_vtn(v20b={"port": 0, "trusted_proxies": [proxies], "auto_enrol": True})
         url = f"http://127.0.0.1:{vtn.server.port_20b}/OpenADR2/Simple/2.0b/EiRegisterParty"
         async with aiohttp.ClientSession() as session:
             for name, headers in (("told", told), ("untold", {}), ("nonsense", {"X-Client-Cert": "nonsense"})):

@@ -4,21 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import ssl
-from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from openadr_profiles.v20b import fingerprint, signing, writing
-from openadr_profiles.v20b.messages import Poll
-from tests.support.pki import Pki, TlsFiles
-from tests.vtn.conftest import settings_for
+from tests.support.pki import Pki
 from tests.vtn.harness import VtnUnderTest, unique
-from tests.vtn.v20b.conftest import Enrol, RealTime, fingerprint_of, v20b_settings
-
-
-def key_of(files: TlsFiles) -> signing.SigningKey:
-    """The key of a certificate, to sign with."""
-    return signing.SigningKey(files.key.read_bytes(), files.certificate.read_bytes())
+from tests.vtn.v20b.conftest import Enrol, fingerprint_of
 
 
 async def test_a_ven_is_enrolled_by_its_fingerprint_in_either_spelling(
@@ -84,24 +75,3 @@ async def test_business_logic_orders_a_registration_again_and_its_end(vtn20: Vtn
     assert "no VEN" in (await bl.post("/vens_20b/orders", {"venName": "nobody", "order": "CANCEL"})).problem(400)
     (await bl.delete(f"/vens/{known['venID']}")).ok()
     assert (await ven.poll()).code == "463"
-
-
-async def test_a_ven_that_signs_is_heard_once_and_only_signed(migrated_url: str, ven20: Enrol, pki: Pki) -> None:
-    """B-SEC-008 … B-SEC-011: answers are signed, and neither repetition nor absence nor somebody else's passes."""
-    files, stranger = pki.client(unique("signing")), pki.client(unique("signing"))
-    own = v20b_settings(pki)
-    vtn = VtnUnderTest(settings_for(migrated_url, v20b=own), RealTime())
-    await vtn.start()
-    ven = await ven20(vtn, files=files, registered=False, signs=True)
-    body = writing.write(Poll(ven_id="x"))
-    now = datetime.now(UTC)
-    assert (await ven.post("OadrPoll", body)).status == 403
-    assert (await ven.post("OadrPoll", signing.sign(body, key_of(stranger), now=now))).status == 403
-    late = signing.sign(body, key_of(files), now=now - timedelta(seconds=90))
-    assert (await ven.post("OadrPoll", late)).status == 403
-    signed = signing.sign(body, key_of(files), now=now)
-    first, second = [await ven.post("OadrPoll", signed) for _ in range(2)]
-    assert (first.code, second.status) == ("463", 403)
-    by = fingerprint.of(ssl.PEM_cert_to_DER_cert(own["cert"].read_text()))
-    assert signing.verify(first.raw, (by,), now=now).received.name == "oadrResponse"
-    await vtn.stop()

@@ -20,7 +20,6 @@ from openadr_profiles.v20b.messages import (
 )
 from vtn.api.v20b.refusals import PROFILES, RefusedMessage, accepted
 from vtn.api.v20b.session import Answer, Session20b
-from vtn.notify.url_judge import UrlJudge
 from vtn.store.stamps import stamp
 from vtn.store.v20b.outbox import Outbox20b
 from vtn.store.v20b.vens import Registration20b, Ven20b, VenStore20b
@@ -30,7 +29,6 @@ _log = structlog.get_logger(__name__)
 
 _REPETITION: Final = timedelta(seconds=60)
 """Time in which the same registration again is the same message sent twice, and no VEN that has lost its state."""
-_LONGEST_URL: Final = 1000
 REREGISTER: Final = "oadrRequestReregistration"
 CANCEL: Final = "oadrCancelPartyRegistration"
 OWN_REPORTS: Final = "oadrRegisterReport"
@@ -44,15 +42,12 @@ class Forgets(Protocol):
 
 
 class EiRegisterParty:
-    """Registers VENs that are enrolled. ``judge`` says which addresses may be pushed to; None: to none."""
+    """Registers VENs that are enrolled."""
 
-    def __init__(
-        self, settings: V20b, vens: VenStore20b, outbox: Outbox20b, judge: UrlJudge | None, events: Forgets
-    ) -> None:
+    def __init__(self, settings: V20b, vens: VenStore20b, outbox: Outbox20b, events: Forgets) -> None:
         self._settings = settings
         self._vens = vens
         self._outbox = outbox
-        self._judge = judge
         self._events = events
 
     async def handle(self, message: Message, session: Session20b) -> Answer:
@@ -84,7 +79,7 @@ class EiRegisterParty:
             raise RefusedMessage(Code.INVALID_ID, "registrationID: this VEN is registered; expected its registrationID")
         given = Registration20b(
             ven_name=message.ven_name,
-            push_url=self._push_url(message),
+            push_url=None,
             report_only=message.report_only,
             signs=ven.signs,
             digest=session.digest,
@@ -114,23 +109,6 @@ class EiRegisterParty:
                 Code.COMPLIANCE_ERROR,
                 f"oadrTransportName: {message.transport_name} is not offered; expected simpleHttp",
             )
-
-    def _push_url(self, message: CreatePartyRegistration) -> str | None:
-        """Return the address to push to, None for a VEN that polls (B-REG-006)."""
-        address = (message.transport_address or "").strip()
-        if message.http_pull_model is not False:
-            return None
-        if not address:
-            raise RefusedMessage(
-                Code.INVALID_DATA, "oadrTransportAddress: expected the address of a VEN that is pushed to"
-            )
-        if self._judge is None:
-            raise RefusedMessage(Code.COMPLIANCE_ERROR, "oadrHttpPullModel: this VTN does not push; expected true")
-        problem = "it is too long" if len(address) > _LONGEST_URL else self._judge.problem(address)
-        if problem is not None or "?" in address:
-            reason = problem or "a query is not allowed in it"
-            raise RefusedMessage(Code.INVALID_DATA, f"oadrTransportAddress: {reason}")
-        return address.rstrip("/")
 
     async def _cancel(self, message: CancelPartyRegistration, session: Session20b) -> Answer:
         ven = session.ven

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from sqlalchemy import Select, delete, func, insert, or_, select, update
+from sqlalchemy import Select, delete, insert, or_, select, update
 
 from openadr_profiles.v31 import BlVenRequest, Invalid
 from vtn.access import DEFAULT_SCOPES, Caller, Role
@@ -105,23 +105,6 @@ class VenStore20b:
         if row is None:
             raise NotFound
         return self._ven(row)
-
-    async def pushed_to(self, *, after: str, limit: int) -> Sequence[Ven20b]:
-        """Return registered VENs that messages are pushed to, by id: the next ones ``after`` an id."""
-        statement = _selected().where(
-            oadr20b_vens.c.push_url.is_not(None),
-            oadr20b_vens.c.registration_id.is_not(None),
-            oadr20b_vens.c.is_disabled.is_(False),
-            oadr20b_vens.c.ven_id > after,
-        )
-        rows = await self._database.rows(statement.order_by(oadr20b_vens.c.ven_id).limit(limit))
-        return [self._ven(row) for row in rows]
-
-    async def registered(self, *, after: str, limit: int) -> Sequence[Ven20b]:
-        """Return registered VENs, by id: the next ones ``after`` an id."""
-        statement = _selected().where(oadr20b_vens.c.registration_id.is_not(None), oadr20b_vens.c.ven_id > after)
-        rows = await self._database.rows(statement.order_by(oadr20b_vens.c.ven_id).limit(limit))
-        return [self._ven(row) for row in rows]
 
     async def fingerprints(self, id_: str) -> frozenset[str]:
         """Return the fingerprints a VEN is known by."""
@@ -232,17 +215,6 @@ class VenStore20b:
         async with self._database.write() as connection:
             if (await connection.execute(gone)).first() is None:
                 raise NotFound
-
-    async def counted(self) -> Mapping[str, int]:
-        """Count the VENs: those enrolled, those registered, those that messages are pushed to."""
-        row = await self._database.row(
-            select(
-                func.count().label("enrolled"),
-                func.count(oadr20b_vens.c.registration_id).label("registered"),
-                func.count(oadr20b_vens.c.push_url).label("pushed_to"),
-            ).select_from(oadr20b_vens)
-        )
-        return {} if row is None else {str(name): int(value) for name, value in row.items()}
 
     async def _enrolled(
         self,
