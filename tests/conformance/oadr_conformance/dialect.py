@@ -23,6 +23,10 @@ class WireShape:
     names_owners: ClassVar[bool] = True
     """Objects say whose they are."""
 
+    def __init__(self) -> None:
+        self.program = ""
+        """The program of subscriptions that name none, while a run is open, where each has to name one."""
+
     def asked(self, method: str, path: str, query: Pairs, body: object) -> tuple[str, Pairs, object]:
         """Return path, query and body of the same request in this version."""
         del method

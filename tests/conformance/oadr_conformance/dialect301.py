@@ -25,8 +25,7 @@ class WireShape301(WireShape):
     names_owners: ClassVar[bool] = False
 
     def __init__(self) -> None:
-        self.program = ""
-        """The program of subscriptions that name none; there is one while a run is open."""
+        super().__init__()
         self._clients: dict[str, str] = {}
         self._programs: dict[str, str] = {}
         self._vens: dict[str, str] = {}
