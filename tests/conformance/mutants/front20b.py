@@ -149,7 +149,7 @@ class Front20b:
             der,
         )
         fault = self.fault if ".check." in request.headers.get("X-Request-Id", "") else None
-        if fault is not None and fault.tls is not None and not der:
+        if self.fault is not None and self.fault.tls is not None and not der:
             asked = replace(asked, certificate=_der(self.files.known))
         if fault is not None and fault.request is not None:
             asked = fault.request(asked)
