@@ -1,4 +1,4 @@
-"""A server of another project, openleadr, as its documentation sets one up; run as a process, for bad input may end it."""
+"""A server of another project, openleadr, as its documentation sets one up; a process, for bad input may end it."""
 
 from __future__ import annotations
 

@@ -88,13 +88,15 @@ _BOUND = ("rulings.binding=true",)
 _WORKERS = 4
 
 
-def _oadr(*arguments: str) -> list[str]:
+def oadr_command(*arguments: str) -> list[str]:
+    """Return the command `oadr` with these arguments."""
     return [sys.executable, "-m", "oadr", *arguments]
 
 
-def _client(client_id: str, role: str, config: Path, *options: str) -> Credential:
+def client_of(client_id: str, role: str, config: Path, *options: str) -> Credential:
+    """Return a new client of the VTN with this configuration."""
     done = subprocess.run(
-        _oadr("vtn", "client", "add", client_id, "--role", role, "--config", str(config), "--json", *options),
+        oadr_command("vtn", "client", "add", client_id, "--role", role, "--config", str(config), "--json", *options),
         capture_output=True,
         text=True,
         check=False,
@@ -136,19 +138,19 @@ def at_version(subject: Subject, standard: str) -> Subject:
 
 @contextmanager
 def _started(config: Path, directory: Path, arguments: tuple[str, ...]) -> Iterator[Subject]:
-    bl = _client("conformance-bl", "BL", config)  # makes the tables, so it goes first
+    bl = client_of("conformance-bl", "BL", config)  # makes the tables, so it goes first
     with ThreadPoolExecutor() as pool:
         vens = [
-            pool.submit(_client, "conformance-ven", "VEN", config),
-            pool.submit(_client, "conformance-ven2", "VEN", config),
-            pool.submit(_client, "conformance-ven3", "VEN", config, *(f"--scope={scope}" for scope in _SCOPES)),
+            pool.submit(client_of, "conformance-ven", "VEN", config),
+            pool.submit(client_of, "conformance-ven2", "VEN", config),
+            pool.submit(client_of, "conformance-ven3", "VEN", config, *(f"--scope={scope}" for scope in _SCOPES)),
         ]
     port = free_port()
     origin = f"http://127.0.0.1:{port}"
     process = ServerProcess(
-        _oadr("vtn", "run", "--config", str(config), "--port", str(port), *arguments),
+        oadr_command("vtn", "run", "--config", str(config), "--port", str(port), *arguments),
         log=directory / "vtn.log",
-        ready=lambda: _answers(f"{origin}/health"),
+        ready=lambda: answers(f"{origin}/health"),
     )
     try:
         process.start()
@@ -165,7 +167,8 @@ def _started(config: Path, directory: Path, arguments: tuple[str, ...]) -> Itera
         process.stop()
 
 
-def _answers(url: str) -> bool:
+def answers(url: str) -> bool:
+    """Return True if a GET of this URL is answered with 200."""
     try:
         with urllib.request.urlopen(url, timeout=1) as response:
             return bool(response.status == 200)
@@ -198,6 +201,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="scripts/conformance", description=__doc__)
     parser.add_argument("--only", action="append", default=[], help="an area, requirement or check")
     parser.add_argument("--database", choices=["sqlite", "postgresql"], help="one database only")
+    parser.add_argument("--profile", choices=["3.1", "2.0b"], default="3.1", help="version of the standard")
     parser.add_argument("--mutation", action="store_true", help="prove that every check can fail instead")
     parser.add_argument(
         "--workers", type=int, choices=range(1, 17), metavar="N", help="of both VTNs [1 on SQLite, 4 on PostgreSQL]"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
+
 from oadr_conformance.errors import Skipped
 from oadr_conformance.moments import from_now
 from oadr_conformance.registry import Area
@@ -137,10 +139,15 @@ async def request_id_of_a_distribution(probe: Probe20b) -> None:
 async def start_after(probe: Probe20b) -> None:
     """startafter is passed on, and an event is told until it may be over for every VEN."""
     ven = await probe.registered()
-    period = {"start": from_now(seconds=-600), "duration": "PT5M", "randomizeStart": "PT30M"}
-    view = await probe.new_event(ven, seconds=300, intervalPeriod=period)
-    if view.start_after_s != 1800:
-        raise (await ven.request_events()).fail("startafter PT30M", f"{view.start_after_s} s")
+    period = {"start": from_now(seconds=-1), "duration": "PT3S", "randomizeStart": "PT30M"}
+    view = await probe.new_event(ven, seconds=3, intervalPeriod=period)
+    reply = await ven.request_events()
+    reply.same("startafter, in seconds", view.start_after_s, 1800)
+    while datetime.now(UTC) < view.start + timedelta(seconds=view.duration_s + 1):
+        await probe.pause()
+    reply = (await ven.request_events()).of("oadrDistributeEvent", "oadrResponse")
+    told = [one.status for one in events_in(reply.message) if one.id == view.id]
+    reply.true(told and told[0] != "cancelled", "the event until startafter has passed too", told)
 
 
 @area.check("B-EVT-020", needs="operator")

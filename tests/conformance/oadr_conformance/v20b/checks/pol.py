@@ -15,7 +15,7 @@ async def one_message_per_poll(probe: Probe20b) -> None:
     """A poll brings exactly one message, with nothing beside it."""
     ven = await probe.registered()
     await probe.new_event(ven)
-    reply = (await ven.poll()).of("oadrDistributeEvent")
+    reply = await ven.polled("oadrDistributeEvent")
     found = len(reply.root.findall(".//oadr:oadrSignedObject/*", NAMESPACES))
     reply.true(found == 1, "one message", f"{found} messages")
 

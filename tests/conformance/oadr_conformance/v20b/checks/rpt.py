@@ -174,7 +174,7 @@ async def cancelled_report(probe: Probe20b) -> None:
     (await ven.ask(REPORT, root)).of("oadrResponse").valid()
 
 
-@area.each("B-RPT-020", {"x-name": ("x-CONFORMANCE", True), "unknown": ("METADATA_CONFORMANCE", False)})
+@area.each("B-RPT-020", {"x-name": ("x-METADATA_CONFORMANCE", True), "unknown": ("METADATA_CONFORMANCE", False)})
 async def names(probe: Probe20b, case: tuple[str, bool]) -> None:
     """Names of reports outside the profile begin with x-; others are refused."""
     name, good = case

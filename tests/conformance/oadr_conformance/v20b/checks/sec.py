@@ -125,7 +125,7 @@ async def unsigned_message(probe: Probe20b) -> None:
 
 
 def _not_taken(reply: VtnReply) -> None:
-    if reply.status not in {401, 403}:
+    if not 400 <= reply.status < 500:
         reply.survived().refused("oadrResponse")
 
 
