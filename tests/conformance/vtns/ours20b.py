@@ -5,15 +5,28 @@
 
 from __future__ import annotations
 
+import argparse
+import asyncio
+import sys
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from oadr_conformance import Outcome, Run, select
+from oadr_conformance.reports import show
+from oadr_conformance.v20b.checks import ALL20B
+from oadr_conformance.v20b.examination import run20b
+from oadr_conformance.v20b.hostile import hostile_checks
 from oadr_conformance.v20b.subject import ClientCert, Subject20b
+from rich.console import Console
 
+from bench.support.net import free_port
+from bench.support.postgres import PostgresServer
 from bench.support.processes import ServerProcess
 from certs import Authority, KeyKind
+from vtns.ours import answers, client_of, oadr_command
 
 _SETTINGS = """
 log_requests = false
@@ -64,7 +77,7 @@ def vtn20b(database_url: str, directory: Path, *, signed: bool = False) -> Itera
         return ClientCert(pair.certificate, pair.key)
 
     vens = {name: client(name) for name in ("Conformance-VEN", "Conformance-VEN2")}
-    pair = old.issueclient_of("expired", lifetime=timedelta(days=1)).save(directory / "expired")
+    pair = old.issue_client("expired", lifetime=timedelta(days=1)).save(directory / "expired")
     port, api_port = free_port(), free_port()
     config = directory / "vtn.toml"
     config.write_text(
@@ -111,7 +124,8 @@ def main() -> int:
     parser.add_argument("--hostile", type=int, default=0, metavar="N", help="send N generated bad documents too")
     parser.add_argument("--database", choices=["sqlite", "postgresql"], help="one database only")
     options = parser.parse_args()
-    console, totals = Console(), {}
+    console = Console()
+    totals: dict[str, Run] = {}
     checks = select((*ALL20B, *hostile_checks(options.hostile, 0)), options.only)
     with tempfile.TemporaryDirectory(prefix="oadr-conformance-") as name:
         folder = Path(name)

@@ -17,7 +17,7 @@ async def _told(probe: Probe20b) -> tuple[StrangerVen, dict[str, Any], ToldEvent
     """A VEN with a new event, and the requestID that told it."""
     ven = await probe.registered()
     event, view = await probe.both(ven)
-    reply = await ven.polled("oadrDistributeEvent", holds=lambda one: view.id in one.text)
+    reply = await ven.request_events()
     return ven, event, view, reply.value("pyld:requestID")
 
 
@@ -124,7 +124,7 @@ async def several_answers(probe: Probe20b) -> None:
     """Answers may come in one message or in several."""
     ven, _, first, _ = await _told(probe)
     second, third = await probe.new_event(ven), await probe.new_event(ven)
-    reply = await ven.polled("oadrDistributeEvent", holds=lambda one: third.id in one.text)
+    reply = await ven.request_events()
     request_id = reply.value("pyld:requestID")
     both = [messages.event_response(one.id, one.number, request_id) for one in (first, second)]
     (await ven.ask(EVENT, messages.created_event(ven.id, both))).ok("oadrResponse")
