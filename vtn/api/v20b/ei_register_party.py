@@ -109,6 +109,10 @@ class EiRegisterParty:
                 Code.COMPLIANCE_ERROR,
                 f"oadrTransportName: {message.transport_name} is not offered; expected simpleHttp",
             )
+        if message.http_pull_model is False:
+            if not (message.transport_address or "").strip():
+                raise RefusedMessage(Code.INVALID_DATA, "oadrTransportAddress: expected the address to push to")
+            raise RefusedMessage(Code.COMPLIANCE_ERROR, "oadrHttpPullModel: this VTN does not push; expected true")
 
     async def _cancel(self, message: CancelPartyRegistration, session: Session20b) -> Answer:
         ven = session.ven
