@@ -203,11 +203,10 @@ def _texts(told: Answer20b, *names: str) -> list[str]:
 
 def _again_and_again(seen: Seen20b, told: Answer20b) -> Answer20b:
     """Bring the last distribution by poll although it was answered."""
-    if b"oadrPoll" not in seen.asked.body:
-        return told
     if b"oadrDistributeEvent" in told.body:
         seen.memory["last"] = told.body
-    return replace(told, body=seen.memory.get("last", told.body))
+    by_poll = b"oadrPoll" in seen.asked.body
+    return replace(told, body=seen.memory.get("last", told.body)) if by_poll else told
 
 
 def _events(change: Callable[[list[Element]], None]) -> Callable[[Seen20b, Answer20b], Answer20b]:
