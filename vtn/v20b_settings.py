@@ -53,8 +53,6 @@ class V20b(SettingsGroup):
     """How much more often a VEN may poll, on average, before it is answered 429 (B-POL-005)."""
     burst: Annotated[int, Field(ge=5, le=10_000)] = 100
     """Requests of one VEN allowed at once, whatever they are."""
-    offline_after_polls: Annotated[int, Field(ge=2, le=1000)] = 6
-    """Polls that a VEN may miss before it is reported as offline (B-POL-007)."""
     retry_polls: Annotated[int, Field(ge=1, le=1000)] = 3
     """Polls after which a message that was not acknowledged is offered again (B-POL-004)."""
     auto_enrol: bool = False
