@@ -128,6 +128,7 @@ def _is_wanted(command: Command, want: Want | None) -> bool:
     return (
         want is not None
         and command.event_id == want.event_id
+        and command.window_start == want.window_start  # it is held back until then
         and command.amount_kw is not None
         and abs(command.amount_kw - want.amount_kw) < _SAME_KW
         and (want.until is None or (command.window_end is not None and command.window_end <= want.until + _A_SECOND))
@@ -190,7 +191,7 @@ def _clear_up(s: Situation, holding: Holding, wire_id: str, now: datetime, polic
     panel = s.panel
     fresh = panel.sample_received_at is not None and panel.sample_received_at > holding.since
     is_shed = holding.state is not HoldingState.RELEASING
-    if is_shed and fresh and panel.event_id == wire_id and _same(holding, s.want):
+    if is_shed and fresh and panel.event_id == wire_id and is_as_wanted(holding, s.want):
         yield Confirm()
     elif fresh and panel.tells_event and panel.event_id is None and s.want is None:
         yield Drop("telemetry shows no event")
@@ -222,7 +223,7 @@ def _about_held(s: Situation, holding: Holding, wire_id: str, now: datetime, pol
             yield Queue(Op.RESTORE_PANEL, "repeat safely", event_id=holding.event_id)
     elif s.want is None:
         yield Queue(Op.RESTORE_PANEL, "window over" if over else "not wanted any more", event_id=holding.event_id)
-    elif not _same(holding, s.want):
+    elif not is_as_wanted(holding, s.want):
         yield Queue(Op.RESTORE_PANEL, "changed", event_id=holding.event_id)
     elif over or ((at := renewal(holding, s.want, policy)) is not None and now >= at):
         yield Queue(Op.RESTORE_PANEL, "renew", event_id=holding.event_id)
@@ -250,7 +251,7 @@ def is_for(holding: Holding, want: Want) -> bool:
     return holding.event_id == want.event_id and holding.window_start == want.window_start
 
 
-def _same(holding: Holding, want: Want | None) -> bool:
+def is_as_wanted(holding: Holding, want: Want | None) -> bool:
     """Return True if the panel already holds what it should: same event and amount, without overrunning.
 
     A later end does not make a difference: the shed is renewed when the panel's own timer runs out.

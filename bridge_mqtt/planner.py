@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from bridge_mqtt.decisions import Policy, is_for
+from bridge_mqtt.decisions import Policy, is_as_wanted, is_for
 from bridge_mqtt.metering.meters import Meters
 from bridge_mqtt.model import EventState, Holding, PanelRecord, Want, WindowPlan
 from bridge_mqtt.panels import Registry
@@ -369,8 +369,8 @@ class Planner:
 
 
 def _is_told(holding: Holding | None, want: Want | None) -> bool:
-    """Return True if a panel has been told, or is about to be, what is wanted of it."""
-    return holding is not None and want is not None and is_for(holding, want)
+    """Return True if a panel has been told, or is about to be, just what is wanted of it."""
+    return holding is not None and want is not None and is_for(holding, want) and is_as_wanted(holding, want)
 
 
 def _misses_a_panel(plan: WindowPlan) -> bool:

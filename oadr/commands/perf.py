@@ -186,9 +186,9 @@ def _evaluated(read: _Read, method: Any, step: timedelta, calendar: Any, *, circ
         raise Failure(f"the event is not over before {local_time(timeline.end)}", Exit.USAGE)
     reported = from_reports.read(read.reports, event_id=read.event.id)
     names = {ven.client_id: ven.ven_name for ven in read.vens}
-    of_the_event = names.keys() | {meter[0] for meter in reported.asked}
-    metered = {meter for meter in (*reported.readings, *reported.asked) if meter[0] in of_the_event}
-    silent = {(client_id, AGGREGATED_REPORT) for client_id in names.keys() - {meter[0] for meter in metered}}
+    of_the_event = names.keys() | {client_id for client_id, _ in reported.asked}
+    metered = {meter for meter in (*reported.readings, *reported.baselines) if meter[0] in of_the_event}
+    silent = {(client_id, AGGREGATED_REPORT) for client_id in of_the_event - {client_id for client_id, _ in metered}}
     meters = from_reports.meters_of(metered | silent, circuits=circuits)
     days = frozenset(_days_of(read.others, calendar.day_of))
 

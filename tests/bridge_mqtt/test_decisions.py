@@ -79,6 +79,7 @@ def a_command(op: Op, state: CommandState, **members: Any) -> Command:
         "queued_at": ago(20),
         "event_id": "evt-1",
         "amount_kw": Decimal(5),
+        "window_start": NOW,
         "window_end": WANT.until,
     }
     return Command(**known | members)
@@ -337,6 +338,7 @@ def test_a_queued_shed_that_is_not_wanted_any_more_is_not_sent() -> None:
 
     assert decided(outstanding=queued, want=None) == [Supersede()]
     assert decided(outstanding=queued, want=replace(WANT, amount_kw=Decimal(4))) == [Supersede()]
+    assert decided(outstanding=queued, want=replace(WANT, window_start=ago(60))) == [Supersede()]
 
 
 def test_an_envelope_panel_waits_for_the_end_of_its_piece() -> None:

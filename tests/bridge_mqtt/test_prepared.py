@@ -10,6 +10,7 @@ import pytest
 from sqlalchemy import text
 
 from bridge_mqtt import dispatcher
+from bridge_mqtt.outbox import CommandOutbox
 from bridge_mqtt.simulators.panels import SimulatedMqttPanel
 from bridge_mqtt.store import Store
 from openadr_client.clock import Clock
@@ -288,3 +289,55 @@ async def test_a_panel_in_another_event_is_told_when_that_is_over(sqlite_soon: P
     }
     assert sum(asked.values()) == 4.0
     assert min(asked.values()) > 0
+
+
+async def test_an_event_that_is_brought_forward_is_told_at_once(sqlite_soon: Prepared) -> None:
+    """C6: what was prepared for its former second is superseded, and the new window has the panel's answer."""
+    soon = sqlite_soon
+    (panel,) = await soon.begin()
+    earlier_s = (soon.start - soon.clock.now()).total_seconds()
+    await soon.world.post(soon.event(later_s=-earlier_s, length_s=600 + earlier_s, version=1))
+    await soon.held()
+
+    assert [command["op"] for command in _told(panel)] == ["event"]
+    assert soon.clock.now() < soon.start
+    windows = await soon.rows("SELECT start FROM bridge_windows")
+    parts = await soon.rows("SELECT window_start FROM bridge_allocations")
+    assert [row.window_start for row in parts] == [row.start for row in windows]
+
+
+async def test_an_event_that_is_amended_as_its_second_comes_is_told_as_amended(
+    sqlite_soon: Prepared, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """C6: one round finds both, and the former amount never leaves."""
+    soon = sqlite_soon
+    panels = await soon.begin(panels=3)
+    round_, send, waits = dispatcher.Dispatcher._round, CommandOutbox._send_due, asyncio.Event()
+    may_begin, may_send = asyncio.Event(), asyncio.Event()
+
+    async def held(self: dispatcher.Dispatcher) -> None:
+        waits.set()
+        await may_begin.wait()
+        await round_(self)
+        may_send.set()
+
+    async def send_later(self: CommandOutbox) -> None:
+        await may_send.wait()
+        await send(self)
+
+    monkeypatch.setattr(CommandOutbox, "_send_due", send_later)
+    monkeypatch.setattr(dispatcher.Dispatcher, "_round", held)
+    ((before,),) = await soon.rows("SELECT modified_at FROM bridge_events")
+    await soon.world.post(soon.event(1.0, version=1))
+    await waits.wait()
+
+    async def is_stored() -> bool:
+        return bool(await soon.rows(f"SELECT * FROM bridge_events WHERE modified_at <> '{before}'"))
+
+    await wait_until(is_stored, what="the amended event is stored")
+    await soon.comes()
+    may_begin.set()
+    await soon.held()
+
+    told = [(command["op"], round(command["shed_kw"], 1)) for panel in panels for command in _told(panel)]
+    assert told == [("event", 0.3)] * 3

@@ -56,14 +56,14 @@ def test_an_event_is_evaluated_from_the_reports_of_its_ven(operator: Operator, e
     found = operator.ask(*words)
 
     home, silent = found["participants"]
-    assert (home["participant"], home["deliveredKwh"], home["requestedKwh"]) == ("home-1", 1.5, 2.0)
+    assert (home["participant"], home["deliveredKwh"], home["requestedKwh"]) == ("home-1 meter", 1.5, 2.0)
     assert (home["performance"], home["shortfallKwh"], home["gaps"]) == (0.75, 0.5, 0)
     assert (len(home["baselineDays"]), home["steps"][0]["baselineKwh"]) == (7, 2.0)
     assert (silent["participant"], silent["deliveredKwh"], silent["notes"]) == ("home-2", None, ["no readings"])
     assert found["curve"][0]["deliveredKwh"] is None  # the sum is not known where one home is not
     rows = list(csv.DictReader(io.StringIO(operator.run(*words, "--csv").stdout)))
     assert [(row["participant"], row["delivered_kwh"], row["inputs_sha256"]) for row in rows] == [
-        ("home-1", "1.500", found["inputsSha256"]),
+        ("home-1 meter", "1.500", found["inputsSha256"]),
         ("home-2", "", found["inputsSha256"]),
     ]
 
@@ -104,11 +104,11 @@ async def _report(operator: Operator, event_id: str) -> None:
     drawn = ReportRequest(
         event_id=event_id,
         client_name="home-1",
-        resources=(ReportResource(resource_name="AGGREGATED_REPORT", intervals=tuple(hours)),),
+        resources=(ReportResource(resource_name="meter", intervals=tuple(hours)),),
     )
-    shed = Shed("AGGREGATED_REPORT", Decimal(2), None, None, None)
+    sheds = tuple(Shed(name, Decimal(2), None, None, None) for name in ("AGGREGATED_REPORT", "meter"))
     asked = status_report(
-        event_id=event_id, client_name="home-1", intervals=(ShedInterval(0, START, START + HOUR, (shed,)),)
+        event_id=event_id, client_name="home-1", intervals=(ShedInterval(0, START, START + HOUR, sheds),)
     )
     secret = operator.secrets["home-1"]
     async with VtnClient(base_url=operator.url, client_id="home-1", client_secret=secret) as client:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -42,7 +43,7 @@ class EnergySeries:
     step: timedelta
     steps: dict[datetime, Energy] = field(default_factory=dict)
     left_out: int = 0
-    """Count the readings that overlap an earlier one, have no length, or one of more than a day."""
+    """Count the readings that overlap another one, have no length, or one of more than a day."""
 
     def at(self, start: datetime) -> Energy | None:
         """Return the energy of the step that begins at an instant; None if it is not known."""
@@ -52,20 +53,21 @@ class EnergySeries:
 def gridded(readings: Iterable[MeteredEnergy], step: timedelta) -> EnergySeries:
     """Return readings on a grid whose steps begin at multiples of ``step``, in UTC.
 
-    Of readings of the same time the last one given counts: it corrects the others. One that begins before the end of
-    an earlier one, or lasts longer than a day, is left out. A reading that is longer than a step, or crosses its
-    border, is divided in proportion to the time, which makes estimates of it; shorter ones are added up. A step is
-    known if it is covered without a gap. Raises ValueError for a step that does not divide a day.
+    Of readings of the same time the last one given counts: it corrects the others. Of readings that overlap the shorter
+    one counts, or else the earlier one; the other, and one that lasts longer than a day, is left out. A reading that is
+    longer than a step, or crosses its border, is divided in proportion to the time, which makes estimates of it; shorter
+    ones are added up. A step is known if it is covered without a gap. Raises ValueError for a step that does not divide
+    a day.
     """
     check_step(step)
     latest = {(reading.start.astimezone(UTC), reading.length): reading for reading in readings}
     sums: dict[datetime, _Sum] = {}
-    left_out, end = 0, None
-    for (start, length), reading in sorted(latest.items()):
-        if not timedelta(0) < length <= _LONGEST or (end is not None and start < end):
+    left_out, taken = 0, _Taken()
+    for (start, length), reading in sorted(latest.items(), key=lambda one: (one[0][1], one[0][0])):
+        end = start + length
+        if not timedelta(0) < length <= _LONGEST or not taken.take(start, end):
             left_out += 1
             continue
-        end = start + length
         first = floor(start, step)
         if length == step and start == first:
             sums[start] = _Sum(reading.kwh, step, reading.estimated)
@@ -105,6 +107,23 @@ def _steps(first: datetime, end: datetime, step: timedelta) -> Iterator[datetime
     while first < end:
         yield first
         first += step
+
+
+class _Taken:
+    """Keep times that do not overlap, in their order."""
+
+    def __init__(self) -> None:
+        self._starts: list[datetime] = []
+        self._ends: list[datetime] = []
+
+    def take(self, start: datetime, end: datetime) -> bool:
+        """Add a time and return True, or return False if it overlaps one that is there."""
+        place = bisect_right(self._starts, start)
+        if (place and self._ends[place - 1] > start) or (place < len(self._starts) and self._starts[place] < end):
+            return False
+        self._starts.insert(place, start)
+        self._ends.insert(place, end)
+        return True
 
 
 @dataclass(slots=True)

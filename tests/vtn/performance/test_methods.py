@@ -208,9 +208,9 @@ def test_a_grid_keeps_the_energy(minutes: list[int], step: int) -> None:
 
 
 def test_later_readings_correct_and_overlapping_ones_are_left_out() -> None:
-    """The last of the same time counts; one that begins within another does not."""
+    """The last of the same time counts; one that begins within another of its length does not."""
     at = datetime(2026, 7, 1, tzinfo=UTC)
-    profile = gridded(
+    series = gridded(
         [
             MeteredEnergy(at, HOUR, Decimal(1)),
             MeteredEnergy(at, HOUR, Decimal(2)),
@@ -219,8 +219,17 @@ def test_later_readings_correct_and_overlapping_ones_are_left_out() -> None:
         ],
         HOUR,
     )
-    assert {start: one.kwh for start, one in profile.steps.items()} == {at: Decimal(2)}
-    assert profile.left_out == 2
+    assert {start: one.kwh for start, one in series.steps.items()} == {at: Decimal(2)}
+    assert series.left_out == 2
+
+
+def test_a_daily_total_beside_quarters_takes_none_of_them_away() -> None:
+    """Of readings that overlap the shorter one counts."""
+    at = datetime(2026, 7, 1, tzinfo=UTC)
+    quarters = [MeteredEnergy(at + number * HOUR / 4, HOUR / 4, Decimal(number)) for number in range(8)]
+    series = gridded([MeteredEnergy(at, timedelta(days=1), Decimal(96)), *quarters], HOUR / 4)
+    assert [one.kwh for one in series.steps.values()] == [Decimal(number) for number in range(8)]
+    assert series.left_out == 1
 
 
 def test_a_longer_reading_is_divided_into_estimates() -> None:

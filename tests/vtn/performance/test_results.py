@@ -141,6 +141,16 @@ def test_what_was_done_is_no_reading_but_says_what_was_asked() -> None:
     assert home.performance == 1
 
 
+def test_what_was_asked_is_not_counted_twice() -> None:
+    """A status report that was created again, after an answer was lost, replaces the one before."""
+    told = [
+        report(resource("a", {"REQUESTED_SHED": [kw]}, each="PT1H"), name="status-e", minute=minute)
+        for minute, kw in ((1, 9), (2, 2))
+    ]
+    (home,) = _evaluated([*told, report(resource("a", {"USAGE": [1]}))], "reported").participants
+    assert home.requested_kwh == 2
+
+
 def test_the_sum_of_the_fleet_is_not_known_where_one_is_not() -> None:
     """A gap of one home is a gap of the curve, and a home without readings says so."""
     both = [report(resource("a", *({"USAGE": [1], "BASELINE": [8]},) * 4), resource("b", {"USAGE": [1]}))]
