@@ -55,7 +55,7 @@ def gridded(readings: Iterable[MeteredEnergy], step: timedelta) -> EnergySeries:
 
     Of readings of the same time the last one given counts: it corrects the others. Of readings that overlap the shorter
     one counts, or else the earlier one; the other, and one that lasts longer than a day, is left out. A reading that is
-    longer than a step, or crosses its border, is divided in proportion to the time, which makes estimates of it; shorter
+    longer than a step, or crosses its border, is divided in proportion to the time into estimates; shorter
     ones are added up. A step is known if it is covered without a gap. Raises ValueError for a step that does not divide
     a day.
     """
