@@ -7,13 +7,16 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 from msgspec import Meta, field
 
 from openadr_profiles.v31.common import Instant, Int32, Name, Target, Text, Wire
 
-Fingerprint = Annotated[str, Meta(min_length=20, max_length=128)]
+CLIENT_PREFIX: Final = "oadr20b-"
+"""The beginning of the client ids of these VENs; no token is ever issued to them."""
+
+Fingerprint = Annotated[str, Meta(max_length=128)]
 
 
 class EnrolmentRequest(Wire, frozen=True, kw_only=True):
@@ -41,7 +44,8 @@ class OrderRequest(Wire, frozen=True, kw_only=True):
 class EnrolledVen(Wire, frozen=True, kw_only=True):
     """Tell of a VEN that is enrolled for OpenADR 2.0b; what is not known, or is not so, is left out.
 
-    ``waiting`` counts messages that it has not acknowledged, without events.
+    ``waiting`` counts messages that it has not acknowledged, without events; ``overdue`` counts reports that it agreed
+    to and whose values are missing. It is ``offline`` if it is registered, polls, and was not heard of for too long.
     """
 
     ven_id: Text = field(name="venID")
@@ -59,4 +63,6 @@ class EnrolledVen(Wire, frozen=True, kw_only=True):
     xml_signature: bool = field(name="xmlSignature")
     disabled: bool
     waiting: Int32
+    overdue: Int32 = 0
+    offline: bool = False
     cancel_refused_at: Instant | None = field(name="cancelRefusedAt", default=None)

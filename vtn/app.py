@@ -157,6 +157,8 @@ class VtnServer:
             await self.stop()
             raise
         _log.info("VTN started", base_url=self.base_url, database=self._database.name)
+        if self._listener_20b is not None:
+            _log.info("VENs of OpenADR 2.0b are served", url=self._listener_20b.url)
 
     async def prepare(self) -> None:
         """Bring the database up to date, with everything in it that a server needs; raises a StartFailed."""

@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import Final
 
 from vtn.api.v20b.application import Door, application
+from vtn.api.v20b.counts import Counts20b
 from vtn.api.v20b.ei_event import EiEvent
 from vtn.api.v20b.ei_opt import EiOpt
 from vtn.api.v20b.ei_register_party import EiRegisterParty
@@ -19,8 +20,9 @@ from vtn.api.v20b.event_losses import LossLog
 from vtn.api.v20b.identity import Identity
 from vtn.api.v20b.oadr_poll import OadrPoll, PendingMessages
 from vtn.api.v20b.opt_desk import OptDesk
+from vtn.api.v20b.overdue import OverdueReports
 from vtn.api.v20b.report_asking import ReportAsking
-from vtn.api.v20b.services import Service20b
+from vtn.api.v20b.services import PATH, Service20b
 from vtn.api.v20b.session import MessageService
 from vtn.api.v20b.signatures import Signatures
 from vtn.api.v20b.wire import MessageWire
@@ -61,13 +63,25 @@ class Listener20b:
         self._tls = None if v20b.trusted_proxies else MutualTls(v20b)
         self._socket = bound(v20b.host, v20b.port, shared=shared_port)
         self.port: int = self._socket.getsockname()[1]
-        self._identity = Identity(v20b, stores.vens_20b, Peers(v20b), now)
-        self._wire = MessageWire(v20b, Signatures.of(v20b, stores.nonces_20b, now=now))
+        self._counts = Counts20b(metrics)
+        self._identity = Identity(v20b, stores.vens_20b, Peers(v20b), self._counts, now)
+        self._wire = MessageWire(v20b, Signatures.of(v20b, stores.nonces_20b, now=now), self._counts)
         self._runner = self._made_runner()
+
+    @property
+    def url(self) -> str:
+        """Return the address that VENs are given, as far as this server knows its own name."""
+        v20b = self._v20b
+        scheme = "https" if self._tls is not None else "http"
+        return f"{scheme}://{v20b.host}:{self.port}{v20b.prefix}{PATH.rstrip('/')}"
 
     def services(self) -> list[Service]:
         """Return the background services, which run in every process."""
-        return [] if self._tls is None else [Service("certificates_20b", self._tls.follow)]
+        overdue = OverdueReports(self._stores.reports_20b, self._counts, every_s=self._v20b.poll_s)
+        services = [Service("overdue_20b", overdue.run)]
+        if self._tls is not None:
+            services.append(Service("certificates_20b", self._tls.follow))
+        return services
 
     def close_socket(self) -> None:
         """Stop listening, if it has not begun."""
@@ -109,12 +123,12 @@ class Listener20b:
     def _door(self) -> Door:
         stores, v20b = self._stores, self._v20b
         asking = ReportAsking(v20b, stores)
-        reports = EiReport(v20b, stores, asking)
+        reports = EiReport(v20b, stores, asking, self._counts)
         base_url = self._settings.public_url or f"http://{v20b.vtn_id}"
         opts = OptDesk(stores.answers_20b, stores.reports, base_url=base_url)
         desk = EventDesk(
             stores.events_20b,
-            LossLog(self._metrics),
+            LossLog(self._counts),
             vtn_id=v20b.vtn_id,
             base_url=base_url,
             retry_polls=v20b.retry_polls,
@@ -135,6 +149,7 @@ class Listener20b:
             self._wire,
             services,
             self._contacts,
+            self._counts,
             heard_response=party.heard_response,
             now=self._now,
         )

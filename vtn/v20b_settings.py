@@ -55,6 +55,8 @@ class V20b(SettingsGroup):
     """Requests of one VEN allowed at once, whatever they are."""
     retry_polls: Annotated[int, Field(ge=1, le=1000)] = 3
     """Polls after which a message that was not acknowledged is offered again (B-POL-004)."""
+    offline_after_polls: Annotated[int, Field(ge=2, le=1000)] = 6
+    """Polls that a registered VEN may miss before it counts as offline (B-POL-007)."""
     auto_enrol: bool = False
     """Enrol every VEN that has a certificate of a known authority, when it registers (B-REG-016)."""
     strict_registration: bool = False

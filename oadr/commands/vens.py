@@ -19,7 +19,7 @@ from openadr_profiles.contact import Contact
 from openadr_profiles.fleet.recipients import capacity_kw, is_unseen, last_contact
 from openadr_profiles.fleet.wording import ago
 from openadr_profiles.v31 import BlVenRequest, Report, Resource, Ven
-from openadr_profiles.ven_20b import EnrolmentRequest
+from openadr_profiles.ven_20b import EnrolledVen, EnrolmentRequest
 
 if TYPE_CHECKING:
     from openadr_client import VtnClient
@@ -80,11 +80,12 @@ def list_(
             (vens, resources), last, contacts = await asyncio.gather(
                 vens_and_resources(), reports_seen(), contacts_of(client)
             )
+        of_20b = await vens_20b.enrolled(client, vens)
         of_ven: dict[str, list[Resource]] = {}
         for resource in resources:
             of_ven.setdefault(resource.ven_id, []).append(resource)
         now = datetime.now(UTC)
-        return [_row(ven, of_ven.get(ven.id, ()), last, contacts, now) for ven in vens]
+        return [_row(ven, of_ven.get(ven.id, ()), last, contacts, of_20b.get(ven.id), now) for ven in vens]
 
     rows = act(settings, read)
     same = all(row["clientID"] == row["venName"] for row in rows)
@@ -205,6 +206,7 @@ def _row(
     resources: Sequence[Resource],
     last: dict[str, datetime] | None,
     contacts: Mapping[str, Contact] | None,
+    of_20b: EnrolledVen | None,
     now: datetime,
 ) -> dict[str, Any]:
     can = capacity_kw(ven, resources)
@@ -223,6 +225,7 @@ def _row(
         "lastReport": _time(reported),
         "lastReportAgo": None if reported is None else ago(reported, now=now),
         "problems": [
+            *vens_20b.problems(of_20b, seen, now=now),
             *_silence(seen, reported, now, contacts_known=contacts is not None, reports_known=last is not None),
             *_refused(contact, now),
             *_missing(ven, resources),

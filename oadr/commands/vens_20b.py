@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Final, Literal, TypeAlias
 
 import typer
@@ -10,7 +12,9 @@ from oadr.business_logic.connection import BusinessLogic, act, with_connection
 from oadr.errors import Exit, Failure
 from oadr.terminal.options import examples
 from oadr.terminal.output import JsonOption, plain, show_one
-from openadr_profiles.ven_20b import EnrolledVen, EnrolmentRequest, OrderRequest
+from openadr_profiles.fleet.wording import ago
+from openadr_profiles.v31 import Ven
+from openadr_profiles.ven_20b import CLIENT_PREFIX, EnrolledVen, EnrolmentRequest, OrderRequest
 
 if TYPE_CHECKING:
     from openadr_client import VtnClient
@@ -67,6 +71,31 @@ def add_to(app: typer.Typer) -> None:
         It stays enrolled and may register again: to keep it out, disable it or remove it.
         """
         _order(settings, name, "CANCEL", as_json=as_json, title="Told that its registration ends")
+
+
+async def enrolled(client: VtnClient, every: Sequence[Ven]) -> Mapping[str, EnrolledVen]:
+    """Return what a VTN knows of those vens that are of OpenADR 2.0b, by their ids; nothing is asked if none is."""
+    if not any(ven.client_id.startswith(CLIENT_PREFIX) for ven in every):
+        return {}
+    return {each.ven_id: each for each in await client.vens_20b.search() or ()}
+
+
+def problems(ven: EnrolledVen | None, seen: datetime | None, *, now: datetime) -> list[str]:
+    """Return what is wrong with a VEN of OpenADR 2.0b, last heard of at ``seen`` (B-POL-007, B-RPT-024)."""
+    if ven is None:
+        return []
+    found = []
+    if ven.disabled:
+        found.append("disabled")
+    if not ven.registered:
+        found.append("not registered")
+    if ven.offline:
+        found.append("offline" if seen is None else f"offline, last heard of {ago(seen, now=now)}")
+    if ven.overdue:
+        found.append(f"values of {ven.overdue} report{'s' if ven.overdue > 1 else ''} are missing")
+    if ven.cancel_refused_at is not None:
+        found.append(f"refused {ago(ven.cancel_refused_at, now=now)} to end its registration")
+    return found
 
 
 def _order(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from prometheus_client import CollectorRegistry, Histogram, generate_latest
@@ -88,6 +89,25 @@ def test_who_takes_a_seat_goes_on_counting_there(memory: int) -> None:
     assert [found[REQUESTS, "GET", route, "200"] for route in ("/a", "/b", "/c")] == [5, 1, 1]
     assert found["oadr_vtn_answers_made_total",] == 12
     assert found == told(one)
+
+
+def test_a_counter_with_a_label_sums_over_workers_and_their_successors(memory: int) -> None:
+    """Each value is told from the start; a value that nobody knows is refused."""
+    one, other = worker(memory, 0), worker(memory, 1)
+    kinds: Any = {"label": "kind", "values": ["A", "B", "other"]}
+    ours = one.labelled("oadr_lost", "Lost.", **kinds)
+    other.labelled("oadr_lost", "Lost.", **kinds).add("A", 2)
+    answer(one, "/a")
+    ours.add("A")
+    worker(memory, 1).labelled("oadr_lost", "Lost.", **kinds).add("B")
+
+    found = told(one)
+    assert [found["oadr_lost_total", kind] for kind in ("A", "B", "other")] == [3, 1, 0]
+    assert {name[1:] for name in found if name[0] == REQUESTS} == {("GET", "/a", "200")}
+    with pytest.raises(KeyError):
+        ours.add("C")
+    with pytest.raises(ValueError, match="at most 32"):
+        one.labelled("oadr_many", "Many.", label="kind", values=map(str, range(33)))
 
 
 def test_what_a_dead_worker_had_at_the_moment_is_gone(memory: int) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 from vtn.settings import Settings
 from vtn.store.contact import ContactStore
 from vtn.store.database import Database
@@ -68,7 +70,9 @@ class Stores:
         self.outbox_20b = Outbox20b(database, stamps, retry_s=v20b.poll_s * v20b.retry_polls)
         self.events_20b = EventStore20b(database, stamps, visibility)
         self.answers_20b = AnswerStore20b(database, stamps)
-        self.listing_20b = VenListing20b(database)
+        # What processes have heard is stored from time to time only, so a VEN may have been heard of since.
+        offline_after_s = v20b.poll_s * v20b.offline_after_polls + settings.contacts.store_s
+        self.listing_20b = VenListing20b(database, stamps, offline_after=timedelta(seconds=offline_after_s))
         self.reports_20b = ReportStore20b(database, stamps, self.outbox_20b)
         self.nonces_20b = NonceStore(database, stamps, window_s=v20b.replay_window_s)
         self.outbox_listing = OutboxListing(database, stamps)

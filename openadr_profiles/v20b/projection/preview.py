@@ -13,9 +13,8 @@ from openadr_profiles.v20b.projection.losses import Loss, LossKind, NoForm
 from openadr_profiles.v20b.projection.projecting import project
 from openadr_profiles.v20b.projection.projection import Projection, SignalPart
 from openadr_profiles.v31 import Event, EventRequest, Program, Ven
+from openadr_profiles.ven_20b import CLIENT_PREFIX
 
-CLIENT_PREFIX: Final = "oadr20b-"
-"""The beginning of the client ids of VENs of 2.0b, by which they are known among vens."""
 _SHOWN: Final = 6
 _HARMLESS: Final = frozenset({LossKind.EVENT_NAME, LossKind.INTERVAL_IDS, LossKind.SIMPLE_ADDED})
 """Losses that change nothing of what is asked for; they are told in a preview, and warned of nowhere."""

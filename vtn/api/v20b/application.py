@@ -26,6 +26,7 @@ from openadr_profiles.v20b.messages import (
     RequestReregistration,
     Response,
 )
+from vtn.api.v20b.counts import Counts20b
 from vtn.api.v20b.identity import PROTOCOL, Identity
 from vtn.api.v20b.refusals import PROFILES, RefusedMessage
 from vtn.api.v20b.services import PATH, TO_VTN, Service20b, refusal
@@ -64,6 +65,7 @@ class Door:
         wire: MessageWire,
         services: Mapping[Service20b, MessageService],
         contacts: ContactRecorder,
+        counts: Counts20b,
         *,
         heard_response: Heard,
         now: Callable[[], datetime],
@@ -73,17 +75,16 @@ class Door:
         self._wire = wire
         self._services = services
         self._contacts = contacts
+        self._counts = counts
         self._heard_response = heard_response
         self._now = now
-        self.refused = 0
-        """Counts messages that were refused with a code of 4xx."""
 
     async def answer(self, name: Service20b, request: web.Request) -> web.Response:
         """Answer one request to the service ``name``."""
         fingerprint = self._identity.fingerprint(request)
         _check_headers(request)
         async with body.Body(request, packed=False, most=self._settings.max_body_bytes) as raw:
-            ven = await self._identity.ven(fingerprint)
+            ven = await self._identity.ven(fingerprint, request)
             if ven is not None:
                 request[CLIENT] = ven.client_id
                 self._contacts.heard(ven.client_id, PROTOCOL)
@@ -142,7 +143,7 @@ class Door:
     def _refusal(
         self, ven: Ven20b | None, name: str, code: str, description: str, request_id: str, *, opt_id: str = ""
     ) -> Message:
-        self.refused += 1
+        self._counts.refused(code)
         if ven is not None:
             self._contacts.refused(ven.client_id, PROTOCOL, status=int(code), title=description[:200], request=name)
         said = EiResponse(code=code, description=description[:_LONGEST], request_id=request_id)

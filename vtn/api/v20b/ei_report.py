@@ -28,6 +28,7 @@ from openadr_profiles.v20b.messages import (
 from openadr_profiles.v20b.reports import readings, translate
 from openadr_profiles.v20b.vocabulary import METADATA
 from openadr_profiles.v31 import Invalid, decode
+from vtn.api.v20b.counts import Counts20b
 from vtn.api.v20b.ei_register_party import OWN_REPORTS
 from vtn.api.v20b.refusals import RefusedMessage, accepted
 from vtn.api.v20b.report_asking import ReportAsking
@@ -46,14 +47,13 @@ _METADATA_SPECIFIER: Final = METADATA.removesuffix("_")
 class EiReport:
     """Takes reports of VENs. This VTN has none of its own to give (B-RPT-023)."""
 
-    def __init__(self, settings: V20b, stores: Stores, asking: ReportAsking) -> None:
+    def __init__(self, settings: V20b, stores: Stores, asking: ReportAsking, counts: Counts20b) -> None:
         self._settings = settings
         self._reports = stores.reports_20b
         self._outbox = stores.outbox_20b
         self._asking = asking
         self._keeping = ReportKeeping(stores.reports)
-        self.losses = 0
-        """Counts what was lost on the way to OpenADR 3."""
+        self._counts = counts
 
     async def handle(self, message: Message, session: Session20b) -> Answer:
         """Answer a message of this service."""
@@ -184,7 +184,7 @@ class EiReport:
         is_done = request.specifier.report_back_duration.is_zero
         await self._reports.updated(asked, kept, patience_s=_patience_of(request), is_done=is_done)
         if translated.losses:
-            self.losses += len(translated.losses)
+            self._counts.report_losses(each.kind for each in translated.losses)
             lost = sorted({str(each.kind) for each in translated.losses})
             _log.debug(
                 "reports lost something on the way to OpenADR 3", ven=ven.name, event_id=asked.event_id, lost=lost

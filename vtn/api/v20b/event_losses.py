@@ -13,8 +13,8 @@ from typing import Final
 import structlog
 
 from openadr_profiles.v20b.projection import EventStatus20b, NoFormKind, Projection
+from vtn.api.v20b.counts import Counts20b
 from vtn.lru import LruCache
-from vtn.metrics import EVENTS_20B_REFUSED, LOSSES_20B, Metrics
 from vtn.store.v20b.event_rows import IssueRow
 from vtn.store.v20b.vens import Ven20b
 
@@ -28,16 +28,15 @@ _EXPECTED: Final = frozenset({NoFormKind.CANCELLED.value, NoFormKind.NOTHING_ASK
 class LossLog:
     """The log and the counters of losses of one process."""
 
-    def __init__(self, metrics: Metrics | None) -> None:
-        self._metrics = metrics
+    def __init__(self, counts: Counts20b) -> None:
+        self._counts = counts
         self._named: LruCache[tuple[str, int], int] = LruCache(_REMEMBERED)
 
     def told(self, ven: Ven20b, issue: IssueRow, number: int, projection: Projection) -> None:
         """Note that a VEN is told of a number of an event for the first time."""
         if not projection.losses:
             return
-        if self._metrics is not None:
-            self._metrics.add(LOSSES_20B, len(projection.losses))
+        self._counts.losses(loss.kind for loss in projection.losses)
         key = issue.wire_id, number
         named = self._named.get(key) or 0
         if named > _NAMED:
@@ -56,10 +55,10 @@ class LossLog:
     def refused(self, issue: IssueRow, is_over: bool) -> None:
         """Note that an event has no form in 2.0b, which its reason tells."""
         reason = issue.reason or ""
-        if is_over or reason.partition(":")[0] in _EXPECTED:
+        kind = reason.partition(":")[0]
+        if is_over or kind in _EXPECTED:
             return
-        if self._metrics is not None:
-            self._metrics.add(EVENTS_20B_REFUSED, 1)
+        self._counts.event_refused(kind)
         _log.warning("an event is not told to VENs of 2.0b", event_id=issue.event_id, reason=reason)
 
     def late(self, issue: IssueRow, projection: Projection) -> None:

@@ -9,6 +9,7 @@ import structlog
 
 from openadr_profiles.v20b import reading, writing
 from openadr_profiles.v20b.messages import Message
+from vtn.api.v20b.counts import Counts20b
 from vtn.api.v20b.signatures import Signatures
 from vtn.store.v20b.vens import Ven20b
 from vtn.v20b_settings import V20b
@@ -22,12 +23,11 @@ _THREADS: Final = 2
 class MessageWire:
     """Reads and writes messages. ``signatures`` is None where there is no key to sign with."""
 
-    def __init__(self, settings: V20b, signatures: Signatures | None) -> None:
+    def __init__(self, settings: V20b, signatures: Signatures | None, counts: Counts20b) -> None:
         self._settings = settings
         self._signatures = signatures
         self._threads = asyncio.Semaphore(_THREADS)
-        self.invalid = 0
-        """Counts messages of ours that the schemas do not allow, if ``check_sent`` looks for them."""
+        self._counts = counts
 
     def signs_for(self, ven: Ven20b) -> bool:
         """Return True if messages from and to a VEN are signed."""
@@ -61,5 +61,5 @@ class MessageWire:
         try:
             reading.read(body, max_bytes=2**31)
         except ValueError as error:
-            self.invalid += 1
+            self._counts.invalid_message()
             _log.error("a message to a VEN is not valid", why=str(error)[:500])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import ColumnElement, RowMapping, func, select
@@ -11,15 +11,18 @@ from sqlalchemy import ColumnElement, RowMapping, func, select
 from openadr_profiles.ven_20b import EnrolledVen
 from vtn.store.database import Database
 from vtn.store.query import VenQuery
-from vtn.store.tables import vens
-from vtn.store.v20b.tables import oadr20b_certificates, oadr20b_outbox, oadr20b_vens
+from vtn.store.stamps import Stamps
+from vtn.store.tables import contacts, vens
+from vtn.store.v20b.tables import oadr20b_certificates, oadr20b_outbox, oadr20b_report_requests, oadr20b_vens
 
 
 class VenListing20b:
     """Enrolled VENs, by their names."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, stamps: Stamps, *, offline_after: timedelta) -> None:
         self._database = database
+        self._stamps = stamps
+        self._offline_after = offline_after
 
     async def search(self, query: VenQuery) -> list[EnrolledVen]:
         """Return one page, of all of them or of those with these names."""
@@ -39,26 +42,44 @@ class VenListing20b:
             .where(oadr20b_outbox.c.ven_id == oadr20b_vens.c.ven_id)
             .scalar_subquery()
         )
+        requests = oadr20b_report_requests
+        overdue = (
+            select(func.count())
+            .select_from(requests)
+            .where(requests.c.ven_id == oadr20b_vens.c.ven_id, requests.c.is_silent)
+            .scalar_subquery()
+        )
+        its = oadr20b_vens.join(vens, vens.c.id == oadr20b_vens.c.ven_id)
         statement = (
-            select(*oadr20b_vens.c, vens.c.name, vens.c.client_id, waiting.label("waiting"))
-            .select_from(oadr20b_vens.join(vens, vens.c.id == oadr20b_vens.c.ven_id))
+            select(
+                *oadr20b_vens.c,
+                vens.c.name,
+                vens.c.client_id,
+                contacts.c.heard_at,
+                waiting.label("waiting"),
+                overdue.label("overdue"),
+            )
+            .select_from(its.outerjoin(contacts, contacts.c.client_id == vens.c.client_id))
             .where(*clauses)
             .order_by(vens.c.name)
             .limit(limit)
             .offset(skip)
         )
         rows = await self._database.rows(statement)
-        its = oadr20b_certificates.c.ven_id.in_([row["ven_id"] for row in rows])
+        listed = oadr20b_certificates.c.ven_id.in_([row["ven_id"] for row in rows])
         known = await self._database.rows(
-            select(oadr20b_certificates).where(its).order_by(oadr20b_certificates.c.added_at)
+            select(oadr20b_certificates).where(listed).order_by(oadr20b_certificates.c.added_at)
         )
         prints: dict[str, list[str]] = {}
         for each in known:
             prints.setdefault(each["ven_id"], []).append(each["fingerprint"])
-        return [_enrolled(row, tuple(prints.get(row["ven_id"], ()))) for row in rows]
+        silent_since = self._stamps.ago(self._offline_after)
+        return [_enrolled(row, tuple(prints.get(row["ven_id"], ())), silent_since) for row in rows]
 
 
-def _enrolled(row: RowMapping | Any, fingerprints: tuple[str, ...]) -> EnrolledVen:
+def _enrolled(row: RowMapping | Any, fingerprints: tuple[str, ...], silent_since: str) -> EnrolledVen:
+    polls = row["registration_id"] is not None and row["push_url"] is None
+    heard_at = max(row["heard_at"] or "", row["registered_at"] or "")
     return EnrolledVen(
         ven_id=row["ven_id"],
         ven_name=row["name"],
@@ -75,6 +96,8 @@ def _enrolled(row: RowMapping | Any, fingerprints: tuple[str, ...]) -> EnrolledV
         xml_signature=row["signs"],
         disabled=row["is_disabled"],
         waiting=row["waiting"],
+        overdue=row["overdue"],
+        offline=polls and heard_at < silent_since,
         cancel_refused_at=_instant(row["cancel_refused_at"]),
     )
 

@@ -9,13 +9,13 @@ from enum import StrEnum
 from typing import Any, Final
 
 import msgspec
-from sqlalchemy import RowMapping, delete, func, insert, select, update
+from sqlalchemy import RowMapping, delete, insert, select, update
 
 from vtn.store.database import Database
 from vtn.store.fact_cache import FactCache
 from vtn.store.failures import ConstraintViolated
 from vtn.store.stamps import Stamps
-from vtn.store.tables import events, programs, resources
+from vtn.store.tables import events, programs, resources, vens
 from vtn.store.v20b.outbox import Outbox20b
 from vtn.store.v20b.tables import oadr20b_capabilities, oadr20b_carriers, oadr20b_report_requests
 
@@ -205,24 +205,20 @@ class ReportStore20b:
             await connection.execute(changed.values(values))
 
     async def silent(self, *, limit: int) -> Sequence[tuple[str, str, str]]:
-        """Return requests whose values are missing since a while, each once: name of the ven, id, specifier."""
-        table = oadr20b_report_requests
-        late = select(table.c.id).where(table.c.silent_at < self._stamps.now, table.c.is_silent.is_(False)).limit(limit)
-        changed = update(table).where(table.c.id.in_(late)).values(is_silent=True)
-        if await self._database.row(late) is None:
-            return []
-        async with self._database.write() as connection:
-            rows = await connection.execute(changed.returning(table.c.ven_id, table.c.id, table.c.specifier_id))
-            return [(row[0], row[1], row[2]) for row in rows.all()]
+        """Return requests whose values are overdue, each once, whichever process asks (B-RPT-024).
 
-    async def counted(self) -> tuple[int, int]:
-        """Return the numbers of requests that are pending, and of those whose values are missing."""
+        Of each the name of the ven, its id, and the specifier; at most ``limit``.
+        """
         table = oadr20b_report_requests
-        count = func.count()
-        statement = select(table.c.is_silent, count.label("many")).where(table.c.state == RequestState.PENDING)
-        rows = await self._database.rows(statement.group_by(table.c.is_silent))
-        by = {bool(row["is_silent"]): int(row["many"]) for row in rows}
-        return sum(by.values()), by.get(True, 0)
+        is_late = (table.c.silent_at < self._stamps.now, table.c.is_silent.is_(False))
+        its = select(table.c.id, table.c.specifier_id, vens.c.name).join_from(table, vens, vens.c.id == table.c.ven_id)
+        found = {row["id"]: row for row in await self._database.rows(its.where(*is_late).limit(limit))}
+        if not found:
+            return []
+        changed = update(table).where(table.c.id.in_(list(found)), *is_late).values(is_silent=True)
+        async with self._database.write() as connection:
+            ids = (await connection.execute(changed.returning(table.c.id))).scalars().all()
+        return [(found[id_]["name"], id_, found[id_]["specifier_id"]) for id_ in ids]
 
     async def carriers(self, ven_id: str) -> Mapping[str, str]:
         """Return the carrier events of a VEN by their programs."""

@@ -9,6 +9,7 @@ from typing import Any, Final
 from sqlalchemy import Select, delete, insert, or_, select, update
 
 from openadr_profiles.v31 import BlVenRequest, Invalid
+from openadr_profiles.ven_20b import CLIENT_PREFIX
 from vtn.access import DEFAULT_SCOPES, Caller, Role
 from vtn.errors import Conflict, NotFound
 from vtn.store.database import Database
@@ -29,8 +30,6 @@ from vtn.store.ven import VenStore
 
 MOST_CERTIFICATES: Final = 2
 """Certificates that one VEN may be known by: the present one, and the next one (B-SEC-013)."""
-CLIENT_PREFIX: Final = "oadr20b-"
-"""The beginning of the client ids of these VENs; no token is ever issued to them."""
 _REMEMBERED: Final = 50_000
 
 _VENS = oadr20b_vens.join(vens, vens.c.id == oadr20b_vens.c.ven_id)
