@@ -30,7 +30,7 @@ _MODULES: Final = {
     "subscription": ("oadr.commands.subscription", "List subscriptions, and how their callbacks fare."),
     "cert": ("oadr.commands.cert", "A small certificate authority."),
     "discover": ("oadr.commands.discover", "Find VTNs on the local network."),
-    "conformance": ("oadr.commands.conformance", "Examine any OpenADR 3.1 VTN."),
+    "conformance": ("oadr.commands.conformance", "Examine any VTN, or any VEN of OpenADR 3.1."),
 }
 
 

@@ -1,29 +1,24 @@
-"""``oadr conformance``: ask any VTN over HTTP whether it keeps to the standard."""
+"""``oadr conformance``: ask any VTN, or let any VEN ask, whether it keeps to the standard."""
 
 from __future__ import annotations
 
 import asyncio
-import os
-import signal
 from collections.abc import Awaitable, Callable, Sequence
 from enum import StrEnum
 from functools import partial
 from pathlib import Path
-from typing import Annotated, TypeAlias
+from typing import Annotated
 
 import typer
 from oadr_conformance import (
     ALL,
     ALL_301,
-    INTERRUPTED,
     PROFILES,
     Check,
     Credential,
     Misused,
-    Outcome,
     ReceiverAddress,
     Refused,
-    Result,
     Run,
     Subject,
     Unreachable,
@@ -32,9 +27,8 @@ from oadr_conformance import (
 )
 from oadr_conformance import run as examine
 from oadr_conformance.registry import NEEDS
-from oadr_conformance.reports import html_page, json_text, junit_xml, show
-from rich.console import Console
-from rich.progress import Progress, TextColumn
+from oadr_conformance.ven31.checks import ALL_VEN
+from oadr_conformance.ven31.standing import PREFIXES as VEN_AREAS
 
 from oadr.commands.conformance_20b import (
     BusinessLogicOption,
@@ -58,25 +52,31 @@ from oadr.commands.conformance_20b import (
     VtnIdOption,
     checks_20b,
 )
+from oadr.commands.conformance_output import (
+    HtmlOption,
+    JsonFileOption,
+    JunitOption,
+    OnlyOption,
+    ResultsAsJsonOption,
+    StrictOption,
+    check_places,
+    examining,
+    finish,
+)
+from oadr.commands.conformance_ven import ven
 from oadr.errors import Exit, Failure, reporting
 from oadr.terminal.options import examples
 from oadr.terminal.output import JsonOption, show_json, show_rows, wants_json
 
 app = typer.Typer(
     add_completion=False,
-    help="Examine any VTN of OpenADR 3.1, 3.0.1 or 2.0b over HTTP.",
+    help="Examine any VTN of OpenADR 3.1, 3.0.1 or 2.0b, or any VEN of OpenADR 3.1, over HTTP.",
     no_args_is_help=True,
     epilog=examples("conformance run http://127.0.0.1:8080/openadr3/3.1.0", "conformance explain PAGE-008"),
 )
 
-_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 _CREDENTIAL = "ID:SECRET, a bearer token, or @FILE with either"
 _COLUMNS = {"question": "Question", "cases": "Cases", "level": "Level", "basis": "Basis", "sentence": "Sentence"}
-
-OnlyOption: TypeAlias = Annotated[
-    list[str] | None,
-    typer.Option("--only", help="An area, requirement or check, with * and ?: PAGE, EVT-003, 'TIME-00*'; repeatable."),
-]
 
 
 class ProfileName(StrEnum):
@@ -85,6 +85,13 @@ class ProfileName(StrEnum):
     V31 = "3.1"
     V301 = "3.0.1"
     V20B = "2.0b"
+
+
+class Examined(StrEnum):
+    """Roles that the suite examines."""
+
+    VTN = "vtn"
+    VEN = "ven"
 
 
 @app.command(
@@ -147,19 +154,17 @@ def run_(
     hostile: HostileOption = 0,
     seed: SeedOption = 0,
     only: OnlyOption = None,
-    strict: Annotated[
-        bool, typer.Option("--strict", help="Failed SHOULDs and skipped MUSTs count against the VTN too.")
-    ] = False,
+    strict: StrictOption = False,
     product: Annotated[str, typer.Option(help="Name of the VTN for the report; else from its Server header.")] = "",
     product_version: Annotated[str, typer.Option(help="Its version.")] = "",
     ca: Annotated[
         Path | None, typer.Option("--ca", help="Authorities the VTN's certificate may come from too, PEM.")
     ] = None,
     insecure: Annotated[bool, typer.Option("--insecure", help="Do not verify the VTN's TLS certificate.")] = False,
-    html: Annotated[Path | None, typer.Option(help="Write a page with all results here.")] = None,
-    junit: Annotated[Path | None, typer.Option(help="Write JUnit XML here.")] = None,
-    json_file: Annotated[Path | None, typer.Option("--json-file", help="Write JSON here.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print all results as JSON instead of tables.")] = False,
+    html: HtmlOption = None,
+    junit: JunitOption = None,
+    json_file: JsonFileOption = None,
+    as_json: ResultsAsJsonOption = False,
 ) -> None:
     """Examine a VTN. It needs clients of its own: their vens are set aside and put back afterwards.
 
@@ -173,8 +178,7 @@ def run_(
     """
     with reporting():
         try:
-            for path in (html, junit, json_file):
-                _check_place(path)
+            check_places(html, junit, json_file)
             of_20b = Options20b(
                 identities={
                     "cert": (cert, key),
@@ -232,21 +236,14 @@ def run_(
                     patience_s=patience,
                 )
                 work = partial(examine, subject)
-            result = asyncio.run(_examine(work, select(known, only or ()), len(known), profile.value))
+            result = asyncio.run(examining(work, select(known, only or ()), len(known), profile.value))
         except Misused as error:
             raise Failure(str(error), Exit.USAGE) from error
         except Refused as error:
             raise Failure(str(error), Exit.UNAUTHORIZED) from error
         except Unreachable as error:
             raise Failure(str(error), Exit.UNREACHABLE) from error
-        _show(result, strict=strict, as_json=as_json)
-        _write(html, lambda: html_page(result, strict=strict))
-        _write(junit, lambda: junit_xml(result))
-        _write(json_file, lambda: json_text(result, strict=strict))
-        if result.cut_short:
-            raise typer.Exit(Exit.INTERRUPTED if result.cut_short == INTERRUPTED else Exit.UNREACHABLE)
-        if not result.conforms(strict=strict):
-            raise typer.Exit(Exit.CHECK_FAILED)
+        finish(result, strict=strict, as_json=as_json, html=html, junit=junit, json_file=json_file)
 
 
 def _receiver(url: str, listen: str, certificate: Path | None, key: Path | None) -> ReceiverAddress | None:
@@ -270,34 +267,11 @@ def _all_given(bl: str, ven: str, ven2: str) -> None:
         )
 
 
-async def _examine(work: Callable[..., Awaitable[Run]], checks: Sequence[Check], known: int, profile_name: str) -> Run:
-    """Make the checks, with a bar on a terminal; the first Ctrl-C ends the run after it has cleaned up."""
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    console = Console(stderr=True)
-
-    def interrupt() -> None:
-        for number in _SIGNALS:
-            loop.remove_signal_handler(number)  # the second one does what it always does
-        stop.set()
-        console.print("stopping: the check at work cleans up")
-
-    for number in _SIGNALS:
-        loop.add_signal_handler(number, interrupt)
-    columns = (*Progress.get_default_columns(), TextColumn("{task.fields[key]}"))
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
-        task = bar.add_task("Checks", total=len(checks), key="")
-
-        def advance(result: Result) -> None:
-            bar.advance(task)
-            if result.outcome is Outcome.FAIL:
-                bar.update(task, key=f"failed: {result.check.key}")
-
-        try:
-            return await work(checks, profile_name=profile_name, progress=advance, stop=stop, of=known)
-        finally:
-            for number in _SIGNALS:
-                loop.remove_signal_handler(number)
+app.command(
+    epilog=examples(
+        "conformance ven --at http://192.0.2.7:8093 --poll 5 --html report.html", "conformance list --of ven"
+    )
+)(ven)
 
 
 @app.command(
@@ -306,13 +280,14 @@ async def _examine(work: Callable[..., Awaitable[Run]], checks: Sequence[Check],
 def list_(
     *,
     profile: Annotated[ProfileName, typer.Option(help="Version of the standard.")] = ProfileName.V31,
+    of: Annotated[Examined, typer.Option("--of", help="What is examined.")] = Examined.VTN,
     only: OnlyOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """List the checks: on a terminal cases of one question together, as JSON every one."""
     with reporting():
         try:
-            checks = select(_known(profile), only or ())
+            checks = select(_known(profile, of), only or ())
         except Misused as error:
             raise Failure(str(error), Exit.USAGE) from error
         if wants_json(as_json):
@@ -347,7 +322,8 @@ def explain(
         try:
             named = {"B-": ProfileName.V20B, "V301": ProfileName.V301}
             of = next((one for begin, one in named.items() if name.upper().startswith(begin)), profile)
-            checks = select(_known(of), [name])
+            of_ven = name.upper().startswith(VEN_AREAS)
+            checks = select(_known(of, Examined.VEN if of_ven else Examined.VTN), [name])
         except Misused as error:
             raise Failure(str(error), Exit.USAGE) from error
         if wants_json(as_json):
@@ -368,8 +344,17 @@ def explain(
                 typer.echo(f"    {check.key}")
 
 
-def _known(profile: ProfileName) -> tuple[Check, ...]:
-    """Return the checks of a version of the standard."""
+def _known(profile: ProfileName, of: Examined = Examined.VTN) -> tuple[Check, ...]:
+    """
+    Return the checks of a version of the standard.
+
+    Raises:
+        Misused: there are none of a VEN of that version.
+    """
+    if of is Examined.VEN:
+        if profile is not ProfileName.V31:
+            raise Misused(f"VENs are examined for OpenADR 3.1, not for {profile.value}")
+        return ALL_VEN
     if profile is ProfileName.V20B:
         return checks_20b()
     return ALL_301 if profile is ProfileName.V301 else ALL
@@ -391,29 +376,3 @@ def _basis(checks: Sequence[Check]) -> str:
     """Return what the checks rest on: ``standard``, ``ruling``, or ``both``."""
     ruled = sum(bool(check.ruling) for check in checks)
     return "standard" if not ruled else "ruling" if ruled == len(checks) else "both"
-
-
-def _check_place(path: Path | None) -> None:
-    """Fail before the run, which takes a while, if the report cannot be written."""
-    if path is None:
-        return
-    place = path if path.exists() else path.parent
-    if path.is_dir() or not path.parent.is_dir() or not os.access(place, os.W_OK):
-        why = "it is a folder" if path.is_dir() else "no such folder" if not path.parent.is_dir() else "not permitted"
-        raise Failure(f"cannot write {path}: {why}", Exit.USAGE)
-
-
-def _write(path: Path | None, text: Callable[[], str]) -> None:
-    if path is None:
-        return
-    try:
-        path.write_text(text(), encoding="utf-8")
-    except OSError as error:
-        raise Failure(f"cannot write {path}: {error.strerror}", Exit.USAGE) from error
-
-
-def _show(result: Run, *, strict: bool, as_json: bool) -> None:
-    if as_json:
-        typer.echo(json_text(result, strict=strict), nl=False)
-    else:
-        show(result, Console(), strict=strict)

@@ -14,6 +14,7 @@ from oadr_conformance.basis import Basis, basis_of
 from oadr_conformance.errors import Misused
 from oadr_conformance.rulings import ruling_of
 from oadr_conformance.v20b.standing import basis20b_of, ruling20b_of
+from oadr_conformance.ven31.standing import ven_basis_of, ven_ruling_of
 
 T = TypeVar("T")
 Body = Callable[[Any], Awaitable[None]]
@@ -52,6 +53,7 @@ NEEDS: Final[Mapping[str, str]] = {
     "tls": "a VTN that is reached by https",
     "signed": "a VTN that demands XML signatures of the VEN",
     "unsigned": "a VTN that demands no XML signatures of the VEN",
+    "configured": "a VEN that is configured for the VTN of the suite",
 }
 
 
@@ -77,14 +79,18 @@ class Check:
     @property
     def ruling(self) -> str:
         """Return the reason why the standard does not decide it; empty if it does."""
-        return ruling20b_of(self.requirement, self.case) or ruling_of(self.requirement, self.case)
+        return next(
+            (why for of in (ruling20b_of, ven_ruling_of, ruling_of) if (why := of(self.requirement, self.case))), ""
+        )
 
     @property
     def basis(self) -> tuple[Basis, ...]:
         """Return the sentences of the standard that forbid the other behaviour; none for a ruling of ours."""
         if self.ruling:
             return ()
-        return basis20b_of(self.requirement, self.case) or basis_of(self.requirement, self.case)
+        return next(
+            (found for of in (basis20b_of, ven_basis_of, basis_of) if (found := of(self.requirement, self.case))), ()
+        )
 
     @property
     def section(self) -> str:
