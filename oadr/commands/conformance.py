@@ -87,7 +87,7 @@ class ProfileName(StrEnum):
     V20B = "2.0b"
 
 
-class Examined(StrEnum):
+class ExaminedRole(StrEnum):
     """Roles that the suite examines."""
 
     VTN = "vtn"
@@ -280,7 +280,7 @@ app.command(
 def list_(
     *,
     profile: Annotated[ProfileName, typer.Option(help="Version of the standard.")] = ProfileName.V31,
-    of: Annotated[Examined, typer.Option("--of", help="What is examined.")] = Examined.VTN,
+    of: Annotated[ExaminedRole, typer.Option("--of", help="What is examined.")] = ExaminedRole.VTN,
     only: OnlyOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -323,7 +323,7 @@ def explain(
             named = {"B-": ProfileName.V20B, "V301": ProfileName.V301}
             of = next((one for begin, one in named.items() if name.upper().startswith(begin)), profile)
             of_ven = name.upper().startswith(VEN_AREAS)
-            checks = select(_known(of, Examined.VEN if of_ven else Examined.VTN), [name])
+            checks = select(_known(of, ExaminedRole.VEN if of_ven else ExaminedRole.VTN), [name])
         except Misused as error:
             raise Failure(str(error), Exit.USAGE) from error
         if wants_json(as_json):
@@ -344,14 +344,14 @@ def explain(
                 typer.echo(f"    {check.key}")
 
 
-def _known(profile: ProfileName, of: Examined = Examined.VTN) -> tuple[Check, ...]:
+def _known(profile: ProfileName, of: ExaminedRole = ExaminedRole.VTN) -> tuple[Check, ...]:
     """
     Return the checks of a version of the standard.
 
     Raises:
         Misused: there are none of a VEN of that version.
     """
-    if of is Examined.VEN:
+    if of is ExaminedRole.VEN:
         if profile is not ProfileName.V31:
             raise Misused(f"VENs are examined for OpenADR 3.1, not for {profile.value}")
         return ALL_VEN
