@@ -63,6 +63,8 @@ _WRITTEN_BY: Final[dict[type, tuple[str, ...]]] = {
 """The members of a ven or resource that each request is about; the others are somebody else's (ruling 21)."""
 _OWNED: Final[dict[type, str]] = {Ven: "venName", Resource: "venID"}
 """The member that stands for the owner."""
+_OF_NOBODY: Final = '{"values":[]}'
+"""The target in a valuesMap without values. Nobody holds it; without any target the object would be for everybody."""
 _METADATA: Final = ("id", "createdDateTime", "modificationDateTime", "objectType", "venID")
 
 
@@ -72,10 +74,10 @@ class TypedTarget(str):
     __slots__ = ("type", "value")
 
     type: str
-    value: str | float | bool
+    value: object
 
-    def __new__(cls, value: str | float | bool, type_: str) -> TypedTarget:  # noqa: PYI034 # of str
-        """Make a target; a value that is no text counts as its JSON text (V301-003)."""
+    def __new__(cls, value: object, type_: str) -> TypedTarget:  # noqa: PYI034 # of str
+        """Make a target; a value that is no text, as a point, counts as its JSON text (V301-003)."""
         made = super().__new__(cls, value if isinstance(value, str) else encode(value).decode())
         made.type = type_
         made.value = value
@@ -210,7 +212,7 @@ def _targets(members: dict[str, Raw], name: str, at: str = "") -> list[str] | No
         if isinstance(group, str):
             found.append(group)
             continue
-        found += [TypedTarget(each, group.type) for each in group.values if isinstance(each, str | int | float)]
+        found += [TypedTarget(each, group.type) for each in group.values] or [TypedTarget(_OF_NOBODY, group.type)]
     members[name] = Raw(encode([str(each) for each in found]))
     return found
 
@@ -280,7 +282,7 @@ def _grouped(targets: Iterable[str]) -> list[dict[str, Any]]:
     groups: dict[str, list[object]] = {}
     for each in targets:
         if isinstance(each, TypedTarget):
-            groups.setdefault(each.type, []).append(each.value)
+            groups.setdefault(each.type, []).extend(() if each.value is _OF_NOBODY else (each.value,))
         else:
             groups.setdefault(UNTYPED, []).append(each)
     return [{"type": type_, "values": values} for type_, values in groups.items()]

@@ -10,6 +10,7 @@ from typing import Final, TypeVar
 from urllib.parse import quote
 
 import msgspec
+import structlog
 
 from openadr_client.clock import Clock
 from openadr_client.errors import InvalidRequest, NotFound
@@ -50,6 +51,8 @@ from openadr_profiles.v31 import (
     lifespan,
 )
 from openadr_profiles.v31.instant import LATEST
+
+_log = structlog.get_logger(__name__)
 
 K = TypeVar("K")
 V = TypeVar("V")
@@ -101,7 +104,8 @@ class _Addressee:
     def is_meant(self, event: Event) -> bool:
         """Return True if an event is for everybody or for this ven: 3.0.1 leaves that to the VEN.
 
-        A target names the ven, one of its resources, or something that one of them holds as a target.
+        A target names the ven, one of its resources, or something that one of them holds as a target. One of a type
+        of its own may be a name too: a VTN whose VENs hold their names matches texts, whatever their type (V301-009).
         """
         naming = [each for each in event.targets or () if _type_of(each) not in _NAMES_OF_OTHERS]
         return not naming or any(map(self._is_named, naming))
@@ -111,7 +115,7 @@ class _Addressee:
             return target == self.name
         if _type_of(target) == "RESOURCE_NAME":
             return target in self.resources
-        return target in self.held or target == self.id
+        return target in self.held or target in self.resources or target in {self.id, self.name}
 
 
 def _type_of(target: str) -> str | None:
@@ -125,6 +129,7 @@ class EventsOf301(Events):
         super().__init__(send, "/events", Event, face)
         self._clock = clock
         self._addressee: _Addressee | None = None
+        self._left_out: _Remembered[str, None] = _Remembered(_MOST_REMEMBERED)
         self._programs: _Remembered[str, str] = _Remembered(_MOST_REMEMBERED)
 
     def show_to(self, ven: Ven, resources: Iterable[Resource]) -> None:
@@ -170,7 +175,14 @@ class EventsOf301(Events):
         return Found(chosen, found.broken)
 
     def _is_meant(self, event: Event) -> bool:
-        return self._addressee is None or self._addressee.is_meant(event)
+        """Return True if the event is for this client; that it is not is logged once, until it is."""
+        if self._addressee is None or self._addressee.is_meant(event):
+            self._left_out.pop(event.id, None)
+            return True
+        if event.id not in self._left_out:
+            self._left_out[event.id] = None
+            _log.info("event left out, its targets are those of others", id=event.id)
+        return False
 
     async def _decoded(self, document: bytes | memoryview) -> Event:
         event = await super()._decoded(document)

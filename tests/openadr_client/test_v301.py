@@ -131,6 +131,21 @@ def test_targets_keep_their_types_and_values(groups: list[tuple[str, list[Any]]]
     assert sorted(texts) == sorted(distinct.values())
 
 
+@pytest.mark.parametrize("values", [[], [{"x": 1.5, "y": 2}]])
+def test_a_target_of_nothing_is_for_nobody(values: list[Any]) -> None:
+    """V301-003, V301-047: without it the object would be for everybody. It is written back as it came."""
+    sent = [{"type": "VEN_NAME", "values": values}]
+    asked = [{"payloadType": "READING", "targets": sent}]
+    document = {**METADATA, "programID": "p", "intervals": [], "targets": sent, "reportDescriptors": asked}
+    event = FACE_301.read(json.dumps(document).encode(), Event)
+    descriptors = event.report_descriptors or ()
+    assert len(event.targets or ()) == 1
+    assert [len(each.targets or ()) for each in descriptors] == [1]
+    request = EventRequest(program_id="p", targets=event.targets, report_descriptors=descriptors)
+    written = json.loads(FACE_301.write(request))
+    assert (written["targets"], written["reportDescriptors"][0]["targets"]) == (sent, sent)
+
+
 def test_a_target_is_its_text_wherever_no_type_is_asked_for() -> None:
     target = TypedTarget("a", "GROUP")
     assert (target == "a", {target} == {"a"}, encode([target])) == (True, True, b'["a"]')

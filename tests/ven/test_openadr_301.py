@@ -9,12 +9,14 @@ from typing import Any
 
 import pytest
 from msgspec.structs import replace
+from structlog.testing import capture_logs
 
 from openadr_client import ManualClock
 from openadr_profiles.v31 import BlVenRequest
 from tests.support.small_vtn301 import SmallVtn301, small_vtn301
 from tests.ven.builders import START, shed_event
 from tests.ven.home import CIRCUITS, SECRET, Home, Relay, Town
+from tests.ven.home import town as a_town
 from ven.settings import VenSettings
 from vtn.access import Role
 
@@ -91,6 +93,17 @@ async def test_an_event_that_is_changed_ends_or_is_for_others_now_releases(vtn: 
     assert home.relay.in_force == {}
 
 
+async def test_an_event_for_nobody_is_left_alone(vtn: SmallVtn301, home: Home) -> None:
+    """V301-047, V301-003: a valuesMap without a value, or with a place for value, names nobody, and so not us."""
+    vtn.put("events", id="e1", targets=[{"type": "VEN_NAME", "values": []}], **SHED)
+    vtn.put("events", id="e2", targets=[{"type": "SERVICE_AREA", "values": [{"x": 1.5, "y": 2}]}], **SHED)
+    with capture_logs() as logs:
+        await home.until(START + timedelta(minutes=11))
+    assert home.relay.in_force == {}
+    left_out = {each["id"] for each in logs if each["event"].startswith("event left out")}
+    assert left_out == {"e1", "e2"}
+
+
 async def test_a_ven_that_was_deleted_is_made_again(vtn: SmallVtn301, home: Home) -> None:
     (ven,) = vtn.of("vens")
     await vtn.drop("vens", ven["id"])
@@ -127,3 +140,24 @@ async def test_a_home_does_the_same_at_our_own_vtn(town: Town, tmp_path: Path) -
         assert after.targets == ("feeder-7",)
     finally:
         await home.stop()
+
+
+@pytest.mark.parametrize("version", ["3.1.0", "3.0.1"])
+async def test_a_home_takes_part_in_what_names_it(
+    tmp_path: Path, clock: ManualClock, empty_database: Path, version: str
+) -> None:
+    """V301-009, V301-047: what is written on 3.1 has no type, and a VTN whose VENs hold their names matches it."""
+    async with a_town(tmp_path, clock, database=empty_database, v301={"name_targets": True}) as town:
+        await town.vtn.clients.add("home-1", Role.VEN, secret=SECRET)
+        await town.bl.vens.create(BlVenRequest(client_id="home-1", ven_name="home-1"))
+        url = town.vtn.base_url.replace("3.1.0", version)
+        access = {"url": url, "client_id": "home-1", "client_secret": SECRET}
+        home = Home(town.settings("home-1", vtn=access), clock, Relay())
+        await home.start()
+        try:
+            event = await town.issue(replace(shed_event(-3), targets=("home-1",)))
+            await home.until(START + timedelta(minutes=6))
+            assert home.relay.in_force == {"ev": 0}
+            assert [each.opted_in for each in await town.opts(event)] == [True]
+        finally:
+            await home.stop()
