@@ -139,9 +139,15 @@ def granted(before: Sequence[TargetRecord], given: Iterable[TargetRecord]) -> tu
 
     What its VEN wrote stays what it is: to put back what was read must not grant it (V301-008).
     """
-    own = descriptive(before)
-    pairs = {(record.type, record.raw) for record in own}
-    return (*(record for record in given if (record.type, record.raw) not in pairs), *own)
+    given = tuple(given)
+    refused = set(not_granted(before, given))
+    return (*(record for record in given if record not in refused), *descriptive(before))
+
+
+def not_granted(before: Sequence[TargetRecord], given: Iterable[TargetRecord]) -> tuple[TargetRecord, ...]:
+    """Return those records which business logic names and does not grant, as the VEN wrote them and it may not know."""
+    own = {(record.type, record.raw) for record in descriptive(before)}
+    return tuple(record for record in given if (record.type, record.raw) in own)
 
 
 def described(

@@ -130,7 +130,7 @@ WITHOUT_READER = {
     "create_in": "stores what the server itself makes of an enrolment; business logic asked for it",
     "id_named": "gives the program that the server itself keeps its own events in",
     "id_of": "gives the ven of a client that the server names itself",
-    "of_vens": "gives what belongs to vens that its caller has read",
+    "of_vens": "leaves out what a stranger does not see: test_a_stranger_finds_nothing_below_a_ven",
     "sums_of_vens": "the same, and says only how much that is",
     "public_names": "gives what everybody may see",
     "remove_before": "the server's own housekeeping, on nobody's behalf",
@@ -203,6 +203,15 @@ async def test_a_stranger_finds_nothing(vtn: VtnUnderTest, store: type[Objects])
     await some_objects(vtn)
 
     assert await a_store(vtn, store).search(SEARCHES[store], visible_to=STRANGER) == []
+
+
+async def test_a_stranger_finds_nothing_below_a_ven(vtn: VtnUnderTest) -> None:
+    """PRIV-017, V301-028."""
+    ven_id = (await some_objects(vtn))["ven"]
+    store = a_store(vtn, ResourceStore)
+
+    assert await store.of_vens([ven_id], visible_to=STRANGER) == {ven_id: ()}
+    assert await store.sums_of_vens([ven_id], visible_to=STRANGER) == {}
 
 
 @pytest.mark.parametrize("store", REFUSED, ids=lambda store: store.__name__)

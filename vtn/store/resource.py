@@ -17,7 +17,14 @@ from vtn.store.page_cursors import newest_first
 from vtn.store.query import ResourceQuery
 from vtn.store.rows import ObjectRow, Precondition, RowPage
 from vtn.store.tables import constraint, resources, vens
-from vtn.store.typed_targets import NOTHING_YET, OwnedRecords, matching, owned_records
+from vtn.store.typed_targets import (
+    NOTHING_YET,
+    OwnedRecords,
+    matching,
+    named_by_business_logic,
+    owned_records,
+    tell_what_is_not_granted,
+)
 from vtn.store.types import octets
 from vtn.store.visibility import owned, share_a_target
 
@@ -101,9 +108,12 @@ class ResourceStore(Objects):
         try:
             async with self._database.write() as connection:
                 present = await self._locked(connection, statement, check)
-                return await self._update(connection, present, _replacement(resource, present, records))
+                row = await self._update(connection, present, _replacement(resource, present, records))
         except ConstraintViolated as error:
             raise resource_refusal(error) from error
+        if by.sees_everything:
+            tell_what_is_not_granted("RESOURCE", present, records)
+        return row
 
     async def delete(
         self, object_id: str, *, by: Caller, check: Precondition | None = None, of_ven: str | None = None
@@ -112,21 +122,22 @@ class ResourceStore(Objects):
         clauses = [*owned(resources.c.client_id, by), *_of_ven(of_ven)]
         return self._whole_object(await self._delete(object_id, clauses, check))
 
-    async def of_vens(self, ven_ids: Sequence[str]) -> dict[str, tuple[ObjectRow, ...]]:
-        """Return all resources of some vens, the newest first (V301-028)."""
-        statement = select(resources).where(resources.c.ven_id.in_(ven_ids)).order_by(*newest_first(resources))
+    async def of_vens(self, ven_ids: Sequence[str], *, visible_to: Caller) -> dict[str, tuple[ObjectRow, ...]]:
+        """Return the resources of some vens, the newest first (V301-028); not those of a client they had before."""
+        its = (resources.c.ven_id.in_(ven_ids), *owned(resources.c.client_id, visible_to))
+        statement = select(resources).where(*its).order_by(*newest_first(resources))
         found: dict[str, list[ObjectRow]] = {ven_id: [] for ven_id in ven_ids}
         for row in await self._database.rows(statement):
             found[row["ven_id"]].append(self._whole_object(row))
         return {ven_id: tuple(its) for ven_id, its in found.items()}
 
-    async def sums_of_vens(self, ven_ids: Sequence[str]) -> dict[str, ResourceSum]:
+    async def sums_of_vens(self, ven_ids: Sequence[str], *, visible_to: Caller) -> dict[str, ResourceSum]:
         """Return how much of_vens would return, and the last change of it, of each ven that has resources."""
         c = resources.c
         size = func.sum(octets(c.members) + octets(c.targets) + octets(c.target_records))
         statement = (
             select(c.ven_id, size.label("size"), func.count().label("how_many"), func.max(c.modified_at).label("last"))
-            .where(c.ven_id.in_(ven_ids))
+            .where(c.ven_id.in_(ven_ids), *owned(c.client_id, visible_to))
             .group_by(c.ven_id)
         )
         rows = await self._database.rows(statement)
@@ -148,7 +159,9 @@ def _replacement(
     ven_id = present["ven_id"] if resource.ven_id is None else present["new_ven_id"]
     if ven_id is None:
         raise NotFound(_NO_VEN)
-    client_id = present["new_ven_client_id"] if isinstance(resource, BlResourceRequest) else present["client_id"]
+    is_moved = records is None or ven_id != present["ven_id"]  # 3.0.1 does not say whose it is: it stays whose it was
+    is_by_bl = isinstance(resource, BlResourceRequest)
+    client_id = present["new_ven_client_id"] if is_by_bl and is_moved else present["client_id"]
     return resource_columns(resource, ven_id, client_id, records, present)
 
 
@@ -173,7 +186,7 @@ def resource_columns(
         "name": resource.resource_name,
         "targets": targets,
         "target_records": target_records,
-        "named_by_bl": is_bl or (present["named_by_bl"] and present["name"] == resource.resource_name) or None,
+        "named_by_bl": named_by_business_logic(present, resource.resource_name, by_business_logic=is_bl),
         "members": members_of(members),
     }
 

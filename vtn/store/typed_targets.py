@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, Final, NamedTuple, TypeAlias
 
+import structlog
 from sqlalchemy import ColumnElement, Table, and_, bindparam, false, or_
 
 from openadr_profiles.v301 import targets as typed
 from openadr_profiles.v301.targets import TargetRecord
-from vtn.access import Caller
 from vtn.store.query import TargetFilter
 from vtn.store.tables import resources, vens
 from vtn.store.types import Targets, any_listed, overlaps
@@ -41,6 +41,9 @@ class OwnedRecords(NamedTuple):
     untyped: str
 
 
+_log = structlog.get_logger(__name__)
+
+_MOST_LOGGED: Final = 10
 _VALUES, _OWN, _RECORDS, _UNTYPED = "filter_values", "filter_own", "filter_records", "filter_untyped"
 NOTHING_YET: Final[Mapping[str, Any]] = {"targets": (), "target_records": None, "named_by_bl": None, "name": None}
 """In the place of a ven or resource that is new."""
@@ -62,9 +65,33 @@ def owned_records(
     return targets, typed.stored(typed.described(before, targets, records.given, records.untyped))
 
 
-def named_by_business_logic(present: Mapping[Any, Any], name: str, by: Caller) -> bool | None:
-    """Return True if business logic gave a ven its name; None if its VEN may have done so (V301-009)."""
-    return by.sees_everything or (present["named_by_bl"] and present["name"] == name) or None
+def tell_what_is_not_granted(kind: str, present: Mapping[Any, Any], records: OwnedRecords | None) -> None:
+    """Log what business logic named and does not grant, as the VEN wrote it itself (V301-008).
+
+    It may only be putting back what it read. ``present`` is the ven or resource as it was before.
+    """
+    if records is None:
+        return
+    found = typed.not_granted(typed.read(present["target_records"]), records.given)
+    if found:
+        _log.warning(
+            "business logic named targets that the VEN wrote itself: they grant nothing until it writes them on 3.1",
+            kind=kind,
+            id=present["id"],
+            name=present["name"],
+            targets=typed.texts_of(record._replace(descriptive=False) for record in found[:_MOST_LOGGED]),
+            how_many=len(found),
+        )
+
+
+def named_by_business_logic(present: Mapping[Any, Any], name: str, *, by_business_logic: bool) -> bool | None:
+    """Return True if business logic gave a ven or resource its name; None if its VEN may have done so (V301-009).
+
+    To put back the name that was there gives none.
+    """
+    if present["name"] == name:
+        return present["named_by_bl"] or None
+    return by_business_logic or None
 
 
 def matching(table: Table, wanted: TargetFilter, held: Collection[str] | None = None) -> ColumnElement[bool]:

@@ -23,7 +23,14 @@ from vtn.store.resource import NewResource, resource_columns, resource_refusal
 from vtn.store.rows import ObjectRow, Precondition, RowPage
 from vtn.store.stamps import Stamps
 from vtn.store.tables import constraint, resources, vens
-from vtn.store.typed_targets import NOTHING_YET, OwnedRecords, matching, named_by_business_logic, owned_records
+from vtn.store.typed_targets import (
+    NOTHING_YET,
+    OwnedRecords,
+    matching,
+    named_by_business_logic,
+    owned_records,
+    tell_what_is_not_granted,
+)
 from vtn.store.visibility import owned, share_a_target
 from vtn.store.writes import ObjectWrites
 
@@ -127,9 +134,12 @@ class VenStore(Objects):
                 columns = _columns(ven, by, present, records)
                 if present["client_id"] == UNASSIGNED + object_id != columns["client_id"]:
                     await self._assign_resources(connection, object_id, columns["client_id"])
-                return await self._update(connection, present, columns)
+                row = await self._update(connection, present, columns)
         except ConstraintViolated as error:
             raise _conflict(error) from error
+        if by.sees_everything:
+            tell_what_is_not_granted("VEN", present, records)
+        return row
 
     async def _assign_resources(self, connection: AsyncConnection, ven_id: str, client_id: str) -> None:
         """Give the resources of a ven that had no client to its first one."""
@@ -165,7 +175,7 @@ def _columns(
         "name": ven.ven_name,
         "targets": targets,
         "target_records": target_records,
-        "named_by_bl": named_by_business_logic(present, ven.ven_name, by),
+        "named_by_bl": named_by_business_logic(present, ven.ven_name, by_business_logic=by.sees_everything),
         "members": members_of(members),
     }
 

@@ -69,6 +69,30 @@ async def test_a_ven_that_takes_a_name_does_not_get_what_is_for_it(start_vtn: St
 
     (await home.put(f"/vens/{ven['id']}", {"venName": ven["venName"]})).ok()
     assert await home.ids("/events") == []
-    put = {"objectType": "BL_VEN_REQUEST", "clientID": home.client_id, "venName": ven["venName"]}
-    (await business.put(f"/vens/{ven['id']}", put)).ok()
+    put = {"objectType": "BL_VEN_REQUEST", "clientID": home.client_id}
+    (await business.put(f"/vens/{ven['id']}", put | {"venName": unique("ven")})).ok()
+    (await business.put(f"/vens/{ven['id']}", put | {"venName": ven["venName"]})).ok()
     assert await home.ids("/events") == [own]
+
+
+@pytest.mark.parametrize("of", ["ven", "resource"])
+async def test_a_name_that_a_ven_chose_stays_its_own_when_it_is_put_back(start_vtn: StartVtn, of: str) -> None:
+    """V301-009: business logic that only adds a target, on either version, does not make the name one."""
+    vtn = await start_vtn(v301={"name_targets": True})
+    business, home = vtn.bl, vtn.home()
+    name = unique("street")
+    ven = await home.ven(venName=name if of == "ven" else unique("ven"))
+    path, put = f"/vens/{ven['id']}", {"objectType": "BL_VEN_REQUEST", "venName": ven["venName"]}
+    below = path
+    if of == "resource":
+        resource = await home.resource(ven, resourceName=name)
+        path, below = f"/resources/{resource['id']}", f"{path}/resources/{resource['id']}"
+        put = {"objectType": "BL_RESOURCE_REQUEST", "venID": ven["id"], "resourceName": name}
+    program = await business.program()
+    await event_for(business, program, "GROUP", name)
+
+    (await business.put(path, put | {"clientID": home.client_id, "targets": ["x"]})).ok()
+    assert await home.ids("/events") == []
+    read = (await business.on_301.get(below)).ok()
+    (await business.on_301.put(below, read | {"targets": [{"type": "GROUP", "values": ["y"]}]})).ok()
+    assert await home.ids("/events") == []

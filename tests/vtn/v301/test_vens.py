@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from tests.vtn.conftest import StartVtn
 from tests.vtn.harness import VtnUnderTest, unique
@@ -59,6 +60,31 @@ async def test_a_ven_of_business_logic_waits_for_its_client(vtn: VtnUnderTest) -
     again = {"venName": document["venName"], "targets": GROUP_A}
     (await business.on_301.put(f"/vens/{ven_id}", again)).ok()
     assert (await business.get(f"/vens/{ven_id}")).ok()["clientID"] == home.client_id
+
+
+async def test_a_ven_that_is_handed_over_shows_nothing_of_the_client_before(vtn: VtnUnderTest) -> None:
+    """V301-028, PRIV-017: in no answer, nor in a tag; a PUT by business logic leaves a resource whose it was."""
+    business, old, new = vtn.bl, vtn.home(), vtn.home()
+    ven = await business.ven_for(old, ["g"])
+    theirs = await old.resource(ven, resourceName="bedroom-meter")
+    path = f"/vens/{ven['id']}"
+    put = {"objectType": "BL_VEN_REQUEST", "clientID": new.client_id, "venName": ven["venName"], "targets": ["g"]}
+    (await business.put(path, put)).ok()
+
+    first = await new.on_301.get(path)
+    assert first.ok()["resources"] == []
+    assert [one["resources"] for one in (await new.on_301.get("/vens")).ok()] == [[]]
+    assert await new.on_301.ids(f"{path}/resources") == []
+    (all_of_it,) = (await business.on_301.get("/vens")).ok()
+    assert [one["id"] for one in all_of_it["resources"]] == [theirs["id"]]
+    answer = await new.on_301.ask("PUT", path, json=first.body, headers={"If-Match": first.headers["ETag"]})
+    assert answer.ok()["resources"] == []
+
+    (await business.on_301.put(f"{path}/resources/{theirs['id']}", {"resourceName": "meter", "targets": GROUP_A})).ok()
+    assert (await business.get(f"/resources/{theirs['id']}")).ok()["clientID"] == old.client_id
+    assert await new.ids("/resources") == []
+
+    assert (await new.on_301.delete(path)).ok()["resources"] == []
 
 
 async def test_a_ven_and_its_resources_are_made_together_or_not_at_all(vtn: VtnUnderTest) -> None:
@@ -143,6 +169,33 @@ async def test_what_a_ven_writes_as_targets_describes_it_and_grants_nothing(vtn:
     assert (await home.on_301.get(path)).ok()["targets"] == shown["targets"]
     (await home.on_301.put(path, {"venName": made["venName"]})).ok()
     assert (await home.on_301.get(path)).ok()["targets"] == [{"type": "x", "values": ["b"]}]
+
+
+@pytest.mark.parametrize("object_type", ["VEN", "RESOURCE"])
+async def test_what_business_logic_names_in_vain_is_logged(vtn: VtnUnderTest, object_type: str) -> None:
+    """V301-008: with the ven and the value; what is not named, or is granted, is not. On 3.1 it is granted."""
+    business, home = vtn.bl, vtn.home()
+    event = await business.event(await business.program(), targets=["north"])
+    own = [{"type": "GROUP", "values": ["north", "mine"]}]
+    named = {"venName" if object_type == "VEN" else "resourceName": unique("own")}
+    ven = named if object_type == "VEN" else {"venName": unique("ven")}
+    made = (await home.on_301.post("/vens", ven | {"targets": own})).ok(201)
+    path = on_31 = f"/vens/{made['id']}"
+    if object_type == "RESOURCE":
+        made = (await home.on_301.post(f"{path}/resources", named | {"targets": own})).ok(201)
+        path, on_31 = f"{path}/resources/{made['id']}", f"/resources/{made['id']}"
+    wanted = [{"type": "GROUP", "values": ["north"]}, {"type": "x", "values": ["new"]}]
+
+    with capture_logs() as logs:
+        (await business.on_301.put(path, named | {"targets": wanted, "clientID": home.client_id})).ok()
+
+    (told,) = (each for each in logs if each["event"].startswith("business logic named targets"))
+    assert (told["kind"], told["id"], told["name"]) == (object_type, made["id"], *named.values())
+    assert (told["targets"], told["how_many"], told["log_level"]) == (("north",), 1, "warning")
+    assert await home.ids("/events") == []
+    put = {"objectType": f"BL_{object_type}_REQUEST", "clientID": home.client_id, "targets": ["north"], **named}
+    (await business.put(on_31, put | ({"venID": made["venID"]} if object_type == "RESOURCE" else {}))).ok()
+    assert await home.ids("/events") == [event["id"]]
 
 
 async def test_vens_with_many_resources_are_read_one_by_one(vtn: VtnUnderTest) -> None:

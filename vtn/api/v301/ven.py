@@ -47,7 +47,7 @@ class _Vens(Face[VenQuery]):
     async def create(self, written: _Written, *, by: Caller) -> ObjectRow:
         core, records, resources = written
         row = await self._vens.vens.create(core, by=by, records=records, with_resources=resources)
-        return await self._vens.joined(row)
+        return await self._vens.joined(row, visible_to=self.rules.reader(by))
 
     async def replace(
         self, object_id: str, written: _Written, *, by: Caller, check: Precondition | None = None
@@ -55,19 +55,23 @@ class _Vens(Face[VenQuery]):
         """Put a ven in the place of another; its resources stay as they are (V301-027)."""
         checked = None if check is None else await self._checked(check, object_id, by)
         row = await self._vens.vens.replace(object_id, written.core, by=by, check=checked, records=written.records)
-        return await self._vens.joined(row)
+        return await self._vens.joined(row, visible_to=self.rules.reader(by))
 
     async def delete(self, object_id: str, *, by: Caller, check: Precondition | None = None) -> ObjectRow:
         await self._vens.vens.check(object_id, visible_to=by)
-        its = (await self._vens.resources.of_vens([object_id]))[object_id]
+        its = await self._resources(object_id, by)
         checked = None if check is None else await self._checked(check, object_id, by)
         return _with(await self._vens.vens.delete(object_id, by=by, check=checked), its)
 
     async def _checked(self, check: Precondition, object_id: str, by: Caller) -> Precondition:
         """Return a check that is given the ven with its resources, as it is read."""
         await self._vens.vens.check(object_id, visible_to=by)
-        its = (await self._vens.resources.of_vens([object_id]))[object_id]
+        its = await self._resources(object_id, by)
         return lambda row: check(_with(row, its))
+
+    async def _resources(self, ven_id: str, by: Caller) -> tuple[ObjectRow, ...]:
+        """Return the resources that the caller reads in a ven."""
+        return (await self._vens.resources.of_vens([ven_id], visible_to=self.rules.reader(by)))[ven_id]
 
 
 def routes(vens: VensWithResources, cache: ResponseCache, rules: Rules) -> tuple[Route, ...]:
