@@ -82,7 +82,9 @@ def examine(
         if len(requests) > 1:
             preview.summary.append(f"{len(requests)} events, {_vens(len(everybody))}, {kw_text(total)} in total")
     if not everybody:
-        preview.warnings.append("nobody is reached: no VEN holds one of these targets")
+        preview.warnings.append(
+            "nobody is reached: no VEN holds one of these targets (with v301.name_targets names count too, but not here)"
+        )
     preview.warnings.extend(_unseen(everybody, now))
     preview.warnings.extend(_overlaps(requests, others, vens, resources, now))
     return Preview(

@@ -339,7 +339,8 @@ async def test_events_of_others_and_those_that_are_over_are_left_out(vtn: SmallV
         "ours by what a resource holds": [{"type": "SERVICE_AREA", "values": ["north"]}],
         "of the program": [{"type": "PROGRAM_NAME", "values": ["peak"]}],
         "another's by name": [{"type": "VEN_NAME", "values": ["other"]}],
-        "another's by group": [{"type": "GROUP", "values": ["home"]}],
+        "ours by name as a group": [{"type": "GROUP", "values": ["home"]}],
+        "another's by group": [{"type": "GROUP", "values": ["garden"]}],
         "another's resource": [{"type": "PROGRAM_NAME", "values": ["x"]}, {"type": "RESOURCE_NAME", "values": ["g"]}],
     }.items():
         vtn.put("events", id=name.replace(" ", "-").replace("'", ""), programID="p", targets=targets, intervals=[])
@@ -350,17 +351,17 @@ async def test_events_of_others_and_those_that_are_over_are_left_out(vtn: SmallV
     async with VtnClient(
         base_url=vtn.base_url, client_id="c", client_secret="s", clock=clock, retry=NO_RETRY
     ) as client:
-        assert len(await client.events.search(active=True)) == 9
+        assert len(await client.events.search(active=True)) == 10
         registration = Registration(client, "home")
         await registration.see_to({})
         found = await client.events.poll(active=True)
         assert found is not NOT_MODIFIED
         assert {each.id.split("-")[0] for each in found} == {"everybody", "ours", "of"}
-        assert len(found) == 6
+        assert len(found) == 7
         assert await client.events.find("anothers-by-name") is None
         assert await client.events.poll(active=True) is NOT_MODIFIED
         (ven,) = vtn.of("vens")
-        vtn.put("vens", **(ven | {"targets": [{"type": "GROUP", "values": ["home"]}]}))
+        vtn.put("vens", **(ven | {"targets": [{"type": "GROUP", "values": ["garden"]}]}))
         await registration.look()
         changed = await client.events.poll(active=True)
         assert changed is not NOT_MODIFIED
