@@ -83,7 +83,7 @@ def examine(
             preview.summary.append(f"{len(requests)} events, {_vens(len(everybody))}, {kw_text(total)} in total")
     if not everybody:
         preview.warnings.append(
-            "nobody is reached: no VEN holds one of these targets (with v301.name_targets names count too, but not here)"
+            "nobody is reached: no VEN holds one of these targets (names of v301.name_targets are not counted)"
         )
     preview.warnings.extend(_unseen(everybody, now))
     preview.warnings.extend(_overlaps(requests, others, vens, resources, now))
