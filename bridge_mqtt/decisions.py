@@ -109,7 +109,7 @@ def decide(situation: Situation, now: datetime, policy: Policy) -> Iterator[Deci
 
 def _about_outstanding(s: Situation, command: Command, now: datetime, policy: Policy) -> Iterator[Decision]:
     if command.state is CommandState.QUEUED:
-        if command.op is Op.SHED_PANEL and not _is_wanted(command, s.want):
+        if command.op is Op.SHED_PANEL and not is_wanted(command, s.want):
             yield Supersede()
         return
     if s.listening_since is None:
@@ -124,7 +124,8 @@ def _about_outstanding(s: Situation, command: Command, now: datetime, policy: Po
         yield Mark(HoldingState.UNCERTAIN, "no answer")
 
 
-def _is_wanted(command: Command, want: Want | None) -> bool:
+def is_wanted(command: Command, want: Want | None) -> bool:
+    """Return True if a shed that was written before asks for what is wanted now."""
     return (
         want is not None
         and command.event_id == want.event_id

@@ -17,11 +17,11 @@ from typing import Final
 import structlog
 
 from bridge_mqtt.commands import carry_out, tell_of
-from bridge_mqtt.decisions import Decision, Policy, Queue, Situation, decide, is_for, renewal
+from bridge_mqtt.decisions import Decision, Policy, Queue, Situation, decide, is_for, is_wanted, renewal
 from bridge_mqtt.due_times import DueTimes
 from bridge_mqtt.event_states import EventStates
 from bridge_mqtt.health import Health
-from bridge_mqtt.model import Holding, HoldingState, PanelRecord, Want
+from bridge_mqtt.model import Command, Holding, HoldingState, PanelRecord, Want
 from bridge_mqtt.panels import Registry
 from bridge_mqtt.planner import Planned, Planner
 from bridge_mqtt.told import ShownEvents
@@ -97,6 +97,10 @@ class Dispatcher:
         """Decide soon for these panels, since something has happened to them."""
         self._dirty.update(ven_ids)
         self._due.set()
+
+    def wants(self, command: Command) -> bool:
+        """Return True if a shed that was written before is what its panel should be told now."""
+        return is_wanted(command, self._want(command.ven_id, self._book.holdings.get(command.ven_id)))
 
     def answered(self, ven_ids: Collection[str], changed_parts: Collection[str]) -> None:
         """Decide soon for panels that have answered; ``changed_parts`` of them do not do what was asked."""

@@ -12,12 +12,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Collection, Iterator, Sequence
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 from itertools import islice
-from typing import Final
+from typing import Any, Final
 
 import structlog
 
@@ -67,7 +67,8 @@ class Letter:
 class CommandOutbox:
     """Sends what is queued, many at a time, and never while somebody else changes the book (``decide``).
 
-    ``on_sent`` is told which panels have been sent something, or have something to be decided anew.
+    ``on_sent`` is told which panels have been sent something, or have something to be decided anew. ``is_wanted`` is
+    asked of each shed before it is marked as sent, and of one that was marked before its second once more then.
     """
 
     def __init__(
@@ -79,6 +80,7 @@ class CommandOutbox:
         registry: Registry,
         settings: Dispatch,
         on_sent: Callable[[Collection[str]], None],
+        is_wanted: Callable[[Command], bool],
         clock: Clock,
     ) -> None:
         self._decide = decide
@@ -87,6 +89,7 @@ class CommandOutbox:
         self._registry = registry
         self._settings = settings
         self._on_sent = on_sent
+        self._is_wanted = is_wanted
         self._clock = clock
         self._ack_timeout = timedelta(seconds=settings.ack_timeout_s * clock.speed)
         self._marked_before = timedelta(seconds=_MARKED_BEFORE_S * clock.speed)
@@ -154,6 +157,9 @@ class CommandOutbox:
         for place, row in enumerate(rows):
             if place % _WITHOUT_PAUSE == 0:
                 await asyncio.sleep(0)
+            if row.op is Op.SHED_PANEL and not self._is_wanted(row):
+                self._supersede(changes, row)
+                continue
             now = max(present, _start_of(row) or present)
             try:
                 topic, payload, until = self._message(row, now)
@@ -208,16 +214,48 @@ class CommandOutbox:
     async def _publish(self, letters: Sequence[Letter]) -> None:
         """Publish a batch; what has certainly not left this process goes back into the queue.
 
-        What was marked before its second waits for that, in real time: if the clock is set meanwhile, not longer.
+        What was marked before its second waits for that, and nothing else waits for it.
         """
         now = self._clock.now()
-        for at in sorted({max(letter.at, now) for letter in letters}):
-            wait_s = (at - self._clock.now()).total_seconds() / self._clock.speed
-            if wait_s > 0:
-                await asyncio.sleep(min(wait_s, _MARKED_BEFORE_S) + _TIMER_S)
-            await self._publish_now([letter for letter in letters if max(letter.at, now) == at])
+        by_moment: dict[datetime, list[Letter]] = {}
+        for letter in letters:
+            by_moment.setdefault(max(letter.at, now), []).append(letter)
+        ends = await asyncio.gather(
+            *(self._publish_at(at, some) if at > now else self._publish_now(some) for at, some in by_moment.items()),
+            return_exceptions=True,
+        )
+        for end in ends:
+            if end is not None:
+                raise end
+
+    async def _publish_at(self, at: datetime, letters: Sequence[Letter]) -> None:
+        """Publish letters at a moment that is near; what is not wanted any more then does not leave.
+
+        It is waited in real time: if the clock is set meanwhile, not longer.
+        """
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_MARKED_BEFORE_S + _TIMER_S):
+                await self._clock.sleep_until(at)
+        wanted: list[Letter] = []
+        unwanted: list[Command] = []
+        for letter in letters:
+            known = self._book.command(letter.command.correlation_id)
+            if known is None or known.state is not CommandState.SENT:
+                continue  # it is cleared up as one without an answer
+            if self._is_wanted(known):
+                wanted.append(letter)
+            else:
+                unwanted.append(known)
+        if unwanted:
+            async with self._decide() as turn:
+                for command in unwanted:
+                    if self._book.command(command.correlation_id) == command:
+                        self._supersede(turn.changes, command, sent_at=None, deadline_at=None)
+            self._on_sent({command.ven_id for command in unwanted})
+        await self._publish_now(wanted)
 
     async def _publish_now(self, letters: Sequence[Letter]) -> None:
+        """Publish letters at once, and note what has become of each."""
         fates = await self._link.publish_all([(letter.topic, letter.payload) for letter in letters])
         self.sent += fates.count(Fate.CONFIRMED)
         kept = [letter.command for letter, fate in zip(letters, fates, strict=True) if fate is Fate.NOT_SENT]
@@ -247,6 +285,12 @@ class CommandOutbox:
                     turn.changes.change(now, state=CommandState.QUEUED, sent_at=None, deadline_at=None)
         self._on_sent({command.ven_id for command in kept})
         self.wake()
+
+    def _supersede(self, changes: PanelChanges, row: Command, **values: Any) -> None:
+        """Set that a shed is not carried out, since something else is wanted of its panel now."""
+        changes.change(row, state=CommandState.SUPERSEDED, **values)
+        changes.drop(row.ven_id)
+        _log.info("command not wanted any more", ven_id=row.ven_id, correlation_id=row.correlation_id)
 
 
 def _start_of(row: Command) -> datetime | None:

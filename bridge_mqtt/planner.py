@@ -370,7 +370,13 @@ class Planner:
 
 def _is_told(holding: Holding | None, want: Want | None) -> bool:
     """Return True if a panel has been told, or is about to be, just what is wanted of it."""
-    return holding is not None and want is not None and is_for(holding, want) and is_as_wanted(holding, want)
+    return (
+        holding is not None
+        and want is not None
+        and is_for(holding, want)
+        and is_as_wanted(holding, want)
+        and holding.window_end == want.until
+    )
 
 
 def _misses_a_panel(plan: WindowPlan) -> bool:

@@ -23,6 +23,7 @@ from bridge_mqtt.load_orders import LoadOrders
 from bridge_mqtt.loops import LoopSupervisor, Work
 from bridge_mqtt.metering.meters import Meters
 from bridge_mqtt.metering.retention import forget_in_pieces, forget_measurements
+from bridge_mqtt.model import Command
 from bridge_mqtt.outbox import CommandOutbox
 from bridge_mqtt.panels import Registry
 from bridge_mqtt.planner import Planner
@@ -237,6 +238,7 @@ class Bridge:
             registry=registry,
             settings=settings.dispatch,
             on_sent=self._sent,
+            is_wanted=self._is_wanted,
             clock=clock,
         )
         self._dispatcher = Dispatcher(
@@ -275,6 +277,9 @@ class Bridge:
 
     def _sent(self, ven_ids: Collection[str]) -> None:
         self._dispatcher.look_at(ven_ids)
+
+    def _is_wanted(self, command: Command) -> bool:
+        return self._dispatcher.wants(command)
 
     def _is_sending(self) -> bool:
         """Return True while many commands are about to leave, are leaving, or have just been answered in part."""

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
-from bridge_mqtt import dispatcher
+from bridge_mqtt import dispatcher, outbox
 from bridge_mqtt.outbox import CommandOutbox
 from bridge_mqtt.simulators.panels import SimulatedMqttPanel
 from bridge_mqtt.store import Store
@@ -55,14 +55,14 @@ class Prepared:
         self.world, self.clock = world, clock
         self.start = clock.now() + timedelta(seconds=_IN_S)
 
-    async def begin(self, panels: int = 1) -> list[SimulatedMqttPanel]:
-        """Start everything and wait until the commands are rows."""
+    async def begin(self, panels: int = 1, *, is_marked: bool = False) -> list[SimulatedMqttPanel]:
+        """Start everything and wait until the commands are rows: queued ones or, if so, marked as sent."""
         added = [await self.world.add_panel(f"panel-{number}") for number in range(1, panels + 1)]
         await self.world.start()
         await self.world.until("/api/panels", lambda known: known and all(panel["online"] for panel in known))
         self.start = self.clock.now() + timedelta(seconds=_IN_S)
         await self.world.post(self.event())
-        await self.queued(lambda rows: len(rows) == panels)
+        await self.queued(lambda rows: len(rows) == panels, state="sent" if is_marked else "queued")
         return added
 
     def event(self, shed_kw: float = 3.0, *, later_s: float = 0.0, version: int = 0, length_s: float = 600) -> Event:
@@ -80,9 +80,10 @@ class Prepared:
         finally:
             await store.close()
 
-    async def queued(self, fact: Callable[[list[Any]], Any]) -> list[Any]:
+    async def queued(self, fact: Callable[[list[Any]], Any], *, state: str = "queued") -> list[Any]:
         """Wait until the commands that wait for their second are as they should be, and return them."""
-        sql = "SELECT ven_id, correlation_id, amount_kw FROM bridge_commands WHERE state = 'queued' ORDER BY ven_id"
+        columns = "ven_id, correlation_id, amount_kw"
+        sql = f"SELECT {columns} FROM bridge_commands WHERE op = 'shedPanel' AND state = '{state}' ORDER BY ven_id"
 
         async def look() -> list[Any] | None:
             rows = await self.rows(sql)
@@ -174,6 +175,51 @@ async def test_an_event_that_is_withdrawn_before_its_second_leaves_no_trace_at_p
     assert [command["event_id"] for command in _told(panel)] == ["evt-2"]
     for table in ("bridge_windows", "bridge_allocations", "bridge_baselines", "bridge_explanations"):
         assert not await soon.rows(f"SELECT * FROM {table} WHERE event_id = 'evt-1'"), table
+
+
+async def _split_for(soon: Prepared, kw: float) -> None:
+    """Wait until the event is split for so many kW."""
+
+    async def look() -> bool:
+        return [row.request_kw for row in await soon.rows("SELECT request_kw FROM bridge_windows")] == [kw]
+
+    await wait_until(look, timeout_s=60, what="the split of the changed event")
+
+
+@pytest.fixture
+def marked(soon: Prepared, monkeypatch: pytest.MonkeyPatch) -> Prepared:
+    """A prepared event whose commands are marked as sent long before its second."""
+    monkeypatch.setattr(outbox, "_MARKED_BEFORE_S", _AHEAD_S)
+    return soon
+
+
+async def test_an_event_that_is_changed_at_the_last_moment_is_told_as_it_is_then(marked: Prepared) -> None:
+    """C6, C7: what is marked as sent already has not left yet: it is taken back at its second."""
+    (panel,) = await marked.begin(is_marked=True)
+    await marked.world.post(marked.event(2.0, version=1))
+    await _split_for(marked, 2.0)
+    assert panel.heard == []
+
+    await marked.comes()
+    await marked.held()
+
+    assert [(command["op"], command["shed_kw"]) for command in _told(panel)] == [("event", 2.0)]
+    states = await marked.rows("SELECT state FROM bridge_commands ORDER BY id")
+    assert [row.state for row in states] == ["superseded", "acked"]
+
+
+async def test_an_event_that_is_withdrawn_at_the_last_moment_is_told_to_nobody(marked: Prepared) -> None:
+    """C6: no panel holds it, and it is cancelled once that is certain."""
+    (panel,) = await marked.begin(is_marked=True)
+    await marked.world.withdraw("evt-1")
+    await marked.world.until("/api/events/evt-1", lambda e: e["state"] == "completing")
+
+    await marked.comes()
+    done = await marked.world.until("/api/events/evt-1", lambda e: e["isFinal"])
+
+    assert done["state"] == "cancelled"
+    assert panel.heard == []
+    assert [row.state for row in await marked.rows("SELECT state FROM bridge_commands")] == ["superseded"]
 
 
 async def test_an_event_that_is_moved_is_prepared_anew_for_its_new_second(sqlite_soon: Prepared) -> None:
