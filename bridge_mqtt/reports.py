@@ -7,9 +7,10 @@ or returned, and now and then for what is measured. Others have their turn betwe
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from itertools import islice
 
 import structlog
@@ -41,6 +42,8 @@ _MOST_WINDOWS = 200
 _AT_ONCE = 20
 _AN_EVENT_EVERY = timedelta(seconds=1)
 """The reports of one event are looked at so often at most, while answers of many panels pour in."""
+_WRITING_S = 1.0
+"""After so many real seconds of writing, what is written is sent before the reports of a further event are made."""
 
 
 class Reporter:
@@ -59,9 +62,11 @@ class Reporter:
         self._asked = AskedReports(settings, store=store, registry=registry, meters=meters)
 
     async def write(self, now: datetime) -> datetime | None:
-        """Write all reports that are due; return when the next one is due, None if none is known.
+        """Write reports that are due; return when the next one is due, None if none is known.
 
-        An event whose reports cannot be made is named in the log, once for each reason, and keeps no other waiting.
+        After a while it ends, so that what is written can be sent, and returns ``now``; next time it goes on with the
+        events that were not looked at for the longest. An event whose reports cannot be made is named in the log, once
+        for each reason, and keeps no other waiting.
         """
         async with self._store.reading() as connection:
             open_events = await events.to_report(connection)
@@ -72,12 +77,15 @@ class Reporter:
         for stored in coming.values():
             self._ask_for_marks(stored, now)
         found: list[datetime | None] = []
-        for stored in open_events:
+        until_s, has_written = time.monotonic() + _WRITING_S, False
+        for stored in sorted(open_events, key=self._looked_at):
             memory = self._memory[stored.event.id]
             if memory.begun_at is not None and timedelta(0) <= now - memory.begun_at < _AN_EVENT_EVERY:
                 found.append(memory.begun_at + _AN_EVENT_EVERY)
                 continue
-            memory.begun_at = now
+            if has_written and time.monotonic() >= until_s:
+                return now
+            memory.begun_at, has_written = now, True
             try:
                 found.append(await self._write_event(stored, memory, now))
             except StoreUnavailable:
@@ -85,6 +93,10 @@ class Reporter:
             except Exception as error:
                 self._tell(stored.event.id, f"{type(error).__name__}: {error}", error)
         return min(filter(None, found), default=None)
+
+    def _looked_at(self, stored: StoredEvent) -> datetime:
+        """Return when the reports of an event were looked at last; the beginning of time if they were not yet."""
+        return self._memory[stored.event.id].begun_at or datetime.min.replace(tzinfo=UTC)
 
     def _tell(self, event_id: str, reason: str, error: Exception) -> None:
         if self._set_aside.get(event_id) != reason:

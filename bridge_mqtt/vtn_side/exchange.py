@@ -36,6 +36,7 @@ _log = structlog.get_logger(__name__)
 _STATUS_EVERY = timedelta(seconds=30)
 _BETWEEN_REPORTS_S = 0.2
 _COMMANDS_PASS_S = 5.0
+_SENDING_S = 5.0
 _FIRST_CONTACT_S = 10.0
 """Real seconds that a start waits for the VTN: what panels hold must be ended in time, whether it answers or not."""
 
@@ -148,7 +149,8 @@ class Exchange:
                     wake_at = min(wake_at, retry_at)
                     return
                 try:
-                    await self._vtn.send_reports()
+                    if await self._send_some():
+                        self._due.set()
                     backoff.succeeded()
                 except ClientError as error:
                     wait_s = backoff.failed(error)
@@ -159,6 +161,14 @@ class Exchange:
             await self._turns.persist(write_and_send)
             await self._sleep(_BETWEEN_REPORTS_S)
             await self._clock.wait_for(self._due, until=wake_at)
+
+    async def _send_some(self) -> bool:
+        """Send what waits, and return True if more of it may be left: the next reports are written in between."""
+        until = time.monotonic() + _SENDING_S
+        while await self._vtn.send_reports():
+            if self._is_sending() or time.monotonic() >= until:
+                return True
+        return False
 
     async def _let_commands_pass(self) -> None:
         """Wait while commands are on their way to panels, since reports can wait; some seconds at most."""

@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from bridge_mqtt.store import events, reports
+from bridge_mqtt.store import Store, events, reports
+from bridge_mqtt.vtn_side import exchange, gateway
 from openadr_profiles.fleet.reports import Opt, opt_report, read_status
 from openadr_profiles.v31 import OperatingState, Report, decode
 from tests.bridge_mqtt.conftest import World
@@ -124,6 +125,27 @@ async def test_an_event_is_carried_out_and_reported(sqlite_world: World, manners
         assert len(vtn.objects["resources"]) == before
         assert max(Counter(vtn.names("reports", "reportName")).values()) == 1
         assert len(vtn.objects["vens"]) == 1
+
+
+async def test_reports_that_wait_are_sent_one_after_the_other(
+    sqlite_world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However many an earlier run has left, and though nothing happens that would be a reason for more."""
+    monkeypatch.setattr(gateway, "_REPORTS_AT_A_TIME", 1)
+    monkeypatch.setattr(exchange, "_STATUS_EVERY", timedelta(days=1))
+    await sqlite_world.add_panel("panel-1")
+    store = await Store.open(sqlite_world.settings().database.url.get_secret_value())
+    opt = Opt("panel-1", opted_in=True, reason=None, state=OperatingState.NORMAL)
+    async with store.transaction() as connection:
+        for number in range(20):
+            now = datetime.now(UTC)
+            report = opt_report(event_id=f"evt-{number}", client_name="mqtt-bridge", decided_at=now, opts=[opt])
+            await reports.put(connection, report, now)
+    await store.close()
+    async with small_vtn(PLAIN) as vtn:
+        access = {"url": vtn.base_url, "client_id": "bridge", "client_secret": "x"}
+        await sqlite_world.start(vtn=access | {"token_url": f"{vtn.base_url}/auth/token"})
+        await wait_until(lambda: len(vtn.objects["reports"]) == 20, timeout_s=30)
 
 
 def a_shed() -> dict[str, Any]:

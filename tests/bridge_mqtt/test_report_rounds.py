@@ -4,9 +4,11 @@ import asyncio
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from itertools import islice
 
 import pytest
 
+from bridge_mqtt import reports as rounds
 from bridge_mqtt.decisions import Policy
 from bridge_mqtt.metering.meters import Meters
 from bridge_mqtt.model import Allocation, EventState, WindowPlan
@@ -150,6 +152,31 @@ async def test_an_event_is_looked_at_once_a_second_while_answers_pour_in(store: 
         await allocations.save_plan(connection, second, first, BEGIN + timedelta(seconds=1))
     assert await opted_out_as(1.5) == (BEGIN + timedelta(seconds=2), False)
     assert (await opted_out_as(2))[1] is True
+
+
+async def test_what_is_written_is_sent_before_all_events_are_looked_at(
+    store: Store, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Writing ends when its time is over, and goes on next time with those that were not looked at."""
+    monkeypatch.setattr(rounds, "_WRITING_S", 0.0)
+    reporter, _, _ = a_reporter(store, database_url)
+    ids = {f"evt-{number}" for number in range(3)}
+    few = dict(islice(a_plan(excluded="offline").parts.items(), 3))
+    async with store.transaction() as connection:
+        for event_id in ids:
+            await events.save(connection, an_event(event_id, start=BEGIN, length_s=3_600), BEGIN)
+            await events.advance(connection, event_id, EventState.SCHEDULED, EventState.ACTIVE, None, BEGIN)
+            plan = WindowPlan(**{**vars(a_plan(excluded="offline")), "event_id": event_id, "parts": few})
+            await allocations.save_plan(connection, plan, None, BEGIN)
+
+    async def written(after_s: float) -> tuple[datetime | None, int]:
+        due = await reporter.write(BEGIN + timedelta(seconds=after_s))
+        async with store.reading() as connection:
+            return due, len([event_id for event_id in ids if await reports.names_of(connection, event_id)])
+
+    assert await written(1) == (BEGIN + timedelta(seconds=1), 1)
+    assert await written(2) == (BEGIN + timedelta(seconds=2), 2)
+    assert (await written(3))[1] == 3
 
 
 async def test_others_have_their_turn_while_opts_are_worked_out_that_say_the_same(
