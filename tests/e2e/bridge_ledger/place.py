@@ -16,13 +16,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from sqlalchemy import func, select
+from sqlalchemy import NullPool, func, make_url, select
+from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 
 from bench.support.net import accepts_connections, free_port
 from bench.support.postgres import PostgresServer
 from bench.support.processes import ServerProcess
 from bridge_mqtt.settings import Settings
-from bridge_mqtt.store import Store, reports
+from bridge_mqtt.store import reports
 from bridge_mqtt.store.schema import commands, events, holdings, ven_acks
 from oadr.process.running import cancel
 from openadr_client import ScaledClock, VtnClient
@@ -35,6 +36,7 @@ from vtn.settings import Settings as VtnSettings
 
 SPEED: Final = 60.0
 """A day passes in 24 minutes."""
+_BUSY_S: Final = 120.0
 _SECRET: Final = "correct horse battery"
 _ROOT: Final = Path(__file__).parents[3]
 _POSTGRES: Final = ("fsync=off", "full_page_writes=off", "max_connections=60", "unix_socket_directories=")
@@ -105,26 +107,39 @@ class Place:
 
     async def books(self) -> Books:
         """Read the bridge's database."""
-        store = await Store.open(self.database_url)
-        try:
-            async with store.reading() as connection:
+        async with _reading(self.database_url) as connection:
 
-                async def count(table: Any, *where: Any) -> int:
-                    statement = select(func.count()).select_from(table).where(*where)
-                    return int((await connection.execute(statement)).scalar_one())
+            async def count(table: Any, *where: Any) -> int:
+                statement = select(func.count()).select_from(table).where(*where)
+                return int((await connection.execute(statement)).scalar_one())
 
-                acks = await connection.execute(select(ven_acks.c.correlation_id))
-                doubles = select(commands.c.correlation_id).where(commands.c.double_shed.is_(True))
-                return Books(
-                    acks=Counter(each for (each,) in acks),
-                    doubles=[each for (each,) in await connection.execute(doubles)],
-                    outstanding=await count(commands, commands.c.state.in_(("queued", "sent"))),
-                    holdings=await count(holdings),
-                    unreported=await count(events, events.c.reported.is_(False)),
-                    unsent_reports=await reports.count_unsent(connection),
-                )
-        finally:
-            await store.close()
+            acks = await connection.execute(select(ven_acks.c.correlation_id))
+            doubles = select(commands.c.correlation_id).where(commands.c.double_shed.is_(True))
+            return Books(
+                acks=Counter(each for (each,) in acks),
+                doubles=[each for (each,) in await connection.execute(doubles)],
+                outstanding=await count(commands, commands.c.state.in_(("queued", "sent"))),
+                holdings=await count(holdings),
+                unreported=await count(events, events.c.reported.is_(False)),
+                unsent_reports=await reports.count_unsent(connection),
+            )
+
+
+@asynccontextmanager
+async def _reading(database_url: str) -> AsyncIterator[AsyncConnection]:
+    """Yield a connection that only reads, all of it as at one moment, and waits however busy the bridge is."""
+    is_file = make_url(database_url).get_backend_name() == "sqlite"
+    options: dict[str, Any] = {"connect_args": {"timeout": _BUSY_S}} if is_file else {}
+    engine = create_async_engine(database_url, poolclass=NullPool, **options)
+    try:
+        async with engine.connect() as connection:
+            if is_file:
+                await connection.exec_driver_sql("BEGIN")  # the driver would begin none to read
+            else:
+                await connection.execution_options(isolation_level="REPEATABLE READ")
+            yield connection
+    finally:
+        await engine.dispose()
 
 
 @asynccontextmanager
