@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
+from contextlib import suppress
 from typing import Final
 
 import structlog
@@ -26,6 +27,7 @@ from openadr_client import (
     ReportOutbox,
     Tell,
     Unauthorized,
+    UnexpectedAnswer,
     VtnClient,
     VtnError,
 )
@@ -72,6 +74,7 @@ class Gateway:
             look_every_s=settings.poll_interval_s * _LOOK_EVERY_POLLS,
         )
         self._reader = EventReader(store, health, clock)
+        self._looked_for: set[str] = set()
         self.pause_s = settings.poll_interval_s
         self.targets: Collection[str] = ()
         self.programs: Mapping[str, Program] = {}
@@ -127,7 +130,25 @@ class Gateway:
 
     async def send_reports(self) -> int:
         """Send the reports that the VTN does not have yet, each once; return how many were sent."""
-        return await self._outbox.send()
+        dealt_with = await self._outbox.send()
+        await self._withdraw_what_is_gone()
+        return dealt_with
+
+    async def _withdraw_what_is_gone(self) -> None:
+        """Look once whether the events are still there whose reports the VTN does not take.
+
+        One that was deleted in its last moments was over here before that was noticed, and is not looked for any more.
+        """
+        troubled = {each.event_id for each in self._outbox.left_alone()}
+        new = troubled - self._looked_for
+        self._looked_for &= troubled
+        gone = []
+        for event_id in sorted(new):
+            with suppress(Refused, UnexpectedAnswer):
+                if await self._client.events.find(event_id) is None:
+                    gone.append(event_id)
+            self._looked_for.add(event_id)
+        await self._reader.withdraw(gone)
 
     async def _poll_programs(self) -> bool:
         """Read the names of programs and the units of their payloads (VENCLIENT-022), which events do not repeat."""

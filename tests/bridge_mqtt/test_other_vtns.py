@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from aiohttp import web
 
+from bridge_mqtt.model import EventState
 from bridge_mqtt.store import Store, events, reports
 from bridge_mqtt.vtn_side import exchange, gateway
 from openadr_profiles.fleet.reports import Opt, opt_report, read_status
@@ -125,6 +126,38 @@ async def test_an_event_is_carried_out_and_reported(sqlite_world: World, manners
         assert len(vtn.objects["resources"]) == before
         assert max(Counter(vtn.names("reports", "reportName")).values()) == 1
         assert len(vtn.objects["vens"]) == 1
+
+
+async def test_reports_of_an_event_that_is_gone_when_it_is_over_do_not_wait(sqlite_url: str) -> None:
+    """RDESC-022: it was deleted just before its end, and the VTN takes no report on it."""
+    async with a_side(sqlite_url, STRICT) as world:
+        await world.side.register()
+        for event_id in ("evt-1", "evt-2"):
+            an_event(world.vtn, event_id)
+        await world.poll()
+        opt = Opt("panel-1", opted_in=True, reason=None, state=OperatingState.NORMAL)
+        async with world.store.transaction() as connection:
+            for event_id in ("evt-1", "evt-2"):
+                now = datetime.now(UTC)
+                await events.advance(connection, event_id, EventState.SCHEDULED, EventState.COMPLETED, None, now)
+                report = opt_report(event_id=event_id, client_name="mqtt-bridge", decided_at=now, opts=[opt])
+                await reports.put(connection, report, now)
+        del world.vtn.objects["events"]["evt-1"]
+
+        async def refuse(request: web.Request) -> web.StreamResponse | None:
+            is_report = request.method == "POST" and request.path.endswith("/reports")
+            return web.json_response({"title": "no"}, status=400) if is_report else None
+
+        world.vtn.before = refuse
+        await world.side.send_reports()
+        async with world.store.reading() as connection:
+            gone, there = await events.get(connection, "evt-1"), await events.get(connection, "evt-2")
+            assert await reports.count_unsent(connection) == 1
+        assert gone is not None
+        assert gone.withdrawn_at is not None
+        assert gone.state is EventState.COMPLETED
+        assert there is not None
+        assert there.withdrawn_at is None
 
 
 async def test_reports_that_wait_are_sent_one_after_the_other(
