@@ -56,6 +56,12 @@ class ApiClient:
         """Return a new object; raises Unusable if the server will not have it."""
         return self._made(target, await self._ask("POST", target, body=as_bytes(document)))
 
+    async def replace(self, target: str, document: dict[str, Any]) -> None:
+        """Put an object in the place of one that is there; raises Unusable if the server will not have it."""
+        answer = await self._ask("PUT", target, body=as_bytes(document))
+        if answer.status != 200:
+            raise Unusable(f"PUT {self._address.url}{target}: {answer.status} {answer.body[:500]!r}")
+
     async def create_large(self, target: str, document: bytes) -> str:
         """Return the id of a new object that is not worth reading; raises Unusable if the server will not have it."""
         answer = await self._ask("POST", target, body=document)

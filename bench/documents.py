@@ -58,6 +58,23 @@ def event(program_id: str, targets: tuple[str, ...], number: int = 0) -> dict[st
     }
 
 
+def levels(program_id: str, number: int, first: int = 0) -> dict[str, Any]:
+    """Return a day of hourly load levels for everybody, which begin with ``first``."""
+    return {
+        "programID": program_id,
+        "eventName": f"levels-{number}",
+        "intervalPeriod": {"start": "2035-06-01T00:00:00Z", "duration": "PT1H"},
+        "intervals": [
+            {"id": hour, "payloads": [{"type": "SIMPLE", "values": [(first + hour) % 4]}]} for hour in range(INTERVALS)
+        ],
+    }
+
+
+def wire_id(place: int) -> str:
+    """Return the venID of the ``place``-th VEN of OpenADR 2.0b."""
+    return f"VEN-{place}"
+
+
 def report(event_id: str, number: int = 0, *, readings: int = READINGS) -> dict[str, Any]:
     """Return a day of a meter's quarter hours, different ones for every number; or only the first of them."""
     usage = Random(number)

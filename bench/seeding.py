@@ -36,8 +36,8 @@ async def fill_events(url: str, template_ids: Sequence[str], number: int) -> Non
 
     A feeder's events are copies of the templates in turn.
     """
-    async with _database(url) as database:
-        templates = [await _template(database, events, template_id) for template_id in template_ids]
+    async with opened(url) as database:
+        templates = [await template_of(database, events, template_id) for template_id in template_ids]
         newest = datetime.now(UTC)
         rows = (
             {
@@ -52,14 +52,14 @@ async def fill_events(url: str, template_ids: Sequence[str], number: int) -> Non
         async with database.write() as connection:
             await connection.execute(delete(reports))
             await connection.execute(delete(events).where(events.c.id.not_in(template_ids)))
-            for batch in _batches(rows):
+            for batch in batches(rows):
                 await connection.execute(insert(events), batch)
 
 
 async def fill_vens(url: str, template_id: str, number: int, stored_events: int) -> None:
     """Exactly ``number`` vens besides the template, of the clients ``client_name(0)`` and on, each with its feeder."""
-    async with _database(url) as database:
-        template = await _template(database, vens, template_id)
+    async with opened(url) as database:
+        template = await template_of(database, vens, template_id)
         now = stamp(datetime.now(UTC))
         rows = (
             {
@@ -78,13 +78,13 @@ async def fill_vens(url: str, template_id: str, number: int, stored_events: int)
         )
         async with database.write() as connection:
             await connection.execute(delete(vens).where(vens.c.client_id.like(f"{_FLEET}%")))
-            for batch in _batches(rows):
+            for batch in batches(rows):
                 await connection.execute(insert(vens), batch)
 
 
 async def fill_resources(url: str, panel: str, names: Iterable[str]) -> None:
     """Store the resources of these panels, unless they are there, as copies of those of one with its circuits."""
-    async with _database(url) as database:
+    async with opened(url) as database:
         of_panel = (resources.c.name == panel) | resources.c.name.startswith(f"{panel}/", autoescape=True)
         templates = [dict(row) for row in await database.rows(select(resources).where(of_panel))]
         there = {row["name"] for row in await database.rows(select(resources.c.name))}
@@ -100,7 +100,7 @@ async def fill_resources(url: str, panel: str, names: Iterable[str]) -> None:
             if template["name"].replace(panel, name, 1) not in there
         )
         async with database.write() as connection:
-            for batch in _batches(rows):
+            for batch in batches(rows):
                 await connection.execute(insert(resources), batch)
 
 
@@ -110,8 +110,8 @@ async def fill_reports(url: str, template_id: str, number: int) -> None:
     A tenth is on the first event, the others are on all events in the order of their time; a tenth is the template's
     client's, the others are of the fleet's clients in turn.
     """
-    async with _database(url) as database:
-        template = await _template(database, reports, template_id)
+    async with opened(url) as database:
+        template = await template_of(database, reports, template_id)
         statement = text(_REPORTS.format(clients=CLIENTS, **(_IN_SQLITE if database.is_sqlite else _IN_POSTGRESQL)))
         same = {"number": number, **{name: template[name] for name in ("event_id", "client_id", "members")}}
         async with database.write() as connection:
@@ -162,7 +162,7 @@ def client_name(place: int) -> str:
 
 
 @asynccontextmanager
-async def _database(url: str) -> AsyncIterator[Database]:
+async def opened(url: str) -> AsyncIterator[Database]:
     database = Database(DatabaseSettings(url=SecretStr(url), timeout_s=_TIMEOUT_S))
     try:
         yield database
@@ -170,13 +170,13 @@ async def _database(url: str) -> AsyncIterator[Database]:
         await database.close()
 
 
-async def _template(database: Database, table: Table, object_id: str) -> dict[str, Any]:
+async def template_of(database: Database, table: Table, object_id: str) -> dict[str, Any]:
     row = await database.row(select(table).where(table.c.id == object_id))
     assert row is not None
     return dict(row)
 
 
-def _batches(rows: Iterable[T]) -> Iterator[list[T]]:
+def batches(rows: Iterable[T]) -> Iterator[list[T]]:
     iterator = iter(rows)
     while batch := list(islice(iterator, _BATCH)):
         yield batch

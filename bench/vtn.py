@@ -82,6 +82,12 @@ class Vtn(Protocol):
     async def hold_vens(self, number: int) -> None:
         """Store exactly so many vens besides the VEN's own."""
 
+    async def hold_vens_20b(self, number: int) -> list[str] | None:
+        """Store exactly so many registered VENs of OpenADR 2.0b besides the others; None if that cannot be done.
+
+        Returns their certificates as a proxy hands them on.
+        """
+
     async def hold_reports(self, number: int) -> bool:
         """Store exactly so many reports on the events that are held, if that can be done in reasonable time."""
 
@@ -153,6 +159,15 @@ class OwnVtn:
         self.stop()
         await fill_vens(self._url, self._template_ven, number, self._stored_events)
         await self._settle()
+
+    async def hold_vens_20b(self, number: int) -> list[str]:
+        from bench.seeding_20b import certificates, fill_vens_20b, in_header  # noqa: PLC0415 (one workload needs it)
+
+        ders = certificates(number)
+        self.stop()
+        await fill_vens_20b(self._url, self._template_ven, ders)
+        await self._settle()
+        return [in_header(der) for der in ders]
 
     async def hold_reports(self, number: int) -> bool:
         seen = json.loads((await self.ven.read("/events?limit=1")).body)
@@ -272,6 +287,9 @@ class ForeignVtn:
         names = (f"bench-{self._run}-{place}" for place in range(number))
         wanted = (documents.ven(name, name, (documents.feeder(0, 50),)) for name in names)
         self._vens = _paths("vens", await self.bl.create_all("/vens", wanted))
+
+    async def hold_vens_20b(self, number: int) -> list[str] | None:
+        return None
 
     async def hold_reports(self, number: int) -> bool:
         return False

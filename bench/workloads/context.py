@@ -100,6 +100,21 @@ class WorkloadContext:
         finally:
             process.stop()
 
+    @asynccontextmanager
+    async def polls_20b(self, kind: str, *arguments: str) -> AsyncIterator[Reference]:
+        """Yield a process of the programs that polls of OpenADR 2.0b are compared with, for the time of the block."""
+        address = Address(_HOST, free_port())
+        process = MeasuredProcess(
+            python("bench.polls_20b", kind, str(address.port), *arguments),
+            cores=self.cores.server,
+            log=self.folder / f"{kind}.log",
+        )
+        await process.start(_HOST, address.port)
+        try:
+            yield Reference(address, Meter(process.pid))
+        finally:
+            process.stop()
+
     async def watched(self, work: Awaitable[T], at: Address | None = None) -> tuple[T, float]:
         """Return what the work gives, and the longest that a ``GET /health`` of a server took meanwhile, in seconds.
 

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 from openleadr import messaging
 
-from bench.workloads.v20b_messages import EVENTS, INTERVALS, distribution, events_of_openleadr
+from bench.messages_20b import EVENTS, INTERVALS, distribution, events_of_openleadr
 from openadr_profiles.v20b import messages as m
 from openadr_profiles.v20b.reading import read
 from openadr_profiles.v20b.writing import KeptIntervals, write

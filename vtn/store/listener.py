@@ -41,12 +41,24 @@ _ANSWER_S: Final = 1.0
 
 
 class PostgresListener:
-    """Listen to the triggers of migrations ``0003`` and ``0011``, which name the table that changed.
+    """Listen to the triggers of migrations ``0003``, ``0011`` and ``0019``, which name the table that changed.
 
     ``recorded`` is called, in a thread of its own, when somebody may have recorded changes in the outbox.
     """
 
-    tables = frozenset({"programs", "events", "vens", "resources", "notifications"})
+    tables = frozenset(
+        {
+            "programs",
+            "events",
+            "vens",
+            "resources",
+            "notifications",
+            "oadr20b_vens",
+            "oadr20b_certificates",
+            "oadr20b_outbox",
+            "oadr20b_capabilities",
+        }
+    )
 
     def __init__(
         self, url: URL, *, clock: Callable[[], float] = time.monotonic, recorded: Callable[[], None] | None = None

@@ -123,7 +123,7 @@ class Door:
             _check_ven_id(message.ven_id, ven)
             await self._heard_response(session, message)
             return None
-        if not isinstance(message, tuple(TO_VTN[name])):
+        if type(message) not in TO_VTN[name]:
             raise RefusedMessage(Code.NOT_RECOGNIZED, f"{element_of(message)} is not a message for {name}")
         if ven.is_disabled:
             raise RefusedMessage(Code.NOT_REGISTERED_OR_AUTHORIZED, "this VEN is disabled here; ask its operator")

@@ -69,10 +69,10 @@ class ReportAsking:
 
     async def look_through(self, ven: Ven20b, now: datetime) -> None:
         """Compare what a VEN is asked for with what it could be asked for, whatever is known of it."""
+        if not await self._reports.reports_any(ven.id):
+            return
         offers = [decode(text.encode(), Capability) for text in await self._reports.capabilities(ven.id)]
         asked = await self._reports.requests(ven.id)
-        if not offers and not asked:
-            return
         asking, active = await self._asking_events(ven)
         wanted = {(each.event_id, each.digest): each for each in await self._wanted(ven, offers, asking, now)}
         offered = {each.report_specifier_id for each in offers}

@@ -9,7 +9,7 @@ from enum import StrEnum
 from typing import Any, Final
 
 import msgspec
-from sqlalchemy import RowMapping, delete, insert, select, update
+from sqlalchemy import RowMapping, delete, insert, select, union_all, update
 
 from vtn.store.database import Database
 from vtn.store.fact_cache import FactCache
@@ -73,6 +73,22 @@ class ReportStore20b:
         watch = database.watch(events, programs, resources, oadr20b_capabilities)
         self.up_to_date: Final[FactCache[bool]] = FactCache(watch, most=_REMEMBERED)
         """Tells of which VENs is known that they were asked for all that is wanted."""
+        self._reports_any: Final[FactCache[bool]] = FactCache(database.watch(oadr20b_capabilities), most=_REMEMBERED)
+
+    async def reports_any(self, ven_id: str) -> bool:
+        """Return True if a VEN offers reports or was asked for some; remembered, whatever becomes of events.
+
+        A VEN of which neither is true is asked for some only after it has offered some.
+        """
+
+        async def look() -> bool:
+            its = (
+                select(table.c.ven_id).where(table.c.ven_id == ven_id)
+                for table in (oadr20b_capabilities, oadr20b_report_requests)
+            )
+            return await self._database.row(union_all(*its)) is not None
+
+        return await self._reports_any.get(ven_id, look)
 
     async def capabilities(self, ven_id: str) -> Sequence[str]:
         """Return what a VEN can report, each as JSON."""
