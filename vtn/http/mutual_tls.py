@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import ssl
 import time
+from hashlib import blake2b
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import unquote
@@ -16,13 +17,17 @@ from weakref import WeakKeyDictionary
 import structlog
 from aiohttp import web
 
+from openadr_profiles.v20b import fingerprint
 from vtn.errors import BadCertificate, Forbidden, Unauthenticated
 from vtn.http.tls import load_pair
+from vtn.lru import LruCache
 from vtn.v20b_settings import V20b
 
 _log = structlog.get_logger(__name__)
 
 _LONGEST_HEADER: Final = 16 * 1024
+_REMEMBERED: Final = 50_000
+_ADDRESSES: Final = 1000
 
 
 class MutualTls:
@@ -64,24 +69,29 @@ class MutualTls:
 
 
 class Peers:
-    """Tell the certificate of who sends a request, as DER: that of its connection, or what a trusted proxy hands on."""
+    """Tell the fingerprint of who sends a request: that of its connection, or of what a trusted proxy hands on.
+
+    It is worked out once for a connection, and for what the proxy says while that is remembered.
+    """
 
     def __init__(self, settings: V20b) -> None:
         from ipaddress import ip_network  # noqa: PLC0415 (few servers need it)
 
         self._header = settings.proxy_header
         self._proxies = tuple(ip_network(entry) for entry in settings.trusted_proxies)
-        self._known: WeakKeyDictionary[Any, tuple[bytes, float]] = WeakKeyDictionary()
+        self._known: WeakKeyDictionary[Any, tuple[str, float]] = WeakKeyDictionary()
+        self._handed: LruCache[bytes, str] = LruCache(_REMEMBERED)
+        self._trusted: LruCache[str, bool] = LruCache(_ADDRESSES)
 
-    def certificate(self, request: web.Request) -> bytes:
-        """Return the certificate.
+    def fingerprint(self, request: web.Request) -> str:
+        """Return the fingerprint of the certificate (B-SEC-005).
 
         Raises Forbidden (it expired while the connection was open, or the request came past the proxy) and
         Unauthenticated (there is none).
         """
         return self._handed_on(request) if self._proxies else self._shown(request)
 
-    def _shown(self, request: web.Request) -> bytes:
+    def _shown(self, request: web.Request) -> str:
         transport = request.transport
         connection: Any = None if transport is None else transport.get_extra_info("ssl_object")
         if transport is None or connection is None:
@@ -91,29 +101,42 @@ class Peers:
             der, described = connection.getpeercert(binary_form=True), connection.getpeercert()
             if der is None:
                 raise Unauthenticated("a certificate is needed")
-            known = self._known[connection] = der, _end_of(described)
+            known = self._known[connection] = fingerprint.of(der), _end_of(described)
         if time.time() > known[1]:
             raise Forbidden("the certificate has expired")
         return known[0]
 
-    def _handed_on(self, request: web.Request) -> bytes:
+    def _handed_on(self, request: web.Request) -> str:
         """Read the proxy's header; nobody else may speak for a VEN (B-SEC-007)."""
-        from ipaddress import ip_address  # noqa: PLC0415 (few servers need it)
-
-        try:
-            address = ip_address((request.remote or "").partition("%")[0])
-        except ValueError:
-            raise Forbidden("requests are taken from the proxy only") from None
-        if not any(address in network for network in self._proxies):
+        if not self._is_trusted(request.remote or ""):
             raise Forbidden("requests are taken from the proxy only")
         texts = request.headers.getall(self._header, [])
         if len(texts) != 1 or not texts[0]:
             raise Unauthenticated("a certificate is needed")
-        text = unquote(texts[0][:_LONGEST_HEADER]).replace("\t", "\n")
-        try:
-            return ssl.PEM_cert_to_DER_cert(text)
-        except (ValueError, TypeError):
-            raise Unauthenticated("the proxy hands on no certificate that can be read") from None
+        text = texts[0][:_LONGEST_HEADER]
+        key = blake2b(text.encode(errors="surrogateescape"), digest_size=32).digest()
+        found = self._handed.get(key)
+        if found is None:
+            try:
+                found = fingerprint.of(ssl.PEM_cert_to_DER_cert(unquote(text).replace("\t", "\n")))
+            except (ValueError, TypeError):
+                raise Unauthenticated("the proxy hands on no certificate that can be read") from None
+            self._handed.put(key, found)
+        return found
+
+    def _is_trusted(self, remote: str) -> bool:
+        """Return True if an address is that of a proxy."""
+        from ipaddress import ip_address  # noqa: PLC0415 (few servers need it)
+
+        known = self._trusted.get(remote)
+        if known is None:
+            try:
+                address = ip_address(remote.partition("%")[0])
+            except ValueError:
+                return False
+            known = any(address in network for network in self._proxies)
+            self._trusted.put(remote, known)
+        return known
 
 
 def _server_context(settings: V20b) -> ssl.SSLContext:

@@ -12,7 +12,6 @@ from aiohttp import web
 from cryptography.x509 import load_der_x509_certificate
 from cryptography.x509.oid import NameOID
 
-from openadr_profiles.v20b import fingerprint
 from vtn.access import DEFAULT_SCOPES, Caller, Role
 from vtn.api.v20b.counts import Counts20b
 from vtn.auth.rate_limiter import RateLimiter
@@ -50,7 +49,7 @@ class Identity:
 
     def fingerprint(self, request: web.Request) -> str:
         """Return the fingerprint of who asks; raises Unauthenticated, Forbidden or TooManyRequests."""
-        found = fingerprint.of(self._peers.certificate(request))
+        found = self._peers.fingerprint(request)
         self._limiter.take(found)
         return found
 
