@@ -18,10 +18,10 @@ from sqlalchemy import delete, insert
 from bench.documents import wire_id
 from bench.seeding import batches, opened, template_of
 from openadr_profiles.v20b import fingerprint
+from openadr_profiles.ven_20b import CLIENT_PREFIX
 from vtn.store.stamps import stamp
 from vtn.store.tables import vens
 from vtn.store.v20b.tables import oadr20b_certificates, oadr20b_vens
-from vtn.store.v20b.vens import CLIENT_PREFIX
 
 _NUMBER_OCTETS: Final = 4
 

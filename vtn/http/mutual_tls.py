@@ -91,6 +91,17 @@ class Peers:
         """
         return self._handed_on(request) if self._proxies else self._shown(request)
 
+    def certificate(self, request: web.Request) -> bytes:
+        """Return the certificate itself as DER, of a request that has a fingerprint; raises Unauthenticated."""
+        if self._proxies:
+            return _der_in(request.headers.get(self._header, ""))
+        transport = request.transport
+        connection: Any = None if transport is None else transport.get_extra_info("ssl_object")
+        der = None if connection is None else connection.getpeercert(binary_form=True)
+        if not isinstance(der, bytes):
+            raise Unauthenticated("a certificate is needed")
+        return der
+
     def _shown(self, request: web.Request) -> str:
         transport = request.transport
         connection: Any = None if transport is None else transport.get_extra_info("ssl_object")
@@ -117,10 +128,7 @@ class Peers:
         key = blake2b(text.encode(errors="surrogateescape"), digest_size=32).digest()
         found = self._handed.get(key)
         if found is None:
-            try:
-                found = fingerprint.of(ssl.PEM_cert_to_DER_cert(unquote(text).replace("\t", "\n")))
-            except (ValueError, TypeError):
-                raise Unauthenticated("the proxy hands on no certificate that can be read") from None
+            found = fingerprint.of(_der_in(text))
             self._handed.put(key, found)
         return found
 
@@ -137,6 +145,14 @@ class Peers:
             known = any(address in network for network in self._proxies)
             self._trusted.put(remote, known)
         return known
+
+
+def _der_in(header: str) -> bytes:
+    """Return the certificate that a proxy hands on, as DER; raises Unauthenticated."""
+    try:
+        return ssl.PEM_cert_to_DER_cert(unquote(header[:_LONGEST_HEADER]).replace("\t", "\n"))
+    except (ValueError, TypeError):
+        raise Unauthenticated("the proxy hands on no certificate that can be read") from None
 
 
 def _server_context(settings: V20b) -> ssl.SSLContext:
