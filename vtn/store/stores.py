@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+from openadr_profiles.v301 import VERSION
 from vtn.settings import Settings
 from vtn.store.contact import ContactStore
 from vtn.store.database import Database
@@ -47,7 +48,8 @@ class Stores:
     ) -> None:
         names, tell_reads = settings.v301.name_targets, settings.subscriptions.read_notifications
         visibility = Visibility(database, settings.privacy, names=names)
-        notes = Notes(database, stamps, settings.privacy, tell_reads=tell_reads, names=names)
+        open_face = VERSION if settings.v301.privacy == "legacy" else None
+        notes = Notes(database, stamps, settings.privacy, tell_reads=tell_reads, names=names, open_face=open_face)
         self.reads = notes.reads
         self.programs = ProgramStore(database, stamps, notes, visibility)
         self.events = EventStore(database, stamps, notes, visibility)

@@ -98,21 +98,24 @@ class SubscriptionStore(Objects):
         subscription: SubscriptionRequest,
         *,
         by: Caller,
+        reader: Caller | None = None,
         records: Records | None = None,
         face: str | None = None,
         verify: Verify | None = None,
     ) -> ObjectRow:
         """Store a new subscription of the caller's. ``face`` is the version it is made on, None for 3.1 (V301-040).
 
+        ``reader`` is the caller as it sees programs there, if not as usual (V301-007): it is told by its role.
         ``verify`` asks its callbacks, if not as usual.
         Raises Invalid unless the caller sees its program (SUBS-004), Forbidden for one too many (SUBS-016).
         """
-        await self._check_new(subscription, by)
+        reader = reader or by
+        await self._check_new(subscription, reader)
         await (verify or self._verify)(subscription.object_operations, frozenset())
         row = self._row({"face": face})
         row |= self._columns(subscription, by.client_id, row["id"], records, None)
-        while not await self._add(row, subscription, by):
-            await self._check_new(subscription, by)  # says why; or nothing is in the way any more
+        while not await self._add(row, subscription, by, reader):
+            await self._check_new(subscription, reader)  # says why; or nothing is in the way any more
         await self._outlast_older_writes()
         return self._seen(row, by)
 
@@ -122,6 +125,7 @@ class SubscriptionStore(Objects):
         subscription: SubscriptionRequest,
         *,
         by: Caller,
+        reader: Caller | None = None,
         check: Precondition | None = None,
         records: Records | None = None,
         verify: Verify | None = None,
@@ -129,13 +133,16 @@ class SubscriptionStore(Objects):
         """Put a subscription in the place of another; it stays its client's (SUBS-010), and on its face (V301-040).
 
         Who cannot see the bearer tokens cannot lose them either: where somebody else than the owner gives none, the one
-        stored for the same callback URL stays.
+        stored for the same callback URL stays. ``reader`` is the caller as it sees programs, as in ``create``.
         """
-        present = await self._replaceable(object_id, subscription, by, check)
+        reader = reader or by
+        present = await self._replaceable(object_id, subscription, by, reader, check)
         known = frozenset(one.callback_url for one in _entries(present))
         await (verify or self._verify)(subscription.object_operations, known)
-        while (changed := await self._change(present, subscription, by, records)) is None:
-            present = await self._replaceable(object_id, subscription, by, check)  # somebody else has changed it
+        while (changed := await self._change(present, subscription, by, reader, records)) is None:
+            present = await self._replaceable(
+                object_id, subscription, by, reader, check
+            )  # somebody else has changed it
         await self._outlast_older_writes()
         return changed
 
@@ -162,17 +169,24 @@ class SubscriptionStore(Objects):
         self._check_program(row, subscription, by)
 
     async def _replaceable(
-        self, object_id: str, subscription: SubscriptionRequest, by: Caller, check: Precondition | None
+        self,
+        object_id: str,
+        subscription: SubscriptionRequest,
+        by: Caller,
+        reader: Caller,
+        check: Precondition | None,
     ) -> RowMapping:
         """Return the row that a subscription would replace; ``check`` gets it as the caller sees it."""
         mine = owned(subscriptions.c.client_id, by)
-        statement = self._with_program(subscriptions, subscription, by).where(subscriptions.c.id == object_id, *mine)
+        statement = self._with_program(subscriptions, subscription, reader).where(
+            subscriptions.c.id == object_id, *mine
+        )
         row = await self._database.row(statement)
         if row is None:
             raise NotFound
         if check is not None:
             check(self._seen(row, by))
-        self._check_program(row, subscription, by)
+        self._check_program(row, subscription, reader)
         return row
 
     def _check_program(self, row: RowMapping, subscription: SubscriptionRequest, by: Caller) -> None:
@@ -183,9 +197,9 @@ class SubscriptionStore(Objects):
         if row["found_program_id"] is None or not (entitlement is None or entitlement.admits(row["program_targets"])):
             raise _no_program()
 
-    async def _add(self, row: dict[str, Any], subscription: SubscriptionRequest, by: Caller) -> bool:
+    async def _add(self, row: dict[str, Any], subscription: SubscriptionRequest, by: Caller, reader: Caller) -> bool:
         """Store a new row if there is room and its program is visible; returns True if it did."""
-        clauses = [self._room(by.client_id), *self._program_visible(row["program_id"], by)]
+        clauses = [self._room(by.client_id), *self._program_visible(row["program_id"], reader)]
         async with self._writing() as connection:
             made = await self._writes.insert_if(connection, row, clauses)
             if made:
@@ -194,7 +208,12 @@ class SubscriptionStore(Objects):
         return made
 
     async def _change(
-        self, present: RowMapping, subscription: SubscriptionRequest, by: Caller, records: Records | None
+        self,
+        present: RowMapping,
+        subscription: SubscriptionRequest,
+        by: Caller,
+        reader: Caller,
+        records: Records | None,
     ) -> ObjectRow | None:
         """Put a subscription in the place of a row unless that has changed; returns what it is now, None if it has."""
         if not _owns(present, by):
@@ -204,7 +223,7 @@ class SubscriptionStore(Objects):
             **self._columns(subscription, present["client_id"], present["id"], records, present["target_records"]),
         }
         as_seen = subscriptions.c.modified_at == present["modified_at"]
-        clauses = [as_seen, *self._program_visible(subscription.program_id, by)]
+        clauses = [as_seen, *self._program_visible(subscription.program_id, reader)]
         async with self._writing() as connection:
             made = await self._writes.update_if(connection, present, changed, clauses)
             if made:

@@ -10,8 +10,10 @@ import pytest_asyncio
 from tests.support.waiting import wait_until
 from tests.vtn.conftest import StartVtn
 from tests.vtn.harness import Session, VtnUnderTest
-from tests.vtn.outbox import LAB
+from tests.vtn.outbox import LAB, Recorded
 from tests.vtn.subscriber import Subscriber
+from vtn.access import Role
+from vtn.store.outbox.subscribers import endpoint_id_of
 
 WORDS_OF_HTTP = r"objectOperations\.\d+\.operations"
 HOOK = "https://127.0.0.1:1/hook"
@@ -139,6 +141,54 @@ async def test_a_webhook_made_on_31_is_told_as_ever(start_vtn: StartVtn, receive
     assert [one["operation"] for one in receiver.got] == ["CREATE", "CREATE", "UPDATE", "DELETE", "DELETE"]
     assert receiver.got[0]["object"]["targets"] == ["g"]
     assert receiver.got[1]["object"]["clientID"] == home.client_id
+
+
+async def test_what_legacy_privacy_tells_ends_with_it(start_vtn: StartVtn) -> None:
+    """V301-007: by the setting of now, on 3.0.1 only; a subscription that is widened on 3.1 is told what a VEN sees."""
+    legacy, strict = await start_vtn(v301={"privacy": "legacy"}, webhook=LAB), await start_vtn(webhook=LAB)
+    business, home, other = legacy.bl, legacy.home(), legacy.home()
+    await business.ven_for(other, ["theirs"])
+    program = await business.program()
+    urls = [f"{HOOK}/{number}" for number in range(2)]
+    made = [
+        (await home.on_301.post("/subscriptions", document(program, "CREATE", url=url))).ok(201)["id"] for url in urls
+    ]
+    first, second = map(endpoint_id_of, made, urls)
+    recorded = Recorded(legacy)
+
+    async def told_of_an_event(vtn: VtnUnderTest, *targets: str) -> list[tuple[str, tuple[str, ...] | None]]:
+        await recorded.new()
+        await vtn.bl.event(program, targets=list(targets))
+        return sorted((one.endpoint_id, one.held) for one in await recorded.new())
+
+    assert await told_of_an_event(legacy, "theirs") == sorted([(first, None), (second, None)])
+    assert await told_of_an_event(strict, "theirs") == []
+
+    wide = document(program, "CREATE", url=f"{HOOK}/0")
+    del wide["programID"]
+    (await home.put(f"/subscriptions/{made[0]}", wide)).ok()
+    assert await told_of_an_event(legacy, "theirs") == [(second, None)]
+    assert await told_of_an_event(strict, "theirs") == []
+    assert await told_of_an_event(strict) == sorted([(first, ()), (second, ())])
+
+
+async def test_the_role_of_an_owner_is_that_of_its_last_write(start_vtn: StartVtn) -> None:
+    """SUBS-010: who is business logic no more is told what a VEN sees, once it puts its subscription again."""
+    vtn = await start_vtn(webhook=LAB)
+    program = await vtn.bl.program()
+    was = vtn.caller(Role.BL)
+    made = (await was.post("/subscriptions", document(program, "CREATE"))).ok(201)
+    recorded = Recorded(vtn)
+    (
+        await vtn.caller(Role.VEN, client_id=was.client_id).put(
+            f"/subscriptions/{made['id']}", document(program, "CREATE")
+        )
+    ).ok()
+    await recorded.new()
+
+    await vtn.bl.event(program, targets=["theirs"])
+
+    assert await recorded.new() == []
 
 
 async def test_callbacks_are_verified_unless_the_operator_says_otherwise(

@@ -45,7 +45,7 @@ class _Subscriptions(Face[SubscriptionQuery]):
     async def create(self, written: _Written, *, by: Caller) -> ObjectRow:
         core, records = written
         return await self._subscriptions.create(
-            core, by=self.rules.reader(by), records=records, face=VERSION, verify=self._verify
+            core, by=by, reader=self.rules.reader(by), records=records, face=VERSION, verify=self._verify
         )
 
     async def replace(
@@ -60,7 +60,8 @@ class _Subscriptions(Face[SubscriptionQuery]):
         return await self._subscriptions.replace(
             object_id,
             core,
-            by=self.rules.reader(by),
+            by=by,
+            reader=self.rules.reader(by),
             check=check,
             records=records,
             verify=self._verify if is_ours else self._callbacks.verify,

@@ -110,7 +110,14 @@ class Notes:
     """Record changes of objects in the outbox, for one server. Called by whoever writes, inside its transaction."""
 
     def __init__(
-        self, database: Database, stamps: Stamps, privacy: Privacy, *, tell_reads: bool = True, names: bool = False
+        self,
+        database: Database,
+        stamps: Stamps,
+        privacy: Privacy,
+        *,
+        tell_reads: bool = True,
+        names: bool = False,
+        open_face: str | None = None,
     ) -> None:
         self.reads = Reads(database, self.read, lambda table: _TYPES.get(table.name), enabled=tell_reads)
         self._sqlite = database.is_sqlite
@@ -122,7 +129,8 @@ class Notes:
             if self._sqlite  # there is one writer, so these are all its own
             else notifications.c.seq == any_(bindparam("seqs", type_=ARRAY(BigInteger)))
         )
-        self._deliver = Recipients(privacy, sqlite=self._sqlite, names=names).statement(these)
+        recipients = Recipients(privacy, sqlite=self._sqlite, names=names, open_face=open_face)
+        self._deliver = recipients.statement(these)
         self._wanted = {name: _wants(name, Operation.CREATE) for name in _TYPES}
 
     def wants_new(self, table: Table) -> Unless | None:

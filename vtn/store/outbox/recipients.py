@@ -54,11 +54,16 @@ _DELETE: Final = str(Operation.DELETE)
 class Recipients:
     """Build the statement that makes the deliveries of changes. ``sqlite`` says which database it is for.
 
-    With ``names`` a VEN holds its names as targets (``Visibility``).
+    With ``names`` a VEN holds its names as targets (``Visibility``). ``open_face`` is a version whose subscriptions,
+    each of a program, are told what business logic is, whoever made them (V301-007).
     """
 
-    def __init__(self, privacy: Privacy, *, sqlite: bool, names: bool = False) -> None:
+    def __init__(self, privacy: Privacy, *, sqlite: bool, names: bool = False, open_face: str | None = None) -> None:
         self._privacy = privacy
+        self._sees_everything: ColumnElement[bool] = endpoints.c.sees_everything
+        if open_face is not None:
+            is_open = and_(endpoints.c.face == open_face, endpoints.c.program_id.is_not(None))
+            self._sees_everything = or_(endpoints.c.sees_everything, func.coalesce(is_open, false()))
         self._names = names
         self._sqlite = sqlite
 
@@ -163,10 +168,10 @@ class Recipients:
 
     def _to_webhooks(self, noted: CTE, views: CTE) -> Select[Any]:
         """Select the deliveries to callback URLs."""
-        its, wants = noted.c, endpoints.c
+        its, wants, sees_everything = noted.c, endpoints.c, self._sees_everything
         held = func.coalesce(views.c.held, literal((), Targets), type_=Targets())
         by_targets = its.object_type.in_(BY_TARGETS)
-        mine = and_(views.c.seq == its.seq, views.c.client_id == wants.client_id, ~wants.sees_everything)
+        mine = and_(views.c.seq == its.seq, views.c.client_id == wants.client_id, ~sees_everything)
         filtered = wants.targets != ()
         sees_now = func.coalesce(views.c.sees_now, _is_public(its.targets, its.program_targets))
         saw = func.coalesce(views.c.saw, _is_public(its.before_targets, its.before_program_targets), false())
@@ -197,7 +202,7 @@ class Recipients:
             ),
         )
         operation = case(
-            (wants.sees_everything, case((meets_filter, its.operation), else_=null())),
+            (sees_everything, case((meets_filter, its.operation), else_=null())),
             (by_targets, as_a_ven),
             (and_(of_its_program, its.client_id == wants.client_id), its.operation),
             else_=null(),
@@ -209,7 +214,7 @@ class Recipients:
                 its.seq,
                 wants.id.label("endpoint_id"),
                 operation.label("operation"),
-                case((and_(by_targets, ~wants.sees_everything), held), else_=null()).label("held"),
+                case((and_(by_targets, ~sees_everything), held), else_=null()).label("held"),
                 cast(null(), Targets).label("vens"),
             )
             .select_from(

@@ -43,7 +43,12 @@ async def follow_subscription(
     first_entries, pairs = _by_endpoint(subscription_id, entries)
     if gone := present.keys() - first_entries.keys():
         await connection.execute(delete(endpoints).where(endpoints.c.id.in_(sorted(gone))))
-    common = {"program_id": row["program_id"], "targets": row["targets"], **_WORKS}
+    common = {
+        "program_id": row["program_id"],
+        "targets": row["targets"],
+        "sees_everything": sees_everything,
+        **_WORKS,
+    }
     kept = [{"endpoint": each, "number": number} for each, number in first_entries.items() if each in present]
     if kept:
         its = endpoints.c.id == bindparam("endpoint")
@@ -56,7 +61,6 @@ async def follow_subscription(
             "push": str(Push.WEBHOOK),
             "subscription_id": subscription_id,
             "client_id": row["client_id"],
-            "sees_everything": sees_everything,
             "entry": number,
             "url": entries[number].callback_url,
             "face": row["face"],
