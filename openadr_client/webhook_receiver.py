@@ -20,6 +20,7 @@ from openadr_client.errors import (
     NotFound,
     NoWay,
     TemporarilyUnavailable,
+    Unauthorized,
     Unreachable,
     UnreadableNotification,
     VtnError,
@@ -203,20 +204,49 @@ class WebhookReceiver:
 
     async def _subscribe_to_all(self, kept: dict[str | None, str], token: str) -> bool:
         """See to it that all our subscriptions are there, by program where each is for one; True if any was not."""
-        wanted: set[str | None] = {None}
-        if self._vtn.face.subscribes_by_program:
-            wanted = {program.id for program in await self._vtn.programs.search()}
-        for program_id in kept.keys() - wanted:  # gone with its program
-            del kept[program_id]
+        if not self._vtn.face.subscribes_by_program:
+            return await self._subscribe_if_need_be(kept, None, token)
+        wanted = await self._programs(kept)
+        for program_id in kept.keys() - wanted:  # the program is gone, or is not shown to us any more
+            await self._unsubscribe(kept.pop(program_id))
         is_new = False
+        refused: dict[str | None, VtnError] = {}
         for program_id in sorted(wanted, key=str):
-            if program_id in kept and await self._is_there(kept[program_id]):
-                continue
-            stored = await self._subscribe(self._subscription(token, program_id))
-            _log.info("subscribed to the VTN's notifications", callback_url=self._url, id=stored.id)
-            kept[program_id] = stored.id
-            is_new = True
+            try:
+                is_new |= await self._subscribe_if_need_be(kept, program_id, token)
+            except Unauthorized:
+                raise
+            except VtnError as error:  # as one too many, or a program that went meanwhile: the others are told of
+                refused[program_id] = error
+        if refused:
+            first, problem = next(iter(refused.items()))
+            if not kept:
+                raise problem
+            _log.warning("programs not subscribed to", how_many=len(refused), first=first, problem=str(problem))
         return is_new
+
+    async def _subscribe_if_need_be(self, kept: dict[str | None, str], program_id: str | None, token: str) -> bool:
+        """See to it that one subscription is there; True if it was not."""
+        if program_id in kept and await self._is_there(kept[program_id]):
+            return False
+        kept.pop(program_id, None)
+        stored = await self._subscribe(self._subscription(token, program_id))
+        _log.info("subscribed to the VTN's notifications", callback_url=self._url, id=stored.id)
+        kept[program_id] = stored.id
+        return True
+
+    async def _programs(self, kept: Collection[str | None]) -> set[str | None]:
+        """Return the ids of all programs; those that are subscribed to stay if the VTN does not say all of them."""
+        try:
+            found = await self._vtn.programs.search()
+        except Unauthorized:
+            raise
+        except VtnError as error:
+            if not kept:
+                raise
+            _log.info("programs not looked at", problem=str(error))
+            return set(kept)
+        return {program.id for program in found} | (set(kept) if found.broken else set())
 
     def _noting(self, tell: Tell) -> Tell:
         """Return what hands on what is told, and notes changes of programs, for which there are subscriptions."""

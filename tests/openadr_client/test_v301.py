@@ -23,6 +23,7 @@ from openadr_client import (
     CallbackApplication,
     Conflict,
     ConnectionSettings,
+    Forbidden,
     HandlerVen,
     InvalidRequest,
     ManualClock,
@@ -417,6 +418,52 @@ async def test_a_webhook_is_subscribed_to_program_by_program(vtn: SmallVtn301, c
         await wait_until(lambda: events() == [event], what="told of the event", timeout_s=30)
         assert sum(isinstance(each, ReadAgain) for each in told) == 2
     assert vtn.of("subscriptions") == []
+
+
+async def test_a_program_that_cannot_be_subscribed_to_leaves_the_others(vtn: SmallVtn301) -> None:
+    """V301-042: neither a refusal nor a VTN that is away for a moment takes the subscriptions there are."""
+    told: list[Told] = []
+    port = free_port()
+    push = PushSettings(callback_url=f"http://127.0.0.1:{port}/hook", listen_port=port)
+    for name in ("p1", "p2", "p3"):
+        vtn.put("programs", id=name, programName=name)
+    vtn.takes_no_subscription_to.add("p2")
+
+    def subscribed() -> set[str]:
+        return {each["programID"] for each in vtn.of("subscriptions")}
+
+    def looks() -> int:
+        return sum(each.startswith("GET /programs") for each in vtn.requests)
+
+    async with VtnClient(base_url=vtn.base_url, client_id="c-1", client_secret="s", retry=NO_RETRY) as client:
+        receiver = WebhookReceiver(client, settings=push, name="home", objects=("EVENT", "PROGRAM"))
+        async with background(receiver.receive(told.append)):
+            await wait_until(lambda: told, what="subscribed", timeout_s=30)
+            assert subscribed() == {"p1", "p3"}
+
+            before, vtn.shows_no_programs = looks(), True
+            await vtn.change("programs", "p1", programName="renamed")
+            await wait_until(lambda: looks() > before, what="looked in vain", timeout_s=30)
+            before, vtn.shows_no_programs = looks(), False
+            del vtn.objects["programs"]["p3"]  # as if it were hidden from now on
+            await vtn.change("programs", "p1", programName="renamed again")
+            await wait_until(lambda: subscribed() == {"p1"}, what="no subscription to what is hidden", timeout_s=30)
+            vtn.takes_no_subscription_to.clear()
+            await vtn.change("programs", "p1", programName="p1")
+            await wait_until(lambda: subscribed() == {"p1", "p2"}, what="subscribed to it after all", timeout_s=30)
+    posts = [each for each in vtn.requests if each.startswith("POST /subscriptions")]
+    assert len(posts) == 2 + 1 + 1 + 1
+    assert subscribed() == set()
+
+
+async def test_a_vtn_that_takes_no_subscription_at_all_is_no_way(vtn: SmallVtn301, client: VtnClient) -> None:
+    """Polling goes on, and another way may be tried."""
+    port = free_port()
+    push = PushSettings(callback_url=f"http://127.0.0.1:{port}/hook", listen_port=port)
+    vtn.put("programs", id="p1", programName="p1")
+    vtn.takes_no_subscription_to.add("p1")
+    with pytest.raises(Forbidden, match="no subscription to this one"):
+        await WebhookReceiver(client, settings=push, name="home").receive(lambda _: None)
 
 
 async def test_a_ven_of_handlers_works_on_3_0_1(vtn: SmallVtn301, client: VtnClient) -> None:

@@ -38,6 +38,9 @@ class SmallVtn301:
         self.objects: dict[str, dict[str, Document]] = {kind: {} for kind in _KINDS}
         self.requests: list[str] = []
         self.posted: set[asyncio.Task[None]] = set()
+        self.takes_no_subscription_to: set[str] = set()
+        """Ids of programs."""
+        self.shows_no_programs = False
         self._embeds_resources = embeds_resources
         self._made = 0
 
@@ -86,7 +89,11 @@ class SmallVtn301:
 
     def _collection(self, request: web.Request, kind: str, document: Any) -> web.StreamResponse:
         if document is None:
+            if kind == "programs" and self.shows_no_programs:
+                return problem(503, "come again later")
             return self._listed(request, self.of(kind))
+        if kind == "subscriptions" and document["programID"] in self.takes_no_subscription_to:
+            return problem(403, "no subscription to this one")
         if (name := _UNIQUE.get(kind)) and any(each[name] == document[name] for each in self.of(kind)):
             return problem(409, f"{name} is taken")
         made = self.put(kind, **_sent(document))
