@@ -84,7 +84,7 @@ find_python() {
 }
 
 # prepare EXTRA PROGRAM=PACKAGE...: those programs, and an environment in .venv with the project and that extra, installed
-# anew only when pyproject.toml changed. `dev` contains everything that `demo` does. Two scripts that start at once wait
+# anew only when pyproject.toml changed. `dev` and `demo-oadr20b` contain all that `demo` does. Two scripts at once wait
 # for each other.
 prepare() {
     local extra=$1 want lock stamp
@@ -94,7 +94,7 @@ prepare() {
     need "$@"
     has_environment || make_venv
     want=$(sha256sum <"$root/pyproject.toml")
-    for stamp in "$extra" dev; do
+    for stamp in "$extra" "$extra-oadr20b" dev; do
         if [[ -f $venv/.installed-$stamp && $(<"$venv/.installed-$stamp") == "$want" ]]; then
             exec {lock}<&-
             return
@@ -104,7 +104,7 @@ prepare() {
     has_pip || "$venv/bin/python" -m ensurepip >/dev/null 2>&1 || make_venv
     "$venv/bin/python" -m pip install --quiet --disable-pip-version-check --no-input -e "${root}[$extra]" >&2 ||
         die "pip could not install the packages; see above."
-    if [[ $extra == demo ]]; then # who only looks at the demo needs neither; ensurepip brings pip back
+    if [[ $extra == demo* ]]; then # who only looks at the demo needs neither; ensurepip brings pip back
         "$venv/bin/python" -m pip uninstall --quiet --yes pip setuptools >/dev/null 2>&1 || true
     fi
     rm -f "$venv"/.installed-*

@@ -10,7 +10,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import asdict, replace
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.console import Console
 
-from oadr.demo.homes import KINDS
+from oadr.demo.homes import KINDS, SPEAKS_20B
 from oadr.demo.layout import clock_text
 from oadr.demo.show import look_of, painter, painting, show_end
 from oadr.demo.view import PARTS, DemoView, Doing, Row
@@ -37,6 +37,7 @@ app = typer.Typer(add_completion=False)
 
 _LEAST_S = 15
 _LAST_LINES = 20
+WITHOUT_20B = "No home on OpenADR 2.0b: OADR_20B=1 scripts/demo adds it (extra oadr20b)."
 
 
 @app.command(epilog=examples("demo --details", "demo --for 30s --check --json"))
@@ -62,7 +63,7 @@ def demo(
         bool, typer.Option("--json", help="Print one JSON summary; what happens meanwhile goes to standard error.")
     ] = False,
 ) -> None:
-    """Show a whole fleet on this machine and one event: VTN, broker, bridge, 3 legacy panels and 3 homes.
+    """Show a whole fleet on this machine and one event: VTN, broker, bridge, 3 legacy panels, and homes.
 
     Everything is real but the circuits. The data is in a temporary folder that is removed at the end.
     On a terminal it is a live picture; when piped, a line for whatever happens.
@@ -154,6 +155,7 @@ class _Run:
             rows=[Row(name, kind, Doing.STARTING) for name, kind in KINDS.items()],
             news=tuple(self.news),
             hint=self.hint,
+            lacking=None if SPEAKS_20B else WITHOUT_20B,
         )
         return view if self.scene is None else _with_scene(view, self.scene)
 
@@ -240,16 +242,19 @@ def _write_variables(fleet: Fleet) -> Path:
 
 
 def _outcome(scene: Scene, *, started_s: float, took_s: float) -> dict[str, Any]:
-    participants = scene.status.participants
+    from oadr.demo import summary
+
     return {
         "passed": not scene.findings,
         "findings": [{"part": finding.part, "problem": finding.problem} for finding in scene.findings],
         "startedInS": round(started_s, 2),
         "tookS": round(took_s, 2),
-        "requestedKwh": float(sum(one.requested_kwh for one in participants)),
-        "deliveredKwh": float(sum(one.delivered_kwh for one in participants)),
+        "requestedKwh": round(summary.requested_kwh(scene), 3),
+        "deliveredKwh": round(summary.delivered_kwh(scene), 3),
         "acks": len(scene.evidence.acks),
         "ackResponseMs": scene.response_ms(),
         "reports": len(scene.evidence.reports),
+        "languages": KINDS,
+        "telemetry": {name: asdict(each) for name, each in scene.deliveries.items()},
         "event": scene.status.as_json(),
     }

@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Self
 
@@ -16,26 +14,22 @@ import vtn.settings
 from bridge_mqtt.service import Bridge
 from bridge_mqtt.simulators.panels import SimulatedMqttPanel, simulated_panel
 from oadr.demo.broker import broker
-from oadr.demo.homes import HOMES, PANELS, TARGET, Home, LegacyPanel
+from oadr.demo.certificates import Certificates, issue
+from oadr.demo.home_20b import Home20b, home_20b
+from oadr.demo.homes import HOME_20B, HOMES, PANELS, TARGET, Home, LegacyPanel
 from oadr.demo.pace import Pace
+from oadr.errors import Exit, Failure
 from oadr.process.running import cancel
 from openadr_client import Clock, VtnClient
 from ven.agent import run_ven
-from vtn.access import Role
+from vtn.access import DEFAULT_SCOPES, Caller, Role
 from vtn.app import VtnServer, build
 from vtn.auth.clients import Credentials
+from vtn.v20b_settings import V20b
 
 BUSINESS_LOGIC = "utility"
 BRIDGE = "bridge"
-
-
-@dataclass(frozen=True)
-class Certificates:
-    """The files of the demo's own authority; clients show theirs to the broker."""
-
-    ca: Path
-    server: tuple[Path, Path]
-    clients: dict[str, tuple[Path, Path]]
+_OPERATOR = Caller("", Role.BL, DEFAULT_SCOPES[Role.BL])
 
 
 class Fleet:
@@ -50,6 +44,8 @@ class Fleet:
         self.credentials: dict[str, Credentials] = {}
         self.panels: dict[str, SimulatedMqttPanel] = {}
         self.certificates: Certificates | None = None
+        self._issued: Certificates | None = None
+        self.home_20b: Home20b | None = None
         self._stack = AsyncExitStack()
         self._tasks: list[asyncio.Task[None]] = []
         self._started: set[str] = set()
@@ -87,6 +83,12 @@ class Fleet:
         """Return the base URL of the bridge's HTTP API."""
         return self.bridge.api_url
 
+    def _vtn_url_for(self, home: Home) -> str:
+        """Return the base URL of the version that a home speaks."""
+        if home.language == "3.0.1":
+            return self.vtn.origin + self.vtn.settings.v301.prefixes[0]
+        return self.vtn_url
+
     def home_state(self, home: Home) -> Path:
         """Return the file in which a home's simulated panel keeps what limits are in force."""
         return self.folder / f"{home.name}-panel.json"
@@ -103,11 +105,18 @@ class Fleet:
         )
 
     async def _start(self) -> None:
+        if HOME_20B in HOMES:  # it loads its libraries meanwhile
+            self.home_20b = await self._stack.enter_async_context(home_20b(self.folder))
+        if self.tls or self.home_20b:
+            names = [BRIDGE, *(panel.id for panel in PANELS), HOME_20B.name]
+            self._issued = await asyncio.to_thread(issue, self.folder, names)
         if self.tls:
-            self.certificates = await asyncio.to_thread(_issue, self.folder)
+            self.certificates = self._issued
         self.vtn = await self._start_vtn()
-        for who, role in [(BUSINESS_LOGIC, Role.BL), (BRIDGE, Role.VEN), *((home.name, Role.VEN) for home in HOMES)]:
+        accounts = [home.name for home in HOMES if home is not HOME_20B]
+        for who, role in [(BUSINESS_LOGIC, Role.BL), (BRIDGE, Role.VEN), *((name, Role.VEN) for name in accounts)]:
             self.credentials[who] = await self.vtn.clients.add(who, role)
+        early = [await self._start_home_20b()] if self.home_20b else []
         self._started.add("VTN")
         certificates = self.certificates
         tls = (certificates.ca, *certificates.server) if certificates else None
@@ -117,8 +126,8 @@ class Fleet:
             self._start_panel(panel, port)
         await self._start_bridge(port)
         self._started.add("bridge")
-        started = [await self._start_home(home) for home in HOMES]
-        await asyncio.gather(*(self._until(ready, name) for name, ready in started))
+        started = [await self._start_home(home) for home in HOMES if home is not HOME_20B]
+        await asyncio.gather(*(self._until(ready, name) for name, ready in early + started))
 
     async def _start_vtn(self) -> VtnServer:
         tls = None
@@ -134,12 +143,28 @@ class Fleet:
                 database=vtn.settings.DatabaseSettings(url=f"sqlite:///{self.folder / 'vtn.sqlite3'}"),
                 # The demo's clock may run an hour a minute, and tokens with it.
                 auth=vtn.settings.Auth(token_lifetime_s=max(3600, round(3600 * self.pace.speed))),
+                v20b=self._v20b(),
             ),
             now=self.clock.now,
         )
         self._stack.push_async_callback(server.stop)
         await server.start()
         return server
+
+    def _v20b(self) -> V20b | None:
+        """Return the settings of OpenADR 2.0b. Its VEN counts seconds by the real time, so they are the shortest."""
+        if self.home_20b is None or self._issued is None:
+            return None
+        certificate, key = self._issued.server
+        return V20b(
+            port=0,
+            cert=certificate,
+            key=key,
+            ca=self._issued.ca,
+            poll_s=1,
+            telemetry_every_s=1,
+            telemetry_back_s=1,
+        )
 
     def _start_panel(self, panel: LegacyPanel, port: int) -> None:
         simulated = simulated_panel(
@@ -199,7 +224,7 @@ class Fleet:
         settings = ven.settings.VenSettings.model_validate(
             {
                 "vtn": {
-                    "url": self.vtn_url,
+                    "url": self._vtn_url_for(home),
                     "client_id": home.name,
                     "client_secret": self.credentials[home.name].secret,
                     "ca_file": self.certificates.ca if self.certificates else None,
@@ -223,6 +248,19 @@ class Fleet:
         self._homes.append(ready)
         self._spawn(home.name, lambda: run_ven(settings, clock=self.clock, ready=ready))
         return home.name, ready
+
+    async def _start_home_20b(self) -> tuple[str, asyncio.Event]:
+        """Enrol the home by the fingerprint of its certificate, and tell its process where the VTN is."""
+        home, issued, port, stores = self.home_20b, self._issued, self.vtn.port_20b, self.vtn.stores
+        if home is None or issued is None or port is None or stores is None:
+            raise Failure("the VTN does not serve OpenADR 2.0b", Exit.UNEXPECTED)
+        name = HOME_20B.name
+        await stores.vens_20b.enrol(name, by=_OPERATOR, fingerprint=issued.fingerprints[name])
+        await home.order(port=port, certificates=issued, state_file=self.home_state(HOME_20B), clock=self.clock)
+        ready = asyncio.Event()
+        self._homes.append(ready)
+        self._spawn(name, lambda: home.run(ready))
+        return name, ready
 
     def _spawn(self, name: str, run: Callable[[], Awaitable[None]]) -> None:
         async def watched() -> None:
@@ -249,25 +287,3 @@ class Fleet:
         self._stopping = True
         await cancel(self._tasks)
         await self._stack.aclose()
-
-
-def _issue(folder: Path) -> Certificates:
-    """Issue the demo's certificates, by the real time: TLS is checked by it, however fast the demo's clock runs."""
-    from certs import Authority
-
-    def now() -> datetime:
-        return datetime.now(UTC)
-
-    place = folder / "certificates"
-    authority = Authority.create("OpenADR Fleet demo", now=now, lifetime=timedelta(days=3650))
-    ca = authority.save(place)
-    server = authority.issue_server("localhost", alternative_names=("127.0.0.1",), lifetime=timedelta(days=365)).save(
-        place
-    )
-    names = [BRIDGE, *(panel.id for panel in PANELS)]
-    issued = {name: authority.issue_client(name, lifetime=timedelta(days=365)).save(place) for name in names}
-    return Certificates(
-        ca=ca.certificate,
-        server=(server.certificate, server.key),
-        clients={name: (pair.certificate, pair.key) for name, pair in issued.items()},
-    )

@@ -1,19 +1,23 @@
-"""The participants of the demo: three homes with their circuits and rules, and three legacy panels."""
+"""The participants of the demo: homes with their circuits and rules, and three legacy panels."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 from typing import Any, Final, Literal
+
+from oadr.demo.view import PANEL_KIND
 
 
 @dataclass(frozen=True)
 class Home:
-    """A simulated home: its circuits as the VEN's settings spell them, and its owner's rules for opting out."""
+    """A simulated home: its circuits as a VEN's settings spell them, when its owner opts out, and its OpenADR."""
 
     name: str
     seed: int
     circuits: tuple[dict[str, Any], ...]
     opt: dict[str, Any] = field(default_factory=dict)
+    language: Literal["3.1", "3.0.1", "2.0b"] = "3.1"
 
 
 @dataclass(frozen=True)
@@ -34,7 +38,7 @@ def _circuit(
     return essentials | {"priority": priority, "shed_share": share, "on_off": on_off}
 
 
-HOMES: Final = (
+_HOMES: Final = (
     Home(
         "home-1",
         seed=11,
@@ -52,6 +56,7 @@ HOMES: Final = (
     Home(
         "home-2",
         seed=22,
+        language="3.0.1",
         circuits=(
             _circuit("pool-pump", "Pool pump", 20, 2.2, priority=9, share=1, on_off=True),
             _circuit("ac", "Air conditioning", 40, 6.0, priority=6, share=0.6),
@@ -79,7 +84,27 @@ HOMES: Final = (
         ),
     ),
 )
-"""The three homes, of six to ten circuits each; the third opts out of events that ask for more than 1 kW."""
+
+HOME_20B: Final = Home(
+    "home-4",
+    seed=44,
+    language="2.0b",
+    circuits=(
+        _circuit("ev", "EV charger", 50, 7.4, priority=9, share=1),
+        _circuit("water-heater", "Water heater", 30, 4.5, priority=8, share=1),
+        _circuit("dryer", "Dryer", 30, 5.0, priority=7, share=1),
+        _circuit("ac", "Air conditioning", 40, 6.0, priority=6, share=0.6),
+        _circuit("heat-pump", "Heat pump", 30, 5.0),
+        _circuit("fridge", "Refrigerator", 15, 0.8),
+    ),
+)
+"""The home on OpenADR 2.0b, a process of its own with a client that is not ours."""
+
+SPEAKS_20B: Final = all(find_spec(name) for name in ("lxml", "openleadr", "signxml"))
+"""Whether the extra ``oadr20b`` is installed; without it there is no home on OpenADR 2.0b."""
+
+HOMES: Final = (*_HOMES, HOME_20B) if SPEAKS_20B else _HOMES
+"""The homes, of six to ten circuits each; the third opts out of events that ask for more than 1 kW."""
 
 PANELS: Final = (
     LegacyPanel("panel-1", "flat", seed=1),
@@ -87,8 +112,8 @@ PANELS: Final = (
     LegacyPanel("panel-3", "envelope", seed=3),
 )
 
-KINDS: Final = {home.name: "VEN" for home in HOMES} | {panel.id: "MQTT" for panel in PANELS}
-"""The participants in the order shown, each with its kind: a VEN, or a panel that the bridge reaches by MQTT."""
+KINDS: Final[dict[str, str]] = {home.name: home.language for home in HOMES} | {panel.id: PANEL_KIND for panel in PANELS}
+"""The participants in the order shown, each with its language: a version of OpenADR, or MQTT behind the bridge."""
 
 TARGET: Final = "group:north"
 """The target that homes, bridge and panels are granted, and that the event names."""

@@ -17,7 +17,7 @@ from rich.text import Text
 
 from oadr.demo import chart
 from oadr.demo.chart import ASCII, BLOCKS, Cell, Glyphs, Ink
-from oadr.demo.view import PARTS, CircuitLine, DemoView, Doing, Phase, Plan, Row
+from oadr.demo.view import PANEL_KIND, PARTS, CircuitLine, DemoView, Doing, Phase, Plan, Row
 
 USED: Final = "#4c78a8"
 DELIVERED: Final = "#57b368"
@@ -41,7 +41,7 @@ _IS: Final = {
     "MQTT broker": "carries commands to the legacy panels and their answers back",
     "bridge": "a VEN (OpenADR client) that speaks for the legacy panels",
     "panels": "3 simulated breaker panels that know MQTT only",
-    "homes": "3 homes, each a VEN of its own with 6 to 10 circuits",
+    "homes": "homes with 6 to 10 circuits, each a VEN of its own",
 }
 _GUTTER: Final = 6
 _LEAST_CHART: Final = 4
@@ -105,9 +105,16 @@ def count_text(seconds: float) -> str:
 
 
 def _title(view: DemoView, width: int) -> Text:
-    left = Text.assemble(("OpenADR Fleet", "bold"), ("  one event for 3 homes and 3 legacy panels", DIM))
+    left = Text.assemble(("OpenADR Fleet", "bold"), (f"  one event in {_languages(view)}", DIM))
     right = Text.assemble((f"{clock_text(view.now)}  ", "bold"), (f"clock x{view.speed:g}", DIM))
     return _apart(left, right, width)
+
+
+def _languages(view: DemoView) -> str:
+    """Name every language that a participant speaks, those of homes before those of panels."""
+    homes = dict.fromkeys(row.kind for row in view.rows if row.kind != PANEL_KIND)
+    panels = [PANEL_KIND] if any(row.kind == PANEL_KIND for row in view.rows) else []
+    return " and ".join([*([f"OpenADR {', '.join(homes)}"] if homes else []), *panels])
 
 
 def _phases(view: DemoView, width: int, look: Look) -> Text:
@@ -262,7 +269,8 @@ def _row(row: Row, width: int, bar_width: int, look: Look) -> Text:
         line.append(f"  opted out: {row.reason}" if row.reason else "  opted out", _DOING[Doing.OUT])
         return line
     line.append(f"{_kw(row.asked_kw, look):>9}")
-    line.append(f"{_kw(row.delivered_kw, look):>14}  ", "bold")
+    delivered = "no data" if row.no_data else _kw(row.delivered_kw, look)
+    line.append(f"{delivered:>14}  ", "bold")
     share = (row.delivered_kw or 0) / row.asked_kw if row.asked_kw else 0.0
     if bar_width > 4:
         if row.asked_kw:
@@ -288,8 +296,7 @@ def _notes(view: DemoView, width: int, look: Look) -> list[Text]:
         f"panels and splits its share by what each of them can shed{split}",
     ]
     notes = [Text(line, DIM) for line in lines]
-    if view.hint:
-        notes.append(Text(view.hint, DIM))
+    notes += [Text(line, DIM) for line in (view.hint, view.lacking) if line]
     return notes
 
 

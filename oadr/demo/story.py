@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -13,7 +13,8 @@ from typing import Any
 import aiohttp
 
 from oadr.demo.fleet import BRIDGE, BUSINESS_LOGIC, Fleet
-from oadr.demo.homes import HOMES, PANELS, PROGRAM, REQUESTED_KW, TARGET
+from oadr.demo.homes import HOME_20B, HOMES, PANELS, PROGRAM, REQUESTED_KW, TARGET
+from oadr.demo.telemetry import Delivery, by_step, delivery, reductions_kw
 from oadr.demo.truth import HomeDevice, Ledger, LegacyDevice
 from oadr.demo.verdict import Evidence, Finding, judge
 from oadr.demo.view import Plan, Power, Step
@@ -26,13 +27,15 @@ from openadr_profiles.v31 import AGGREGATED_REPORT, BlVenRequest, Event, EventPa
 from openadr_profiles.v31.timeline import Timeline
 
 _LOOK_EVERY_S = 0.2
+_REQUESTED = {number: Decimal(str(kw)) for number, kw in enumerate(REQUESTED_KW)}
 
 
 @dataclass(frozen=True)
 class Scene:
     """A snapshot of the run at the instant ``at``: the event's status, and the findings that remain.
 
-    ``power`` is the power of the whole fleet from the beginning until now.
+    ``power`` is the power of the whole fleet from the beginning until now. ``deliveries`` are those of homes that tell
+    nothing but telemetry, by name.
     """
 
     at: datetime
@@ -42,6 +45,7 @@ class Scene:
     evidence: Evidence
     findings: tuple[Finding, ...]
     over: bool
+    deliveries: Mapping[str, Delivery]
 
     def response_ms(self) -> dict[str, float] | None:
         """Least, middle and greatest response time of the panels' acknowledgments."""
@@ -82,14 +86,22 @@ async def tell(fleet: Fleet, *, for_s: float) -> AsyncIterator[Scene]:
             ledger.look(now, window.interval_id if window and settled else None)
             vens, resources = await utility.vens.search(), await utility.resources.search()
             reports = await utility.reports.search(event_id=event.id)
-            evidence = await _evidence(fleet, bridge, event, vens, resources, reports, ledger)
+            telemetry = {
+                home.name: by_step(
+                    reductions_kw(await utility.reports.search(client_name=home.name)), plan, margin=margin
+                )
+                for home in HOMES
+                if home is HOME_20B
+            }
+            evidence = await _evidence(fleet, bridge, event, vens, resources, reports, ledger, telemetry)
             normal_kw, taken_kw = ledger.totals_kw()
             asked_kw = plan.asked_kw(now) * vens_in(evidence)
             power.append(Power(now, float(normal_kw), asked_kw, float(taken_kw)))
             findings = tuple(judge(evidence))
             late = loop.time() >= deadline
             over = late or (timeline.transpired(now) and not findings) or bool(fleet.failures)
-            yield Scene(now, plan, tuple(power), evidence.status, evidence, findings, over)
+            deliveries = _deliveries(evidence, plan, now)
+            yield Scene(now, plan, tuple(power), evidence.status, evidence, findings, over, deliveries)
             if over:
                 return
             await asyncio.sleep(_LOOK_EVERY_S)
@@ -139,13 +151,15 @@ async def _evidence(
     resources: list[Resource],
     reports: list[Report],
     ledger: Ledger,
+    telemetry: Mapping[str, Mapping[int, Decimal]],
 ) -> Evidence:
     status = event_status(event, vens, resources, reports, at=fleet.clock.now())
     seen = await _get(bridge, f"{fleet.bridge_url}/api/events/{event.id}")
     acks = await _get(bridge, f"{fleet.bridge_url}/api/events/{event.id}/acks?limit=1000")
     return Evidence(
         status=status,
-        requested=_requested(reports, event),
+        requested=_requested(reports, event) | dict.fromkeys(telemetry, _REQUESTED),
+        telemetry=telemetry,
         reports=reports,
         ledger=ledger,
         commands={panel["venId"]: panel["commands"] for panel in (seen or {}).get("panels", ())},
@@ -157,6 +171,13 @@ async def _evidence(
         opts_out=[home.name for home in HOMES if home.opt],
         asked_kw=REQUESTED_KW,
     )
+
+
+def _deliveries(evidence: Evidence, plan: Plan, at: datetime) -> dict[str, Delivery]:
+    """Return what homes that take part have delivered by their telemetry alone."""
+    taking_part = {one.name for one in evidence.status.participants if one.opted_in}
+    found = {name: delivery(told, plan, at) for name, told in evidence.telemetry.items() if name in taking_part}
+    return {name: each for name, each in found.items() if each is not None}
 
 
 async def _get(session: aiohttp.ClientSession, url: str) -> Any:

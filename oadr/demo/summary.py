@@ -50,15 +50,26 @@ def panels_kw(scene: Scene) -> list[float]:
 def verdict(scene: Scene) -> Verdict:
     """Give the end of a run."""
     times = scene.response_ms()
-    participants = scene.status.participants
     return Verdict(
         findings=tuple(f"{finding.part}: {finding.problem}" for finding in scene.findings),
-        asked_kwh=float(sum(one.requested_kwh for one in participants)),
-        delivered_kwh=float(sum(one.delivered_kwh for one in participants)),
+        asked_kwh=requested_kwh(scene),
+        delivered_kwh=delivered_kwh(scene),
         acks=len(scene.evidence.acks),
         ack_ms=(times["min"], times["max"]) if times else None,
         reports=len(scene.evidence.reports),
     )
+
+
+def requested_kwh(scene: Scene) -> float:
+    """Return the energy asked of all participants."""
+    reported = float(sum(one.requested_kwh for one in scene.status.participants))
+    return reported + sum(each.asked_kwh for each in scene.deliveries.values())
+
+
+def delivered_kwh(scene: Scene) -> float:
+    """Return the energy that all participants delivered, as the VTN was told."""
+    reported = float(sum(one.delivered_kwh for one in scene.status.participants))
+    return reported + sum(each.delivered_kwh for each in scene.deliveries.values())
 
 
 def news(before: Scene | None, after: Scene) -> Iterator[str]:
@@ -69,11 +80,14 @@ def news(before: Scene | None, after: Scene) -> Iterator[str]:
     yield from _phase_news(before, after)
     yield from _row_news(before, after)
     yield from _command_news(before, after)
+    for name, told in after.evidence.telemetry.items():
+        if told and not (before and before.evidence.telemetry[name]):
+            yield f"{name} tells by telemetry what it sheds"
     known = {report.id for report in before.evidence.reports} if before else set()
     for report in after.evidence.reports:
         if report.id not in known:
             kind = (report.report_name or "").partition("-")[0]
-            yield f"{report.client_id} {_SENDS.get(kind, 'sends the report that the event asks for')}"
+            yield f"{report.client_name} {_SENDS.get(kind, 'sends the report that the event asks for')}"
 
 
 def _phase_news(before: Scene | None, after: Scene) -> Iterator[str]:
@@ -117,6 +131,18 @@ def _row(name: str, kind: str, one: Participant | None, scene: Scene) -> Row:
     doing = _doing(name, one, scene)
     if one is None or doing is Doing.OUT:
         return Row(name, kind, doing, reason=one.reason if one else None)
+    if name in scene.deliveries:
+        told = scene.deliveries[name]
+        return Row(
+            name,
+            kind,
+            doing,
+            asked_kw=told.asked_kw,
+            delivered_kw=told.delivered_kw,
+            asked_kwh=told.asked_kwh,
+            delivered_kwh=told.delivered_kwh,
+            no_data=told.delivered_kw is None,
+        )
     return Row(
         name=name,
         kind=kind,

@@ -32,8 +32,9 @@ class Finding:
 class Evidence:
     """Everything the verdict rests on.
 
-    ``requested`` is the kW asked of each participant in each interval, from its status report. ``commands`` and
-    ``acks`` are the bridge's, as its API gives them.
+    ``requested`` is the kW asked of each participant in each interval, from its status report; of homes on OpenADR
+    2.0b, which have no such report, from the event. ``telemetry`` is what those homes have told instead: the kW of
+    their reductions in each interval. ``commands`` and ``acks`` are the bridge's, as its API gives them.
     """
 
     status: EventStatus
@@ -48,6 +49,7 @@ class Evidence:
     bridge: str
     opts_out: Collection[str]
     asked_kw: Sequence[float]
+    telemetry: Mapping[str, Mapping[int, Decimal]]
 
 
 def judge(evidence: Evidence) -> list[Finding]:
@@ -64,6 +66,7 @@ def judge(evidence: Evidence) -> list[Finding]:
     findings += _split(evidence)
     findings += _acknowledged(evidence)
     findings += _reported(evidence)
+    findings += _told(evidence)
     return findings
 
 
@@ -141,7 +144,7 @@ def _acknowledged(evidence: Evidence) -> list[Finding]:
 def _reported(evidence: Evidence) -> list[Finding]:
     findings = []
     own = (opt_report_name(evidence.status.event_id), status_report_name(evidence.status.event_id))
-    for client_id in (*evidence.homes, evidence.bridge):
+    for client_id in (*(home for home in evidence.homes if home not in evidence.telemetry), evidence.bridge):
         reports = [report for report in evidence.reports if report.client_id == client_id]
         counts = Counter(report.report_name for report in reports)
         wanted = own[:1] if client_id in evidence.opts_out else own
@@ -157,4 +160,19 @@ def _reported(evidence: Evidence) -> list[Finding]:
         }
         if missing := _ASKED_FOR - said:
             findings.append(Finding(client_id, f"did not send the report asked for: {', '.join(sorted(missing))}"))
+    return findings
+
+
+def _told(evidence: Evidence) -> list[Finding]:
+    """Compare the telemetry of homes on OpenADR 2.0b with the powers of their circuits."""
+    findings = []
+    for name, told in evidence.telemetry.items():
+        for interval in range(len(evidence.asked_kw)):
+            if interval not in told:
+                findings.append(Finding(name, f"no data: sent no telemetry in interval {interval}"))
+                continue
+            taken = evidence.ledger.taken_kw(name, interval)
+            if abs(told[interval] - taken) > taken * _TOLERANCE_SHARE + _TOLERANCE_KW:
+                words = f"shed {taken} kW in interval {interval}, but its telemetry tells of {told[interval]:.2f} kW"
+                findings.append(Finding(name, words))
     return findings

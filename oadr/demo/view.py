@@ -23,6 +23,9 @@ class Phase(Enum):
 PARTS: Final = ("VTN", "MQTT broker", "bridge", "panels", "homes")
 """The parts that the demo starts, in this order."""
 
+PANEL_KIND: Final = "MQTT"
+"""The language of the panels behind the bridge."""
+
 STEPS: Final = (Phase.STEP_1, Phase.STEP_2)
 
 
@@ -113,6 +116,8 @@ class Row:
     asked_kwh: float = 0.0
     delivered_kwh: float = 0.0
     reason: str | None = None
+    no_data: bool = False
+    """Whether its delivery would be known from telemetry, and there is none."""
 
 
 @dataclass(frozen=True)
@@ -150,7 +155,8 @@ class DemoView:
 
     ``now`` is the demo's clock, which runs ``speed`` times as fast as the watcher's. ``running`` are the parts that
     have started (of ``PARTS``). ``news`` lists what happened, oldest first. ``vens_in`` counts the VENs that have not
-    opted out, ``panels_kw`` is what the bridge asks of each of its panels now, and ``hint`` how to look inside.
+    opted out, ``panels_kw`` is what the bridge asks of each of its panels now, ``hint`` how to look inside, and
+    ``lacking`` what is not shown and why.
     """
 
     now: datetime
@@ -166,6 +172,7 @@ class DemoView:
     verdict: Verdict | None = None
     vens_in: int = 0
     panels_kw: Sequence[float] = ()
+    lacking: str | None = None
 
     @property
     def phase(self) -> Phase:

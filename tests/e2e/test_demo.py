@@ -16,7 +16,7 @@ from typing import Self
 
 import pytest
 
-from oadr.demo.fleet import Fleet
+from oadr.demo.fleet import BUSINESS_LOGIC, Fleet
 from oadr.demo.pace import Pace
 from oadr.demo.story import tell
 from openadr_client.clock import ScaledClock
@@ -39,21 +39,30 @@ def test_the_demo_passes_its_own_check_and_leaves_nothing_behind(options: tuple[
     assert summary["acks"] >= 5
     assert summary["deliveredKwh"] > 0
     names = {one["name"] for one in summary["event"]["participants"]}
-    assert names == {"home-1", "home-2", "home-3", "panel-1", "panel-2", "panel-3"}
+    assert names == {"home-1", "home-2", "home-3", "home-4", "panel-1", "panel-2", "panel-3"}
+    assert {summary["languages"][name] for name in names} == {"3.1", "3.0.1", "2.0b", "MQTT"}
+    assert summary["telemetry"]["home-4"]["delivered_kwh"] > 0
     out = [one for one in summary["event"]["participants"] if one["opted_in"] is False]
     assert [(one["name"], bool(one["reason"])) for one in out] == [("home-3", True)]
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("part", ["panel-2", "home-1"])
+@pytest.mark.parametrize("part", ["panel-2", "home-1", "home-4"])
 async def test_a_broken_part_is_named(part: str, tmp_path: Path) -> None:
     async with Fleet(tmp_path, clock=ScaledClock(SPEED), pace=Pace(SPEED), tls=False) as fleet:
         if part == "panel-2":
             fleet.panels[part].faults.silent = True
+        elif part == "home-4":
+            assert fleet.home_20b is not None
+            await fleet.home_20b.stop()
         else:
             next(task for task in asyncio.all_tasks() if task.get_name() == part).cancel()
         async for scene in tell(fleet, for_s=18):
             last = scene
+        async with fleet.client(BUSINESS_LOGIC) as utility:
+            contacts = await utility.contacts.search()
+    assert contacts is not None
+    assert {"OpenADR 3.0.1", "OpenADR 2.0b"} < {contact.protocol for contact in contacts.values()}
     assert part in {finding.part for finding in last.findings}, last.findings
 
 

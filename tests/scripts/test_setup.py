@@ -92,6 +92,18 @@ def test_the_demo_uses_the_environment_of_the_tests_but_not_the_other_way_round(
     assert machine.calls() == ["pip PROJECT[demo]", "pip setuptools", "pip PROJECT[dev]"]
 
 
+def test_the_demo_keeps_the_environment_that_has_openadr_20b(machine: Machine) -> None:
+    """The extra `demo-oadr20b` contains `demo`."""
+    machine.has_environment()
+
+    machine.run("prepare demo")
+    machine.run("prepare demo-oadr20b")
+    machine.run("prepare demo")
+
+    installed = [call for call in machine.calls() if "PROJECT" in call]
+    assert installed == ["pip PROJECT[demo]", "pip PROJECT[demo-oadr20b]"]
+
+
 def test_two_scripts_at_once_install_once(machine: Machine) -> None:
     """The second waits for the first and finds the work done."""
     machine.has_environment(pip="read -t 0.3 <> <(:); exit 0")

@@ -40,7 +40,7 @@ def view(minutes: float, **changes: Any) -> DemoView:
     """The view of a run that goes well, ``minutes`` after the start of the event."""
     asked = PLAN.asked_kw(at(minutes)) or None
     rows = [
-        Row("home-3", "VEN", Doing.OUT, reason="5 kW asked for, at most 1 kW accepted")
+        Row("home-3", kind, Doing.OUT, reason="5 kW asked for, at most 1 kW accepted")
         if name == "home-3"
         else Row(name, kind, Doing.SHEDDING, asked, asked, 1.5, 1.5)
         for name, kind in KINDS.items()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from itertools import product
 
@@ -9,6 +10,7 @@ import pytest
 from rich.text import Text
 
 from oadr.demo.chart import ASCII, BLOCKS
+from oadr.demo.command import WITHOUT_20B
 from oadr.demo.layout import Look, count_text, screen, summary
 from oadr.demo.view import DemoView, Doing, Row
 from tests.oadr.demo.builders import PASSED, at, starting, view
@@ -68,11 +70,29 @@ def test_a_screen_of_80_by_24_has_chart_participants_and_explanation(minutes: fl
     assert text.count("│") >= 5
     assert "3 kW each" in text
     assert "5 kW each" in text
-    for name in ("home-1", "home-2", "home-3", "panel-1", "panel-2", "panel-3"):
+    for name in ("home-1", "home-2", "home-3", "home-4", "panel-1", "panel-2", "panel-3"):
         assert name in text
+    assert "one event in OpenADR 3.1, 3.0.1, 2.0b and MQTT" in text
+    for spoken in (r"home-1 +3\.1 ", r"home-2 +3\.0\.1 ", r"home-4 +2\.0b ", r"panel-1 +MQTT "):
+        assert re.search(spoken, text)
     assert "opted out: 5 kW asked for, at most 1 kW accepted" in text
     assert "Every VEN is asked for" in text
     assert "splits its share by what each of them can shed" in text
+
+
+def test_a_home_without_telemetry_is_said_to_have_no_data() -> None:
+    rows = [Row("home-4", "2.0b", Doing.READY, 3.0, None, 1.0, 0.0, no_data=True)]
+    assert re.search(r"home-4 +2\.0b +3\.00 +no data ", plain(screen(view(5, rows=rows), 80, 24, LOOK)))
+
+
+@pytest.mark.parametrize("minutes", [-3, 5, 36])
+def test_the_screen_says_that_a_language_is_lacking(minutes: float) -> None:
+    rows = [row for row in view(minutes).rows if row.kind != "2.0b"]
+    shown = view(minutes, rows=rows, lacking=WITHOUT_20B, verdict=PASSED if minutes == 36 else None)
+    text = plain(screen(shown, 80, 23, LOOK))
+    assert "one event in OpenADR 3.1, 3.0.1 and MQTT" in text
+    assert WITHOUT_20B in text
+    assert text.count("│") >= 4
 
 
 def test_a_large_screen_also_has_the_news_and_the_circuits() -> None:
@@ -104,7 +124,7 @@ def test_without_a_screen_the_end_is_the_table_and_the_verdict() -> None:
     assert "PASSED" in text
     assert "home-1" in text
     assert "back to normal" in plain(
-        summary(view(36, rows=[Row("home-1", "VEN", Doing.RETURNED, 5.0, 5.0, 1.0, 1.0)]), 100, LOOK)
+        summary(view(36, rows=[Row("home-1", "3.1", Doing.RETURNED, 5.0, 5.0, 1.0, 1.0)]), 100, LOOK)
     )
 
 
