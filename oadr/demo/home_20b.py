@@ -72,9 +72,10 @@ class Home20b:
         async for line in self._process.stdout:
             if line == REGISTERED:
                 ready.set()
-        await self._process.wait()
+        code = await self._process.wait()
         words = self._log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
-        raise Failure(words[-1] if words else "its process has ended", Exit.UNEXPECTED)
+        why = f": {words[-1]}" if words and code > 0 else ""
+        raise Failure(f"its process has ended with {code}{why}", Exit.UNEXPECTED)
 
     async def stop(self) -> None:
         """End it; it has nothing to save. Without us it would end by itself, when its standard input is closed."""
