@@ -8,6 +8,8 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any, Self
 
+import structlog
+
 import bridge_mqtt.settings
 import ven.settings
 import vtn.settings
@@ -26,6 +28,8 @@ from vtn.access import DEFAULT_SCOPES, Caller, Role
 from vtn.app import VtnServer, build
 from vtn.auth.clients import Credentials
 from vtn.v20b_settings import V20b
+
+_log = structlog.get_logger(__name__)
 
 BUSINESS_LOGIC = "utility"
 BRIDGE = "bridge"
@@ -268,7 +272,8 @@ class Fleet:
                 await run()
             except Exception as error:
                 self.failures[name] = f"{type(error).__name__}: {error}"
-                raise
+                _log.exception("a part of the demo has died", part=name)
+                return
             if not self._stopping:
                 self.failures[name] = "ended by itself"
 
