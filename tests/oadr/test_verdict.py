@@ -120,6 +120,7 @@ GOOD = Evidence(
     bridge="bridge",
     opts_out=["unwilling"],
     asked_kw=[2.0],
+    telemetry={},
 )
 
 
@@ -127,9 +128,16 @@ def test_a_run_in_which_every_part_did_its_work_passes() -> None:
     assert judge(GOOD) == []
 
 
+def test_a_home_on_openadr_20b_needs_no_status_report_but_telemetry() -> None:
+    told = [report for report in GOOD.reports if report.client_id != "home"]
+    assert judge(replace(GOOD, reports=told, telemetry={"home": {0: Decimal("2.1")}})) == []
+
+
 @pytest.mark.parametrize(
     ("part", "words", "change"),
     [
+        ("home", "no data", lambda good: replace(good, telemetry={"home": {}})),
+        ("home", "tells of 4.00 kW", lambda good: replace(good, telemetry={"home": {0: Decimal(4)}})),
         ("home", "Crashed", lambda good: replace(good, failures={"home": "Crashed"})),
         ("panel", "not targeted", lambda good: replace(good, status=status(*good.status.participants[::2]))),
         (
