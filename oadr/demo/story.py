@@ -14,7 +14,7 @@ import aiohttp
 
 from oadr.demo.fleet import BRIDGE, BUSINESS_LOGIC, Fleet
 from oadr.demo.homes import HOME_20B, HOMES, PANELS, PROGRAM, REQUESTED_KW, TARGET
-from oadr.demo.telemetry import Delivery, by_step, delivery, reductions_kw
+from oadr.demo.telemetry import MeasuredDelivery, by_step, delivery, reductions_kw
 from oadr.demo.truth import HomeDevice, Ledger, LegacyDevice
 from oadr.demo.verdict import Evidence, Finding, judge
 from oadr.demo.view import Plan, Power, Step
@@ -45,7 +45,7 @@ class Scene:
     evidence: Evidence
     findings: tuple[Finding, ...]
     over: bool
-    deliveries: Mapping[str, Delivery]
+    deliveries: Mapping[str, MeasuredDelivery]
 
     def response_ms(self) -> dict[str, float] | None:
         """Least, middle and greatest response time of the panels' acknowledgments."""
@@ -173,7 +173,7 @@ async def _evidence(
     )
 
 
-def _deliveries(evidence: Evidence, plan: Plan, at: datetime) -> dict[str, Delivery]:
+def _deliveries(evidence: Evidence, plan: Plan, at: datetime) -> dict[str, MeasuredDelivery]:
     """Return what homes that take part have delivered by their telemetry alone."""
     taking_part = {one.name for one in evidence.status.participants if one.opted_in}
     found = {name: delivery(told, plan, at) for name, told in evidence.telemetry.items() if name in taking_part}

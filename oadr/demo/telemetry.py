@@ -18,7 +18,7 @@ _NEEDED: Final = frozenset({ReportPayloadType.DEMAND.value, ReportPayloadType.BA
 
 
 @dataclass(frozen=True)
-class Delivery:
+class MeasuredDelivery:
     """What was asked of a home and what it delivered: kW in the step that holds, else the last, and kWh until now.
 
     ``delivered_kw`` is None while there is no data for the step.
@@ -63,7 +63,7 @@ def by_step(reductions: Mapping[datetime, Decimal], plan: Plan, *, margin: timed
     return found
 
 
-def delivery(told: Mapping[int, Decimal], plan: Plan, at: datetime) -> Delivery | None:
+def delivery(told: Mapping[int, Decimal], plan: Plan, at: datetime) -> MeasuredDelivery | None:
     """Return what a home has delivered until ``at``, by the mean of each step; None before the first one."""
     begun = [(number, step) for number, step in enumerate(plan.steps) if step.start <= at]
     if not begun:
@@ -75,4 +75,4 @@ def delivery(told: Mapping[int, Decimal], plan: Plan, at: datetime) -> Delivery 
         delivered_kwh += float(told.get(number, 0)) * hours
     number, step = begun[-1]
     delivered_kw = float(told[number]) if number in told else None
-    return Delivery(step.kw, delivered_kw, asked_kwh, delivered_kwh)
+    return MeasuredDelivery(step.kw, delivered_kw, asked_kwh, delivered_kwh)

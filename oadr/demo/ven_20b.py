@@ -30,7 +30,7 @@ _SAMPLE: Final = timedelta(seconds=1)
 
 
 @dataclass(frozen=True)
-class Window:
+class AskedShed:
     """An interval of an event, and how much less it asks for, in kW."""
 
     start: datetime
@@ -38,9 +38,9 @@ class Window:
     kw: Decimal
 
 
-def windows(event: dict[str, Any]) -> list[Window]:
+def windows(event: dict[str, Any]) -> list[AskedShed]:
     """Return what an event asks for, from its signal LOAD_DISPATCH in kW; nothing once it is cancelled."""
-    found: list[Window] = []
+    found: list[AskedShed] = []
     if event["event_descriptor"]["event_status"] == "cancelled":
         return found
     for signal in event["event_signals"]:
@@ -49,7 +49,7 @@ def windows(event: dict[str, Any]) -> list[Window]:
         at = event["active_period"]["dtstart"]
         for interval in signal["intervals"]:
             end = at + interval["duration"]
-            found.append(Window(at, end, -Decimal(str(interval["signal_payload"]))))
+            found.append(AskedShed(at, end, -Decimal(str(interval["signal_payload"]))))
             at = end
     return found
 
@@ -65,7 +65,7 @@ class House:
         self._curves = {circuit.id: Curve.of(circuit, options) for circuit in circuits}
         sheddable = (circuit for circuit in circuits if not circuit.critical)
         self._sheddable = sorted(sheddable, key=lambda circuit: -circuit.priority)
-        self._events: dict[str, list[Window]] = {}
+        self._events: dict[str, list[AskedShed]] = {}
         self._measured_at = clock.now()
 
     async def on_event(self, event: dict[str, Any]) -> str:
