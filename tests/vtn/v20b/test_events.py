@@ -165,8 +165,10 @@ async def test_what_is_not_answered_is_offered_again(vtn20: VtnUnderTest, ven20:
     assert await polled(ven) == []
 
 
-async def test_an_event_that_needs_no_answer_is_sent_once(vtn20: VtnUnderTest, ven20: Enrol) -> None:
-    """B-EVT-020, B-EVT-021, B-CRE-010."""
+async def test_an_event_that_needs_no_answer_is_sent_once_and_its_cancellation_three_times(
+    vtn20: VtnUnderTest, ven20: Enrol
+) -> None:
+    """B-EVT-016, B-EVT-020, B-EVT-021, B-CRE-010: a cancellation that is lost would never be missed."""
     ven, bl = await ven20(vtn20), vtn20.bl
     attributes = [
         {"type": "OADR20B_RESPONSE_REQUIRED", "values": ["never"]},
@@ -179,10 +181,13 @@ async def test_an_event_that_needs_no_answer_is_sent_once(vtn20: VtnUnderTest, v
     assert await polled(ven) == []
     assert (await answer(ven, response(event))).code == "200"
     (await bl.delete(f"/events/{made['id']}")).ok()
-    (event,) = await polled(ven)
-    assert event.status == "cancelled"
-    vtn20.now.pass_(seconds=300)
+    for _ in range(3):
+        (event,) = await polled(ven)
+        assert (event.status, event.number) == ("cancelled", 1)
+        assert await polled(ven) == []
+        vtn20.now.pass_(seconds=300)
     assert await polled(ven) == []
+    assert told(await ven.request_events()) == []
 
 
 async def test_an_event_is_gone_after_its_last_possible_end(vtn20: VtnUnderTest, ven20: Enrol) -> None:

@@ -26,12 +26,13 @@ from vtn.api.v20b.session import Answer, Session20b
 from vtn.store.stamps import stamp
 from vtn.store.v20b.answers import AnswerStore20b, OptRow, StoredAnswer20b
 from vtn.store.v20b.event_rows import DeliveryRow, IssueRow
-from vtn.store.v20b.events import MOST_EVENTS, EventStore20b
+from vtn.store.v20b.events import EventStore20b
 from vtn.store.v20b.vens import Ven20b
 
 _log = structlog.get_logger(__name__)
 
 _LONGEST: Final = 1000
+_MOST_RESPONSES: Final = 1000
 
 
 class EiEvent:
@@ -76,8 +77,8 @@ class EiEvent:
         responses = message.event_responses
         if not responses:
             return self._without_answers(message, ven)
-        if len(responses) > MOST_EVENTS:
-            raise RefusedMessage(Code.INVALID_DATA, f"expected at most {MOST_EVENTS} eventResponses in a message")
+        if len(responses) > _MOST_RESPONSES:
+            raise RefusedMessage(Code.INVALID_DATA, f"expected at most {_MOST_RESPONSES} eventResponses in a message")
         ids = {response.qualified_event_id.event_id for response in responses}
         sent = await self._events.delivered(ven.id, ids)
         out_of_sequence = not sent and not await self._events.was_sent_any(ven.id)

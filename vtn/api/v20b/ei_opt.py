@@ -129,9 +129,9 @@ class EiOpt:
         """Mark the events that were sent before on which the VEN has just said that it is not available."""
         at = stamp(now)
         entries = [
-            _entry(issue, sent)
-            for issue, sent, is_there in await self._events.open_deliveries(ven.id)
-            if is_there and not sent.is_cancelled and (issue.starts_at or "") >= at
+            _entry(its.issue, its.sent)
+            for its in await self._events.open_deliveries(ven.caller, ven.id)
+            if its.is_there and not its.sent.is_cancelled and (its.issue.starts_at or "") >= at
         ]
         marked = {(row.opt_id, row.event_id) for entry in entries for row in await self._held(ven, entry)}
         marks = [row for row in await self._opts.marks(ven, entries, now) if (row.opt_id, row.event_id) not in marked]

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Final, NamedTuple
 
-import structlog
+from msgspec.structs import replace
 
 from openadr_profiles.v20b.codes import Code
 from openadr_profiles.v20b.messages import DistributeEvent, EiResponse, Event
@@ -28,10 +28,10 @@ from vtn.store.v20b.event_rows import IssueState, SeenEvent, SeenEvents
 from vtn.store.v20b.events import EventStore20b, IssueChange
 from vtn.store.v20b.vens import Ven20b
 
-_log = structlog.get_logger(__name__)
-
+_ALWAYS: Final = "always"
 _ROUNDS: Final = 4
 _AT_ONCE: Final = 8
+_AT_MOST: Final = 500
 _REMEMBERED: Final = 50_000
 
 
@@ -46,12 +46,14 @@ class _Quiet(NamedTuple):
 class Distribution(NamedTuple):
     """A message to a VEN, None if nothing is due, and what it is made of.
 
+    ``silent`` are entries that were sent before and need an answer that did not come.
     ``reports_due`` are events of which an answer is not in the opt report yet; ``has_schedules`` says that the VEN has
     opted for times.
     """
 
     message: DistributeEvent | None
     entries: tuple[Entry, ...]
+    silent: tuple[Entry, ...]
     reports_due: tuple[str, ...]
     has_schedules: bool
 
@@ -85,9 +87,9 @@ class EventDesk:
         if not any(entry.is_due for entry, _, _ in ordered):
             if revision is not None:
                 self._quiet.put(ven.id, _Quiet(revision, ven.registration_id, _soonest(found, at)))
-            return Distribution(None, (), seen.reports_due, seen.has_schedules)
+            return Distribution(None, (), (), seen.reports_due, seen.has_schedules)
         message = await self._sent(ven, ordered, now, None)
-        return Distribution(message, _entries(ordered), seen.reports_due, seen.has_schedules)
+        return Distribution(message, _entries(ordered), _silent(ordered), seen.reports_due, seen.has_schedules)
 
     async def requested(
         self, ven: Ven20b, now: datetime, response: EiResponse, reply_limit: int | None
@@ -96,20 +98,20 @@ class EventDesk:
         found, seen = await self._examine(ven, now)
         ordered = (await self._ordered(found.entries, now))[:reply_limit]
         message = await self._sent(ven, ordered, now, response)
-        return Distribution(message, _entries(ordered), seen.reports_due, seen.has_schedules)
+        return Distribution(message, _entries(ordered), _silent(ordered), seen.reports_due, seen.has_schedules)
 
     async def _examine(self, ven: Ven20b, now: datetime) -> tuple[Examined, SeenEvents]:
         """Find out what a VEN is to be told, once its events are projected as they are now."""
         at = stamp(now)
         for _ in range(_ROUNDS):
             seen = await self._store.seen_by(ven.caller, ven.id, at)
-            opened = await self._store.open_deliveries(ven.id) if others_open(seen) else []
+            opened = await self._store.open_deliveries(ven.caller, ven.id) if others_open(seen) else []
             changes = [
-                IssueChange(before=issue, after=cancelled(issue, at))
-                for issue, _, is_there in opened
-                if issue.is_live and not is_there and (issue.over_at is None or issue.over_at > at)
+                IssueChange(before=its.issue, after=cancelled(its.issue, at))
+                for its in opened
+                if its.issue.is_live and not its.is_there and (its.issue.over_at is None or its.issue.over_at > at)
             ]
-            stale = [event.event_id for event in seen.events if event.is_stale(at)]
+            stale = [event.event_id for event in seen.events if event.is_stale(at)][:_AT_MOST]
             for first in range(0, len(stale), _AT_ONCE):
                 for source in await self._store.sources(stale[first : first + _AT_ONCE]):
                     changes += changes_of(source, now, base_url=self._base_url)
@@ -119,6 +121,9 @@ class EventDesk:
             await self._store.record(changes)
             self._tell(changes, at)
         found = examined(seen.events, opened, ven.registration_id, at)
+        if changes:  # other events are still to be projected: the next poll goes on
+            found = replace(found, next_at=at)
+        self._losses.untold(ven, found.untold)
         await self._store.close(ven.id, found.over)
         return found, seen
 
@@ -216,6 +221,12 @@ class EventDesk:
 
 def _entries(ordered: Sequence[tuple[Entry, ToldIssue, EventStatus20b]]) -> tuple[Entry, ...]:
     return tuple(entry for entry, _, _ in ordered)
+
+
+def _silent(ordered: Sequence[tuple[Entry, ToldIssue, EventStatus20b]]) -> tuple[Entry, ...]:
+    return tuple(
+        entry for entry, told, _ in ordered if entry.is_silent and told.projection.response_required == _ALWAYS
+    )
 
 
 def _soonest(found: Examined, at: str) -> str | None:

@@ -15,10 +15,22 @@ from msgspec.structs import replace
 from openadr_profiles.v20b.projection import EventStatus20b, order, status
 from vtn.api.v20b.event_messages import ToldIssue
 from vtn.store.stamps import stamp
-from vtn.store.v20b.event_rows import DeliveryRow, IssueRow, IssueState, Key, SeenEvent, SeenEvents
+from vtn.store.v20b.event_rows import (
+    DeliveryRow,
+    IssueRow,
+    IssueState,
+    Key,
+    OpenDelivery,
+    SeenEvent,
+    SeenEvents,
+)
 
+MOST_EVENTS: Final = 500
+"""Events of which a VEN is told at most, those that begin first; what it was told before stays with it beyond that."""
 MOST_CANCELLATIONS: Final = 10
 """Times that a cancellation is sent without an answer (B-EVT-016)."""
+MOST_UNCONFIRMED: Final = 3
+"""Times that a cancellation is sent which needs no answer: a message may be lost, and nobody would know."""
 _LONGEST_RETRY: Final = timedelta(hours=1)
 
 Lookup = Callable[[tuple[str, int, int]], ToldIssue]
@@ -54,12 +66,13 @@ class Entry(Struct, frozen=True, kw_only=True):
 class Examined(Struct, frozen=True):
     """What a VEN is to be told. ``next_at`` is when that has to be found out again by the clock, None if never.
 
-    ``over`` are issues of which it is sent no more.
+    ``over`` are issues of which it is sent no more; ``untold`` counts events that there is no room for yet.
     """
 
     entries: tuple[Entry, ...]
     over: tuple[Key, ...]
     next_at: str | None
+    untold: int = 0
 
     @property
     def is_due(self) -> bool:
@@ -89,34 +102,53 @@ def lacks_issue(event: SeenEvent) -> bool:
 
 def examined(
     seen: Iterable[SeenEvent],
-    opened: Sequence[tuple[IssueRow, DeliveryRow, bool]],
+    opened: Sequence[OpenDelivery],
     registration_id: str,
     at: str,
 ) -> Examined:
-    """Return what a VEN is to be told, of events it sees and of those it was sent (B-EVT-016, B-EVT-040)."""
+    """Return what a VEN is to be told, of events it sees and of those it was sent (B-EVT-016, B-EVT-040).
+
+    ``seen`` are in the order in which they are told while there is room. An event that the VEN was sent and may see is
+    never cancelled for want of room.
+    """
     entries: list[Entry] = []
     over: list[Key] = []
     clock: list[str] = []
     having: set[Key] = set()
+    known: set[str] = set()
+    told = untold = 0
     for event in seen:
+        known.add(event.event_id)
         its = chosen(event)
         if its is None:
             continue
         issue, sent = its
+        if sent is None and told >= MOST_EVENTS:
+            untold += 1
+            continue
         having.add(issue.key)
         current = sent if sent is not None and sent.registration_id == registration_id else None
         entry = _live(issue, current, at, over, clock)
         if entry is not None:
             entries.append(entry)
-    for issue, sent, _ in opened:
+            told += 1
+    for its_own in opened:
+        issue, sent = its_own.issue, its_own.sent
         if sent.key in having:
+            continue
+        if its_own.is_visible and issue.event_id not in known and _holds(issue, sent, at):
             continue
         entry = _taken_back(issue, sent, registration_id, at, clock)
         if entry is None:
             over.append(sent.key)
         else:
             entries.append(entry)
-    return Examined(tuple(entries), tuple(over), min(clock, default=None))
+    return Examined(tuple(entries), tuple(over), min(clock, default=None), untold)
+
+
+def _holds(issue: IssueRow, sent: DeliveryRow, at: str) -> bool:
+    """Return True if a VEN goes on with what it was sent."""
+    return issue.is_live and not sent.is_cancelled and (issue.over_at is None or issue.over_at > at)
 
 
 def _live(issue: IssueRow, sent: DeliveryRow | None, at: str, over: list[Key], clock: list[str]) -> Entry | None:
@@ -142,13 +174,17 @@ def _live(issue: IssueRow, sent: DeliveryRow | None, at: str, over: list[Key], c
 
 
 def _taken_back(issue: IssueRow, sent: DeliveryRow, registration_id: str, at: str, clock: list[str]) -> Entry | None:
-    """Return the cancellation of what a VEN was sent; None if it needs none, or no more of them."""
+    """Return the cancellation of what a VEN was sent; None if it needs none, or no more of them.
+
+    A VEN that registers anew may have kept its events (B-EVT-004), so it is told under the new registration.
+    """
     is_over = issue.state == IssueState.ENDED or (issue.over_at is not None and issue.over_at <= at)
-    if is_over or sent.registration_id != registration_id:  # else the VEN has lost its state, and this with it
+    if is_over:
         return None
     if sent.is_cancelled and (sent.is_answered or sent.due_at is None or sent.sent_times >= MOST_CANCELLATIONS):
         return None
-    if sent.is_cancelled and sent.due_at is not None and sent.due_at > at:
+    is_anew = not sent.is_cancelled or sent.registration_id != registration_id
+    if not is_anew and sent.due_at is not None and sent.due_at > at:
         clock.append(sent.due_at)
     everybody = issue.number if issue.state == IssueState.CANCELLED else 0
     return Entry(
@@ -157,7 +193,7 @@ def _taken_back(issue: IssueRow, sent: DeliveryRow, registration_id: str, at: st
         shown_number=sent.shown_number,
         cancelled_at=sent.cancelled_at or (issue.changed_at if everybody else at),
         before=sent,
-        is_due=not sent.is_cancelled or (sent.due_at is not None and sent.due_at <= at),
+        is_due=is_anew or (sent.due_at is not None and sent.due_at <= at),
     )
 
 
@@ -187,14 +223,18 @@ def delivery_of(
     now: datetime,
     retry: timedelta,
 ) -> DeliveryRow:
-    """Return the row of an entry that is about to be sent; one that needs no answer is not awaited (B-POL-004)."""
+    """Return the row of an entry that is about to be sent; one that needs no answer is not awaited (B-POL-004).
+
+    A cancellation that needs none is sent again a few times all the same (B-EVT-016).
+    """
     before = entry.before
     if before is not None and not entry.is_due:  # it goes along with others, which delays nothing
         return replace(before, request_id=request_id, sent_at=stamp(now))
     times = before.sent_times + 1 if before is not None and entry.is_silent else 1
     needs_answer = told.projection.response_required == "always"
     is_answered = before is not None and before.answered_number == entry.number
-    waits = needs_answer and not is_answered
+    is_cancelled = entry.cancelled_at is not None
+    waits = not is_answered and (needs_answer or (is_cancelled and times < MOST_UNCONFIRMED))
     pause = min(retry * 2 ** min(times - 1, 16), max(retry, _LONGEST_RETRY))
     return DeliveryRow(
         ven_id=ven_id,
@@ -205,7 +245,7 @@ def delivery_of(
         number=entry.number,
         shown_number=entry.shown_number,
         cancelled_at=entry.cancelled_at,
-        is_closed=entry.cancelled_at is not None and not waits,
+        is_closed=is_cancelled and not waits,
         request_id=request_id,
         sent_at=stamp(now),
         sent_times=times,

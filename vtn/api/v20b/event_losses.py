@@ -31,6 +31,7 @@ class LossLog:
     def __init__(self, counts: Counts20b) -> None:
         self._counts = counts
         self._named: LruCache[tuple[str, int], int] = LruCache(_REMEMBERED)
+        self._untold: LruCache[str, int] = LruCache(_REMEMBERED)
 
     def told(self, ven: Ven20b, issue: IssueRow, number: int, projection: Projection) -> None:
         """Note that a VEN is told of a number of an event for the first time."""
@@ -60,6 +61,14 @@ class LossLog:
             return
         self._counts.event_refused(kind)
         _log.warning("an event is not told to VENs of 2.0b", event_id=issue.event_id, reason=reason)
+
+    def untold(self, ven: Ven20b, count: int) -> None:
+        """Warn of events that a VEN is not told of yet, since it has as many as a VEN may have; once per count."""
+        if count == (self._untold.get(ven.id) or 0):
+            return
+        self._untold.put(ven.id, count)
+        if count:
+            _log.warning("a VEN of 2.0b is not told yet of the events that begin last", ven=ven.name, untold=count)
 
     def late(self, issue: IssueRow, projection: Projection) -> None:
         """Warn of an event that was made later than its program promises (B-EVT-037)."""

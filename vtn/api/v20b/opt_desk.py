@@ -86,8 +86,8 @@ class OptDesk:
         entries = sent.entries
         silent = [
             _mark(ven, entry, OptType.NO_RESPONSE, now)
-            for entry in entries
-            if entry.is_silent and entry.before is not None and entry.before.sent_times == 1
+            for entry in sent.silent
+            if entry.before is not None and entry.before.sent_times == 1
         ]
         new = [entry for entry in entries if entry.before is None and entry.cancelled_at is None]
         marks = await self.marks(ven, new, now) if new and sent.has_schedules else []

@@ -100,6 +100,15 @@ class DeliveryRow(Struct, frozen=True, kw_only=True, gc=False):
         return self.answered_number == self.number
 
 
+class OpenDelivery(Struct, frozen=True):
+    """What a VEN was sent of an issue and is not closed. ``is_visible`` says that the VEN may see the event now."""
+
+    issue: IssueRow
+    sent: DeliveryRow
+    is_there: bool
+    is_visible: bool
+
+
 class SeenEvent(Struct, frozen=True, kw_only=True):
     """An event that a VEN may see now, with its issues that are not final and what the VEN was sent of each."""
 

@@ -11,10 +11,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import timedelta
 from typing import Any, Final
 
-import structlog
 from msgspec import Struct
 from msgspec.structs import asdict
-from sqlalchemy import Select, and_, bindparam, delete, func, insert, or_, select, tuple_, update
+from sqlalchemy import Select, and_, bindparam, case, delete, func, insert, or_, select, tuple_, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from vtn.access import Caller, Entitlement
@@ -35,6 +34,7 @@ from vtn.store.v20b.event_rows import (
     IssueRow,
     IssueState,
     Key,
+    OpenDelivery,
     SeenEvent,
     SeenEvents,
     columns,
@@ -45,10 +45,6 @@ from vtn.store.v20b.event_tables import oadr20b_deliveries, oadr20b_events, oadr
 from vtn.store.v20b.tables import oadr20b_carriers
 from vtn.store.visibility import Visibility, form_of, values
 
-_log = structlog.get_logger(__name__)
-
-MOST_EVENTS: Final = 500
-"""Events that a VEN is told of at most: the newest ones."""
 _ROWS: Final = 2000
 _ROW_BYTES: Final = 1000
 _MOST_WAITING_BYTES: Final = 16 * 1024 * 1024
@@ -80,6 +76,7 @@ class EventStore20b:
         self._stamps = stamps
         self._visibility = visibility
         self._seen: Select[Any] | None = None
+        self._open: Select[Any] | None = None
         self._insert: Final = sqlite.insert if database.is_sqlite else postgresql.insert
         self._upsert: Final = self._insert(oadr20b_deliveries).on_conflict_do_update(
             index_elements=[_deliveries.ven_id, _deliveries.event_id, _deliveries.issue],
@@ -93,7 +90,11 @@ class EventStore20b:
         return None if self._watch is None else self._watch.revision()
 
     async def seen_by(self, caller: Caller, ven_id: str, now: str) -> SeenEvents:
-        """Return the events that a VEN may see and that are not over, or over but sent to it, by one statement."""
+        """Return the events that a VEN may see and that are not over, or over but sent to it, by one statement.
+
+        Those that have to be projected come first, the newest before others; then by start, so that what is active and
+        near comes before what is far. Events without a form in 2.0b take no room.
+        """
         entitlement = await self._visibility.entitlement(caller)
         if self._seen is None:
             self._seen = self._seen_statement(form_of(entitlement))
@@ -102,10 +103,8 @@ class EventStore20b:
         rows = await self._database.found(self._seen, given)
         for row in rows:
             found.setdefault(row["id"], []).append(row)
-        if len(found) > MOST_EVENTS:
-            _log.warning("a VEN of 2.0b has too many events and is told of the newest", ven_id=ven_id, most=MOST_EVENTS)
         return SeenEvents(
-            tuple(_seen(its) for its in list(found.values())[:MOST_EVENTS]),
+            tuple(_seen(its) for its in found.values()),
             open_count=rows[0]["open_count"] if rows else None,
             has_schedules=bool(rows and rows[0]["has_schedules"]),
         )
@@ -143,16 +142,49 @@ class EventStore20b:
                 _HAS_SCHEDULES.label("has_schedules"),
             )
             .select_from(joined)
-            .where(*self._visibility.event(form), not_over, ~_IS_CARRIER)
-            .order_by(events.c.created_at.desc(), events.c.id.desc(), _issues.issue)
+            .where(
+                *self._visibility.event(form),
+                not_over,
+                ~_IS_CARRIER,
+                or_(_issues.state.is_(None), _issues.state == IssueState.LIVE.value, ~_IS_PROJECTED),
+            )
+            .order_by(
+                case((_IS_PROJECTED, 1), else_=0),
+                case((_IS_PROJECTED, _issues.starts_at), else_=None),
+                events.c.created_at.desc(),
+                events.c.id.desc(),
+                _issues.issue,
+            )
             .limit(_ROWS)
         )
 
-    async def open_deliveries(self, ven_id: str) -> list[tuple[IssueRow, DeliveryRow, bool]]:
-        """Return what was sent to a VEN and is not closed, and whether the event is still there."""
-        rows = await self._database.found(_OPEN, {"ven_id": ven_id})
-        found = ((issue_in(row), delivery_in(row), row["id"] is not None) for row in rows)
-        return [(issue, sent, is_there) for issue, sent, is_there in found if issue is not None and sent is not None]
+    async def open_deliveries(self, caller: Caller, ven_id: str) -> list[OpenDelivery]:
+        """Return what was sent to a VEN and is not closed, with what has become of the event."""
+        entitlement = await self._visibility.entitlement(caller)
+        if self._open is None:
+            self._open = self._open_statement(form_of(entitlement))
+        found = []
+        for row in await self._database.found(self._open, {"ven_id": ven_id, **values(entitlement)}):
+            issue, sent = issue_in(row), delivery_in(row)
+            if issue is not None and sent is not None:
+                is_visible = bool(row["is_visible"])
+                found.append(OpenDelivery(issue, sent, is_there=row["id"] is not None, is_visible=is_visible))
+        return found
+
+    def _open_statement(self, form: Entitlement | None) -> Select[Any]:
+        is_visible = and_(events.c.id.is_not(None), *self._visibility.event(form))
+        return (
+            select(
+                *columns(oadr20b_events, ISSUE),
+                *columns(oadr20b_deliveries, DELIVERY),
+                events.c.id,
+                case((is_visible, 1), else_=0).label("is_visible"),
+            )
+            .select_from(_JOINED.outerjoin(events, events.c.id == _deliveries.event_id))
+            .where(_deliveries.ven_id == bindparam("ven_id", type_=KEY), _deliveries.is_closed.is_(False))
+            .order_by(_deliveries.sent_at.desc())
+            .limit(_ROWS)
+        )
 
     async def delivered(self, ven_id: str, wire_ids: Iterable[str]) -> dict[str, tuple[IssueRow, DeliveryRow]]:
         """Return what was sent to a VEN, closed or not, by eventID."""
@@ -292,6 +324,12 @@ _TOLD: Final = (
 _IS_CARRIER: Final = (
     select(oadr20b_carriers.c.event_id).where(oadr20b_carriers.c.event_id == events.c.id).correlate(events).exists()
 )
+_IS_PROJECTED: Final = and_(
+    _issues.event_id.is_not(None),
+    _issues.event_modified_at == events.c.modified_at,
+    _issues.program_modified_at == _its_program.c.modified_at,
+    _issues.program_id == events.c.program_id,
+)
 _counted: Final = oadr20b_deliveries.alias("counted")
 _OPEN_COUNT: Final = (
     select(func.count())
@@ -313,13 +351,6 @@ _JOINED: Final = oadr20b_deliveries.join(
     oadr20b_events, and_(_issues.event_id == _deliveries.event_id, _issues.issue == _deliveries.issue)
 )
 _SENT: Final = select(*columns(oadr20b_events, ISSUE), *columns(oadr20b_deliveries, DELIVERY)).select_from(_JOINED)
-_OPEN: Final = (
-    select(*columns(oadr20b_events, ISSUE), *columns(oadr20b_deliveries, DELIVERY), events.c.id)
-    .select_from(_JOINED.outerjoin(events, events.c.id == _deliveries.event_id))
-    .where(_deliveries.ven_id == bindparam("ven_id", type_=KEY), _deliveries.is_closed.is_(False))
-    .order_by(_deliveries.sent_at.desc())
-    .limit(_ROWS)
-)
 
 
 def _seen(rows: Sequence[Mapping[Any, Any]]) -> SeenEvent:
