@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from datetime import datetime
 from typing import Final
+from weakref import WeakValueDictionary
 
 import msgspec
 import structlog
@@ -53,6 +55,7 @@ class EiReport:
         self._outbox = stores.outbox_20b
         self._asking = asking
         self._keeping = ReportKeeping(stores.reports)
+        self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._counts = counts
 
     async def handle(self, message: Message, session: Session20b) -> Answer:
@@ -150,11 +153,12 @@ class EiReport:
     async def _update(self, message: UpdateReport, ven: Ven20b) -> UpdatedReport:
         """Keep values; of several reports those that are right are kept, whatever is wrong with others (B-RPT-011)."""
         wrong: list[UnusableReport] = []
-        for report in message.reports:
-            try:
-                await self._keep(report, ven)
-            except UnusableReport as error:
-                wrong.append(error)
+        async with self._turns.setdefault(ven.id, asyncio.Lock()):  # a message and its repetition one after the other
+            for report in message.reports:
+                try:
+                    await self._keep(report, ven)
+                except UnusableReport as error:
+                    wrong.append(error)
         if wrong:
             raise RefusedMessage(wrong[0].code, wrong[0].description)
         return UpdatedReport(response=accepted(message.request_id), ven_id=ven.ven_id)

@@ -14,10 +14,9 @@ from openadr_profiles.v20b.opt_reports import OptType, Said, opt_report_20b, sch
 from openadr_profiles.v31 import Invalid, ReportRequest
 from vtn.api.v20b.event_desk import Distribution
 from vtn.api.v20b.event_examination import Entry
+from vtn.api.v20b.report_lookup import newest_of_name
 from vtn.errors import NotFound
-from vtn.store.query import ReportQuery
 from vtn.store.report import ReportStore
-from vtn.store.rows import RowPage
 from vtn.store.stamps import stamp
 from vtn.store.v20b.answers import AnswerStore20b, OptRow
 from vtn.store.v20b.vens import Ven20b
@@ -32,10 +31,6 @@ class OptContent(Struct, frozen=True, kw_only=True, omit_defaults=True):
     device_classes: tuple[str, ...] = ()
     market_context: str | None = None
     windows: tuple[tuple[datetime, int], ...] = ()
-
-
-class _Named(Struct, frozen=True):
-    report_name: str | None = msgspec.field(name="reportName", default=None)
 
 
 class OptDesk:
@@ -138,11 +133,7 @@ class OptDesk:
 
     async def _found(self, ven: Ven20b, event_id: str, name: str | None) -> str | None:
         """Return the id of the VEN's report of this name: nobody has noted it, or the process was killed before."""
-        query = ReportQuery(event_id=event_id, client_name=ven.name)
-        page = await self._reports.search(query, visible_to=ven.caller)
-        if not isinstance(page, RowPage):
-            return None
-        return next((row.id for row in page if _name_in(row.members) == name), None)
+        return await newest_of_name(self._reports, ven, event_id, name)
 
 
 def _mark(ven: Ven20b, entry: Entry, opt_type: OptType, now: datetime) -> OptRow:
@@ -182,7 +173,3 @@ def said_in(row: OptRow) -> Said:
 def encoded_content(content: OptContent) -> str:
     """Return the members as JSON."""
     return msgspec.json.encode(content).decode()
-
-
-def _name_in(members: str) -> str | None:
-    return msgspec.json.decode(f"{{{members}}}", type=_Named).report_name

@@ -30,7 +30,7 @@ from vtn.store.query import EventQuery, Page, ResourceQuery
 from vtn.store.rows import ObjectRow
 from vtn.store.stores import Stores
 from vtn.store.v20b.outbox import WaitingMessage
-from vtn.store.v20b.reports import ASK, CANCEL_REPORT, NewRequest, RequestState
+from vtn.store.v20b.reports import ASK, CANCEL_REPORT, ENDED, NewRequest, RequestState
 from vtn.store.v20b.vens import Ven20b
 from vtn.v20b_settings import V20b
 
@@ -80,7 +80,7 @@ class ReportAsking:
         cancelled: list[str] = []
         forgotten: list[str] = []
         for each in asked:
-            if (each.event_id, each.digest) in wanted or each.state is RequestState.CANCELLED:
+            if (each.event_id, each.digest) in wanted or each.state in ENDED:
                 continue
             if (
                 each.specifier_id in offered
@@ -101,7 +101,7 @@ class ReportAsking:
                 CreateReport(request_id=waiting.request_id, report_requests=asked, ven_id=ven.ven_id) if asked else None
             )
         if waiting.kind == CANCEL_REPORT:
-            ids = tuple(await self._reports.cancelled(ven.id))
+            ids = tuple(await self._reports.told_to_stop(ven.id))
             if ids:
                 return CancelReport(
                     request_id=waiting.request_id, report_request_ids=ids, report_to_follow=False, ven_id=ven.ven_id

@@ -13,6 +13,7 @@ from msgspec import structs
 
 from openadr_profiles.v31 import ObjectType, Report, ReportRequest, decode
 from openadr_profiles.v31.common import Interval
+from vtn.api.v20b.report_lookup import newest_of_name
 from vtn.api.v31.render import Renderer
 from vtn.errors import NotFound, Stale
 from vtn.store.large import Large
@@ -38,6 +39,9 @@ class ReportKeeping:
 
         Raises Invalid if the VEN sees the event no more.
         """
+        given = _each_once(given)
+        if present is None:
+            present = await newest_of_name(self._reports, ven, given.event_id, given.report_name)
         for _ in range(_TRIES):
             row = None if present is None else await self._found(ven, present)
             if row is None:
@@ -81,14 +85,20 @@ def _merged(present: Report, given: ReportRequest) -> ReportRequest | None:
     for resource in given.resources:
         old = resources.get(resource.resource_name)
         intervals = resource.intervals if old is None else _together(old.intervals, resource.intervals)
-        if len(intervals) > MOST_INTERVALS:
-            return None
+        if len(intervals) > MOST_INTERVALS and (old is None or len(intervals) > len(old.intervals)):
+            return None  # it may not grow; values that are sent again take the place of themselves
         resources[resource.resource_name] = structs.replace(old or resource, intervals=intervals)
     described = {each.payload_type: each for each in present.payload_descriptors or ()}
     described |= {each.payload_type: each for each in given.payload_descriptors or ()}
     return structs.replace(
         given, resources=tuple(resources.values()), payload_descriptors=tuple(described.values()) or None
     )
+
+
+def _each_once(given: ReportRequest) -> ReportRequest:
+    """Return a report in which a value is once that the VEN has sent twice; the later one counts."""
+    resources = (structs.replace(each, intervals=_together((), each.intervals)) for each in given.resources)
+    return structs.replace(given, resources=tuple(resources))
 
 
 def _together(old: tuple[Interval, ...], new: tuple[Interval, ...]) -> tuple[Interval, ...]:

@@ -11,6 +11,7 @@ from openadr_profiles.v20b import reading, writing
 from openadr_profiles.v20b.messages import Message
 from vtn.api.v20b.counts import Counts20b
 from vtn.api.v20b.signatures import Signatures
+from vtn.errors import Forbidden
 from vtn.store.v20b.vens import Ven20b
 from vtn.v20b_settings import V20b
 
@@ -39,7 +40,9 @@ class MessageWire:
         Raises NotAMessage (nothing that could be read), Refused (a message, and wrong), or Forbidden (its signature is
         missing or does not hold).
         """
-        if self._signatures is not None and (self._settings.signatures or (ven is not None and ven.signs)):
+        if self._settings.signatures or (ven is not None and ven.signs):
+            if self._signatures is None:  # B-SEC-009: what is to be signed is not taken without looking at it
+                raise Forbidden("signed messages are expected, and this VTN has no v20b.cert and key to sign with")
             return await self._signatures.verified(raw, fingerprint)
         most = self._settings.max_body_bytes
         if len(raw) < _LARGE:

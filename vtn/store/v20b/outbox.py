@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Final
 
-from sqlalchemy import RowMapping, delete, func, insert, or_, select, update
+from sqlalchemy import RowMapping, delete, func, or_, select, update
+from sqlalchemy.dialects import postgresql, sqlite
 
 from vtn.store.database import Database
 from vtn.store.engine import AsyncConnection
@@ -42,6 +43,7 @@ class Outbox20b:
         self._database = database
         self._stamps = stamps
         self._retry = timedelta(seconds=retry_s)
+        self._insert: Final = sqlite.insert if database.is_sqlite else postgresql.insert
         self._has_any: FactCache[bool] = FactCache(database.watch(oadr20b_outbox), most=_REMEMBERED)
 
     async def put(
@@ -63,23 +65,19 @@ class Outbox20b:
         is_offered: bool = False,
     ) -> None:
         """Add a message in a transaction that has more to do; one that ``is_offered`` went out in another way."""
-        its = (oadr20b_outbox.c.ven_id == ven_id, oadr20b_outbox.c.kind == kind, oadr20b_outbox.c.key == key)
-        changed = update(oadr20b_outbox).where(*its).values(content=content).returning(oadr20b_outbox.c.id)
-        if (await connection.execute(changed)).first() is not None:
-            return
-        await connection.execute(
-            insert(oadr20b_outbox).values(
-                ven_id=ven_id,
-                is_control=is_control,
-                kind=kind,
-                key=key,
-                request_id=new_id(),
-                content=content,
-                created_at=self._stamps.now,
-                offered_at=self._stamps.now if is_offered else None,
-                offers=int(is_offered),
-            )
+        new = self._insert(oadr20b_outbox).values(
+            ven_id=ven_id,
+            is_control=is_control,
+            kind=kind,
+            key=key,
+            request_id=new_id(),
+            content=content,
+            created_at=self._stamps.now,
+            offered_at=self._stamps.now if is_offered else None,
+            offers=int(is_offered),
         )
+        its = [oadr20b_outbox.c.ven_id, oadr20b_outbox.c.kind, oadr20b_outbox.c.key]
+        await connection.execute(new.on_conflict_do_update(index_elements=its, set_={"content": content}))
 
     async def offer(self, ven_id: str, *, control: bool) -> WaitingMessage | None:
         """Return the message that a VEN is to get now, and note that it is offered; None if there is none.

@@ -17,7 +17,7 @@ from vtn.store.failures import ConstraintViolated
 from vtn.store.stamps import Stamps
 from vtn.store.tables import events, programs, resources, vens
 from vtn.store.v20b.outbox import Outbox20b
-from vtn.store.v20b.tables import oadr20b_capabilities, oadr20b_carriers, oadr20b_report_requests
+from vtn.store.v20b.tables import oadr20b_capabilities, oadr20b_carriers, oadr20b_report_requests, oadr20b_vens
 
 ASK: Final = "oadrCreateReport"
 CANCEL_REPORT: Final = "oadrCancelReport"
@@ -36,7 +36,13 @@ class RequestState(StrEnum):
     DONE = "DONE"
     """It has sent all, or does not want to send anything."""
     CANCELLED = "CANCELLED"
-    """It is to be told to stop, or was and has not answered."""
+    """It is to be told to stop."""
+    STOPPING = "STOPPING"
+    """It was told to stop, and has not answered."""
+
+
+ENDED: Final = frozenset({RequestState.CANCELLED, RequestState.STOPPING})
+"""States of requests that are not wanted any more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +122,9 @@ class ReportStore20b:
             }
             for specifier_id, name, content in given
         ]
+        its_ven = select(oadr20b_vens.c.ven_id).where(oadr20b_vens.c.ven_id == ven_id).with_for_update()
         async with self._database.write() as connection:
+            await connection.execute(its_ven)  # one list after the other, if it sends several at once
             await connection.execute(delete(oadr20b_capabilities).where(oadr20b_capabilities.c.ven_id == ven_id))
             if rows:
                 await connection.execute(insert(oadr20b_capabilities), rows)
@@ -190,19 +198,24 @@ class ReportStore20b:
                 await self._outbox.put_in(connection, ven_id, ASK)
         return len(refused)
 
-    async def cancelled(self, ven_id: str) -> Sequence[str]:
-        """Return the ids of requests that a VEN is to be told to stop."""
+    async def told_to_stop(self, ven_id: str) -> Sequence[str]:
+        """Return the ids of requests that a VEN is to be told to stop, and note that it is told now."""
         table = oadr20b_report_requests
-        its = select(table.c.id).where(table.c.ven_id == ven_id, table.c.state == RequestState.CANCELLED)
-        return [str(row["id"]) for row in await self._database.rows(its.order_by(table.c.id))]
+        changed = update(table).where(table.c.ven_id == ven_id, table.c.state.in_(ENDED))
+        async with self._database.write() as connection:
+            rows = await connection.execute(changed.values(state=RequestState.STOPPING).returning(table.c.id))
+            return sorted(str(row[0]) for row in rows.all())
 
     async def stopped(self, ven_id: str) -> None:
-        """Forget the requests that a VEN has stopped."""
+        """Forget the requests that a VEN was told to stop, and tell it of those that came since (B-RPT-015)."""
         table = oadr20b_report_requests
-        gone = delete(table).where(table.c.ven_id == ven_id, table.c.state == RequestState.CANCELLED)
+        gone = delete(table).where(table.c.ven_id == ven_id, table.c.state == RequestState.STOPPING)
+        others = select(table.c.id).where(table.c.ven_id == ven_id, table.c.state == RequestState.CANCELLED).limit(1)
         async with self._database.write() as connection:
             await connection.execute(gone)
             await self._outbox.acknowledged_in(connection, ven_id, CANCEL_REPORT)
+            if (await connection.execute(others)).first() is not None:
+                await self._outbox.put_in(connection, ven_id, CANCEL_REPORT)
 
     async def updated(
         self, asked: AskedReport, reports: Mapping[str, str], *, patience_s: float | None, is_done: bool
@@ -214,7 +227,7 @@ class ReportStore20b:
             "silent_at": None if is_done else self._silent_at(patience_s),
             "is_silent": False,
         }
-        if asked.state is not RequestState.CANCELLED:
+        if asked.state not in ENDED:
             values["state"] = RequestState.DONE if is_done else RequestState.PENDING
         changed = update(oadr20b_report_requests).where(oadr20b_report_requests.c.id == asked.id)
         async with self._database.write() as connection:
