@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from functools import partial
 from importlib import metadata
 from typing import TYPE_CHECKING
+from uuid import uuid4
 
 import structlog
 
@@ -43,6 +44,7 @@ from vtn.store.client import ClientStore
 from vtn.store.contact import ContactStore
 from vtn.store.database import Database
 from vtn.store.host_changes import counters_of, listener_of
+from vtn.store.lease import Lease
 from vtn.store.listener import PostgresListener
 from vtn.store.migrate import check_migrated, migrate
 from vtn.store.outbox.broker import add_broker, remove_broker
@@ -301,6 +303,7 @@ class VtnServer:
             stores,
             self._contacts,
             self._metrics,
+            push_lease=partial(Lease, self._database, self._stamps, name="push_20b", by=uuid4().hex),
             now=self._now,
             shared_port=self._shared_port,
         )

@@ -21,6 +21,10 @@ from vtn.api.v20b.identity import Identity
 from vtn.api.v20b.oadr_poll import OadrPoll, PendingMessages
 from vtn.api.v20b.opt_desk import OptDesk
 from vtn.api.v20b.overdue import OverdueReports
+from vtn.api.v20b.push_address import PushAddresses
+from vtn.api.v20b.push_client import PushClient
+from vtn.api.v20b.push_delivery import PushDelivery
+from vtn.api.v20b.pusher import Pusher, lease_s
 from vtn.api.v20b.report_asking import ReportAsking
 from vtn.api.v20b.services import PATH, Service20b
 from vtn.api.v20b.session import MessageService
@@ -34,6 +38,7 @@ from vtn.http.sockets import bound
 from vtn.metrics import Metrics
 from vtn.services import Closing, Service
 from vtn.settings import Settings
+from vtn.store.lease import Lease
 from vtn.store.stores import Stores
 from vtn.v20b_settings import V20b
 
@@ -51,6 +56,7 @@ class Listener20b:
         contacts: ContactRecorder,
         metrics: Metrics | None,
         *,
+        push_lease: Callable[..., Lease],
         now: Callable[[], datetime],
         shared_port: bool,
     ) -> None:
@@ -59,7 +65,9 @@ class Listener20b:
         self._stores = stores
         self._contacts = contacts
         self._metrics = metrics
+        self._push_lease = push_lease
         self._now = now
+        self._pusher: Pusher | None = None
         self._tls = None if v20b.trusted_proxies else MutualTls(v20b)
         self._socket = bound(v20b.host, v20b.port, shared=shared_port)
         self.port: int = self._socket.getsockname()[1]
@@ -81,6 +89,8 @@ class Listener20b:
         services = [Service("overdue_20b", overdue.run)]
         if self._tls is not None:
             services.append(Service("certificates_20b", self._tls.follow))
+        if self._pusher is not None:
+            services.append(Service("push_20b", self._pusher.run))
         return services
 
     def close_socket(self) -> None:
@@ -134,7 +144,8 @@ class Listener20b:
             retry_polls=v20b.retry_polls,
         )
         events = EiEvent(desk, stores.events_20b, stores.answers_20b, opts)
-        party = EiRegisterParty(v20b, stores.vens_20b, stores.outbox_20b, events)
+        addresses = None if v20b.push is None else PushAddresses(v20b.push)
+        party = EiRegisterParty(v20b, stores.vens_20b, stores.outbox_20b, events, addresses)
         pending = PendingMessages(stores.outbox_20b, events, asking.message)
         services: dict[Service20b, MessageService] = {
             Service20b.EI_REGISTER_PARTY: party,
@@ -143,7 +154,7 @@ class Listener20b:
             Service20b.EI_REPORT: reports,
             Service20b.OADR_POLL: OadrPoll(pending, asking.bring_up_to_date),
         }
-        return Door(
+        door = Door(
             v20b,
             self._identity,
             self._wire,
@@ -153,3 +164,28 @@ class Listener20b:
             heard_response=party.heard_response,
             now=self._now,
         )
+        if addresses is not None:
+            self._pusher = self._made_pusher(addresses, pending, asking, door)
+        return door
+
+    def _made_pusher(
+        self, addresses: PushAddresses, pending: PendingMessages, asking: ReportAsking, door: Door
+    ) -> Pusher | None:
+        """Return what pushes; None if nothing is to be pushed."""
+        stores, v20b = self._stores, self._v20b
+        context = None if self._tls is None else self._tls.client_context
+        if v20b.push is None or context is None:
+            return None
+        client = PushClient(v20b.push, addresses, self._wire, context, max_bytes=v20b.max_body_bytes)
+        lease = self._push_lease(lease_s=lease_s(v20b.push))
+        delivery = PushDelivery(
+            stores,
+            pending,
+            asking.bring_up_to_date,
+            client,
+            door,
+            self._contacts,
+            vtn_id=v20b.vtn_id,
+            now=self._now,
+        )
+        return Pusher(v20b, v20b.push, stores.vens_20b, delivery, lease, metrics=self._metrics)

@@ -63,6 +63,9 @@ READS_DROPPED: Final = 17
 UNKNOWN_20B: Final = 18
 INVALID_20B: Final = 19
 TELEMETRY_MISSING_20B: Final = 20
+PUSHED_20B: Final = 21
+PUSHES_20B_FAILED: Final = 22
+UNREACHED_20B: Final = 23
 
 _GAUGES: Final = {
     UNDER_WAY: ("oadr_vtn_requests_under_way", "Requests being answered."),
@@ -72,6 +75,7 @@ _GAUGES: Final = {
     BODIES_BYTES: ("oadr_vtn_bodies_bytes", "Bodies of requests in hand, as declared, received or unpacked."),
     SENDING_BYTES: ("oadr_vtn_answers_in_flight_bytes", "Memory for large answers that are being sent."),
     WEBSOCKETS: ("oadr_vtn_websockets", "Websockets open."),
+    UNREACHED_20B: ("oadr_vtn_20b_unreached", "VENs of OpenADR 2.0b that pushes do not reach, after many attempts."),
 }
 _COUNTERS: Final = {
     REFUSED: ("oadr_vtn_connections_refused", "Connections refused because there were too many."),
@@ -89,6 +93,8 @@ _COUNTERS: Final = {
     UNKNOWN_20B: ("oadr_vtn_20b_unknown_certificates", "Requests with a certificate that nobody has enrolled."),
     INVALID_20B: ("oadr_vtn_20b_invalid_messages", "Messages to VENs that check_sent found against the schemas."),
     TELEMETRY_MISSING_20B: ("oadr_vtn_20b_telemetry_missing", "Times that a VEN's values were overdue."),
+    PUSHED_20B: ("oadr_vtn_20b_pushes", "Messages pushed to VENs of OpenADR 2.0b and answered by them."),
+    PUSHES_20B_FAILED: ("oadr_vtn_20b_pushes_failed", "Attempts to push a message to a VEN of OpenADR 2.0b in vain."),
     UNSUITABLE: ("oadr_vtn_unsuitable_payload_values", "Events and reports with payload values unlike their type."),
     REPLACED: ("oadr_vtn_workers_replaced", "Workers that ended and were replaced."),
 }

@@ -14,8 +14,38 @@ CIPHERS: Final = "ECDHE-ECDSA-AES128-SHA256:AES128-SHA256:ECDHE+AESGCM"
 """The two suites that OpenADR 2.0b asks for first (B-SEC-002), then those of today."""
 
 
+class V20bPush(SettingsGroup):
+    """Send messages to VENs that register for it, instead of waiting for their polls (B-TRN-005)."""
+
+    cert: Path | None = None
+    """The certificate chain that VENs are shown, PEM; by default that of the listener."""
+    key: Path | None = None
+    """Its private key, PEM."""
+    allowed: tuple[str, ...] = ()
+    """Host names, addresses and networks (``10.1.0.0/16``) of VENs that may be called although they are private."""
+    allow_private_addresses: bool = False
+    """Call VENs at loopback, private and link-local addresses too; ``allowed`` opens single ones."""
+    connect_s: Annotated[float, Field(gt=0, le=60)] = 5.0
+    """Time limit for a connection with TLS."""
+    timeout_s: Annotated[float, Field(gt=0, le=120)] = 15.0
+    """Time limit for a message and its answer, the connection included."""
+    at_once: Annotated[int, Field(ge=1, le=1000)] = 64
+    """VENs that are sent something at the same time; a quarter as many of those that did not answer last time."""
+    first_retry_s: Annotated[float, Field(gt=0, le=3600)] = 2.0
+    longest_retry_s: Annotated[float, Field(gt=0, le=86400)] = 300.0
+    """Pauses after a failure, each twice the last one and varied by half: the first one and the longest."""
+    alarm_after: Annotated[int, Field(ge=1, le=1000)] = 8
+    """Failures in a row after which the log says that a VEN cannot be reached. It is tried on, and nothing is lost."""
+
+    @model_validator(mode="after")
+    def _is_pair(self) -> V20bPush:
+        if (self.cert is None) != (self.key is None):
+            raise ValueError(f"cert and key belong together: {'cert' if self.cert is None else 'key'} is missing")
+        return self
+
+
 class V20b(SettingsGroup):
-    """OpenADR 2.0b (profile B, simple HTTP, pull) on a listener of its own."""
+    """OpenADR 2.0b (profile B, simple HTTP) on a listener of its own."""
 
     enabled: bool = True
     """Serve it. Needs the extra ``oadr20b``."""
@@ -81,6 +111,8 @@ class V20b(SettingsGroup):
     telemetry_every_s: Annotated[int, Field(ge=1, le=86400)] = 60
     telemetry_back_s: Annotated[int, Field(ge=1, le=86400)] = 300
     """Interval of values, and of reports with them, where no event says otherwise; within what the VEN offers."""
+    push: V20bPush | None = None
+    """Push to VENs that ask for it; without it they are told to poll."""
 
     @field_validator("trusted_proxies")
     @classmethod
@@ -110,6 +142,8 @@ class V20b(SettingsGroup):
         return self
 
     def _behind_proxy(self) -> V20b:
+        if self.push is not None:
+            raise ValueError("push needs cert, key and ca of this server, which trusted_proxies leaves to the proxy")
         in_use = {"cert", "rsa_cert"} if self.signatures else set()
         every = ("cert", "rsa_cert", "ca", "crl")
         given = [name for name in every if getattr(self, name) is not None and name not in in_use]

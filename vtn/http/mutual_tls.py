@@ -36,6 +36,8 @@ class MutualTls:
     def __init__(self, settings: V20b) -> None:
         self._settings = settings
         self.context = _server_context(settings)
+        self.client_context = None if settings.push is None else _client_context(settings)
+        """For connections to VENs, if they are pushed to."""
         self._state = self._look()
 
     def reload(self) -> None:
@@ -43,7 +45,10 @@ class MutualTls:
         self._state = self._look()
         try:
             _server_context(self._settings)  # all files belong together, or nothing changes
-            _load(self.context, self._settings)
+            if self.client_context is not None:
+                _client_context(self._settings)
+                _load(self.client_context, self._settings, _pairs_for_vens(self._settings))
+            _load(self.context, self._settings, _pairs(self._settings))
         except BadCertificate as error:
             _log.warning("the certificates of the OpenADR 2.0b listener were not renewed", why=str(error))
         else:
@@ -161,8 +166,33 @@ def _server_context(settings: V20b) -> ssl.SSLContext:
     context.verify_mode = ssl.CERT_REQUIRED
     context.options |= ssl.OP_CIPHER_SERVER_PREFERENCE
     _set_ciphers(context, settings)
-    _load(context, settings)
+    _load(context, settings, _pairs(settings))
     return context
+
+
+def _client_context(settings: V20b) -> ssl.SSLContext:
+    """Return a context that trusts the authorities of VENs. Who a VEN is, its fingerprint says, not its host name."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_REQUIRED
+    _set_ciphers(context, settings)
+    _load(context, settings, _pairs_for_vens(settings))
+    return context
+
+
+def _pairs(settings: V20b) -> list[tuple[Path, Path]]:
+    """Return the certificates of the listener with their keys."""
+    both = (settings.cert, settings.key), (settings.rsa_cert, settings.rsa_key)
+    return [(cert, key) for cert, key in both if cert is not None and key is not None]
+
+
+def _pairs_for_vens(settings: V20b) -> list[tuple[Path, Path]]:
+    """Return the certificates that VENs are shown when they are called, with their keys."""
+    push = settings.push
+    if push is None or push.cert is None or push.key is None:
+        return _pairs(settings)
+    return [(push.cert, push.key)]
 
 
 def _set_ciphers(context: ssl.SSLContext, settings: V20b) -> None:
@@ -172,17 +202,14 @@ def _set_ciphers(context: ssl.SSLContext, settings: V20b) -> None:
         raise BadCertificate(f"v20b.ciphers: OpenSSL knows no cipher of TLS 1.2 under {settings.ciphers!r}") from error
 
 
-def _load(context: ssl.SSLContext, settings: V20b) -> None:
-    for cert, key in ((settings.cert, settings.key), (settings.rsa_cert, settings.rsa_key)):
-        if cert is not None and key is not None:
-            try:
-                load_pair(context, cert, key)
-            except ssl.SSLError as error:
-                raise BadCertificate(f"{cert} and {key} are not a certificate with its key: {error.reason}") from error
-            except OSError as error:
-                raise BadCertificate(
-                    f"cannot read the certificate {cert} or its key {key}: {error.strerror}"
-                ) from error
+def _load(context: ssl.SSLContext, settings: V20b, pairs: list[tuple[Path, Path]]) -> None:
+    for cert, key in pairs:
+        try:
+            load_pair(context, cert, key)
+        except ssl.SSLError as error:
+            raise BadCertificate(f"{cert} and {key} are not a certificate with its key: {error.reason}") from error
+        except OSError as error:
+            raise BadCertificate(f"cannot read the certificate {cert} or its key {key}: {error.strerror}") from error
     for file, what in ((settings.ca, "certificate of an authority"), (settings.crl, "list of revoked certificates")):
         if file is None:
             continue
@@ -198,7 +225,8 @@ def _load(context: ssl.SSLContext, settings: V20b) -> None:
 
 def _files(settings: V20b) -> list[Path]:
     every = (settings.cert, settings.key, settings.rsa_cert, settings.rsa_key, settings.ca, settings.crl)
-    return [file for file in every if file is not None]
+    push = () if settings.push is None else (settings.push.cert, settings.push.key)
+    return [file for file in (*every, *push) if file is not None]
 
 
 def _end_of(described: Any) -> float:

@@ -87,9 +87,18 @@ class UrlJudge:
         return found
 
     async def connector(
-        self, kind: type[aiohttp.TCPConnector] = aiohttp.TCPConnector, **options: Any
+        self,
+        kind: type[aiohttp.TCPConnector] = aiohttp.TCPConnector,
+        *,
+        context: ssl.SSLContext | None = None,
+        **options: Any,
     ) -> aiohttp.TCPConnector:
-        """Return a connector that connects to allowed addresses only, and trusts the authorities of the settings."""
+        """Return a connector that connects to allowed addresses only.
+
+        It trusts the authorities of ``context``, or else those of the settings.
+        """
+        if context is not None:
+            return kind(resolver=_Resolver(self.addresses), ssl=context, use_dns_cache=False, **options)
         if self._ssl is None:  # reading the system's authorities takes a tenth of a start, and few servers need them
             self._ssl = await asyncio.to_thread(_client_context, self.settings)
         return kind(resolver=_Resolver(self.addresses), ssl=self._ssl, use_dns_cache=False, **options)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ssl
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -96,6 +96,8 @@ class ScriptedVen:
         self.base = f"https://127.0.0.1:{port}{prefix}/OpenADR2/Simple/2.0b"
         context: ssl.SSLContext = client_context(ca, files)
         self._session = aiohttp.ClientSession(connector=aiohttp.TCPConnector(ssl=context))
+        self.sealed: Callable[[bytes], bytes] = bytes
+        """Signs what is sent, or leaves it as it is."""
         self.ven_id: str | None = None
         self.registration_id: str | None = None
 
@@ -105,7 +107,7 @@ class ScriptedVen:
 
     async def send(self, service: str, message: str) -> Reply:
         """Send a message to a service."""
-        return await self.post(service, payload(message))
+        return await self.post(service, self.sealed(payload(message)))
 
     async def post(
         self, service: str, body: Any, *, method: str = "POST", headers: Mapping[str, str] | None = None

@@ -111,13 +111,17 @@ class Door:
         digest = blake2b(raw, digest_size=16).hexdigest()
         session = Session20b(ven, self._settings.vtn_id, self._now(), fingerprint, digest)
         try:
-            return await self._handled(name, message, session)
+            return await self.handled(name, message, session)
         except RefusedMessage as error:
             request_id = _request_id_of(message)
             code = error.code.value
             return self._refusal(ven, element, code, error.description, request_id, opt_id=_opt_id_of(message))
 
-    async def _handled(self, name: Service20b, message: Message, session: Session20b) -> Answer:
+    async def handled(self, name: Service20b, message: Message, session: Session20b) -> Answer:
+        """Answer a message that came as a request to a service, or as the answer to one of ours.
+
+        Raises RefusedMessage.
+        """
         ven = session.ven
         if isinstance(message, Response):
             _check_ven_id(message.ven_id, ven)

@@ -52,11 +52,11 @@ class EiEvent:
             return await self._answered(message, session)
         raise RefusedMessage(Code.NOT_RECOGNIZED, "EiEvent takes oadrRequestEvent and oadrCreatedEvent only")
 
-    async def distribute(self, ven: Ven20b, now: datetime) -> DistributeEvent | None:
+    async def distribute(self, ven: Ven20b, now: datetime, *, is_pushed: bool = False) -> DistributeEvent | None:
         """Return what a VEN has to hear of its events now, noted as sent; None if there is nothing."""
         if self._desk.is_quiet(ven, now):
             return None
-        found = await self._desk.distribute(ven, now)
+        found = await self._desk.distribute(ven, now, is_pushed=is_pushed)
         await self._opts.note_sent(ven, found, now)
         return found.message
 

@@ -18,6 +18,7 @@ from openadr_profiles.v20b.messages import (
     QueryRegistration,
     Response,
 )
+from vtn.api.v20b.push_address import PushAddresses
 from vtn.api.v20b.refusals import PROFILES, RefusedMessage, accepted
 from vtn.api.v20b.session import Answer, Session20b
 from vtn.store.stamps import stamp
@@ -42,10 +43,13 @@ class Forgets(Protocol):
 
 
 class EiRegisterParty:
-    """Registers VENs that are enrolled."""
+    """Registers VENs that are enrolled. Without ``addresses`` none is pushed to."""
 
-    def __init__(self, settings: V20b, vens: VenStore20b, outbox: Outbox20b, events: Forgets) -> None:
+    def __init__(
+        self, settings: V20b, vens: VenStore20b, outbox: Outbox20b, events: Forgets, addresses: PushAddresses | None
+    ) -> None:
         self._settings = settings
+        self._addresses = addresses
         self._vens = vens
         self._outbox = outbox
         self._events = events
@@ -79,7 +83,7 @@ class EiRegisterParty:
             raise RefusedMessage(Code.INVALID_ID, "registrationID: this VEN is registered; expected its registrationID")
         given = Registration20b(
             ven_name=message.ven_name,
-            push_url=None,
+            push_url=await self._push_url(message),
             report_only=message.report_only,
             signs=ven.signs,
             digest=session.digest,
@@ -109,10 +113,19 @@ class EiRegisterParty:
                 Code.COMPLIANCE_ERROR,
                 f"oadrTransportName: {message.transport_name} is not offered; expected simpleHttp",
             )
-        if message.http_pull_model is False:
-            if not (message.transport_address or "").strip():
-                raise RefusedMessage(Code.INVALID_DATA, "oadrTransportAddress: expected the address to push to")
+
+    async def _push_url(self, message: CreatePartyRegistration) -> str | None:
+        """Return the address to push to, None for a VEN that polls; raises RefusedMessage (B-REG-006)."""
+        if message.http_pull_model is not False:
+            return None
+        address = (message.transport_address or "").strip()
+        if not address:
+            raise RefusedMessage(Code.INVALID_DATA, "oadrTransportAddress: expected the address to push to")
+        if self._addresses is None:
             raise RefusedMessage(Code.COMPLIANCE_ERROR, "oadrHttpPullModel: this VTN does not push; expected true")
+        if problem := await self._addresses.problem_of_host(address):
+            raise RefusedMessage(Code.INVALID_DATA, f"oadrTransportAddress: {problem}")
+        return address
 
     async def _cancel(self, message: CancelPartyRegistration, session: Session20b) -> Answer:
         ven = session.ven

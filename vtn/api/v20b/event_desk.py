@@ -79,7 +79,7 @@ class EventDesk:
             return False
         return quiet.revision == self._store.revision() and (quiet.until is None or stamp(now) < quiet.until)
 
-    async def distribute(self, ven: Ven20b, now: datetime) -> Distribution:
+    async def distribute(self, ven: Ven20b, now: datetime, *, is_pushed: bool = False) -> Distribution:
         """Return what a VEN that polls or is pushed to is sent, noted as sent (B-EVT-006)."""
         at, revision = stamp(now), self._store.revision()
         found, seen = await self._examine(ven, now)
@@ -88,7 +88,7 @@ class EventDesk:
             if revision is not None:
                 self._quiet.put(ven.id, _Quiet(revision, ven.registration_id, _soonest(found, at)))
             return Distribution(None, (), (), seen.reports_due, seen.has_schedules)
-        message = await self._sent(ven, ordered, now, None)
+        message = await self._sent(ven, ordered, now, None, is_pushed=is_pushed)
         return Distribution(message, _entries(ordered), _silent(ordered), seen.reports_due, seen.has_schedules)
 
     async def requested(
@@ -170,6 +170,8 @@ class EventDesk:
         ordered: Sequence[tuple[Entry, ToldIssue, EventStatus20b]],
         now: datetime,
         response: EiResponse | None,
+        *,
+        is_pushed: bool = False,
     ) -> DistributeEvent:
         """Return the message, after what it says is stored as sent."""
         request_id = new_id()
@@ -201,6 +203,7 @@ class EventDesk:
                     request_id=request_id,
                     now=now,
                     retry=retry,
+                    is_pushed=is_pushed,
                 )
             )
         try:

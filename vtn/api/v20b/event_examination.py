@@ -222,20 +222,25 @@ def delivery_of(
     request_id: str,
     now: datetime,
     retry: timedelta,
+    is_pushed: bool = False,
 ) -> DeliveryRow:
     """Return the row of an entry that is about to be sent; one that needs no answer is not awaited (B-POL-004).
 
     A cancellation that needs none is sent again a few times all the same (B-EVT-016).
+    What ``is_pushed`` is due again until the VEN was reached, and was sent no times before that (B-TRN-005).
     """
     before = entry.before
     if before is not None and not entry.is_due:  # it goes along with others, which delays nothing
         return replace(before, request_id=request_id, sent_at=stamp(now))
-    times = before.sent_times + 1 if before is not None and entry.is_silent else 1
+    if before is not None and entry.is_silent and (before.sent_times or not is_pushed):
+        times = before.sent_times + 1
+    else:
+        times = 0 if is_pushed else 1
     needs_answer = told.projection.response_required == "always"
     is_answered = before is not None and before.answered_number == entry.number
     is_cancelled = entry.cancelled_at is not None
-    waits = not is_answered and (needs_answer or (is_cancelled and times < MOST_UNCONFIRMED))
-    pause = min(retry * 2 ** min(times - 1, 16), max(retry, _LONGEST_RETRY))
+    waits = is_pushed or (not is_answered and (needs_answer or (is_cancelled and times < MOST_UNCONFIRMED)))
+    pause = min(retry * 2 ** min(max(times - 1, 0), 16), max(retry, _LONGEST_RETRY))
     return DeliveryRow(
         ven_id=ven_id,
         event_id=entry.issue.event_id,

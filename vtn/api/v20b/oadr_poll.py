@@ -30,8 +30,11 @@ ReportMessage: TypeAlias = Callable[[Ven20b, WaitingMessage], Awaitable[Message 
 class Distributes(Protocol):
     """What tells VENs of events."""
 
-    async def distribute(self, ven: Ven20b, now: datetime) -> Message | bytes | None:
-        """Return what a VEN has to hear of its events now, and note that it did; None if there is nothing."""
+    async def distribute(self, ven: Ven20b, now: datetime, *, is_pushed: bool) -> Message | None:
+        """Return what a VEN has to hear of its events now, and note that it did; None if there is nothing.
+
+        What ``is_pushed`` has not reached the VEN yet.
+        """
 
 
 class PendingMessages:
@@ -42,13 +45,13 @@ class PendingMessages:
         self._events = events
         self._report_message = report_message
 
-    async def next(self, ven: Ven20b, now: datetime) -> Message | bytes | None:
+    async def next(self, ven: Ven20b, now: datetime, *, is_pushed: bool = False) -> Message | None:
         """Return the next message and note that it was offered; None if nothing is pending."""
         control = await self._outbox.offer(ven.id, control=True)
         if control is not None:
             return self._control(ven, control)
         if not ven.report_only:
-            events = await self._events.distribute(ven, now)
+            events = await self._events.distribute(ven, now, is_pushed=is_pushed)
             if events is not None:
                 return events
         while (waiting := await self._outbox.offer(ven.id, control=False)) is not None:

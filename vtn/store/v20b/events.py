@@ -7,7 +7,7 @@ event costs nothing per VEN.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import timedelta
 from typing import Any, Final
 
@@ -297,6 +297,25 @@ class EventStore20b:
         rows.sort(key=lambda row: (row["ven_id"], row["event_id"], row["issue"]))
         async with self._database.write() as connection:
             await connection.execute(self._upsert, rows)
+
+    async def reached(self, ven_id: str, request_id: str, unanswered: Collection[str]) -> None:
+        """Note that a VEN has what it was pushed with a requestID; ``unanswered`` are eventIDs that need no answer."""
+        its = (_deliveries.ven_id == ven_id, _deliveries.request_id == request_id)
+        async with self._database.write() as connection:
+            first = update(oadr20b_deliveries).where(*its, _deliveries.sent_times == 0).values(sent_times=1)
+            await connection.execute(first)
+            if unanswered:
+                keys = select(_issues.event_id, _issues.issue).where(_issues.wire_id.in_(list(unanswered)))
+                done = update(oadr20b_deliveries).where(*its, tuple_(_deliveries.event_id, _deliveries.issue).in_(keys))
+                closed = or_(_deliveries.is_closed, _deliveries.cancelled_at.is_not(None))
+                await connection.execute(done.values(due_at=None, is_closed=closed))
+
+    async def missed(self, ven_id: str, request_id: str, at: str) -> None:
+        """Make due from ``at`` on what was pushed to a VEN with a requestID and has not reached it."""
+        its = (_deliveries.ven_id == ven_id, _deliveries.request_id == request_id, _deliveries.sent_times == 0)
+        open_ = _deliveries.answered_number.is_distinct_from(_deliveries.number)  # the VEN may have answered it
+        async with self._database.write() as connection:
+            await connection.execute(update(oadr20b_deliveries).where(*its, open_).values(due_at=at))
 
     async def close(self, ven_id: str, keys: Sequence[Key]) -> None:
         """Note that a VEN is sent no more of some issues."""

@@ -106,6 +106,12 @@ class Outbox20b:
             row = (await connection.execute(offered)).mappings().first()
         return None if row is None else _waiting(row)
 
+    async def missed(self, ven_id: str, kind: str) -> None:
+        """Make due at once the messages of a kind that were offered to a VEN and have not reached it."""
+        its = (oadr20b_outbox.c.ven_id == ven_id, oadr20b_outbox.c.kind == kind)
+        async with self._database.write() as connection:
+            await connection.execute(update(oadr20b_outbox).where(*its).values(offered_at=None))
+
     async def acknowledged(self, ven_id: str, kind: str, keys: Iterable[str] | None = None) -> bool:
         """Drop what a VEN has acknowledged; return True if there was anything. ``keys`` None: whatever it is about."""
         async with self._database.write() as connection:

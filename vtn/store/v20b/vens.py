@@ -11,6 +11,7 @@ from sqlalchemy import Select, delete, insert, or_, select, update
 from openadr_profiles.v31 import BlVenRequest, Invalid
 from openadr_profiles.ven_20b import CLIENT_PREFIX
 from vtn.access import DEFAULT_SCOPES, Caller, Role
+from vtn.counters.revisions import Watch
 from vtn.errors import Conflict, NotFound
 from vtn.store.database import Database
 from vtn.store.engine import AsyncConnection
@@ -18,7 +19,7 @@ from vtn.store.fact_cache import FactCache
 from vtn.store.failures import ConstraintViolated
 from vtn.store.ids import new_id
 from vtn.store.stamps import Stamps
-from vtn.store.tables import constraint, vens
+from vtn.store.tables import constraint, events, programs, resources, vens
 from vtn.store.v20b.tables import (
     oadr20b_capabilities,
     oadr20b_certificates,
@@ -58,6 +59,11 @@ class Ven20b:
     def is_registered(self) -> bool:
         """Return True if it is registered."""
         return bool(self.registration_id)
+
+    @property
+    def is_pushed_to(self) -> bool:
+        """Return True if it registered to be pushed to, and may be."""
+        return self.push_url is not None and self.is_registered and not self.is_disabled
 
     @property
     def caller(self) -> Caller:
@@ -104,6 +110,19 @@ class VenStore20b:
         if row is None:
             raise NotFound
         return self._ven(row)
+
+    async def pushed_to(self, *, after: str, limit: int) -> list[Ven20b]:
+        """Return VENs that are pushed to, in the order of their ids, from the one behind ``after`` on."""
+        its = (oadr20b_vens.c.push_url.is_not(None), oadr20b_vens.c.registration_id.is_not(None))
+        statement = _selected().where(*its, oadr20b_vens.c.is_disabled.is_(False), oadr20b_vens.c.ven_id > after)
+        rows = await self._database.rows(statement.order_by(oadr20b_vens.c.ven_id).limit(limit))
+        return [self._ven(row) for row in rows]
+
+    def watch(self) -> Watch | None:
+        """Return a watch on all that decides what VENs are to be told; None if it cannot be watched."""
+        return self._database.watch(
+            oadr20b_vens, oadr20b_outbox, oadr20b_capabilities, events, programs, resources, oadr20b_certificates
+        )
 
     async def fingerprints(self, id_: str) -> frozenset[str]:
         """Return the fingerprints a VEN is known by."""
