@@ -22,11 +22,14 @@ from openadr_profiles.v20b.projection.signals import (
     TEST_EVENT,
     Descriptor,
     SignalForm,
+    expected_of,
     form_of,
+    is_percent,
     is_precise,
     number,
     units_for,
 )
+from openadr_profiles.v20b.projection.simple import simple_levels
 from openadr_profiles.v20b.projection.targets import is_told
 from openadr_profiles.v31 import Duration, Event, EventPayloadType, Program, ValuesMap
 from openadr_profiles.v31.descriptors import EVENT_PAYLOAD_DESCRIPTOR
@@ -191,19 +194,18 @@ class _Draft:
                 self.lose(LossKind.OPEN_VALUES, f"{held.payload_type} has several values and no end; the first holds")
             if not held.values:
                 continue
-            value = number(held.values[0], held.payload_type, self.policy) if len(held.values) == 1 else None
+            percent = is_percent(signal.form, self.descriptors.get(held.payload_type))
+            value = number(held.values[0], self.policy, percent=percent) if len(held.values) == 1 else None
             if value is None:
                 left_out.add(held.payload_type)
                 self.lose(LossKind.NOT_A_NUMBER, f"{held.payload_type} is not a number; left out")
                 continue
-            if not signal.form.check(value):
+            expected = expected_of(signal.form, value, percent=percent)
+            if expected is not None:
                 if signal.form.name == SIMPLE:
-                    return NoForm(NoFormKind.LEVEL, f"SIMPLE is {value:g}; expected {signal.form.expected}")
+                    return NoForm(NoFormKind.LEVEL, f"SIMPLE is {value:g}; expected {expected}")
                 left_out.add(held.payload_type)
-                self.lose(
-                    LossKind.OUT_OF_RANGE,
-                    f"{held.payload_type} is {value:g}; expected {signal.form.expected}; left out",
-                )
+                self.lose(LossKind.OUT_OF_RANGE, f"{held.payload_type} is {value:g}; expected {expected}; left out")
                 continue
             if not is_precise(value):
                 self.lose(LossKind.PRECISION, f"{held.payload_type} {value!r} has more digits than 2.0b keeps")
@@ -269,19 +271,32 @@ class _Draft:
         if sum(len(part.values) for part in parts) > MOST_INTERVALS:
             return NoForm(NoFormKind.TOO_LONG, f"its signals have more than {MOST_INTERVALS} intervals")
         if self.policy.simple != "off" and all(part.name != SIMPLE for part in parts):
-            parts.append(self._simple(signals, parts[0]))
+            parts.append(self._simple(parts, {type_: signal.form for type_, signal in signals.items()}))
         return tuple(parts)
 
-    def _simple(self, signals: dict[str, _Signal], like: SignalPart) -> SignalPart:
-        """Return the SIMPLE signal beside others: one level for as long as the event lasts (B-EVT-032)."""
-        reduces = any(
-            signal.form.reduces and (signal.form.type != "delta" or any(each.value < 0 for each in signal.placed))
-            for signal in signals.values()
+    def _simple(self, parts: list[SignalPart], forms: dict[str, SignalForm]) -> SignalPart:
+        """Return the SIMPLE signal beside others: as long as the event, with level 1 while less load is asked for.
+
+        It asks for nothing while the others ask for more or for nothing (B-EVT-032). The program may say one level.
+        """
+        if self.policy.simple is not None:
+            level = float(self.policy.simple)
+            intervals = [(sum(parts[0].durations_s), level)]
+        else:
+            intervals = simple_levels([(part, forms[part.signal_id].reduces) for part in parts])
+        is_open = parts[0].durations_s[-1] == 0
+        durations_s = [length_s for length_s, _ in intervals]
+        if is_open:
+            durations_s[-1] = 0
+        levels = ", ".join(f"{level:g}" for level in dict.fromkeys(level for _, level in intervals))
+        self.lose(LossKind.SIMPLE_ADDED, f"a SIMPLE signal of level {levels} stands beside the others")
+        return SignalPart(
+            signal_id=SIMPLE,
+            name=SIMPLE,
+            type=LEVEL,
+            durations_s=tuple(durations_s),
+            values=tuple(level for _, level in intervals),
         )
-        level = self.policy.simple or ("1" if reduces else "0")
-        self.lose(LossKind.SIMPLE_ADDED, f"a SIMPLE signal of level {level} stands beside the others")
-        total_s = 0 if like.durations_s[-1] == 0 else sum(like.durations_s)
-        return SignalPart(signal_id=SIMPLE, name=SIMPLE, type=LEVEL, durations_s=(total_s,), values=(float(level),))
 
     def note_times(self, event: Event, timeline: Timeline) -> None:
         """Note what is lost of how the event says its times."""

@@ -30,7 +30,8 @@ class SignalForm:
     """The form of a payload type: ``units`` are those it may have, ``priced`` says that they are per currency.
 
     ``needs_units`` refuses values whose units nobody states; ``default_units`` stand where the standard implies them.
-    ``reduces`` says that it asks for a change of load, so that a VEN that knows SIMPLE only is to act.
+    ``reduces`` says of a value that it asks for less load, so that a VEN that knows SIMPLE only is to act; None: none
+    does. A setpoint does not say whether it is less than what the load would be.
     """
 
     name: str
@@ -39,7 +40,7 @@ class SignalForm:
     priced: bool = False
     needs_units: bool = False
     default_units: str | None = None
-    reduces: bool = False
+    reduces: Callable[[float], bool] | None = None
     check: Callable[[float], bool] = math.isfinite
     expected: str = "a number"
 
@@ -48,13 +49,21 @@ def _integer(low: int, high: int) -> Callable[[float], bool]:
     return lambda value: value == int(value) and low <= value <= high
 
 
+def _negative(value: float) -> bool:
+    return value < 0
+
+
+def _less_than_all(value: float) -> bool:
+    return value < 1
+
+
 def _priced(name: str, type_: str, *units: Unit) -> SignalForm:
     """Return the form of a price per one of these units, the first if none is stated."""
     return SignalForm(name, type_, units=frozenset(units), priced=True, default_units=units[0])
 
 
 FORMS: Final[dict[str, SignalForm]] = {
-    EventPayloadType.SIMPLE: SignalForm(SIMPLE, LEVEL, check=_integer(0, 3), expected="0, 1, 2 or 3", reduces=True),
+    EventPayloadType.SIMPLE: SignalForm(SIMPLE, LEVEL, check=_integer(0, 3), expected="0, 1, 2 or 3"),
     EventPayloadType.PRICE: _priced("ELECTRICITY_PRICE", "price", Unit.KWH),
     EventPayloadType.PRICE_ALTERNATE: _priced("ENERGY_PRICE", "price", Unit.KWH, Unit.THERMS),
     f"{PREFIX}PRICE_RELATIVE": _priced("ELECTRICITY_PRICE", "priceRelative", Unit.KWH),
@@ -72,42 +81,41 @@ FORMS: Final[dict[str, SignalForm]] = {
     ),
     f"{PREFIX}CHARGE_STATE_DELTA": SignalForm("CHARGE_STATE", "delta", units=ENERGY, needs_units=True),
     f"{PREFIX}CHARGE_STATE_MULTIPLIER": SignalForm("CHARGE_STATE", "multiplier"),
-    EventPayloadType.DISPATCH_SETPOINT: SignalForm(
-        "LOAD_DISPATCH", "setpoint", units=POWER, needs_units=True, reduces=True
-    ),
+    EventPayloadType.DISPATCH_SETPOINT: SignalForm("LOAD_DISPATCH", "setpoint", units=POWER, needs_units=True),
     EventPayloadType.DISPATCH_SETPOINT_RELATIVE: SignalForm(
-        "LOAD_DISPATCH", "delta", units=POWER, needs_units=True, reduces=True
+        "LOAD_DISPATCH", "delta", units=POWER, needs_units=True, reduces=_negative
     ),
-    f"{PREFIX}DISPATCH_MULTIPLIER": SignalForm("LOAD_DISPATCH", "multiplier", reduces=True),
-    f"{PREFIX}DISPATCH_LEVEL": SignalForm("LOAD_DISPATCH", LEVEL, reduces=True),
+    f"{PREFIX}DISPATCH_MULTIPLIER": SignalForm("LOAD_DISPATCH", "multiplier", reduces=_less_than_all),
+    f"{PREFIX}DISPATCH_LEVEL": SignalForm("LOAD_DISPATCH", LEVEL, reduces=lambda value: value > 0),
     f"{PREFIX}LOAD_CONTROL_CAPACITY": SignalForm(
         "LOAD_CONTROL",
         "x-loadControlCapacity",
         units=frozenset({Unit.PERCENT.value}),
         check=lambda value: 0 <= value <= 1,
         expected="a share of the full capacity, 0 to 1",
-        reduces=True,
+        reduces=_less_than_all,
     ),
     EventPayloadType.CONTROL_LEVEL_OFFSET: SignalForm(
         "LOAD_CONTROL",
         "x-loadControlLevelOffset",
         check=_integer(-10, 10),
         expected="an integer from -10 to 10",
-        reduces=True,
+        reduces=_negative,
     ),
     EventPayloadType.CONTROL_LEVEL_OFFSET_PERCENT: SignalForm(
         "LOAD_CONTROL",
         "x-loadControlPercentOffset",
         units=frozenset({Unit.PERCENT.value}),
         check=lambda value: -1 <= value <= 1,
+        default_units=Unit.PERCENT.value,
         expected="-1 to 1, or -100 to 100 if OADR20B_PERCENT is hundred",
-        reduces=True,
+        reduces=_negative,
     ),
     EventPayloadType.CONTROL_SETPOINT: SignalForm(
         "LOAD_CONTROL",
         "x-loadControlSetpoint",
         units=_TEMPERATURE | POWER | {Unit.VOLTS.value, Unit.AMPS.value},
-        reduces=True,
+        needs_units=True,
     ),
 }
 """The payload types that have a signal. ``simple`` is another spelling of SIMPLE in 2.0b."""
@@ -174,8 +182,26 @@ def _price_units(
     return Units(base, lost=lost)
 
 
-def number(value: Value, payload_type: str, policy: Policy20b) -> float | None:
-    """Return a value as a number of 2.0b, in the scale of the signal; None if it is not a number of 32 bits."""
+def is_percent(form: SignalForm, descriptor: Descriptor | None) -> bool:
+    """Return True if the values of a signal are percentages, which its units say or the standard implies."""
+    units = (descriptor.units if descriptor else None) or form.default_units or ""
+    return units.upper() == Unit.PERCENT and Unit.PERCENT.value in form.units
+
+
+def expected_of(form: SignalForm, value: float, *, percent: bool) -> str | None:
+    """Return what was expected instead of a value; None if the signal may have it. Percentages are -1 to 1 (4.1)."""
+    if not form.check(value):
+        return form.expected
+    if percent and not -1 <= value <= 1:
+        return "a percentage as -1 to 1, or -100 to 100 if OADR20B_PERCENT is hundred"
+    return None
+
+
+def number(value: Value, policy: Policy20b, *, percent: bool) -> float | None:
+    """Return a value as a number of 2.0b, in the scale of the signal; None if it is not a number of 32 bits.
+
+    Percentages are a share of 1 there, which they are here too unless the program says ``hundred``.
+    """
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
     try:
@@ -185,7 +211,7 @@ def number(value: Value, payload_type: str, policy: Policy20b) -> float | None:
         return None
     if not math.isfinite(found):
         return None
-    if policy.percent == "hundred" and payload_type == EventPayloadType.CONTROL_LEVEL_OFFSET_PERCENT:
+    if percent and policy.percent == "hundred":
         found /= 100
     return found
 

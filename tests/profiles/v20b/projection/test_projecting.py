@@ -6,6 +6,8 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from openadr_profiles.v20b.projection import LossKind, NoFormKind, decoded, encoded
 from openadr_profiles.v31 import Duration
@@ -73,6 +75,8 @@ def test_a_level_that_2_0b_does_not_have_is_refused(level: float) -> None:
         ("PRICE", 1, "MWH", LossKind.UNITS),
         ("DISPATCH_SETPOINT", 1, None, LossKind.UNITS),
         ("DISPATCH_SETPOINT", 1, "HORSEPOWER", LossKind.UNITS),
+        ("CONTROL_SETPOINT", 21, None, LossKind.UNITS),
+        ("CONTROL_SETPOINT", 294, "KELVIN", LossKind.UNITS),
         ("CONTROL_LEVEL_OFFSET", 11, None, LossKind.OUT_OF_RANGE),
         ("CONTROL_LEVEL_OFFSET_PERCENT", 50, None, LossKind.OUT_OF_RANGE),
     ],
@@ -105,7 +109,17 @@ def test_a_price_without_currency_is_told_without_unit() -> None:
         (of_type("PRICE", 1, currency="EUR"), 0),
         (of_type("DISPATCH_SETPOINT_RELATIVE", -5, units="KW"), 1),
         (of_type("DISPATCH_SETPOINT_RELATIVE", 5, units="KW"), 0),
-        (of_type("CONTROL_SETPOINT", 21, units="CELSIUS"), 1),
+        (of_type("CONTROL_SETPOINT", 21, units="CELSIUS"), 0),
+        (of_type("DISPATCH_SETPOINT", 5, units="KW"), 0),
+        (of_type("OADR20B_DISPATCH_MULTIPLIER", 0.5), 1),
+        (of_type("OADR20B_DISPATCH_MULTIPLIER", 2), 0),
+        (of_type("OADR20B_LOAD_CONTROL_CAPACITY", 0.4), 1),
+        (of_type("OADR20B_LOAD_CONTROL_CAPACITY", 1), 0),
+        (of_type("CONTROL_LEVEL_OFFSET", -1), 1),
+        (of_type("CONTROL_LEVEL_OFFSET", 0), 0),
+        (of_type("CONTROL_LEVEL_OFFSET", 3), 0),
+        (of_type("CONTROL_LEVEL_OFFSET_PERCENT", -0.5, units="PERCENT"), 1),
+        (of_type("CONTROL_LEVEL_OFFSET_PERCENT", 0.5, units="PERCENT"), 0),
     ],
 )
 def test_a_simple_signal_stands_beside_others(event: Any, level: int) -> None:
@@ -115,6 +129,57 @@ def test_a_simple_signal_stands_beside_others(event: Any, level: int) -> None:
     assert signal(told(event, a_program(SIMPLE=3)), "SIMPLE").values == (3,)
     assert [part.name for part in told(event, a_program(SIMPLE="off")).signals] != ["SIMPLE"]
     assert len(told(event, a_program(SIMPLE="off")).signals) == 1
+
+
+def test_a_simple_signal_asks_for_less_only_while_the_event_does() -> None:
+    """B-EVT-032: nobody sheds while more load is asked for."""
+    part = signal(told(of_type("DISPATCH_SETPOINT_RELATIVE", 5, -5, -3, 0, units="KW")), "SIMPLE")
+    assert (part.values, part.durations_s) == ((0, 1, 0), (3600, 7200, 3600))
+
+
+@given(st.lists(st.tuples(st.integers(-2, 2), st.integers(0, 3)), min_size=1, max_size=6))
+@settings(max_examples=50)
+def test_a_simple_signal_sheds_while_any_other_asks_for_less(asked: list[tuple[int, int]]) -> None:
+    """B-EVT-032: as long as the others, whichever of them asks."""
+    payloads = [
+        [
+            {"type": "CONTROL_LEVEL_OFFSET", "values": [offset]},
+            {"type": "OADR20B_DISPATCH_MULTIPLIER", "values": [half / 2]},
+        ]
+        for offset, half in asked
+    ]
+    event = of_type("x", intervals=[{"id": number, "payloads": each} for number, each in enumerate(payloads)])
+    part = signal(told(event), "SIMPLE")
+    hours = [
+        level for level, length_s in zip(part.values, part.durations_s, strict=True) for _ in range(length_s // 3600)
+    ]
+    assert hours == [float(offset < 0 or half < 2) for offset, half in asked]
+
+
+@pytest.mark.parametrize(
+    ("type_", "value", "policy", "share"),
+    [
+        ("CHARGE_STATE_SETPOINT", 80, "hundred", 0.8),
+        ("CHARGE_STATE_SETPOINT", 0.8, "fraction", 0.8),
+        ("CHARGE_STATE_SETPOINT", 80, "fraction", None),
+        ("CHARGE_STATE_SETPOINT", 101, "hundred", None),
+        ("OADR20B_LOAD_CONTROL_CAPACITY", 80, "hundred", 0.8),
+        ("CONTROL_LEVEL_OFFSET_PERCENT", -50, "hundred", -0.5),
+    ],
+)
+def test_percentages_are_a_share_of_one(type_: str, value: float, policy: str, share: float | None) -> None:
+    """4.1: whatever signal has them, and what is out of range is left out."""
+    event, program = of_type(type_, value, units="PERCENT"), a_program(PERCENT=policy, SIMPLE="off")
+    if share is None:
+        assert refused(event, program) is NoFormKind.NOTHING_LEFT
+    else:
+        (part,) = told(event, program).signals
+        assert part.values == (share,)
+
+
+def test_percent_is_implied_where_the_type_says_so() -> None:
+    (part,) = told(of_type("CONTROL_LEVEL_OFFSET_PERCENT", -50), a_program(PERCENT="hundred", SIMPLE="off")).signals
+    assert part.values == (-0.5,)
 
 
 def test_extensions_and_alerts_are_sent_if_the_program_says_so() -> None:
