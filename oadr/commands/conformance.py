@@ -269,7 +269,8 @@ def _all_given(bl: str, ven: str, ven2: str) -> None:
 
 app.command(
     epilog=examples(
-        "conformance ven --at http://192.0.2.7:8093 --poll 5 --html report.html", "conformance list --of ven"
+        "conformance ven --at http://192.0.2.7:8093 --poll 5 --html report.html",
+        "conformance ven --only RDESC --strict",
     )
 )(ven)
 

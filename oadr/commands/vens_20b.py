@@ -45,25 +45,25 @@ def enrol(settings: BusinessLogic, given: EnrolmentRequest, *, as_json: bool, ti
 def add_to(app: typer.Typer) -> None:
     """Add these commands to ``oadr vens``."""
 
-    @app.command(epilog=examples("vens disable home-1"))
+    @app.command(epilog=examples("vens disable home-1", "vens disable 3f2a --json"))
     @with_connection
     def disable(name: NameArgument, *, settings: BusinessLogic, as_json: JsonOption = False) -> None:
         """Refuse everything a VEN of OpenADR 2.0b sends, until it is enabled again; what is known of it stays."""
         enrol(settings, EnrolmentRequest(ven_name=name, disabled=True), as_json=as_json, title="Disabled")
 
-    @app.command(epilog=examples("vens enable home-1"))
+    @app.command(epilog=examples("vens enable home-1", "vens enable 3f2a --json"))
     @with_connection
     def enable(name: NameArgument, *, settings: BusinessLogic, as_json: JsonOption = False) -> None:
         """Take what a VEN of OpenADR 2.0b sends, after it was disabled."""
         enrol(settings, EnrolmentRequest(ven_name=name, disabled=False), as_json=as_json, title="Enabled")
 
-    @app.command(epilog=examples("vens reregister home-1"))
+    @app.command(epilog=examples("vens reregister home-1", "vens reregister home-1 --json"))
     @with_connection
     def reregister(name: NameArgument, *, settings: BusinessLogic, as_json: JsonOption = False) -> None:
         """Ask a VEN of OpenADR 2.0b, at its next poll, to register again; it keeps its registration until then."""
         _order(settings, name, "REREGISTER", as_json=as_json, title="Asked to register again")
 
-    @app.command(epilog=examples("vens unregister home-1"))
+    @app.command(epilog=examples("vens unregister home-1", "vens unregister home-1 --json"))
     @with_connection
     def unregister(name: NameArgument, *, settings: BusinessLogic, as_json: JsonOption = False) -> None:
         """Tell a VEN of OpenADR 2.0b, at its next poll, that its registration ends; it may refuse.
