@@ -73,6 +73,8 @@ class NoFormKind(StrEnum):
     """More intervals than a message may have."""
     FAILED = "FAILED"
     """It could not be projected, which is our fault; others are told all the same."""
+    TOO_OFTEN = "TOO_OFTEN"
+    """It was taken away and given again so often that it gets no further eventID."""
     CANCELLED = "CANCELLED"
     """It was called off (EVT-019): VENs that have it are told so."""
 

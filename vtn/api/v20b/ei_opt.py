@@ -22,7 +22,7 @@ from vtn.api.v20b.opt_desk import OptContent, OptDesk, encoded_content
 from vtn.api.v20b.refusals import RefusedMessage, accepted
 from vtn.api.v20b.session import Answer, Session20b
 from vtn.store.stamps import stamp
-from vtn.store.v20b.answers import MOST_SCHEDULES, AnswerStore20b, OptRow
+from vtn.store.v20b.answers import AnswerStore20b, OptRow, TooManyOpts
 from vtn.store.v20b.event_rows import DeliveryRow, IssueRow
 from vtn.store.v20b.events import EventStore20b
 from vtn.store.v20b.vens import Ven20b
@@ -98,7 +98,7 @@ class EiOpt:
         if content.market_context not in {None, issue.market_context}:
             raise RefusedMessage(Code.NOT_RECOGNIZED, "marketContext is not that of the event")
         said = _said(message, content, session, issue=issue, number=sent.number)
-        if await self._answers.opted(said):
+        if await self._opted(said):
             await self._opts.report(ven, [issue.event_id])
         return _accepted(message)
 
@@ -110,8 +110,6 @@ class EiOpt:
         windows = _windows(times, now)
         if content.market_context is not None and await self._opts.program_in(content.market_context) is None:
             raise RefusedMessage(Code.NOT_RECOGNIZED, "marketContext is not known")
-        if await self._answers.counted_schedules(ven.id) >= MOST_SCHEDULES:
-            raise RefusedMessage(Code.NOT_ALLOWED, f"a VEN may have {MOST_SCHEDULES} schedules; cancel one of them")
         ends_at = max(start + timedelta(seconds=length_s) for start, length_s in windows)
         content = OptContent(
             resources=content.resources,
@@ -120,7 +118,7 @@ class EiOpt:
             windows=windows,
         )
         said = _said(message, content, session, ends_at=stamp(ends_at))
-        if await self._answers.opted(said):
+        if await self._opted(said):
             await self._mark(ven, now)
             await self._opts.report_schedules(ven)
         return _accepted(message)
@@ -133,14 +131,14 @@ class EiOpt:
             for its in await self._events.open_deliveries(ven.caller, ven.id)
             if its.is_there and not its.sent.is_cancelled and (its.issue.starts_at or "") >= at
         ]
-        marked = {(row.opt_id, row.event_id) for entry in entries for row in await self._held(ven, entry)}
-        marks = [row for row in await self._opts.marks(ven, entries, now) if (row.opt_id, row.event_id) not in marked]
-        await self._answers.note(marks)
+        await self._answers.note(await self._opts.marks(ven, entries, now))
         await self._opts.catch_up(ven)
 
-    async def _held(self, ven: Ven20b, entry: Entry) -> list[OptRow]:
-        said = await self._answers.said(ven.id, entry.issue.event_id)
-        return [row for row in said if row.opt_id is not None and row.cancelled_at is None]
+    async def _opted(self, said: OptRow) -> bool:
+        try:
+            return await self._answers.opted(said)
+        except TooManyOpts as error:
+            raise RefusedMessage(Code.NOT_ALLOWED, f"{error}; cancel one of them") from None
 
     async def _cancelled(self, message: CancelOpt, session: Session20b) -> CanceledOpt:
         """Take an opt back: what was said before holds again (B-OPT-008)."""

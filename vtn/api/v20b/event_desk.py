@@ -115,7 +115,7 @@ class EventDesk:
             for first in range(0, len(stale), _AT_ONCE):
                 for source in await self._store.sources(stale[first : first + _AT_ONCE]):
                     changes += changes_of(source, now, base_url=self._base_url)
-            changes += await self._reissues(seen.events, at)
+            changes += await self._reissues(ven, seen.events, at)
             if not changes:
                 break
             await self._store.record(changes)
@@ -127,7 +127,7 @@ class EventDesk:
         await self._store.close(ven.id, found.over)
         return found, seen
 
-    async def _reissues(self, seen: Sequence[SeenEvent], at: str) -> list[IssueChange]:
+    async def _reissues(self, ven: Ven20b, seen: Sequence[SeenEvent], at: str) -> list[IssueChange]:
         """Return new issues of events that a VEN sees again after it was told that they are cancelled (B-EVT-015)."""
         lacking = [event for event in seen if not event.is_stale(at) and lacks_issue(event)]
         if not lacking:
@@ -140,7 +140,10 @@ class EventDesk:
                 told = await self._lookup([(like.event_id, like.issue, like.number)])
                 for what in told.values():
                     new = reissued(list(source.issues), like, what.projection, at)
-                    changes += [] if new is None else [new]
+                    if new is None:
+                        self._losses.not_reissued(ven, like.event_id)
+                    else:
+                        changes.append(new)
         return changes
 
     def _tell(self, changes: Sequence[IssueChange], at: str) -> None:

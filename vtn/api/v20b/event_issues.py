@@ -23,6 +23,7 @@ _log = structlog.get_logger(__name__)
 
 MOST_ISSUES: Final = 50
 """Issues that an event may have: one more with every time that it is taken away and given again."""
+_TOO_OFTEN: Final = NoForm(NoFormKind.TOO_OFTEN, f"it was taken away and given again {MOST_ISSUES} times")
 
 
 def changes_of(source: EventSource20b, now: datetime, *, base_url: str) -> list[IssueChange]:
@@ -33,6 +34,8 @@ def changes_of(source: EventSource20b, now: datetime, *, base_url: str) -> list[
     at = stamp(now)
     open_issues = [each for each in source.issues if each.state in {IssueState.LIVE, IssueState.NO_FORM}]
     result, anchor = _projected(source, open_issues, now, base_url)
+    if any(each.issue >= MOST_ISSUES for each in open_issues):
+        result = _TOO_OFTEN
     versions = {
         "event_modified_at": source.modified_at,
         "program_modified_at": source.program_modified_at,
@@ -58,9 +61,7 @@ def changes_of(source: EventSource20b, now: datetime, *, base_url: str) -> list[
         else:
             changes.append(_changed(before, result, at, versions))
     if follows:
-        new = _new(source, result, at, versions)
-        if new is not None:
-            changes.append(new)
+        changes.append(_new(source, result, at, versions))
     return changes
 
 
@@ -159,13 +160,10 @@ def _changed(before: IssueRow, result: Projection, at: str, versions: dict[str, 
     return IssueChange(before=before, after=after, content=encoded(result))
 
 
-def _new(
-    source: EventSource20b, result: Projection | NoForm, at: str, versions: dict[str, str | None]
-) -> IssueChange | None:
+def _new(source: EventSource20b, result: Projection | NoForm, at: str, versions: dict[str, str | None]) -> IssueChange:
     number = max((each.issue for each in source.issues), default=-1) + 1
     if number >= MOST_ISSUES:
-        _log.warning("an event was issued to VENs of 2.0b too often and is not any more", event_id=source.event_id)
-        return None
+        result = _TOO_OFTEN
     blank = IssueRow(
         event_id=source.event_id,
         issue=number,

@@ -31,6 +31,7 @@ class LossLog:
     def __init__(self, counts: Counts20b) -> None:
         self._counts = counts
         self._named: LruCache[tuple[str, int], int] = LruCache(_REMEMBERED)
+        self._not_reissued: LruCache[tuple[str, str], bool] = LruCache(_REMEMBERED)
         self._untold: LruCache[str, int] = LruCache(_REMEMBERED)
 
     def told(self, ven: Ven20b, issue: IssueRow, number: int, projection: Projection) -> None:
@@ -69,6 +70,13 @@ class LossLog:
         self._untold.put(ven.id, count)
         if count:
             _log.warning("a VEN of 2.0b is not told yet of the events that begin last", ven=ven.name, untold=count)
+
+    def not_reissued(self, ven: Ven20b, event_id: str) -> None:
+        """Warn of an event that a VEN may see again and is not told of: it was taken away too often; once."""
+        key = ven.id, event_id
+        if self._not_reissued.get(key) is None:
+            self._not_reissued.put(key, True)
+            _log.warning("an event is not told again: it was taken away too often", event_id=event_id, ven=ven.name)
 
     def late(self, issue: IssueRow, projection: Projection) -> None:
         """Warn of an event that was made later than its program promises (B-EVT-037)."""

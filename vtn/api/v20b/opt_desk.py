@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 
@@ -18,7 +20,7 @@ from vtn.api.v20b.report_lookup import newest_of_name
 from vtn.errors import NotFound
 from vtn.store.report import ReportStore
 from vtn.store.stamps import stamp
-from vtn.store.v20b.answers import AnswerStore20b, OptRow
+from vtn.store.v20b.answers import MOST_OPTS, AnswerStore20b, OptRow
 from vtn.store.v20b.vens import Ven20b
 
 _log = structlog.get_logger(__name__)
@@ -68,10 +70,15 @@ class OptDesk:
 
         An event that is gone, or that the VEN no longer sees, has no report; what was said stays in the history.
         """
-        for event_id in dict.fromkeys(event_ids):
-            said = [said_in(row) for row in await self._answers.said(ven.id, event_id)]
-            if said:
-                await self._answers.reported(ven.id, event_id, await self._written(ven, event_id, said))
+        wanted = list(dict.fromkeys(event_ids))
+        if not wanted:
+            return
+        said = await self._answers.said(ven.id, wanted)
+        known = await self._answers.reports_of(ven.id, said)
+        written = {}
+        for event_id, rows in said.items():
+            written[event_id] = await self._written(ven, event_id, [said_in(row) for row in rows], known.get(event_id))
+        await self._answers.reported(ven.id, written)
 
     async def note_sent(self, ven: Ven20b, sent: Distribution, now: datetime) -> None:
         """Note which events are offered again without an answer (B-CRE-012), and mark new ones (B-OPT-005).
@@ -91,31 +98,49 @@ class OptDesk:
         await self.report(ven, [*sent.reports_due, *(row.event_id for row in noted if row.event_id is not None)])
 
     async def marks(self, ven: Ven20b, entries: Sequence[Entry], now: datetime) -> list[OptRow]:
-        """Return opt-outs for the events that start while a schedule of the VEN says that it is not available."""
+        """Return opt-outs for the events that start while a schedule of the VEN says that it is not available.
+
+        What is marked already is not marked again, and no event has more than ``MOST_OPTS`` opts.
+        """
+        begins = sorted(
+            ((datetime.fromisoformat(entry.issue.starts_at), entry) for entry in entries if entry.issue.starts_at),
+            key=_begin,
+        )
+        marked = await self._answers.marked(ven.id)
+        done = set(marked)
+        counted = Counter(event_id for _, event_id in marked)
         found = []
         for schedule in await self._answers.schedules(ven.id):
             content = msgspec.json.decode(schedule.content, type=OptContent)
-            if schedule.opt_type != OptType.OUT:
+            if schedule.opt_type != OptType.OUT or schedule.opt_id is None:
                 continue
-            for entry in entries:
-                context = content.market_context
-                if context is not None and context != entry.issue.market_context:
-                    continue
-                if any(_starts_within(entry, start, length_s) for start, length_s in content.windows):
+            its = encoded_content(OptContent(resources=content.resources))
+            reason = f"{schedule.reason or 'not available'} (availability schedule)"
+            for start, length_s in content.windows:
+                first = bisect_left(begins, start, key=_begin)
+                after = bisect_left(begins, start + timedelta(seconds=length_s), key=_begin)
+                for _, entry in begins[first:after]:
+                    event_id, context = entry.issue.event_id, content.market_context
+                    key = schedule.opt_id, event_id
+                    if (
+                        key in done
+                        or counted[event_id] >= MOST_OPTS
+                        or context not in {None, entry.issue.market_context}
+                    ):
+                        continue
+                    done.add(key)
+                    counted[event_id] += 1
                     mark = _mark(ven, entry, OptType.OUT, now)
-                    its = OptContent(resources=content.resources)
-                    reason = f"{schedule.reason or 'not available'} (availability schedule)"
-                    found.append(replace(mark, opt_id=schedule.opt_id, reason=reason, content=encoded_content(its)))
+                    found.append(replace(mark, opt_id=schedule.opt_id, reason=reason, content=its))
         return found
 
     async def catch_up(self, ven: Ven20b) -> None:
         """Write the reports that a process which was killed did not."""
         await self.report(ven, await self._answers.reports_due(ven.id))
 
-    async def _written(self, ven: Ven20b, event_id: str, said: list[Said]) -> str | None:
+    async def _written(self, ven: Ven20b, event_id: str, said: list[Said], known: str | None) -> str | None:
         """Return the id of the report, written anew; None if there is nothing to report on."""
         request = opt_report_20b(event_id, ven.name, said)
-        known = await self._answers.report_of(ven.id, event_id)
         return await self._put(ven, request, known or await self._found(ven, event_id, request.report_name))
 
     async def _put(self, ven: Ven20b, request: ReportRequest, report_id: str | None) -> str | None:
@@ -147,11 +172,8 @@ def _mark(ven: Ven20b, entry: Entry, opt_type: OptType, now: datetime) -> OptRow
     )
 
 
-def _starts_within(entry: Entry, start: datetime, length_s: int) -> bool:
-    if entry.issue.starts_at is None:
-        return False
-    begins = datetime.fromisoformat(entry.issue.starts_at)
-    return start <= begins < start + timedelta(seconds=length_s)
+def _begin(its: tuple[datetime, Entry]) -> datetime:
+    return its[0]
 
 
 def said_in(row: OptRow) -> Said:

@@ -5,21 +5,26 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
+import msgspec
 from msgspec import Struct
 from msgspec.structs import asdict
-from sqlalchemy import RowMapping, bindparam, func, insert, or_, select, update
+from sqlalchemy import RowMapping, bindparam, delete, func, insert, or_, select, update
 
 from vtn.store.database import Database
 from vtn.store.engine import AsyncConnection
 from vtn.store.stamps import Stamps
-from vtn.store.tables import programs, resources
+from vtn.store.tables import programs, resources, vens
 from vtn.store.v20b.event_tables import oadr20b_deliveries, oadr20b_events, oadr20b_opts
 from vtn.store.v20b.tables import oadr20b_carriers
 
 MOST_SAID: Final = 50
-"""Of what a VEN said about an event, so much is read at most: the last of it."""
+"""Of what a VEN said about an event, so much is kept at most: the last of it."""
+MOST_OPTS: Final = 20
+"""Opts of EiOpt that one VEN may have on an event at a time, marks of its schedules included."""
 MOST_SCHEDULES: Final = 100
 """Availability schedules that one VEN may have at a time."""
+MOST_WINDOWS: Final = 400
+"""Times that all schedules of one VEN may have together."""
 
 _opts: Final = oadr20b_opts.c
 _deliveries: Final = oadr20b_deliveries.c
@@ -40,6 +45,16 @@ class OptRow(Struct, frozen=True, kw_only=True, gc=False):
     received_at: str
     ends_at: str | None = None
     cancelled_at: str | None = None
+
+
+class TooManyOpts(Exception):
+    """A VEN has as many opts as it may have; the text says how many of what."""
+
+
+class _Content(Struct):
+    """What counts of an opt's content."""
+
+    windows: tuple[msgspec.Raw, ...] = ()
 
 
 class StoredAnswer20b(Struct, frozen=True, kw_only=True):
@@ -83,25 +98,30 @@ class AnswerStore20b:
                     for each in sorted(answers, key=lambda one: (one.event_id, one.issue))
                 ],
             )
-            await connection.execute(insert(oadr20b_opts), [asdict(each.said) for each in answers])
+            await self._said(connection, [each.said for each in answers])
 
     async def note(self, said: Sequence[OptRow]) -> None:
         """Store what is to be seen in reports and changes no answer, as that there was none (B-CRE-012)."""
         if not said:
             return
         async with self._database.write() as connection:
-            await connection.execute(insert(oadr20b_opts), [asdict(each) for each in said])
+            await self._said(connection, said)
             await self._reports_due(connection, said[0].ven_id, {each.event_id for each in said})
 
     async def opted(self, said: OptRow) -> bool:
-        """Store an opt in place of the one with its optID (B-OPT-007); return False if that says the same already."""
+        """Store an opt in place of the one with its optID (B-OPT-007); return False if that says the same already.
+
+        Raises TooManyOpts.
+        """
         async with self._database.write() as connection:
+            await connection.execute(select(vens.c.id).where(vens.c.id == said.ven_id).with_for_update(key_share=True))
             its = (_opts.ven_id == said.ven_id, _opts.opt_id == said.opt_id, _opts.cancelled_at.is_(None))
             before = (await connection.execute(select(oadr20b_opts).where(*its).order_by(_opts.id))).mappings().all()
             if before and _same(before[0], said):  # those after it are marks on events
                 return False
+            await self._check_room(connection, said)
             await connection.execute(update(oadr20b_opts).where(*its).values(cancelled_at=said.received_at))
-            await connection.execute(insert(oadr20b_opts), [asdict(said)])
+            await self._said(connection, [said])
             await self._reports_due(connection, said.ven_id, {said.event_id, *(row["event_id"] for row in before)})
         return True
 
@@ -124,11 +144,45 @@ class AnswerStore20b:
             rows = (await connection.execute(ended)).all()
             await self._reports_due(connection, ven_id, {row[0] for row in rows})
 
-    async def said(self, ven_id: str, event_id: str) -> list[OptRow]:
-        """Return the last things that a VEN said about an event, in their order."""
-        statement = select(oadr20b_opts).where(_opts.ven_id == ven_id, _opts.event_id == event_id)
-        rows = await self._database.rows(statement.order_by(_opts.id.desc()).limit(MOST_SAID))
-        return [_opt(row) for row in reversed(rows)]
+    async def _said(self, connection: AsyncConnection, said: Sequence[OptRow]) -> None:
+        """Store what one VEN said, and remove what it said of these events so long ago that it is not kept."""
+        await connection.execute(insert(oadr20b_opts), [asdict(each) for each in said])
+        event_ids = {each.event_id for each in said if each.event_id is not None}
+        if event_ids:
+            its = (_opts.ven_id == said[0].ven_id, _opts.event_id.in_(event_ids))
+            place = func.row_number().over(partition_by=_opts.event_id, order_by=_opts.id.desc()).label("place")
+            placed = select(_opts.id, place).where(*its).subquery()
+            old = select(placed.c.id).where(placed.c.place > MOST_SAID)
+            await connection.execute(delete(oadr20b_opts).where(_opts.id.in_(old)))
+
+    async def _check_room(self, connection: AsyncConnection, said: OptRow) -> None:
+        """Raise TooManyOpts if a VEN has as many opts beside this one as it may have."""
+        others = (_opts.ven_id == said.ven_id, _opts.opt_id != said.opt_id, _opts.cancelled_at.is_(None))
+        if said.event_id is not None:
+            counted = select(func.count(_opts.opt_id.distinct())).where(*others, _opts.event_id == said.event_id)
+            if ((await connection.execute(counted)).scalar() or 0) >= MOST_OPTS:
+                raise TooManyOpts(f"a VEN may have {MOST_OPTS} opts on an event")
+            return
+        its = select(_opts.content).where(*others, _opts.event_id.is_(None), _opts.ends_at > self._stamps.now)
+        held = [row[0] for row in (await connection.execute(its)).all()]
+        if len(held) >= MOST_SCHEDULES:
+            raise TooManyOpts(f"a VEN may have {MOST_SCHEDULES} schedules")
+        if sum(_windows_in(content) for content in [*held, said.content]) > MOST_WINDOWS:
+            raise TooManyOpts(f"the schedules of a VEN may have {MOST_WINDOWS} times together")
+
+    async def said(self, ven_id: str, event_ids: Iterable[str]) -> dict[str, list[OptRow]]:
+        """Return the last things that a VEN said about each of some events, in their order."""
+        statement = select(oadr20b_opts).where(_opts.ven_id == ven_id, _opts.event_id.in_(list(event_ids)))
+        found: dict[str, list[OptRow]] = {}
+        for row in await self._database.rows(statement.order_by(_opts.id)):
+            found.setdefault(row["event_id"], []).append(_opt(row))
+        return {event_id: said[-MOST_SAID:] for event_id, said in found.items()}
+
+    async def marked(self, ven_id: str) -> list[tuple[str, str]]:
+        """Return the opts of EiOpt in force on events: optID and event."""
+        its = (_opts.ven_id == ven_id, _opts.event_id.is_not(None), _opts.opt_id.is_not(None))
+        statement = select(_opts.opt_id, _opts.event_id).where(*its, _opts.cancelled_at.is_(None))
+        return [(row["opt_id"], row["event_id"]) for row in await self._database.rows(statement)]
 
     async def schedules(self, ven_id: str) -> list[OptRow]:
         """Return the schedules of a VEN that are not over, in their order."""
@@ -136,25 +190,23 @@ class AnswerStore20b:
         statement = select(oadr20b_opts).where(*its, _opts.ends_at > self._stamps.now)
         return [_opt(row) for row in await self._database.rows(statement.order_by(_opts.id).limit(MOST_SCHEDULES))]
 
-    async def counted_schedules(self, ven_id: str) -> int:
-        """Return the number of schedules of a VEN that are not over."""
-        its = (_opts.ven_id == ven_id, _opts.event_id.is_(None), _opts.cancelled_at.is_(None))
-        counted = select(func.count().label("number")).where(*its, _opts.ends_at > self._stamps.now)
-        row = await self._database.row(counted)
-        return 0 if row is None else int(row["number"])
+    async def reports_of(self, ven_id: str, event_ids: Iterable[str]) -> dict[str, str]:
+        """Return the ids of the opt reports of a VEN on some events, of those that have one."""
+        its = (_deliveries.ven_id == ven_id, _deliveries.event_id.in_(list(event_ids)))
+        statement = select(_deliveries.event_id, _deliveries.report_id).where(*its, _deliveries.report_id.is_not(None))
+        return {row["event_id"]: row["report_id"] for row in await self._database.rows(statement)}
 
-    async def report_of(self, ven_id: str, event_id: str) -> str | None:
-        """Return the id of the opt report of a VEN on an event; None if there is none yet."""
-        its = (_deliveries.ven_id == ven_id, _deliveries.event_id == event_id, _deliveries.report_id.is_not(None))
-        row = await self._database.row(select(_deliveries.report_id).where(*its).limit(1))
-        return None if row is None else row["report_id"]
-
-    async def reported(self, ven_id: str, event_id: str, report_id: str | None) -> None:
-        """Note that everything said is in the report with this id; None: there is no event to report on any more."""
-        its = (_deliveries.ven_id == ven_id, _deliveries.event_id == event_id)
+    async def reported(self, ven_id: str, written: Mapping[str, str | None]) -> None:
+        """Note that everything said of events is in their reports; None: there is no event to report on any more."""
+        if not written:
+            return
         async with self._database.write() as connection:
             await connection.execute(
-                update(oadr20b_deliveries).where(*its).values(is_report_due=False, report_id=report_id)
+                _REPORTED,
+                [
+                    {"of_ven": ven_id, "of_event": event_id, "in_report": written[event_id]}
+                    for event_id in sorted(written)
+                ],
             )
 
     async def reports_due(self, ven_id: str) -> list[str]:
@@ -206,6 +258,17 @@ _ANSWERED: Final = (
         is_report_due=True,
     )
 )
+
+
+_REPORTED: Final = (
+    update(oadr20b_deliveries)
+    .where(_deliveries.ven_id == bindparam("of_ven"), _deliveries.event_id == bindparam("of_event"))
+    .values(is_report_due=False, report_id=bindparam("in_report"))
+)
+
+
+def _windows_in(content: str) -> int:
+    return len(msgspec.json.decode(content, type=_Content).windows)
 
 
 def _same(row: RowMapping, said: OptRow) -> bool:

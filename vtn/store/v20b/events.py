@@ -258,17 +258,21 @@ class EventStore20b:
         return (await connection.execute(changed.returning(_issues.event_id))).first() is not None
 
     async def _purge(self, connection: AsyncConnection) -> None:
-        """Remove a few of the issues that were over long ago, with what was sent of them."""
+        """Remove a few of the issues that were over or whose event was gone long ago, with what was sent and said."""
         long_ago = self._stamps.ago(_KEPT)
         old = (
             select(_issues.event_id, _issues.issue)
-            .where(_issues.over_at < long_ago, _issues.changed_at < long_ago)
-            .order_by(_issues.over_at)
+            .where(_issues.changed_at < long_ago, or_(_issues.over_at < long_ago, _IS_GONE))
+            .order_by(_issues.changed_at)
             .limit(_PURGED_AT_ONCE)
         )
         keys = [tuple(row) for row in (await connection.execute(old)).all()]
         if keys:
+            its_opts = tuple_(oadr20b_opts.c.event_id, oadr20b_opts.c.issue).in_(keys)
+            await connection.execute(delete(oadr20b_opts).where(its_opts))
             await connection.execute(delete(oadr20b_events).where(tuple_(_issues.event_id, _issues.issue).in_(keys)))
+        of_times = (oadr20b_opts.c.event_id.is_(None), oadr20b_opts.c.ends_at < long_ago)
+        await connection.execute(delete(oadr20b_opts).where(*of_times))
 
     async def projections(self, wanted: Iterable[tuple[str, int, int]]) -> dict[tuple[str, int, int], tuple[str, str]]:
         """Return projections as JSON with the time they were made, by event, issue and number."""
@@ -349,6 +353,15 @@ _IS_PROJECTED: Final = and_(
     _issues.program_modified_at == _its_program.c.modified_at,
     _issues.program_id == events.c.program_id,
 )
+_waiting: Final = oadr20b_deliveries.alias("waiting")
+_IS_GONE: Final = and_(
+    ~select(events.c.id).where(events.c.id == _issues.event_id).correlate(oadr20b_events).exists(),
+    ~select(_waiting.c.ven_id)
+    .where(_waiting.c.event_id == _issues.event_id, _waiting.c.issue == _issues.issue, _waiting.c.is_closed.is_(False))
+    .correlate(oadr20b_events)
+    .exists(),
+)
+"""The event is not there any more, and every VEN that was sent the issue knows."""
 _counted: Final = oadr20b_deliveries.alias("counted")
 _OPEN_COUNT: Final = (
     select(func.count())
