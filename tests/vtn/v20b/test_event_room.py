@@ -11,6 +11,7 @@ from tests.vtn.harness import VtnUnderTest
 from tests.vtn.v20b.conftest import Enrol
 from tests.vtn.v20b.telling import accept, at, levels, polled, told
 from vtn.api.v20b import event_examination
+from vtn.store.v20b.event_rows import DeliveryRow, IssueRow, OpenDelivery
 
 MOST = 3
 
@@ -71,6 +72,44 @@ async def test_what_begins_first_is_told_first_and_the_rest_when_there_is_room(
         (await bl.delete(f"/events/{event_id}")).ok()
     live = [event.id for event in await polled(ven) if event.status != "cancelled"]
     assert live == far[1:]
+
+
+@pytest.mark.parametrize(("is_visible", "statuses"), [(True, []), (False, [1])])
+def test_an_event_that_was_not_looked_at_is_cancelled_only_if_it_is_not_visible(
+    is_visible: bool, statuses: list[int]
+) -> None:
+    """B-EVT-040: however many events there are, what a VEN may see is not taken back."""
+    at = "2026-06-01T12:00:00.000000Z"
+    issue = IssueRow(
+        event_id="e",
+        issue=0,
+        wire_id="e",
+        program_id="p",
+        state="LIVE",
+        number=0,
+        market_context="http://p",
+        digest="d",
+        event_modified_at=at,
+        program_modified_at=at,
+        created_at=at,
+        changed_at=at,
+        starts_at=at,
+    )
+    sent = DeliveryRow(
+        ven_id="v",
+        event_id="e",
+        issue=0,
+        registration_id="r",
+        first_number=0,
+        number=0,
+        shown_number=0,
+        is_closed=False,
+        request_id="q",
+        sent_at=at,
+        sent_times=1,
+    )
+    found = event_examination.examined([], [OpenDelivery(issue, sent, True, is_visible)], "r", at)
+    assert ([entry.number for entry in found.entries], found.over) == (statuses, ())
 
 
 async def test_what_is_taken_back_while_a_ven_registers_anew_is_cancelled(vtn20: VtnUnderTest, ven20: Enrol) -> None:

@@ -84,6 +84,22 @@ async def test_of_what_was_said_of_an_event_the_last_is_kept(vtn20: VtnUnderTest
     assert await counted(vtn20, oadr20b_opts, [event.id for event in events]) == MOST_SAID + 1
 
 
+async def test_a_mark_that_had_no_room_is_made_when_there_is_some(vtn20: VtnUnderTest, ven20: Enrol) -> None:
+    """B-OPT-005, B-OPT-008: while any schedule of absence holds, the VEN is out."""
+    ven = await ven20(vtn20)
+    event = await an_event(vtn20, ven)
+    for number in range(MOST_OPTS + 1):
+        vtn20.now.pass_(seconds=1)
+        assert (await opt(vtn20, ven, opt_id=f"o{number}", schedule=times((at(vtn20, 30), "PT4H")))).code == "200"
+    for number in range(MOST_OPTS):
+        vtn20.now.pass_(seconds=1)
+        assert (await cancel(ven, f"o{number}")).code == "200"
+    assert (await said(vtn20, event.id))[-1]["OPT"][0] == "OPT_OUT"
+    vtn20.now.pass_(seconds=1)
+    assert (await cancel(ven, f"o{MOST_OPTS}")).code == "200"
+    assert (await said(vtn20, event.id))[-1]["OPT"] == ["OPT_IN"]
+
+
 async def test_an_absence_marks_each_event_once(vtn20: VtnUnderTest, ven20: Enrol) -> None:
     """B-OPT-005: by its start, however many times and schedules there are."""
     ven, bl = await ven20(vtn20), vtn20.bl

@@ -147,6 +147,7 @@ class EiOpt:
             raise RefusedMessage(Code.INVALID_ID, "optID: there is no such opt")
         await self._opts.catch_up(session.ven)
         if any(row.event_id is None for row in found):
+            await self._mark(session.ven, session.now)  # other schedules may hold there, for which there was no room
             await self._opts.report_schedules(session.ven)
         return CanceledOpt(response=accepted(message.request_id), opt_id=message.opt_id)
 
