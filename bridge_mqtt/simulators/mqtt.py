@@ -28,6 +28,7 @@ _LARGEST_PACKET: Final = 1 << 20
 _LONGEST_LENGTH: Final = 4
 _REFUSED: Final = 0x80
 _LARGEST_ID: Final = 0xFFFF
+_LETS_GO_S: Final = 1.0
 _MOST_UNCONFIRMED: Final = 1000
 _REASONS: Final = {
     1: "it does not speak MQTT 3.1.1",
@@ -58,6 +59,7 @@ class PanelConnection(asyncio.Protocol):
         self._prefix = f"{prefix}/" if prefix else ""
         self._keepalive_s = keepalive_s
         self._transport: asyncio.Transport | None = None
+        self._gone = asyncio.Event()
         self._buffer = bytearray()
         self._expected: dict[int, asyncio.Future[bytes]] = {}
         self._last_id = 0
@@ -98,6 +100,15 @@ class PanelConnection(asyncio.Protocol):
         if self._transport is not None:
             self._transport.close()
 
+    async def wait_closed(self) -> None:
+        """Wait until the connection is gone; a broker that does not let go of it within a second is left."""
+        try:
+            async with asyncio.timeout(_LETS_GO_S):
+                await self._gone.wait()
+        except TimeoutError:
+            self._hang_up()
+            await asyncio.sleep(0)
+
     def abort(self) -> None:
         """Drop the connection as a crash does: the broker sends the last will."""
         self.was_aborted = True
@@ -110,6 +121,7 @@ class PanelConnection(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Tell whoever waits."""
+        self._gone.set()
         if self._pinging is not None:
             self._pinging.cancel()
         problem = exc or ConnectionResetError("the broker closed the connection")

@@ -152,6 +152,7 @@ class SimulatedMqttPanel:
             return not connection.was_aborted
         except asyncio.CancelledError:
             connection.close()
+            await connection.wait_closed()
             raise
         finally:
             self.connected.clear()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import random
 import socket
@@ -10,6 +11,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, Final
+from weakref import WeakSet
 
 from amqtt.broker import Broker
 from amqtt.contexts import BrokerConfig, ListenerConfig
@@ -20,8 +22,27 @@ _LOWEST_PORT: Final = 10_000
 _HIGHEST_PORT: Final = 30_000
 
 
-class _MutualTlsBroker(Broker):  # type: ignore[misc] # amqtt publishes no types
-    """amqtt asks clients for a certificate but accepts those that have none; ours insists."""
+class _DemoBroker(Broker):  # type: ignore[misc] # amqtt publishes no types
+    """amqtt asks clients for a certificate but accepts those that have none; ours insists.
+
+    A connection that is being made while it ends is left open by amqtt; ours closes every one.
+    """
+
+    def __init__(self, config: BrokerConfig) -> None:
+        super().__init__(config)
+        self._writers: WeakSet[asyncio.StreamWriter] = WeakSet()
+
+    async def stream_connected(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, listener_name: str
+    ) -> None:
+        self._writers.add(writer)
+        await super().stream_connected(reader, writer, listener_name)
+
+    async def shutdown(self) -> None:
+        await super().shutdown()
+        for writer in list(self._writers):
+            writer.transport.abort()
+        await asyncio.sleep(0)  # the transports close in the next turn of the loop
 
     @staticmethod
     def _create_ssl_context(listener: ListenerConfig) -> ssl.SSLContext:
@@ -40,7 +61,7 @@ async def broker(*, tls: tuple[Path, Path, Path] | None = None) -> AsyncIterator
     for name in ("amqtt", "transitions"):
         logging.getLogger(name).setLevel(logging.CRITICAL)
     port = _free_port()
-    served = _MutualTlsBroker(BrokerConfig.from_dict(_configuration(port, tls)))
+    served = _DemoBroker(BrokerConfig.from_dict(_configuration(port, tls)))
     try:
         await served.start()
     except Exception as error:  # amqtt wraps whatever went wrong in errors of its own, without a common base

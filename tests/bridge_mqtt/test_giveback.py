@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from tests.bridge_mqtt.conftest import World, an_event
+from tests.support.waiting import wait_until
 
 
 async def two_panels_that_hold(world: World, on_giveback: str, *, shed_kw: float = 6) -> None:
@@ -90,7 +91,8 @@ async def test_what_a_panel_gives_back_is_shared_out(world: World) -> None:
     assert (event["panels"][0]["excluded"], event["panels"][0]["requestedKw"]) == ("gave its shed back", 0)
     await world.until("/api/events/evt-1", lambda e: e["panels"][0]["holds"] is None)
     assert ops(world, "panel-1") == ["event", "restore"]
-    assert ops(world, "panel-2") == ["event", "restore", "event"]
+    told_again = ["event", "restore", "event"]  # it holds the former part until it is told the new one
+    await wait_until(lambda: ops(world, "panel-2") == told_again, what="the other panel is told its new part")
     assert all(panel.model.most_stacked == 1 for panel in world.panels.values())
 
 

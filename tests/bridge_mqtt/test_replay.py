@@ -63,7 +63,7 @@ async def test_every_recording_with_faults_is_stored_or_put_aside_and_events_go_
         async def all_stored() -> bool:
             return await stored() == expected
 
-        await wait_until(all_stored, timeout_s=120, what="all answers stored")
+        await wait_until(all_stored, timeout_s=300, what="all answers stored")
         await world.until("/api/events/evt-1", lambda e: e["panels"] and e["panels"][0]["holds"] == "held")
 
         async def put_aside() -> bool:

@@ -14,7 +14,13 @@ import yaml
 
 DOCUMENTS: Final = Path(__file__).parents[1] / "data" / "openapi"
 
-EXTENSIONS: Final = {("GET", "/contacts"), ("GET", "/subscription_health")}
+EXTENSIONS: Final = {
+    ("GET", "/contacts"),
+    ("GET", "/subscription_health"),
+    ("GET", "/vens_20b"),
+    ("POST", "/vens_20b"),
+    ("POST", "/vens_20b/orders"),
+}
 """Operations of ours that the document does not have; a VTN that has no such path is asked in vain."""
 
 _FORM: Final = "application/x-www-form-urlencoded"
