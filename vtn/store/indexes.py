@@ -31,3 +31,5 @@ Index(
 )
 _dead = deliveries.c.outcome == "DEAD"
 Index("ix_deliveries_dead", deliveries.c.endpoint_id, deliveries.c.id, postgresql_where=_dead, sqlite_where=_dead)
+_ended = deliveries.c.ended_at.is_not(None)
+Index("ix_deliveries_ended_at", deliveries.c.ended_at, postgresql_where=_ended, sqlite_where=_ended)

@@ -219,12 +219,6 @@ deliveries = Table(
 """Changes that an endpoint has to hear of, or has heard of. On PostgreSQL triggers do what the foreign keys say."""
 Index(None, deliveries.c.seq)
 Index(None, deliveries.c.endpoint_id)
-Index(
-    "ix_deliveries_ended_at",
-    deliveries.c.ended_at,
-    postgresql_where=deliveries.c.ended_at.is_not(None),
-    sqlite_where=deliveries.c.ended_at.is_not(None),
-)
 
 delivery_totals = Table(
     "delivery_totals",

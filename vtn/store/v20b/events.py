@@ -9,12 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import timedelta
+from functools import partial
 from typing import Any, Final
 
 from msgspec import Struct
 from msgspec.structs import asdict
 from sqlalchemy import Select, and_, bindparam, case, delete, func, insert, or_, select, tuple_, update
-from sqlalchemy.dialects import postgresql, sqlite
 
 from vtn.access import Caller, Entitlement
 from vtn.store.appends import Rows
@@ -26,6 +26,7 @@ from vtn.store.rows import ObjectRow
 from vtn.store.stamps import Stamps
 from vtn.store.tables import events, programs, resources, vens
 from vtn.store.types import KEY
+from vtn.store.upserts import insert_into
 from vtn.store.v20b.event_rows import (
     DELIVERY,
     ISSUE,
@@ -77,7 +78,7 @@ class EventStore20b:
         self._visibility = visibility
         self._seen: Select[Any] | None = None
         self._open: Select[Any] | None = None
-        self._insert: Final = sqlite.insert if database.is_sqlite else postgresql.insert
+        self._insert: Final = partial(insert_into, sqlite=database.is_sqlite)
         self._upsert: Final = self._insert(oadr20b_deliveries).on_conflict_do_update(
             index_elements=[_deliveries.ven_id, _deliveries.event_id, _deliveries.issue],
             set_={name: self._insert(oadr20b_deliveries).excluded[name] for name in _TOLD},

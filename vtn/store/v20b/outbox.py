@@ -9,16 +9,17 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from typing import Any, Final
 
 from sqlalchemy import RowMapping, delete, func, or_, select, update
-from sqlalchemy.dialects import postgresql, sqlite
 
 from vtn.store.database import Database
 from vtn.store.engine import AsyncConnection
 from vtn.store.fact_cache import FactCache
 from vtn.store.ids import new_id
 from vtn.store.stamps import Stamps
+from vtn.store.upserts import insert_into
 from vtn.store.v20b.tables import oadr20b_outbox
 
 _REMEMBERED: Final = 50_000
@@ -43,7 +44,7 @@ class Outbox20b:
         self._database = database
         self._stamps = stamps
         self._retry = timedelta(seconds=retry_s)
-        self._insert: Final = sqlite.insert if database.is_sqlite else postgresql.insert
+        self._insert: Final = partial(insert_into, sqlite=database.is_sqlite)
         self._has_any: FactCache[bool] = FactCache(database.watch(oadr20b_outbox), most=_REMEMBERED)
 
     async def put(
