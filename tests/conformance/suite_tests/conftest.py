@@ -58,9 +58,7 @@ def vtn_on_postgresql(folder: Path, postgres_server: PostgresServer) -> Iterator
     """Yield our VTN on PostgreSQL with two workers."""
     name = postgres_server.create_database()
     with vtn(postgres_server.url(name), _in(folder, "postgresql"), "--workers", "2") as subject:
-        yield subject
-    postgres_server.start()  # a test of faults may have left it down
-    postgres_server.drop_database(name)
+        yield subject  # the database goes with its server, which ends with the session as well
 
 
 @pytest.fixture(scope="session")
