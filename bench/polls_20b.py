@@ -1,4 +1,4 @@
-"""What a VTN that answers polls of OpenADR 2.0b is compared with: openleadr's server, and a handler that only reads.
+"""Serve what polls of OpenADR 2.0b are compared with: openleadr's server, and a handler that only reads.
 
 ``python -m bench.polls_20b openleadr PORT VENS`` serves so many registered VENs from memory; ``POST /change`` has each
 of them told of its events at its next poll. ``python -m bench.polls_20b bare PORT EMPTY CHANGED`` checks each poll

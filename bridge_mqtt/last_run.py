@@ -1,4 +1,4 @@
-"""What a run of a bridge leaves on its host: proof that its process is gone, and the end of its last lease.
+"""Keep what a run of a bridge leaves on its host: proof that its process is gone, and the end of its last lease.
 
 After a kill the lease of the database goes on for some seconds, and nobody there knows that its holder is gone. The
 operating system does: it ends a lock with the process. If the lease in the database is the one that the process noted

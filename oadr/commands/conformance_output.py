@@ -1,4 +1,4 @@
-"""What every command that examines something does: take checks, show progress, write reports, choose an exit code."""
+"""Do what every command that examines has to: take checks, show progress, write reports, choose an exit code."""
 
 from __future__ import annotations
 

@@ -24,7 +24,7 @@ REGISTERED: Final = b"registered\n"
 
 
 class Orders(msgspec.Struct):
-    """What the demo tells the process: its VTN, its files, and the demo's clock, ``now`` at ``monotonic_s``."""
+    """Hold what the demo tells the process: its VTN, its files, and the demo's clock, ``now`` at ``monotonic_s``."""
 
     url: str
     certificate: str

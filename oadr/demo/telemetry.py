@@ -19,7 +19,7 @@ _NEEDED: Final = frozenset({ReportPayloadType.DEMAND.value, ReportPayloadType.BA
 
 @dataclass(frozen=True)
 class MeasuredDelivery:
-    """What was asked of a home and what it delivered: kW in the step that holds, else the last, and kWh until now.
+    """Hold what was asked of a home and what it delivered: kW in the step that holds, else the last, and kWh until now.
 
     ``delivered_kw`` is None while there is no data for the step.
     """

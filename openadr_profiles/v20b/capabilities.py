@@ -1,4 +1,4 @@
-"""What a VEN says it can report, and how it is asked for it (B-RPT-002 … B-RPT-009, B-RPT-017, B-RPT-020, -021)."""
+"""Read what a VEN says it can report, and how it is asked for it (B-RPT-002 … -009, B-RPT-017, -020, -021)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a message says, or what is wrong with it, in words for people: with line and path, and a second opinion.
+"""Tell what a message says, or what is wrong with it, in words for people: with line and path, and a second opinion.
 
 The second validator (xmlschema) takes a hundred times as long and says better what it misses, so it is for diagnostics
 only (requirements 3.6).

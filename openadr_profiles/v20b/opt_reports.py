@@ -1,4 +1,4 @@
-"""What VENs of OpenADR 2.0b say about taking part, as a report on the event: OpenADR 3 has no opt of its own (4.6).
+"""Write what VENs of OpenADR 2.0b say about taking part, as a report on the event: OpenADR 3 has no opt (4.6).
 
 The report has the name that opt reports of this project have, so that whoever reads those counts a VEN of 2.0b as one
 more participant. A resource has one interval for each change, at the time it was received. The last state stands as
@@ -46,7 +46,7 @@ _LONGEST: Final = 1000
 
 
 class OptType(StrEnum):
-    """What a VEN said, or did not say, about an event."""
+    """Name what a VEN said, or did not say, about an event."""
 
     IN = "optIn"
     OUT = "optOut"

@@ -1,4 +1,4 @@
-"""What a report of 2.0b loses in OpenADR 3, by name (requirements 4.7)."""
+"""Say what a report of 2.0b loses in OpenADR 3, by name (requirements 4.7)."""
 
 from __future__ import annotations
 

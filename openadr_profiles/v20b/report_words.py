@@ -1,4 +1,4 @@
-"""What the words of 2.0b reports are in OpenADR 3, and back (requirements 4.5)."""
+"""Translate what the words of 2.0b reports are in OpenADR 3, and back (requirements 4.5)."""
 
 from __future__ import annotations
 

@@ -126,7 +126,7 @@ def translate(values: Sequence[Reading], offered: Capability, *, event_id: str, 
 
 
 class _Kind(Struct, frozen=True):
-    """What a value is in OpenADR 3."""
+    """Name what a value is in OpenADR 3."""
 
     payload_type: str
     reading_type: str | None

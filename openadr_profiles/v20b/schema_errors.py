@@ -1,4 +1,4 @@
-"""What the schema finds wrong, in words: the path of names, the line, the problem, and what was expected."""
+"""Say what the schema finds wrong, in words: the path of names, the line, the problem, and what was expected."""
 
 from __future__ import annotations
 

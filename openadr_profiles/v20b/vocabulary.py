@@ -18,7 +18,7 @@ METADATA = "METADATA_"
 
 
 class ReportType(StrEnum):
-    """What a reported value is."""
+    """Name what a reported value is."""
 
     READING = "reading"
     USAGE = "usage"
@@ -47,7 +47,7 @@ class ReportType(StrEnum):
 
 
 class ReadingType20b(StrEnum):
-    """How a reported value was obtained."""
+    """Describe how a reported value was obtained."""
 
     DIRECT_READ = "Direct Read"
     NET = "Net"

@@ -1,4 +1,4 @@
-"""What a bridge leaves on its host: only a lease that its process noted last, and only once that process is gone."""
+"""Take back a lease: only one that the process before noted last, and only once that process is gone."""
 
 import os
 from datetime import UTC, datetime, timedelta

@@ -72,7 +72,7 @@ class Prepared:
         return an_event(shed_kw=shed_kw, start=start, length_s=length_s, modified=modified)
 
     async def rows(self, sql: str) -> list[Any]:
-        """What a statement finds in the bridge's database."""
+        """Return what a statement finds in the bridge's database."""
         store = await Store.open(self.world.settings().database.url.get_secret_value())
         try:
             async with store.reading() as connection:

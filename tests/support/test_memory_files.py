@@ -15,7 +15,7 @@ PLENTY = 64 * 1024**2  # kB
 
 @pytest.fixture
 def meminfo(tmp_path: Path) -> Path:
-    """What the kernel says of a machine with a lot of memory."""
+    """Return what the kernel says of a machine with a lot of memory."""
     file = tmp_path / "meminfo"
     file.write_text(f"MemTotal:  {PLENTY} kB\nMemAvailable:   {PLENTY} kB\n")
     return file

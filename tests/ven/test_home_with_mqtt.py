@@ -43,7 +43,7 @@ class HomeWithRelays(Home):
 
     @property
     def problems(self) -> dict[str, str]:
-        """What its circuits cannot do now."""
+        """Return what its circuits cannot do now."""
         assert self._agent is not None
         return self._agent.control.panel.problems
 

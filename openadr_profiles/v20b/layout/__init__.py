@@ -1,1 +1,1 @@
-"""How the objects of `messages` lie in XML: one table for each, from which `reading` and `writing` both work."""
+"""Lay out the objects of `messages` in XML: one table for each, from which `reading` and `writing` both work."""

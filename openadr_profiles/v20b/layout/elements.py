@@ -39,7 +39,7 @@ class Unreadable(Exception):
 
 
 class Form(Protocol):
-    """How a value lies in an element."""
+    """Describe how a value lies in an element."""
 
     def read(self, element: _Element) -> Any:
         """Return the value of an element; raises Unreadable."""
@@ -148,7 +148,7 @@ _Reading: TypeAlias = dict[object, "tuple[str, Form, bool] | _Reading | None"]
 
 
 class Layout(Generic[T]):
-    """How an object lies in the children of an element."""
+    """Describe how an object lies in the children of an element."""
 
     __slots__ = ("_defaults", "_nodes", "_reading", "_type")
 

@@ -16,7 +16,7 @@ class Part(Struct, frozen=True, kw_only=True, gc=False):
 
 
 class EiResponse(Part, frozen=True, kw_only=True):
-    """How a request went: ``code`` has three digits, ``request_id`` repeats the request's, or is empty (B-GEN-007)."""
+    """Say how a request went: ``code`` has three digits, ``request_id`` is that of the request or empty (B-GEN-007)."""
 
     code: str
     description: str | None = None
@@ -107,7 +107,7 @@ class LoadControlValue(Part, frozen=True, kw_only=True):
 
 
 class LoadControlState(Part, frozen=True, kw_only=True):
-    """What a resource has been told to do."""
+    """Hold what a resource has been told to do."""
 
     capacity: LoadControlValue | None = None
     level_offset: LoadControlValue | None = None
@@ -116,7 +116,7 @@ class LoadControlState(Part, frozen=True, kw_only=True):
 
 
 class ResourceStatus(Part, frozen=True, kw_only=True):
-    """Whether a resource can be reached, and whether its owner has overridden it (B-RPT-016)."""
+    """Say whether a resource can be reached, and whether its owner has overridden it (B-RPT-016)."""
 
     online: bool
     manual_override: bool

@@ -18,7 +18,7 @@ from openadr_profiles.v20b.messages.common import (
 
 
 class EventDescriptor(Part, frozen=True, kw_only=True):
-    """Which event it is, in which version and state. ``priority`` 1 is the highest, 0 the lowest (B-EVT-022).
+    """Say which event it is, in which version and state. ``priority`` 1 is the highest, 0 the lowest (B-EVT-022).
 
     ``test_event`` is a text: any other than ``false`` means a test (B-EVT-021).
     """
@@ -36,7 +36,7 @@ class EventDescriptor(Part, frozen=True, kw_only=True):
 
 
 class Signal(Part, frozen=True, kw_only=True):
-    """What is asked for in each interval. Its own target names device classes only (B-EVT-034)."""
+    """Hold what is asked for in each interval. Its own target names device classes only (B-EVT-034)."""
 
     intervals: tuple[Interval, ...]
     target: Target | None = None
@@ -48,7 +48,7 @@ class Signal(Part, frozen=True, kw_only=True):
 
 
 class Baseline(Part, frozen=True, kw_only=True):
-    """What the receiver would use without the event (B-EVT-039)."""
+    """Hold what the receiver would use without the event (B-EVT-039)."""
 
     start: datetime
     duration: Duration20b

@@ -42,7 +42,7 @@ class Info(Part, frozen=True, kw_only=True):
 
 
 class ServiceInfo(Part, frozen=True, kw_only=True):
-    """What a VTN says about one of its services."""
+    """Hold what a VTN says about one of its services."""
 
     name: str
     infos: tuple[Info, ...]

@@ -9,7 +9,7 @@ from openadr_profiles.v20b.messages.common import EiResponse, Interval, ItemBase
 
 
 class SamplingRate(Part, frozen=True, kw_only=True):
-    """How often a value can be reported (B-RPT-017)."""
+    """Describe how often a value can be reported (B-RPT-017)."""
 
     min_period: Duration20b
     max_period: Duration20b
@@ -52,7 +52,7 @@ class SpecifierPayload(Part, frozen=True, kw_only=True):
 
 
 class ReportSpecifier(Part, frozen=True, kw_only=True):
-    """What is asked for: how fine (zero: as recorded), how often (zero: once), of which time (B-RPT-008, B-RPT-009)."""
+    """Say what is asked for: how fine (0: as recorded), how often (0: once), of which time (B-RPT-008, B-RPT-009)."""
 
     report_specifier_id: str
     granularity: Duration20b

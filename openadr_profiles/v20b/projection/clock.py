@@ -1,4 +1,4 @@
-"""What the clock says of an event: its status, the value of its running interval, and the order of several."""
+"""Tell what the clock says of an event: its status, the value of its running interval, and the order of several."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What of an event of OpenADR 3 a VEN of 2.0b is not told, by name, and why some cannot be told at all."""
+"""Say what of an event of OpenADR 3 a VEN of 2.0b is not told, by name, and why some cannot be told at all."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a program says about its events in 2.0b: attributes named ``OADR20B_...``, each with a default.
+"""Read what a program says about its events in 2.0b: attributes named ``OADR20B_...``, each with a default.
 
 - MARKET_CONTEXT: URI that names the program to VENs (default: its address at this VTN);
 - RESPONSE_REQUIRED: ``always`` (default) or ``never`` (B-EVT-020);

@@ -1,4 +1,4 @@
-"""What VENs of 2.0b will be told of an event, before it is issued: for people, and in plain values for programs."""
+"""Say what VENs of 2.0b will be told of an event, before it is issued: for people, and in plain values for programs."""
 
 from __future__ import annotations
 

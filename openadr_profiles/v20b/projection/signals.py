@@ -1,4 +1,4 @@
-"""Which signal of 2.0b a payload type of OpenADR 3 becomes: name, type, unit, and the values that are allowed (4.1)."""
+"""Say which signal of 2.0b a payload type of OpenADR 3 becomes: name, type, unit, and allowed values (4.1)."""
 
 from __future__ import annotations
 

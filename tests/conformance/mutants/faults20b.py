@@ -1,4 +1,4 @@
-"""What a broken 2.0b VTN does: changes of its answers and of what reaches it, and the checks that exist for each."""
+"""Break a 2.0b VTN: changes of its answers and of what reaches it, and the checks that exist for each."""
 
 from __future__ import annotations
 

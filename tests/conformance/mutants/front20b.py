@@ -45,7 +45,7 @@ ChangeTls = Callable[["FrontFiles"], ssl.SSLContext]
 
 @dataclass(frozen=True)
 class Fault20b:
-    """What a broken VTN does, and the checks that exist for it."""
+    """Hold what a broken VTN does, and the checks that exist for it."""
 
     name: str
     patterns: tuple[str, ...]

@@ -208,7 +208,7 @@ class HttpClient:
         return context
 
     def _context(self, identity: tuple[Path, Path] | None) -> ssl.SSLContext | bool:
-        """What the connector verifies with; its usual way where nothing was given."""
+        """Return what the connector verifies with; its usual way where nothing was given."""
         if identity is None:
             return _trusting(self._ca_file) if self._ca_file else self._verify_tls
         context = self.trust()

@@ -1,4 +1,4 @@
-"""What the demo makes of the telemetry of a home on OpenADR 2.0b."""
+"""Judge what the demo makes of the telemetry of a home on OpenADR 2.0b."""
 
 from __future__ import annotations
 

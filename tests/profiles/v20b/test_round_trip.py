@@ -1,4 +1,4 @@
-"""What is written can be read, and both validators accept it."""
+"""Read back what is written, and have both validators accept it."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ starts = st.one_of(moments.map(lambda at: at.strftime("%Y-%m-%dT%H:%M:%SZ")), st
 
 
 def distinct(one: Any) -> str:
-    """What makes a value another one: 1 is not true, and neither is the text "1"."""
+    """Return what makes a value another one: 1 is not true, and neither is the text "1"."""
     return f"{type(one).__name__} {one}"
 
 

@@ -1,4 +1,4 @@
-"""What was delivered, from reports as VENs write them; what is not known is no 0."""
+"""Compute what was delivered, from reports as VENs write them; what is not known is no 0."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a VEN of OpenADR 2.0b is told of its events, and what it answers, in few words."""
+"""Read what a VEN of OpenADR 2.0b is told of its events, and what it answers, in few words."""
 
 from __future__ import annotations
 

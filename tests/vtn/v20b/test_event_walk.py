@@ -29,7 +29,7 @@ STEPS = 70
 
 @dataclass
 class Picture:
-    """What a VEN makes of the messages it gets."""
+    """Hold what a VEN makes of the messages it gets."""
 
     ven: ScriptedVen
     targets: frozenset[str]

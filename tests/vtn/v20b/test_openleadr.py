@@ -36,7 +36,7 @@ class OpenleadrVen:
                 self.said.append(json.loads(line))
 
     def heard(self, **members: Any) -> bool:
-        """Whether it has said something with these members."""
+        """Return whether it has said something with these members."""
         return any(members.items() <= each.items() for each in self.said)
 
 

@@ -1,4 +1,4 @@
-"""What VENs of OpenADR 2.0b say is bounded: opts at a time, rows of the history, and how long they are kept."""
+"""Bound what VENs of OpenADR 2.0b say: opts at a time, rows of the history, and how long they are kept."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a poll costs while nothing happens."""
+"""Count what a poll costs while nothing happens."""
 
 from __future__ import annotations
 

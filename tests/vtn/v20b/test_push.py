@@ -296,7 +296,7 @@ async def test_a_host_is_judged_by_its_addresses(found: Any, words: str) -> None
 
 
 def failures(vtn: VtnUnderTest) -> float:
-    """How many attempts to push failed so far."""
+    """Return how many attempts to push failed so far."""
     metrics = vtn.server._metrics
     assert metrics is not None
     (line,) = [each for each in metrics.text().decode().splitlines() if each.startswith("oadr_vtn_20b_pushes_failed")]

@@ -26,7 +26,7 @@ def duration(name: str, text: str) -> str:
 
 
 def description(r_id: str, *, type_: str = "demand", reading: str = "Mean", unit: str = POWER, source: str = "") -> str:
-    """What is said of one value."""
+    """Return what is said of one value."""
     data_source = f"<ei:reportDataSource>{of('ei:resourceID', source)}</ei:reportDataSource>" if source else ""
     rate = of("oadr:oadrMinPeriod", "PT10S") + of("oadr:oadrMaxPeriod", "PT1H")
     return (

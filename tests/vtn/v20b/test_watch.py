@@ -1,4 +1,4 @@
-"""What an operator sees of VENs of OpenADR 2.0b that do not do as they should: lists, log lines and /metrics."""
+"""Show what an operator sees of VENs of OpenADR 2.0b that do not do as they should: lists, log lines and /metrics."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who may do what on 3.0.1: the same rule as on 3.1, and the switches that soften it."""
+"""Tell who may do what on 3.0.1: the same rule as on 3.1, and the switches that soften it."""
 
 from __future__ import annotations
 

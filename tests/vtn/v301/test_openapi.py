@@ -121,7 +121,7 @@ def resolved_whole(document: Json, name: str) -> Json:
 
 
 def pairs() -> list[tuple[str, str]]:
-    """What is compared: the name in the standard, and ours."""
+    """Return what is compared: the name in the standard, and ours."""
     return [*((name, name) for name in (*OBJECTS, *PARTS)), *((name, f"{name}Request") for name in OBJECTS)]
 
 

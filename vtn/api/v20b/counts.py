@@ -1,4 +1,4 @@
-"""What the listener of OpenADR 2.0b counts for /metrics; each label has a fixed set of values."""
+"""Count what the listener of OpenADR 2.0b tells in /metrics; each label has a fixed set of values."""
 
 from __future__ import annotations
 

@@ -64,7 +64,7 @@ class Entry(Struct, frozen=True, kw_only=True):
 
 
 class Examined(Struct, frozen=True):
-    """What a VEN is to be told. ``next_at`` is when that has to be found out again by the clock, None if never.
+    """Hold what a VEN is to be told. ``next_at`` is when that has to be found out again by the clock, None if never.
 
     ``over`` are issues of which it is sent no more; ``untold`` counts events that there is no room for yet.
     """

@@ -66,7 +66,7 @@ class ToldIssue(Struct, frozen=True, gc=False):
 
 
 class ToldIssues:
-    """What was told lately, by event, issue and number. It is never changed, so it is kept without a watch.
+    """Hold what was told lately, by event, issue and number. It is never changed, so it is kept without a watch.
 
     ``most`` bounds the intervals of all of them, of about 500 bytes each.
     """

@@ -1,4 +1,4 @@
-"""Who a request is from: the VEN that is enrolled with the certificate of its connection (B-SEC-005, B-SEC-006)."""
+"""Find who a request is from: the VEN enrolled with the certificate of its connection (B-SEC-005, B-SEC-006)."""
 
 from __future__ import annotations
 

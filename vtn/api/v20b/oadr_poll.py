@@ -28,7 +28,7 @@ ReportMessage: TypeAlias = Callable[[Ven20b, WaitingMessage], Awaitable[Message 
 
 
 class Distributes(Protocol):
-    """What tells VENs of events."""
+    """Tell VENs of events."""
 
     async def distribute(self, ven: Ven20b, now: datetime, *, is_pushed: bool) -> Message | None:
         """Return what a VEN has to hear of its events now, and note that it did; None if there is nothing.

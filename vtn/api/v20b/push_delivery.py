@@ -50,7 +50,7 @@ _PUSHED: Final[dict[type[Message], tuple[Service20b, tuple[type[Message], ...]]]
 
 
 class Takes(Protocol):
-    """What takes the answers of VENs, as if they had been sent as requests."""
+    """Take the answers of VENs, as if they had been sent as requests."""
 
     async def handled(self, name: Service20b, message: Message, session: Session20b) -> Answer:
         """Take a message; raises RefusedMessage."""

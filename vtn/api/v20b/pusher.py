@@ -40,7 +40,7 @@ def lease_s(settings: V20bPush) -> float:
 
 @dataclass(slots=True)
 class _Failing:
-    """How a VEN fails that did not answer last time, as it is registered; ``due_at_s`` is a time of the event loop."""
+    """Hold how a VEN fails, as it is registered; ``due_at_s`` is a time of the event loop."""
 
     registered: tuple[str, str | None]
     failures: int = 0
@@ -207,7 +207,7 @@ class Pusher:
             self._failing.pop(ven.id, None)
         except Unavailable:
             self._changed.add(ven.id)
-        except Exception:
+        except Exception:  # whatever it is: the other VENs are pushed to, and this one again later; it is counted
             _log.exception("pushing to a VEN of OpenADR 2.0b failed", ven=ven.name)
             self._failed(ven, "an error in this server")
 

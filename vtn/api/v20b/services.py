@@ -1,4 +1,4 @@
-"""Which message belongs to which service, and the reply of each (requirements 1.2, 1.3)."""
+"""Say which message belongs to which service, and the reply of each (requirements 1.2, 1.3)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a service of OpenADR 2.0b gets beside a message: who sent it, and when."""
+"""Hold what a service of OpenADR 2.0b gets beside a message: who sent it, and when."""
 
 from __future__ import annotations
 

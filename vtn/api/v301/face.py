@@ -1,4 +1,4 @@
-"""What all collections of OpenADR 3.0.1 share: bodies and queries in its form, and who reads (V301-005, V301-007)."""
+"""Share what all collections of OpenADR 3.0.1 need: bodies, queries, and who reads (V301-005, V301-007)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What VENs of OpenADR 2.0b answered and opted: the last answer of each delivery, and everything that was said."""
+"""Store what VENs of OpenADR 2.0b answered and opted: the last answer of each delivery, and what was said."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class TooManyOpts(Exception):
 
 
 class _Content(Struct):
-    """What counts of an opt's content."""
+    """Hold what counts of an opt's content."""
 
     windows: tuple[msgspec.Raw, ...] = ()
 

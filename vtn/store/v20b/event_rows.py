@@ -17,7 +17,7 @@ Key: TypeAlias = tuple[str, int]
 
 
 class IssueState(StrEnum):
-    """What may become of an issue. ENDED and CANCELLED are final (B-EVT-015)."""
+    """Name what may become of an issue. ENDED and CANCELLED are final (B-EVT-015)."""
 
     LIVE = "LIVE"
     NO_FORM = "NO_FORM"
@@ -58,7 +58,7 @@ class IssueRow(Struct, frozen=True, kw_only=True, gc=False):
 
 
 class DeliveryRow(Struct, frozen=True, kw_only=True, gc=False):
-    """What one VEN was sent of an issue, and its answer; instants are stamps.
+    """Hold what one VEN was sent of an issue, and its answer; instants are stamps.
 
     ``number`` is the last number sent; ``shown_number`` is the projection that it was made from, which differs for a
     cancellation that is for this VEN alone.
@@ -101,7 +101,7 @@ class DeliveryRow(Struct, frozen=True, kw_only=True, gc=False):
 
 
 class OpenDelivery(Struct, frozen=True):
-    """What a VEN was sent of an issue and is not closed. ``is_visible`` says that the VEN may see the event now."""
+    """Hold a delivery that is not closed. ``is_visible`` says that the VEN may see the event now."""
 
     issue: IssueRow
     sent: DeliveryRow

@@ -59,7 +59,7 @@ _not_final: Final = or_(_issues.state == IssueState.LIVE.value, _issues.state ==
 
 
 class IssueChange(Struct, frozen=True, kw_only=True):
-    """What an issue becomes. ``before`` is what it was when that was decided, None if it is new.
+    """Hold what an issue becomes. ``before`` is what it was when that was decided, None if it is new.
 
     ``content`` is the projection of its new number; None if it keeps its number.
     """

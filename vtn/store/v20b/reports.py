@@ -1,4 +1,4 @@
-"""What VENs of OpenADR 2.0b can report, what they were asked for, and which reports their values are in."""
+"""Store what VENs of OpenADR 2.0b can report, what they were asked for, and which reports their values are in."""
 
 from __future__ import annotations
 

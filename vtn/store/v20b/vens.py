@@ -73,7 +73,7 @@ class Ven20b:
 
 @dataclass(frozen=True, slots=True)
 class Registration20b:
-    """What a VEN registers with."""
+    """Hold what a VEN registers with."""
 
     ven_name: str | None
     push_url: str | None

@@ -1,4 +1,4 @@
-"""What only an operator can do (make an event, change it, cancel it), by the OpenADR 3.1 API of the same VTN."""
+"""Do what only an operator can (make an event, change it, cancel it), by the OpenADR 3.1 API of the same VTN."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ from oadr_conformance.wire import HttpClient
 
 @dataclass
 class VenAtVtn:
-    """What the suite knows of one of its VENs at the VTN."""
+    """Hold what the suite knows of one of its VENs at the VTN."""
 
     name: str
     ven_id: str = ""

@@ -18,7 +18,7 @@ _PATIENCE_S = 10
 
 @dataclass(frozen=True)
 class Handshake:
-    """What came of a handshake."""
+    """Hold what came of a handshake."""
 
     version: str
     cipher: str

@@ -1,4 +1,4 @@
-"""What a check of a VEN judges: the record of a scenario that was played to its end."""
+"""Hold what a check of a VEN judges: the record of a scenario that was played to its end."""
 
 from __future__ import annotations
 

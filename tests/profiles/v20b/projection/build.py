@@ -1,4 +1,4 @@
-"""What the tests say in one line: an event in OpenADR 2.0b, and the program it belongs to."""
+"""Build in one line what the tests are about: an event in OpenADR 2.0b, and the program it belongs to."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def told(event: Event, program: Program | None = None, *, now: datetime = WRITTE
 
 
 def refused(event: Event, program: Program | None = None) -> NoFormKind:
-    """Why a VEN of 2.0b is not told of the event."""
+    """Return why a VEN of 2.0b is not told of the event."""
     found = project(event, program or a_program(), now=WRITTEN, anchor=WRITTEN, base_url=BASE_URL)
     assert isinstance(found, NoForm), found
     return found.kind

@@ -1,4 +1,4 @@
-"""What the clock says of an event of 2.0b."""
+"""Tell what the clock says of an event of 2.0b."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is told before an event is issued to VENs of OpenADR 2.0b."""
+"""Show what is told before an event is issued to VENs of OpenADR 2.0b."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What OpenADR 3.0.1 says and 3.1 does not: types of targets, the face of a subscription, who gave a ven its name."""
+"""Store what 3.0.1 says and 3.1 does not: types of targets, the face of a subscription, who named a ven."""
 
 import sqlalchemy as sa
 from alembic import op
