@@ -8,7 +8,7 @@ the command `oadr conformance`; from Python:
     print(result.total)
 """
 
-from oadr_conformance.callbacks import ReceiverAddress
+from oadr_conformance.address import ReceiverAddress
 from oadr_conformance.checks import ALL, ALL_301
 from oadr_conformance.errors import ConformanceError, Misused, Refused, Unreachable
 from oadr_conformance.profile import PROFILES, SWITCHES, Profile, profile_of

@@ -14,7 +14,8 @@ from urllib.parse import urlencode
 from multidict import CIMultiDict
 from yarl import URL
 
-from oadr_conformance.callbacks import CallbackServer, ReceiverAddress
+from oadr_conformance.address import ReceiverAddress, plain_url
+from oadr_conformance.callbacks import CallbackServer
 from oadr_conformance.dialect import WireShape
 from oadr_conformance.dialect301 import WireShape301
 from oadr_conformance.errors import Misused, Refused, Skipped, Unreachable
@@ -104,16 +105,7 @@ class Subject:
         Raises:
             Misused: it is none.
         """
-        url = self.url.rstrip("/")
-        try:
-            parsed = URL(url)
-        except ValueError as error:
-            raise Misused(f"not an http or https URL: {self.url!r}") from error
-        if parsed.scheme not in {"http", "https"} or not parsed.host:
-            raise Misused(f"not an http or https URL: {self.url!r}")
-        if parsed.query_string or parsed.fragment or parsed.user:
-            raise Misused(f"an API prefix has no query, fragment or user name: {self.url!r}")
-        return url
+        return plain_url(self.url, what="an API prefix")
 
     @property
     def prefixes(self) -> list[str]:

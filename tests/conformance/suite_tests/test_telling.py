@@ -113,7 +113,7 @@ async def test_nothing_is_open_after_callers_that_never_finish_the_handshake(tmp
     address = ReceiverAddress(f"https://127.0.0.1:{free_port()}", certificate=files.certificate, key=files.key)
     server = CallbackServer(address)
     await server.start()
-    (listening,) = server._sockets
+    (listening,) = server._listener._sockets
     port = address.place[1]
     connections = [await asyncio.open_connection("127.0.0.1", port) for _ in range(2)]
     await wait_until(lambda: len(listening.accepted) == 2)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from yarl import URL
 
+from oadr_conformance.address import plain_url
 from oadr_conformance.errors import Misused
 from oadr_conformance.session import Credential
 
@@ -94,15 +95,7 @@ class Subject20b:
         Raises:
             Misused: it is none.
         """
-        url = self.url.rstrip("/")
-        try:
-            parsed = URL(url)
-        except ValueError as error:
-            raise Misused(f"not an http or https URL: {self.url!r}") from error
-        if parsed.scheme not in {"http", "https"} or not parsed.host:
-            raise Misused(f"not an http or https URL: {self.url!r}")
-        if parsed.query_string or parsed.fragment or parsed.user:
-            raise Misused(f"the URL of a VTN has no query, fragment or user name: {self.url!r}")
+        url = plain_url(self.url, what="the URL of a VTN")
         return url if url.endswith(_BELOW) else f"{url}/{_BELOW}"
 
     @property

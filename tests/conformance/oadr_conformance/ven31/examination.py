@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from oadr_conformance.callbacks import ReceiverAddress
+from oadr_conformance.address import ReceiverAddress
 from oadr_conformance.errors import Misused, Unreachable
 from oadr_conformance.examining import examined, utc_now
 from oadr_conformance.registry import Check

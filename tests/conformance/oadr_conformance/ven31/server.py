@@ -17,11 +17,10 @@ from aiohttp import web
 from multidict import CIMultiDict, CIMultiDictProxy
 from yarl import URL
 
-from oadr_conformance.callbacks import ReceiverAddress
-from oadr_conformance.errors import Misused
+from oadr_conformance.address import ReceiverAddress
+from oadr_conformance.http_listener import HttpListener
 from oadr_conformance.moments import from_now
 from oadr_conformance.session import Credential
-from oadr_conformance.sockets import ListeningSocket, closed, listening_at
 from oadr_conformance.ven31.heard import HeardRecord, HeardRequest
 from oadr_conformance.ven31.shapes import problems_of
 from oadr_conformance.wire import HttpExchange, Obj, Purpose
@@ -87,8 +86,7 @@ class LabVtn:
         self._tokens: dict[str, float] = {}
         self._revoked: set[str] = set()
         self._pausing: dict[str, tuple[float, PlannedTrouble]] = {}
-        self._runner: web.AppRunner | None = None
-        self._sockets: list[ListeningSocket] = []
+        self._listener = HttpListener(address, self._serve, who="the VTN", largest=_LARGEST)
 
     @property
     def url(self) -> str:
@@ -102,25 +100,11 @@ class LabVtn:
         Raises:
             Misused: the address cannot be listened at, or the files for TLS are none.
         """
-        app = web.Application(client_max_size=_LARGEST)
-        app.router.add_route("*", "/{path:.*}", self._serve)
-        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=1)
-        await self._runner.setup()
-        host, port = self._address.place
-        try:
-            tls = self._address.tls()
-            self._sockets = listening_at(host, port)
-            for each in self._sockets:
-                await web.SockSite(self._runner, each, ssl_context=tls).start()
-        except OSError as error:
-            await self.stop()
-            raise Misused(f"the VTN cannot listen at {host or '*'}:{port}: {error.strerror or error}") from error
+        await self._listener.start()
 
     async def stop(self) -> None:
         """Listen no more."""
-        if self._runner is not None:
-            await self._runner.cleanup()
-        await closed(connection for each in self._sockets for connection in each.accepted)
+        await self._listener.stop()
 
     def put(self, kind: str, body: Obj) -> Obj:
         """Store an object as business logic would, and return it."""
