@@ -1,6 +1,7 @@
 """Messages on their way to a broker: not more at a time than allowed, and of each it is known what became of it."""
 
 import asyncio
+from random import Random
 
 import pytest
 from hypothesis import given, settings
@@ -49,7 +50,7 @@ def _messages(count: int, name: str = "t") -> list[tuple[str, bytes]]:
     ends_after=st.integers(0, 60),
 )
 def test_each_message_leaves_once_and_its_fate_is_true(
-    batches: list[int], most: int, order: object, ends_after: int
+    batches: list[int], most: int, order: Random, ends_after: int
 ) -> None:
     """C2, C3: what is confirmed was taken, what was not sent was never taken, and the window is never exceeded."""
 
@@ -61,7 +62,7 @@ def test_each_message_leaves_once_and_its_fate_is_true(
         for _ in range(ends_after):
             if not connection.unconfirmed:
                 break
-            connection.confirm(order.choice(sorted(connection.unconfirmed)))  # type: ignore[attr-defined]
+            connection.confirm(order.choice(sorted(connection.unconfirmed)))
         connection.window.end()
         fates = [fate for each in await asyncio.gather(*waiting) for fate in each]
         topics = [topic for each in names for topic, _ in each]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime
 from functools import partial
 from typing import Any
@@ -248,10 +248,20 @@ async def test_a_change_between_the_claim_and_the_turn_is_seen(vtn: VtnUnderTest
             async with rows.database.write() as connection:
                 its = update(subscriptions).where(subscriptions.c.id == f"of-{hook}")
                 await connection.execute(its.values(modified_at=changed[0]))
-            await asyncio.sleep(1)  # what is under way is looked at ten times a second
+            seen = len(looks)
+            await wait_until(lambda: len(looks) > seen, what="what is under way is looked at")
+        return found
+
+    there = rows.outbox.there
+
+    async def looked_at(endpoint_ids: Collection[str]) -> Mapping[str, str]:
+        found = await there(endpoint_ids)
+        looks.append(endpoint_ids)
         return found
 
     changed: list[str] = []
+    looks: list[Any] = []
+    rows.outbox.there = looked_at  # type: ignore[method-assign] # counted on its way
     rows.outbox.claim = changed_after_the_claim  # type: ignore[method-assign]
     async with dispatching(rows, wire):
         await rows.delivery(busy)

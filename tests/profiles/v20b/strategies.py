@@ -89,7 +89,7 @@ _PLAIN: dict[object, st.SearchStrategy[Any]] = {
 }
 _payloads = st.one_of(
     *(
-        st.deferred(lambda kind=kind: st.lists(objects(kind), min_size=1, max_size=2).map(tuple))  # type: ignore[misc]
+        st.deferred(lambda kind=kind: st.lists(objects(kind), min_size=1, max_size=2).map(tuple))  # type: ignore[misc] # a lambda with a default has no type
         for kind in (m.SignalPayload, m.ReportPayload)
     )
 )

@@ -39,9 +39,9 @@ def ten_days(*, before: float, at_16: list[float], at_17: list[float] | None = N
     return found
 
 
-def kwh(name: str, readings: list[MeteredEnergy], **more: object) -> list[Decimal]:
+def kwh(name: str, readings: list[MeteredEnergy]) -> list[Decimal]:
     """Return what a method says of the two hours."""
-    found = baseline(parsed(name), gridded(readings, HOUR), EVENT, UTC_DAYS, **more)  # type: ignore[arg-type]
+    found = baseline(parsed(name), gridded(readings, HOUR), EVENT, UTC_DAYS)
     return [found.kwh[EVENT.start + number * HOUR] for number in range(len(found.kwh))]
 
 

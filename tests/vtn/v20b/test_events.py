@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
 from sqlalchemy import insert
 
+from openadr_profiles.v20b import projection
 from tests.support.pki import Pki
 from tests.vtn.harness import VtnUnderTest
 from tests.vtn.v20b.conftest import Enrol
 from tests.vtn.v20b.scripted_ven import element, of
 from tests.vtn.v20b.telling import accept, answer, at, levels, polled, response, told
+from vtn.api.v20b import event_issues
 from vtn.store.v20b.tables import oadr20b_carriers
 
 
@@ -311,3 +314,25 @@ async def test_events_that_carry_reports_are_not_told_and_leave_nothing_behind(
     capsys.readouterr()
     assert await polled(ven) == []
     assert "not told" not in capsys.readouterr().out
+
+
+async def test_an_event_that_breaks_the_projection_keeps_no_other_from_being_told(
+    vtn20: VtnUnderTest, ven20: Enrol, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is named in the log and set aside, and the others go on."""
+
+    def project(event: Any, *rest: Any, **named: Any) -> Any:
+        if event.event_name == "broken":
+            raise ZeroDivisionError
+        return right(event, *rest, **named)
+
+    right = projection.project
+    monkeypatch.setattr(event_issues, "project", project)
+    ven = await ven20(vtn20)
+    programs = [await vtn20.bl.program() for _ in range(2)]
+    await vtn20.bl.event(programs[0], **levels(vtn20, 1, eventName="broken"))
+    made = await vtn20.bl.event(programs[1], **levels(vtn20, 2))
+    events = await polled(ven)
+    assert [event.id for event in events] == [made["id"]]
+    await accept(ven, events)
+    assert await polled(ven) == []

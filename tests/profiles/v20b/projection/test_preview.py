@@ -51,7 +51,7 @@ def test_an_event_without_a_form_is_refused_with_its_reason(type_: str, value: A
 
 def test_vens_of_2_0b_are_known_by_their_client() -> None:
     meta = {"created_date_time": WRITTEN, "modification_date_time": WRITTEN}
-    vens = [Ven(id=name, ven_name=name, client_id=name, **meta) for name in ("home-1", "oadr20b-aa")]  # type: ignore[arg-type]
+    vens = [Ven(id=name, ven_name=name, client_id=name, **meta) for name in ("home-1", "oadr20b-aa")]  # type: ignore[arg-type] # members of several types
     assert [ven.id for ven in of_20b(vens)] == ["oadr20b-aa"]
 
 

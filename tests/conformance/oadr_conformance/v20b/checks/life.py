@@ -48,8 +48,7 @@ async def numbers_only_rise(probe: Probe20b) -> None:
     numbers = [view.number]
     for priority in (2, 3):
         event = await probe.operator.change(event, priority=priority)
-        last = numbers[-1]
-        numbers.append((await ven.until(view, lambda one, last=last: one.number != last, "a change")).number)  # type: ignore[misc]
+        numbers.append((await ven.until(view, lambda one: one.number != numbers[-1], "a change")).number)
     (await ven.request_events()).same("modificationNumbers", numbers, [view.number + step for step in range(3)])
 
 

@@ -149,7 +149,7 @@ async def quality(probe: Probe20b, parts: dict[str, str | None]) -> None:
     """Quality, confidence and accuracy of a value are optional, and taken."""
     ven = await probe.registered()
     name, specifier, rid = await ven.report_request()
-    report = messages.data_report(name, [messages.measured(rid, **parts)], specifier=specifier)  # type: ignore[arg-type]
+    report = messages.data_report(name, [messages.measured(rid, **parts)], specifier=specifier)  # type: ignore[arg-type] # parts of several types
     reply = (await ven.ask(REPORT, messages.update_report(ven.id, [report]))).ok(UPDATED)
     for one in reply.all("oadr:oadrCancelReport/ei:reportRequestID"):
         ven.registration.requests.pop(one.text or "", None)
