@@ -15,7 +15,6 @@ import csv
 import io
 import json
 import math
-import sys
 from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
@@ -24,6 +23,7 @@ from typing import Any, Final
 import msgspec
 
 from oadr.errors import Exit, Failure
+from oadr.terminal.files import bounded_bytes
 from oadr.terminal.quantities import length, moment, power_kw
 from openadr_profiles.v31 import (
     Duration,
@@ -79,16 +79,7 @@ def read_event(file: Path, *, now: datetime, program_id: Callable[[], str]) -> E
 
 
 def _text(file: Path) -> str:
-    try:
-        if str(file) == "-":
-            body = sys.stdin.buffer.read(MOST_BYTES + 1)
-        else:
-            with file.open("rb") as opened:
-                body = opened.read(MOST_BYTES + 1)
-    except OSError as error:
-        raise Failure(f"{file}: cannot be read ({error.strerror})", Exit.USAGE) from None
-    if len(body) > MOST_BYTES:
-        raise Failure(f"{file}: longer than {MOST_BYTES} bytes, which no event is", Exit.USAGE)
+    body = bounded_bytes(file, most=MOST_BYTES, what="event")
     try:
         return body.decode("utf-8-sig")
     except UnicodeDecodeError as error:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 from msgspec import to_builtins
 
-from oadr.errors import Exit, Failure, reporting
+from oadr.errors import Exit, reporting
+from oadr.terminal.files import bounded_bytes
 from oadr.terminal.options import examples
 from oadr.terminal.output import JsonOption, show_json, wants_json
 from oadr.terminal.text import visible
@@ -40,7 +40,7 @@ def explain(
     with reporting():
         from openadr_profiles.v20b.explaining import explain as explained
 
-        found = explained(_body(file))
+        found = explained(bounded_bytes(file, most=_MOST_BYTES, what="message"))
         if wants_json(as_json):
             show_json(to_builtins(found))
         else:
@@ -61,17 +61,3 @@ def _lines(found: Explanation) -> list[str]:
     lines += [f"  {problem}" for problem in found.problems]
     lines += ["The second validator says:" if found.second_opinion else "The schema alone would allow it."]
     return [*lines, *(f"  {opinion}" for opinion in found.second_opinion)]
-
-
-def _body(file: Path) -> bytes:
-    try:
-        if str(file) == "-":
-            body = sys.stdin.buffer.read(_MOST_BYTES + 1)
-        else:
-            with file.open("rb") as opened:
-                body = opened.read(_MOST_BYTES + 1)
-    except OSError as error:
-        raise Failure(f"{file}: cannot be read ({error.strerror})", Exit.USAGE) from None
-    if len(body) > _MOST_BYTES:
-        raise Failure(f"{file}: longer than {_MOST_BYTES} bytes, which no message is", Exit.USAGE)
-    return body

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from openadr_profiles.v31 import ObjectType
 from openadr_profiles.v301 import ReportRequest
-from vtn.access import DELETE_REPORTS_AS_BL_TOO, READ_OWNED, WRITE_REPORTS, Caller
+from vtn.access import READ_OWNED, WRITE_REPORTS, Caller
 from vtn.api.collection import CollectionHandlers, Route
 from vtn.api.payload_values import PayloadValues
-from vtn.api.query import Query
+from vtn.api.v31.report import deletion, report_query
 from vtn.api.v301.face import Face, Rules, read_body
 from vtn.api.v301.render import Renderer
 from vtn.cache.responses import ResponseCache
@@ -68,21 +68,12 @@ def routes(
         return report
 
     renderer = Renderer(ObjectType.REPORT, rules.untyped)
-    reports = CollectionHandlers("reports", _Reports(store, rules), renderer, cache, query=_query, body=body)
+    reports = CollectionHandlers("reports", _Reports(store, rules), renderer, cache, query=report_query, body=body)
     return reports.routes(
         read=READ_OWNED,
         create=WRITE_REPORTS,
         replace=WRITE_REPORTS,
-        delete=DELETE_REPORTS_AS_BL_TOO if settings.bl_may_delete else WRITE_REPORTS,
-    )
-
-
-def _query(query: Query) -> ReportQuery:
-    return ReportQuery(
-        page=query.page(),
-        program_id=query.object_id("programID"),
-        event_id=query.object_id("eventID"),
-        client_name=query.text("clientName"),
+        delete=deletion(settings),
     )
 
 
