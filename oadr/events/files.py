@@ -23,7 +23,7 @@ from typing import Any, Final
 import msgspec
 
 from oadr.errors import Exit, Failure
-from oadr.terminal.files import bounded_bytes
+from oadr.files import bounded_bytes
 from oadr.terminal.quantities import length, moment, power_kw
 from openadr_profiles.v31 import (
     Duration,

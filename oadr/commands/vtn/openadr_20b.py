@@ -9,7 +9,7 @@ import typer
 from msgspec import to_builtins
 
 from oadr.errors import Exit, reporting
-from oadr.terminal.files import bounded_bytes
+from oadr.files import bounded_bytes
 from oadr.terminal.options import examples
 from oadr.terminal.output import JsonOption, show_json, wants_json
 from oadr.terminal.text import visible
