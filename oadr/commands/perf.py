@@ -19,8 +19,8 @@ from oadr.errors import Exit, Failure
 from oadr.events.fleet import find_event
 from oadr.terminal.options import examples, parsed_by
 from oadr.terminal.output import AllOption, JsonOption, show_json, show_rows, wants_json
-from oadr.terminal.quantities import length
 from oadr.terminal.text import visible
+from openadr_profiles.fleet.quantities import length
 from openadr_profiles.fleet.recipients import reached
 from openadr_profiles.fleet.wording import local_time
 from openadr_profiles.v31 import AGGREGATED_REPORT, Event, Report, Ven

@@ -27,7 +27,7 @@ from oadr.process import logs
 from oadr.process.running import Interrupted, run_interruptibly
 from oadr.terminal.options import examples, parsed_by
 from oadr.terminal.output import show_json
-from oadr.terminal.quantities import length
+from openadr_profiles.fleet.quantities import length
 
 if TYPE_CHECKING:
     from oadr.demo.fleet import Fleet

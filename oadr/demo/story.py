@@ -18,9 +18,9 @@ from oadr.demo.telemetry import MeasuredDelivery, by_step, delivery, reductions_
 from oadr.demo.truth import HomeDevice, Ledger, LegacyDevice
 from oadr.demo.verdict import Evidence, Finding, judge
 from oadr.demo.view import Plan, Power, Step
-from oadr.events.building import reduction_event
 from oadr.events.publishing import program_named
 from openadr_client import VtnClient
+from openadr_profiles.fleet.building import reduction_event
 from openadr_profiles.fleet.reports import read_status, status_report_name
 from openadr_profiles.fleet.status import EventStatus, event_status
 from openadr_profiles.v31 import AGGREGATED_REPORT, BlVenRequest, Event, EventPayloadType, Report, Resource, Ven

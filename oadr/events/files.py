@@ -1,50 +1,18 @@
-"""Events from files: JSON or YAML as the standard writes an event, or CSV with a line for each interval.
-
-CSV has a header. ``duration`` is required; ``start`` is needed in the first line only, later lines follow each other.
-The third column is what is asked for: ``shed`` or ``limit`` (a power with its unit), ``level`` (0 to 3), or the name of
-a payload type with plain numbers::
-
-    start,duration,shed
-    tomorrow 18:00,15m,3kW
-    ,15m,5kW
-"""
+"""Read the event in a file: JSON or YAML as the standard writes one, or CSV with a line for each interval."""
 
 from __future__ import annotations
 
-import csv
-import io
-import json
-import math
 from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Final
-
-import msgspec
+from typing import Final
 
 from oadr.errors import Exit, Failure
 from oadr.files import bounded_bytes
-from oadr.terminal.quantities import length, moment, power_kw
-from openadr_profiles.v31 import (
-    Duration,
-    EventPayloadDescriptor,
-    EventPayloadType,
-    EventRequest,
-    Interval,
-    IntervalPeriod,
-    Invalid,
-    Start,
-    Unit,
-    Value,
-    ValuesMap,
-    decode,
-)
+from openadr_profiles.fleet.event_text import UnreadableEvent, event_from_csv, event_from_document, looks_like_csv
+from openadr_profiles.v31 import EventRequest
 
 MOST_BYTES: Final = 4 * 1024 * 1024
-_POWERS: Final = {
-    "shed": EventPayloadType.DISPATCH_SETPOINT_RELATIVE,
-    "limit": EventPayloadType.IMPORT_CAPACITY_LIMIT,
-}
 
 
 def read_event(file: Path, *, now: datetime, program_id: Callable[[], str]) -> EventRequest:
@@ -57,25 +25,12 @@ def read_event(file: Path, *, now: datetime, program_id: Callable[[], str]) -> E
     name = "standard input" if str(file) == "-" else str(file)
     suffix = file.suffix.lower()
     try:
-        if suffix == ".csv" or (str(file) == "-" and _looks_like_csv(text)):
-            return _from_csv(text, now, program_id())
-        document = _json(text) if suffix == ".json" or text.lstrip()[:1] == "{" else _yaml(text)
-        if not isinstance(document, dict):
-            raise ValueError("expected one event, as an object with intervalPeriod and intervals")
-        if "programID" not in document:
-            document["programID"] = program_id()
-        document.pop("objectType", None)
-        for stamped in ("id", "createdDateTime", "modificationDateTime"):
-            document.pop(stamped, None)
-        request = decode(json.dumps(document).encode(), EventRequest)
-        unknown = sorted(set(document) - _MEMBERS)
-        if unknown:
-            raise ValueError(f"{unknown[0]}: an event has no such member; known are {', '.join(sorted(_MEMBERS))}")
-        if not request.intervals:
-            raise ValueError("intervals: missing; an event to issue needs at least one")
-    except (ValueError, Invalid, TypeError, RecursionError) as error:
+        if suffix == ".csv" or (str(file) == "-" and looks_like_csv(text)):
+            return event_from_csv(text, now=now, program_id=program_id())
+        is_json = suffix == ".json" or text.lstrip()[:1] == "{"
+        return event_from_document(text, is_json=is_json, program_id=program_id)
+    except UnreadableEvent as error:
         raise Failure(f"{name}: {error}", Exit.USAGE) from None
-    return request
 
 
 def _text(file: Path) -> str:
@@ -84,90 +39,3 @@ def _text(file: Path) -> str:
         return body.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise Failure(f"{file}: not UTF-8 text: {error}", Exit.USAGE) from None
-
-
-def _looks_like_csv(text: str) -> bool:
-    header = next(iter(text.lstrip().splitlines()), "")
-    return not header.startswith("{") and "duration" in [name.strip().lower() for name in header.split(",")]
-
-
-def _json(text: str) -> Any:
-    try:
-        return json.loads(text, parse_constant=_no_constant)
-    except json.JSONDecodeError as error:
-        raise ValueError(f"not JSON: {error}") from None
-
-
-def _no_constant(name: str) -> None:
-    raise ValueError(f"{name} is not a number of JSON")
-
-
-def _yaml(text: str) -> Any:
-    import yaml
-
-    class Loader(yaml.SafeLoader):
-        """A YAML loader that leaves times as text, as the standard has them."""
-
-    Loader.yaml_implicit_resolvers = {
-        first: [(tag, pattern) for tag, pattern in resolvers if tag != "tag:yaml.org,2002:timestamp"]
-        for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
-    }
-    try:
-        if any(isinstance(each, yaml.AliasEvent) for each in yaml.parse(text, Loader)):
-            raise ValueError("aliases (*name) are not accepted in an event")
-        return yaml.load(text, Loader)  # noqa: S506 - a subclass of SafeLoader
-    except yaml.YAMLError as error:
-        raise ValueError(f"not YAML: {' '.join(str(error).split())}") from None
-
-
-def _from_csv(text: str, now: datetime, program_id: str) -> EventRequest:
-    rows = list(csv.DictReader(io.StringIO(text), skipinitialspace=True, restkey="", strict=True))
-    columns = [(column or "").strip() for column in (rows[0] if rows else {})]
-    asked = [column for column in columns if column.lower() not in {"start", "duration", ""}]
-    if "duration" not in [column.lower() for column in columns] or len(asked) != 1:
-        raise ValueError("expected a header such as start,duration,shed and at least one line below it")
-    kind = asked[0]
-    type_ = _POWERS.get(kind.lower()) or (EventPayloadType.SIMPLE if kind.lower() == "level" else kind.upper())
-    intervals = []
-    for number, row in enumerate(rows):
-        cells = {(column or "").strip().lower(): cell.strip() for column, cell in row.items() if isinstance(cell, str)}
-        try:
-            begin = moment(cells["start"], now=now) if cells.get("start") else None
-            if number == 0 and begin is None:
-                raise ValueError("start: needed in the first line")
-            period = IntervalPeriod(
-                start=Start.of(begin) if begin else None, duration=Duration.of(length(cells.get("duration", "")))
-            )
-            value = _value(kind.lower(), cells.get(kind.lower(), ""))
-        except ValueError as error:
-            raise ValueError(f"line {number + 2}: {error}") from None
-        payload = ValuesMap(type=type_, values=(value,))
-        intervals.append(Interval(id=number, interval_period=period, payloads=(payload,)))
-    in_kw = kind.lower() in _POWERS
-    first = intervals[0].interval_period
-    return EventRequest(
-        program_id=program_id,
-        interval_period=IntervalPeriod(start=first.start if first else None),
-        payload_descriptors=(EventPayloadDescriptor(payload_type=type_, units=Unit.KW),) if in_kw else None,
-        intervals=tuple(intervals),
-    )
-
-
-def _value(kind: str, cell: str) -> Value:
-    if kind in _POWERS:
-        kw = float(power_kw(cell))
-        return (-kw or 0.0) if kind == "shed" else kw
-    if kind == "level":
-        if cell not in {"0", "1", "2", "3"}:
-            raise ValueError(f"level: expected 0 to 3, not {cell!r}")
-        return int(cell)
-    try:
-        number = float(cell)
-    except ValueError:
-        raise ValueError(f"{kind}: {cell!r} is not a number") from None
-    if not math.isfinite(number):
-        raise ValueError(f"{kind}: {cell!r} is not a number of JSON")
-    return number
-
-
-_MEMBERS: Final = {field.encode_name for field in msgspec.structs.fields(EventRequest)}

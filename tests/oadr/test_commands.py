@@ -13,10 +13,10 @@ import msgspec
 import pytest
 
 from oadr.errors import Exit
-from oadr.events.building import reduction_event
 from oadr.events.publishing import create_all, program_named
 from openadr_client.client import VtnClient
 from openadr_client.errors import Forbidden, InvalidRequest
+from openadr_profiles.fleet.building import reduction_event
 from openadr_profiles.v31 import EventPayloadType, ProgramRequest
 from tests.oadr.conftest import Operator
 from tests.oadr.other_vtn import without_extensions

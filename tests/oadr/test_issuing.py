@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from oadr.events.building import reduction_event
 from openadr_profiles.contact import Contact
+from openadr_profiles.fleet.building import reduction_event
 from openadr_profiles.fleet.cancellation import cancelled, planned
 from openadr_profiles.fleet.division import share_out
 from openadr_profiles.fleet.power import asked_kw

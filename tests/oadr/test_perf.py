@@ -12,8 +12,8 @@ import msgspec
 import pytest
 
 from oadr.errors import Exit
-from oadr.events.building import reduction_event
 from openadr_client import VtnClient
+from openadr_profiles.fleet.building import reduction_event
 from openadr_profiles.fleet.reports import Shed, ShedInterval, status_report
 from openadr_profiles.v31 import (
     Duration,

@@ -9,9 +9,9 @@ from typing import Any
 
 from rich.console import Console
 
-from oadr.events.building import reduction_event
 from oadr.events.status_view import status_tables
 from openadr_profiles.contact import Contact
+from openadr_profiles.fleet.building import reduction_event
 from openadr_profiles.fleet.reports import Opt, Shed, ShedInterval, opt_report, status_report
 from openadr_profiles.fleet.status import EventStatus, event_status, targeted
 from openadr_profiles.v31 import (

@@ -24,7 +24,6 @@ from oadr.commands.event.options import (
     moment_from_now,
 )
 from oadr.errors import Exit, Failure
-from oadr.events.building import asked_payload, changed, reduction_event, shed_setpoint_kw
 from oadr.events.confirmation import confirm, safety_of, tell
 from oadr.events.fleet import AffectedFleet, find_event
 from oadr.events.other_versions import with_20b
@@ -32,9 +31,10 @@ from oadr.events.publishing import create_all, program_named
 from oadr.events.rows import COLUMNS, event_row
 from oadr.terminal.options import parsed_by
 from oadr.terminal.output import JsonOption, show_one, show_rows
-from oadr.terminal.quantities import length, power_kw
+from openadr_profiles.fleet.building import EventNotChangeable, asked_payload, changed, divided_events, reduction_event
 from openadr_profiles.fleet.division import Basis, share_out
 from openadr_profiles.fleet.preview import examine
+from openadr_profiles.fleet.quantities import length, power_kw
 from openadr_profiles.fleet.recipients import Recipient
 from openadr_profiles.fleet.wording import kw_text
 from openadr_profiles.v31 import (
@@ -189,7 +189,11 @@ def update(
 
             request = read_event(file, now=now, program_id=lambda: old.program_id)
         else:
-            request = changed(old, asked_payload(shed or (), limit or (), level or ()) if given else None, start, for_)
+            asked = asked_payload(shed or (), limit or (), level or ()) if given else None
+            try:
+                request = changed(old, asked, start, for_)
+            except EventNotChangeable as error:
+                raise Failure(f"{error}; give {error.instead} with --file", Exit.CHECK_FAILED) from None
         members = {"event_name": name, "priority": priority, "targets": tuple(target) if target else None}
         request = msgspec.structs.replace(request, **{key: each for key, each in members.items() if each is not None})
         fleet = await AffectedFleet.read(client, request.targets or ())
@@ -234,19 +238,7 @@ def _divided(
             tell(f"warning: {kw_text(max(total))} is more than the {kw_text(can)} they say they can shed")
     if division.left_kw:
         tell(f"{kw_text(division.left_kw)} is left over by rounding to whole watts")
-    whole = len(division.parts) == 1 and len(division.parts[0].recipients) == len(everybody)
-    type_ = EventPayloadType.DISPATCH_SETPOINT_RELATIVE
-    return [
-        (
-            request(
-                [shed_setpoint_kw(kw) for kw in part.kw],
-                type_,
-                targets if whole else [each.ven_id for each in part.recipients],
-            ),
-            part.recipients,
-        )
-        for part in division.parts
-    ]
+    return divided_events(division, targets, len(everybody), request)
 
 
 def _exactly_one(*given: object) -> None:

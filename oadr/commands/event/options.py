@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from oadr.terminal.options import parsed_by
-from oadr.terminal.quantities import moment, power_kw
+from openadr_profiles.fleet.quantities import moment, power_kw
 
 
 def moment_from_now(text: str) -> datetime:

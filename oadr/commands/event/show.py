@@ -14,7 +14,7 @@ from oadr.events.fleet import find_event, read_status
 from oadr.events.rows import LIST_COLUMNS, event_row
 from oadr.terminal.options import parsed_by
 from oadr.terminal.output import AllOption, JsonOption, plain, show_json, show_rows, wants_json
-from oadr.terminal.quantities import length
+from openadr_profiles.fleet.quantities import length
 from openadr_profiles.v31 import (
     Event,
 )

@@ -14,8 +14,8 @@ from oadr.events.rows import event_row
 from oadr.events.watching import EventChange, follow_events
 from oadr.terminal.options import parsed_by
 from oadr.terminal.output import JsonOption, show_json_line, wants_json
-from oadr.terminal.quantities import length
 from oadr.terminal.text import visible
+from openadr_profiles.fleet.quantities import length
 from openadr_profiles.fleet.wording import local_time
 
 if TYPE_CHECKING:

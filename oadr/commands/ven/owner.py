@@ -159,7 +159,7 @@ def _opt(config: Path | None, scope: str, word: str, reason: str | None, until: 
 
 
 def _until(text: str | None) -> str | None:
-    from oadr.terminal.quantities import moment
+    from openadr_profiles.fleet.quantities import moment
 
     if text is None:
         return None

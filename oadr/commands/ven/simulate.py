@@ -66,7 +66,7 @@ def simulate(
 
 def _drawn(settings: VenSettings, given: list[str]) -> dict[str, Decimal]:
     """Return the power of each circuit in kW: as given, else its rating."""
-    from oadr.terminal.quantities import power_kw
+    from openadr_profiles.fleet.quantities import power_kw
 
     found = {circuit.id: circuit.rated_kw for circuit in settings.circuits}
     for each in given:

@@ -1,14 +1,15 @@
-"""Build the event that somebody asks for in kW or levels, and change one that exists."""
+"""Build the event that somebody asks for in kW or levels, and change one that exists. Rules without I/O."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
 
 import msgspec
 
-from oadr.errors import Exit, Failure
+from openadr_profiles.fleet.division import Division
+from openadr_profiles.fleet.recipients import Recipient
 from openadr_profiles.v31 import (
     Duration,
     Event,
@@ -32,6 +33,14 @@ _REPORTS = (
     ReportDescriptor(payload_type=ReportPayloadType.DEMAND, reading_type=ReadingType.MEAN, units=Unit.KW),
     ReportDescriptor(payload_type=ReportPayloadType.BASELINE, reading_type=ReadingType.ESTIMATED, units=Unit.KW),
 )
+
+
+class EventNotChangeable(ValueError):
+    """An event cannot be changed by saying what differs. ``instead`` is what has to be given in its place."""
+
+    def __init__(self, problem: str, *, instead: str) -> None:
+        super().__init__(problem)
+        self.instead = instead
 
 
 def reduction_event(
@@ -76,8 +85,8 @@ def changed(
 ) -> EventRequest:
     """Return the event with other values, another start or another length; None keeps what it has.
 
-    A new length is shared out equally over the intervals. Raises Failure if the event repeats or has no end, since then
-    nothing says what its length is.
+    A new length is shared out equally over the intervals. Raises EventNotChangeable if the event repeats or has no end,
+    since then nothing says what its length is.
     """
     request = EventRequest(**{name: getattr(event, name) for name in EventRequest.__struct_fields__})
     if asked is None and start is None and length is None:
@@ -85,7 +94,7 @@ def changed(
     timeline = Timeline.of(event, anchor=event.modification_date_time)
     if timeline.cancelled or timeline.cycle is not None or timeline.end is None:
         kind = "is cancelled" if timeline.cancelled else "has no end" if timeline.end is None else "repeats"
-        raise Failure(f"event {event.id} {kind}; give the whole event with --file", Exit.CHECK_FAILED)
+        raise EventNotChangeable(f"event {event.id} {kind}", instead="the whole event")
     begin, whole = start or timeline.start, length or timeline.end - timeline.start
     if asked is not None:
         type_, values = asked
@@ -106,9 +115,7 @@ def changed(
             request, duration=None, interval_period=period, intervals=plain_intervals or None
         )
     if any(one.interval_period and one.interval_period.start for one in intervals):
-        raise Failure(
-            f"event {event.id} has intervals with starts of their own; give it with --file", Exit.CHECK_FAILED
-        )
+        raise EventNotChangeable(f"event {event.id} has intervals with starts of their own", instead="it")
     period = msgspec.structs.replace(event.interval_period or IntervalPeriod(), start=Start.of(begin))
     return msgspec.structs.replace(request, interval_period=period)
 
@@ -127,3 +134,28 @@ def asked_payload(
     if limit:
         return EventPayloadType.IMPORT_CAPACITY_LIMIT, [float(kw) for kw in limit]
     return EventPayloadType.SIMPLE, list(level)
+
+
+def divided_events(
+    division: Division,
+    targets: Sequence[str],
+    recipients: int,
+    request: Callable[[Sequence[Value], EventPayloadType, Sequence[str]], EventRequest],
+) -> list[tuple[EventRequest, Sequence[Recipient]]]:
+    """Return one event for each part of a total, targeted at the ids of its VENs.
+
+    A single part that goes to all ``recipients`` (a number) keeps the ``targets``. ``request`` makes an event of
+    values, a payload type and targets.
+    """
+    whole = len(division.parts) == 1 and len(division.parts[0].recipients) == recipients
+    return [
+        (
+            request(
+                [shed_setpoint_kw(kw) for kw in part.kw],
+                EventPayloadType.DISPATCH_SETPOINT_RELATIVE,
+                targets if whole else [each.ven_id for each in part.recipients],
+            ),
+            part.recipients,
+        )
+        for part in division.parts
+    ]

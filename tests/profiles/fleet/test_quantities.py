@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from oadr.terminal.quantities import length, moment, power_kw
+from openadr_profiles.fleet.quantities import length, moment, power_kw
 from openadr_profiles.fleet.wording import kw_text, local_time
 
 NOON = datetime(2026, 1, 31, 12, tzinfo=UTC)
