@@ -22,7 +22,8 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
 from bridge_mqtt.model import Asks, OnGiveback, ShareBy
-from openadr_client import BrokerSettings, ConnectionSettings, PushSettings, web_address
+from openadr_client import BrokerSettings, ConnectionSettings, PushSettings
+from openadr_profiles.addresses import web_address
 from openadr_profiles.fleet.power import Sign
 from openadr_profiles.panel import DIALECTS, Dialect, UnsafePanelId, check_panel_id
 

@@ -41,7 +41,7 @@ class Failure(Exception):
 
 EXIT_CODES: Final[dict[str, Exit]] = {
     "oadr.config.ConfigError": Exit.CONFIGURATION,
-    "openadr_client.join_line.BadJoinLine": Exit.USAGE,
+    "openadr_profiles.join_line.BadJoinLine": Exit.USAGE,
     "oadr.process.running.Interrupted": Exit.INTERRUPTED,
     "openadr_client.errors.Unreachable": Exit.UNREACHABLE,
     "openadr_client.errors.TemporarilyUnavailable": Exit.UNREACHABLE,

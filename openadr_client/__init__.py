@@ -76,7 +76,6 @@ if typing.TYPE_CHECKING:
         ClientAuthentication,
         ConnectionSettings,
         PushSettings,
-        web_address,
     )
     from openadr_client.short_transport import ShortTransport
     from openadr_client.tokens import AccessToken
@@ -172,7 +171,6 @@ __all__ = [
     "report_request",
     "stop_if_cancelled",
     "wait_for_reports",
-    "web_address",
 ]
 
 _MODULES: typing.Final = {
@@ -256,7 +254,6 @@ _MODULES: typing.Final = {
     "BrokerSettings": "settings",
     "ClientAuthentication": "settings",
     "ConnectionSettings": "settings",
-    "web_address": "settings",
     "PushSettings": "settings",
     "ShortTransport": "short_transport",
     "AccessToken": "tokens",

@@ -8,6 +8,8 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
 
+from openadr_profiles.addresses import web_address
+
 if TYPE_CHECKING:
     from openadr_client.client import VtnClient
     from openadr_client.tls import NamedContext
@@ -22,28 +24,6 @@ MqttProtocol: TypeAlias = Literal["auto", "5", "3.1.1"]
 """The version of MQTT that a connection speaks; ``auto`` is 5, or 3.1.1 where a broker does not know 5."""
 
 _PORTS: Final = {"mqtt": 1883, "mqtts": 8883}
-
-
-def web_address(url: str) -> str:
-    """Return the URL of a VTN or token server without its last slash.
-
-    Raises ValueError if it is none, if its port is none, or if it holds a password: URLs are in logs and errors.
-    """
-    try:
-        parts = urlsplit(url)
-    except ValueError:
-        parts = urlsplit("")
-    if parts.scheme not in {"http", "https"} or not parts.hostname or any(letter.isspace() for letter in url):
-        raise ValueError("expected a URL such as https://vtn.example/openadr3/3.1.0")
-    if "@" in parts.netloc:
-        raise ValueError("expected no user name or password in the URL: client_id and client_secret are for them")
-    try:
-        has_port = parts.port != 0
-    except ValueError:
-        has_port = False
-    if not has_port:
-        raise ValueError("expected a port from 1 to 65535 in the URL, or none")
-    return url.rstrip("/")
 
 
 class ConnectionSettings(BaseModel):

@@ -10,7 +10,7 @@ from typing import Final
 from pydantic import SecretStr
 
 from bridge_mqtt.errors import BadCredentials
-from openadr_client.join_line import BadJoinLine, JoinLine
+from openadr_profiles.join_line import BadJoinLine, JoinLine
 from openadr_profiles.panel import UnsafePanelId, check_panel_id
 
 _OTHERS: Final = stat.S_IRWXG | stat.S_IRWXO

@@ -23,7 +23,7 @@ from bridge_mqtt.vtn_side.event_reader import ReadEvents
 from bridge_mqtt.vtn_side.gateway import client_for
 from bridge_mqtt.vtn_side.panel_vens import PanelVens
 from openadr_client import SystemClock, Unauthorized
-from openadr_client.join_line import JoinLine
+from openadr_profiles.join_line import JoinLine
 from openadr_profiles.panel import Load
 from tests.support.scripted_vtn import problem
 from tests.support.small_vtn import Manners, SmallVtn, small_vtn

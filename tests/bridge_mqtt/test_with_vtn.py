@@ -19,9 +19,9 @@ from bridge_mqtt.simulators.panels import SimulatedMqttPanel, simulated_panel
 from openadr_client.client import VtnClient
 from openadr_client.clock import ScaledClock
 from openadr_client.errors import Unauthorized
-from openadr_client.join_line import JoinLine
 from openadr_profiles.fleet.power import Sign
 from openadr_profiles.fleet.reports import read_opts, read_status
+from openadr_profiles.join_line import JoinLine
 from openadr_profiles.v31 import (
     AGGREGATED_REPORT,
     BlVenRequest,

@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 from bench.support.net import free_port
 from oadr.__main__ import app
 from oadr.errors import Exit
-from openadr_client.join_line import JoinLine
+from openadr_profiles.join_line import JoinLine
 from tests.e2e.processes import OADR, oadr, program
 from tests.oadr.conftest import Operator
 from tests.support.waiting import wait_until_sync

@@ -23,11 +23,11 @@ from certs import Authority
 from oadr.__main__ import app
 from oadr.commands.ven.sample_house import sample_circuits
 from oadr.commands.vtn.clients import show_credentials
-from oadr.commands.vtn.join import JoinLines
+from oadr.commands.vtn.join import certificate_in_file, join_lines
 from oadr.commands.vtn.options import load_settings
 from oadr.errors import Exit
 from openadr_client import SystemClock
-from openadr_client.join_line import JoinLine, certificate_in
+from openadr_profiles.join_line import JoinLine
 from tests.e2e.processes import OADR, oadr, program
 from tests.oadr.conftest import Operator
 from tests.support.pki import Pki, server_context
@@ -97,7 +97,7 @@ def test_a_line_has_what_was_asked_for_and_is_made_anew_with_a_new_secret(databa
         assert (told.ven_name, told.token_url, told.ca) == (
             "Haus 1",
             "https://tokens.example/token",
-            certificate_in(pki.ca),
+            certificate_in_file(pki.ca),
         )
     assert first != again
 
@@ -146,7 +146,7 @@ def test_no_secret_is_changed_for_which_there_would_be_no_line(
 
 
 def test_a_secret_that_is_made_is_shown_whatever_becomes_of_its_line(capsys: pytest.CaptureFixture[str]) -> None:
-    lines = JoinLines(load_settings(None, {}), url="https://vtn.example", token_url=None, ca_file=None)
+    lines = join_lines(load_settings(None, {}), url="https://vtn.example", token_url=None, ca_file=None)
     made = {"client_id": "home-1", "client_secret": "shown now and never again"}
     show_credentials(made, given=None, as_json=False, lines=lines, ven_name="n" * 129, is_again=True)
     shown = capsys.readouterr()
@@ -256,14 +256,14 @@ def test_a_real_home_gets_its_new_secret_and_stays_what_it_is(
         client_id="home-1",
         client_secret=secret,
         ven_name="home-1",
-        ca=certificate_in(pki.ca),
+        ca=certificate_in_file(pki.ca),
     )
     done = run("ven", "join", "--config", str(config), stdin=line.encode())
     assert json.loads(done.stdout)["changed"] == ["vtn.ca_file"], done.stderr
     expected = tomllib.loads(before)
     expected["vtn"] |= {"client_secret": secret, "ca_file": str(tmp_path / "ven-ca.pem")}
     assert tomllib.loads(config.read_bytes().decode()) == expected
-    assert certificate_in(tmp_path / "ven-ca.pem") == certificate_in(pki.ca)
+    assert certificate_in_file(tmp_path / "ven-ca.pem") == certificate_in_file(pki.ca)
 
 
 @pytest.mark.parametrize(
@@ -389,7 +389,7 @@ def test_a_private_authority_comes_with_the_line(
     done = run("ven", "join", "--config", str(config), stdin=line)
     assert done.exit_code == 0, done.stderr
     assert [each["what"] for each in json.loads(done.stdout)["steps"]][2] == "TLS"
-    assert certificate_in(tmp_path / "ven-ca.pem") == certificate_in(pki.ca)
+    assert certificate_in_file(tmp_path / "ven-ca.pem") == certificate_in_file(pki.ca)
     assert tomllib.loads(config.read_text())["vtn"]["ca_file"] == str(tmp_path / "ven-ca.pem")
 
 

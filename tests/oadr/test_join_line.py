@@ -12,7 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from certs import Authority
-from openadr_client.join_line import LONGEST, PREFIX, BadJoinLine, JoinLine, certificate_in
+from oadr.commands.vtn.join import certificate_in_file
+from openadr_profiles.join_line import LONGEST, PREFIX, BadJoinLine, JoinLine
 from tests.support.pki import Pki
 
 SECRET = "a secret of forty-three characters, made up"
@@ -28,7 +29,7 @@ def problem(text: str) -> str:
 
 
 def test_a_line_says_what_was_put_in(pki: Pki) -> None:
-    whole = msgspec.structs.replace(TOLD, token_url="https://tokens.example/token", ca=certificate_in(pki.ca))
+    whole = msgspec.structs.replace(TOLD, token_url="https://tokens.example/token", ca=certificate_in_file(pki.ca))
     for told in (TOLD, whole):
         assert JoinLine.decode(told.encode()) == told
     assert len(LINE) < 300
@@ -65,7 +66,7 @@ def test_any_other_text_is_refused(text: str) -> None:
 
 def made_of(content: bytes) -> str:
     """Return a line that is whole, with any content."""
-    from openadr_client import join_line
+    from openadr_profiles import join_line
 
     raw = len(content).to_bytes(2) + content
     return PREFIX + base64.urlsafe_b64encode(raw + join_line._hash(raw)).decode().rstrip("=")
@@ -100,7 +101,7 @@ def test_an_authority_is_one_certificate(tmp_path: Path) -> None:
     ca = Authority.create("other", now=lambda: datetime.now(UTC)).save(tmp_path).certificate
     file = tmp_path / "file.pem"
     file.write_text("text before\n" + ca.read_text())
-    assert certificate_in(file) == certificate_in(ca)
+    assert certificate_in_file(file) == certificate_in_file(ca)
     for text, said in (
         (2 * ca.read_text(), "has 2 certificates"),
         ("nothing", "has 0 certificates"),
@@ -108,6 +109,6 @@ def test_an_authority_is_one_certificate(tmp_path: Path) -> None:
     ):
         file.write_text(text)
         with pytest.raises(BadJoinLine, match=said):
-            certificate_in(file)
+            certificate_in_file(file)
     with pytest.raises(BadJoinLine, match="cannot be read"):
-        certificate_in(tmp_path / "gone.pem")
+        certificate_in_file(tmp_path / "gone.pem")

@@ -30,9 +30,10 @@ from openadr_client.errors import (
     Unreachable,
 )
 from openadr_client.pooled_transport import PooledTransport
-from openadr_client.settings import ConnectionSettings, PushSettings, web_address
+from openadr_client.settings import ConnectionSettings, PushSettings
 from openadr_client.short_transport import ShortTransport
 from openadr_client.transport import BaseTransport, origin
+from openadr_profiles.addresses import web_address
 from openadr_profiles.v31 import EventRequest
 from tests.support.scripted_vtn import ScriptedVtn, an_event, json_list, problem, scripted_vtn
 

@@ -17,7 +17,7 @@ from oadr.errors import Exit, Failure, reporting
 from oadr.process import lean
 from oadr.process.workers import Workers
 from oadr.terminal.output import JsonOption, show_figures, wants_json
-from openadr_client.join_line import LONGEST, BadJoinLine, JoinLine
+from openadr_profiles.join_line import LONGEST, BadJoinLine, JoinLine
 
 if TYPE_CHECKING:
     from ven.fleet import FleetFigures

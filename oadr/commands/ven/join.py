@@ -21,7 +21,7 @@ from oadr.commands.ven.renewal import renewed, settings_of, toml
 from oadr.commands.ven.sample_house import CIRCUITS
 from oadr.errors import Exit, Failure, exit_code_of, reporting
 from oadr.terminal.output import JsonOption, show_json, wants_json
-from openadr_client.join_line import LONGEST, JoinLine
+from openadr_profiles.join_line import LONGEST, JoinLine
 
 if TYPE_CHECKING:
     from ven.joining import JoinStep
@@ -213,14 +213,8 @@ def _settings_text(told: JoinLine, config: Path, template: Path | None) -> str:
 
 def _connection(told: JoinLine, config: Path) -> dict[str, str]:
     """Return what a line says of ``vtn``, by the names of the settings."""
-    members = {
-        "url": told.url,
-        "client_id": told.client_id,
-        "client_secret": told.client_secret,
-        "token_url": told.token_url,
-        "ca_file": None if told.ca is None else str(_ca_file(config)),
-    }
-    return {name: value for name, value in members.items() if value is not None}
+    ca = {} if told.ca is None else {"ca_file": str(_ca_file(config))}
+    return told.connection() | ca
 
 
 def _template(file: Path | None) -> str | None:

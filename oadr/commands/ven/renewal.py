@@ -10,7 +10,7 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 from oadr.errors import Exit, Failure
-from openadr_client.join_line import JoinLine
+from openadr_profiles.join_line import JoinLine
 
 _LONGEST: Final = 1_000_000
 _NEEDED: Final = ("url", "client_id", "client_secret")

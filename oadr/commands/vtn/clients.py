@@ -12,15 +12,16 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeAlias, TypeVar
 
 import typer
 
-from oadr.commands.vtn.join import CaFileOption, JoinLines, TokenUrlOption, UrlOption, VenNameOption
+from oadr.commands.vtn.join import CaFileOption, TokenUrlOption, UrlOption, VenNameOption, join_lines
 from oadr.commands.vtn.options import ConfigOption, DatabaseOption, load_settings
 from oadr.errors import Exit, Failure, reporting
 from oadr.terminal.options import examples
 from oadr.terminal.output import JsonOption, show_json, show_rows, wants_json
-from openadr_client.join_line import BadJoinLine
+from openadr_profiles.join_line import BadJoinLine
 
 if TYPE_CHECKING:
     from vtn.auth.clients import Client, Clients
+    from vtn.join_lines import JoinLines
     from vtn.settings import Settings
 
 T = TypeVar("T")
@@ -261,7 +262,7 @@ def _lines(
 ) -> JoinLines | None:
     """Return what makes the join line; None for business logic, and for a secret that is not to be shown."""
     if role is RoleName.VEN and secret is None:
-        return JoinLines(settings, **given)
+        return join_lines(settings, **given)
     named = [name for name, value in ({"ven_name": ven_name} | given).items() if value is not None]
     if named:
         because = "the secret is not shown" if role is RoleName.VEN else "business logic has none"

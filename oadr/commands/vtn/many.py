@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 
 from oadr.commands.vtn.clients import run_with_clients
-from oadr.commands.vtn.join import CaFileOption, JoinLines, TokenUrlOption, UrlOption
+from oadr.commands.vtn.join import CaFileOption, TokenUrlOption, UrlOption, join_lines
 from oadr.commands.vtn.options import ConfigOption, DatabaseOption, load_settings
 from oadr.errors import Exit, Failure, reporting
 
@@ -54,7 +54,7 @@ def add_many(
 
     with reporting():
         settings = load_settings(config, {"database.url": database_url})
-        lines = JoinLines(settings, url=url, token_url=token_url, ca_file=ca_file)
+        lines = join_lines(settings, url=url, token_url=token_url, ca_file=ca_file)
         lines.must_be_possible(ids[-1])
         if lines.line(ids[-1], "-") is None:
             raise Failure(lines.note or "there is no join line", Exit.USAGE)

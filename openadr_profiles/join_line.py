@@ -13,13 +13,11 @@ import base64
 import binascii
 import hashlib
 import re
-import ssl
-from pathlib import Path
 from typing import Annotated, Final, Self
 
 import msgspec
 
-from openadr_client.settings import web_address
+from openadr_profiles.addresses import web_address
 
 PREFIX: Final = "oadrjoin1_"
 LONGEST: Final = 4000
@@ -28,9 +26,8 @@ LONGEST: Final = 4000
 _LENGTH_BYTES: Final = 2
 _HASH_BYTES: Final = 6
 _ANY_VERSION: Final = re.compile(r"oadrjoin(\d{1,9})_")
-_CERTIFICATE: Final = re.compile("-----BEGIN CERTIFICATE-----[^-]*-----END CERTIFICATE-----")
-_LONGEST_PEM: Final = 65_536
-_LONGEST_CERTIFICATE: Final = 2200
+LONGEST_CERTIFICATE: Final = 2200
+"""Bytes (DER) of the certificate of an authority in a line."""
 
 _Name = Annotated[str, msgspec.Meta(min_length=1, max_length=128)]
 _Address = Annotated[str, msgspec.Meta(min_length=1, max_length=500)]
@@ -52,7 +49,7 @@ class JoinLine(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     client_secret: Annotated[str, msgspec.Meta(min_length=1, max_length=1000)]
     ven_name: _Name
     token_url: _Address | None = None
-    ca: Annotated[bytes, msgspec.Meta(min_length=1, max_length=_LONGEST_CERTIFICATE)] | None = None
+    ca: Annotated[bytes, msgspec.Meta(min_length=1, max_length=LONGEST_CERTIFICATE)] | None = None
 
     def __repr__(self) -> str:
         return f"JoinLine(url={self.url!r}, client_id={self.client_id!r}, ven_name={self.ven_name!r})"
@@ -66,6 +63,16 @@ class JoinLine(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         if len(line) > LONGEST:
             raise BadJoinLine(f"the join line would have {len(line):,} characters; expected at most {LONGEST:,}")
         return line
+
+    def connection(self) -> dict[str, str]:
+        """Return what it says of the connection by the names of the settings ``vtn.…``; ``ca`` needs a file."""
+        members = {
+            "url": self.url,
+            "client_id": self.client_id,
+            "client_secret": self.client_secret,
+            "token_url": self.token_url,
+        }
+        return {name: value for name, value in members.items() if value is not None}
 
     @classmethod
     def decode(cls, text: str) -> Self:
@@ -103,26 +110,6 @@ class JoinLine(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         except (msgspec.DecodeError, ValueError) as error:
             raise BadJoinLine(f"the join line cannot be used: {error}") from None
         return found
-
-
-def certificate_in(file: Path) -> bytes:
-    """Return the one certificate in a PEM file as DER; raises BadJoinLine."""
-    try:
-        with file.open("rb") as opened:
-            text = opened.read(_LONGEST_PEM).decode("ascii", errors="replace")
-    except OSError as error:
-        raise BadJoinLine(f"--ca-file: {file} cannot be read: {error.strerror}") from None
-    found = _CERTIFICATE.findall(text)
-    if len(found) != 1:
-        raise BadJoinLine(f"--ca-file: {file} has {len(found)} certificates (PEM); expected the one of the authority")
-    try:
-        der = ssl.PEM_cert_to_DER_cert(found[0])
-    except ValueError:
-        der = b""
-    if not 0 < len(der) <= _LONGEST_CERTIFICATE:
-        problem = f"has a certificate of {len(der):,} bytes; expected at most {_LONGEST_CERTIFICATE:,}"
-        raise BadJoinLine(f"--ca-file: {file} {problem if der else 'has no readable certificate (PEM)'}")
-    return der
 
 
 def _something_else(line: str) -> str:
