@@ -20,6 +20,7 @@ from ven.loops import within
 from ven.panel.curtailer import Curtailer
 from ven.panel.day_history import DayHistory
 from ven.panel.meter import PowerReading
+from ven.panel.power_trace import PowerTrace
 from ven.panel.switchgear import LimitGuard, Switchgear
 from ven.reports.reporter import RequestedReporter
 from ven.settings import VenSettings
@@ -80,6 +81,8 @@ class Control:
         )
         self.agenda = Agenda(settings, store)
         self._history = _history_of(settings, hold)
+        self.trace = None if settings.local.port is None else PowerTrace(self.panel.ids, hold=hold)
+        """Hold the power of the last days, for those who look at this VEN; without a local API nobody can."""
         self.curtailer = Curtailer(
             settings, store, self.panel, self.agenda, hold=hold, monotonic_s=clock.monotonic_s, history=self._history
         )
@@ -95,6 +98,8 @@ class Control:
         await self.reporter.load(now)
         if self._history is not None:
             self._history.load(await self._store.day_history.all())
+        if self.trace is not None:
+            self.trace.load(await self._store.power_trace.all())
 
     async def restore(self) -> None:
         """Let all circuits return, because nobody will look after them any more; whatever fails is logged."""
@@ -189,6 +194,7 @@ class Control:
         if await self.curtailer.step(now, is_settled=is_settled, is_being_read=self._is_outdated):
             self._is_settled = False
         if is_read:
+            self._trace_power()
             with self._troubles.alone("reports of decisions"):
                 await self.agenda.report(self._power_kw())
             await self.reporter.step(now)
@@ -238,6 +244,15 @@ class Control:
         with self._troubles.alone("the history of days"):
             for start, kw in history.take(reading, self.panel.limits):
                 self._store.day_history.put(start, kw, keep_from=history.earliest or start)
+
+    def _trace_power(self) -> None:
+        """Keep what the panel draws after what was switched, and what it should draw, for those who look at it."""
+        trace, last = self.trace, self.panel.last
+        if trace is None or last is None:
+            return
+        with self._troubles.alone("the trace of power"):
+            for start, packed in trace.take(last, self.curtailer.target_kw()):
+                self._store.power_trace.put(start, packed, keep_from=trace.earliest or start)
 
     async def take_programs(self, programs: Iterable[Program], broken: Collection[str | None] = ()) -> None:
         """Learn the programs that the VTN shows; `broken` are the ids of those that cannot be read."""

@@ -36,6 +36,8 @@ _DRAWN = {"fridge": Decimal("0.19"), "heater": Decimal(2), "ev": Decimal("5.25")
 _OVERRIDE = Override("heater", START + HOUR, "switched on by hand – „selbst“", frozenset({"e1", "e2"}))
 _KNOWS_OWN_LIMITS = 4
 _KNOWS_OPTS = 5
+_KNOWS_MINUTES = 9
+_PACKED = bytes(range(240)) * 2
 _TYPE = "DISPATCH_SETPOINT_RELATIVE"
 
 
@@ -74,6 +76,7 @@ async def write(store: StateFile) -> None:
         store.load_profile.put(a_piece(hour))
     store.reports.put_targets({"ev": ("north",)})
     store.day_history.put(START, {"ev": Decimal("1.5")}, keep_from=START)
+    store.power_trace.put(START, _PACKED, keep_from=START)
     store.reports.put("opt-e1", "e1", b'{"eventID": "e1"}', expires_at=START + 25 * HOUR, may_exist=False)
     assert await store.journal.flush()
     (opt,) = await store.reports.unsent()
@@ -104,6 +107,7 @@ async def check(store: StateFile, version: int) -> None:
     await _check_stretches(store)
     assert await store.own_limits.own() == (_own_limits() if version >= _KNOWS_OWN_LIMITS else [])
     assert await store.own_limits.overrides() == ([_OVERRIDE] if version >= _KNOWS_OWN_LIMITS else [])
+    assert await store.power_trace.all() == ({START: _PACKED} if version >= _KNOWS_MINUTES else {})
     assert await store.reports.unsent() == [  # both may have been tried: they are of an earlier run
         Outgoing("status-e1", "e1", b'{"a": 1}', 1, None, True, None),
         Outgoing("report-USAGE-1", "e1", b'{"b": 2}', 2, None, True, START + HOUR),

@@ -144,6 +144,25 @@ class Curtailer:
         """Return the plans in force, by event id; of several of one event the newest."""
         return {run.stretch.event_id: plan_of(run.stretch) for run in self._runs if run.is_open}
 
+    def target_kw(self) -> Decimal | None:
+        """Return the most in kW that the whole panel should draw now, by events or while the link is lost.
+
+        None if nothing says so, or if what the circuits would draw without it is not known.
+        """
+        ids = frozenset(self._panel.ids)
+        found = [self._settings.safety.limit_kw] if self.link.is_lost else []
+        for run in self._runs:
+            stretch = run.stretch
+            if not run.is_open or stretch.requested_kw <= 0 or any(each.is_fed_in for each in stretch.plan):
+                continue
+            if stretch.payload_type in FOLLOWING_LOAD:
+                before_kw: Mapping[str, Decimal] = {each.circuit_id: each.original_kw for each in stretch.plan}
+            else:
+                before_kw = self.baseline_kw(stretch.event_id)
+            if ids <= before_kw.keys():
+                found.append(sum((before_kw[id_] for id_ in ids), Decimal(0)) - stretch.requested_kw)
+        return min((kw for kw in found if kw is not None), default=None)
+
     def next_wake(self, now: datetime) -> datetime | None:
         """Return when something is due to be measured or reported next; None if never."""
         settled = [self._settled_at(run, circuit_id) for run in self._runs for circuit_id in self._unfinal(run, now)]

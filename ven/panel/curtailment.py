@@ -27,8 +27,12 @@ class CircuitPlan:
     @property
     def limit_kw(self) -> Decimal:
         """Return the power in kW that the circuit may draw; or feed in, if a part of that is taken."""
-        is_fed_in = self.original_kw < 0 < self.shed_kw
-        return (-self.original_kw if is_fed_in else self.original_kw) - self.shed_kw
+        return (-self.original_kw if self.is_fed_in else self.original_kw) - self.shed_kw
+
+    @property
+    def is_fed_in(self) -> bool:
+        """Return True if a part of what the circuit feeds in is taken."""
+        return self.original_kw < 0 < self.shed_kw
 
 
 @dataclass(frozen=True)

@@ -112,6 +112,9 @@ _HOURS_OF_DAYS: Final = ("create table hour_power (start integer primary key, kw
 _COVERED_INTERVALS: Final = ("alter table report_cursor add column covered text not null default ''",)
 """Keep which intervals the latest report of a descriptor was about: it is made again if an event changes them."""
 
+_MINUTES_OF_POWER: Final = ("create table minute_power (start integer primary key, kw blob not null) strict",)
+"""Keep what the panel drew in the minutes of the last seven days, an hour in a row, for the page of the VEN."""
+
 MIGRATIONS: Final[tuple[tuple[str, ...], ...]] = (
     _FIRST,
     _UNSENT_REPORTS_BY_INDEX,
@@ -121,6 +124,7 @@ MIGRATIONS: Final[tuple[tuple[str, ...], ...]] = (
     _SUMS_INSTEAD_OF_READINGS,
     _HOURS_OF_DAYS,
     _COVERED_INTERVALS,
+    _MINUTES_OF_POWER,
 )
 """The statements that lead to each version, the first one's from an empty file."""
 

@@ -14,6 +14,7 @@ from ven.store.link import LinkRecords
 from ven.store.load_profile import LoadProfileRecords
 from ven.store.opts import OptRecords
 from ven.store.own_limits import OwnLimitRecords
+from ven.store.power_trace import PowerTraceRecords
 from ven.store.reports import ReportRecords
 from ven.store.schema import MIGRATIONS, migrate, must_be_newest
 from ven.store.sqlite_file import SqliteFile
@@ -45,6 +46,7 @@ class StateFile:
         self.own_limits = OwnLimitRecords(self._file, self.journal)
         self.link = LinkRecords(self._file, self.journal)
         self.day_history = DayHistoryRecords(self._file, self.journal)
+        self.power_trace = PowerTraceRecords(self._file, self.journal)
         self.load_profile = LoadProfileRecords(self._file, self.journal)
         self.reports = ReportRecords(self._file, self.journal)
 
