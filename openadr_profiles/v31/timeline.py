@@ -1,6 +1,6 @@
 """Events in absolute time: the windows of their intervals, and the values in force (TIME-010 … TIME-037).
 
-Pure arithmetic: "now" is the caller's ``anchor``, chance is the caller's ``offset``. The VTN asks for ``end_of`` (its
+Pure arithmetic: "now" is the caller's ``anchor``, chance is the caller's ``offset``. The VTN asks for ``span_of`` (its
 ``active`` filter), a VEN for a ``Timeline`` and, over all its events, for ``in_force``.
 
 Where the standard is silent: an open interval lasts until the next absolute start after its own, and an implicit
@@ -254,14 +254,22 @@ def lifespan(event: Event) -> Lifespan:
     event has none to wait for. "Now" is the moment of the last write (TIME-016).
     """
     timeline = Timeline.of(event, anchor=event.modification_date_time)
-    end = timeline.end if timeline.cancelled else _shifted_end(event, timeline.end)
-    return Lifespan(timeline.start, end)
+    return Lifespan(timeline.start, _last_end(event, timeline))
 
 
-def end_of(event: EventRequest, *, written_at: datetime) -> datetime | None:
-    """Return the end of the lifespan of an event that is written now; events of the usual form are not placed for it.
+class Span(NamedTuple):
+    """The time of an event as the VTN searches it: ``end`` is that of its lifespan (None: never)."""
 
-    Those have a start, and intervals of one exact length without periods of their own.
+    start: datetime
+    end: datetime | None
+    cancelled: bool
+
+
+def span_of(event: EventRequest, *, written_at: datetime, created_at: datetime | None = None) -> Span:
+    """Return the span of an event that is written now; events of the usual form are not placed for it.
+
+    Those have a start, and intervals of one exact length without periods of their own. ``created_at`` is that of an
+    event which was there before.
     """
     period, intervals = event.interval_period, event.intervals
     if (
@@ -274,9 +282,17 @@ def end_of(event: EventRequest, *, written_at: datetime) -> datetime | None:
         and intervals
         and all(interval.interval_period is None for interval in intervals)
     ):
-        return _shifted_end(event, _after_all(len(intervals), period.duration, period.start.at))
+        end = _shifted_end(event, _after_all(len(intervals), period.duration, period.start.at))
+        return Span(period.start.at, end, cancelled=False)
     members = {name: getattr(event, name) for name in EventRequest.__struct_fields__}
-    return lifespan(Event(**members, id="new", created_date_time=written_at, modification_date_time=written_at)).end
+    created_at = created_at or written_at
+    placed = Event(**members, id="new", created_date_time=created_at, modification_date_time=written_at)
+    timeline = Timeline.of(placed, anchor=written_at)
+    return Span(timeline.start, _last_end(placed, timeline), timeline.cancelled)
+
+
+def _last_end(event: EventRequest, timeline: Timeline) -> datetime | None:
+    return timeline.end if timeline.cancelled else _shifted_end(event, timeline.end)
 
 
 def _after_all(count: int, duration: Duration, start: datetime) -> datetime | None:

@@ -22,6 +22,7 @@ from vtn.errors import ArchiveUnusable, DatabaseNotEmpty
 from vtn.store.all_tables import metadata
 from vtn.store.database import Database
 from vtn.store.engine import AsyncConnection
+from vtn.store.event_times import fill_in
 from vtn.store.failures import ConstraintViolated
 from vtn.store.migrate import revisions
 from vtn.store.outbox.rows import Push
@@ -54,7 +55,7 @@ _STAMPS: Final = frozenset(
         *("event_modified_at", "program_modified_at", "anchor", "changed_at", "starts_at", "over_at", "rolls_at"),
         *("made_at", "cancelled_at", "sent_at", "answered_at", "received_at"),
         *("wanted_until", "broken_at", "due_at", "leased_until", "last_success_at", "last_failure_at"),
-        *("registered_at", "cancel_refused_at", "added_at", "offered_at", "updated_at", "silent_at"),
+        *("registered_at", "cancel_refused_at", "added_at", "offered_at", "updated_at", "silent_at", "replaced_at"),
     }
 )
 
@@ -142,6 +143,7 @@ async def read_archive(database: Database, lines: Lines, vault: Vault, *, drop_s
         await seal_plain(connection, vault)
         await add_missing_endpoints(connection)
         await raise_numbers(connection)
+        await connection.run_sync(fill_in)
     return count
 
 
@@ -240,7 +242,7 @@ class _Reader:
             row.get("child_group_id") is None
         ):
             raise self._wrong(name, {"id": row["group_id"]}, "child", "is not a resource or a group")
-        if "members" in table.columns:
+        if row.get("members") is not None:
             try:
                 msgspec.json.decode(f"{{{row['members']}}}", type=dict[str, Any])
             except (msgspec.DecodeError, UnicodeError):

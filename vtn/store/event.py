@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
 from functools import partial
 from typing import Any, Final, cast
 
@@ -11,10 +10,10 @@ from msgspec.structs import replace
 from sqlalchemy import ColumnElement, Integer, Select, bindparam, func, or_, select, true
 
 from openadr_profiles.v31 import EventRequest, Invalid, ObjectType
-from openadr_profiles.v31.timeline import end_of
 from vtn.access import Caller, Entitlement, business_logic_only
 from vtn.store.database import Database
 from vtn.store.event_pages import newest_by_target
+from vtn.store.event_times import searched
 from vtn.store.failures import ConstraintViolated
 from vtn.store.large import Large, Row
 from vtn.store.objects import Limit, Objects, View, members_of
@@ -22,7 +21,7 @@ from vtn.store.outbox.notes import Notes
 from vtn.store.prepared import Prepared
 from vtn.store.query import EventQuery
 from vtn.store.rows import ObjectRow, Precondition, RowPage, Validity
-from vtn.store.stamps import NEVER, Stamps, stamp
+from vtn.store.stamps import NEVER, Stamps
 from vtn.store.tables import constraint, events, reports, resources, vens
 from vtn.store.typed_targets import Records, filter_form, filter_parameters, matching, stored_records
 from vtn.store.types import overlaps, overlaps_here
@@ -37,7 +36,7 @@ from vtn.store.visibility import (
     writable,
 )
 
-_NOT_SHOWN: Final = frozenset({"program_id", "ends_at"})
+_NOT_SHOWN: Final = frozenset({"program_id", "name", "starts_at", "ends_at", "cancelled_at", "written_by"})
 """The columns that an event's text is not made of."""
 
 
@@ -144,7 +143,7 @@ class EventStore(Objects):
         """Store a new event; raises Invalid if its program does not exist (EVT-003), Forbidden for a VEN."""
         business_logic_only(by)
         at = self._stamps.next()
-        row = self._row(_columns(event, at, records), at)
+        row = self._row(_columns(event, at, records) | {"written_by": by.client_id}, at)
         del event  # only its text is needed from here on
         try:
             return await self._insert(row)
@@ -160,12 +159,15 @@ class EventStore(Objects):
         check: Precondition | None = None,
         records: Records | None = None,
     ) -> ObjectRow:
-        """Put an event in the place of another; raises NotFound, Invalid (EVT-010)."""
+        """Put an event in the place of another; raises NotFound, Invalid (EVT-010).
+
+        A trigger of the database keeps what it was (``event_versions``).
+        """
         try:
             async with self._database.write() as connection:
                 present = await self._locked(connection, self._selected(object_id, writable(by)), check)
                 at = self._stamps.next(after=present["modified_at"])
-                columns = _columns(event, at, records, present["target_records"])
+                columns = _columns(event, at, records, present) | {"written_by": by.client_id}
                 return await self._update(connection, present, columns, at)
         except ConstraintViolated as error:
             raise _dangling(error) from error
@@ -191,7 +193,7 @@ def _held(entitlement: Entitlement | None) -> frozenset[str] | None:
     return None if entitlement is None else entitlement.granted
 
 
-def _columns(event: EventRequest, at: str, records: Records | None, before: str | None = None) -> dict[str, Any]:
+def _columns(event: EventRequest, at: str, records: Records | None, before: Row | None = None) -> dict[str, Any]:
     # An event always has intervals on the way out: several clients cannot read one without (COMPAT-045).
     stored = replace(event, targets=None, intervals=event.intervals or ())
     targets = event.targets or ()
@@ -199,17 +201,11 @@ def _columns(event: EventRequest, at: str, records: Records | None, before: str 
     return {
         "program_id": event.program_id,
         "targets": targets,
-        "target_records": stored_records(records, before, targets, inside),
+        "target_records": stored_records(records, before["target_records"] if before else None, targets, inside),
         "targets_inside": bool(inside),
-        "ends_at": _ends_at(event, at),
+        **searched(event, at, before["created_at"] if before else at),
         "members": members_of(stored),
     }
-
-
-def _ends_at(event: EventRequest, at: str) -> str | None:
-    """Return when the event is over for every VEN, if ever (PAGE-028, EVT-018); "now" is the time of this write."""
-    end = end_of(event, written_at=datetime.fromisoformat(at))
-    return None if end is None else stamp(end)
 
 
 def _dangling(error: ConstraintViolated) -> Exception:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from sqlalchemy import Index
 
 from vtn.store.all_tables import metadata
-from vtn.store.tables import deliveries, events, programs, resources, vens
+from vtn.store.tables import deliveries, events, notifications, programs, resources, vens
 
 __all__ = ["metadata"]
 
@@ -33,3 +33,5 @@ _dead = deliveries.c.outcome == "DEAD"
 Index("ix_deliveries_dead", deliveries.c.endpoint_id, deliveries.c.id, postgresql_where=_dead, sqlite_where=_dead)
 _ended = deliveries.c.ended_at.is_not(None)
 Index("ix_deliveries_ended_at", deliveries.c.ended_at, postgresql_where=_ended, sqlite_where=_ended)
+_of_events = notifications.c.object_type == "EVENT"
+Index("ix_notifications_of_events", notifications.c.object_id, postgresql_where=_of_events, sqlite_where=_of_events)

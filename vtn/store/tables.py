@@ -64,9 +64,14 @@ events = _object(
     Column("targets_inside", Boolean, nullable=False),  # report descriptors that have targets of their own
     Column("ends_at", KEY),  # null: open
     Column("target_records", Text),
+    Column("name", Text),  # null: it has none
+    Column("starts_at", KEY),
+    Column("cancelled_at", KEY),  # null: it is not cancelled
+    Column("written_by", Text),  # the client that wrote it as it is now; null: an earlier version did not note it
 )
 Index(None, events.c.program_id, events.c.created_at, events.c.id)
 Index(None, events.c.ends_at)
+Index(None, events.c.starts_at)
 
 reports = _object(
     "reports",
@@ -234,6 +239,7 @@ NEVER_CACHED: Final = frozenset(
     {
         "endpoints",
         "endpoint_operations",
+        "event_versions",
         "notifications",
         "deliveries",
         "delivery_totals",

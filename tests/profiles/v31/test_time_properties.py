@@ -7,7 +7,6 @@ from itertools import islice, pairwise
 
 from hypothesis import assume, given
 from hypothesis import strategies as st
-from msgspec.structs import replace
 
 from openadr_profiles.v31 import (
     Duration,
@@ -25,7 +24,7 @@ from openadr_profiles.v31 import (
     random_offset,
 )
 from openadr_profiles.v31.instant import LATEST
-from openadr_profiles.v31.timeline import end_of
+from openadr_profiles.v31.timeline import span_of
 from tests.profiles.v31.build import WRITTEN, an_event, placed
 from tests.profiles.v31.strategies import any_moment, contiguous_events, events, lengths, moments, usual_events
 
@@ -135,12 +134,13 @@ def test_arithmetic_never_fails(event: Event, anchor: datetime, at: datetime) ->
 
 
 @given(st.one_of(events(), contiguous_events(), usual_events()))
-def test_the_end_of_an_event_is_the_same_without_placing_its_intervals(event: Event) -> None:
-    """PAGE-028: what the VTN stores is the end of the lifespan, whichever way it is found."""
-    assert (
-        end_of(event, written_at=event.modification_date_time)
-        == lifespan(replace(event, created_date_time=event.modification_date_time)).end
-    )
+def test_the_span_of_an_event_is_the_same_without_placing_its_intervals(event: Event) -> None:
+    """PAGE-028: what the VTN stores is the lifespan, whichever way it is found."""
+    span = span_of(event, written_at=event.modification_date_time, created_at=event.created_date_time)
+    timeline = Timeline.of(event, anchor=event.modification_date_time)
+
+    assert (span.start, span.end) == lifespan(event)
+    assert span.cancelled == timeline.cancelled
 
 
 @given(events())
