@@ -257,7 +257,7 @@ def lifespan(event: Event) -> Lifespan:
     return Lifespan(timeline.start, _last_end(event, timeline))
 
 
-class Span(NamedTuple):
+class SearchSpan(NamedTuple):
     """The time of an event as the VTN searches it: ``end`` is that of its lifespan (None: never)."""
 
     start: datetime
@@ -265,7 +265,7 @@ class Span(NamedTuple):
     cancelled: bool
 
 
-def span_of(event: EventRequest, *, written_at: datetime, created_at: datetime | None = None) -> Span:
+def span_of(event: EventRequest, *, written_at: datetime, created_at: datetime | None = None) -> SearchSpan:
     """Return the span of an event that is written now; events of the usual form are not placed for it.
 
     Those have a start, and intervals of one exact length without periods of their own. ``created_at`` is that of an
@@ -283,12 +283,12 @@ def span_of(event: EventRequest, *, written_at: datetime, created_at: datetime |
         and all(interval.interval_period is None for interval in intervals)
     ):
         end = _shifted_end(event, _after_all(len(intervals), period.duration, period.start.at))
-        return Span(period.start.at, end, cancelled=False)
+        return SearchSpan(period.start.at, end, cancelled=False)
     members = {name: getattr(event, name) for name in EventRequest.__struct_fields__}
     created_at = created_at or written_at
     placed = Event(**members, id="new", created_date_time=created_at, modification_date_time=written_at)
     timeline = Timeline.of(placed, anchor=written_at)
-    return Span(timeline.start, _last_end(placed, timeline), timeline.cancelled)
+    return SearchSpan(timeline.start, _last_end(placed, timeline), timeline.cancelled)
 
 
 def _last_end(event: EventRequest, timeline: Timeline) -> datetime | None:
