@@ -36,7 +36,11 @@ class _DemoBroker(Broker):  # type: ignore[misc] # amqtt publishes no types
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, listener_name: str
     ) -> None:
         self._writers.add(writer)
-        await super().stream_connected(reader, writer, listener_name)
+        try:
+            await super().stream_connected(reader, writer, listener_name)
+        except OSError:  # the client hung up while it was being refused
+            writer.transport.abort()
+            await asyncio.sleep(0)
 
     async def shutdown(self) -> None:
         await super().shutdown()
