@@ -63,6 +63,25 @@ need() {
     fi
 }
 
+# need_browser: make sure that there is a Chromium: Debian's, or, where there is none (Ubuntu's is a snap, which no script
+# can drive), one that Playwright fetches with what it needs.
+need_browser() {
+    is_there chromium || is_there google-chrome && return
+    if [[ $(. /etc/os-release 2>/dev/null && printf '%s' "${ID:-}") != ubuntu ]]; then
+        install_debian "chromium is missing" chromium fonts-dejavu-core
+    elif ! "$venv/bin/python" -c "$has_own_browser" >/dev/null 2>&1; then
+        local with_deps=()
+        [[ $(id -u) != 0 ]] || with_deps=(--with-deps)
+        "$venv/bin/python" -m playwright install "${with_deps[@]}" chromium >&2 ||
+            die "Playwright could not install Chromium. Run this first:  sudo $venv/bin/python -m playwright install --with-deps chromium"
+    fi
+}
+readonly has_own_browser='
+import os, sys
+from playwright.sync_api import sync_playwright
+with sync_playwright() as it:
+    sys.exit(not os.path.exists(it.chromium.executable_path))'
+
 has_environment() { is_new_enough "$venv/bin/python"; }
 has_pip() { "$venv/bin/python" -c 'import pip' >/dev/null 2>&1; }
 is_new_enough() { "$1" -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1; }
