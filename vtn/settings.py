@@ -415,6 +415,11 @@ class Settings(SettingsGroup):
             )
         if self.mdns.enabled and self.workers > 1:
             raise ValueError("mdns.enabled and several workers exclude each other: each would announce itself")
+        if self.v20b is not None and self.v20b.telemetry and not self.privacy.implicit_ven_id_target:
+            raise ValueError(
+                "privacy.implicit_ven_id_target is off, so no VEN sees the event that v20b.telemetry is reported on: "
+                "expected v20b.telemetry = false with it"
+            )
         access = None if self.mqtt is None else self.mqtt.access
         if self.behind_proxy and access is not None and access.callbacks and access.callback_secret is None:
             raise ValueError("mqtt.access.callbacks behind a proxy need callback_secret: every request comes from here")

@@ -54,6 +54,10 @@ def with_access(**access: Any) -> dict[str, Any]:
             "are for the method CERTIFICATE, not ACCOUNT",
         ),
         (with_access(callbacks=True), "access.callbacks needs user and password"),
+        (
+            {"v20b": {"cert": "c", "key": "k", "ca": "a"}, "privacy": {"implicit_ven_id_target": False}},
+            "expected v20b.telemetry = false",
+        ),
         ({"websocket": {"max_clients": 0}}, "greater than or equal to 1"),
         ({"mqtt": {"url": "mqtts://b", "cert": "c"}}, "cert and key belong together"),
         ({"mqtt": {"url": "mqtt://localhost", "ca_file": "c"}}, "are for mqtts"),

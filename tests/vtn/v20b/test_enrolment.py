@@ -64,6 +64,22 @@ async def test_what_cannot_be_enrolled_is_refused(
     assert (await vtn20.home().get("/vens_20b")).status == 403
 
 
+async def test_a_registered_ven_keeps_its_venid(vtn20: VtnUnderTest, ven20: Enrol, pki: Pki) -> None:
+    """B-GEN-005: under another one it would be a stranger; unregistered it may get one."""
+    files, name, wire_id = pki.client(unique("cert")), unique("home"), unique("V")
+    await vtn20.bl.post("/vens_20b", {"venName": name, "addFingerprint": fingerprint_of(files)})
+    ven = await ven20(vtn20, files=files, enrolled=False)
+    await ven.create()
+    given = {"venName": name, "wireID": wire_id}
+    assert "unregister" in (await vtn20.bl.post("/vens_20b", given)).problem(409)
+    assert (await vtn20.bl.post("/vens_20b", given | {"wireID": ven.ven_id})).ok()["registered"]
+    assert (await ven.poll()).code != "463"
+    assert (await ven.cancel()).code == "200"
+    await vtn20.bl.post("/vens_20b", given)
+    await ven.create()
+    assert ven.ven_id == wire_id
+
+
 async def test_business_logic_orders_a_registration_again_and_its_end(vtn20: VtnUnderTest, ven20: Enrol) -> None:
     """B-REG-010, B-REG-013: told at the next poll; who is not registered cannot be told."""
     ven, bl = await ven20(vtn20), vtn20.bl

@@ -143,7 +143,7 @@ class EiOpt:
     async def _cancelled(self, message: CancelOpt, session: Session20b) -> CanceledOpt:
         """Take an opt back: what was said before holds again (B-OPT-008)."""
         found = await self._answers.taken_back(session.ven.id, message.opt_id)
-        if not found:
+        if found is None:
             raise RefusedMessage(Code.INVALID_ID, "optID: there is no such opt")
         await self._opts.catch_up(session.ven)
         if any(row.event_id is None for row in found):

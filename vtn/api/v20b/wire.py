@@ -43,7 +43,8 @@ class MessageWire:
         if self._settings.signatures or (ven is not None and ven.signs):
             if self._signatures is None:  # B-SEC-009: what is to be signed is not taken without looking at it
                 raise Forbidden("signed messages are expected, and this VTN has no v20b.cert and key to sign with")
-            return await self._signatures.verified(raw, fingerprint)
+            async with self._threads:  # or a few VENs would take the threads that all of the server shares
+                return await self._signatures.verified(raw, fingerprint)
         most = self._settings.max_body_bytes
         if len(raw) < _LARGE:
             return reading.read(raw, max_bytes=most).message
@@ -56,7 +57,8 @@ class MessageWire:
         if self._settings.check_sent:
             self._check(body)
         if signed and self._signatures is not None:
-            return await self._signatures.signed(body)
+            async with self._threads:
+                return await self._signatures.signed(body)
         return body
 
     def _check(self, body: bytes) -> None:

@@ -125,13 +125,19 @@ class AnswerStore20b:
             await self._reports_due(connection, said.ven_id, {said.event_id, *(row["event_id"] for row in before)})
         return True
 
-    async def taken_back(self, ven_id: str, opt_id: str) -> list[OptRow]:
-        """Note that an opt is taken back; return it with its marks on events, nothing if there is none (B-OPT-008)."""
+    async def taken_back(self, ven_id: str, opt_id: str) -> list[OptRow] | None:
+        """Note that an opt is taken back; return it with its marks on events (B-OPT-008).
+
+        There are none if it was taken back before: its VEN may not have heard the answer (B-GEN-011). None: the VEN
+        never had such an opt, or what it said then is not kept any more.
+        """
         its = (_opts.ven_id == ven_id, _opts.opt_id == opt_id)
         at = self._stamps.now
         async with self._database.write() as connection:
             changed = update(oadr20b_opts).where(*its, _opts.cancelled_at.is_(None)).values(cancelled_at=at)
             rows = (await connection.execute(changed.returning(*_opts))).mappings().all()
+            if not rows and (await connection.execute(select(_opts.id).where(*its).limit(1))).first() is None:
+                return None
             await self._reports_due(connection, ven_id, {row["event_id"] for row in rows})
         return [_opt(row) for row in rows]
 

@@ -16,6 +16,7 @@ from vtn.store.fact_cache import FactCache
 from vtn.store.failures import ConstraintViolated
 from vtn.store.stamps import Stamps
 from vtn.store.tables import events, programs, resources, vens
+from vtn.store.upserts import insert_into
 from vtn.store.v20b.outbox import Outbox20b
 from vtn.store.v20b.tables import oadr20b_capabilities, oadr20b_carriers, oadr20b_report_requests, oadr20b_vens
 
@@ -148,22 +149,20 @@ class ReportStore20b:
     ) -> None:
         """Ask a VEN for more, and for some no more: ``cancelled`` it is told of, ``forgotten`` are over anyway."""
         table = oadr20b_report_requests
-        try:
-            async with self._database.write() as connection:
-                if forgotten:
-                    await connection.execute(delete(table).where(table.c.ven_id == ven_id, table.c.id.in_(forgotten)))
-                if cancelled:
-                    its = (table.c.ven_id == ven_id, table.c.id.in_(cancelled))
-                    unheard = delete(table).where(*its, table.c.state == RequestState.ASKED)
-                    await connection.execute(unheard)
-                    changed = update(table).where(*its).values(state=RequestState.CANCELLED, silent_at=None)
-                    if (await connection.execute(changed.returning(table.c.id))).first() is not None:
-                        await self._outbox.put_in(connection, ven_id, CANCEL_REPORT)
-                if new:
-                    await connection.execute(insert(table), [self._row(ven_id, each) for each in new])
-                    await self._outbox.put_in(connection, ven_id, ASK)
-        except ConstraintViolated:  # another process has asked for the same at the same time
-            return
+        async with self._database.write() as connection:
+            if forgotten:
+                await connection.execute(delete(table).where(table.c.ven_id == ven_id, table.c.id.in_(forgotten)))
+            if cancelled:
+                its = (table.c.ven_id == ven_id, table.c.id.in_(cancelled))
+                unheard = delete(table).where(*its, table.c.state == RequestState.ASKED)
+                await connection.execute(unheard)
+                changed = update(table).where(*its).values(state=RequestState.CANCELLED, silent_at=None)
+                if (await connection.execute(changed.returning(table.c.id))).first() is not None:
+                    await self._outbox.put_in(connection, ven_id, CANCEL_REPORT)
+            if new:  # another process may be asking for some of them at this moment
+                asked = insert_into(table, sqlite=self._database.is_sqlite).on_conflict_do_nothing()
+                await connection.execute(asked, [self._row(ven_id, each) for each in new])
+                await self._outbox.put_in(connection, ven_id, ASK)
 
     async def told(self, ven_id: str, *, piggyback: bool) -> Sequence[AskedReport]:
         """Return what a VEN is asked for and has not answered, and note that it is told now."""

@@ -210,6 +210,8 @@ class VenStore20b:
         try:
             async with self._database.write() as connection:
                 id_, is_new = await self._enrolled(connection, name, by, fingerprint, wire_id, targets)
+                if wire_id is not None and not is_new:
+                    await _check_unregistered(connection, id_, wire_id)
                 if only_new and not is_new:
                     raise Conflict("venName: a VEN of this name is enrolled")
                 if fingerprint is not None:
@@ -305,6 +307,14 @@ async def _forget_old(connection: AsyncConnection, id_: str) -> None:
     """Drop what was agreed under a registration: messages that wait, report requests, and what the VEN can report."""
     for table in (oadr20b_outbox, oadr20b_report_requests, oadr20b_capabilities):
         await connection.execute(delete(table).where(table.c.ven_id == id_))
+
+
+async def _check_unregistered(connection: AsyncConnection, id_: str, wire_id: str) -> None:
+    """Raise Conflict if a VEN is registered under another venID: it would be a stranger under the one it knows."""
+    its = select(oadr20b_vens.c.wire_id, oadr20b_vens.c.registration_id).where(oadr20b_vens.c.ven_id == id_)
+    row = (await connection.execute(its)).mappings().first()
+    if row is not None and row["registration_id"] and row["wire_id"] != wire_id:
+        raise Conflict("wireID: the VEN is registered under another venID; have it unregister first")
 
 
 async def _drop_certificate(connection: AsyncConnection, id_: str, fingerprint: str) -> None:
