@@ -43,18 +43,21 @@ def cancelled(event: Event) -> EventRequest:
 
 def planned(event: Event) -> tuple[datetime, datetime | None] | None:
     """Start and end of a cancelled event as it was issued; None if it does not say (another client cancelled it)."""
-    edges: list[tuple[datetime, datetime | None]] = []
-    for interval in event.intervals or ():
-        for payload in interval.payloads:
-            if payload.type == PLANNED_PERIOD and len(payload.values) == 2:
-                try:
-                    start = datetime.fromisoformat(str(payload.values[0]))
-                    end = Duration.parse(str(payload.values[1])).after(start)
-                except ValueError:
-                    continue
-                if start.tzinfo is not None:
-                    edges.append((start, end))
+    payloads = (payload for interval in event.intervals or () for payload in interval.payloads)
+    edges = [period for payload in payloads if (period := planned_period(payload)) is not None]
     if not edges:
         return None
     ends = [end for _, end in edges]
     return min(start for start, _ in edges), None if None in ends else max(end for end in ends if end is not None)
+
+
+def planned_period(payload: ValuesMap) -> tuple[datetime, datetime | None] | None:
+    """Return start and end of an interval as it was issued; None for any other payload and one that makes no sense."""
+    if payload.type != PLANNED_PERIOD or len(payload.values) != 2:
+        return None
+    try:
+        start = datetime.fromisoformat(str(payload.values[0]))
+        end = Duration.parse(str(payload.values[1])).after(start)
+    except ValueError:
+        return None
+    return None if start.tzinfo is None else (start, end)
