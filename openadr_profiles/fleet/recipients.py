@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
-from typing import Final
+from typing import Final, Protocol
 
 from openadr_profiles.contact import Contact
 from openadr_profiles.v31 import Attribute, Resource, ValuesMap, Ven
@@ -79,7 +79,15 @@ def is_unseen(last_contact: datetime | None, *, now: datetime) -> bool:
     return last_contact is None or last_contact < now - _UNSEEN
 
 
-def capacity_kw(ven: Ven, resources: Sequence[Resource]) -> Decimal | None:
+class HasAttributes(Protocol):
+    """Name what a capacity is read from: a ven or a resource, or what is left of one without all else."""
+
+    @property
+    def attributes(self) -> tuple[ValuesMap, ...] | None:
+        """Return what it says of itself."""
+
+
+def capacity_kw(ven: HasAttributes, resources: Sequence[HasAttributes]) -> Decimal | None:
     """Return what a ven can shed, in kW; None if unknown.
 
     The sum of its resources' rated kW times their shed share, without critical ones; else the ven's own kW.

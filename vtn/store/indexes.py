@@ -9,6 +9,7 @@ from __future__ import annotations
 from sqlalchemy import Index
 
 from vtn.store.all_tables import metadata
+from vtn.store.facts.tables import event_sheds, read_reports
 from vtn.store.tables import deliveries, events, notifications, programs, resources, vens
 
 __all__ = ["metadata"]
@@ -35,3 +36,15 @@ _ended = deliveries.c.ended_at.is_not(None)
 Index("ix_deliveries_ended_at", deliveries.c.ended_at, postgresql_where=_ended, sqlite_where=_ended)
 _of_events = notifications.c.object_type == "EVENT"
 Index("ix_notifications_of_events", notifications.c.object_id, postgresql_where=_of_events, sqlite_where=_of_events)
+_total = event_sheds.c.is_total.is_(True)
+Index(
+    "ix_event_sheds_totals",
+    event_sheds.c.event_id,
+    event_sheds.c.client_id,
+    event_sheds.c.resource,
+    event_sheds.c.starts_at_ms,
+    postgresql_where=_total,
+    sqlite_where=_total,
+)
+_troubled = read_reports.c.trouble.is_not(None)
+Index("ix_read_reports_troubled", read_reports.c.read_at, postgresql_where=_troubled, sqlite_where=_troubled)

@@ -41,7 +41,7 @@ _ANSWER_S: Final = 1.0
 
 
 class PostgresListener:
-    """Listen to the triggers of migrations ``0003``, ``0011`` and ``0019``, which name the table that changed.
+    """Listen to the triggers of migrations ``0003``, ``0011``, ``0019``, ``0021``, which name the table that changed.
 
     ``recorded`` is called, in a thread of its own, when somebody may have recorded changes in the outbox.
     """
@@ -57,6 +57,8 @@ class PostgresListener:
             "oadr20b_certificates",
             "oadr20b_outbox",
             "oadr20b_capabilities",
+            "read_reports",
+            "event_curve",
         }
     )
 

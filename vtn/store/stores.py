@@ -9,6 +9,7 @@ from vtn.settings import Settings
 from vtn.store.contact import ContactStore
 from vtn.store.database import Database
 from vtn.store.event import EventStore
+from vtn.store.facts.event_facts import EventFacts
 from vtn.store.outbox.listing import OutboxListing
 from vtn.store.outbox.notes import Notes
 from vtn.store.program import ProgramStore
@@ -78,3 +79,4 @@ class Stores:
         self.reports_20b = ReportStore20b(database, stamps, self.outbox_20b)
         self.nonces_20b = NonceStore(database, stamps, window_s=v20b.replay_window_s)
         self.outbox_listing = OutboxListing(database, stamps)
+        self.facts = EventFacts(database, stamps, settings.privacy, names=names)

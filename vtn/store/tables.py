@@ -249,6 +249,12 @@ NEVER_CACHED: Final = frozenset(
         "oadr20b_projections",
         "oadr20b_deliveries",
         "oadr20b_opts",
+        "report_queue",
+        "report_corrections",
+        "meters",
+        "readings",
+        "event_opts",
+        "event_sheds",
     }
 )
 """Tables whose changes are not counted: no answer is made of them that could be given again."""

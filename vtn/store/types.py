@@ -6,7 +6,7 @@ import sqlite3
 from typing import Any, Final
 
 import msgspec
-from sqlalchemy import ARRAY, Dialect, Text
+from sqlalchemy import ARRAY, Dialect, TableValuedAlias, Text, func
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.elements import ColumnElement
@@ -249,6 +249,13 @@ def _gathered_postgresql(element: gathered, compiler: SQLCompiler, **kw: Any) ->
 def _gathered_sqlite(element: gathered, compiler: SQLCompiler, **kw: Any) -> str:
     (one,) = (compiler.process(clause, **kw) for clause in element.clauses)
     return f"json_group_array({one})"
+
+
+def elements(targets: ColumnElement[Any], name: str, *, sqlite: bool) -> TableValuedAlias:
+    """Return the elements of a list of targets as rows of a table called ``name``, with one column, ``value``."""
+    if sqlite:
+        return func.json_each(targets).table_valued("value", name=name)
+    return func.unnest(targets).table_valued("value", name=name).render_derived(name=name)
 
 
 class octets(GenericFunction[int]):  # noqa: N801 (it reads as the SQL function it becomes)

@@ -16,7 +16,6 @@ from sqlalchemy import (
     Insert,
     Integer,
     Select,
-    TableValuedAlias,
     Text,
     and_,
     bindparam,
@@ -40,7 +39,7 @@ from sqlalchemy import (
 from vtn.settings import Privacy
 from vtn.store.outbox.rows import BY_TARGETS, Operation, Push
 from vtn.store.tables import deliveries, endpoint_operations, endpoints, notifications, resources, vens
-from vtn.store.types import Targets, common, gathered, overlaps
+from vtn.store.types import Targets, common, elements, gathered, overlaps
 
 VENS_IN_A_DELIVERY: Final = 1000
 """Vens of one delivery to the broker: what is sent again when a dispatcher was killed while it made one."""
@@ -91,7 +90,7 @@ class Recipients:
         """
         its = noted.c
         lists = (its.targets, its.program_targets, its.before_targets, its.before_program_targets)
-        each = [self._elements(one, f"named_{number}") for number, one in enumerate(lists)]
+        each = [elements(one, f"named_{number}", sqlite=self._sqlite) for number, one in enumerate(lists)]
         wanted = union(
             *(
                 select(its.seq, one.c.value.label("target"))
@@ -110,7 +109,7 @@ class Recipients:
                 resources.join(vens, and_(vens.c.id == resources.c.ven_id, vens.c.client_id == resources.c.client_id)),
             ),
         ):
-            held = self._elements(table.c.targets, f"held_by_{table.name}")
+            held = elements(table.c.targets, f"held_by_{table.name}", sqlite=self._sqlite)
             source = whose.join(held, literal(value=True))
             relevant = source.join(wanted, wanted.c.target == held.c.value)
             its_client, target = self._plain(vens.c.client_id, "client_id"), self._plain(held.c.value, "target")
@@ -288,12 +287,6 @@ class Recipients:
         part = type_coerce(every[first : first + size - literal_column("1", Integer)], Targets)
         chosen = (alike.c.seq, alike.c.operation, alike.c.held, part.label("vens"))
         return select(*chosen).join_from(alike, starts, literal(value=True))
-
-    def _elements(self, column: ColumnElement[Any], name: str) -> TableValuedAlias:
-        """Return the elements of a list as rows with one column, ``value``."""
-        if self._sqlite:
-            return func.json_each(column).table_valued("value", name=name)
-        return func.unnest(column).table_valued("value", name=name).render_derived(name=name)
 
 
 _COLUMNS: Final = ("seq", "endpoint_id", "operation", "held", "vens")

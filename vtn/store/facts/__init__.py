@@ -1,0 +1,1 @@
+"""Keep what reports say in tables, and answer questions about events and meters from them."""

@@ -1,0 +1,192 @@
+"""Write the participants of an event as SQL: a ven, or each panel behind a bridge, with what each said and did.
+
+It is the rule of ``openadr_profiles/fleet/status.py`` in the form of sets; ``tests/vtn/facts/test_agreement.py``
+compares them.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final, NamedTuple
+
+from sqlalchemy import (
+    ColumnElement,
+    Integer,
+    Label,
+    Select,
+    Subquery,
+    and_,
+    case,
+    func,
+    literal,
+    literal_column,
+    null,
+    or_,
+    select,
+)
+
+from openadr_profiles.v31 import AGGREGATED_REPORT
+from vtn.store.facts.results import Step
+from vtn.store.facts.tables import event_opts, event_sheds, read_reports
+from vtn.store.tables import contacts, vens
+
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_MS: Final = timedelta(milliseconds=1)
+_MS_PER_HOUR: Final = 3_600_000.0
+
+
+class EventMoment(NamedTuple):
+    """Name an event and the moment at which it is looked at, with the stamp of its last change."""
+
+    event_id: str
+    at_ms: int
+    until_ms: int
+    changed_at: str
+
+
+def in_ms(instant: datetime) -> int:
+    """Return an instant as milliseconds since 1970, rounded down."""
+    return (instant - _EPOCH) // _MS
+
+
+def from_ms(at_ms: int) -> datetime:
+    """Return the instant of milliseconds since 1970."""
+    return _EPOCH + at_ms * _MS
+
+
+def known_from_ms(at_ms: int | None) -> datetime | None:
+    """Return the instant of milliseconds since 1970; None if they are not known."""
+    return None if at_ms is None else from_ms(at_ms)
+
+
+def participants_of(moment: EventMoment, sees: ColumnElement[bool]) -> Subquery:
+    """Select the participants of an event among the vens for which ``sees`` is true, with the columns of a table."""
+    audience = (
+        select(vens.c.id.label("ven_id"), vens.c.name.label("ven_name"), vens.c.client_id, contacts.c.heard_at)
+        .select_from(vens.outerjoin(contacts, contacts.c.client_id == vens.c.client_id))
+        .where(sees)
+        .cte("audience")
+    )
+    opts = (
+        select(event_opts)
+        .where(event_opts.c.event_id == moment.event_id, event_opts.c.is_participant)
+        .cte("participant_opts")
+    )
+    done = sums_of(moment).cte("done")
+    sources = (
+        select(
+            read_reports.c.client_id,
+            func.count().label("reports"),
+            func.max(read_reports.c.changed_at).label("last_report"),
+        )
+        .where(read_reports.c.event_id == moment.event_id)
+        .group_by(read_reports.c.client_id)
+        .cte("sources")
+    )
+    total = func.coalesce(opts.c.resource, AGGREGATED_REPORT)
+    joined = (
+        audience.outerjoin(opts, opts.c.client_id == audience.c.client_id)
+        .outerjoin(done, and_(done.c.client_id == audience.c.client_id, done.c.resource == total))
+        .outerjoin(sources, sources.c.client_id == audience.c.client_id)
+    )
+    panel = case((opts.c.resource == AGGREGATED_REPORT, null()), else_=opts.c.resource)
+    is_heard = or_(
+        func.coalesce(audience.c.heard_at >= moment.changed_at, literal_column("false")),
+        opts.c.resource.is_not(None),
+        func.coalesce(sources.c.last_report >= moment.changed_at, literal_column("false")),
+    )
+    return (
+        select(
+            *audience.c,
+            panel.label("panel"),
+            func.coalesce(panel, audience.c.ven_name).label("name"),
+            is_heard.label("is_heard"),
+            opts.c.resource.is_not(None).label("answered"),
+            opts.c.opted_in,
+            opts.c.reason,
+            opts.c.state.label("opt_state"),
+            opts.c.decided_at_ms,
+            done.c.resource.is_not(None).label("reporting"),
+            *(done.c[name] for name in _DONE),
+            func.coalesce(sources.c.reports, 0).label("reports"),
+            sources.c.last_report,
+        )
+        .select_from(joined)
+        .subquery("participants")
+    )
+
+
+def sums_of(moment: EventMoment) -> Select[Any]:
+    """Select what each participant of an event did: powers of the interval that is shown, and energies until now.
+
+    The interval that is shown is the one that holds, else the last one that has begun.
+    """
+    return sums_where(event_sheds.c.event_id == moment.event_id, moment.at_ms, moment.until_ms)
+
+
+def sums_where(which: ColumnElement[bool], at_ms: int, until_ms: int) -> Select[Any]:
+    """Select the same for the participants of any events."""
+    its = event_sheds.c
+    begun = its.starts_at_ms <= at_ms
+    order = (begun.desc(), its.starts_at_ms.desc(), its.interval_id.desc())
+    place = func.row_number().over(partition_by=(its.event_id, its.client_id, its.resource), order_by=order)
+    ends: ColumnElement[Any] = func.coalesce(its.ends_at_ms, until_ms)
+    ends = case((ends > until_ms, until_ms), else_=ends)
+    length = case((ends > its.starts_at_ms, ends - its.starts_at_ms), else_=0)
+    ranked = (
+        select(
+            *(its[name] for name in ("event_id", "client_id", "resource", *_POWERS)),
+            its.state.label("operating_state"),
+            and_(begun, place == literal_column("1")).label("is_shown"),
+            begun.label("begun"),
+            length.label("length_ms"),
+        )
+        .where(which, its.is_total)
+        .subquery("ranked")
+    )
+    key = (ranked.c.event_id, ranked.c.client_id, ranked.c.resource)
+
+    def shown(name: str) -> Label[Any]:
+        return func.max(case((ranked.c.is_shown, ranked.c[name]))).label(name)
+
+    def energy(name: str) -> Label[Any]:
+        kwh = case((ranked.c.begun, ranked.c[name] * ranked.c.length_ms / literal(_MS_PER_HOUR)))
+        return func.sum(kwh).label(f"{name.removesuffix('_kw')}_kwh")
+
+    return select(
+        *key,
+        func.max(case((ranked.c.begun, 1), else_=0)).label("has_begun"),
+        *(shown(name) for name in (*_POWERS, "operating_state")),
+        energy("requested_kw"),
+        energy("delivered_kw"),
+    ).group_by(*key)
+
+
+_POWERS: Final = ("requested_kw", "baseline_kw", "demand_kw", "delivered_kw")
+_DONE: Final = ("has_begun", *_POWERS, "operating_state", "requested_kwh", "delivered_kwh")
+
+
+def took(step: Step, participants: Subquery) -> ColumnElement[bool] | None:
+    """Return a clause for the participants that took a step, or did not; None for all of them."""
+    its = participants.c
+    delivers = func.coalesce(its.delivered_kw > 0, literal_column("false"))
+    clauses: dict[Step, ColumnElement[bool]] = {
+        Step.HEARD: its.is_heard,
+        Step.NOT_HEARD: ~its.is_heard,
+        Step.ANSWERED: its.answered,
+        Step.NOT_ANSWERED: ~its.answered,
+        Step.OPTED_IN: its.opted_in.is_(True),
+        Step.OPTED_OUT: its.opted_in.is_(False),
+        Step.REPORTING: its.reporting,
+        Step.NOT_REPORTING: ~its.reporting,
+        Step.DELIVERING: delivers,
+        Step.NOT_DELIVERING: ~delivers,
+    }
+    return clauses.get(step)
+
+
+def counted(clause: ColumnElement[bool] | None) -> ColumnElement[int]:
+    """Return the number of rows for which a clause is true."""
+    if clause is None:
+        return func.count()
+    return func.coalesce(func.sum(case((clause, literal_column("1", Integer)), else_=literal_column("0", Integer))), 0)
