@@ -26,10 +26,10 @@ from vtn.store.facts.results import (
     FactsPage,
     FleetNow,
     Funnel,
-    Order,
+    FunnelStep,
+    NoShedReason,
     ParticipantFacts,
-    Step,
-    Why,
+    ParticipantOrder,
     instant,
     rounded,
 )
@@ -64,7 +64,13 @@ class EventFacts:
         event = planned.event
         its = self._participants(planned, at)
         heard = func.count(distinct(case((its.c.is_heard, its.c.ven_id))))
-        steps = (Step.ANSWERED, Step.OPTED_IN, Step.OPTED_OUT, Step.REPORTING, Step.DELIVERING)
+        steps = (
+            FunnelStep.ANSWERED,
+            FunnelStep.OPTED_IN,
+            FunnelStep.OPTED_OUT,
+            FunnelStep.REPORTING,
+            FunnelStep.DELIVERING,
+        )
         sums = ("requested_kw", "baseline_kw", "delivered_kw", "requested_kwh", "delivered_kwh")
         found = await self._database.row(
             select(
@@ -111,9 +117,9 @@ class EventFacts:
         self,
         event_id: str,
         *,
-        step: Step = Step.TARGETED,
+        step: FunnelStep = FunnelStep.TARGETED,
         search: str | None = None,
-        order: Order = Order.NAME,
+        order: ParticipantOrder = ParticipantOrder.NAME,
         skip: int = 0,
         limit: int = 50,
         at: datetime | None = None,
@@ -207,9 +213,9 @@ class EventFacts:
         return participants_of(moment, sees)
 
 
-def _order(order: Order, its: Any) -> tuple[ColumnElement[Any], ...]:
+def _order(order: ParticipantOrder, its: Any) -> tuple[ColumnElement[Any], ...]:
     by_name = (its.ven_name, its.panel, its.ven_id)
-    return by_name if order is Order.NAME else (its[str(order)].desc().nulls_last(), *by_name)
+    return by_name if order is ParticipantOrder.NAME else (its[str(order)].desc().nulls_last(), *by_name)
 
 
 def _participant(row: Mapping[Any, Any], each_kwh: float | None) -> ParticipantFacts:
@@ -243,19 +249,19 @@ def _participant(row: Mapping[Any, Any], each_kwh: float | None) -> ParticipantF
     )
 
 
-def _why(row: Mapping[Any, Any]) -> Why | None:
+def _why(row: Mapping[Any, Any]) -> NoShedReason | None:
     """Return the first step that a participant did not take; None if it delivers."""
     if (row["delivered_kw"] or 0) > 0:
         return None
     if row["opted_in"] is False:
-        return Why.OPTED_OUT
+        return NoShedReason.OPTED_OUT
     if row["reporting"]:
-        return Why.DELIVERS_NOTHING if row["has_begun"] else Why.NOT_BEGUN
+        return NoShedReason.DELIVERS_NOTHING if row["has_begun"] else NoShedReason.NOT_BEGUN
     if row["answered"]:
-        return Why.NOT_REPORTING
+        return NoShedReason.NOT_REPORTING
     if row["is_heard"]:
-        return Why.NOT_ANSWERED
-    return Why.NEVER_HEARD if row["heard_at"] is None else Why.NOT_HEARD
+        return NoShedReason.NOT_ANSWERED
+    return NoShedReason.NEVER_HEARD if row["heard_at"] is None else NoShedReason.NOT_HEARD
 
 
 def _circuit(row: Mapping[Any, Any], prefix: str) -> CircuitFacts:

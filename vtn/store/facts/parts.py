@@ -26,7 +26,7 @@ from sqlalchemy import (
 )
 
 from openadr_profiles.v31 import AGGREGATED_REPORT
-from vtn.store.facts.results import Step
+from vtn.store.facts.results import FunnelStep
 from vtn.store.facts.tables import event_opts, event_sheds, read_reports
 from vtn.store.tables import contacts, vens
 
@@ -166,21 +166,21 @@ _POWERS: Final = ("requested_kw", "baseline_kw", "demand_kw", "delivered_kw")
 _DONE: Final = ("has_begun", *_POWERS, "operating_state", "requested_kwh", "delivered_kwh")
 
 
-def took(step: Step, participants: Subquery) -> ColumnElement[bool] | None:
+def took(step: FunnelStep, participants: Subquery) -> ColumnElement[bool] | None:
     """Return a clause for the participants that took a step, or did not; None for all of them."""
     its = participants.c
     delivers = func.coalesce(its.delivered_kw > 0, literal_column("false"))
-    clauses: dict[Step, ColumnElement[bool]] = {
-        Step.HEARD: its.is_heard,
-        Step.NOT_HEARD: ~its.is_heard,
-        Step.ANSWERED: its.answered,
-        Step.NOT_ANSWERED: ~its.answered,
-        Step.OPTED_IN: its.opted_in.is_(True),
-        Step.OPTED_OUT: its.opted_in.is_(False),
-        Step.REPORTING: its.reporting,
-        Step.NOT_REPORTING: ~its.reporting,
-        Step.DELIVERING: delivers,
-        Step.NOT_DELIVERING: ~delivers,
+    clauses: dict[FunnelStep, ColumnElement[bool]] = {
+        FunnelStep.HEARD: its.is_heard,
+        FunnelStep.NOT_HEARD: ~its.is_heard,
+        FunnelStep.ANSWERED: its.answered,
+        FunnelStep.NOT_ANSWERED: ~its.answered,
+        FunnelStep.OPTED_IN: its.opted_in.is_(True),
+        FunnelStep.OPTED_OUT: its.opted_in.is_(False),
+        FunnelStep.REPORTING: its.reporting,
+        FunnelStep.NOT_REPORTING: ~its.reporting,
+        FunnelStep.DELIVERING: delivers,
+        FunnelStep.NOT_DELIVERING: ~delivers,
     }
     return clauses.get(step)
 

@@ -14,7 +14,7 @@ from typing import Generic, TypeVar
 T = TypeVar("T")
 
 
-class Step(StrEnum):
+class FunnelStep(StrEnum):
     """Name a step of the funnel, or those who did not take it; the values stand in addresses of pages."""
 
     TARGETED = "targeted"
@@ -30,7 +30,7 @@ class Step(StrEnum):
     NOT_DELIVERING = "not_delivering"
 
 
-class Order(StrEnum):
+class ParticipantOrder(StrEnum):
     """Name an order of participants; of equals the name decides. Numbers come largest first, unknown ones last."""
 
     NAME = "name"
@@ -41,7 +41,7 @@ class Order(StrEnum):
     LAST_CONTACT = "heard_at"
 
 
-class Why(StrEnum):
+class NoShedReason(StrEnum):
     """Name why a participant did not take a step of the funnel: the first step that it did not take."""
 
     NOT_HEARD = "not_heard"
@@ -137,7 +137,7 @@ class ParticipantFacts:
     operating_state: str | None
     reports: int
     last_report: datetime | None
-    why: Why | None
+    why: NoShedReason | None
     """Hold why it delivers nothing; None if it delivers."""
 
 
