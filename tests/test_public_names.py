@@ -8,7 +8,7 @@ from types import ModuleType
 
 import pytest
 
-ROOMS = ("openadr_profiles", "openadr_client", "vtn", "ven", "bridge_mqtt", "certs")
+ROOMS = ("openadr_profiles", "openadr_pages", "openadr_client", "vtn", "ven", "bridge_mqtt", "certs")
 
 
 def _packages() -> list[str]:

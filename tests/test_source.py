@@ -7,7 +7,18 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-FOLDERS = ("openadr_profiles", "openadr_client", "vtn", "ven", "bridge_mqtt", "certs", "oadr", "bench", "tests")
+FOLDERS = (
+    "openadr_profiles",
+    "openadr_pages",
+    "openadr_client",
+    "vtn",
+    "ven",
+    "bridge_mqtt",
+    "certs",
+    "oadr",
+    "bench",
+    "tests",
+)
 _MAY_RAISE = (ast.Raise, ast.Assert, ast.Await, ast.AsyncFor, ast.AsyncWith)
 
 

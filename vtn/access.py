@@ -28,6 +28,19 @@ class Role(StrEnum):
     VEN = "VEN"
 
 
+class UserRole(StrEnum):
+    """What somebody may do at the console: look; issue events and manage VENs; manage users and settings as well."""
+
+    VIEWER = "viewer"
+    OPERATOR = "operator"
+    ADMIN = "admin"
+
+    def may(self, needed: UserRole) -> bool:
+        """Return True if this role includes another one."""
+        order = list(UserRole)
+        return order.index(self) >= order.index(needed)
+
+
 class Scope(StrEnum):
     """Scopes of a token (AUTH-011 … AUTH-013)."""
 

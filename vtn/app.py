@@ -335,6 +335,8 @@ class VtnServer:
             metrics=self._metrics,
             broker=self._broker,
             clients=self.clients,
+            secrets=self._secrets,
+            now=self._now,
         )
 
 

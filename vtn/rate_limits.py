@@ -49,6 +49,17 @@ class RateLimits:
             else self._limiter("wrong secrets per address", burst=auth.address_burst, per_s=auth.address_per_s),
         )
 
+    def wrong_passwords(self) -> WrongSecrets:
+        """Return the limits on wrong passwords at the console, by user at an address, and by address."""
+        console = self._settings.console
+        burst, per_s = console.login_burst, 1 / console.login_every_s
+        return WrongSecrets(
+            per_client=self._limiter("wrong passwords per user", burst=burst, per_s=per_s),
+            per_address=None
+            if self._settings.behind_proxy
+            else self._limiter("wrong passwords per address", burst=burst * 5, per_s=per_s * 5),
+        )
+
     def _limiter(self, name: str, *, burst: int, per_s: float) -> RateLimiter:
         seats = self._shared.part(name)
         timestamps = SharedTimestamps(seats, self._shared.slot) if len(seats) > 1 else None

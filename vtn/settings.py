@@ -12,6 +12,7 @@ from pydantic import BeforeValidator, Field, SecretStr, field_validator, model_v
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
+from vtn.console_settings import ConsoleSettings
 from vtn.notification_settings import Mqtt, Notify, Webhook, Websocket
 from vtn.paths import default_database
 from vtn.settings_group import SettingsGroup, is_loopback
@@ -384,8 +385,15 @@ class Settings(SettingsGroup):
     cors: Cors = Cors()
     limits: Limits = Limits()
     mdns: Mdns = Mdns()
+    console: ConsoleSettings = ConsoleSettings()
     v301: V301 = V301()
     v20b: V20b | None = None
+
+    @property
+    def has_console(self) -> bool:
+        """Return True if the console is served: as ``console.enabled`` says, else where passwords are safe."""
+        enabled = self.console.enabled
+        return is_loopback(self.host) or self.tls is not None or self.behind_proxy if enabled is None else enabled
 
     @field_validator("prefixes")
     @classmethod

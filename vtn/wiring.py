@@ -20,7 +20,10 @@ from vtn.api.version import ApiVersion
 from vtn.auth.bearer import Bearer
 from vtn.auth.clients import Clients
 from vtn.auth.endpoint import TokenEndpoint
+from vtn.auth.secrets import Secrets
 from vtn.cache.responses import ResponseCache
+from vtn.console.console import Console
+from vtn.console.door import METHODS, ConsoleDoor
 from vtn.contacts import ContactRecorder
 from vtn.http.addresses import Addresses
 from vtn.http.body import Budget
@@ -79,6 +82,8 @@ class Wiring:
     metrics: Metrics | None
     broker: BrokerAccess | None
     clients: Clients
+    secrets: Secrets
+    now: Callable[[], datetime]
 
     def application(self) -> tuple[web.Application, Entrance]:
         """Return the application and the entrance before it."""
@@ -101,6 +106,7 @@ class Wiring:
                 OpenRoute("POST", "/auth/token", self.endpoint.token),
                 *about.routes(),
                 *self._broker_routes(),
+                *self._console_routes(),
             ),
             metrics=self.metrics,
             limiter=self.rate_limits.requests(),
@@ -152,6 +158,26 @@ class Wiring:
         return broker.routes(
             mqtt.access, self.broker.doorkeeper(verify=self.bearer.verified, still_holds=self.clients.still_holds)
         )
+
+    def _console_routes(self) -> tuple[OpenRoute, ...]:
+        """Return the routes of the console, if it is served."""
+        if not self.settings.has_console:
+            return ()
+        door = ConsoleDoor(
+            Console(
+                settings=self.settings,
+                database=self.database,
+                stores=self.stores,
+                stamps=self.stamps,
+                clients=self.clients,
+                secrets=self.secrets,
+                addresses=self.addresses,
+                services=self.services,
+                guesses=self.rate_limits.wrong_passwords(),
+                now=self.now,
+            )
+        )
+        return tuple(OpenRoute(method, path, door.answer) for path in door.paths() for method in METHODS)
 
     def _outbox_metrics(self) -> OutboxMetrics:
         return OutboxMetrics(self.stores.outbox_listing, self.stamps)

@@ -24,6 +24,7 @@ from vtn.access import DEFAULT_SCOPES, Role, Scope
 from vtn.app import VtnServer, build
 from vtn.settings import Settings
 from vtn.store import tables
+from vtn.store.console.tables import console_acts, console_users
 
 Parameters: TypeAlias = Mapping[str, str] | Sequence[tuple[str, str]]
 
@@ -299,6 +300,8 @@ class VtnUnderTest:
                 tables.contacts,
                 tables.endpoints,
                 tables.notifications,
+                console_users,
+                console_acts,
             ):
                 await connection.execute(delete(table))
 

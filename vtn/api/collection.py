@@ -71,7 +71,7 @@ class OpenRoute:
 
     method: str
     path: str
-    handler: Callable[[web.Request], Awaitable[web.Response]]
+    handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 class ObjectStore(Readable[Q_contra], Protocol[Q_contra, D_contra]):

@@ -17,6 +17,8 @@ _PARTS: Final = {
     "tokens per client": 16384 * 32,
     "wrong secrets per client": 16384 * 32,
     "wrong secrets per address": 16384 * 32,
+    "wrong passwords per user": 16384 * 32,
+    "wrong passwords per address": 16384 * 32,
 }
 """The parts of a slot and how large they are, in bytes; what is never written takes no memory."""
 _SLOT_BYTES: Final = sum(_PARTS.values())

@@ -45,12 +45,12 @@ _PASSING: Final = frozenset(
     {
         *("notifications", "deliveries", "delivery_totals", "broker_accounts", "broker_logins", "leases"),
         *("oadr20b_nonces", "report_queue", "read_reports", "report_corrections", "meters", "readings"),
-        *("event_opts", "event_sheds"),
+        *("event_opts", "event_sheds", "console_sessions"),
     }
 )
 """Tables that are not in a backup: undelivered notifications are old news when it is restored, accounts at the MQTT
-broker are made anew, nonces are good for a minute, and what reports say is read from them again. Curves of events are
-in it: they were noted as they happened."""
+broker are made anew, nonces are good for a minute, people sign in again, and what reports say is read from them again.
+Curves of events are in it: they were noted as they happened."""
 _TABLES: Final[dict[str, Table]] = {table.name: table for table in metadata.sorted_tables if table.name not in _PASSING}
 _SUM: Final = re.compile(rb',"sum":"([0-9a-f]{16})"\}\n')
 _SUM_BYTES: Final = 27
@@ -61,6 +61,7 @@ _STAMPS: Final = frozenset(
         *("made_at", "cancelled_at", "sent_at", "answered_at", "received_at"),
         *("wanted_until", "broken_at", "due_at", "leased_until", "last_success_at", "last_failure_at"),
         *("registered_at", "cancel_refused_at", "added_at", "offered_at", "updated_at", "silent_at", "replaced_at"),
+        *("signed_in_at", "done_at"),
     }
 )
 

@@ -1,0 +1,88 @@
+// Keep elements with data-live up to date: when the server's stream names one of their topics, and every 15 seconds
+// while the stream is away. The element's id names the block of the page that is asked for.
+(function () {
+  "use strict";
+  const PAUSE_MS = 1000;
+  const AWAY_MS = 15000;
+  const waiting = new Map();
+  let stream = null;
+  let isOpen = false;
+
+  function state(text) {
+    const place = document.getElementById("live-state");
+    if (place && place.textContent !== text) place.textContent = text;
+  }
+
+  function isBusy(element) {
+    const active = document.activeElement;
+    const types = active && element.contains(active) && active.matches("input, select, textarea");
+    return types || element.querySelector("details.confirm[open]") !== null;
+  }
+
+  function refresh(element) {
+    if (!element.id || !document.contains(element) || isBusy(element)) return;
+    const url = element.dataset.url || location.href;
+    const open = [...element.querySelectorAll("details[open][id]")].map((each) => each.id);
+    const focused = element.contains(document.activeElement) ? document.activeElement.id : "";
+    window.htmx
+      .ajax("GET", url, { source: element, target: element, swap: "outerHTML" })
+      .then(function () {
+        open.forEach((id) => document.getElementById(id)?.setAttribute("open", ""));
+        if (focused) document.getElementById(focused)?.focus({ preventScroll: true });
+      });
+  }
+
+  // At most once a second, however many changes there are.
+  function soon(element) {
+    if (waiting.has(element.id)) return;
+    waiting.set(element.id, setTimeout(function () {
+      waiting.delete(element.id);
+      const present = document.getElementById(element.id);
+      if (present) refresh(present);
+    }, PAUSE_MS));
+  }
+
+  function changed(topics) {
+    if (document.hidden) return;
+    document.querySelectorAll("[data-live]").forEach(function (element) {
+      const wanted = element.dataset.live.split(/\s+/);
+      if (topics === null || topics.some((topic) => wanted.includes(topic))) soon(element);
+    });
+  }
+
+  function listen() {
+    const url = document.body.dataset.stream;
+    if (!url || stream || !document.querySelector("[data-live]")) return;
+    stream = new EventSource(url);
+    stream.addEventListener("open", function () {
+      if (!isOpen) changed(null);
+      isOpen = true;
+      state("");
+    });
+    stream.addEventListener("changed", (event) => changed(event.data.split(" ")));
+    stream.addEventListener("over", function () {
+      stream.close();
+      isOpen = false;
+      location.reload();
+    });
+    stream.addEventListener("error", function () {
+      isOpen = false;
+      if (stream.readyState === EventSource.CLOSED) stream = null;
+    });
+  }
+
+  document.addEventListener("DOMContentLoaded", function () {
+    listen();
+    setInterval(function () {
+      if (isOpen) return;
+      changed(null);
+      if (stream === null) listen();
+    }, AWAY_MS);
+  });
+  document.addEventListener("visibilitychange", () => { if (!document.hidden) changed(null); });
+  window.addEventListener("pagehide", function () { if (stream) { stream.close(); stream = null; isOpen = false; } });
+  window.addEventListener("pageshow", function (event) { if (event.persisted) { listen(); changed(null); } });
+  document.addEventListener("htmx:responseError", () => state("The last update was refused; the page shows older data."));
+  document.addEventListener("htmx:sendError", () => state("The server cannot be reached; the page shows older data."));
+  document.addEventListener("htmx:afterOnLoad", () => state(""));
+})();

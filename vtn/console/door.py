@@ -1,0 +1,46 @@
+"""The door of the console: what a server has of it before the first visitor. The rest is loaded when somebody comes."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+import structlog
+from aiohttp import hdrs, web
+
+from vtn.console.console import PATH, Console
+
+if TYPE_CHECKING:
+    from vtn.console.application import ConsoleApplication
+
+_log = structlog.get_logger(__name__)
+
+METHODS = (hdrs.METH_GET, hdrs.METH_POST)
+
+
+class ConsoleDoor:
+    """Answers everything at and below ``/console``."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._application: ConsoleApplication | None = None
+        self._loading = asyncio.Lock()
+
+    async def answer(self, request: web.Request) -> web.StreamResponse:
+        """Answer a request."""
+        if self._application is None:
+            async with self._loading:
+                if self._application is None:
+                    self._application = await asyncio.to_thread(self._load, request.app)
+        return await self._application.answer(request)
+
+    def paths(self) -> tuple[str, ...]:
+        """Return the paths that come here, as a router has them."""
+        return PATH, PATH + "/{rest:.*}"
+
+    def _load(self, app: web.Application) -> ConsoleApplication:
+        from vtn.console.application import ConsoleApplication  # noqa: PLC0415 (most servers have no visitor)
+
+        made = ConsoleApplication(self._console, app)
+        made.pages.compile()
+        return made

@@ -1,0 +1,14 @@
+"""The pages, in the order of the navigation. A page is a module with ``ROUTES``."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from vtn.console.pages import account, audit, login, now
+
+PAGES: Final = (
+    now,
+    audit,
+    account,
+    login,
+)
