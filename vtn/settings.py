@@ -13,6 +13,7 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
 from vtn.console_settings import ConsoleSettings
+from vtn.issuing_settings import IssuingLimits
 from vtn.notification_settings import Mqtt, Notify, Webhook, Websocket
 from vtn.paths import default_database
 from vtn.settings_group import SettingsGroup, is_loopback
@@ -386,6 +387,7 @@ class Settings(SettingsGroup):
     limits: Limits = Limits()
     mdns: Mdns = Mdns()
     console: ConsoleSettings = ConsoleSettings()
+    safety: IssuingLimits = IssuingLimits()
     v301: V301 = V301()
     v20b: V20b | None = None
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime, timedelta, tzinfo
 from decimal import Decimal
 from typing import Final
 
@@ -24,6 +24,9 @@ from openadr_profiles.v31.timeline import Timeline
 _NOTHING: Final = Decimal(0)
 _NAMED: Final = 5
 _PAST: Final = timedelta(minutes=1)
+TO_EVERYBODY: Final = "it goes to everybody"
+"""The reason to ask that no limit takes away."""
+NOBODY: Final = "nobody is reached: no VEN holds one of these targets (names of v301.name_targets are not counted)"
 
 
 @dataclass(frozen=True)
@@ -64,36 +67,49 @@ def examine(
 
     ``others`` are events of the VTN that are not over; those being replaced must not be among them.
     """
+    everybody = [recipient for _, to in requests for recipient in to]
+    found = [] if everybody else [NOBODY]
+    found += [*_unseen(everybody, now), *_overlaps(requests, others, vens, resources, now)]
+    return judge([(request, len(to)) for request, to in requests], now=now, safety=safety, warnings=found)
+
+
+def judge(
+    requests: Sequence[tuple[EventRequest, int]],
+    *,
+    now: datetime,
+    safety: Safety,
+    zone: tzinfo | None = None,
+    warnings: Iterable[str] = (),
+) -> Preview:
+    """Judge events before they are issued, each with the number of its recipients, against the limits.
+
+    ``warnings`` are added; times are told in ``zone``, default that of this machine.
+    """
     preview = _Draft([], [], [], [])
     total: Decimal | None = None
-    for request, to in requests:
+    for request, count in requests:
         timeline = Timeline.of(_imagined(request, now), anchor=now)
-        _examine_time(preview, timeline, now, safety)
-        kw, when = asked_kw(request), _when(timeline)
+        _examine_time(preview, timeline, now, safety, zone)
+        kw, when = asked_kw(request), _when(timeline, zone)
         if kw is not None:
-            total = (total or _NOTHING) + kw * len(to)
+            total = (total or _NOTHING) + kw * count
         _examine_units(preview, request)
-        _examine_power(preview, kw, len(to), when, safety)
+        _examine_power(preview, kw, count, when, safety)
         if not request.targets:
-            preview.confirm.append("it goes to everybody")
-    everybody = [recipient for _, to in requests for recipient in to]
+            preview.confirm.append(TO_EVERYBODY)
+    recipients = sum(count for _, count in requests)
     if total is not None:
         _examine_total(preview, total, safety)
         if len(requests) > 1:
-            preview.summary.append(f"{len(requests)} events, {_vens(len(everybody))}, {kw_text(total)} in total")
-    if not everybody:
-        preview.warnings.append(
-            "nobody is reached: no VEN holds one of these targets (names of v301.name_targets are not counted)"
-        )
-    preview.warnings.extend(_unseen(everybody, now))
-    preview.warnings.extend(_overlaps(requests, others, vens, resources, now))
+            preview.summary.append(f"{len(requests)} events, {_vens(recipients)}, {kw_text(total)} in total")
+    preview.warnings.extend(warnings)
     return Preview(
         summary=tuple(dict.fromkeys(preview.summary)),
         warnings=tuple(dict.fromkeys(preview.warnings)),
         confirm=tuple(dict.fromkeys(preview.confirm)),
         refused=tuple(dict.fromkeys(preview.refused)),
         total_kw=total,
-        recipients=len(everybody),
+        recipients=recipients,
     )
 
 
@@ -107,16 +123,17 @@ class _Draft:
     refused: list[str]
 
 
-def _examine_time(preview: _Draft, timeline: Timeline, now: datetime, safety: Safety) -> None:
+def _examine_time(preview: _Draft, timeline: Timeline, now: datetime, safety: Safety, zone: tzinfo | None) -> None:
     if (timeline.end or timeline.start) > now + timedelta(days=safety.max_days_ahead):
         preview.refused.append(f"it ends more than {safety.max_days_ahead} days ahead (max_days_ahead)")
     if timeline.cancelled:
         return
     if timeline.transpired(now):
-        preview.warnings.append(f"it is over already: it ended {local_time(timeline.end or now)}")
+        preview.warnings.append(f"it is over already: it ended {local_time(timeline.end or now, zone=zone)}")
         preview.confirm.append("it is over already")
     elif timeline.start < now - _PAST:
-        preview.warnings.append(f"its start is in the past, {local_time(timeline.start)}: what is left holds at once")
+        start = local_time(timeline.start, zone=zone)
+        preview.warnings.append(f"its start is in the past, {start}: what is left holds at once")
 
 
 def _examine_units(preview: _Draft, request: EventRequest) -> None:
@@ -176,13 +193,36 @@ def _overlaps(
     audiences = [(other, {ven.id for ven in reached(other.targets, vens, resources)}) for other in others]
     found = []
     for request, to in requests:
-        new, ids = _imagined(request, now), {recipient.ven_id for recipient in to}
-        shared = [(other, len(ids & theirs)) for other, theirs in audiences if ids & theirs]
-        for other, count in shared:
-            if overriding(other, [new]):
-                found.append(f"it takes the place of event {_named(other)} for {_vens(count)}")
-            elif overriding(new, [other]):
-                found.append(f"event {_named(other)} has priority over it for {_vens(count)}: it may change nothing")
+        ids = {recipient.ven_id for recipient in to}
+        shared = {other.id: len(ids & theirs) for other, theirs in audiences if ids & theirs}
+        met = clashes(request, (other for other, _ in audiences if other.id in shared), now=now)
+        found.extend(clash.text(shared[clash.other.id]) for clash in met)
+    return found
+
+
+@dataclass(frozen=True)
+class Clash:
+    """An event that asks for the same at the same time; the new one takes its place, or it has priority."""
+
+    other: Event
+    takes_place: bool
+
+    def text(self, count: int) -> str:
+        """Say what it means for so many VENs that both are for."""
+        if self.takes_place:
+            return f"it takes the place of event {_named(self.other)} for {_vens(count)}"
+        return f"event {_named(self.other)} has priority over it for {_vens(count)}: it may change nothing"
+
+
+def clashes(request: EventRequest, others: Iterable[Event], *, now: datetime) -> list[Clash]:
+    """Return the events that ask for the same at the same time as one that is issued now, whoever they are for."""
+    new = _imagined(request, now)
+    found = []
+    for other in others:
+        if overriding(other, [new]):
+            found.append(Clash(other, takes_place=True))
+        elif overriding(new, [other]):
+            found.append(Clash(other, takes_place=False))
     return found
 
 
@@ -190,13 +230,13 @@ def _imagined(request: EventRequest, now: datetime) -> Event:
     return Event(id="new", created_date_time=now, modification_date_time=now, **asdict(request))
 
 
-def _when(timeline: Timeline) -> str:
-    start = local_time(timeline.start)
+def _when(timeline: Timeline, zone: tzinfo | None) -> str:
+    start = local_time(timeline.start, zone=zone)
     if timeline.end is None:
         return f"from {start} without end"
-    end = timeline.end.astimezone()
-    same_day = end.date() == timeline.start.astimezone().date()
-    return f"{start} to {end:%H:%M:%S}" if same_day else f"{start} to {local_time(timeline.end)}"
+    end = timeline.end.astimezone(zone)
+    same_day = end.date() == timeline.start.astimezone(zone).date()
+    return f"{start} to {end:%H:%M:%S}" if same_day else f"{start} to {local_time(timeline.end, zone=zone)}"
 
 
 def _vens(count: int) -> str:

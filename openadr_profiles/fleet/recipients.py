@@ -92,14 +92,18 @@ def capacity_kw(ven: HasAttributes, resources: Sequence[HasAttributes]) -> Decim
 
     The sum of its resources' rated kW times their shed share, without critical ones; else the ven's own kW.
     """
-    parts = [_resource_kw(each.attributes) for each in resources]
+    parts = [resource_kw(each.attributes) for each in resources]
     known = [kw for kw in parts if kw is not None]
-    if known:
-        return sum(known, _NOTHING)
-    return _number(_attributes(ven.attributes).get(Attribute.MAX_POWER_CONSUMPTION))
+    return sum(known, _NOTHING) if known else own_kw(ven.attributes)
 
 
-def _resource_kw(attributes: Iterable[ValuesMap] | None) -> Decimal | None:
+def own_kw(attributes: Iterable[ValuesMap] | None) -> Decimal | None:
+    """Return what a ven can shed by its own attributes, in kW; None if they do not say."""
+    return _number(_attributes(attributes).get(Attribute.MAX_POWER_CONSUMPTION))
+
+
+def resource_kw(attributes: Iterable[ValuesMap] | None) -> Decimal | None:
+    """Return what a resource can shed, in kW: rated kW times its shed share, 0 if it is critical; None if unknown."""
     said = _attributes(attributes)
     rated = _number(said.get(Attribute.MAX_POWER_CONSUMPTION))
     if said.get("CRITICAL") is True:

@@ -28,6 +28,7 @@ from vtn.store.migrate import revisions
 from vtn.store.outbox.rows import Push
 from vtn.store.outbox.subscribers import add_missing_endpoints
 from vtn.store.sealing import seal_plain
+from vtn.store.sheddable import fill_sheddable
 from vtn.store.tables import endpoints
 from vtn.store.types import Targets
 from vtn.store.v20b.restored import raise_numbers
@@ -45,7 +46,7 @@ _PASSING: Final = frozenset(
     {
         *("notifications", "deliveries", "delivery_totals", "broker_accounts", "broker_logins", "leases"),
         *("oadr20b_nonces", "report_queue", "read_reports", "report_corrections", "meters", "readings"),
-        *("event_opts", "event_sheds", "console_sessions"),
+        *("event_opts", "event_sheds", "console_sessions", "issued_forms"),
     }
 )
 """Tables that are not in a backup: undelivered notifications are old news when it is restored, accounts at the MQTT
@@ -62,6 +63,7 @@ _STAMPS: Final = frozenset(
         *("wanted_until", "broken_at", "due_at", "leased_until", "last_success_at", "last_failure_at"),
         *("registered_at", "cancel_refused_at", "added_at", "offered_at", "updated_at", "silent_at", "replaced_at"),
         *("signed_in_at", "done_at"),
+        *("next_at", "noted_at"),
     }
 )
 
@@ -150,6 +152,7 @@ async def read_archive(database: Database, lines: Lines, vault: Vault, *, drop_s
         await add_missing_endpoints(connection)
         await raise_numbers(connection)
         await connection.run_sync(fill_in)
+        await connection.run_sync(fill_sheddable)
     return count
 
 

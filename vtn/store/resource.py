@@ -16,6 +16,7 @@ from vtn.store.objects import Objects, members_of
 from vtn.store.page_cursors import newest_first
 from vtn.store.query import ResourceQuery
 from vtn.store.rows import ObjectRow, Precondition, RowPage
+from vtn.store.sheddable import resource_w
 from vtn.store.tables import constraint, resources, vens
 from vtn.store.typed_targets import (
     NOTHING_YET,
@@ -187,6 +188,7 @@ def resource_columns(
         "targets": targets,
         "target_records": target_records,
         "named_by_bl": named_by_business_logic(present, resource.resource_name, by_business_logic=is_bl),
+        "shed_w": resource_w(resource.attributes),
         "members": members_of(members),
     }
 

@@ -89,6 +89,7 @@ vens = _object(
     Column("targets", Targets, nullable=False),
     Column("target_records", Text),  # those too that its VEN wrote, which it does not hold (V301-008)
     Column("named_by_bl", Boolean),  # business logic gave it its name; null: it is not known who did
+    Column("max_w", BigInteger),  # what it can shed by its own attributes, in W; null: they do not say
 )
 
 resources = _object(
@@ -99,8 +100,10 @@ resources = _object(
     Column("targets", Targets, nullable=False),
     Column("target_records", Text),
     Column("named_by_bl", Boolean),
+    Column("shed_w", BigInteger),  # what it can shed by its attributes, in W (``sheddable``); null: they do not say
     UniqueConstraint("ven_id", "name"),
 )
+Index(None, resources.c.ven_id, resources.c.shed_w)
 Index(None, resources.c.client_id, resources.c.created_at, resources.c.id)
 Index(None, resources.c.name)
 

@@ -21,6 +21,7 @@ from vtn.store.outbox.notes import Notes
 from vtn.store.query import VenQuery
 from vtn.store.resource import NewResource, resource_columns, resource_refusal
 from vtn.store.rows import ObjectRow, Precondition, RowPage
+from vtn.store.sheddable import ven_w
 from vtn.store.stamps import Stamps
 from vtn.store.tables import constraint, resources, vens
 from vtn.store.typed_targets import (
@@ -176,6 +177,7 @@ def _columns(
         "targets": targets,
         "target_records": target_records,
         "named_by_bl": named_by_business_logic(present, ven.ven_name, by_business_logic=by.sees_everything),
+        "max_w": ven_w(ven.attributes),
         "members": members_of(members),
     }
 

@@ -10,7 +10,7 @@ from alembic import op
 from vtn.store.event_times import fill_in
 
 revision = "0025"
-down_revision = "0021"
+down_revision = "0023"
 
 KEY = sa.Text().with_variant(sa.Text(collation="C"), "postgresql")
 TARGETS = sa.Text().with_variant(sa.ARRAY(sa.Text()), "postgresql")
