@@ -191,7 +191,7 @@ def _overlaps(
     now: datetime,
 ) -> list[str]:
     audiences = [(other, {ven.id for ven in reached(other.targets, vens, resources)}) for other in others]
-    found = []
+    found: list[str] = []
     for request, to in requests:
         ids = {recipient.ven_id for recipient in to}
         shared = {other.id: len(ids & theirs) for other, theirs in audiences if ids & theirs}

@@ -10,7 +10,20 @@ from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import Any, Final, NamedTuple, TypeAlias
 
-from sqlalchemy import ARRAY, Boolean, ColumnElement, Dialect, Table, Text, bindparam, func, insert, not_, select
+from sqlalchemy import (
+    ARRAY,
+    BigInteger,
+    Boolean,
+    ColumnElement,
+    Dialect,
+    Table,
+    Text,
+    bindparam,
+    func,
+    insert,
+    not_,
+    select,
+)
 from sqlalchemy.dialects import sqlite
 
 from vtn.store.types import Targets, json_array, targets_in
@@ -84,8 +97,8 @@ def _with_lists(
     return str(compiled), [(name, own[name]) for name in compiled.positiontup or ()]
 
 
-def _plain(type_: object) -> Boolean | Text:
-    return Boolean() if isinstance(type_, Boolean) else Text()
+def _plain(type_: object) -> BigInteger | Boolean | Text:
+    return type_ if isinstance(type_, BigInteger | Boolean) else Text()
 
 
 @cache

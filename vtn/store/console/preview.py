@@ -169,7 +169,7 @@ class AudienceStore:
         return [Recipient(row["ven_id"], row["name"], _kw(row["shed_w"])) for row in rows]
 
     async def others(self, *, since: datetime, until: datetime | None) -> list[ObjectRow]:
-        """Return the newest events that last into a time, small ones only, at most MOST_OTHERS; ``until`` None is open."""
+        """Return the newest events that last into a time, small ones, at most MOST_OTHERS; ``until`` None: open."""
         its = events.c
         chosen = (
             select(*shown_within(events, WITH_PAGE_BYTES))
