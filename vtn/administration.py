@@ -13,10 +13,14 @@ from pathlib import Path
 from typing import BinaryIO, Final, cast
 
 from vtn.auth.keys import SigningKeys
+from vtn.auth.secrets import Secrets
+from vtn.console.users import ConsoleUsers
 from vtn.errors import ArchiveUnusable
 from vtn.files import new_file
 from vtn.settings import Settings
 from vtn.store.archive import BackupContent, check_archive, read_archive, write_archive
+from vtn.store.console.audit import ActRow, ActStore
+from vtn.store.console.users import UserStore
 from vtn.store.database import Database
 from vtn.store.migrate import check_migrated, migrate
 from vtn.store.sealing import needed_keys, prepare_secrets, reseal
@@ -36,6 +40,30 @@ async def opened(settings: Settings, *, make: bool = True) -> AsyncIterator[Data
         yield database
     finally:
         await database.close()
+
+
+@asynccontextmanager
+async def console_users(
+    settings: Settings, *, now: Callable[[], datetime], make: bool = True
+) -> AsyncIterator[ConsoleUsers]:
+    """Yield the users of the console; what is done to them is in its audit trail, as done by the command.
+
+    Raises DatabaseMissing if there is no database and ``make`` is off.
+    """
+    async with opened(settings, make=make) as database:
+        stamps, secrets = Stamps(now), Secrets(settings.auth)
+        acts = ActStore(database)
+
+        async def noted(act: str, what: str) -> None:
+            row = ActRow(
+                done_at=stamps.now, user_name="oadr", act=act, what=what, before=None, after=None, address="command"
+            )
+            await acts.note(row)
+
+        try:
+            yield ConsoleUsers(UserStore(database), stamps, secrets, noted=noted)
+        finally:
+            secrets.close()
 
 
 async def rotate_signing_key(settings: Settings, *, now: Callable[[], datetime], end_tokens: bool = False) -> str:

@@ -41,6 +41,7 @@ from vtn.retention import Retention
 from vtn.services import Closing, Service, Services
 from vtn.settings import Settings
 from vtn.store.client import ClientStore
+from vtn.store.console.users import UserStore
 from vtn.store.contact import ContactStore
 from vtn.store.database import Database
 from vtn.store.host_changes import counters_of, listener_of
@@ -170,6 +171,13 @@ class VtnServer:
         await self._prepare_broker()
         if not self._shared_port and self.settings.auth.gives_tokens and not await self.clients.list():
             _log.warning("there are no clients, so nobody can get a token; add one: oadr vtn client add NAME --role bl")
+        if not self._shared_port and self.settings.has_console and self.settings.console.oidc is None:
+            await self._say_how_to_get_into_the_console()
+
+    async def _say_how_to_get_into_the_console(self) -> None:
+        """Log how to make the first user of the console, if there is none."""
+        if not await UserStore(self._database).any():
+            _log.info("nobody can use the console yet; add a user: oadr vtn user add NAME --role admin")
 
     async def _prepare_broker(self) -> None:
         """Have changes recorded for the MQTT broker if there is one; raises BadCertificate."""

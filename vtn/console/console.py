@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, tzinfo
-from typing import Any, Final, Protocol, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar, cast
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
@@ -19,6 +19,9 @@ from vtn.settings import Settings
 from vtn.store.database import Database
 from vtn.store.stamps import Stamps
 from vtn.store.stores import Stores
+
+if TYPE_CHECKING:
+    from vtn.store.facts.event_facts import EventFacts
 
 S = TypeVar("S")
 S_co = TypeVar("S_co", covariant=True)
@@ -53,6 +56,18 @@ class Console:
         if kind not in self._made:
             self._made[kind] = kind(self.database, self.stamps)
         return cast(S, self._made[kind])
+
+    @property
+    def facts(self) -> EventFacts:
+        """Return who answers questions about events and the fleet from what was reported."""
+        from vtn.store.facts.event_facts import EventFacts  # noqa: PLC0415 (a server without visitors asks none)
+
+        if EventFacts not in self._made:
+            settings = self.settings
+            self._made[EventFacts] = EventFacts(
+                self.database, self.stamps, settings.privacy, names=settings.v301.name_targets
+            )
+        return cast(EventFacts, self._made[EventFacts])
 
     @property
     def base(self) -> str:

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
-
-import structlog
 
 from openadr_profiles.v31 import Invalid
 from vtn.access import UserRole
@@ -16,8 +14,6 @@ from vtn.auth.secrets import Secrets
 from vtn.errors import Conflict
 from vtn.store.console.users import UserRow, UserStore, no_user
 from vtn.store.stamps import Stamps
-
-_log = structlog.get_logger(__name__)
 
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@+-]{0,127}")
 SHORTEST_PASSWORD: Final = 12
@@ -36,9 +32,17 @@ class ConsoleUser:
 
 
 class ConsoleUsers:
-    """Adds, lists, checks and removes users."""
+    """Adds, lists, checks and removes users. ``noted`` is told of each change, where no page tells of it."""
 
-    def __init__(self, store: UserStore, stamps: Stamps, secrets: Secrets) -> None:
+    def __init__(
+        self,
+        store: UserStore,
+        stamps: Stamps,
+        secrets: Secrets,
+        *,
+        noted: Callable[[str, str], Awaitable[None]] | None = None,
+    ) -> None:
+        self._noted = noted
         self._store = store
         self._stamps = stamps
         self._secrets = secrets
@@ -52,7 +56,7 @@ class ConsoleUsers:
         hashed = await self._secrets.hash(password)
         row = UserRow(name=name, role=role.value, password_hash=hashed, created_at=self._stamps.next())
         await self._store.add(row)
-        _log.info("user of the console added", user=name, role=role.value)
+        await self._note("user added", f"user {name}, {role}")
         return _user(row)
 
     async def list(self) -> Sequence[ConsoleUser]:
@@ -75,21 +79,21 @@ class ConsoleUsers:
         if row.subject is not None:
             raise Conflict(f"name: {name} signs in with another service and has no password here")
         await self._store.change(name, end_sessions=True, password_hash=await self._secrets.hash(password))
-        _log.info("password of a user of the console changed", user=name)
+        await self._note("password changed", f"user {name}")
 
     async def set_role(self, name: str, role: UserRole) -> None:
         """Give a user another role, from the next request on; raises NotFound, Conflict for the last admin."""
         if role is not UserRole.ADMIN:
             await self._keep_an_admin(name)
         await self._store.change(name, role=role.value)
-        _log.info("role of a user of the console changed", user=name, role=role.value)
+        await self._note("role changed", f"user {name}, {role}")
 
     async def remove(self, name: str, *, even_last_admin: bool = False) -> None:
         """Remove a user and end the user's sessions; raises NotFound, Conflict for the last admin with a password."""
         if not even_last_admin:
             await self._keep_an_admin(name)
         await self._store.remove(name)
-        _log.info("user of the console removed", user=name)
+        await self._note("user removed", f"user {name}")
 
     async def authenticated(self, name: str, password: str, *, guessing: bool = False) -> ConsoleUser | None:
         """Return the user, if that is the password; it takes as long for a user that does not exist.
@@ -106,6 +110,10 @@ class ConsoleUsers:
             return None
         await self._store.change(name, signed_in_at=self._stamps.now)
         return _user(row)
+
+    async def _note(self, act: str, what: str) -> None:
+        if self._noted is not None:
+            await self._noted(act, what)
 
     async def _keep_an_admin(self, name: str) -> None:
         """Raise Conflict if nobody else could manage users afterwards."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from oadr.commands.vtn import clients, database, dispatch, keys, many, openadr_20b, outbox, run
+from oadr.commands.vtn import clients, database, dispatch, keys, many, openadr_20b, outbox, run, users
 from oadr.terminal.options import examples
 
 app = typer.Typer(
@@ -20,6 +20,7 @@ clients.app.command(
     ),
 )(many.add_many)
 app.add_typer(clients.app, name="client")
+app.add_typer(users.app, name="user")
 app.add_typer(keys.key_app, name="key")
 app.add_typer(keys.secrets_app, name="secrets")
 app.add_typer(outbox.app, name="outbox")

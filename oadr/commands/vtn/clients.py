@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 from collections.abc import Awaitable, Callable
-from contextlib import nullcontext
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeAlias, TypeVar
@@ -14,6 +12,7 @@ import typer
 
 from oadr.commands.vtn.join import CaFileOption, TokenUrlOption, UrlOption, VenNameOption, join_lines
 from oadr.commands.vtn.options import ConfigOption, DatabaseOption, load_settings
+from oadr.commands.vtn.secret_files import secret_in
 from oadr.errors import Exit, Failure, reporting
 from oadr.terminal.options import examples
 from oadr.terminal.output import JsonOption, show_json, show_rows, wants_json
@@ -44,8 +43,6 @@ SecretFileOption: TypeAlias = Annotated[
 WeakSecretOption: TypeAlias = Annotated[
     bool, typer.Option("--allow-weak-secret", help="Take a secret of fewer than 12 characters too. For labs only.")
 ]
-
-_LONGEST_SECRET_BYTES = 4 * 4096
 
 _COLUMNS = {
     "client_id": "Client",
@@ -114,7 +111,7 @@ def add(
         return {"client_id": made.client_id, "client_secret": made.secret, "role": chosen.value}
 
     with reporting():
-        given = _secret_in(secret_file)
+        given = secret_in(secret_file, option="--secret-file")
         settings = load_settings(config, {"database.url": database_url})
         lines = _lines(settings, role, given, ven_name=ven_name, url=url, token_url=token_url, ca_file=ca_file)
         if lines is not None:
@@ -189,7 +186,7 @@ def rotate(
         return {"client_id": made.client_id, "client_secret": made.secret}
 
     with reporting():
-        given = _secret_in(secret_file)
+        given = secret_in(secret_file, option="--secret-file")
         settings = load_settings(config, {"database.url": database_url})
     made = run_with_clients(settings, act, make=False)
     show_credentials(made, given=given, as_json=as_json, lines=hand, ven_name=ven_name, is_again=True)
@@ -268,25 +265,6 @@ def _lines(
         because = "the secret is not shown" if role is RoleName.VEN else "business logic has none"
         raise Failure(f"--{named[0].replace('_', '-')} is for the join line, and there is none: {because}", Exit.USAGE)
     return None
-
-
-def _secret_in(file: Path | None) -> str | None:
-    """Read a secret: the whole file but for the end of its last line. It is never shown, nor part of an error."""
-    if file is None:
-        return None
-    name = "standard input" if file == Path("-") else str(file)
-    try:
-        with nullcontext(sys.stdin.buffer) if file == Path("-") else file.open("rb") as stream:
-            raw = stream.read(_LONGEST_SECRET_BYTES + 1)
-        text = raw.decode()
-    except OSError as error:
-        raise Failure(f"--secret-file: cannot read {name}: {error.strerror}", Exit.USAGE) from None
-    except UnicodeDecodeError:
-        raise Failure(f"--secret-file: {name} is not UTF-8 text", Exit.USAGE) from None
-    text = text.removesuffix("\n").removesuffix("\r")
-    if not text or len(raw) > _LONGEST_SECRET_BYTES:
-        raise Failure(f"--secret-file: {name} is {'too long' if text else 'empty'}; expected a secret", Exit.USAGE)
-    return text
 
 
 def show_credentials(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 from aiohttp import web
 
@@ -13,6 +13,22 @@ from vtn.console.users import SHORTEST_PASSWORD, ConsoleUsers
 from vtn.console.visit import Visit
 from vtn.errors import NotFound, Refused
 from vtn.store.console.users import UserStore
+
+_BROWSERS: Final = (
+    ("Edg/", "Edge"),
+    ("OPR/", "Opera"),
+    ("Firefox/", "Firefox"),
+    ("Chrome/", "Chrome"),
+    ("Safari/", "Safari"),
+)
+_SYSTEMS: Final = (
+    ("Android", "Android"),
+    ("iPhone", "iPhone"),
+    ("iPad", "iPad"),
+    ("Windows", "Windows"),
+    ("Mac OS", "macOS"),
+    ("Linux", "Linux"),
+)
 
 
 async def show(visit: Visit) -> web.StreamResponse:
@@ -55,11 +71,21 @@ async def end_session(visit: Visit) -> web.StreamResponse:
 async def _shown(visit: Visit) -> dict[str, Any]:
     row = await UserStore(visit.console.database).get(visit.user.name)
     return {
+        "browser_of": browser_of,
         "sessions": await ConsoleSessions(visit.console).open(visit.user.name),
         "own_session": "" if visit.session is None else visit.session.id,
         "has_password": row is not None and row.subject is None,
         "shortest_password": SHORTEST_PASSWORD,
     }
+
+
+def browser_of(agent: str) -> str:
+    """Return what a browser calls itself in a few words, as ``Firefox on Linux``."""
+    browser = next((word for mark, word in _BROWSERS if mark in agent), None)
+    system = next((word for mark, word in _SYSTEMS if mark in agent), None)
+    if browser is None:
+        return agent[:60] or "not said"
+    return browser if system is None else f"{browser} on {system}"
 
 
 def _users(visit: Visit) -> ConsoleUsers:
