@@ -328,6 +328,12 @@ class Reports(Collection[Report, ReportRequest]):
         """All reports that this client may see (a VEN: its own), of all pages."""
         return await self._search(_filters(programID=program_id, eventID=event_id, clientName=client_name))
 
+    def walk(
+        self, *, program_id: str | None = None, event_id: str | None = None, client_name: str | None = None
+    ) -> AsyncIterator[tuple[Report, ...]]:
+        """Yield the same page by page and keep none; a report may come twice if others are written meanwhile."""
+        return self._walk(_filters(programID=program_id, eventID=event_id, clientName=client_name))
+
     async def poll(
         self, *, program_id: str | None = None, event_id: str | None = None, client_name: str | None = None
     ) -> Found[Report] | NotModified:

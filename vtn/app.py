@@ -31,6 +31,7 @@ from vtn.http.sending import SendBudget
 from vtn.http.sockets import bound, make_room
 from vtn.http.tls import ServerTls
 from vtn.metrics import Metrics
+from vtn.notify.alarms.services import alarm_services
 from vtn.notify.broker_access.access import BrokerAccess
 from vtn.notify.callback import Callbacks
 from vtn.notify.url_judge import Lookup, UrlJudge, system_lookup
@@ -232,6 +233,9 @@ class VtnServer:
             self._broker = BrokerAccess(self.settings.mqtt, self._database, self._stamps, self._vault, self._now)
         listener_20b = self._listener_20b = self._made_listener_20b(stores)
         services = self._services(stores, listener, tls)
+        services += alarm_services(
+            self.settings, self._database, self._stamps, self._url_judge, about=lambda: self.origin, now=self._now
+        )
         if self.settings.notify.dispatch:
             deliveries = Deliveries(
                 self.settings, self._database, self._stamps, self._vault, self._url_judge, self._now

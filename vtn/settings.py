@@ -12,6 +12,7 @@ from pydantic import BeforeValidator, Field, SecretStr, field_validator, model_v
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
+from vtn.alarm_settings import AlarmSettings
 from vtn.console_settings import ConsoleSettings
 from vtn.issuing_settings import IssuingLimits
 from vtn.notification_settings import Mqtt, Notify, Webhook, Websocket
@@ -386,6 +387,7 @@ class Settings(SettingsGroup):
     cors: Cors = Cors()
     limits: Limits = Limits()
     mdns: Mdns = Mdns()
+    alarms: AlarmSettings = AlarmSettings()
     console: ConsoleSettings = ConsoleSettings()
     safety: IssuingLimits = IssuingLimits()
     v301: V301 = V301()
@@ -430,6 +432,8 @@ class Settings(SettingsGroup):
                 "privacy.implicit_ven_id_target is off, so no VEN sees the event that v20b.telemetry is reported on: "
                 "expected v20b.telemetry = false with it"
             )
+        if self.alarms.mqtt is not None and self.mqtt is None:
+            raise ValueError("alarms.mqtt needs mqtt.url: alarms are published to that broker")
         access = None if self.mqtt is None else self.mqtt.access
         if self.behind_proxy and access is not None and access.callbacks and access.callback_secret is None:
             raise ValueError("mqtt.access.callbacks behind a proxy need callback_secret: every request comes from here")

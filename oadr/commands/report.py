@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
-import csv
+import json
 import sys
-from collections.abc import Iterable, Iterator
-from datetime import datetime
-from typing import TYPE_CHECKING, Annotated, Any
+from collections.abc import AsyncIterator, Iterable, Iterator
+from contextlib import contextmanager
+from enum import StrEnum
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, BinaryIO
 
 import typer
 
 from oadr.business_logic.connection import BusinessLogic, act, with_connection
 from oadr.business_logic.lookup import find
+from oadr.errors import Exit, Failure
 from oadr.terminal.options import examples
 from oadr.terminal.output import AllOption, JsonOption, plain, show_json, show_rows, wants_json
-from oadr.terminal.text import visible
+from oadr.terminal.text import visible, visible_json
+from openadr_profiles.fleet.report_values import report_values
 from openadr_profiles.fleet.reports import is_opt_report, is_status_report
 from openadr_profiles.fleet.wording import local_time
 from openadr_profiles.v31 import Report
@@ -26,7 +31,7 @@ app = typer.Typer(
     add_completion=False,
     help="List, show and export reports.",
     no_args_is_help=True,
-    epilog=examples("report list --event 3f2a", "report export --csv > all.csv"),
+    epilog=examples("report list --event 3f2a", "report export > all.csv"),
 )
 
 EventOption = Annotated[
@@ -43,21 +48,22 @@ _COLUMNS = {
     "last": "Last values",
     "modifiedLocal": "Sent",
 }
-_VALUES = {"resource": "Resource", "startLocal": "Start", "type": "Type", "value": "Value", "units": "Units"}
-_EXPORTED = (
-    "report_id",
-    "event_id",
-    "client_id",
-    "client_name",
-    "report_name",
-    "resource",
-    "interval_id",
-    "start",
-    "duration",
-    "type",
-    "value",
-    "units",
-)
+_VALUES = {
+    "resource": "Resource",
+    "startLocal": "Start",
+    "type": "Type",
+    "value": "Value",
+    "units": "Units",
+    "quality": "Quality",
+}
+
+
+class ExportFormat(StrEnum):
+    """The formats of an export."""
+
+    CSV = "csv"
+    JSON = "json"
+    PARQUET = "parquet"
 
 
 @app.command(name="list", epilog=examples("report list", "report list --event 3f2a"))
@@ -105,42 +111,110 @@ def get(
     show_rows(rows, _VALUES, as_json=False, title=title, empty="no values")
 
 
-@app.command(epilog=examples("report export --csv > all.csv", "report export --csv --event 3f2a > event.csv"))
+@app.command(
+    epilog=examples("report export > all.csv", "report export --event 3f2a --format parquet --out event.parquet")
+)
 @with_connection
 def export(
     *,
-    as_csv: Annotated[bool, typer.Option("--csv/--json", help="CSV, a line for each value, or JSON.")] = True,
+    format_: Annotated[
+        ExportFormat, typer.Option("--format", case_sensitive=False, help="CSV or Parquet, a row for each value; JSON.")
+    ] = ExportFormat.CSV,
+    as_csv: Annotated[bool, typer.Option("--csv", hidden=True, help="The same as --format csv.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="The same as --format json.")] = False,
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="The file to write, which must not exist; else standard output.")
+    ] = None,
     event: EventOption = None,
     client_name: ClientNameOption = None,
     settings: BusinessLogic,
 ) -> None:
-    """Write all values to standard output. Instants are UTC.
+    """Write all values of reports, as they arrive: the memory it takes does not grow with them. Instants are UTC.
 
     A text that a spreadsheet would take for a formula (it begins with =, +, - or @) gets an apostrophe in front.
     """
-    reports = act(settings, lambda client: _search(client, event, client_name))
-    if not as_csv:
-        show_json([plain(report) for report in reports])
+    if as_csv and as_json:
+        raise typer.BadParameter("--csv and --json exclude each other")
+    chosen = ExportFormat.JSON if as_json else ExportFormat.CSV if as_csv else format_
+    if chosen is ExportFormat.PARQUET:
+        if out is None:
+            raise typer.BadParameter("Parquet is not for a terminal: name a file with --out")
+        if find_spec("pyarrow") is None:
+            from vtn.report_files import NEEDS_PYARROW
+
+            raise Failure(NEEDS_PYARROW, Exit.CONFIGURATION)
+    with _opened(out) as file:
+        count = act(settings, lambda client: _write(client, event, client_name, chosen, file))
+    if out is not None:
+        typer.echo(f"{count:,} reports are in {out}", err=True)
+
+
+@contextmanager
+def _opened(out: Path | None) -> Iterator[BinaryIO]:
+    """Yield what to write to; a file that cannot be written whole is removed."""
+    if out is None:
+        yield sys.stdout.buffer
+        sys.stdout.buffer.flush()
         return
-    writer = csv.DictWriter(sys.stdout, _EXPORTED, extrasaction="ignore", lineterminator="\n")
-    writer.writeheader()
-    for report in reports:
-        about = {
-            "report_id": report.id,
-            "event_id": report.event_id,
-            "client_id": report.client_id,
-            "client_name": report.client_name,
-            "report_name": report.report_name,
-        }
-        for row in _values(report):
-            writer.writerow({key: _harmless(value) for key, value in (about | row).items()})
+    try:
+        file = out.open("xb")
+    except FileExistsError:
+        raise Failure(f"{out} exists; it is left as it is", Exit.USAGE) from None
+    except OSError as error:
+        raise Failure(f"{out} cannot be written: {error.strerror}", Exit.USAGE) from None
+    try:
+        with file:
+            yield file
+    except BaseException:
+        out.unlink(missing_ok=True)
+        raise
+
+
+async def _write(
+    client: VtnClient, event: str | None, client_name: str | None, chosen: ExportFormat, file: BinaryIO
+) -> int:
+    """Write reports page by page; returns how many."""
+    from vtn.report_files import CsvRows, ParquetRows
+
+    pages = _each_once(client.reports.walk(event_id=await _event_id(client, event), client_name=client_name))
+    count = 0
+    if chosen is ExportFormat.PARQUET:
+        with ParquetRows(file) as parquet:
+            async for page in pages:
+                parquet.add(page)
+                count += len(page)
+        return count
+    rows = CsvRows()
+    file.write(b"[" if chosen is ExportFormat.JSON else rows.head().encode())
+    async for page in pages:
+        if chosen is ExportFormat.CSV:
+            file.write(rows.of(page).encode())
+        for place, report in enumerate(page if chosen is ExportFormat.JSON else ()):
+            text = json.dumps(plain(report), ensure_ascii=False, default=str)
+            file.write(f"{',' if count or place else ''}\n{visible_json(text)}".encode())
+        count += len(page)
+    if chosen is ExportFormat.JSON:
+        file.write(b"\n]\n")
+    return count
+
+
+async def _each_once(pages: AsyncIterator[tuple[Report, ...]]) -> AsyncIterator[list[Report]]:
+    """Yield the reports of pages, each once, though others are written meanwhile."""
+    known: set[str] = set()
+    async for page in pages:
+        new = [report for report in page if report.id not in known]
+        known.update(report.id for report in new)
+        yield new
 
 
 async def _search(client: VtnClient, event: str | None, client_name: str | None) -> list[Report]:
-    event_id = None
-    if event is not None:
-        event_id = (await find(client.events, event, kind="event", every=client.events.search)).id
-    return await client.reports.search(event_id=event_id, client_name=client_name)
+    return await client.reports.search(event_id=await _event_id(client, event), client_name=client_name)
+
+
+async def _event_id(client: VtnClient, event: str | None) -> str | None:
+    if event is None:
+        return None
+    return (await find(client.events, event, kind="event", every=client.events.search)).id
 
 
 def _row(report: Report) -> dict[str, Any]:
@@ -173,32 +247,12 @@ def _last(values: Iterable[dict[str, Any]]) -> Iterator[str]:
 
 def _values(report: Report) -> Iterator[dict[str, Any]]:
     """A row for each value, in the report's order; values of one payload follow each other."""
-    units = {each.payload_type: each.units for each in report.payload_descriptors or ()}
-    for resource in report.resources:
-        at: datetime | None = None
-        for interval in resource.intervals:
-            own, default = interval.interval_period, resource.interval_period
-            start = (
-                own.start.at if own and own.start else at or (default.start.at if default and default.start else None)
-            )
-            duration = (own.duration if own else None) or (default.duration if default else None)
-            for payload in interval.payloads:
-                for value in payload.values:
-                    yield {
-                        "resource": resource.resource_name,
-                        "interval_id": interval.id,
-                        "start": start.isoformat().replace("+00:00", "Z") if start else "",
-                        "at": start,
-                        "duration": str(duration or ""),
-                        "type": payload.type,
-                        "value": value,
-                        "units": units.get(payload.type) or "",
-                    }
-            at = duration.after(start) if duration and start else None
-
-
-def _harmless(value: object) -> object:
-    if not isinstance(value, str):
-        return value
-    text = visible(value, keep="\n")
-    return f"'{text}" if text[:1] in {"=", "+", "-", "@"} else text
+    for each in report_values(report):
+        yield {
+            "resource": each.resource,
+            "at": each.start,
+            "type": each.payload_type,
+            "value": each.value,
+            "units": each.units,
+            "quality": each.quality,
+        }

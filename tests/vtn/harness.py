@@ -23,7 +23,7 @@ from tests.support.official import official_document
 from vtn.access import DEFAULT_SCOPES, Role, Scope
 from vtn.app import VtnServer, build
 from vtn.settings import Settings
-from vtn.store import tables
+from vtn.store import alarm_tables, tables
 from vtn.store.console.tables import console_acts, console_users
 
 Parameters: TypeAlias = Mapping[str, str] | Sequence[tuple[str, str]]
@@ -302,6 +302,8 @@ class VtnUnderTest:
                 tables.notifications,
                 console_users,
                 console_acts,
+                alarm_tables.alarms,
+                alarm_tables.alarm_messages,
             ):
                 await connection.execute(delete(table))
 

@@ -10,21 +10,20 @@ import socket
 import ssl
 from collections import deque
 from collections.abc import Callable, Iterator
-from typing import Final, TypeAlias, cast
+from typing import Any, Final, TypeAlias, cast
 
 import structlog
 
 from vtn.notification_settings import Mqtt
 from vtn.notify import mqtt_packets as packets
 from vtn.notify.mqtt_packets import MQTT_3_1_1, MQTT_5, Acknowledged, Connected, Dismissed
-from vtn.store.outbox.rows import Delivery
 
 _log = structlog.get_logger(__name__)
 
-Copy: TypeAlias = tuple[Delivery, bool]
-"""A delivery, and whether this stands for its end, after all messages of it."""
+Copy: TypeAlias = Any
+"""What the sender knows a message by; it is given back with the broker's answer."""
 Message: TypeAlias = tuple[bytes | None, bytes, Copy]
-"""A topic (None: nothing is sent, it only takes its turn), the content, and what it is a copy of."""
+"""A topic (None: nothing is sent, it only takes its turn), the content, and what it is known by."""
 Taken: TypeAlias = Callable[[Copy, int], None]
 
 _WRITE_BYTES: Final = 256 * 1024

@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
-from vtn.store import event_versions
+from vtn.store import alarm_tables, event_versions
 from vtn.store.console import plan_tables
 from vtn.store.console import tables as console_tables
 from vtn.store.facts import tables as fact_tables
 from vtn.store.tables import metadata
 from vtn.store.v20b import event_tables, tables
 
-__all__ = ["console_tables", "event_tables", "event_versions", "fact_tables", "metadata", "plan_tables", "tables"]
+__all__ = [
+    "alarm_tables",
+    "console_tables",
+    "event_tables",
+    "event_versions",
+    "fact_tables",
+    "metadata",
+    "plan_tables",
+    "tables",
+]

@@ -46,12 +46,13 @@ _PASSING: Final = frozenset(
     {
         *("notifications", "deliveries", "delivery_totals", "broker_accounts", "broker_logins", "leases"),
         *("oadr20b_nonces", "report_queue", "read_reports", "report_corrections", "meters", "readings"),
-        *("event_opts", "event_sheds", "console_sessions", "issued_forms"),
+        *("event_opts", "event_sheds", "console_sessions", "issued_forms", "alarms"),
+        "alarm_messages",
     }
 )
 """Tables that are not in a backup: undelivered notifications are old news when it is restored, accounts at the MQTT
 broker are made anew, nonces are good for a minute, people sign in again, and what reports say is read from them again.
-Curves of events are in it: they were noted as they happened."""
+Curves of events are in it: they were noted as they happened; alarms that hold are raised again."""
 _TABLES: Final[dict[str, Table]] = {table.name: table for table in metadata.sorted_tables if table.name not in _PASSING}
 _SUM: Final = re.compile(rb',"sum":"([0-9a-f]{16})"\}\n')
 _SUM_BYTES: Final = 27

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from sqlalchemy import Index
 
+from vtn.store.alarm_tables import alarms
 from vtn.store.all_tables import metadata
 from vtn.store.facts.tables import event_sheds, read_reports
 from vtn.store.tables import deliveries, events, notifications, programs, resources, vens
@@ -48,3 +49,5 @@ Index(
 )
 _troubled = read_reports.c.trouble.is_not(None)
 Index("ix_read_reports_troubled", read_reports.c.read_at, postgresql_where=_troubled, sqlite_where=_troubled)
+_holds = alarms.c.cleared_at.is_(None)
+Index("ix_alarms_open", alarms.c.kind, alarms.c.subject, unique=True, postgresql_where=_holds, sqlite_where=_holds)

@@ -261,6 +261,8 @@ NEVER_CACHED: Final = frozenset(
         "readings",
         "event_opts",
         "event_sheds",
+        "alarms",
+        "alarm_messages",
     }
 )
 """Tables whose changes are not counted: no answer is made of them that could be given again."""

@@ -1,0 +1,1 @@
+"""Rules of alarms, without I/O. ``vtn/notify/alarms`` evaluates them and tells of alarms."""

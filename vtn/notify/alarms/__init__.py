@@ -1,0 +1,1 @@
+"""Evaluate alarms, and tell of them by webhook, e-mail and MQTT."""

@@ -1,0 +1,154 @@
+"""What alarms are evaluated from, as the database has it: each fact by one statement, bounded, at any size of fleet."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+from msgspec import Raw, Struct, json
+from sqlalchemy import and_, func, or_, select
+
+from vtn.alarms.rules import Backlog, DeadLetters, RunningEvent, SilentVen, SilentVens
+from vtn.store.database import Database
+from vtn.store.facts.tables import event_curve, report_queue
+from vtn.store.large import Row
+from vtn.store.outbox.queue import Outcome
+from vtn.store.stamps import Stamps
+from vtn.store.tables import clients, contacts, deliveries, endpoints, events, notifications, reports, vens
+
+_LISTED: Final = 100
+_EVENTS: Final = 200
+_CURVE_S: Final = 120.0
+"""An event whose curve has no newer point than this is not active, or nothing is known of it."""
+
+
+class AlarmFacts:
+    """Reads what rules of alarms need."""
+
+    def __init__(self, database: Database, stamps: Stamps) -> None:
+        self._database = database
+        self._stamps = stamps
+
+    async def silent_vens(self, silent_s: float) -> SilentVens:
+        """Return the VENs that were heard before and then not for so long; not those whose client is suspended."""
+        before = self._stamps.ago(timedelta(seconds=silent_s))
+        found = (
+            select(vens.c.client_id, vens.c.name, contacts.c.heard_at, func.count().over().label("count"))
+            .select_from(
+                vens.join(contacts, contacts.c.client_id == vens.c.client_id).outerjoin(
+                    clients, clients.c.client_id == vens.c.client_id
+                )
+            )
+            .where(contacts.c.heard_at < before, or_(clients.c.suspended.is_(None), ~clients.c.suspended))
+            .order_by(contacts.c.heard_at, vens.c.id)
+            .limit(_LISTED)
+        )
+        rows = await self._database.rows(found)
+        total = await self._database.row(select(func.count().label("count")).select_from(vens))
+        return SilentVens(
+            count=rows[0]["count"] if rows else 0,
+            total=0 if total is None else total["count"],
+            longest=[SilentVen(row["client_id"], row["name"], datetime.fromisoformat(row["heard_at"])) for row in rows],
+        )
+
+    async def running_events(self) -> list[RunningEvent]:
+        """Return the events that are active now, as the latest point of their curve shows them; at most 200."""
+        its = event_curve.alias()
+        first, last = (
+            select(end(its.c.at_ms)).where(its.c.event_id == events.c.id).correlate(events).scalar_subquery()
+            for end in (func.min, func.max)
+        )
+        ends = (
+            select(events.c.id, events.c.members, first.label("first_ms"), last.label("last_ms"))
+            .where(or_(events.c.ends_at.is_(None), events.c.ends_at > self._stamps.now))
+            .subquery()
+        )
+        point = and_(event_curve.c.event_id == ends.c.id, event_curve.c.at_ms == ends.c.last_ms)
+        since_ms = _ms(self._stamps.ago(timedelta(seconds=_CURVE_S)))
+        found = (
+            select(event_curve, ends.c.first_ms, ends.c.members)
+            .select_from(ends.join(event_curve, point))
+            .where(ends.c.last_ms >= since_ms)
+            .order_by(ends.c.first_ms.desc(), ends.c.id)
+            .limit(_EVENTS)
+        )
+        return [_running(row) for row in await self._database.rows(found)]
+
+    async def backlogs(self, behind_s: float) -> list[Backlog]:
+        """Return what waits in the database to be worked on, for longer than so."""
+        return [await self._waiting_notifications(behind_s), await self._waiting_reports()]
+
+    async def dead_letters(self) -> list[DeadLetters]:
+        """Return the endpoints with notifications that were given up, those with most first; at most 100."""
+        count = func.count().label("count")
+        dead = (
+            select(deliveries.c.endpoint_id, count)
+            .where(deliveries.c.outcome == str(Outcome.DEAD))
+            .group_by(deliveries.c.endpoint_id)
+            .order_by(count.desc(), deliveries.c.endpoint_id)
+            .limit(_LISTED)
+            .subquery()
+        )
+        found = select(endpoints.c.id, endpoints.c.client_id, endpoints.c.url, dead.c.count).join(
+            dead, dead.c.endpoint_id == endpoints.c.id
+        )
+        return [
+            DeadLetters(row["id"], row["client_id"], row["url"], row["count"])
+            for row in await self._database.rows(found)
+        ]
+
+    async def _waiting_notifications(self, behind_s: float) -> Backlog:
+        """Return the notifications that wait for longer than so, for endpoints that are not known to fail.
+
+        One that fails has its own state and its own pauses: what waits for it says nothing of this server.
+        """
+        before = self._stamps.ago(timedelta(seconds=behind_s))
+        well = and_(endpoints.c.broken_at.is_(None), endpoints.c.failures == 0)
+        found = (
+            select(func.count().label("count"), func.min(notifications.c.noted_at).label("oldest"))
+            .select_from(
+                deliveries.join(notifications, notifications.c.seq == deliveries.c.seq).join(
+                    endpoints, endpoints.c.id == deliveries.c.endpoint_id
+                )
+            )
+            .where(deliveries.c.ended_at.is_(None), well, notifications.c.noted_at < before)
+        )
+        row = await self._database.row(found)
+        if row is None or row["oldest"] is None:
+            return Backlog("notifications", 0, None)
+        return Backlog("notifications", row["count"], datetime.fromisoformat(row["oldest"]))
+
+    async def _waiting_reports(self) -> Backlog:
+        """Return the reports that were not read since they were stored or changed."""
+        oldest = select(report_queue.c.report_id).order_by(report_queue.c.seq).limit(1).scalar_subquery()
+        count = select(func.count()).select_from(report_queue).scalar_subquery()
+        row = await self._database.row(
+            select(reports.c.modified_at, count.label("count")).where(reports.c.id == oldest)
+        )
+        if row is None:
+            return Backlog("reports", 0, None)
+        return Backlog("reports", row["count"], datetime.fromisoformat(row["modified_at"]))
+
+
+class _EventMembers(Struct, rename="camel"):
+    """The members of an event that alarms look at."""
+
+    event_name: str | None = None
+    report_descriptors: list[Raw] | None = None
+
+
+def _running(row: Row) -> RunningEvent:
+    members = json.decode(f"{{{row['members']}}}", type=_EventMembers)
+    return RunningEvent(
+        id=row["event_id"],
+        name=members.event_name or row["event_id"],
+        started_at=datetime.fromtimestamp(row["first_ms"] / 1000, UTC),
+        reporting=row["reporting"],
+        asks=bool(members.report_descriptors),
+        requested_kw=row["requested_kw"],
+        delivered_kw=row["delivered_kw"],
+    )
+
+
+def _ms(at: str) -> int:
+    return round(datetime.fromisoformat(at).timestamp() * 1000)
