@@ -28,6 +28,7 @@ _MODULES: Final = {
     "perf": ("oadr.commands.perf", "Say what an event delivered: baseline less meter."),
     "vens": ("oadr.commands.vens", "List VENs, grant them targets, remove them."),
     "subscription": ("oadr.commands.subscription", "List subscriptions, and how their callbacks fare."),
+    "alarms": ("oadr.commands.alarms", "Alarms of a VTN: list them, acknowledge one."),
     "cert": ("oadr.commands.cert", "A small certificate authority."),
     "discover": ("oadr.commands.discover", "Find VTNs on the local network."),
     "conformance": ("oadr.commands.conformance", "Examine any VTN, or any VEN of OpenADR 3.1."),

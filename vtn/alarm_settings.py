@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, field_validator, model_validator
 
+from vtn.alarms.rules import AlarmKind
 from vtn.settings_group import SettingsGroup, is_loopback
 
 _ADDRESS: Final = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[A-Za-z0-9.-]{1,255}")
@@ -88,24 +89,24 @@ class AlarmSettings(SettingsGroup):
 
     enabled: bool = True
     """Evaluate alarms."""
+    off: tuple[AlarmKind, ...] = ()
+    """Kinds of alarms that are not evaluated, as ``VEN_SILENT``."""
     evaluate_s: Annotated[float, Field(ge=1, le=3600)] = 30.0
     """Interval of evaluation."""
-    silent_s: Annotated[float, Field(ge=60, le=31_536_000)] | None = 3600.0
-    """A VEN that was heard before and then not for so long is an alarm; add ``contacts.store_s``. Without: none."""
-    unreported_s: Annotated[float, Field(ge=10, le=86_400)] | None = 900.0
-    """An event is an alarm if so long after its start no VEN has reported on it. Without: none."""
-    delivered_percent: Annotated[float, Field(gt=0, le=100)] | None = 50.0
-    """An event is an alarm while less than this part of the requested kW is delivered. Without: none."""
+    silent_s: Annotated[float, Field(ge=60, le=31_536_000)] = 3600.0
+    """A VEN that was heard before and then not for so long is an alarm; add ``contacts.store_s``."""
+    unreported_s: Annotated[float, Field(ge=10, le=86_400)] = 900.0
+    """An event is an alarm if so long after its start no VEN has reported on it."""
+    delivered_percent: Annotated[float, Field(gt=0, le=100)] = 50.0
+    """An event is an alarm while less than this part of the requested kW is delivered."""
     delivered_after_s: Annotated[float, Field(ge=0, le=86_400)] = 600.0
     """Time after the start of an event before ``delivered_percent`` is looked at."""
-    dead_letters: bool = True
-    """Notifications that were given up are an alarm, for each endpoint."""
-    behind_s: Annotated[float, Field(ge=10, le=86_400)] | None = 300.0
-    """Notifications or reports that wait in the database for longer than this are an alarm. Without: none."""
-    certificate_days: Annotated[float, Field(ge=0, le=3650)] | None = 21.0
-    """A certificate of this server that ends within so many days is an alarm. Without: none."""
-    disk_free_bytes: Annotated[int, Field(ge=0)] | None = 1_000_000_000
-    """Less free space on the disk of the database or of the key file is an alarm. Without: none."""
+    behind_s: Annotated[float, Field(ge=10, le=86_400)] = 300.0
+    """Notifications or reports that wait in the database for longer than this are an alarm."""
+    certificate_days: Annotated[float, Field(ge=0, le=3650)] = 21.0
+    """A certificate of this server that ends within so many days is an alarm."""
+    disk_free_bytes: Annotated[int, Field(ge=0)] = 1_000_000_000
+    """Less free space on the disk of the database or of the key file is an alarm."""
     keep_days: Annotated[float, Field(ge=1, le=3650)] = 90.0
     """Time for which alarms that are over are kept."""
     max_attempts: Annotated[int, Field(ge=1, le=100)] = 10

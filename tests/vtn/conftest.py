@@ -32,11 +32,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def settings_for(database_url: str, **members: Any) -> Settings:
-    """Settings of a server in a test: a free port, cheap secrets, no log of requests, no deliveries by default."""
+    """Settings of a server in a test: a free port, cheap secrets, no log of requests; deliveries, alarms if asked."""
     auth = {"argon2": CHEAP_SECRETS} | members.pop("auth", {})
     database = {"url": database_url} | members.pop("database", {})
     notify = {"dispatch": False} | members.pop("notify", {})
-    always = {"port": 0, "log_requests": False, "database": database, "auth": auth, "notify": notify}
+    alarms = {"enabled": False} | members.pop("alarms", {})
+    always = {"port": 0, "alarms": alarms, "log_requests": False, "database": database, "auth": auth, "notify": notify}
     return Settings.model_validate(always | members)
 
 

@@ -89,8 +89,8 @@ def test_intervals_without_time_are_known_by_their_ids() -> None:
 
 def test_intervals_follow_each_other() -> None:
     """RDESC-019: one period of the resource, and one report about two hours."""
-    period = {"intervalPeriod": {"start": "2026-06-01T12:00:00Z", "duration": "PT1H"}}
-    found = checks([report({}, {"id": 1}, minutes=121, **period)], now=START + 2 * HOUR + HOUR / 2)
+    period: Any = {"start": "2026-06-01T12:00:00Z", "duration": "PT1H"}
+    found = checks([report({}, {"id": 1}, minutes=121, intervalPeriod=period)], now=START + 2 * HOUR + HOUR / 2)
     assert [each.state.value for each in found.checks] == ["LATE", "IN_TIME"]
 
 

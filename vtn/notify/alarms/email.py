@@ -68,15 +68,19 @@ class AlarmEmailChannel:
 
     def _send(self, mail: EmailMessage) -> None:
         settings = self._settings
-        kind = smtplib.SMTP_SSL if settings.tls == "tls" else smtplib.SMTP
-        options = {"context": self._context()} if settings.tls == "tls" else {}
-        with kind(settings.host, settings.port, timeout=settings.timeout_s, **options) as server:
+        with self._connected() as server:
             if settings.tls == "starttls":
                 server.starttls(context=self._context())
             if settings.user is not None and settings.password is not None:
                 server.login(settings.user, settings.password.get_secret_value())
             if refused := server.send_message(mail):
                 raise smtplib.SMTPRecipientsRefused(refused)
+
+    def _connected(self) -> smtplib.SMTP:
+        host, port, timeout_s = self._settings.host, self._settings.port, self._settings.timeout_s
+        if self._settings.tls == "tls":
+            return smtplib.SMTP_SSL(host, port, timeout=timeout_s, context=self._context())
+        return smtplib.SMTP(host, port, timeout=timeout_s)
 
     def _context(self) -> ssl.SSLContext:
         context = ssl.create_default_context()

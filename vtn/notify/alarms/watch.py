@@ -93,12 +93,12 @@ class AlarmWatch:
     async def _look(
         self, looks: Iterable[tuple[AlarmKind, Callable[[], Awaitable[Iterable[AlarmCondition]]]]]
     ) -> tuple[list[AlarmCondition], frozenset[str]]:
-        """Return the conditions that hold, and the kinds that could be looked for."""
+        """Return the conditions that hold, and the kinds that could be looked for; of what is off nothing holds."""
         found: list[AlarmCondition] = []
         kinds: set[str] = set()
         for kind, look in looks:
             try:
-                found += await look()
+                found += () if kind in self._settings.off else await look()
             except Unavailable:
                 raise
             except Exception:  # whatever it is, the other kinds are evaluated
@@ -112,20 +112,14 @@ class AlarmWatch:
 
     async def _silent(self) -> Iterable[AlarmCondition]:
         after_s = self._settings.silent_s
-        if after_s is None:
-            return ()
         return rules.silent_vens(await self._facts.silent_vens(after_s), silent_s=after_s)
 
     async def _unreported(self) -> Iterable[AlarmCondition]:
         after_s = self._settings.unreported_s
-        if after_s is None:
-            return ()
         return rules.unreported(await self._facts.running_events(), after_s=after_s, now=self._now())
 
     async def _undelivered(self, raised: frozenset[str]) -> Iterable[AlarmCondition]:
         settings = self._settings
-        if settings.delivered_percent is None:
-            return ()
         return rules.undelivered(
             await self._facts.running_events(),
             percent=settings.delivered_percent,
@@ -135,25 +129,19 @@ class AlarmWatch:
         )
 
     async def _dead_letters(self) -> Iterable[AlarmCondition]:
-        return rules.dead_letters(await self._facts.dead_letters()) if self._settings.dead_letters else ()
+        return rules.dead_letters(await self._facts.dead_letters())
 
     async def _behind(self) -> Iterable[AlarmCondition]:
         behind_s = self._settings.behind_s
-        if behind_s is None:
-            return ()
         return rules.behind(await self._facts.backlogs(behind_s), behind_s=behind_s, now=self._now())
 
     async def _certificates(self) -> Iterable[AlarmCondition]:
         days = self._settings.certificate_days
-        if days is None:
-            return ()
         found = await asyncio.to_thread(machine.certificates, self._all)
         return rules.certificate_ends(found, days=days, now=self._now(), host=self._host)
 
     async def _disks(self, raised: frozenset[str]) -> Iterable[AlarmCondition]:
         least = self._settings.disk_free_bytes
-        if least is None:
-            return ()
         found = await asyncio.to_thread(machine.disks, self._all)
         return rules.disk_low(found, least_bytes=least, host=self._host, raised=raised)
 
