@@ -28,7 +28,7 @@ LOOKED_AT: Final = 100
 _WALKED: Final = 20_000
 
 
-class ReportState(StrEnum):
+class ReportArrival(StrEnum):
     """What became of a report that was asked for."""
 
     IN_TIME = "IN_TIME"
@@ -93,7 +93,7 @@ class ReportCheck:
     seconds."""
 
     due: DueReport
-    state: ReportState
+    state: ReportArrival
     report_id: str | None = None
     received_at: datetime | None = None
     late_s: float | None = None
@@ -112,7 +112,7 @@ class DescriptorChecks:
     count: int
     next_due: datetime | None
 
-    def of(self, state: ReportState) -> int:
+    def of(self, state: ReportArrival) -> int:
         """Return how many reports are in a state."""
         return sum(1 for check in self.checks if check.state is state)
 
@@ -167,7 +167,7 @@ def _check(due: DueReport, in_order: Sequence[ReceivedReport], now: datetime, gr
     met = next((one for one in in_order if one.covers(kind, windows)), None)
     until = due.intended + grace
     if met is None:
-        return ReportCheck(due, ReportState.AWAITED if now <= until else ReportState.MISSING)
+        return ReportCheck(due, ReportArrival.AWAITED if now <= until else ReportArrival.MISSING)
     late_s = (met.at - until).total_seconds()
-    state = ReportState.LATE if late_s > 0 else ReportState.IN_TIME
+    state = ReportArrival.LATE if late_s > 0 else ReportArrival.IN_TIME
     return ReportCheck(due, state, met.report_id, met.at, late_s if late_s > 0 else None)

@@ -9,7 +9,7 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from openadr_profiles.fleet.report_checks import DescriptorChecks, ReceivedReport, ReportState, Spans, check_reports
+from openadr_profiles.fleet.report_checks import DescriptorChecks, ReceivedReport, ReportArrival, Spans, check_reports
 from openadr_profiles.v31 import Event, ReportDescriptor, ReportRequest, decode, encode
 from openadr_profiles.v31.timeline import Timeline
 
@@ -66,7 +66,7 @@ def test_in_time_late_missing_and_awaited() -> None:
     assert [each.state.value for each in found.checks] == ["IN_TIME", "LATE", "MISSING", "AWAITED"]
     assert [each.late_s for each in found.checks] == [None, 300.0, None, None]
     assert [each.report_id for each in found.checks[:2]] == ["at-64", "at-130"]
-    assert (found.count, found.next_due, found.of(ReportState.MISSING)) == (2, None, 1)
+    assert (found.count, found.next_due, found.of(ReportArrival.MISSING)) == (2, None, 1)
 
 
 def test_what_is_due_later_is_no_finding_yet() -> None:
@@ -106,7 +106,7 @@ def test_a_report_of_all_intervals_needs_all_of_them() -> None:
     some = [report(hour(0), hour(1), hour(2), minutes=241)]
     more = [*some, report(*map(hour, range(4)), minutes=242)]
     now, grace = START + 5 * HOUR, timedelta(minutes=5)
-    for received, state in ((some, ReportState.MISSING), (more, ReportState.IN_TIME)):
+    for received, state in ((some, ReportArrival.MISSING), (more, ReportArrival.IN_TIME)):
         (found,) = check_reports(timeline(), [whole], received, joined_at=START - HOUR, now=now, grace=grace)
         assert [each.state for each in found.checks] == [state]
 
