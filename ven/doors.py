@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from functools import partial
 
 from openadr_client import Clock
 from ven.control import Control
@@ -44,8 +45,10 @@ class Doors:
         )
         if local.port is not None:
             from ven.local_api.server import LocalApi  # noqa: PLC0415 # an agent without it needs no HTTP server
+            from ven.page.routes import VenPage  # noqa: PLC0415
 
-            api = LocalApi(local, desk)
+            page = partial(VenPage, settings, control, desk, clock)
+            api = LocalApi(local, desk, clock=clock, page=page)
             self.loops += (Loop("local API", api.run),)
             self._told.append(api.tell)
         if shown.broker is not None:

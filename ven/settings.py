@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from datetime import timedelta
 from pathlib import Path
@@ -104,12 +105,21 @@ class ReportSettings(_Group):
 class LocalSettings(_Group):
     """Hold where the local API listens; without ``port`` there is none.
 
-    ``token_file`` is made at the first start if ``host`` is reached from other machines.
+    ``token_file`` is made at the first start if ``host`` is reached from other machines. With ``pin``, 6 to 32 digits,
+    a browser there may sign in without the token.
     """
 
     port: int | None = Field(default=None, ge=1, le=65535)
     host: str = "127.0.0.1"
     token_file: Path = Path("ven-local-token")
+    pin: SecretStr | None = None
+
+    @field_validator("pin")
+    @classmethod
+    def _pin_is_long_enough(cls, pin: SecretStr | None) -> SecretStr | None:
+        if pin is not None and re.fullmatch("[0-9]{6,32}", pin.get_secret_value()) is None:
+            raise ValueError("expected 6 to 32 digits")
+        return pin
 
 
 class HomeAssistantSettings(_Group):

@@ -17,7 +17,7 @@ from ven.records import ReceivedEvent
 from ven.settings import VenSettings
 
 _MOST_CHANGES: Final = 1000
-"""So many changes of an event are looked at."""
+"""So many changes of an event are looked at, unless told otherwise."""
 
 
 @dataclass(frozen=True)
@@ -52,10 +52,12 @@ async def simulate(
     *,
     now: datetime,
     program: Program | None = None,
+    most_changes: int = _MOST_CHANGES,
 ) -> Simulation:
     """Return what an event that is received now would do, with circuits that draw so many kW until it begins.
 
-    No other event, no word of the owner and no circuit that the owner has switched is taken into account.
+    So many of its changes are looked at, as ``most_changes`` says. No other event, no word of the owner and no circuit
+    that the owner has switched is taken into account.
 
     Raises:
         Invalid, ValueError, OverflowError: the event cannot be placed in time.
@@ -69,7 +71,7 @@ async def simulate(
     values: list[SimulatedValue] = []
     problems: dict[str, None] = {}
     at: datetime | None = timeline.start if decision.opted_in else None
-    for _ in range(_MOST_CHANGES):
+    for _ in range(most_changes):
         if at is None or timeline.transpired(at):
             at = None
             break

@@ -1,20 +1,22 @@
-"""Serve the local API. On loopback a Host header of this machine is demanded, beyond it a token."""
+"""Serve the local API and the page of the VEN, to whom `LocalAdmission` lets in."""
 
 from __future__ import annotations
 
 import asyncio
-import hmac
 import json
 from collections.abc import Awaitable, Callable
 from datetime import datetime
-from typing import Any, Final, cast
+from typing import Any, Final, Protocol, cast
 
 import structlog
 from aiohttp import web
+from aiohttp.typedefs import Middleware
 
+from openadr_client import Clock
 from openadr_profiles.v31 import Invalid, parse_instant
 from ven.decision import OptScope
 from ven.desk import OwnerDesk
+from ven.local_api.admission import LocalAdmission
 from ven.local_api.connections import Connections
 from ven.local_api.token import is_loopback, made_token
 from ven.settings import LocalSettings
@@ -28,18 +30,45 @@ _SILENT_S: Final = 10.0
 _HEARTBEAT_S: Final = 15.0
 _LISTEN_AGAIN_S: Final = 2.0
 _GRACE_S: Final = 1.0
-_OWN_SITES: Final = frozenset({"none", "same-origin"})
-"""Hold what browsers say in Sec-Fetch-Site of requests that no page of another site has made."""
 _Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
-class LocalApi:
-    """Serve one desk until cancelled."""
+class ServedPage(Protocol):
+    """Serve people in browsers, beside the programs that speak JSON; `ven.page` has it."""
 
-    def __init__(self, settings: LocalSettings, desk: OwnerDesk) -> None:
+    def add_to(self, router: web.UrlDispatcher) -> None:
+        """Have the requests for the page answered."""
+
+    def is_mine(self, request: web.Request) -> bool:
+        """Return True if a request is for the page."""
+
+    def is_open(self, request: web.Request) -> bool:
+        """Return True if everybody may see what a request is for."""
+
+    def to_login(self, request: web.Request) -> web.StreamResponse:
+        """Send a browser that is not signed in to where that is done."""
+
+    async def refused(self, request: web.Request, status: int, problem: str) -> web.StreamResponse:
+        """Show what is wrong with a request."""
+
+    def tell(self) -> None:
+        """Have open pages look for changes. Does nothing else, and does not raise."""
+
+    def close(self) -> None:
+        """Let go of what serves the page."""
+
+
+class LocalApi:
+    """Serve one desk until cancelled; ``page`` makes the page for whom its argument lets in."""
+
+    def __init__(
+        self, settings: LocalSettings, desk: OwnerDesk, *, clock: Clock, page: Callable[[LocalAdmission], ServedPage]
+    ) -> None:
         self._settings = settings
         self._desk = desk
-        self._token: str | None = None
+        self._clock = clock
+        self._make_page = page
+        self._page: ServedPage | None = None
         self._changed = asyncio.Event()
         self._streams = 0
         self._connections: Connections | None = None
@@ -48,6 +77,8 @@ class LocalApi:
         """Have streams look for changes: something may have happened."""
         self._changed.set()
         self._changed = asyncio.Event()
+        if self._page is not None:
+            self._page.tell()
 
     async def run(self) -> None:
         """Listen until cancelled; an address that cannot be used is logged once and tried again.
@@ -56,9 +87,11 @@ class LocalApi:
             VenError: the token's file cannot be used.
         """
         settings = self._settings
-        if not is_loopback(settings.host):
-            self._token = made_token(settings.token_file)
-        app = web.Application(client_max_size=_MOST_BYTES, middlewares=[self._guarded])
+        token = None if is_loopback(settings.host) else made_token(settings.token_file)
+        pin = None if settings.pin is None else settings.pin.get_secret_value()
+        admission = LocalAdmission(token, pin, self._clock)
+        page = self._page = self._make_page(admission)
+        app = web.Application(client_max_size=_MOST_BYTES, middlewares=[self._guarded(page, admission)])
         app.router.add_get("/status", self._status)
         app.router.add_get("/events", self._events)
         app.router.add_get("/history", self._history)
@@ -66,6 +99,7 @@ class LocalApi:
         app.router.add_post("/opt", self._opt)
         app.router.add_post("/restore", self._restore)
         app.router.add_post("/give-back", self._give_back)
+        page.add_to(app.router)
         runner = web.AppRunner(app, access_log=None, shutdown_timeout=_GRACE_S, keepalive_timeout=_SILENT_S)
         await runner.setup()
         try:
@@ -77,6 +111,7 @@ class LocalApi:
                 listener.close()
         finally:
             await runner.cleanup()
+            page.close()
 
     async def _listener(self, connections: Connections) -> asyncio.Server:
         """Return what listens, once the port is free and the address is one of this machine."""
@@ -91,36 +126,33 @@ class LocalApi:
                 is_told = True
             await asyncio.sleep(_LISTEN_AGAIN_S)
 
-    @web.middleware
-    async def _guarded(self, request: web.Request, handler: _Handler) -> web.StreamResponse:
-        """Refuse strangers, and answer every mistake with its name in JSON."""
-        if self._connections is not None:
-            self._connections.asked(request.transport)
-        try:
-            self._must_be_welcome(request)
-            return await handler(request)
-        except web.HTTPException as refusal:
-            return web.json_response({"error": refusal.text or refusal.reason}, status=refusal.status)
-        except ValueError as error:
-            return web.json_response({"error": str(error)}, status=400)
+    def _guarded(self, page: ServedPage, admission: LocalAdmission) -> Middleware:
+        """Return what refuses strangers, and answers every mistake with its name: in JSON, or as a page for people."""
 
-    def _must_be_welcome(self, request: web.Request) -> None:
-        """Keep web pages out (DNS rebinding, forged requests) and, beyond loopback, whoever has no token."""
-        origin = request.headers.get("Origin")
-        if request.headers.get("Sec-Fetch-Site", "none") not in _OWN_SITES or (
-            origin is not None and origin.partition("://")[2] != request.host
-        ):
-            raise web.HTTPForbidden(text="Origin: expected no page of another site")
-        if self._token is None:
-            host = request.host.rpartition(":")[0] if not request.host.endswith("]") else request.host
-            if not is_loopback(host or request.host):
-                raise web.HTTPMisdirectedRequest(text="Host: expected an address of this machine, as 127.0.0.1")
-        else:
-            given = request.headers.get("Authorization", "")
-            if not hmac.compare_digest(given.encode(), f"Bearer {self._token}".encode()):
-                raise web.HTTPUnauthorized(text="Authorization: expected Bearer and the token in local.token_file")
-        if request.method == "POST" and request.content_type != "application/json":
-            raise web.HTTPUnsupportedMediaType(text="Content-Type: expected application/json")
+        @web.middleware
+        async def handle(request: web.Request, handler: _Handler) -> web.StreamResponse:
+            if self._connections is not None:
+                self._connections.asked(request.transport)
+            is_shown = False  # whoever is kept out is told as little as can be
+            try:
+                admission.must_come_from_here(request)
+                is_shown = page.is_mine(request)
+                if not admission.is_welcome(request) and not page.is_open(request):
+                    if is_shown and "Authorization" not in request.headers:
+                        return page.to_login(request)
+                    raise web.HTTPUnauthorized(text="Authorization: expected Bearer and the token in local.token_file")
+                if request.method == "POST" and not is_shown and request.content_type != "application/json":
+                    raise web.HTTPUnsupportedMediaType(text="Content-Type: expected application/json")
+                return await handler(request)
+            except web.HTTPException as refusal:
+                status, problem = refusal.status, refusal.text or refusal.reason
+            except ValueError as error:
+                status, problem = 400, str(error)
+            if is_shown:
+                return await page.refused(request, status, problem)
+            return web.json_response({"error": problem}, status=status)
+
+        return handle
 
     async def _status(self, _: web.Request) -> web.Response:
         return web.json_response(self._desk.status())

@@ -18,7 +18,7 @@ import structlog
 from openadr_profiles.fleet.reports import status_report, status_report_name
 from openadr_profiles.v31 import Timeline
 from ven.events.agenda import Agenda
-from ven.panel.constraints import SwitchingTimes
+from ven.panel.constraints import Restrictions, SwitchingTimes
 from ven.panel.curtailment import SheddingPlan
 from ven.panel.day_history import DayHistory
 from ven.panel.lost_link import LostLink
@@ -150,7 +150,7 @@ class Curtailer:
         None if nothing says so, or if what the circuits would draw without it is not known.
         """
         ids = frozenset(self._panel.ids)
-        found = [self._settings.safety.limit_kw] if self.link.is_lost else []
+        found = [self.link_limit_kw]
         for run in self._runs:
             stretch = run.stretch
             if not run.is_open or stretch.requested_kw <= 0 or any(each.is_fed_in for each in stretch.plan):
@@ -162,6 +162,15 @@ class Curtailer:
             if ids <= before_kw.keys():
                 found.append(sum((before_kw[id_] for id_ in ids), Decimal(0)) - stretch.requested_kw)
         return min((kw for kw in found if kw is not None), default=None)
+
+    @property
+    def link_limit_kw(self) -> Decimal | None:
+        """Return the most in kW that the panel may draw while the VTN is not heard; None if nothing says so."""
+        return self._settings.safety.limit_kw if self.link.is_limiting else None
+
+    def restrictions(self, now: datetime) -> Restrictions:
+        """Return which circuits may not be switched now, because of how long they were off or on."""
+        return self._times.restrictions(now)
 
     def next_wake(self, now: datetime) -> datetime | None:
         """Return when something is due to be measured or reported next; None if never."""

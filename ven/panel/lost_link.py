@@ -44,6 +44,8 @@ class LostLink:
         self._heard_s = 0.0
         self._plan: Stretch | None = None
         self.is_lost = False
+        self.is_limiting = False
+        """True while the panel is held to the limit: it ends before the link is heard if the settings say so."""
 
     async def load(self, now: datetime) -> None:
         """Take up a loss that an earlier process saw; else the time runs from now. Counts once."""
@@ -64,6 +66,7 @@ class LostLink:
     def want(self, situation: PanelSituation, now: datetime) -> tuple[list[WantedCurtailment], list[Trouble]]:
         """Return the curtailment that keeps the panel within the safe limit while the link is lost, and troubles."""
         ask = self._ask(now)
+        self.is_limiting = ask is not None
         if ask is None:
             self._plan = None
             return [], []

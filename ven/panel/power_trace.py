@@ -9,6 +9,7 @@ from __future__ import annotations
 import struct
 from array import array
 from collections.abc import Collection, Iterable, Iterator, Mapping
+from copy import copy
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -95,6 +96,12 @@ class PowerTrace:
     def earliest(self) -> datetime | None:
         """Return the start of the earliest hour of which anything may be kept; None if nothing is."""
         return None if self._minute is None else _instant(self._oldest // _HOUR_MINUTES * _HOUR_MINUTES)
+
+    def snapshot(self) -> PowerTrace:
+        """Return a copy to read from in another thread."""
+        copied = copy(self)
+        copied._drawn, copied._target = self._drawn[:], self._target[:]  # noqa: SLF001 # of the same class
+        return copied
 
     def points(self, start: datetime, end: datetime, step: timedelta) -> Iterator[PowerPoint]:
         """Yield the means of steps of whole minutes in [start, end), oldest first; gaps are there, with None.
