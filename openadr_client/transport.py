@@ -11,7 +11,7 @@ import ssl
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Final, Protocol
 
 import msgspec
@@ -113,6 +113,8 @@ class BaseTransport(ABC):
             UnexpectedAnswer: a redirect, or a body beyond all measure.
         """
         sent = dict(headers or {})
+        # A VTN can tell its operator of a clock that is wrong: events begin and end by it.
+        sent["Date"] = email.utils.format_datetime(self._clock.now().astimezone(UTC), usegmt=True)
         if body is not None:
             sent["Content-Type"] = "application/json"
         answer = await self._send(method, url, query, sent, body, form)

@@ -10,15 +10,19 @@ import asyncio
 from collections.abc import Callable
 from datetime import datetime
 from itertools import chain, islice
+from typing import Final
 
 import structlog
 
 from openadr_profiles.contact import RefusedRequest
 from vtn.errors import Unavailable
 from vtn.settings import ContactSettings
-from vtn.store.contact import AT_ONCE, ContactStore, News
+from vtn.store.contact import AT_ONCE, ContactStore, Heard, News
 
 _log = structlog.get_logger(__name__)
+
+_LONGEST_SOFTWARE: Final = 200
+_LONGEST_DATE: Final = 40
 
 
 class ContactRecorder:
@@ -28,14 +32,19 @@ class ContactRecorder:
         self._settings = settings
         self._contacts = store
         self._now = now
-        self._heard: dict[str, tuple[str, datetime]] = {}
+        self._heard: dict[str, Heard] = {}
         self._refused: dict[str, tuple[str, RefusedRequest]] = {}
         self._storing = asyncio.Lock()
         self._away = False
 
-    def heard(self, client_id: str, protocol: str) -> None:
-        """Note a request of a client that is known by its credentials."""
-        self._heard[client_id] = protocol, self._now()
+    def heard(self, client_id: str, protocol: str, *, software: str | None = None, date: str | None = None) -> None:
+        """Note a request of a client that is known by its credentials.
+
+        ``software`` is what it calls itself (``User-Agent``), ``date`` the time it has (``Date``), as it was sent.
+        """
+        software = None if not software else software[:_LONGEST_SOFTWARE]
+        date = None if date is None or len(date) > _LONGEST_DATE else date
+        self._heard[client_id] = Heard(protocol, self._now(), software, date)
 
     def refused(self, client_id: str, protocol: str, *, status: int, title: str, request: str) -> None:
         """Note a refused request. ``request`` is the method and the path without ids."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
@@ -16,7 +16,8 @@ from oadr.errors import Exit, Failure
 from oadr.terminal.options import examples
 from oadr.terminal.output import AllOption, JsonOption, plain, show_one, show_rows
 from openadr_profiles.contact import Contact
-from openadr_profiles.fleet.recipients import capacity_kw, is_unseen, last_contact
+from openadr_profiles.fleet.problems import VenState, problems
+from openadr_profiles.fleet.recipients import capacity_kw, last_contact
 from openadr_profiles.fleet.wording import ago
 from openadr_profiles.v31 import BlVenRequest, Report, Resource, Ven
 from openadr_profiles.ven_20b import EnrolledVen, EnrolmentRequest
@@ -44,8 +45,6 @@ _LIST_COLUMNS = _COLUMNS | {
 }
 _LEAST_NEEDED: Final = ("protocol", "clientID", "resourceCount", "lastReportAgo", "targets")
 """The columns that a narrow terminal leaves out, the first of them first."""
-_RECENT: Final = timedelta(days=1)
-"""For so long a refused request is a problem, if the VEN has had contact since."""
 
 
 @app.command(name="list", epilog=examples("vens list", "vens list --target group:north --all"))
@@ -213,6 +212,16 @@ def _row(
     reported = None if last is None else last.get(ven.client_id)
     contact = None if contacts is None else contacts.get(ven.client_id)
     seen = last_contact(contacts, ven.client_id)
+    state = VenState(
+        seen=seen,
+        reported=reported,
+        refused=None if contact is None else contact.last_refused,
+        resources=len(resources),
+        holds_target=bool(ven.targets) or any(resource.targets for resource in resources),
+        of_20b=vens_20b.state(of_20b),
+        contacts_known=contacts is not None,
+        reports_known=last is not None,
+    )
     return {
         **plain(ven),
         "resourceNames": sorted(resource.resource_name for resource in resources),
@@ -224,44 +233,9 @@ def _row(
         "lastRefused": None if contact is None or contact.last_refused is None else plain(contact.last_refused),
         "lastReport": _time(reported),
         "lastReportAgo": None if reported is None else ago(reported, now=now),
-        "problems": [
-            *vens_20b.problems(of_20b, seen, now=now),
-            *_silence(seen, reported, now, contacts_known=contacts is not None, reports_known=last is not None),
-            *_refused(contact, now),
-            *_missing(ven, resources),
-        ],
+        "problems": [each.text for each in problems(state, now=now)],
     }
 
 
 def _time(at: datetime | None) -> str | None:
     return None if at is None else at.isoformat(timespec="seconds").replace("+00:00", "Z")
-
-
-def _silence(
-    seen: datetime | None, reported: datetime | None, now: datetime, *, contacts_known: bool, reports_known: bool
-) -> list[str]:
-    found = []
-    if contacts_known and is_unseen(seen, now=now):
-        found.append("never seen" if seen is None else f"unseen for {(now - seen).days} d")
-    if reports_known and reported is None:
-        found.append("has never reported")
-    elif reported is not None and (now - reported).days >= 1:
-        found.append(f"no report for {(now - reported).days} d")
-    return found
-
-
-def _refused(contact: Contact | None, now: datetime) -> list[str]:
-    """Name the last refused request, if it is of the last day or newer than the last contact that counts."""
-    last = None if contact is None else contact.last_refused
-    if contact is None or last is None:
-        return []
-    if contact.last_contact is not None and contact.last_contact >= last.at and last.at < now - _RECENT:
-        return []
-    return [f"{last.request} refused {ago(last.at, now=now)}: {last.status} {last.title}"]
-
-
-def _missing(ven: Ven, resources: Sequence[Resource]) -> list[str]:
-    found = [] if resources else ["no resources"]
-    if not ven.targets and not any(resource.targets for resource in resources):
-        found.append("holds no target: gets only events for everybody")
-    return found

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Final, Literal, TypeAlias
 
 import typer
@@ -12,7 +11,7 @@ from oadr.business_logic.connection import BusinessLogic, act, with_connection
 from oadr.errors import Exit, Failure
 from oadr.terminal.options import examples
 from oadr.terminal.output import JsonOption, plain, show_one
-from openadr_profiles.fleet.wording import ago
+from openadr_profiles.fleet.problems import State20b
 from openadr_profiles.v31 import Ven
 from openadr_profiles.ven_20b import CLIENT_PREFIX, EnrolledVen, EnrolmentRequest, OrderRequest
 
@@ -80,22 +79,17 @@ async def enrolled(client: VtnClient, every: Sequence[Ven]) -> Mapping[str, Enro
     return {each.ven_id: each for each in await client.vens_20b.search() or ()}
 
 
-def problems(ven: EnrolledVen | None, seen: datetime | None, *, now: datetime) -> list[str]:
-    """Return what is wrong with a VEN of OpenADR 2.0b, last heard of at ``seen`` (B-POL-007, B-RPT-024)."""
+def state(ven: EnrolledVen | None) -> State20b | None:
+    """Return what rules about problems ask of a VEN of OpenADR 2.0b."""
     if ven is None:
-        return []
-    found = []
-    if ven.disabled:
-        found.append("disabled")
-    if not ven.registered:
-        found.append("not registered")
-    if ven.offline:
-        found.append("offline" if seen is None else f"offline, last heard of {ago(seen, now=now)}")
-    if ven.overdue:
-        found.append(f"values of {ven.overdue} report{'s' if ven.overdue > 1 else ''} are missing")
-    if ven.cancel_refused_at is not None:
-        found.append(f"refused {ago(ven.cancel_refused_at, now=now)} to end its registration")
-    return found
+        return None
+    return State20b(
+        disabled=ven.disabled,
+        registered=ven.registered,
+        offline=ven.offline,
+        overdue=ven.overdue,
+        cancel_refused_at=ven.cancel_refused_at,
+    )
 
 
 def _order(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 from datetime import timedelta
+from email.utils import format_datetime
 from typing import Any
 
 import pytest
@@ -17,7 +18,7 @@ from tests.vtn.harness import START, Session, VtnUnderTest
 from tests.vtn.statements import Statements
 from vtn.access import Role, Scope
 from vtn.administration import back_up, restore
-from vtn.store.contact import ContactStore, News
+from vtn.store.contact import ContactStore, Heard, News
 from vtn.store.database import Database
 from vtn.store.query import ContactQuery
 from vtn.store.stamps import stamp
@@ -35,7 +36,9 @@ async def test_a_request_is_a_contact_with_its_time_and_protocol(vtn: VtnUnderTe
 
     (await home.get("/events")).ok()
     first = stamp(vtn.now.at)
-    assert await contact_of(home, bl) == {
+    found = await contact_of(home, bl)
+    assert "aiohttp" in found.pop("software")
+    assert found == {
         "clientID": home.client_id,
         "protocol": "OpenADR 3.1",
         "lastContact": first.replace(".000000", ""),
@@ -43,6 +46,21 @@ async def test_a_request_is_a_contact_with_its_time_and_protocol(vtn: VtnUnderTe
     vtn.now.pass_(minutes=3)
     (await home.get("/programs")).ok()
     assert (await contact_of(home, bl))["lastContact"] > first
+
+
+async def test_a_contact_tells_of_the_software_and_of_a_clock_that_is_off(vtn: VtnUnderTest) -> None:
+    """By the headers User-Agent and Date; what a later request does not say stays known, and nonsense is no time."""
+    bl, home = vtn.bl, vtn.home()
+    late = format_datetime(vtn.now.at - timedelta(seconds=90), usegmt=True)
+    (await home.get("/events", Date=late, User_Agent="panel/7 " + "x" * 500)).ok()
+    found = await contact_of(home, bl)
+    assert found["clockOffset"] == -90.0
+    assert found["software"] == ("panel/7 " + "x" * 500)[:200]
+    for unreadable in ("yesterday", "Mon, 99 Foo 2026 99:99:99 GMT", "1" * 4000):
+        (await home.get("/events", Date=unreadable, User_Agent="")).ok()
+        assert (await contact_of(home, bl))["clockOffset"] == -90.0
+    (await home.get("/events", Date=format_datetime(vtn.now.at, usegmt=True))).ok()
+    assert (await contact_of(home, bl))["clockOffset"] == 0.0
 
 
 @pytest.mark.parametrize(
@@ -161,10 +179,10 @@ async def test_processes_are_merged_by_the_latest_instant(vtn: VtnUnderTest) -> 
 
     for news in (
         News(name, None, refused(early, 400)),
-        News(name, ("OpenADR 3.1", late), None),
-        News(name, ("OpenADR 2.0b", early), refused(late, 403)),
-        News(name, ("OpenADR 2.0b", early), refused(early, 400)),
-        News(name, ("OpenADR 3.1", late), None),
+        News(name, Heard("OpenADR 3.1", late), None),
+        News(name, Heard("OpenADR 2.0b", early), refused(late, 403)),
+        News(name, Heard("OpenADR 2.0b", early), refused(early, 400)),
+        News(name, Heard("OpenADR 3.1", late), None),
     ):
         await store.merge([news])
 
@@ -177,7 +195,7 @@ async def test_processes_are_merged_by_the_latest_instant(vtn: VtnUnderTest) -> 
 async def test_processes_that_store_the_same_clients_at_once_do_not_block_each_other(vtn: VtnUnderTest) -> None:
     """Rows are changed in one order, whatever order they were heard in: no deadlock."""
     store = ContactStore(vtn.server._database)
-    news = [News(f"many-{number:04}", ("OpenADR 3.1", START), None) for number in range(500)]
+    news = [News(f"many-{number:04}", Heard("OpenADR 3.1", START), None) for number in range(500)]
     await asyncio.gather(*(store.merge(news[:: (-1) ** turn]) for turn in range(8)))
     ids = tuple(each.client_id for each in news)
     assert len(await store.search(ContactQuery(client_ids=ids[:50]))) == 50
@@ -195,12 +213,12 @@ async def test_a_client_that_is_removed_leaves_no_contact(vtn: VtnUnderTest) -> 
     vtn.now.pass_(seconds=1)
     await clients.remove("leaving")
     assert await contact_of(leaving, bl) == {}
-    await store.merge([News("leaving", ("OpenADR 3.1", heard), None)])
+    await store.merge([News("leaving", Heard("OpenADR 3.1", heard), None)])
     assert await contact_of(leaving, bl) == {}
 
     vtn.now.pass_(seconds=1)
     await clients.add("leaving", Role.VEN)
-    await store.merge([News("leaving", ("OpenADR 3.1", vtn.now.at), None)])
+    await store.merge([News("leaving", Heard("OpenADR 3.1", vtn.now.at), None)])
     assert await contact_of(leaving, bl)
 
 

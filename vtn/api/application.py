@@ -108,7 +108,8 @@ def _guarded(
         try:
             if certificates is not None:
                 certificates.check(request, client_id)
-            contacts.heard(client_id, protocol)
+            said = request.headers
+            contacts.heard(client_id, protocol, software=said.get(hdrs.USER_AGENT), date=said.get(hdrs.DATE))
             if limiter is not None:
                 limiter.take(client_id)
             route.permission.check(caller)

@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
-from typing import Any, Final
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import Any, Final, NamedTuple
 
 from sqlalchemy import select, text
 
@@ -20,12 +21,21 @@ AT_ONCE: Final = 2000
 """Clients that one statement stores; a larger fleet takes several, so that others can write in between."""
 
 
+class Heard(NamedTuple):
+    """A contact: the protocol and the time, what the client calls itself, and the time it has (HTTP's ``Date``)."""
+
+    protocol: str
+    at: datetime
+    software: str | None = None
+    date: str | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class News:
-    """Hold news of a client: a contact (protocol and time), a refused request (and its protocol)."""
+    """Hold news of a client: a contact, a refused request (and its protocol)."""
 
     client_id: str
-    heard: tuple[str, datetime] | None
+    heard: Heard | None
     refused: tuple[str, RefusedRequest] | None
 
 
@@ -57,8 +67,10 @@ class ContactStore:
 # Nothing that is cached is made of this table, so no revision is noted for these statements, which are plain texts.
 _MERGE: Final = """
 INSERT INTO contacts AS known
-    (client_id, protocol, heard_at, refused_at, refused_status, refused_title, refused_request)
-SELECT client_id, protocol, heard_at, refused_at, refused_status, refused_title, refused_request
+    (client_id, protocol, heard_at, refused_at, refused_status, refused_title, refused_request, software,
+     clock_offset_s)
+SELECT client_id, protocol, heard_at, refused_at, refused_status, refused_title, refused_request, software,
+    clock_offset_s
 FROM ({rows}) AS news
 WHERE NOT EXISTS (
     SELECT 1 FROM removed_clients AS removed
@@ -75,10 +87,16 @@ ON CONFLICT (client_id) DO UPDATE SET
     refused_at = CASE WHEN {newer} THEN excluded.refused_at ELSE known.refused_at END,
     refused_status = CASE WHEN {newer} THEN excluded.refused_status ELSE known.refused_status END,
     refused_title = CASE WHEN {newer} THEN excluded.refused_title ELSE known.refused_title END,
-    refused_request = CASE WHEN {newer} THEN excluded.refused_request ELSE known.refused_request END
-""".replace("{newer}", "excluded.refused_at > COALESCE(known.refused_at, '')")
+    refused_request = CASE WHEN {newer} THEN excluded.refused_request ELSE known.refused_request END,
+    software = CASE WHEN {heard} THEN COALESCE(excluded.software, known.software) ELSE known.software END,
+    clock_offset_s = CASE
+        WHEN {heard} THEN COALESCE(excluded.clock_offset_s, known.clock_offset_s) ELSE known.clock_offset_s END
+""".replace("{heard}", "excluded.heard_at >= COALESCE(known.heard_at, '')").replace(
+    "{newer}", "excluded.refused_at > COALESCE(known.refused_at, '')"
+)
 
 _COLUMNS: Final = tuple(contacts.columns.keys())
+_NUMBERS: Final = {"refused_status": "integer", "clock_offset_s": "double precision"}
 _SQLITE_ROWS: Final = (
     "SELECT "  # noqa: S608 (names of columns only)
     + ", ".join(f"json_extract(value, '$[{place}]') AS {name}" for place, name in enumerate(_COLUMNS))
@@ -87,8 +105,8 @@ _SQLITE_ROWS: Final = (
 _POSTGRESQL_ROWS: Final = (
     "SELECT "  # noqa: S608 (names of columns only)
     + ", ".join(
-        f"CAST(value ->> {place} AS integer) AS {name}"
-        if name == "refused_status"
+        f"CAST(value ->> {place} AS {_NUMBERS[name]}) AS {name}"
+        if name in _NUMBERS
         else f'(value ->> {place}) COLLATE "C" AS {name}'
         for place, name in enumerate(_COLUMNS)
     )
@@ -96,15 +114,30 @@ _POSTGRESQL_ROWS: Final = (
 )
 
 
-def _row(news: News) -> tuple[str | int | None, ...]:
-    heard_at = None if news.heard is None else stamp(news.heard[1])
-    if news.refused is None:
-        protocol = "" if news.heard is None else news.heard[0]
-        return news.client_id, protocol, heard_at, None, None, None, None
-    protocol, refused = news.refused
-    if news.heard is not None:
-        protocol = news.heard[0]
-    return news.client_id, protocol, heard_at, stamp(refused.at), refused.status, refused.title, refused.request
+def _row(news: News) -> tuple[str | int | float | None, ...]:
+    heard, refused = news.heard, news.refused
+    protocol = heard.protocol if heard is not None else "" if refused is None else refused[0]
+    of_refused: tuple[str | int | None, ...] = (None, None, None, None)
+    if refused is not None:
+        last = refused[1]
+        of_refused = stamp(last.at), last.status, last.title, last.request
+    if heard is None:
+        return news.client_id, protocol, None, *of_refused, None, None
+    return news.client_id, protocol, stamp(heard.at), *of_refused, heard.software, _offset_s(heard)
+
+
+def _offset_s(heard: Heard) -> float | None:
+    """Return by how many seconds the clock of a client is ahead; None if it does not say, or not readably.
+
+    HTTP's ``Date`` leaves out parts of a second.
+    """
+    if heard.date is None:
+        return None
+    try:
+        said = parsedate_to_datetime(heard.date)
+        return (said.replace(tzinfo=said.tzinfo or UTC) - heard.at).total_seconds()
+    except (ValueError, OverflowError):
+        return None
 
 
 def _contact(row: Mapping[Any, Any]) -> Contact:
@@ -124,4 +157,6 @@ def _contact(row: Mapping[Any, Any]) -> Contact:
         protocol=row["protocol"],
         last_contact=None if heard_at is None else datetime.fromisoformat(heard_at),
         last_refused=refused,
+        software=row["software"],
+        clock_offset_s=None if row["clock_offset_s"] is None else round(row["clock_offset_s"], 1),
     )

@@ -14,6 +14,7 @@ from sqlalchemy import (
     Boolean,
     CheckConstraint,
     Column,
+    Float,
     ForeignKey,
     ForeignKeyConstraint,
     Index,
@@ -331,6 +332,8 @@ contacts = Table(
     Column("refused_status", Integer),
     Column("refused_title", Text),
     Column("refused_request", Text),  # method and path without ids, as "POST /reports"
+    Column("software", Text),  # what the client calls itself (User-Agent); null: it does not say
+    Column("clock_offset_s", Float(53)),  # how far its clock is ahead; null: it does not say what time it has
 )
 
 signing_keys = Table(

@@ -285,3 +285,25 @@ def _octets_sqlite(element: octets, compiler: SQLCompiler, **kw: Any) -> str:
 
 _SQLITE_OCTETS: Final = "octet_length({})" if sqlite3.sqlite_version_info >= (3, 43) else "length(CAST({} AS BLOB))"
 """Before 3.43 SQLite reads the text to tell its length."""
+
+
+class before_slash(GenericFunction[str]):  # noqa: N801 (it reads as the SQL function it becomes)
+    """The part of a text before its first slash; nothing of a text without one."""
+
+    type = Text()
+    inherit_cache = True
+
+    def __init__(self, of: ColumnElement[str]) -> None:
+        super().__init__(of)
+
+
+@compiles(before_slash, "postgresql")
+def _before_slash_postgresql(element: before_slash, compiler: SQLCompiler, **kw: Any) -> str:
+    (of,) = (compiler.process(clause, **kw) for clause in element.clauses)
+    return f"substr({of}, 1, greatest(strpos({of}, '/') - 1, 0))"
+
+
+@compiles(before_slash, "sqlite")
+def _before_slash_sqlite(element: before_slash, compiler: SQLCompiler, **kw: Any) -> str:
+    (of,) = (compiler.process(clause, **kw) for clause in element.clauses)
+    return f"substr({of}, 1, max(instr({of}, '/') - 1, 0))"

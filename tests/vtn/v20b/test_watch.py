@@ -8,7 +8,8 @@ from typing import Any
 
 from prometheus_client.parser import text_string_to_metric_families
 
-from oadr.commands import vens_20b
+from oadr.commands.vens_20b import state as state_20b
+from openadr_profiles.fleet.problems import VenState, problems
 from openadr_profiles.v31 import decode
 from openadr_profiles.ven_20b import EnrolledVen
 from tests.vtn.harness import VtnUnderTest
@@ -23,6 +24,14 @@ async def listed(vtn: VtnUnderTest) -> EnrolledVen:
     """The only VEN, as business logic sees it."""
     (known,) = (await vtn.bl.get("/vens_20b")).ok()
     return decode(json.dumps(known).encode(), EnrolledVen)
+
+
+def problems_of(ven: EnrolledVen | None, seen: datetime | None, *, now: datetime) -> list[str]:
+    """The words about what only 2.0b has."""
+    state = VenState(
+        seen=seen, of_20b=state_20b(ven), resources=1, holds_target=True, contacts_known=False, reports_known=False
+    )
+    return [each.text for each in problems(state, now=now)]
 
 
 async def numbers(vtn: VtnUnderTest) -> dict[tuple[str, ...], float]:
@@ -46,14 +55,14 @@ async def test_who_does_not_poll_is_offline_and_keeps_its_queue(vtn20: VtnUnderT
     known = await listed(vtn20)
     assert (before.offline, known.offline, known.waiting) == (False, True, 1)
     now = vtn20.now()
-    said = vens_20b.problems(known, now - timedelta(minutes=2), now=now)
+    said = problems_of(known, now - timedelta(minutes=2), now=now)
     assert said == ["offline, last heard of 2 min ago"]
     assert (await ven.poll()).name == "oadrRegisterReport"
     await vtn20.server._contacts.store()
     assert not (await listed(vtn20)).offline
     assert (await ven.cancel()).code == "200"
     vtn20.now.pass_(hours=1)
-    assert vens_20b.problems(await listed(vtn20), None, now=now) == ["not registered"]
+    assert problems_of(await listed(vtn20), None, now=now) == ["not registered"]
 
 
 def test_problems_of_a_ven_have_words() -> None:
@@ -74,9 +83,9 @@ def test_problems_of_a_ven_have_words() -> None:
     }
 
     def said(**changed: Any) -> list[str]:
-        return vens_20b.problems(EnrolledVen(**plain | changed), None, now=now)
+        return problems_of(EnrolledVen(**plain | changed), None, now=now)
 
-    assert vens_20b.problems(None, None, now=now) == []
+    assert problems_of(None, None, now=now) == []
     assert said() == []
     assert said(disabled=True, registered=False) == ["disabled", "not registered"]
     assert said(offline=True) == ["offline"]

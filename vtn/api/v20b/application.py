@@ -87,7 +87,10 @@ class Door:
             ven = await self._identity.ven(fingerprint, request)
             if ven is not None:
                 request[CLIENT] = ven.client_id
-                self._contacts.heard(ven.client_id, PROTOCOL)
+                said = request.headers
+                self._contacts.heard(
+                    ven.client_id, PROTOCOL, software=said.get(hdrs.USER_AGENT), date=said.get(hdrs.DATE)
+                )
             answer = await self._answered(name, raw, fingerprint, ven)
         signs = ven is not None and self._wire.signs_for(ven)
         content = b"" if answer is None else await self._wire.written(answer, signed=signs)

@@ -1,0 +1,213 @@
+"""The fleet as one list: VENs of every language, and the panels behind bridges, a page at a time by one statement.
+
+A bridge names the resources of its panels ``<panel>`` and ``<panel>/<circuit>``: a resource with circuits is a panel.
+What a page shows of each row is looked up for the rows of that page only.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+from sqlalchemy import (
+    CTE,
+    ColumnElement,
+    Select,
+    Text,
+    and_,
+    case,
+    cast,
+    exists,
+    func,
+    literal,
+    null,
+    or_,
+    select,
+    union_all,
+)
+
+from openadr_profiles.fleet.problems import ProblemKind
+from vtn.store.attributes import rated_kw, resource_kw
+from vtn.store.console.fleet_problems import FAILING, WEBHOOKS, problem_clause
+from vtn.store.console.fleet_rows import (
+    ANY_PROBLEM,
+    LANGUAGES,
+    PANEL,
+    FleetFigures,
+    FleetOrder,
+    FleetPage,
+    FleetQuery,
+    row_of,
+)
+from vtn.store.database import Database
+from vtn.store.stamps import Stamps
+from vtn.store.tables import broker_logins, clients, contacts, endpoints, reports, resources, subscriptions, vens
+from vtn.store.types import KEY, all_of, before_slash, includes
+from vtn.store.v20b.tables import oadr20b_report_requests, oadr20b_vens
+from vtn.store.visibility import share_a_target
+
+_IS_CIRCUIT = resources.c.name.like("_%/_%")
+_RECENTLY = timedelta(hours=1)
+
+
+class FleetStore:
+    """VENs and panels: listed, counted, and chosen by what is asked of them."""
+
+    def __init__(self, database: Database, stamps: Stamps) -> None:
+        self._database = database
+        self._stamps = stamps
+
+    async def page(self, query: FleetQuery) -> FleetPage:
+        """Return a page of the list. A page behind the last row is empty and knows no total."""
+        rows = await self._database.rows(self._statement(query))
+        silent_since = self._stamps.ago(query.offline_after)
+        found = [row_of(row, silent_since=silent_since, own_tokens=query.own_tokens) for row in rows]
+        return FleetPage(tuple(found), rows[0]["total"] if rows else 0)
+
+    async def ven_ids(self, query: FleetQuery) -> list[str]:
+        """Return the ids of the vens on all pages of the list, each once: of a panel that of its bridge."""
+        fleet = _fleet(query)
+        found = self._chosen(query, fleet).with_only_columns(fleet.c.ven_id).group_by(fleet.c.ven_id).order_by(None)
+        return sorted(row["ven_id"] for row in await self._database.rows(found))
+
+    async def groups(self) -> list[str]:
+        """Return all targets that vens and resources hold, in the order of the alphabet."""
+        held = union_all(
+            *(select(each.c.targets.label("held")).where(each.c.targets != ()) for each in (vens, resources))
+        )
+        row = await self._database.row(select(all_of(select(held.subquery("groups").c.held).scalar_subquery())))
+        return [] if row is None else sorted(next(iter(row.values())))
+
+    async def figures(self) -> FleetFigures:
+        """Return how many VENs there are, and how many of them were heard of in the last hour."""
+        heard = func.count(case((contacts.c.heard_at >= self._stamps.ago(_RECENTLY), 1)))
+        of = vens.outerjoin(contacts, contacts.c.client_id == vens.c.client_id)
+        row = await self._database.row(select(func.count().label("vens"), heard.label("heard")).select_from(of))
+        return FleetFigures(0, 0) if row is None else FleetFigures(row["vens"], row["heard"])
+
+    def _statement(self, query: FleetQuery) -> Select[Any]:
+        """Return the statement for a page: first its rows are chosen, then what they are shown with is looked up."""
+        fleet = _fleet(query)
+        chosen = self._chosen(query, fleet).add_columns(func.count().over().label("total"))
+        page = chosen.limit(query.limit).offset(query.skip).cte("page")
+        c = page.c
+        its = and_(resources.c.ven_id == c.ven_id, or_(c.panel.is_(None), before_slash(resources.c.name) == c.panel))
+        counted = case((c.panel.is_(None), resources.c.name), (_IS_CIRCUIT, resources.c.name))
+        theirs = select(func.sum(resource_kw(resources.c.members))).where(its)
+        own = select(rated_kw(vens.c.members)).where(vens.c.id == c.ven_id)
+        statement = select(
+            *c,
+            select(func.count(counted)).where(its).scalar_subquery().label("circuits"),
+            exists().where(its, resources.c.targets != ()).label("resources_hold"),
+            func.coalesce(theirs.scalar_subquery(), case((c.panel.is_(None), own.scalar_subquery()))).label(
+                "sheddable_kw"
+            ),
+            select(reports.c.modified_at)
+            .where(reports.c.client_id == c.client_id)
+            .order_by(reports.c.created_at.desc())
+            .limit(1)
+            .scalar_subquery()
+            .label("reported_at"),
+            select(func.max(endpoints.c.last_success_at))
+            .select_from(WEBHOOKS)
+            .where(subscriptions.c.client_id == c.client_id)
+            .scalar_subquery()
+            .label("told_at"),
+            select(func.count())
+            .select_from(WEBHOOKS)
+            .where(subscriptions.c.client_id == c.client_id, FAILING)
+            .scalar_subquery()
+            .label("failing"),
+            select(func.count())
+            .where(oadr20b_report_requests.c.ven_id == c.ven_id, oadr20b_report_requests.c.is_silent)
+            .scalar_subquery()
+            .label("overdue"),
+        )
+        return statement.order_by(*_order(query.order, c.name, c.heard_at, c.ven_id, c.panel))
+
+    def _chosen(self, query: FleetQuery, fleet: CTE) -> Select[Any]:
+        """Return the rows that are asked for, in their order."""
+        c = fleet.c
+        known = (
+            fleet.join(vens, vens.c.id == c.ven_id)
+            .outerjoin(contacts, contacts.c.client_id == c.client_id)
+            .outerjoin(clients, clients.c.client_id == c.client_id)
+            .outerjoin(oadr20b_vens, oadr20b_vens.c.ven_id == c.ven_id)
+            .outerjoin(broker_logins, broker_logins.c.client_id == c.client_id)
+        )
+        columns = (
+            *c,
+            vens.c.name.label("ven_name"),
+            vens.c.created_at,
+            contacts.c.protocol,
+            contacts.c.heard_at,
+            contacts.c.refused_at,
+            contacts.c.refused_status,
+            contacts.c.refused_title,
+            contacts.c.refused_request,
+            case((c.panel.is_(None), contacts.c.software)).label("software"),
+            case((c.panel.is_(None), contacts.c.clock_offset_s)).label("clock_offset_s"),
+            clients.c.suspended,
+            broker_logins.c.issued_at.label("broker_at"),
+            oadr20b_vens.c.ven_id.label("is_20b"),
+            oadr20b_vens.c.ven_name.label("own_name"),
+            oadr20b_vens.c.registration_id,
+            oadr20b_vens.c.registered_at,
+            oadr20b_vens.c.push_url,
+            oadr20b_vens.c.is_disabled,
+            oadr20b_vens.c.cancel_refused_at,
+        )
+        found = select(*columns).select_from(known).where(*self._clauses(query, fleet))
+        return found.order_by(*_order(query.order, c.name, contacts.c.heard_at, c.ven_id, c.panel))
+
+    def _clauses(self, query: FleetQuery, fleet: CTE) -> list[ColumnElement[bool]]:
+        c, found = fleet.c, list[ColumnElement[bool]]()
+        if query.search:
+            part, low = query.search, query.search.lower()
+            matches = [func.lower(each).contains(low, autoescape=True) for each in (c.name, c.client_id)]
+            found.append(or_(*matches, c.ven_id.startswith(part, autoescape=True)))
+        if query.group:
+            group = literal(query.group, Text)
+            theirs = select(resources.c.ven_id).where(share_a_target(resources.c.targets, [query.group]))
+            its = or_(includes(c.targets, group), includes(vens.c.targets, group))
+            found.append(or_(its, and_(c.panel.is_(None), c.ven_id.in_(theirs))))
+        if query.language:
+            found.append(_speaks(query.language, c.panel))
+        if query.problem:
+            kinds = tuple(ProblemKind) if query.problem == ANY_PROBLEM else (ProblemKind(query.problem),)
+            ago, own = self._stamps.ago, query.own_tokens
+            clauses = (problem_clause(each, ago, query.offline_after, own_tokens=own) for each in kinds)
+            found.append(and_(c.panel.is_(None), or_(*clauses)))
+        return found
+
+
+def _fleet(query: FleetQuery) -> CTE:
+    """Return one row for each ven, and one for each panel behind a bridge."""
+    mine = [] if query.ven_ids is None else [vens.c.id.in_(query.ven_ids)]
+    nothing = cast(null(), KEY).label("panel")
+    own = select(vens.c.id.label("ven_id"), nothing, vens.c.name.label("name"), vens.c.client_id, vens.c.targets)
+    named = select(resources.c.ven_id, before_slash(resources.c.name).label("panel")).where(_IS_CIRCUIT).distinct()
+    circuits = named.subquery("circuits")
+    is_panel = and_(resources.c.ven_id == circuits.c.ven_id, resources.c.name == circuits.c.panel)
+    panels = (
+        select(circuits.c.ven_id, circuits.c.panel, circuits.c.panel, resources.c.client_id, resources.c.targets)
+        .select_from(circuits.join(resources, is_panel).join(vens, vens.c.id == circuits.c.ven_id))
+        .where(*mine)
+    )
+    return union_all(own.where(*mine), panels).cte("fleet")
+
+
+def _speaks(language: str, panel: ColumnElement[Any]) -> ColumnElement[bool]:
+    if language == PANEL:
+        return panel.is_not(None)
+    if language == "2.0b":
+        return and_(panel.is_(None), oadr20b_vens.c.ven_id.is_not(None))
+    return and_(panel.is_(None), oadr20b_vens.c.ven_id.is_(None), contacts.c.protocol == LANGUAGES[language])
+
+
+def _order(order: FleetOrder, name: Any, heard_at: Any, *last: Any) -> tuple[Any, ...]:
+    if order is FleetOrder.SILENT:
+        return func.coalesce(heard_at, ""), name, *last
+    if order is FleetOrder.HEARD:
+        return func.coalesce(heard_at, "").desc(), name, *last
+    return name.desc() if order is FleetOrder.NAME_DOWN else name, *last
