@@ -78,6 +78,30 @@ class Clients:
         ``weak_secret`` lets a secret be shorter than 12 characters, for labs. Raises Conflict if the client exists,
         Invalid for an id, secret, scope or lifetime that cannot be.
         """
+        row, credentials = await self.prepared(
+            client_id,
+            role,
+            scopes=scopes,
+            unknown_scopes=unknown_scopes,
+            secret=secret,
+            weak_secret=weak_secret,
+            token_lifetime_s=token_lifetime_s,
+        )
+        await self._store.add(row)
+        return credentials
+
+    async def prepared(
+        self,
+        client_id: str,
+        role: Role,
+        *,
+        scopes: Iterable[Scope] | None = None,
+        unknown_scopes: Iterable[str] = (),
+        secret: str | None = None,
+        weak_secret: bool = False,
+        token_lifetime_s: int | None = None,
+    ) -> tuple[ClientRow, Credentials]:
+        """Return a new client as ``add`` would store it, for who stores more with it; raises Invalid."""
         chosen = DEFAULT_SCOPES[role] if scopes is None else frozenset(scopes)
         secret = self._secrets.make() if secret is None else _usable(secret, weak=weak_secret)
         _check(client_id, role, chosen, token_lifetime_s)
@@ -89,8 +113,12 @@ class Clients:
             token_lifetime_s=token_lifetime_s,
             created_at=self._stamps.next(),
         )
-        await self._store.add(row)
-        return Credentials(client_id, secret)
+        return row, Credentials(client_id, secret)
+
+    async def get(self, client_id: str) -> Client | None:
+        """Return a client; None if there is none of this id."""
+        row = await self._store.get(client_id)
+        return None if row is None else _client(row)
 
     async def list(self) -> Sequence[Client]:
         """Return all clients by id."""

@@ -6,6 +6,7 @@ from datetime import timedelta
 
 from openadr_profiles.v301 import VERSION
 from vtn.settings import Settings
+from vtn.store.console.enrolment import EnrolmentStore
 from vtn.store.contact import ContactStore
 from vtn.store.database import Database
 from vtn.store.event import EventStore
@@ -67,6 +68,7 @@ class Stores:
             verify=verify,
             max_per_client=settings.subscriptions.max_per_client,
         )
+        self.enrolment = EnrolmentStore(database, stamps, self.vens, notes)
         self.contacts = contacts
         v20b = settings.v20b or V20b(enabled=False)
         self.vens_20b = VenStore20b(database, stamps, self.vens, poll_s=v20b.poll_s)

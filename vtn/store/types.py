@@ -307,3 +307,47 @@ def _before_slash_postgresql(element: before_slash, compiler: SQLCompiler, **kw:
 def _before_slash_sqlite(element: before_slash, compiler: SQLCompiler, **kw: Any) -> str:
     (of,) = (compiler.process(clause, **kw) for clause in element.clauses)
     return f"substr({of}, 1, max(instr({of}, '/') - 1, 0))"
+
+
+class with_target(GenericFunction[tuple[str, ...]]):  # noqa: N801 (it reads as the SQL function it becomes)
+    """A list of targets with one more at its end."""
+
+    type = Targets()
+    inherit_cache = True
+
+    def __init__(self, targets: ColumnElement[Any], one: ColumnElement[str]) -> None:
+        super().__init__(targets, one)
+
+
+@compiles(with_target, "postgresql")
+def _with_target_postgresql(element: with_target, compiler: SQLCompiler, **kw: Any) -> str:
+    targets, one = (compiler.process(clause, **kw) for clause in element.clauses)
+    return f"array_append({targets}, CAST({one} AS TEXT))"
+
+
+@compiles(with_target, "sqlite")
+def _with_target_sqlite(element: with_target, compiler: SQLCompiler, **kw: Any) -> str:
+    targets, one = (compiler.process(clause, **kw) for clause in element.clauses)
+    return f"json_insert({targets}, '$[#]', {one})"
+
+
+class without_target(GenericFunction[tuple[str, ...]]):  # noqa: N801 (it reads as the SQL function it becomes)
+    """A list of targets without one of them."""
+
+    type = Targets()
+    inherit_cache = True
+
+    def __init__(self, targets: ColumnElement[Any], one: ColumnElement[str]) -> None:
+        super().__init__(targets, one)
+
+
+@compiles(without_target, "postgresql")
+def _without_target_postgresql(element: without_target, compiler: SQLCompiler, **kw: Any) -> str:
+    targets, one = (compiler.process(clause, **kw) for clause in element.clauses)
+    return f"array_remove({targets}, CAST({one} AS TEXT))"
+
+
+@compiles(without_target, "sqlite")
+def _without_target_sqlite(element: without_target, compiler: SQLCompiler, **kw: Any) -> str:
+    targets, one = (compiler.process(clause, **kw) for clause in element.clauses)
+    return f"(SELECT json_group_array(value) FROM json_each({targets}) WHERE value <> {one})"  # noqa: S608 (made of compiled SQL only)

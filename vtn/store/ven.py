@@ -112,6 +112,14 @@ class VenStore(Objects):
         await self._writes.insert_in(connection, row)
         return str(row["id"])
 
+    async def create_all_in(
+        self, connection: AsyncConnection, every: Sequence[BlVenRequest], *, by: Caller
+    ) -> list[str]:
+        """Store new vens in a transaction that has more to do; return their ids. Raises ConstraintViolated."""
+        rows = [self._row(_columns(ven, by, {**NOTHING_YET, "client_id": by.client_id}, None)) for ven in every]
+        await self._writes.insert_all_in(connection, rows)
+        return [row["id"] for row in rows]
+
     async def replace(
         self,
         object_id: str,

@@ -17,10 +17,10 @@ from vtn.store.v20b.tables import oadr20b_vens
 PROTOCOLS = ("OpenADR 3.1", "OpenADR 3.0.1")
 
 
-def members(attributes: Mapping[str, Any]) -> str:
+def members(names: Mapping[str, str], attributes: Mapping[str, Any]) -> str:
     """The members of a ven or resource with these attributes."""
     listed = [{"type": name, "values": [value]} for name, value in attributes.items()]
-    return f'"attributes":{encode(listed).decode()}' if listed else '"a":1'
+    return encode({**names, **({"attributes": listed} if listed else {})}).decode()[1:-1]
 
 
 def ven(name: str, *, targets: Iterable[str] = (), at: datetime = START, **attributes: Any) -> dict[str, Any]:
@@ -32,21 +32,21 @@ def ven(name: str, *, targets: Iterable[str] = (), at: datetime = START, **attri
         "client_id": name,
         "name": name,
         "targets": tuple(targets),
-        "members": members(attributes),
+        "members": members({"clientID": name, "venName": name}, attributes),
     }
 
 
 def resource(ven_id: str, name: str, *, targets: Iterable[str] = (), **attributes: Any) -> dict[str, Any]:
     """A row of ``resources`` of a ven."""
     return {
-        "id": f"{ven_id}:{name}",
+        "id": f"{ven_id}-{name}".replace("/", "_"),
         "created_at": stamp(START),
         "modified_at": stamp(START),
         "ven_id": ven_id,
         "client_id": ven_id,
         "name": name,
         "targets": tuple(targets),
-        "members": members(attributes),
+        "members": members({"clientID": ven_id, "venID": ven_id, "resourceName": name}, attributes),
     }
 
 
@@ -90,7 +90,6 @@ def ven_20b(ven_id: str, **more: Any) -> dict[str, Any]:
 
 async def put(vtn: VtnUnderTest, rows: Iterable[tuple[Table, list[dict[str, Any]]]]) -> None:
     """Insert rows."""
-    vtn.judges = False  # these are no whole objects
     async with vtn.server._database.write() as connection:
         for table, these in rows:
             if these:

@@ -157,6 +157,10 @@ class Notes:
             before = {f"before_{name}": present[name] for name in _Before._fields if name in table.c}
         await self._note(connection, table, Operation.UPDATE, "one", _one, {"id": present["id"], **before})
 
+    async def many_updated(self, connection: AsyncConnection, table: Table, ids: Sequence[str]) -> None:
+        """Record that objects of one table were changed, none of which is seen by its targets."""
+        await self._note(connection, table, Operation.UPDATE, "ids", _chosen, {"ids": tuple(ids)})
+
     async def deleted(self, connection: AsyncConnection, table: Table, object_id: str) -> None:
         """Record that an object is about to be deleted, with all that goes with it, children first (SUBS-028).
 
