@@ -8,6 +8,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from sqlalchemy import delete
 
 from openadr_profiles.fleet.problems import ProblemKind
 from openadr_profiles.fleet.recipients import capacity_kw
@@ -18,6 +19,8 @@ from tests.vtn.statements import Statements
 from vtn.store import tables
 from vtn.store.console.fleet import FleetStore
 from vtn.store.console.fleet_rows import FleetOrder, FleetPage, FleetQuery
+from vtn.store.facts.parts import in_ms
+from vtn.store.facts.tables import meters
 from vtn.store.stamps import stamp
 from vtn.store.v20b.tables import oadr20b_vens
 
@@ -129,6 +132,40 @@ async def test_the_list_is_searched_and_ordered(vtn: VtnUnderTest, query: dict[s
         ],
     )
     assert await names(vtn, **query) == expected
+
+
+async def test_what_is_drawn_now_is_counted_once(vtn: VtnUnderTest) -> None:
+    """By meters that are in no other one; of a panel its own, else its circuits; in the last hour."""
+
+    def meter(
+        client_id: str, resource_: str, kw: float, minutes_ago: int = 5, *, whole: bool = False
+    ) -> dict[str, Any]:
+        ends_at = in_ms(vtn.now.at - timedelta(minutes=minutes_ago))
+        row = {"client_id": client_id, "resource": resource_, "is_whole": whole}
+        return row | {"latest_ends_at_ms": ends_at, "latest_kw": kw}
+
+    theirs = [resource("bridge", name) for name in ("panel-1", "panel-1/ac", "panel-2", "panel-2/ac", "panel-2/ev")]
+    read = [
+        meter("bridge", "panel-1", 5, 15, whole=True),
+        meter("bridge", "panel-1/ac", 4),
+        meter("bridge", "panel-2/ac", 1.5, whole=True),
+        meter("bridge", "panel-2/ev", 2, 20, whole=True),
+        meter("home", "AGGREGATED_REPORT", 3, 61, whole=True),
+    ]
+    every = [ven("bridge"), ven("home"), ven("other")]
+    await put(vtn, [(tables.vens, every), (tables.resources, theirs), (meters, read)])
+    rows = {row.name: row for row in (await listed(vtn)).rows}
+    assert {name: row.power_kw for name, row in rows.items()} == {
+        "bridge": 8.5,
+        "panel-1": 5,
+        "panel-2": 3.5,
+        "home": None,
+        "other": None,
+    }
+    assert rows["bridge"].read_at == vtn.now.at - timedelta(minutes=20)
+    assert rows["panel-1"].read_at == vtn.now.at - timedelta(minutes=15)
+    async with vtn.server._database.write() as connection:
+        await connection.execute(delete(meters))
 
 
 def random_fleet(chance: random.Random, now: datetime, count: int) -> list[tuple[Any, list[dict[str, Any]]]]:

@@ -6,8 +6,8 @@ What a page shows of each row is looked up for the rows of that page only.
 
 from __future__ import annotations
 
-from datetime import timedelta
-from typing import Any
+from datetime import datetime, timedelta
+from typing import Any, Final
 
 from sqlalchemy import (
     CTE,
@@ -40,14 +40,18 @@ from vtn.store.console.fleet_rows import (
     row_of,
 )
 from vtn.store.database import Database
+from vtn.store.facts.fleet import RECENT
+from vtn.store.facts.parts import in_ms
+from vtn.store.facts.tables import meters
 from vtn.store.stamps import Stamps
 from vtn.store.tables import broker_logins, clients, contacts, endpoints, reports, resources, subscriptions, vens
 from vtn.store.types import KEY, all_of, before_slash, includes
 from vtn.store.v20b.tables import oadr20b_report_requests, oadr20b_vens
 from vtn.store.visibility import share_a_target
 
-_IS_CIRCUIT = resources.c.name.like("_%/_%")
-_RECENTLY = timedelta(hours=1)
+_IS_CIRCUIT: Final = resources.c.name.like("_%/_%")
+_RECENTLY: Final = timedelta(hours=1)
+_RECENT_MS: Final = RECENT // timedelta(milliseconds=1)
 
 
 class FleetStore:
@@ -95,8 +99,12 @@ class FleetStore:
         counted = case((c.panel.is_(None), resources.c.name), (_IS_CIRCUIT, resources.c.name))
         theirs = select(func.sum(resource_kw(resources.c.members))).where(its)
         own = select(rated_kw(vens.c.members)).where(vens.c.id == c.ven_id)
+        drawn = select(func.sum(meters.c.latest_kw), func.min(meters.c.latest_ends_at_ms)).where(*self._meters_of(page))
+        power_kw, read_at_ms = (drawn.with_only_columns(each).scalar_subquery() for each in drawn.selected_columns)
         statement = select(
             *c,
+            power_kw.label("power_kw"),
+            read_at_ms.label("read_at_ms"),
             select(func.count(counted)).where(its).scalar_subquery().label("circuits"),
             exists().where(its, resources.c.targets != ()).label("resources_hold"),
             func.coalesce(theirs.scalar_subquery(), case((c.panel.is_(None), own.scalar_subquery()))).label(
@@ -124,6 +132,20 @@ class FleetStore:
             .label("overdue"),
         )
         return statement.order_by(*_order(query.order, c.name, c.heard_at, c.ven_id, c.panel))
+
+    def _meters_of(self, page: CTE) -> list[ColumnElement[bool]]:
+        """Return conditions for the meters that tell what a row draws now: those of a VEN that are in no other one.
+
+        Of a panel its own meter, else those of its circuits.
+        """
+        c, at_ms = page.c, in_ms(datetime.fromisoformat(self._stamps.now))
+        its = and_(meters.c.client_id == c.client_id, meters.c.latest_ends_at_ms.between(at_ms - _RECENT_MS, at_ms))
+        own = meters.alias("own")
+        panel = before_slash(meters.c.resource)
+        of_it = and_(own.c.client_id == meters.c.client_id, own.c.resource == panel)
+        circuits = and_(panel == c.panel, ~exists().where(of_it, own.c.latest_kw.is_not(None)))
+        of_panel = or_(meters.c.resource == c.panel, circuits)
+        return [its, case((c.panel.is_(None), meters.c.is_whole), else_=of_panel)]
 
     def _chosen(self, query: FleetQuery, fleet: CTE) -> Select[Any]:
         """Return the rows that are asked for, in their order."""

@@ -10,6 +10,8 @@ from typing import Any, Final
 
 from openadr_profiles.contact import RefusedRequest
 from openadr_profiles.fleet.problems import State20b, VenProblem, VenState, problems
+from vtn.store.facts.parts import known_from_ms
+from vtn.store.facts.results import rounded
 
 ANY_PROBLEM: Final = "any"
 PANEL: Final = "panel"
@@ -52,7 +54,8 @@ class FleetRow:
     """A VEN, or a panel behind a bridge. What is not known is None.
 
     ``name`` is that of the panel if there is one, and ``bridge`` then that of the VEN it is behind. ``told_at`` is when
-    a webhook of it took a notification last, ``broker_at`` when it got its last token for the broker.
+    a webhook of it took a notification last, ``broker_at`` when it got its last token for the broker. ``power_kw`` is
+    what it drew by the readings of the last hour, of which the oldest ended at ``read_at``.
     """
 
     ven_id: str
@@ -67,6 +70,8 @@ class FleetRow:
     broker_at: datetime | None
     software: str | None
     circuits: int
+    power_kw: float | None
+    read_at: datetime | None
     sheddable_kw: float | None
     created_at: datetime
     state: VenState
@@ -108,7 +113,9 @@ def row_of(row: Mapping[Any, Any], *, silent_since: str, own_tokens: bool) -> Fl
         broker_at=instant(row["broker_at"]),
         software=row["software"] or row["own_name"],
         circuits=row["circuits"],
-        sheddable_kw=row["sheddable_kw"],
+        power_kw=rounded(row["power_kw"]),
+        read_at=known_from_ms(row["read_at_ms"]),
+        sheddable_kw=rounded(row["sheddable_kw"]),
         created_at=datetime.fromisoformat(row["created_at"]),
         state=_state(row, silent_since, own_tokens),
     )
