@@ -16,7 +16,7 @@ from oadr.errors import Exit, Failure
 from oadr.terminal.options import examples
 from oadr.terminal.output import AllOption, JsonOption, plain, show_one, show_rows
 from openadr_profiles.contact import Contact
-from openadr_profiles.fleet.problems import VenState, problems
+from openadr_profiles.fleet.problems import VenCondition, problems
 from openadr_profiles.fleet.recipients import capacity_kw, last_contact
 from openadr_profiles.fleet.wording import ago
 from openadr_profiles.v31 import BlVenRequest, Report, Resource, Ven
@@ -212,7 +212,7 @@ def _row(
     reported = None if last is None else last.get(ven.client_id)
     contact = None if contacts is None else contacts.get(ven.client_id)
     seen = last_contact(contacts, ven.client_id)
-    state = VenState(
+    state = VenCondition(
         seen=seen,
         reported=reported,
         refused=None if contact is None else contact.last_refused,

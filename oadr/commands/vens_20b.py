@@ -11,7 +11,7 @@ from oadr.business_logic.connection import BusinessLogic, act, with_connection
 from oadr.errors import Exit, Failure
 from oadr.terminal.options import examples
 from oadr.terminal.output import JsonOption, plain, show_one
-from openadr_profiles.fleet.problems import State20b
+from openadr_profiles.fleet.problems import Condition20b
 from openadr_profiles.v31 import Ven
 from openadr_profiles.ven_20b import CLIENT_PREFIX, EnrolledVen, EnrolmentRequest, OrderRequest
 
@@ -79,11 +79,11 @@ async def enrolled(client: VtnClient, every: Sequence[Ven]) -> Mapping[str, Enro
     return {each.ven_id: each for each in await client.vens_20b.search() or ()}
 
 
-def state(ven: EnrolledVen | None) -> State20b | None:
+def state(ven: EnrolledVen | None) -> Condition20b | None:
     """Return what rules about problems ask of a VEN of OpenADR 2.0b."""
     if ven is None:
         return None
-    return State20b(
+    return Condition20b(
         disabled=ven.disabled,
         registered=ven.registered,
         offline=ven.offline,

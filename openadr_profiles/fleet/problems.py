@@ -45,7 +45,7 @@ class VenProblem:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class State20b:
+class Condition20b:
     """Hold what is known of a VEN of OpenADR 2.0b alone (``EnrolledVen``)."""
 
     disabled: bool = False
@@ -56,7 +56,7 @@ class State20b:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class VenState:
+class VenCondition:
     """Hold what is known of a VEN. What a VTN does not tell (``…_known``) is no problem.
 
     ``clock_offset_s`` is how far its clock is ahead, in seconds; None if it is not known. ``failing_endpoints`` counts
@@ -68,7 +68,7 @@ class VenState:
     refused: RefusedRequest | None = None
     resources: int = 0
     holds_target: bool = False
-    of_20b: State20b | None = None
+    of_20b: Condition20b | None = None
     suspended: bool = False
     has_credentials: bool = True
     clock_offset_s: float | None = None
@@ -77,7 +77,7 @@ class VenState:
     reports_known: bool = True
 
 
-def problems(state: VenState, *, now: datetime) -> list[VenProblem]:
+def problems(state: VenCondition, *, now: datetime) -> list[VenProblem]:
     """Return what is wrong with a VEN, what keeps it from events first."""
     found = [*_of_20b(state, now), *_of_credentials(state), *_silence(state, now), *_refused(state, now)]
     if state.clock_offset_s is not None and abs(state.clock_offset_s) > MOST_CLOCK_OFFSET_S:
@@ -93,7 +93,7 @@ def problems(state: VenState, *, now: datetime) -> list[VenProblem]:
     return found
 
 
-def _of_20b(state: VenState, now: datetime) -> list[VenProblem]:
+def _of_20b(state: VenCondition, now: datetime) -> list[VenProblem]:
     """Return what is wrong with a VEN of OpenADR 2.0b (B-POL-007, B-RPT-024)."""
     ven = state.of_20b
     if ven is None:
@@ -115,7 +115,7 @@ def _of_20b(state: VenState, now: datetime) -> list[VenProblem]:
     return found
 
 
-def _of_credentials(state: VenState) -> list[VenProblem]:
+def _of_credentials(state: VenCondition) -> list[VenProblem]:
     if state.suspended:
         return [VenProblem(ProblemKind.SUSPENDED, "suspended")]
     if not state.has_credentials:
@@ -123,7 +123,7 @@ def _of_credentials(state: VenState) -> list[VenProblem]:
     return []
 
 
-def _silence(state: VenState, now: datetime) -> list[VenProblem]:
+def _silence(state: VenCondition, now: datetime) -> list[VenProblem]:
     found = []
     if state.contacts_known and is_unseen(state.seen, now=now):
         text = "never seen" if state.seen is None else f"unseen for {(now - state.seen).days} d"
@@ -135,7 +135,7 @@ def _silence(state: VenState, now: datetime) -> list[VenProblem]:
     return found
 
 
-def _refused(state: VenState, now: datetime) -> list[VenProblem]:
+def _refused(state: VenCondition, now: datetime) -> list[VenProblem]:
     """Name the last refused request, if it is of the last day or newer than the last contact that counts."""
     last = state.refused
     if last is None or (state.seen is not None and state.seen >= last.at and last.at < now - RECENT):

@@ -9,7 +9,7 @@ from typing import Any
 from prometheus_client.parser import text_string_to_metric_families
 
 from oadr.commands.vens_20b import state as state_20b
-from openadr_profiles.fleet.problems import VenState, problems
+from openadr_profiles.fleet.problems import VenCondition, problems
 from openadr_profiles.v31 import decode
 from openadr_profiles.ven_20b import EnrolledVen
 from tests.vtn.harness import VtnUnderTest
@@ -28,7 +28,7 @@ async def listed(vtn: VtnUnderTest) -> EnrolledVen:
 
 def problems_of(ven: EnrolledVen | None, seen: datetime | None, *, now: datetime) -> list[str]:
     """The words about what only 2.0b has."""
-    state = VenState(
+    state = VenCondition(
         seen=seen, of_20b=state_20b(ven), resources=1, holds_target=True, contacts_known=False, reports_known=False
     )
     return [each.text for each in problems(state, now=now)]

@@ -33,7 +33,7 @@ from vtn.store.console.fleet_rows import (
     ANY_PROBLEM,
     LANGUAGES,
     PANEL,
-    FleetFigures,
+    FleetCounts,
     FleetOrder,
     FleetPage,
     FleetQuery,
@@ -82,12 +82,12 @@ class FleetStore:
         row = await self._database.row(select(all_of(select(held.subquery("groups").c.held).scalar_subquery())))
         return [] if row is None else sorted(next(iter(row.values())))
 
-    async def figures(self) -> FleetFigures:
+    async def figures(self) -> FleetCounts:
         """Return how many VENs there are, and how many of them were heard of in the last hour."""
         heard = func.count(case((contacts.c.heard_at >= self._stamps.ago(_RECENTLY), 1)))
         of = vens.outerjoin(contacts, contacts.c.client_id == vens.c.client_id)
         row = await self._database.row(select(func.count().label("vens"), heard.label("heard")).select_from(of))
-        return FleetFigures(0, 0) if row is None else FleetFigures(row["vens"], row["heard"])
+        return FleetCounts(0, 0) if row is None else FleetCounts(row["vens"], row["heard"])
 
     def _statement(self, query: FleetQuery) -> Select[Any]:
         """Return the statement for a page: first its rows are chosen, then what they are shown with is looked up."""

@@ -9,7 +9,7 @@ from enum import StrEnum
 from typing import Any, Final
 
 from openadr_profiles.contact import RefusedRequest
-from openadr_profiles.fleet.problems import State20b, VenProblem, VenState, problems
+from openadr_profiles.fleet.problems import Condition20b, VenCondition, VenProblem, problems
 from vtn.store.facts.parts import known_from_ms
 from vtn.store.facts.results import rounded
 
@@ -74,7 +74,7 @@ class FleetRow:
     read_at: datetime | None
     sheddable_kw: float | None
     created_at: datetime
-    state: VenState
+    state: VenCondition
 
     def problems(self, now: datetime) -> list[VenProblem]:
         """Return what is wrong with it; those of a bridge are not repeated for its panels."""
@@ -90,7 +90,7 @@ class FleetPage:
 
 
 @dataclass(frozen=True, slots=True)
-class FleetFigures:
+class FleetCounts:
     """How many VENs there are, and how many of them were heard of in the last hour."""
 
     vens: int
@@ -126,9 +126,9 @@ def instant(stamp: str | None) -> datetime | None:
     return None if stamp is None else datetime.fromisoformat(stamp)
 
 
-def _state(row: Mapping[Any, Any], silent_since: str, own_tokens: bool) -> VenState:
+def _state(row: Mapping[Any, Any], silent_since: str, own_tokens: bool) -> VenCondition:
     is_20b = row["is_20b"] is not None
-    return VenState(
+    return VenCondition(
         seen=instant(row["heard_at"]),
         reported=instant(row["reported_at"]),
         refused=_refused(row),
@@ -142,9 +142,9 @@ def _state(row: Mapping[Any, Any], silent_since: str, own_tokens: bool) -> VenSt
     )
 
 
-def _state_20b(row: Mapping[Any, Any], silent_since: str) -> State20b:
+def _state_20b(row: Mapping[Any, Any], silent_since: str) -> Condition20b:
     heard_at = max(row["heard_at"] or "", row["registered_at"] or "")
-    return State20b(
+    return Condition20b(
         disabled=row["is_disabled"],
         registered=row["registration_id"] is not None,
         offline=row["registration_id"] is not None and row["push_url"] is None and heard_at < silent_since,
