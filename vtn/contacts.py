@@ -17,7 +17,7 @@ import structlog
 from openadr_profiles.contact import RefusedRequest
 from vtn.errors import Unavailable
 from vtn.settings import ContactSettings
-from vtn.store.contact import AT_ONCE, ContactStore, HeardRequest, News
+from vtn.store.contact import AT_ONCE, ContactStore, LastHeard, News
 
 _log = structlog.get_logger(__name__)
 
@@ -32,7 +32,7 @@ class ContactRecorder:
         self._settings = settings
         self._contacts = store
         self._now = now
-        self._heard: dict[str, HeardRequest] = {}
+        self._heard: dict[str, LastHeard] = {}
         self._refused: dict[str, tuple[str, RefusedRequest]] = {}
         self._storing = asyncio.Lock()
         self._away = False
@@ -44,7 +44,7 @@ class ContactRecorder:
         """
         software = None if not software else software[:_LONGEST_SOFTWARE]
         date = None if date is None or len(date) > _LONGEST_DATE else date
-        self._heard[client_id] = HeardRequest(protocol, self._now(), software, date)
+        self._heard[client_id] = LastHeard(protocol, self._now(), software, date)
 
     def refused(self, client_id: str, protocol: str, *, status: int, title: str, request: str) -> None:
         """Note a refused request. ``request`` is the method and the path without ids."""

@@ -18,7 +18,7 @@ from tests.vtn.harness import START, Session, VtnUnderTest
 from tests.vtn.statements import Statements
 from vtn.access import Role, Scope
 from vtn.administration import back_up, restore
-from vtn.store.contact import ContactStore, HeardRequest, News
+from vtn.store.contact import ContactStore, LastHeard, News
 from vtn.store.database import Database
 from vtn.store.query import ContactQuery
 from vtn.store.stamps import stamp
@@ -179,10 +179,10 @@ async def test_processes_are_merged_by_the_latest_instant(vtn: VtnUnderTest) -> 
 
     for news in (
         News(name, None, refused(early, 400)),
-        News(name, HeardRequest("OpenADR 3.1", late), None),
-        News(name, HeardRequest("OpenADR 2.0b", early), refused(late, 403)),
-        News(name, HeardRequest("OpenADR 2.0b", early), refused(early, 400)),
-        News(name, HeardRequest("OpenADR 3.1", late), None),
+        News(name, LastHeard("OpenADR 3.1", late), None),
+        News(name, LastHeard("OpenADR 2.0b", early), refused(late, 403)),
+        News(name, LastHeard("OpenADR 2.0b", early), refused(early, 400)),
+        News(name, LastHeard("OpenADR 3.1", late), None),
     ):
         await store.merge([news])
 
@@ -195,7 +195,7 @@ async def test_processes_are_merged_by_the_latest_instant(vtn: VtnUnderTest) -> 
 async def test_processes_that_store_the_same_clients_at_once_do_not_block_each_other(vtn: VtnUnderTest) -> None:
     """Rows are changed in one order, whatever order they were heard in: no deadlock."""
     store = ContactStore(vtn.server._database)
-    news = [News(f"many-{number:04}", HeardRequest("OpenADR 3.1", START), None) for number in range(500)]
+    news = [News(f"many-{number:04}", LastHeard("OpenADR 3.1", START), None) for number in range(500)]
     await asyncio.gather(*(store.merge(news[:: (-1) ** turn]) for turn in range(8)))
     ids = tuple(each.client_id for each in news)
     assert len(await store.search(ContactQuery(client_ids=ids[:50]))) == 50
@@ -213,12 +213,12 @@ async def test_a_client_that_is_removed_leaves_no_contact(vtn: VtnUnderTest) -> 
     vtn.now.pass_(seconds=1)
     await clients.remove("leaving")
     assert await contact_of(leaving, bl) == {}
-    await store.merge([News("leaving", HeardRequest("OpenADR 3.1", heard), None)])
+    await store.merge([News("leaving", LastHeard("OpenADR 3.1", heard), None)])
     assert await contact_of(leaving, bl) == {}
 
     vtn.now.pass_(seconds=1)
     await clients.add("leaving", Role.VEN)
-    await store.merge([News("leaving", HeardRequest("OpenADR 3.1", vtn.now.at), None)])
+    await store.merge([News("leaving", LastHeard("OpenADR 3.1", vtn.now.at), None)])
     assert await contact_of(leaving, bl)
 
 

@@ -21,7 +21,7 @@ AT_ONCE: Final = 2000
 """Clients that one statement stores; a larger fleet takes several, so that others can write in between."""
 
 
-class HeardRequest(NamedTuple):
+class LastHeard(NamedTuple):
     """A contact: the protocol and the time, what the client calls itself, and the time it has (HTTP's ``Date``)."""
 
     protocol: str
@@ -35,7 +35,7 @@ class News:
     """Hold news of a client: a contact, a refused request (and its protocol)."""
 
     client_id: str
-    heard: HeardRequest | None
+    heard: LastHeard | None
     refused: tuple[str, RefusedRequest] | None
 
 
@@ -126,7 +126,7 @@ def _row(news: News) -> tuple[str | int | float | None, ...]:
     return news.client_id, protocol, stamp(heard.at), *of_refused, heard.software, _offset_s(heard)
 
 
-def _offset_s(heard: HeardRequest) -> float | None:
+def _offset_s(heard: LastHeard) -> float | None:
     """Return by how many seconds the clock of a client is ahead; None if it does not say, or not readably.
 
     HTTP's ``Date`` leaves out parts of a second.

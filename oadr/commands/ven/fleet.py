@@ -20,7 +20,7 @@ from oadr.terminal.output import JsonOption, show_figures, wants_json
 from openadr_profiles.join_line import LONGEST, BadJoinLine, JoinLine
 
 if TYPE_CHECKING:
-    from ven.fleet import FleetCounts
+    from ven.fleet import FleetFigures
 
 _MOST: Final = 10_000
 _PLAIN_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
@@ -124,7 +124,7 @@ def _shares(homes: list[dict[str, Any]], processes: int, *, over_s: float, every
     ]
 
 
-def _line(after_s: float, total: FleetCounts) -> str:
+def _line(after_s: float, total: FleetFigures) -> str:
     return (
         f"{after_s:6.0f} s  {total.registered} of {total.vens} registered, {total.in_events} in events,"
         f" {total.limited} limited, {total.drawn_kw:.1f} kW drawn, {total.shed_kw:.1f} kW shed,"
@@ -134,15 +134,15 @@ def _line(after_s: float, total: FleetCounts) -> str:
 
 
 async def _run(shares: list[dict[str, Any]], *, every_s: float, as_json: bool) -> dict[str, str]:
-    from ven.fleet import FleetCounts
+    from ven.fleet import FleetFigures
 
     sizes = [len(share["homes"]) for share in shares]
     workers = Workers(
         "oadr.ven_worker",
         shares,
-        FleetCounts,
-        idle=[FleetCounts(vens=size) for size in sizes],
-        dead=[FleetCounts(vens=size, failed=size) for size in sizes],
+        FleetFigures,
+        idle=[FleetFigures(vens=size) for size in sizes],
+        dead=[FleetFigures(vens=size, failed=size) for size in sizes],
         parts="VENs",
         every_s=every_s,
         show=lambda after_s, total: show_figures(after_s, total, _line, as_json=as_json),
