@@ -20,6 +20,7 @@ from vtn.auth.endpoint import TokenEndpoint
 from vtn.auth.keys import SigningKeys
 from vtn.auth.secrets import Secrets
 from vtn.auth.tokens import OwnTokens
+from vtn.console.streams import ConsoleStreams
 from vtn.contacts import ContactRecorder
 from vtn.counters.revisions import Revisions
 from vtn.deliveries import Deliveries
@@ -123,6 +124,7 @@ class VtnServer:
         self.stores: Stores | None = None
         """The stores, once the server is started."""
         self._websockets = websockets(settings, self._database, self._stamps, now)
+        self._console_streams = ConsoleStreams(settings.console, self._revisions)
         self._broker: BrokerAccess | None = None
         self._tls: ServerTls | None = None
         self._runner: Runner | None = None
@@ -259,6 +261,7 @@ class VtnServer:
             await listener_20b.prepare(self._closing)
         self._closing.add("services", self.services.stop)
         self._closing.add("websockets", self._websockets.close)
+        self._closing.add("pages", self._console_streams.close)
         await self._runner.setup()
         await self._runner.listen(socket, None if tls is None else tls.context)
         if listener_20b is not None:
@@ -348,6 +351,7 @@ class VtnServer:
             broker=self._broker,
             clients=self.clients,
             secrets=self._secrets,
+            console_streams=self._console_streams,
             now=self._now,
         )
 

@@ -24,6 +24,7 @@ from vtn.auth.secrets import Secrets
 from vtn.cache.responses import ResponseCache
 from vtn.console.console import Console
 from vtn.console.door import METHODS, ConsoleDoor
+from vtn.console.streams import ConsoleStreams
 from vtn.contacts import ContactRecorder
 from vtn.http.addresses import Addresses
 from vtn.http.body import Budget
@@ -83,6 +84,7 @@ class Wiring:
     broker: BrokerAccess | None
     clients: Clients
     secrets: Secrets
+    console_streams: ConsoleStreams
     now: Callable[[], datetime]
 
     def application(self) -> tuple[web.Application, Entrance]:
@@ -174,6 +176,7 @@ class Wiring:
                 addresses=self.addresses,
                 services=self.services,
                 guesses=self.rate_limits.wrong_passwords(),
+                streams=self.console_streams,
                 now=self.now,
             )
         )

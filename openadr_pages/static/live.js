@@ -52,23 +52,26 @@
 
   function listen() {
     const url = document.body.dataset.stream;
-    if (!url || stream || !document.querySelector("[data-live]")) return;
-    stream = new EventSource(url);
-    stream.addEventListener("open", function () {
-      if (!isOpen) changed(null);
+    if (!url || stream || document.hidden || !document.querySelector("[data-live]")) return;
+    const own = new EventSource(url);
+    stream = own;
+    own.addEventListener("open", function () {
       isOpen = true;
       state("");
     });
-    stream.addEventListener("changed", (event) => changed(event.data.split(" ")));
-    stream.addEventListener("over", function () {
-      stream.close();
+    own.addEventListener("changed", (event) => changed(event.data.split(" ")));
+    own.addEventListener("over", () => location.reload());
+    own.addEventListener("error", function () {
       isOpen = false;
-      location.reload();
+      if (own.readyState === EventSource.CLOSED && stream === own) stream = null;
     });
-    stream.addEventListener("error", function () {
-      isOpen = false;
-      if (stream.readyState === EventSource.CLOSED) stream = null;
-    });
+  }
+
+  // A browser has few connections to a server: only a page that is seen holds one.
+  function rest() {
+    if (stream) stream.close();
+    stream = null;
+    isOpen = false;
   }
 
   document.addEventListener("DOMContentLoaded", function () {
@@ -76,12 +79,16 @@
     setInterval(function () {
       if (isOpen) return;
       changed(null);
-      if (stream === null) listen();
+      listen();
     }, AWAY_MS);
   });
-  document.addEventListener("visibilitychange", () => { if (!document.hidden) changed(null); });
-  window.addEventListener("pagehide", function () { if (stream) { stream.close(); stream = null; isOpen = false; } });
-  window.addEventListener("pageshow", function (event) { if (event.persisted) { listen(); changed(null); } });
+  document.addEventListener("visibilitychange", function () {
+    if (document.hidden) { rest(); return; }
+    changed(null);
+    listen();
+  });
+  window.addEventListener("pagehide", rest);
+  window.addEventListener("pageshow", function (event) { if (event.persisted) { changed(null); listen(); } });
   document.addEventListener("htmx:responseError", () => state("The last update was refused; the page shows older data."));
   document.addEventListener("htmx:sendError", () => state("The server cannot be reached; the page shows older data."));
   document.addEventListener("htmx:afterOnLoad", () => state(""));

@@ -13,6 +13,7 @@ from vtn.access import Caller, Role, Scope
 from vtn.auth.clients import Clients
 from vtn.auth.secrets import Secrets
 from vtn.auth.wrong_secrets import WrongSecrets
+from vtn.console.streams import ConsoleStreams
 from vtn.http.addresses import Addresses
 from vtn.services import Services
 from vtn.settings import Settings
@@ -48,6 +49,7 @@ class Console:
     addresses: Addresses
     services: Services
     guesses: WrongSecrets
+    streams: ConsoleStreams
     now: Callable[[], datetime]
     _made: dict[Any, Any] = field(default_factory=dict)
 

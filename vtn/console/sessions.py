@@ -59,8 +59,11 @@ class ConsoleSessions:
         await self._store.add(token, row, at_most=_OF_ONE_USER)
         return token
 
-    async def of(self, request: web.Request) -> ConsoleSession | None:
-        """Return the session that a request belongs to; None if there is none, or it is over."""
+    async def of(self, request: web.Request, *, is_use: bool = True) -> ConsoleSession | None:
+        """Return the session that a request belongs to; None if there is none, or it is over.
+
+        With ``is_use`` it is noted, to the minute, that it was used.
+        """
         token = request.cookies.get(COOKIE, "")
         if not token or len(token) > _LONGEST_TOKEN:
             return None
@@ -68,7 +71,7 @@ class ConsoleSessions:
         row = await self._store.of(token, now=now)
         if row is None:
             return None
-        if datetime.fromisoformat(now) - datetime.fromisoformat(row.seen_at) >= _NOTED_EVERY:
+        if is_use and datetime.fromisoformat(now) - datetime.fromisoformat(row.seen_at) >= _NOTED_EVERY:
             await self._store.seen(row.id, at=now)
         return ConsoleSession(row.id, row.user_name, UserRole(row.role), token, datetime.fromisoformat(row.ends_at))
 

@@ -167,6 +167,7 @@ class Visit:
             "system": self.console.settings.console.title,
             "csrf_token": "" if self.session is None else csrf.token_for(self.session.token),
             "refusal": None,
+            "stream_url": None if self.session is None else self.url("stream"),
             "typed": self.typed,
         }
         block = None

@@ -164,6 +164,11 @@ class Revisions:
             return None
         return Watch(self._counters, self._listener, tables, clock=self._clock, usable=self._usable)
 
+    @property
+    def hears_other_hosts(self) -> bool:
+        """Return True if other hosts may change the database, and tell of some changes."""
+        return self._listener is not None
+
     def count(self, table: str) -> bytes | None:
         """Return a value that changes with every change of a table by a process of this host; None until started."""
         return None if self._counters is None else self._counters.read(self._counters.place(table))

@@ -161,5 +161,6 @@ def console_of(vtn: VtnUnderTest) -> Console:
         addresses=server._addresses,
         services=server.services,
         guesses=server._rate_limits.wrong_passwords(),
+        streams=server._console_streams,
         now=vtn.now,
     )

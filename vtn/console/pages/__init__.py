@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Final
 
-from vtn.console.pages import account, audit, login, now
+from vtn.console.pages import account, audit, login, now, stream
 
 PAGES: Final = (
     now,
     audit,
     account,
     login,
+    stream,
 )
