@@ -17,6 +17,7 @@ from sqlalchemy import Column, ForeignKey, Integer, Table, Text, select
 from openadr_profiles.v31 import EventRequest, decode
 from vtn.store.database import Database
 from vtn.store.large import WHOLE_BYTES, Row, shown_within
+from vtn.store.stamps import Stamps
 from vtn.store.tables import events, metadata
 from vtn.store.types import KEY, Targets
 
@@ -48,7 +49,7 @@ class EventVersion(Struct, frozen=True, gc=False):
 class EventVersionStore:
     """Reads the versions of events."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, _: Stamps | None = None) -> None:
         self._database = database
 
     async def of(self, event_id: str) -> Sequence[EventVersion]:

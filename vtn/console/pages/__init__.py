@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from typing import Final
 
-from vtn.console.pages import account, audit, login, now, stream
+from vtn.console.pages import account, audit, event, event_history, events, login, now, stream
 
 PAGES: Final = (
     now,
+    events,
+    event,
+    event_history,
     audit,
     account,
     login,

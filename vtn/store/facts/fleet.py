@@ -113,10 +113,10 @@ def _some_vens(after: str) -> Select[Any]:
 def _said_by(first: str, last: str) -> Any:
     """Select what vens and their resources say of what they draw, ven by ven, the ven itself first."""
     own = select(vens.c.id.label("ven_id"), literal(0).label("place"), vens.c.members).where(
-        vens.c.id.between(first, last), vens.c.members.like(_SAYS)
+        vens.c.id >= first, vens.c.id <= last, vens.c.members.like(_SAYS)
     )
     its = select(resources.c.ven_id, literal(1), resources.c.members).where(
-        resources.c.ven_id.between(first, last), resources.c.members.like(_SAYS)
+        resources.c.ven_id >= first, resources.c.ven_id <= last, resources.c.members.like(_SAYS)
     )
     said = union_all(own, its).subquery("said")
     return select(said).order_by(said.c.ven_id, said.c.place)
