@@ -14,14 +14,14 @@ from openadr_pages.filters import shown
 from openadr_profiles.fleet.asking import outline
 from openadr_profiles.fleet.power import asked_kw
 from openadr_profiles.fleet.wording import ago
-from vtn.store.console.events import EventState, ListedEvent
+from vtn.store.console.events import EventPhase, ListedEvent
 from vtn.store.facts.results import CircuitFacts, Funnel, FunnelStep, NoShedReason, ParticipantFacts
 
 STATE_KINDS: Final = {
-    EventState.SCHEDULED: "busy",
-    EventState.ACTIVE: "good",
-    EventState.COMPLETED: "plain",
-    EventState.CANCELLED: "bad",
+    EventPhase.SCHEDULED: "busy",
+    EventPhase.ACTIVE: "good",
+    EventPhase.COMPLETED: "plain",
+    EventPhase.CANCELLED: "bad",
 }
 """The kind of badge for each state of an event."""
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from vtn.console.curves import drawing, with_gaps
 from vtn.console.event_words import cell
 from vtn.console.lanes import MOST_ROWS, TimeWindow, lanes
-from vtn.store.console.events import EventState, ListedEvent
+from vtn.store.console.events import EventPhase, ListedEvent
 from vtn.store.facts.results import CurvePoint
 
 NOON = datetime(2026, 6, 1, 12, tzinfo=UTC)
@@ -27,7 +27,7 @@ def listed(number: int, start: datetime | None, end: datetime | None, program: s
         name=None,
         program_id=program,
         program_name=program,
-        state=EventState.SCHEDULED,
+        state=EventPhase.SCHEDULED,
         starts_at=start,
         ends_at=end,
         cancelled_at=None,

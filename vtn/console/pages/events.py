@@ -13,7 +13,7 @@ from vtn.console.pages.asked import chosen, text_of
 from vtn.console.routes import ConsoleRoute
 from vtn.console.visit import Visit
 from vtn.errors import Malformed
-from vtn.store.console.events import ConsoleEvents, EventSearch, EventSort, EventState
+from vtn.store.console.events import ConsoleEvents, EventPhase, EventSearch, EventSort
 
 _PROGRAMS: Final = 200
 _IN_LANES: Final = 500
@@ -26,7 +26,7 @@ async def show(visit: Visit) -> web.StreamResponse:
     events = visit.console.store(ConsoleEvents)
     search = EventSearch(
         text=text_of(visit, "search"),
-        state=chosen(visit, "state", EventState),
+        state=chosen(visit, "state", EventPhase),
         program_id=text_of(visit, "program") or None,
         sort=chosen(visit, "sort", EventSort) or EventSort.START,
     )
@@ -36,7 +36,7 @@ async def show(visit: Visit) -> web.StreamResponse:
         "events.html",
         page=page,
         search=search,
-        states=tuple(EventState),
+        states=tuple(EventPhase),
         sorts=tuple(EventSort),
         counts=await events.counts(),
         programs=await events.program_names(limit=_PROGRAMS),

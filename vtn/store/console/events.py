@@ -25,7 +25,7 @@ _PROGRAMS: Final = 60
 _IN_A_LANE_BYTES: Final = 4 * 1024
 
 
-class EventState(StrEnum):
+class EventPhase(StrEnum):
     """Name what an event is at a moment."""
 
     SCHEDULED = "scheduled"
@@ -47,7 +47,7 @@ class EventSearch:
     """What is asked for of all events. ``text`` is in the name of an event or its program, or begins its id."""
 
     text: str = ""
-    state: EventState | None = None
+    state: EventPhase | None = None
     program_id: str | None = None
     sort: EventSort = EventSort.START
 
@@ -64,7 +64,7 @@ class ListedEvent:
     name: str | None
     program_id: str
     program_name: str
-    state: EventState
+    state: EventPhase
     starts_at: datetime | None
     ends_at: datetime | None
     cancelled_at: datetime | None
@@ -113,19 +113,19 @@ class ConsoleEvents:
     async def active_and_next(self, *, limit: int) -> tuple[Sequence[ListedEvent], Sequence[ListedEvent]]:
         """Return the active events, the last begun first, and the scheduled ones, the next first."""
         now = self._stamps.now
-        active = _selected().where(_is(EventState.ACTIVE, now)).order_by(events.c.starts_at.desc(), events.c.id)
-        following = _selected().where(_is(EventState.SCHEDULED, now)).order_by(events.c.starts_at, events.c.id)
+        active = _selected().where(_is(EventPhase.ACTIVE, now)).order_by(events.c.starts_at.desc(), events.c.id)
+        following = _selected().where(_is(EventPhase.SCHEDULED, now)).order_by(events.c.starts_at, events.c.id)
         return (
             await self._listed(active.limit(limit), now),
             await self._listed(following.limit(limit), now),
         )
 
-    async def counts(self) -> Mapping[EventState, int]:
+    async def counts(self) -> Mapping[EventPhase, int]:
         """Return how many events there are in each state."""
         now = self._stamps.now
-        counted = [func.count().filter(_is(state, now)).label(state.value) for state in EventState]
+        counted = [func.count().filter(_is(state, now)).label(state.value) for state in EventPhase]
         row = await self._database.row(select(*counted).select_from(events).where(_NO_CARRIER))
-        return {state: 0 if row is None else row[state.value] for state in EventState}
+        return {state: 0 if row is None else row[state.value] for state in EventPhase}
 
     async def program_names(self, *, limit: int) -> Sequence[tuple[str, str]]:
         """Return ids and names of the first programs by name."""
@@ -186,26 +186,26 @@ def _selected(most_bytes: int = WITH_PAGE_BYTES) -> Select[Any]:
     return with_program(most_bytes).where(_NO_CARRIER)
 
 
-def _is(state: EventState, now: str) -> ColumnElement[bool]:
+def _is(state: EventPhase, now: str) -> ColumnElement[bool]:
     """Return a clause for the events in a state."""
     its = events.c
     not_over = or_(its.ends_at.is_(None), its.ends_at > now)
-    clauses: dict[EventState, Sequence[ColumnElement[bool]]] = {
-        EventState.CANCELLED: (its.cancelled_at.is_not(None),),
-        EventState.SCHEDULED: (its.cancelled_at.is_(None), its.starts_at > now),
-        EventState.ACTIVE: (its.cancelled_at.is_(None), its.starts_at <= now, not_over),
-        EventState.COMPLETED: (its.cancelled_at.is_(None), its.starts_at <= now, its.ends_at <= now),
+    clauses: dict[EventPhase, Sequence[ColumnElement[bool]]] = {
+        EventPhase.CANCELLED: (its.cancelled_at.is_not(None),),
+        EventPhase.SCHEDULED: (its.cancelled_at.is_(None), its.starts_at > now),
+        EventPhase.ACTIVE: (its.cancelled_at.is_(None), its.starts_at <= now, not_over),
+        EventPhase.COMPLETED: (its.cancelled_at.is_(None), its.starts_at <= now, its.ends_at <= now),
     }
     return and_(*clauses[state])
 
 
-def state_at(starts_at: str | None, ends_at: str | None, cancelled_at: str | None, now: str) -> EventState:
+def state_at(starts_at: str | None, ends_at: str | None, cancelled_at: str | None, now: str) -> EventPhase:
     """Return the state of an event at a moment, all given as stamps."""
     if cancelled_at is not None:
-        return EventState.CANCELLED
+        return EventPhase.CANCELLED
     if starts_at is not None and starts_at > now:
-        return EventState.SCHEDULED
-    return EventState.COMPLETED if ends_at is not None and ends_at <= now else EventState.ACTIVE
+        return EventPhase.SCHEDULED
+    return EventPhase.COMPLETED if ends_at is not None and ends_at <= now else EventPhase.ACTIVE
 
 
 def listed(row: Mapping[Any, Any], now: str) -> ListedEvent:
