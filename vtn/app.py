@@ -60,6 +60,7 @@ from vtn.wiring import Wiring, websockets
 
 if TYPE_CHECKING:
     from vtn.auth.external import ExternalTokens
+    from vtn.console.users import ConsoleUsers
     from vtn.listener_20b import Listener20b
 
 _log = structlog.get_logger(__name__)
@@ -148,6 +149,13 @@ class VtnServer:
     def port(self) -> int:
         """Return the port that is listened on; it is known once the server is started."""
         return self._addresses.port
+
+    def console_users(self) -> ConsoleUsers:
+        """Return the people who may use the console, for whoever started this server."""
+        from vtn.console.users import ConsoleUsers  # noqa: PLC0415 (most servers are not asked)
+        from vtn.store.console.users import UserStore  # noqa: PLC0415
+
+        return ConsoleUsers(UserStore(self._database), self._stamps, self._secrets)
 
     @property
     def port_20b(self) -> int | None:

@@ -64,7 +64,7 @@ async def broker(*, tls: tuple[Path, Path, Path] | None = None) -> AsyncIterator
     """
     for name in ("amqtt", "transitions"):
         logging.getLogger(name).setLevel(logging.CRITICAL)
-    port = _free_port()
+    port = free_port()
     served = _DemoBroker(BrokerConfig.from_dict(_configuration(port, tls)))
     try:
         await served.start()
@@ -87,8 +87,8 @@ def _configuration(port: int, tls: tuple[Path, Path, Path] | None) -> dict[str, 
     }
 
 
-def _free_port() -> int:
-    """Below the range that the kernel gives to outgoing connections, where somebody could take it any moment."""
+def free_port() -> int:
+    """Return a port below the range that the kernel gives to outgoing connections, where it could be taken."""
     while True:
         port = random.randint(_LOWEST_PORT, _HIGHEST_PORT)  # noqa: S311 # no secret
         with socket.socket() as probe:

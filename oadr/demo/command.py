@@ -40,7 +40,7 @@ _LAST_LINES = 20
 WITHOUT_20B = "No home on OpenADR 2.0b: OADR_20B=1 scripts/demo adds it (extra oadr20b)."
 
 
-@app.command(epilog=examples("demo --details", "demo --for 30s --check --json"))
+@app.command(epilog=examples("demo --stay", "demo --for 30s --check --json"))
 def demo(
     *,
     speed: Annotated[
@@ -59,6 +59,9 @@ def demo(
     details: Annotated[
         bool, typer.Option("--details", help="At the end, also show every circuit, command and acknowledgment.")
     ] = False,
+    stay: Annotated[
+        bool, typer.Option("--stay", help="Keep everything running after the event, with its pages, until Ctrl-C.")
+    ] = False,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print one JSON summary; what happens meanwhile goes to standard error.")
     ] = False,
@@ -72,11 +75,22 @@ def demo(
         seconds = for_.total_seconds()
         if seconds < _LEAST_S:
             raise typer.BadParameter(f"a run needs at least {_LEAST_S}s", param_hint="--for")
+        if stay and (check or as_json):
+            raise typer.BadParameter(
+                "goes neither with --check nor with --json, which are for the end", param_hint="--stay"
+            )
         console = Console(stderr=as_json)
         with _place(console) as folder:
             outcome = run_interruptibly(
                 lambda: _play(
-                    folder, console, speed=speed, for_s=seconds, tls=tls, details=details, summarise=not as_json
+                    folder,
+                    console,
+                    speed=speed,
+                    for_s=seconds,
+                    tls=tls,
+                    details=details,
+                    summarise=not as_json,
+                    stay=stay,
                 )
             )
         if as_json:
@@ -121,6 +135,7 @@ class _Run:
         self.scene: Scene | None = None
         self.news: list[str] = []
         self.hint: str | None = None
+        self.pages: tuple[str, ...] = ()
         self._running: frozenset[str] = frozenset()
 
     @property
@@ -155,6 +170,7 @@ class _Run:
             rows=[Row(name, kind, Doing.STARTING) for name, kind in KINDS.items()],
             news=tuple(self.news),
             hint=self.hint,
+            pages=self.pages,
             lacking=None if SPEAKS_20B else WITHOUT_20B,
         )
         return view if self.scene is None else _with_scene(view, self.scene)
@@ -177,7 +193,7 @@ def _with_scene(view: DemoView, scene: Scene) -> DemoView:
 
 
 async def _play(
-    folder: Path, console: Console, *, speed: float, for_s: float, tls: bool, details: bool, summarise: bool
+    folder: Path, console: Console, *, speed: float, for_s: float, tls: bool, details: bool, summarise: bool, stay: bool
 ) -> dict[str, Any]:
     look = look_of(console)
     run = _Run(speed=speed)
@@ -185,7 +201,7 @@ async def _play(
         async with painting(screen, run.view):
             # In a thread, so that the screen is painted while the libraries of every part are loaded.
             await asyncio.to_thread(_load)
-            started_s = await _watch(run, folder, for_s=for_s, tls=tls)
+            started_s = await _watch(run, folder, for_s=for_s, tls=tls, shows_pages=summarise, stay=stay)
     scene = run.scene
     if scene is None:
         raise Failure("the demo showed nothing", Exit.UNEXPECTED)
@@ -204,7 +220,7 @@ def _load() -> None:
     import oadr.demo.summary  # noqa: F401
 
 
-async def _watch(run: _Run, folder: Path, *, for_s: float, tls: bool) -> float:
+async def _watch(run: _Run, folder: Path, *, for_s: float, tls: bool, shows_pages: bool, stay: bool) -> float:
     """Start the fleet and watch it to the end; return the seconds that the start took."""
     from oadr.demo.fleet import Fleet
     from oadr.demo.pace import Pace
@@ -217,9 +233,18 @@ async def _watch(run: _Run, folder: Path, *, for_s: float, tls: bool) -> float:
         run.hint = f"Look inside from another terminal:  . {variables}"
         run.tell(f"everything runs after {started_s:.1f} s; VTN at {fleet.vtn_url}, bridge at {fleet.bridge_url}")
         run.tell(f"to look inside from another terminal:  . {variables}  then: oadr vens list, oadr event list")
+        if shows_pages and fleet.pages:
+            run.pages = fleet.pages.lines()
+            for line in run.pages:
+                run.tell(line)
         async for scene in tell(fleet, for_s=for_s):
             run.see(scene)
-    run.hint = "With every circuit, command and acknowledgment: oadr demo --details"
+        if stay:
+            run.hint = "All of it runs on until Ctrl-C: send an event of your own from the console."
+            run.tell(run.hint)
+            await asyncio.Event().wait()
+    run.pages = ()
+    run.hint = "--stay keeps it and its pages running; --details shows circuits, commands, acks."
     return started_s
 
 

@@ -15,11 +15,12 @@ import ven.settings
 import vtn.settings
 from bridge_mqtt.service import Bridge
 from bridge_mqtt.simulators.panels import SimulatedMqttPanel, simulated_panel
-from oadr.demo.broker import broker
+from oadr.demo.broker import broker, free_port
 from oadr.demo.certificates import Certificates, issue
 from oadr.demo.home_20b import Home20b, home_20b
 from oadr.demo.homes import HOME_20B, HOMES, PANELS, TARGET, Home, LegacyPanel
 from oadr.demo.pace import Pace
+from oadr.demo.pages import Pages, pages
 from oadr.errors import Exit, Failure
 from oadr.process.running import cancel
 from openadr_client import Clock, VtnClient
@@ -50,6 +51,7 @@ class Fleet:
         self.certificates: Certificates | None = None
         self._issued: Certificates | None = None
         self.home_20b: Home20b | None = None
+        self.pages: Pages | None = None
         self._stack = AsyncExitStack()
         self._tasks: list[asyncio.Task[None]] = []
         self._started: set[str] = set()
@@ -121,6 +123,7 @@ class Fleet:
         for who, role in [(BUSINESS_LOGIC, Role.BL), (BRIDGE, Role.VEN), *((name, Role.VEN) for name in accounts)]:
             self.credentials[who] = await self.vtn.clients.add(who, role)
         early = [await self._start_home_20b()] if self.home_20b else []
+        self.pages = await pages(self.vtn, home=HOMES[0].name, home_port=free_port())
         self._started.add("VTN")
         certificates = self.certificates
         tls = (certificates.ca, *certificates.server) if certificates else None
@@ -244,6 +247,7 @@ class Fleet:
                 "poll_s": pace.seconds(0.5),
                 "sample_s": pace.seconds(0.25),
                 "status_s": pace.seconds(1),
+                "local": {"port": self._page_port(home)},
                 "baseline_s": pace.seconds(2),
                 "settle_s": pace.seconds(0.5),
             }
@@ -252,6 +256,10 @@ class Fleet:
         self._homes.append(ready)
         self._spawn(home.name, lambda: run_ven(settings, clock=self.clock, ready=ready))
         return home.name, ready
+
+    def _page_port(self, home: Home) -> int | None:
+        """Return the port of a home's page; only one of the homes has one."""
+        return self.pages.home_port if self.pages and self.pages.home == home.name else None
 
     async def _start_home_20b(self) -> tuple[str, asyncio.Event]:
         """Enrol the home by the fingerprint of its certificate, and tell its process where the VTN is."""

@@ -71,6 +71,7 @@ class Look:
 def screen(view: DemoView, width: int, height: int, look: Look) -> list[Text]:
     """Give the lines of the screen; at most ``height`` lines, none wider than ``width``."""
     head = [_title(view, width), _phases(view, width, look), *_saying(view, look)]
+    head += [Text(line) for line in view.pages]
     table = _table(view, width, look)
     notes = _notes(view, width, look)
     room = height - len(head) - len(table)

@@ -155,8 +155,8 @@ class DemoView:
 
     ``now`` is the demo's clock, which runs ``speed`` times as fast as the watcher's. ``running`` are the parts that
     have started (of ``PARTS``). ``news`` lists what happened, oldest first. ``vens_in`` counts the VENs that have not
-    opted out, ``panels_kw`` is what the bridge asks of each of its panels now, ``hint`` how to look inside, and
-    ``lacking`` what is not shown and why.
+    opted out, ``panels_kw`` is what the bridge asks of each of its panels now, ``hint`` how to look inside,
+    ``lacking`` what is not shown and why, and ``pages`` what can be opened in a browser meanwhile.
     """
 
     now: datetime
@@ -173,6 +173,7 @@ class DemoView:
     vens_in: int = 0
     panels_kw: Sequence[float] = ()
     lacking: str | None = None
+    pages: Sequence[str] = ()
 
     @property
     def phase(self) -> Phase:
