@@ -35,8 +35,11 @@ class ConsoleDoor:
         return await self._application.answer(request)
 
     def paths(self) -> tuple[str, ...]:
-        """Return the paths that come here, as a router has them."""
-        return PATH, PATH + "/{rest:.*}"
+        """Return the paths that come here, as a router has them.
+
+        Both are patterns: a usual path without any goes past the router, and its request would know no application.
+        """
+        return PATH + "{end:/?}", PATH + "/{rest:.+}"
 
     def _load(self, app: web.Application) -> ConsoleApplication:
         from vtn.console.application import ConsoleApplication  # noqa: PLC0415 (most servers have no visitor)

@@ -172,3 +172,13 @@ def _sessions_of(name: str) -> Select[Any]:
 def test_the_parts_of_a_console_are_those_of_the_server(vtn: VtnUnderTest) -> None:
     """What tests prepare beside the pages is what the pages see."""
     assert console_of(vtn).base == "/console"
+
+
+async def test_the_very_first_request_may_be_for_the_console(start_vtn: Any) -> None:
+    """Its path without anything behind it is a usual one, which the server could answer past its router."""
+    vtn = await start_vtn()
+    stranger = ConsoleUnderTest(vtn)
+    try:
+        assert (await stranger.get("/")).ok(303).leads_to.startswith("/console/login")
+    finally:
+        await stranger.close()
