@@ -20,7 +20,7 @@ from oadr.demo.certificates import Certificates, issue
 from oadr.demo.home_20b import Home20b, home_20b
 from oadr.demo.homes import HOME_20B, HOMES, PANELS, TARGET, Home, LegacyPanel
 from oadr.demo.pace import Pace
-from oadr.demo.pages import Pages, pages
+from oadr.demo.pages import DemoPages, pages
 from oadr.errors import Exit, Failure
 from oadr.process.running import cancel
 from openadr_client import Clock, VtnClient
@@ -51,7 +51,7 @@ class Fleet:
         self.certificates: Certificates | None = None
         self._issued: Certificates | None = None
         self.home_20b: Home20b | None = None
-        self.pages: Pages | None = None
+        self.pages: DemoPages | None = None
         self._stack = AsyncExitStack()
         self._tasks: list[asyncio.Task[None]] = []
         self._started: set[str] = set()

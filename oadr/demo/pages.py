@@ -12,7 +12,7 @@ USER = "operator"
 
 
 @dataclass(frozen=True)
-class Pages:
+class DemoPages:
     """Addresses of the pages while the demo runs, and how to sign in."""
 
     console_url: str
@@ -28,8 +28,8 @@ class Pages:
         )
 
 
-async def pages(vtn: VtnServer, *, home: str, home_port: int) -> Pages:
+async def pages(vtn: VtnServer, *, home: str, home_port: int) -> DemoPages:
     """Make a user of the console with a password for this run, and return where the pages are."""
     password = secrets.token_urlsafe(9)
     await vtn.console_users().add(USER, UserRole.ADMIN, password)
-    return Pages(f"{vtn.origin}/console", password, home, home_port)
+    return DemoPages(f"{vtn.origin}/console", password, home, home_port)
