@@ -6,8 +6,8 @@ Both were not noted until now, so they are not known of anybody before the next 
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0026"
-down_revision = "0025"
+revision = "0027"
+down_revision = "0026"
 
 
 def upgrade() -> None:
