@@ -30,6 +30,7 @@ from openadr_client.contacts import Contacts
 from openadr_client.errors import Forbidden, NotFound, Unauthorized, UnexpectedAnswer
 from openadr_client.faces import face_of
 from openadr_client.objects import NOT_MODIFIED, Broken, Found, NotModified
+from openadr_client.performance import PerformanceResults
 from openadr_client.pooled_transport import PooledTransport
 from openadr_client.settings import ApiVersion, ClientAuthentication
 from openadr_client.subscription_health import SubscriptionHealths
@@ -147,6 +148,7 @@ class VtnClient:
         self.contacts = Contacts(self._send)
         self.subscription_health = SubscriptionHealths(self._send)
         self.vens_20b = Vens20b(self._send)
+        self.performance = PerformanceResults(self._send)
         self.topics = Topics(self._send)
 
     def __repr__(self) -> str:

@@ -25,6 +25,7 @@ from vtn.contacts import ContactRecorder
 from vtn.counters.revisions import Revisions
 from vtn.deliveries import Deliveries
 from vtn.errors import LibraryMissing, Unavailable
+from vtn.evaluations import Evaluations
 from vtn.http import headers
 from vtn.http.addresses import Addresses
 from vtn.http.connections import Runner
@@ -126,6 +127,7 @@ class VtnServer:
         """The stores, once the server is started."""
         self._websockets = websockets(settings, self._database, self._stamps, now)
         self._console_streams = ConsoleStreams(settings.console, self._revisions)
+        self._evaluations: Evaluations | None = None
         self._broker: BrokerAccess | None = None
         self._tls: ServerTls | None = None
         self._runner: Runner | None = None
@@ -292,6 +294,7 @@ class VtnServer:
             Service("contacts", self._contacts.run),
             Service("cancelled_transactions", self._revisions.settle_cancelled),
             Service("websockets", self._websockets.run),
+            Service("evaluations", self._evaluating(stores).run),
         ]
         if stores.reads.enabled:
             services.append(Service("reads", stores.reads.run))
@@ -340,6 +343,12 @@ class VtnServer:
             raise LibraryMissing("mdns.enabled needs more libraries: pip install 'openadr-fleet[mdns]'") from error
         return Announcement(self.settings, port=self.port, program_names=stores.programs.public_names).run
 
+    def _evaluating(self, stores: Stores) -> Evaluations:
+        """Return what evaluates events here: who asks and the service that does it share one queue."""
+        if self._evaluations is None:
+            self._evaluations = Evaluations(stores.performance_inputs, stores.performance, self._now)
+        return self._evaluations
+
     def _wiring(self, stores: Stores) -> Wiring:
         return Wiring(
             settings=self.settings,
@@ -351,6 +360,7 @@ class VtnServer:
             addresses=self._addresses,
             endpoint=self._endpoint,
             callbacks=self._callbacks,
+            evaluations=self._evaluating(stores),
             websockets=self._websockets,
             sending=self._sending,
             rate_limits=self._rate_limits,

@@ -26,6 +26,7 @@ from vtn.console.console import Console
 from vtn.console.door import METHODS, ConsoleDoor
 from vtn.console.streams import ConsoleStreams
 from vtn.contacts import ContactRecorder
+from vtn.evaluations import Evaluations
 from vtn.http.addresses import Addresses
 from vtn.http.body import Budget
 from vtn.http.entrance import Entrance
@@ -76,6 +77,7 @@ class Wiring:
     addresses: Addresses
     endpoint: TokenEndpoint
     callbacks: Callbacks
+    evaluations: Evaluations
     websockets: Websockets
     sending: SendBudget
     rate_limits: RateLimits
@@ -144,6 +146,7 @@ class Wiring:
                 callbacks=self.callbacks,
                 contacts=self.contacts,
                 authentication=None if self.broker is None else self.broker.binding.authentication,
+                evaluations=self.evaluations,
                 websockets=self.websockets,
                 holding=self.bearer.holding,
                 origin=self.addresses.reached_by,

@@ -29,6 +29,7 @@ from openadr_profiles.v31.timeline import Timeline
 if TYPE_CHECKING:
     from openadr_client import VtnClient
     from vtn.performance.evaluation import EventResult
+    from vtn.performance.fleet import FleetStep
     from vtn.performance.from_reports import Meter
     from vtn.performance.result import ParticipantResult, StepResult
 
@@ -190,7 +191,7 @@ def _evaluated(read: _Read, method: Any, step: timedelta, calendar: Any, *, circ
     metered = {meter for meter in (*reported.readings, *reported.baselines) if meter[0] in of_the_event}
     silent = {(client_id, AGGREGATED_REPORT) for client_id in of_the_event - {client_id for client_id, _ in metered}}
     meters = from_reports.meters_of(metered | silent, circuits=circuits)
-    days = frozenset(_days_of(read.others, calendar.day_of))
+    days = frozenset(_days_of(read.others, calendar))
 
     def name(meter: Meter) -> str:
         client_id, resource = meter
@@ -205,23 +206,22 @@ def _evaluated(read: _Read, method: Any, step: timedelta, calendar: Any, *, circ
             method,
             step=step,
             calendar=calendar,
-            event_days=lambda _: days,
+            event_days=days,
             name=name,
         )
     except ValueError as error:
         raise Failure(str(error), Exit.USAGE) from None
 
 
-def _days_of(events: Iterable[Event], day_of: Any) -> Iterator[date]:
-    """Yield the days on which other events of the program asked for something; of long ones the first 31."""
+def _days_of(events: Iterable[Event], calendar: Any) -> Iterator[date]:
+    """Yield the days on which other events of the program asked for something, and were not called off."""
+    from vtn.performance.event_days import event_days
+
     for other in events:
         timeline = Timeline.of(other, anchor=other.modification_date_time)
-        if timeline.cancelled:
-            continue
-        first = day_of(timeline.start)
-        last = day_of(min(timeline.end or timeline.start, timeline.start + _LONGEST_EVENT))
-        for number in range((last - first).days + 1):
-            yield first + timedelta(days=number)
+        asks = any(interval.payloads for interval in other.intervals or ())
+        if asks and not timeline.cancelled:
+            yield from event_days(timeline.start, timeline.end, calendar)
 
 
 def _row(one: ParticipantResult) -> dict[str, Any]:
@@ -247,7 +247,7 @@ def _as_json(event: Event, found: EventResult) -> dict[str, Any]:
         "method": found.method,
         "stepS": int(found.step.total_seconds()),
         "inputsSha256": found.inputs,
-        "curve": [_step(one, found.step) for one in found.curve()],
+        "curve": [_fleet_step(one, found.step) for one in found.fleet.curve],
         "participants": [
             _plain(_row(one))
             | {
@@ -258,6 +258,10 @@ def _as_json(event: Event, found: EventResult) -> dict[str, Any]:
             for one in found.participants
         ],
     }
+
+
+def _fleet_step(one: FleetStep, step: timedelta) -> dict[str, Any]:
+    return _step(one.whole, step) | {"known": _step(one.known, step), "participantsKnown": one.participants_known}
 
 
 def _step(one: StepResult, step: timedelta) -> dict[str, Any]:

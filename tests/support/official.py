@@ -20,6 +20,14 @@ EXTENSIONS: Final = {
     ("GET", "/vens_20b"),
     ("POST", "/vens_20b"),
     ("POST", "/vens_20b/orders"),
+    ("GET", "/performance/results"),
+    ("POST", "/performance/results"),
+    ("GET", "/performance/results/{id}"),
+    ("DELETE", "/performance/results/{id}"),
+    ("POST", "/performance/results/{id}/freeze"),
+    ("GET", "/performance/results/{id}/participants"),
+    ("GET", "/performance/results/{id}/differences"),
+    ("GET", "/performance/results/{id}/settlement"),
 }
 """Operations of ours that the document does not have; a VTN that has no such path is asked in vain."""
 
@@ -47,7 +55,9 @@ class OfficialDocument:
         """Return what is wrong with a request; `target` is the path below the API's root, with its query."""
         parts = urlsplit(target)
         operation = self._operation(method, parts.path)
-        if operation is None and (method, parts.path) in EXTENSIONS:
+        if operation is None and any(
+            method == each and _pattern(path).fullmatch(parts.path) for each, path in EXTENSIONS
+        ):
             return []
         if operation is None:
             return [f"{method} {parts.path}: the document has no such operation"]

@@ -94,6 +94,14 @@ EXTENSIONS = {
     ("/resource_groups/{resourceGroupID}", "get"),
     ("/resource_groups/{resourceGroupID}", "put"),
     ("/resource_groups/{resourceGroupID}", "delete"),
+    ("/performance/results", "get"),
+    ("/performance/results", "post"),
+    ("/performance/results/{resultID}", "get"),
+    ("/performance/results/{resultID}", "delete"),
+    ("/performance/results/{resultID}/freeze", "post"),
+    ("/performance/results/{resultID}/participants", "get"),
+    ("/performance/results/{resultID}/differences", "get"),
+    ("/performance/results/{resultID}/settlement", "get"),
 }
 """Operations of ours that the standard does not have."""
 

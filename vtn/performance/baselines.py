@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
@@ -14,6 +14,8 @@ from vtn.performance.profile import EnergySeries, steps_of
 
 _NOTHING: Final = Decimal(0)
 _ONE: Final = Decimal(1)
+MOST_PLANNED: Final = 500_000
+"""Steps of all days that a method may look at, at most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,69 +45,114 @@ class EventBaseline:
     notes: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class PlannedDay:
+    """Hold a day that may be averaged: the steps at the times of the event and of the adjustment, in UTC.
+
+    ``event`` is empty for a day whose clocks skip the time at which the event begins.
+    """
+
+    date: date
+    event: tuple[datetime, ...]
+    window: tuple[datetime, ...]
+
+
+class BaselinePlan:
+    """Hold what a method needs of any meter for one event: it is worked out once, for all meters.
+
+    ``days`` are those that may be averaged, the latest first, without the days with events. ``window`` are the steps
+    of the adjustment before the event, ``around`` those that are averaged without other days. Raises ValueError for a
+    method that takes what the participant reports, and for more than `MOST_PLANNED` steps.
+    """
+
+    def __init__(
+        self, method: Method, event: EvaluatedTime, step: timedelta, calendar: Calendar, event_days: Collection[date]
+    ) -> None:
+        if method.reported:
+            raise ValueError(f"{method.name} is no rule about readings")
+        self.method: Final = method
+        self.step: Final = step
+        self.steps: Final = steps_of(event.start, event.end, step)
+        self.window: Final = _window(method.adjustment, event, step)
+        self.around: Final = () if method.before is None else _around(method.before, method.after, event, step)
+        self.days: Final = tuple(self._planned(method.days, event, calendar, event_days)) if method.days else ()
+
+    def _planned(
+        self, rule: SimilarDays, event: EvaluatedTime, calendar: Calendar, event_days: Collection[date]
+    ) -> Iterator[PlannedDay]:
+        if (len(self.steps) + len(self.window)) * rule.look_back_days > MOST_PLANNED:
+            raise ValueError(f"more than {MOST_PLANNED:,} steps to be compared: choose a longer step")
+        for day in calendar.days_before(calendar.day_of(event.start), at_most=rule.look_back_days):
+            if rule.skip_event_days and day in event_days:
+                continue
+            begin = calendar.same_time(event.start, day)
+            if begin is None:
+                yield PlannedDay(day, (), ())
+                continue
+            moved = begin - event.start
+            yield PlannedDay(
+                day, tuple(step + moved for step in self.steps), tuple(step + moved for step in self.window)
+            )
+
+    def of(self, profile: EnergySeries) -> EventBaseline:
+        """Return the baseline of one meter."""
+        rule = self.method.days
+        if rule is None:
+            return self._of_the_day(profile)
+        candidates: list[_Day] = []
+        gaps = 0
+        for planned in self.days:
+            found = _day(profile, planned)
+            if found is None:
+                gaps += 1
+                continue
+            candidates.append(found)
+            if len(candidates) == rule.of:
+                break
+        notes = [f"{gaps} days have gaps"] if gaps else []
+        if len(candidates) < rule.at_least:
+            few = f"{len(candidates)} similar days with readings, at least {rule.at_least} are needed"
+            return EventBaseline(notes=(*notes, few))
+        if len(candidates) < rule.of:
+            notes.append(f"{len(candidates)} similar days instead of {rule.of}")
+        taken = _picked(candidates, rule)
+        count = len(taken)
+        mean = [sum(values, _NOTHING) / count for values in zip(*(day.event for day in taken), strict=True)]
+        change = None
+        adjustment = self.method.adjustment
+        if adjustment is not None:
+            before = [sum(values, _NOTHING) / count for values in zip(*(day.window for day in taken), strict=True)]
+            change, note = _change(adjustment, profile, self.window, before)
+            if change is None:
+                notes.append(note)
+            else:
+                mean = [_adjusted(value, change, adjustment) for value in mean]
+        return EventBaseline(
+            dict(zip(self.steps, mean, strict=True)),
+            tuple(sorted(day.date for day in taken)),
+            change,
+            any(day.estimated for day in taken),
+            tuple(notes),
+        )
+
+    def _of_the_day(self, profile: EnergySeries) -> EventBaseline:
+        """Return the mean of the steps before an event, and after it, for each of its steps."""
+        found = [profile.at(step) for step in self.around]
+        known = [one for one in found if one is not None]
+        if not known or len(known) < len(found):
+            return EventBaseline(notes=("there are gaps around the event",))
+        mean = sum((one.kwh for one in known), _NOTHING) / len(known)
+        return EventBaseline(dict.fromkeys(self.steps, mean), estimated=any(one.estimated for one in known))
+
+
 def baseline(
     method: Method, profile: EnergySeries, event: EvaluatedTime, calendar: Calendar, event_days: Collection[date] = ()
 ) -> EventBaseline:
     """Return the baseline of an event by a method that needs nothing but the readings of the meter.
 
-    ``event_days`` are the days with events, whose readings do not count. Raises ValueError for a method that takes
-    what the participant reports.
+    ``event_days`` are the days with events, whose readings do not count. Raises ValueError as `BaselinePlan` does.
     """
-    steps = steps_of(event.start, event.end, profile.step)
-    if method.days is not None:
-        return _of_similar_days(method.days, method.adjustment, profile, event, steps, calendar, event_days)
-    if method.before is not None:
-        return _around(method.before, method.after, profile, event, steps)
-    raise ValueError(f"{method.name} is no rule about readings")
-
-
-def _of_similar_days(
-    rule: SimilarDays,
-    adjustment: Adjustment | None,
-    profile: EnergySeries,
-    event: EvaluatedTime,
-    steps: Sequence[datetime],
-    calendar: Calendar,
-    event_days: Collection[date],
-) -> EventBaseline:
-    window = _window(adjustment, profile, event)
-    today = calendar.day_of(event.start)
-    candidates: list[_Day] = []
-    gaps = 0
-    for day in calendar.days_before(today, at_most=rule.look_back_days):
-        if rule.skip_event_days and day in event_days:
-            continue
-        found = _day(profile, calendar, event, day, steps, window)
-        if found is None:
-            gaps += 1
-            continue
-        candidates.append(found)
-        if len(candidates) == rule.of:
-            break
-    notes = [f"{gaps} days have gaps"] if gaps else []
-    if len(candidates) < rule.at_least:
-        few = f"{len(candidates)} similar days with readings, at least {rule.at_least} are needed"
-        return EventBaseline(notes=(*notes, few))
-    if len(candidates) < rule.of:
-        notes.append(f"{len(candidates)} similar days instead of {rule.of}")
-    taken = _picked(candidates, rule)
-    count = len(taken)
-    mean = [sum(values, _NOTHING) / count for values in zip(*(day.event for day in taken), strict=True)]
-    change = None
-    if adjustment is not None:
-        before = [sum(values, _NOTHING) / count for values in zip(*(day.window for day in taken), strict=True)]
-        change, note = _change(adjustment, profile, window, before)
-        if change is None:
-            notes.append(note)
-        else:
-            mean = [_adjusted(value, change, adjustment) for value in mean]
-    return EventBaseline(
-        dict(zip(steps, mean, strict=True)),
-        tuple(sorted(day.date for day in taken)),
-        change,
-        any(day.estimated for day in taken),
-        tuple(notes),
-    )
+    return BaselinePlan(method, event, profile.step, calendar, event_days).of(profile)
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,26 +163,17 @@ class _Day:
     estimated: bool
 
 
-def _day(
-    profile: EnergySeries,
-    calendar: Calendar,
-    event: EvaluatedTime,
-    day: date,
-    steps: Sequence[datetime],
-    window: Sequence[datetime],
-) -> _Day | None:
+def _day(profile: EnergySeries, planned: PlannedDay) -> _Day | None:
     """Return the readings of another day at the times of the event and of the adjustment; None if one is missing."""
-    begin = calendar.same_time(event.start, day)
-    if begin is None:
+    if not planned.event:
         return None
-    moved = begin - event.start
-    found = [profile.at(step + moved) for step in (*steps, *window)]
+    found = [profile.at(start) for start in (*planned.event, *planned.window)]
     known = [one for one in found if one is not None]
     if len(known) < len(found):
         return None
-    count = len(steps)
+    count = len(planned.event)
     return _Day(
-        day,
+        planned.date,
         tuple(one.kwh for one in known[:count]),
         tuple(one.kwh for one in known[count:]),
         any(one.estimated for one in known),
@@ -154,10 +192,10 @@ def _picked(days: Sequence[_Day], rule: SimilarDays) -> Sequence[_Day]:
     return by_load[:take]
 
 
-def _window(adjustment: Adjustment | None, profile: EnergySeries, event: EvaluatedTime) -> tuple[datetime, ...]:
+def _window(adjustment: Adjustment | None, event: EvaluatedTime, step: timedelta) -> tuple[datetime, ...]:
     if adjustment is None:
         return ()
-    return steps_of(event.start - adjustment.begins_before, event.start - adjustment.ends_before, profile.step)
+    return steps_of(event.start - adjustment.begins_before, event.start - adjustment.ends_before, step)
 
 
 def _change(
@@ -184,16 +222,10 @@ def _adjusted(value: Decimal, change: Decimal, adjustment: Adjustment) -> Decima
     return value + change if adjustment.kind is AdjustmentKind.ADDITIVE else value * change
 
 
-def _around(
-    before: timedelta, after: timedelta | None, profile: EnergySeries, event: EvaluatedTime, steps: Sequence[datetime]
-) -> EventBaseline:
-    """Return the mean of the steps before an event, and after it, for each of its steps."""
-    around = list(steps_of(event.start - before, event.start, profile.step))
+def _around(before: timedelta, after: timedelta | None, event: EvaluatedTime, step: timedelta) -> tuple[datetime, ...]:
+    """Return the steps before an event, and after it, without those that the event touches."""
+    around = steps_of(event.start - before, event.start, step)
     if after is not None:
-        around += steps_of(event.end, event.end + after, profile.step)
-    found = [profile.at(step) for step in around if step not in set(steps)]
-    known = [one for one in found if one is not None]
-    if not known or len(known) < len(found):
-        return EventBaseline(notes=("there are gaps around the event",))
-    mean = sum((one.kwh for one in known), _NOTHING) / len(known)
-    return EventBaseline(dict.fromkeys(steps, mean), estimated=any(one.estimated for one in known))
+        around += steps_of(event.end, event.end + after, step)
+    its = frozenset(steps_of(event.start, event.end, step))
+    return tuple(start for start in around if start not in its)

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from typing import Final
+from typing import Final, NamedTuple
 
 EPOCH: Final = datetime(2000, 1, 1, tzinfo=UTC)
 HOUR: Final = timedelta(hours=1)
@@ -28,8 +28,7 @@ class MeteredEnergy:
     estimated: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Energy:
+class Energy(NamedTuple):
     """Hold the energy of one step, in kWh."""
 
     kwh: Decimal

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from decimal import ROUND_HALF_EVEN, Decimal
 from typing import Any, Final
+
+import msgspec
 
 from vtn.performance.baselines import EvaluatedTime, EventBaseline
 from vtn.performance.profile import EnergySeries, steps_of
@@ -131,10 +132,25 @@ def rounded(value: Decimal | None) -> Decimal | None:
     return None if value is None else value.quantize(_WATT_HOUR, ROUND_HALF_EVEN)
 
 
-def fingerprint(*parts: Any) -> str:
-    """Return the SHA-256 of what a result was made of, as hexadecimal digits: equal inputs give equal digits."""
-    text = json.dumps(parts, default=str, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
-    return hashlib.sha256(text.encode()).hexdigest()
+class Fingerprint:
+    """The SHA-256 of what a result was made of, part by part: equal parts in the same order give equal digits."""
+
+    def __init__(self, *parts: Any) -> None:
+        self._sha256 = hashlib.sha256()
+        self.add(*parts)
+
+    def add(self, *parts: Any) -> None:
+        """Add parts, of JSON, or of what has a text that says it all."""
+        self._sha256.update(_ENCODER.encode(parts))
+        self._sha256.update(b"\n")
+
+    @property
+    def digits(self) -> str:
+        """Return the sum so far, as hexadecimal digits."""
+        return self._sha256.hexdigest()
+
+
+_ENCODER: Final = msgspec.json.Encoder(enc_hook=str, order="deterministic")
 
 
 def _asked_kwh(asked: Iterable[RequestedPower], start: datetime, end: datetime) -> Decimal | None:

@@ -6,6 +6,7 @@ from vtn.store import alarm_tables, event_versions
 from vtn.store.console import plan_tables
 from vtn.store.console import tables as console_tables
 from vtn.store.facts import tables as fact_tables
+from vtn.store.performance import tables as performance_tables
 from vtn.store.tables import metadata
 from vtn.store.v20b import event_tables, tables
 
@@ -16,6 +17,7 @@ __all__ = [
     "event_versions",
     "fact_tables",
     "metadata",
+    "performance_tables",
     "plan_tables",
     "tables",
 ]

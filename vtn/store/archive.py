@@ -64,7 +64,7 @@ _STAMPS: Final = frozenset(
         *("wanted_until", "broken_at", "due_at", "leased_until", "last_success_at", "last_failure_at"),
         *("registered_at", "cancel_refused_at", "added_at", "offered_at", "updated_at", "silent_at", "replaced_at"),
         *("signed_in_at", "done_at"),
-        *("next_at", "noted_at"),
+        *("next_at", "noted_at", "touched_at", "frozen_at"),
     }
 )
 

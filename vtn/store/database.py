@@ -111,6 +111,11 @@ class Database:
         with self._reachable():
             return await self._connections.found(statement, values)
 
+    async def tuples(self, statement: Prepared, values: Mapping[str, Any]) -> Sequence[Sequence[Any]]:
+        """Return every row of such a statement as the driver gives it: for hundreds of thousands of rows."""
+        with self._reachable():
+            return await self._connections.tuples(statement, values)
+
     @asynccontextmanager
     async def write(self) -> AsyncIterator[AsyncConnection]:
         """Yield a transaction that is committed at the end of the block, and undone when the block raises."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from sqlalchemy import Table, event
 from sqlalchemy.engine import URL, ExceptionContext
@@ -38,6 +38,10 @@ class PostgresConnections:
     async def found(self, statement: Prepared, values: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
         """Return every row of a statement that is made once for the process."""
         return await self.single.rows(statement, values)
+
+    async def tuples(self, statement: Prepared, values: Mapping[str, Any]) -> Sequence[Sequence[Any]]:
+        """Return every row of such a statement as the driver gives it."""
+        return cast(Sequence[Sequence[Any]], await self.single.rows(statement, values))
 
     async def append(self, table: Table, rows: Rows, unless: Unless | None) -> bool:
         """Insert rows by one statement, which is its own transaction; return True if it did."""

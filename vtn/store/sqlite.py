@@ -20,6 +20,7 @@ from vtn.settings import DatabaseSettings as Settings
 from vtn.store.appends import Rows, Unless, as_rows
 from vtn.store.engine import AsyncConnection, AsyncEngine, create_async_engine
 from vtn.store.failures import CONNECTION_ERRORS
+from vtn.store.prepared import Prepared
 
 _ROOM: Final = (
     "CREATE TABLE openadr_room (content BLOB)",
@@ -42,6 +43,13 @@ class SqliteConnections:
         """Return every row of a statement that is made once for the process."""
         async with self.reader.connect() as connection:
             return cast(Sequence[Mapping[str, Any]], (await connection.execute(statement, values)).mappings().all())
+
+    async def tuples(self, statement: Prepared, values: Mapping[str, Any]) -> Sequence[Sequence[Any]]:
+        """Return every row of such a statement as the driver gives it: a boolean is 0 or 1."""
+        compiled = statement.compile(dialect=self.reader.sync_engine.dialect)
+        given = [values[name] for name in compiled.positiontup or ()]
+        async with self.reader.driver() as driver:
+            return cast(Sequence[Sequence[Any]], await driver.execute_fetchall(str(compiled), given))
 
     async def append(self, table: Table, rows: Rows, unless: Unless | None) -> bool:
         """Insert rows by one statement, which is its own transaction; return True if it did."""

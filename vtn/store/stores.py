@@ -13,6 +13,8 @@ from vtn.store.event import EventStore
 from vtn.store.facts.event_facts import EventFacts
 from vtn.store.outbox.listing import OutboxListing
 from vtn.store.outbox.notes import Notes
+from vtn.store.performance.inputs import PerformanceInputs
+from vtn.store.performance.results import PerformanceStore
 from vtn.store.program import ProgramStore
 from vtn.store.report import ReportStore
 from vtn.store.resource import ResourceStore
@@ -82,3 +84,5 @@ class Stores:
         self.nonces_20b = NonceStore(database, stamps, window_s=v20b.replay_window_s)
         self.outbox_listing = OutboxListing(database, stamps)
         self.facts = EventFacts(database, stamps, settings.privacy, names=names)
+        self.performance = PerformanceStore(database, stamps)
+        self.performance_inputs = PerformanceInputs(database, settings.privacy, names=names)

@@ -264,6 +264,8 @@ NEVER_CACHED: Final = frozenset(
         "event_sheds",
         "alarms",
         "alarm_messages",
+        "performance_results",
+        "performance_participants",
     }
 )
 """Tables whose changes are not counted: no answer is made of them that could be given again."""

@@ -157,7 +157,7 @@ def test_the_sum_of_the_fleet_is_not_known_where_one_is_not() -> None:
     found = _evaluated(both, "reported", circuits=True)
     assert [one.name for one in found.participants] == ["a", "b"]
     assert found.participants[1].notes == ("no BASELINE is reported",)
-    assert [step.delivered_kwh for step in found.curve()] == [None] * 4
+    assert [step.delivered_kwh for step in (each.whole for each in found.fleet.curve)] == [None] * 4
     silent = evaluate(
         EVENT,
         read([], event_id="e"),
@@ -165,7 +165,7 @@ def test_the_sum_of_the_fleet_is_not_known_where_one_is_not() -> None:
         parsed("10-of-10"),
         step=QUARTER,
         calendar=Calendar(UTC),
-        event_days=lambda _: (),
+        event_days=(),
         name=lambda meter: meter[0],
     )
     assert silent.participants[0].notes == (NO_READINGS,)
@@ -206,6 +206,6 @@ def _evaluated(reports: list[Report], method: str, *, circuits: bool = False) ->
         parsed(method),
         step=QUARTER,
         calendar=Calendar(UTC),
-        event_days=lambda _: (),
+        event_days=(),
         name=lambda meter: meter[1],
     )

@@ -15,7 +15,7 @@ from openadr_profiles.v31.common import Name, ObjectID, Target
 from vtn.api.collection import OpenRoute, Route
 from vtn.api.openapi import Json, Schemas, component_name, never_null
 from vtn.api.openapi_collections import DescribedCollection, collection_operation, document, open_paths, served_at
-from vtn.api.v31 import openapi_extensions, openapi_notifiers, openapi_websocket, websocket
+from vtn.api.v31 import openapi_extensions, openapi_notifiers, openapi_performance, openapi_websocket, websocket
 from vtn.settings import Settings
 
 _PARAMETERS: Final[dict[str, str]] = {
@@ -33,6 +33,8 @@ _PARAMETERS: Final[dict[str, str]] = {
     "clientID": "Only what belongs to this client. For contacts, repeat the parameter for several clients.",
     "subscriptionID": "Only what belongs to this subscription.",
     "resourceGroupName": "Only the resource group of exactly this name.",
+    "frozen": "true leaves out results that are not frozen.",
+    "to": "The id of the result that it is compared with, of the same event.",
     "objects": "Only subscriptions that name one of these kinds. Repeat the parameter for several.",
 }
 
@@ -162,6 +164,7 @@ def served(settings: Settings, routes: Iterable[Route], open_routes: Iterable[Op
 _OTHERS: Final[dict[tuple[str, str], Callable[[Route, Schemas], tuple[str, Json]]]] = {
     ("GET", websocket.PATH): openapi_websocket.describe,
     **openapi_extensions.DESCRIBED,
+    **openapi_performance.DESCRIBED,
     **openapi_notifiers.DESCRIBED,
 }
 """Routes that are none of the five operations of a collection, with what describes each: its path and operation."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 
-from vtn.api import contact, subscription_health, ven_20b
+from vtn.api import contact, performance, subscription_health, ven_20b
 from vtn.api.collection import OpenRoute, Route
 from vtn.api.payload_values import PayloadValues
 from vtn.api.v31 import (
@@ -22,6 +22,7 @@ from vtn.api.v31 import (
 from vtn.api.version import ApiVersion
 from vtn.cache.responses import ResponseCache
 from vtn.contacts import ContactRecorder
+from vtn.evaluations import Evaluations
 from vtn.http import problem
 from vtn.notify.callback import Callbacks
 from vtn.notify.websocket import Websockets
@@ -40,6 +41,7 @@ def version(
     callbacks: Callbacks,
     contacts: ContactRecorder,
     authentication: notifiers.Authentication | None,
+    evaluations: Evaluations,
     websockets: Websockets,
     holding: websocket.Holding,
     origin: websocket.Origin,
@@ -65,6 +67,7 @@ def version(
         *websocket.routes(websockets, holding),
         *contact.routes(stores.contacts, contacts),
         *subscription_health.routes(stores.outbox_listing),
+        *performance.routes(stores.performance, evaluations),
         *_routes_20b(settings, stores),
     )
     return ApiVersion(
