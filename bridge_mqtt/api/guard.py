@@ -1,4 +1,7 @@
-"""Tell who may ask: whoever has a token, and on this machine, if no token is set, everybody to read."""
+"""Tell who may ask: whoever has a token, and on this machine, if no token is set, everybody to read.
+
+A browser that is signed in may read: it stands for the token that it has shown.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,7 @@ from ipaddress import ip_address
 from aiohttp import web
 from pydantic import SecretStr
 
+from bridge_mqtt.api.browser_sessions import BrowserSessions
 from bridge_mqtt.api.cors import is_allowed
 from bridge_mqtt.api.refusals import NotAllowed, NoToken, WrongHost
 from bridge_mqtt.api.route import Right
@@ -22,16 +26,33 @@ _OWN_SITES = frozenset({"none", "same-origin", "same-site"})
 class Guard:
     """Decides about each request before its handler runs."""
 
-    def __init__(self, settings: ApiSettings, judge: TokenJudge | None) -> None:
+    def __init__(self, settings: ApiSettings, judge: TokenJudge | None, sessions: BrowserSessions) -> None:
         self._settings = settings
         self._judge = judge
+        self.sessions = sessions
+
+    @property
+    def needs_token(self) -> bool:
+        """Return True if nobody may read without a token."""
+        return self._settings.token is not None or self._judge is not None
 
     async def admit(self, request: web.Request, right: Right) -> None:
         """Let a request pass; raises NoToken, NotAllowed or WrongHost."""
+        given = _bearer(request)
+        if given is None and right is Right.READ:  # a form of another site cannot write with it
+            given = self.sessions.token_of(request)
+        await self._admit(request, right, given)
+
+    async def admit_token(self, request: web.Request, token: str) -> None:
+        """Let whoever shows a token read; raises NoToken or NotAllowed."""
+        if not token.isascii():
+            raise NoToken("expected a token of ASCII characters")
+        await self._admit(request, Right.READ, token)
+
+    async def _admit(self, request: web.Request, right: Right, given: str | None) -> None:
         if right is Right.OPEN:
             return
         settings = self._settings
-        given = _bearer(request)
         if given is not None and _same(given, settings.write_token):
             return
         if given is not None and _same(given, settings.token):
@@ -45,7 +66,7 @@ class Guard:
             raise NotAllowed("the token is for reading; writing needs the scope write_events")
         if right is Right.WRITE and settings.write_token is None and self._judge is None:
             raise NotAllowed("nobody may write here: set api.write_token, or api.vtn_tokens for tokens of the VTN")
-        if right is Right.READ and settings.token is None and self._judge is None:
+        if right is Right.READ and not self.needs_token:
             _must_be_of_this_machine(request, settings.allowed_origins)
             return
         raise NoToken("a bearer token is needed" if given is None else "the bearer token is not valid")

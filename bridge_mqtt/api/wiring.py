@@ -6,6 +6,7 @@ from collections.abc import Callable
 from datetime import datetime
 
 from bridge_mqtt.api.about_routes import AboutRoutes
+from bridge_mqtt.api.browser_sessions import BrowserSessions
 from bridge_mqtt.api.event_routes import EventRoutes
 from bridge_mqtt.api.guard import Guard
 from bridge_mqtt.api.health_routes import HealthRoutes
@@ -21,6 +22,7 @@ from bridge_mqtt.api.vtn_tokens import TokenJudge
 from bridge_mqtt.figures import BridgeFigures
 from bridge_mqtt.health import Health
 from bridge_mqtt.load_orders import LoadOrders
+from bridge_mqtt.page.routes import PanelPages
 from bridge_mqtt.registration import PanelRegistration
 from bridge_mqtt.settings import ApiSettings
 from bridge_mqtt.store import Store
@@ -42,7 +44,7 @@ def api_of(
 ) -> Api:
     """Return the interface with all its routes; without ``issuer`` it makes no events."""
     judge = None if settings.vtn_tokens is None else TokenJudge(settings.vtn_tokens, now)
-    guard = Guard(settings, judge)
+    guard = Guard(settings, judge, BrowserSessions(now))
     routes: list[ApiRoute] = []
     routes += HealthRoutes(health, store, guard).routes()
     routes += MetricsRoutes(figures).routes()
@@ -53,4 +55,5 @@ def api_of(
     routes += RegistrationRoutes(view, registration).routes()
     routes += LoadRoutes(view, load_orders).routes()
     routes += StatsRoutes(view, now).routes()
-    return Api(settings, routes, guard)
+    pages = PanelPages(view, guard, now).routes()  # for people, and not in the description for programs
+    return Api(settings, [*routes, *pages], guard)

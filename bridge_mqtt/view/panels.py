@@ -41,13 +41,22 @@ class PanelView:
         """Return True if the panel belongs to this bridge."""
         return self._registry.get(ven_id) is not None
 
-    async def panels(self, *, skip: int, limit: int) -> list[dict[str, Any]]:
-        """Return panels as they are now, in the bridge's own words."""
+    async def panels(self, *, skip: int, limit: int, search: str = "") -> list[dict[str, Any]]:
+        """Return panels as they are now, in the bridge's own words; those whose id or name has ``search`` in it."""
         async with self._sources.store.showing() as connection:
             held = await commands.held(connection)
-        return [
-            self._panel(panel, held.get(panel.ven_id)) async for panel in leisurely(self._page(skip=skip, limit=limit))
-        ]
+        wanted = search.casefold()
+        found: list[dict[str, Any]] = []
+        async for panel in leisurely(list(self._registry) if wanted else self._page(skip=skip, limit=limit)):
+            if wanted and wanted not in panel.ven_id.casefold() and wanted not in (panel.name or "").casefold():
+                continue
+            if wanted and skip > 0:
+                skip -= 1
+                continue
+            found.append(self._panel(panel, held.get(panel.ven_id)))
+            if len(found) == limit:
+                break
+        return found
 
     async def panel(self, ven_id: str) -> dict[str, Any] | None:
         """Return one panel with its circuits and newest commands."""

@@ -18,14 +18,17 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 PREFIX: Final = "page/"
-_HERE: Final = Path(__file__).parent
 _VARY: Final = {"Vary": "HX-Request, HX-Target, Cookie"}
 
 
 class PageRenderer:
-    """Make pages. What it needs is loaded for the first of them: a VEN at which nobody looks has no templates."""
+    """Make pages of ``folder``, which has ``templates`` and ``static``, served below ``PREFIX``.
 
-    def __init__(self) -> None:
+    What it needs is loaded for the first of them: a VEN at which nobody looks has no templates.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
         self._worker = ThreadPoolExecutor(1, thread_name_prefix="page")
         self._loaded: tuple[Environment, Assets] | None = None
 
@@ -52,7 +55,7 @@ class PageRenderer:
         block = None
         if request.headers.get("HX-Request") == "true":
             block = request.headers.get("HX-Target", "").replace("-", "_") or None
-        text = await self.work(self._made, request.path, template, values, block)
+        text = await self.work(self._made, request.rel_url.raw_path, template, values, block)
         answer = web.Response(text=text, status=status, content_type="text/html", headers=SECURITY | PRIVATE | _VARY)
         answer.headers.update(headers or {})
         return answer
@@ -79,10 +82,10 @@ class PageRenderer:
             from openadr_pages import environment  # noqa: PLC0415 # see above
             from openadr_pages.assets import Assets  # noqa: PLC0415 # see above
 
-            self._loaded = (environment(FileSystemLoader(_HERE / "templates")), Assets(_HERE / "static"))
+            self._loaded = (environment(FileSystemLoader(self._folder / "templates")), Assets(self._folder / "static"))
         return self._loaded
 
 
 def root_of(path: str) -> str:
-    """Return the way from a page up to the first one, as ``../``: pages work below whatever prefix they are reached."""
+    """Return the way from the path of a page up to the first one, as ``../``: pages work below whatever prefix."""
     return "../" * (path.count("/") - 1) or "./"

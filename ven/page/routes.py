@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from datetime import tzinfo
+from pathlib import Path
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
@@ -58,7 +59,7 @@ class VenPage:
         self._admission = admission
         self._zone: tzinfo = ZoneInfo(settings.opt.timezone)
         self._survey = PageSurvey(control, desk, ven_name=settings.ven_name)
-        self._renderer = PageRenderer()
+        self._renderer = PageRenderer(Path(__file__).parent)
         self._changes = PageChanges(control, desk)
         self._streams = 0
 
