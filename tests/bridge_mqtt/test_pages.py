@@ -208,7 +208,10 @@ _HELD: dict[str, Any] = {"requestedKw": 3.0, "until": datetime(2026, 1, 1, 12, t
         ({}, "Nothing is asked of it now; it draws 2.00 kW."),
         ({"usedPowerKw": None}, "Nothing is asked of it now, and it has not measured anything yet."),
         ({"holds": _HELD}, "It has said yes to 3.00 kW less until 2026-01-01 12:00 UTC, and draws 2.00 kW."),
-        ({"holds": _HELD | {"state": "unreachable", "until": None}}, "was asked for 3.00 kW less and does not answer at all, and draws"),
+        (
+            {"holds": _HELD | {"state": "unreachable", "until": None}},
+            "was asked for 3.00 kW less and does not answer at all, and draws",
+        ),
         ({"enabled": False}, "This panel is disabled: it gets no commands. It draws 2.00 kW."),
         ({"online": False, "holds": _HELD}, "it was asked for 3.00 kW less, and may not give it."),
     ],
