@@ -14,6 +14,7 @@ from yarl import URL
 
 from bridge_mqtt.api.answers import ack_page
 from bridge_mqtt.api.bodies import EventForPanel, NewEvent, body_of, span_for_panel
+from bridge_mqtt.api.browser_sessions import BrowserSessions
 from bridge_mqtt.api.guard import Guard
 from bridge_mqtt.api.parameters import END, GRANULARITY, START, steps
 from bridge_mqtt.api.refusals import WrongQuestion
@@ -26,7 +27,9 @@ from bridge_mqtt.settings import ApiSettings
 async def listening(*routes: ApiRoute, token: str | None = None, **limits: float) -> AsyncIterator[str]:
     """The URL of an interface with these routes."""
     settings = ApiSettings.model_validate({"port": 0, "token": token})
-    async with Api(settings, routes, Guard(settings, None), **limits) as api:
+    async with Api(
+        settings, routes, Guard(settings, None, BrowserSessions(lambda: datetime.now(UTC))), **limits
+    ) as api:
         yield api.url
 
 
