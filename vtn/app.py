@@ -26,6 +26,8 @@ from vtn.counters.revisions import Revisions
 from vtn.deliveries import Deliveries
 from vtn.errors import LibraryMissing, Unavailable
 from vtn.evaluations import Evaluations
+from vtn.fact_upkeep import CURVE_LEASE, READINGS_LEASE, REMOVE_EVERY_S, CurveRecorder, ReadingsRetention
+from vtn.facts import LEASE_S, FactReader
 from vtn.http import headers
 from vtn.http.addresses import Addresses
 from vtn.http.connections import Runner
@@ -47,6 +49,8 @@ from vtn.store.client import ClientStore
 from vtn.store.console.users import UserStore
 from vtn.store.contact import ContactStore
 from vtn.store.database import Database
+from vtn.store.facts.curves import EventCurves
+from vtn.store.facts.writer import FACTS_LEASE, FactWriter
 from vtn.store.host_changes import counters_of, listener_of
 from vtn.store.lease import Lease
 from vtn.store.listener import PostgresListener
@@ -304,6 +308,7 @@ class VtnServer:
             services.append(Service("metrics", self._metrics.follow))
         if settings.reports.retention_days is not None:
             services.append(Service("retention", Retention(settings.reports, stores.reports, self._now).run))
+        services.extend(self._fact_services(stores))
         if settings.mdns.enabled:
             services.append(Service("mdns", self._announcement(stores)))
         if tls is not None:
@@ -312,6 +317,31 @@ class VtnServer:
             services.extend(self._broker.services())
         if self._listener_20b is not None:
             services.extend(self._listener_20b.services())
+        return services
+
+    def _fact_services(self, stores: Stores) -> list[Service]:
+        """Return the services that fill the tables of what reports say."""
+        settings, by = self.settings.facts, uuid4().hex
+        if not settings.read:
+            return []
+        lease = partial(Lease, self._database, self._stamps, by=by)
+        reader = FactReader(
+            settings,
+            FactWriter(self._database, self._stamps, by=by),
+            lease(name=FACTS_LEASE, lease_s=LEASE_S),
+            self._database.reported.waiter(),
+            now=self._now,
+            is_busy=lambda: stores.reports.waiting > 0,
+        )
+        if self._metrics is not None:
+            reader.show_in(self._metrics)
+        of_curves = lease(name=CURVE_LEASE, lease_s=3 * settings.curve_every_s)
+        curves = CurveRecorder(settings, EventCurves(self._database), of_curves, self._now)
+        services = [Service("facts", reader.run), Service("fact_curves", curves.run)]
+        if settings.readings_days is not None:
+            of_readings = lease(name=READINGS_LEASE, lease_s=REMOVE_EVERY_S)
+            retention = ReadingsRetention(settings.readings_days, self._database, of_readings, self._now)
+            services.append(Service("fact_retention", retention.run))
         return services
 
     def _made_listener_20b(self, stores: Stores) -> Listener20b | None:

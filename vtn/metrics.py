@@ -34,7 +34,7 @@ _BOUNDS: Final = (*(str(bound) for bound in _BUCKETS), "+Inf")
 _SUM: Final = len(_BOUNDS)
 
 _KEY_BYTES: Final = 256
-_ROW_BYTES: Final = 512
+_ROW_BYTES: Final = 768
 _ROW: Final = _ROW_BYTES // 8
 _FIRST_VALUE: Final = _KEY_BYTES // 8
 _LENGTH: Final = struct.Struct("@H")
@@ -66,6 +66,11 @@ TELEMETRY_MISSING_20B: Final = 20
 PUSHED_20B: Final = 21
 PUSHES_20B_FAILED: Final = 22
 UNREACHED_20B: Final = 23
+REPORTS_READ: Final = 24
+REPORTS_UNREADABLE: Final = 25
+VALUES_LEFT_OUT: Final = 26
+VALUES_ASSUMED: Final = 27
+REPORTS_UNREAD: Final = 28
 
 _GAUGES: Final = {
     UNDER_WAY: ("oadr_vtn_requests_under_way", "Requests being answered."),
@@ -75,6 +80,7 @@ _GAUGES: Final = {
     BODIES_BYTES: ("oadr_vtn_bodies_bytes", "Bodies of requests in hand, as declared, received or unpacked."),
     SENDING_BYTES: ("oadr_vtn_answers_in_flight_bytes", "Memory for large answers that are being sent."),
     WEBSOCKETS: ("oadr_vtn_websockets", "Websockets open."),
+    REPORTS_UNREAD: ("oadr_vtn_reports_unread", "Reports that wait to be read into the tables of readings and events."),
     UNREACHED_20B: ("oadr_vtn_20b_unreached", "VENs of OpenADR 2.0b that pushes do not reach, after many attempts."),
 }
 _COUNTERS: Final = {
@@ -96,10 +102,14 @@ _COUNTERS: Final = {
     PUSHED_20B: ("oadr_vtn_20b_pushes", "Messages pushed to VENs of OpenADR 2.0b and answered by them."),
     PUSHES_20B_FAILED: ("oadr_vtn_20b_pushes_failed", "Attempts to push a message to a VEN of OpenADR 2.0b in vain."),
     UNSUITABLE: ("oadr_vtn_unsuitable_payload_values", "Events and reports with payload values unlike their type."),
+    REPORTS_READ: ("oadr_vtn_reports_read", "Reports read into the tables of readings and events."),
+    REPORTS_UNREADABLE: ("oadr_vtn_reports_unreadable", "Reports of which nothing could be read."),
+    VALUES_LEFT_OUT: ("oadr_vtn_report_values_left_out", "Values in reports that could not be read."),
+    VALUES_ASSUMED: ("oadr_vtn_report_values_without_units", "Values in reports without a unit, taken as kWh or kW."),
     REPLACED: ("oadr_vtn_workers_replaced", "Workers that ended and were replaced."),
 }
 
-_FIRST_SERVICE: Final = 32
+_FIRST_SERVICE: Final = 40
 _LAST_SERVICE: Final = _ROW - 2
 """Numbers of the row for numbers without labels that are kept for services, two each: restarts, and one that runs."""
 

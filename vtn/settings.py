@@ -229,6 +229,19 @@ class Reports(SettingsGroup):
     """Interval of removing old reports."""
 
 
+class FactSettings(SettingsGroup):
+    """Tables of what reports say: readings of meters, and who delivered what in events."""
+
+    read: bool = True
+    """Read reports into the tables in this server; off where other servers of the same database do it."""
+    poll_s: Annotated[float, Field(gt=0, le=3600)] = 5.0
+    """Interval of looking for reports that another process left unread; its own are read at once."""
+    readings_days: Annotated[float, Field(ge=1)] | None = 400.0
+    """Readings that began earlier are removed from the tables, and not read any more; their reports stay."""
+    curve_every_s: Annotated[float, Field(ge=1, le=3600)] = 10.0
+    """Interval of noting the sums of an active event."""
+
+
 class Validation(SettingsGroup):
     """Checks beyond the schema."""
 
@@ -375,6 +388,7 @@ class Settings(SettingsGroup):
     auth: Auth = Auth()
     privacy: Privacy = Privacy()
     reports: Reports = Reports()
+    facts: FactSettings = FactSettings()
     contacts: ContactSettings = ContactSettings()
     subscriptions: Subscriptions = Subscriptions()
     resource_groups: ResourceGroups = ResourceGroups()

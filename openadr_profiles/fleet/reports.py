@@ -61,6 +61,9 @@ FINAL_DEMAND: Final = "FINAL_DEMAND"
 OPT_IN: Final = "OPT_IN"
 OPT_OUT: Final = "OPT_OUT"
 
+MOST: Final = 10**12
+"""The largest kW or kWh that is read; what is beyond it is no measurement, and would spoil every sum."""
+
 _WATT: Final = Decimal("0.001")
 
 
@@ -76,7 +79,7 @@ class Opt:
     reason: str | None
     state: OperatingState
     decided_at: datetime | None = None
-    """Hold when this was decided, if not together with the others of the report; not read back."""
+    """Hold when this was decided; written if it was not together with the others of the report."""
 
 
 @dataclass(frozen=True)
@@ -172,8 +175,10 @@ def read_opts(resources: Iterable[ReportResource]) -> tuple[Opt, ...]:
     """Read the entries of an opt report; those without an OPT payload are left out."""
     opts: list[Opt] = []
     for resource in resources:
+        default = resource.interval_period
         for interval in resource.intervals:
             values = {payload.type: payload.values for payload in interval.payloads}
+            period = interval.interval_period or default
             if said := values.get(OPT):
                 opts.append(
                     Opt(
@@ -181,6 +186,7 @@ def read_opts(resources: Iterable[ReportResource]) -> tuple[Opt, ...]:
                         opted_in=said[0] == OPT_IN,
                         reason=str(said[1]) if len(said) > 1 else None,
                         state=_state(values) or OperatingState.NORMAL,
+                        decided_at=period.start.at if period is not None and period.start is not None else None,
                     )
                 )
     return tuple(opts)
@@ -226,8 +232,11 @@ def status_report(
 
 
 def read_status(resources: Iterable[ReportResource]) -> tuple[ShedInterval, ...]:
-    """Read the intervals of a status report, in the order of their starts."""
-    found: dict[tuple[int, datetime, datetime | None], list[Shed]] = {}
+    """Read the intervals of a status report, in the order of their starts.
+
+    Of what is said twice about a resource in an interval, as by two pages of a report, the later word counts.
+    """
+    said: dict[tuple[str, int, datetime], tuple[datetime | None, Shed]] = {}
     for resource in resources:
         for interval in resource.intervals:
             period = interval.interval_period or resource.interval_period
@@ -236,7 +245,8 @@ def read_status(resources: Iterable[ReportResource]) -> tuple[ShedInterval, ...]
             start = period.start.at
             end = None if period.duration is None else period.duration.after(start)
             values = {payload.type: payload.values for payload in interval.payloads}
-            found.setdefault((interval.id, start, end), []).append(
+            said[resource.resource_name, interval.id, start] = (
+                end,
                 Shed(
                     resource_name=resource.resource_name,
                     requested_kw=_kw(values, REQUESTED_SHED),
@@ -246,12 +256,31 @@ def read_status(resources: Iterable[ReportResource]) -> tuple[ShedInterval, ...]
                     final_kw=_kw(values, FINAL_DEMAND),
                     state=_state(values),
                     gross_kw=_kw(values, GROSS_SHED),
-                )
+                ),
             )
+    found: dict[tuple[int, datetime, datetime | None], list[Shed]] = {}
+    for (_, id_, start), (end, shed) in said.items():
+        found.setdefault((id_, start, end), []).append(shed)
     return tuple(
         ShedInterval(id_, start, end, tuple(sheds))
-        for (id_, start, end), sheds in sorted(found.items(), key=lambda item: item[0][1])
+        for (id_, start, end), sheds in sorted(found.items(), key=lambda item: (item[0][1], item[0][0]))
     )
+
+
+def count_unread(resources: Iterable[ReportResource]) -> int:
+    """Return the number of powers in a status report that are no number, or too large to be one."""
+    payloads = (payload for resource in resources for interval in resource.intervals for payload in interval.payloads)
+    return sum(
+        payload.type in _POWERS and _kw({payload.type: payload.values}, payload.type) is None for payload in payloads
+    )
+
+
+_POWERS: Final = frozenset(
+    {
+        *(REQUESTED_SHED, DELIVERED_SHED, GROSS_SHED, FINAL_DEMAND),
+        *(ReportPayloadType.BASELINE.value, ReportPayloadType.DEMAND.value),
+    }
+)
 
 
 def number(value: Decimal) -> float:
@@ -276,7 +305,7 @@ def _payloads(shed: Shed) -> tuple[ValuesMap, ...]:
 
 def _kw(values: Mapping[str, Sequence[object]], type_: str) -> Decimal | None:
     said = values.get(type_)
-    if not said or isinstance(said[0], bool) or not isinstance(said[0], int | float):
+    if not said or isinstance(said[0], bool) or not isinstance(said[0], int | float) or not abs(said[0]) <= MOST:
         return None
     return Decimal(str(said[0]))
 

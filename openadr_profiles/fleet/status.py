@@ -143,7 +143,7 @@ def event_status(
     """
     timeline = Timeline.of(event, anchor=event.modification_date_time)
     by_client: dict[str, list[Report]] = defaultdict(list)
-    for report in reports:
+    for report in sorted(reports, key=lambda one: one.modification_date_time):  # of two words the later one counts
         if report.event_id == event.id:
             by_client[report.client_id].append(report)
     to = sorted(targeted(event, vens, resources), key=lambda ven: ven.ven_name)
@@ -282,14 +282,10 @@ def _participant(
 ) -> Participant:
     total = panel or AGGREGATED_REPORT
     prefix = f"{panel}/" if panel else ""
-    shown = _shown(intervals, at)
-    sheds = {shed.resource_name: shed for shed in (shown.sheds if shown else ())}
-    circuits = tuple(
-        _circuit(shed, prefix)
-        for shed in sheds.values()
-        if shed.resource_name not in {total, AGGREGATED_REPORT} and shed.resource_name.startswith(prefix)
-    )
-    whole = sheds.get(total)
+    its = [_only(interval, total, prefix) for interval in intervals]
+    sheds = _shown(its, total, at)
+    whole = sheds.pop(total, None)
+    circuits = tuple(_circuit(shed, prefix) for shed in sheds.values())
     return Participant(
         name=name,
         ven_name=ven.ven_name,
@@ -306,10 +302,27 @@ def _participant(
     )
 
 
-def _shown(intervals: Sequence[ShedInterval], at: datetime) -> ShedInterval | None:
-    """Return the interval that holds, else the last one that has begun."""
-    begun = [interval for interval in intervals if interval.start <= at]
-    return begun[-1] if begun else None
+def _only(interval: ShedInterval, total: str, prefix: str) -> ShedInterval:
+    """Return what an interval says of one participant and its circuits: a panel has intervals of its own."""
+    return replace(
+        interval,
+        sheds=tuple(
+            shed
+            for shed in interval.sheds
+            if shed.resource_name == total
+            or (shed.resource_name != AGGREGATED_REPORT and shed.resource_name.startswith(prefix))
+        ),
+    )
+
+
+def _shown(intervals: Sequence[ShedInterval], total: str, at: datetime) -> dict[str, Shed]:
+    """Return by resource what holds, or what held last: the interval is that of the participant as a whole, if any."""
+    begun = [interval for interval in intervals if interval.start <= at and interval.sheds]
+    of_total = [one for one in begun if any(shed.resource_name == total for shed in one.sheds)]
+    if not begun:
+        return {}
+    start = (of_total or begun)[-1].start
+    return {shed.resource_name: shed for one in begun if one.start == start for shed in one.sheds}
 
 
 def _circuit(shed: Shed, prefix: str) -> CircuitStatus:

@@ -37,7 +37,12 @@ def settings_for(database_url: str, **members: Any) -> Settings:
     database = {"url": database_url} | members.pop("database", {})
     notify = {"dispatch": False} | members.pop("notify", {})
     alarms = {"enabled": False} | members.pop("alarms", {})
-    always = {"port": 0, "alarms": alarms, "log_requests": False, "database": database, "auth": auth, "notify": notify}
+    facts = {"read": False} | members.pop("facts", {})
+    always = {"port": 0, "alarms": alarms, "facts": facts, "log_requests": False} | {
+        "database": database,
+        "auth": auth,
+        "notify": notify,
+    }
     return Settings.model_validate(always | members)
 
 

@@ -15,7 +15,7 @@ from decimal import Decimal
 from typing import Final
 
 from openadr_profiles.fleet.reports import is_opt_report, is_status_report, read_status
-from openadr_profiles.v31 import AGGREGATED_REPORT, Interval, Report, ReportResource
+from openadr_profiles.v31 import AGGREGATED_REPORT, Interval, Report, ReportRequest, ReportResource
 from vtn.performance.profile import MeteredEnergy
 from vtn.performance.result import RequestedPower
 
@@ -34,13 +34,15 @@ Meter = tuple[str, str]
 class Reported:
     """Hold what reports say: readings and baselines of each meter, and what each was asked for.
 
-    ``unread`` counts values that are no number, too large, or in a unit that is no power or energy.
+    ``unread`` counts values that are no number, too large, or in a unit that is no power or energy; ``assumed`` counts
+    those without a unit, which are taken as kWh or kW.
     """
 
     readings: dict[Meter, list[MeteredEnergy]] = field(default_factory=lambda: defaultdict(list))
     baselines: dict[Meter, list[MeteredEnergy]] = field(default_factory=lambda: defaultdict(list))
     asked: dict[Meter, list[RequestedPower]] = field(default_factory=lambda: defaultdict(list))
     unread: int = 0
+    assumed: int = 0
 
 
 def read(reports: Iterable[Report], *, event_id: str) -> Reported:
@@ -53,12 +55,17 @@ def read(reports: Iterable[Report], *, event_id: str) -> Reported:
             if report.event_id == event_id:
                 _add_asked(found, report)
             continue
-        units = {each.payload_type: (each.units or "").upper() for each in report.payload_descriptors or ()}
-        direct = {each.payload_type for each in report.payload_descriptors or () if each.reading_type == "DIRECT_READ"}
-        for resource in report.resources:
-            for start, length, interval in _placed(resource):
-                _add(found, (report.client_id, resource.resource_name), start, length, interval, units, direct)
+        add_readings(found, report.client_id, report)
     return found
+
+
+def add_readings(found: Reported, client_id: str, report: ReportRequest) -> None:
+    """Add the readings of one report of a client, which is no opt report and no status report."""
+    units = {each.payload_type: (each.units or "").upper() for each in report.payload_descriptors or ()}
+    direct = {each.payload_type for each in report.payload_descriptors or () if each.reading_type == "DIRECT_READ"}
+    for resource in report.resources:
+        for start, length, interval in _placed(resource):
+            _add(found, (client_id, resource.resource_name), start, length, interval, units, direct)
 
 
 def _add(
@@ -81,10 +88,12 @@ def _add(
     ):
         if not (said := values.get(type_)) or (type_ == "DEMAND" and ("USAGE" in values or type_ in direct)):
             continue
-        kwh = _kwh(said[0], units.get(type_) or usual, length)
+        unit = units.get(type_)
+        kwh = _kwh(said[0], unit or usual, length)
         if kwh is None:
             found.unread += 1
         else:
+            found.assumed += not unit
             into[meter].append(MeteredEnergy(start, length, kwh, "ESTIMATED" in quality))
 
 

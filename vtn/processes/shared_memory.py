@@ -11,7 +11,7 @@ import os
 from typing import Final
 
 _PARTS: Final = {
-    "metrics": 4096 * 512,
+    "metrics": 4096 * 768,
     "requests per client": 16384 * 32,
     "anonymous requests per address": 16384 * 32,
     "tokens per client": 16384 * 32,

@@ -25,11 +25,13 @@ from vtn.store.outbox.signal import RecordedChanges
 from vtn.store.postgresql import PostgresConnections
 from vtn.store.prepared import Prepared
 from vtn.store.sqlite import SqliteConnections
-from vtn.store.tables import NEVER_CACHED, deliveries, reached_from
+from vtn.store.tables import NEVER_CACHED, deliveries, reached_from, reports
 from vtn.store.withhold import withhold_values
 
 _LARGE_READS: Final = 2
 _CHANGES: Final = "openadr changes"
+_WITH_REPORTS: Final = reached_from(reports)
+"""Tables of which a deletion may take reports with it."""
 
 
 class Database:
@@ -48,6 +50,8 @@ class Database:
         self._hangs: Callable[[], bool] = _never
         self.recorded: Final = RecordedChanges(self._count_recorded)
         """Tells who waits that changes were recorded in the outbox."""
+        self.reported: Final = RecordedChanges(_unknown)
+        """Tells who waits that this process has stored or removed reports."""
         self.large_reads = asyncio.Semaphore(_LARGE_READS)
         """Taken by who reads a text of any size, so that few are made at the same time."""
         self._trouble: str | None = None
@@ -143,6 +147,8 @@ class Database:
             changes.touch(table.name)
             inserted = await self._connections.append(table, rows, unless)
         self._trouble = None
+        if table is reports:
+            self.reported.tell()
         return inserted
 
     @asynccontextmanager
@@ -170,6 +176,8 @@ class Database:
         self._trouble = None
         if changes.has_touched(deliveries.name):
             self.recorded.tell()
+        if any(map(changes.has_touched, _WITH_REPORTS)):
+            self.reported.tell()
 
     def _count_recorded(self) -> bytes | None:
         """Return the count of recorded changes of all processes with this file; of PostgreSQL the listener tells."""
@@ -202,6 +210,10 @@ def touch(connection: AsyncConnection, table: Table) -> None:
 
 def _never() -> bool:
     return False
+
+
+def _unknown() -> None:
+    """Return that nothing is known of what other processes do."""
 
 
 def _note_changes(engine: AsyncEngine) -> None:

@@ -43,6 +43,7 @@ read_reports = Table(
     Column("read_at", KEY, nullable=False),
     Column("taken", Integer, nullable=False),  # values that are in the tables below
     Column("left_out", Integer, nullable=False),  # values that could not be read
+    Column("assumed", Integer, nullable=False),  # values without a unit, taken as kWh or kW
     Column("trouble", Text),  # why the report, or a value of it, could not be read; null: all of it was
     sqlite_autoincrement=True,
 )

@@ -63,6 +63,7 @@ def _make_read_reports() -> None:
         sa.Column("read_at", KEY, nullable=False),
         sa.Column("taken", sa.Integer(), nullable=False),
         sa.Column("left_out", sa.Integer(), nullable=False),
+        sa.Column("assumed", sa.Integer(), nullable=False),
         sa.Column("trouble", sa.Text()),
         sa.PrimaryKeyConstraint("id", name="pk_read_reports"),
         sa.UniqueConstraint("report_id", name="uq_read_reports_report_id"),
