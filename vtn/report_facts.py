@@ -12,7 +12,7 @@ from openadr_profiles.v31 import Invalid, ReportRequest, decode
 from vtn.performance.from_reports import Meter, Reported, add_readings
 from vtn.performance.profile import MeteredEnergy
 from vtn.store.facts.given import without_nul
-from vtn.store.facts.said import OptRow, ReadingRow, ReportText, Said, ShedRow
+from vtn.store.facts.said import OptWord, ReadEnergy, ReportText, Said, ShedWord
 from vtn.store.facts.tables import BASELINE, DRAWN
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -58,29 +58,29 @@ def _trouble(unread: int, misplaced: int) -> str | None:
     return "; ".join(parts) or None
 
 
-def _readings(found: Iterable[tuple[Meter, Iterable[MeteredEnergy]]], kind: int) -> Iterator[ReadingRow]:
+def _readings(found: Iterable[tuple[Meter, Iterable[MeteredEnergy]]], kind: int) -> Iterator[ReadEnergy]:
     for (_, resource), energies in found:
         name = without_nul(resource)
         for energy in energies:
             length_ms = energy.length // _MS
             if length_ms > 0:
                 start_ms = (energy.start - _EPOCH) // _MS
-                yield ReadingRow(name, kind, start_ms, length_ms, float(energy.kwh), energy.estimated)
+                yield ReadEnergy(name, kind, start_ms, length_ms, float(energy.kwh), energy.estimated)
 
 
-def _opts(request: ReportRequest) -> Iterator[OptRow]:
+def _opts(request: ReportRequest) -> Iterator[OptWord]:
     for opt in read_opts(request.resources):
         reason = None if opt.reason is None else without_nul(opt.reason)
         decided_at_ms = None if opt.decided_at is None else (opt.decided_at - _EPOCH) // _MS
-        yield OptRow(without_nul(opt.resource_name), opt.opted_in, reason, opt.state.value, decided_at_ms)
+        yield OptWord(without_nul(opt.resource_name), opt.opted_in, reason, opt.state.value, decided_at_ms)
 
 
-def _sheds(request: ReportRequest) -> Iterator[ShedRow]:
+def _sheds(request: ReportRequest) -> Iterator[ShedWord]:
     for interval in read_status(request.resources):
         start_ms = (interval.start - _EPOCH) // _MS
         end_ms = None if interval.end is None else (interval.end - _EPOCH) // _MS
         for shed in interval.sheds:
-            yield ShedRow(
+            yield ShedWord(
                 without_nul(shed.resource_name),
                 start_ms,
                 interval.id,

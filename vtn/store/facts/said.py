@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 
-class ReadingRow(NamedTuple):
+class ReadEnergy(NamedTuple):
     """Hold the energy of one meter over a time, in kWh; ``kind`` is ``tables.DRAWN`` or ``tables.BASELINE``."""
 
     resource: str
@@ -18,7 +18,7 @@ class ReadingRow(NamedTuple):
     estimated: bool
 
 
-class OptRow(NamedTuple):
+class OptWord(NamedTuple):
     """Hold the word of a resource on taking part."""
 
     resource: str
@@ -28,7 +28,7 @@ class OptRow(NamedTuple):
     decided_at_ms: int | None
 
 
-class ShedRow(NamedTuple):
+class ShedWord(NamedTuple):
     """Hold what was asked of a resource in an interval, and what it did, in kW."""
 
     resource: str
@@ -64,9 +64,9 @@ class Said:
     """
 
     report: ReportText
-    readings: Sequence[ReadingRow] = ()
-    opts: Sequence[OptRow] = ()
-    sheds: Sequence[ShedRow] = ()
+    readings: Sequence[ReadEnergy] = ()
+    opts: Sequence[OptWord] = ()
+    sheds: Sequence[ShedWord] = ()
     left_out: int = 0
     assumed: int = 0
     trouble: str | None = None
