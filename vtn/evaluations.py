@@ -50,6 +50,8 @@ _log = structlog.get_logger(__name__)
 _MOST_WAITING: Final = 8
 _VENS_AT_ONCE: Final = 50
 _MOST_METERS_AT_ONCE: Final = 200
+_READ_WITHIN_S: Final = 30.0
+_LOOK_S: Final = 0.25
 MOST_STEPS_KEPT: Final = 5_000_000
 """Steps of all participants of a result, at most."""
 
@@ -128,6 +130,7 @@ class Evaluations:
     async def _evaluate(self, id_: str, asked: AskedEvaluation, by: str) -> None:
         reached = await self._inputs.reached(asked.planned)
         await self._results.begin(id_, len(reached))
+        await self._until_read()
         part = _Parts(self._inputs, asked, await self._event_days(asked))
         done = 0
         async for vens, rows in part.each(reached):
@@ -138,6 +141,15 @@ class Evaluations:
         frozen_by = by if asked.request.freeze else None
         inputs = part.evaluation.inputs
         await self._results.finish(id_, inputs_sha256=inputs, sums=written, frozen_by=frozen_by)
+
+    async def _until_read(self) -> None:
+        """Wait for what the reports say that are there; raises ValueError if that is not known in time."""
+        last, waited_s = await self._inputs.last_report(), 0.0
+        while last and (unread := await self._inputs.unread_reports(last)):
+            if waited_s >= _READ_WITHIN_S:
+                raise ValueError(f"{unread} reports are still being read: ask again later")
+            await asyncio.sleep(_LOOK_S)
+            waited_s += _LOOK_S
 
     async def evaluated_now(self, request: EvaluationRequest) -> list[dict[str, Any]]:
         """Return the participants of an event as they would be kept; nothing is. For few of them."""

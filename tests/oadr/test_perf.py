@@ -68,6 +68,45 @@ def test_an_event_is_evaluated_from_the_reports_of_its_ven(operator: Operator, e
     ]
 
 
+def test_a_vtn_without_results_is_asked_for_its_reports(operator: Operator, event_id: str) -> None:
+    """The same figures, worked out here, on the interface of 3.0.1, which has no such extension."""
+    asyncio.run(_report(operator, event_id))
+    words = ("perf", "event", event_id, "--method", "7-of-7", "--step", "1h")
+    kept = operator.ask(*words)
+    elsewhere = operator.run(*words, "--json", OADR_BL_URL=operator.url.replace("3.1.0", "3.0.1"))
+    assert elsewhere.exit_code == 0, elsewhere.stderr
+    here = msgspec.json.decode(elsewhere.stdout)
+    assert "result" not in here
+    assert here["sums"] == kept["sums"]
+    for one, other in zip(here["participants"], kept["participants"], strict=True):
+        assert one["steps"] == other["steps"]
+    refused = operator.run("perf", "freeze", event_id, OADR_BL_URL=operator.url.replace("3.1.0", "3.0.1"))
+    assert (refused.exit_code, "keeps no results" in refused.stderr) == (Exit.REFUSED, True), refused.stderr
+
+
+def test_a_result_is_frozen_and_says_what_it_would_be_now(operator: Operator, event_id: str) -> None:
+    """REPORT-006: a correction of home-1 arrives after the freeze: 1.5 kWh stay 1.5, and would now be 1."""
+    asyncio.run(_report(operator, event_id))
+    words = (event_id, "--method", "7-of-7", "--step", "1h")
+    frozen = operator.ask("perf", "freeze", *words)
+    assert (frozen["state"], frozen["sums"]["deliveredKwh"]) == ("FROZEN", 1.5)
+
+    asyncio.run(_report(operator, event_id, in_event=1.0))
+    compared = operator.ask("perf", "results", frozen["result"][:12], "--now")
+
+    assert (compared["was"]["deliveredKwh"], compared["now"]["deliveredKwh"]) == (1.5, 1.0)
+    assert [(one["was"]["deliveredKwh"], one["now"]["deliveredKwh"]) for one in compared["differences"]] == [(1.5, 1.0)]
+    (listed,) = operator.ask("perf", "results", "--event", event_id)
+    assert (listed["id"], listed["state"], listed["frozenBy"]) == (frozen["result"], "FROZEN", "utility")
+    again = operator.ask("perf", "results", frozen["result"])
+    assert again == frozen
+    rows = list(csv.DictReader(io.StringIO(operator.run("perf", "results", frozen["result"], "--csv").stdout)))
+    assert [row["delivered_kwh"] for row in rows] == ["1.500", ""]
+    done = operator.run("perf", "results", "nothing")
+    assert (done.exit_code, "no result begins" in done.stderr) == (Exit.USAGE, True), done.stderr
+    assert operator.run("perf", "results", "--now").exit_code == Exit.USAGE
+
+
 def test_nothing_known_and_wrong_questions_have_their_exit_codes(operator: Operator, event_id: str) -> None:
     """7 if nothing is known of anybody, 2 for a question that makes no sense."""
     assert operator.run("perf", "event", event_id).exit_code == Exit.CHECK_FAILED
@@ -91,13 +130,13 @@ async def _past_event(operator: Operator, program_id: str) -> str:
         return (await client.events.create(msgspec.structs.replace(event, targets=("group:perf",)))).id
 
 
-async def _report(operator: Operator, event_id: str) -> None:
+async def _report(operator: Operator, event_id: str, *, in_event: float = 0.5) -> None:
     """Send what home-1 drew from 16:00 to 17:00 of 15 days, and what it was asked for."""
     hours = [
         Interval(
             id=number,
             interval_period=IntervalPeriod(start=Start.of(START - number * DAY), duration=Duration.of(HOUR)),
-            payloads=(ValuesMap(type="USAGE", values=(2.0 if number else 0.5,)),),
+            payloads=(ValuesMap(type="USAGE", values=(2.0 if number else in_event,)),),
         )
         for number in range(15)
     ]

@@ -27,7 +27,7 @@ from vtn.settings import Privacy
 from vtn.store.audience import sees_event
 from vtn.store.database import Database
 from vtn.store.facts.planned import PlannedEvent, PlannedEvents
-from vtn.store.facts.tables import event_sheds, meters, readings
+from vtn.store.facts.tables import event_sheds, meters, readings, report_queue
 from vtn.store.prepared import Prepared
 from vtn.store.tables import events, vens
 
@@ -65,6 +65,17 @@ class PerformanceInputs:
     async def event(self, event_id: str) -> PlannedEvent:
         """Return an event; raises NotFound."""
         return await self._planned.get(event_id)
+
+    async def last_report(self) -> int:
+        """Return the number of the last report whose readings are not in the tables yet; 0 if all are."""
+        row = await self._database.row(select(func.max(report_queue.c.seq).label("last")))
+        return 0 if row is None else row["last"] or 0
+
+    async def unread_reports(self, until: int) -> int:
+        """Return how many reports, up to one of these numbers, are still to be read."""
+        unread = select(func.count().label("count")).where(report_queue.c.seq <= until)
+        row = await self._database.row(unread)
+        return 0 if row is None else row["count"]
 
     async def other_times(self, event: Event, *, ending_after: str) -> list[tuple[datetime, datetime | None]]:
         """Return when the other events of the program asked for something, of those that end after a stamp, or never.
