@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import Annotated
+from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import Field, SecretStr, field_validator, model_validator
 
-from vtn.settings_group import SettingsGroup
+from vtn.settings_group import SettingsGroup, is_loopback
 
 _Word = Annotated[str, Field(min_length=1, max_length=256)]
 
@@ -38,6 +39,14 @@ class Oidc(SettingsGroup):
     """Time limit for each request to the provider."""
     ca_file: Path | None = None
     """Additional certificate authorities for its certificate, as PEM."""
+
+    @field_validator("issuer")
+    @classmethod
+    def _encrypted(cls, issuer: str) -> str:
+        parts = urlsplit(issuer)
+        if parts.scheme != "https" and not is_loopback(parts.hostname or ""):
+            raise ValueError("expected an https address; http is for a provider on this machine")
+        return issuer
 
     @model_validator(mode="after")
     def _somebody_gets_in(self) -> Oidc:

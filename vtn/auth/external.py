@@ -79,10 +79,10 @@ class ExternalTokens:
         moments = {name: _moment(claims[name]) for name in ("exp", "iat", "nbf") if claims.get(name) is not None}
         if any(moments.get(name, _BEGINNING) > latest for name in ("iat", "nbf")):
             raise Unauthenticated("the token is not valid yet", reason="invalid_token")
-        words = frozenset(word for name in self._settings.scope_claims for word in _words(_claim(claims, name)))
+        words = frozenset(word for name in self._settings.scope_claims for word in words_of(claim_at(claims, name)))
         role = role_of(
             words,
-            _words(_claim(claims, self._settings.role_claim)),
+            words_of(claim_at(claims, self._settings.role_claim)),
             read_all_implies_bl=self._settings.read_all_implies_bl,
         )
         caller = Caller(self._client_id(claims), role, known_scopes(words, role))
@@ -91,7 +91,7 @@ class ExternalTokens:
     def _client_id(self, claims: dict[str, Any]) -> str:
         """Return the first claim that is there; it must be one that an object can carry (AUTH-009)."""
         for name in self._settings.client_id_claims:
-            found = _claim(claims, name)
+            found = claim_at(claims, name)
             if found is not None:
                 if not isinstance(found, str) or not 1 <= len(found) <= _LONGEST_ID or not found.isprintable():
                     raise ValueError(name)
@@ -111,7 +111,7 @@ def role_of(words: frozenset[str], named: Iterable[str], *, read_all_implies_bl:
     return Role.VEN
 
 
-def _claim(claims: dict[str, Any], path: str) -> Any:
+def claim_at(claims: dict[str, Any], path: str) -> Any:
     """Return a claim, or one inside another: ``realm_access.roles``."""
     if path in claims:
         return claims[path]
@@ -121,7 +121,8 @@ def _claim(claims: dict[str, Any], path: str) -> Any:
     return found
 
 
-def _words(value: Any) -> list[str]:
+def words_of(value: Any) -> list[str]:
+    """Return the words of a claim that is a text, or the texts of one that is a list; of anything else none."""
     if isinstance(value, str):
         return value.split()
     return [word for word in value if isinstance(word, str)] if isinstance(value, list) else []

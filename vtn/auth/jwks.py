@@ -10,6 +10,7 @@ import asyncio
 import ssl
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any, Final
 
 import aiohttp
@@ -32,7 +33,7 @@ class Jwks:
     def __init__(self, settings: ExternalAuth, now: Callable[[], datetime]) -> None:
         self._settings = settings
         self._now = now
-        self._ssl = _client_context(settings)
+        self._ssl = client_context(settings.ca_file)
         self._keys: dict[str | None, jwt.PyJWK] | None = None
         self._fetched_at: datetime | None = None
         self._asked_at: datetime | None = None
@@ -135,12 +136,13 @@ def _keys(document: bytes) -> dict[str | None, jwt.PyJWK]:
     return found
 
 
-def _client_context(settings: ExternalAuth) -> ssl.SSLContext:
+def client_context(ca_file: Path | None) -> ssl.SSLContext:
+    """Return how servers of authorisation are reached, with additional authorities; raises BadCertificate."""
     try:
         context = ssl.create_default_context()
-        if settings.ca_file is not None:
-            context.load_verify_locations(settings.ca_file)
+        if ca_file is not None:
+            context.load_verify_locations(ca_file)
     except (ssl.SSLError, OSError) as error:
-        raise BadCertificate(f"cannot read the authorities in {settings.ca_file}: {error}") from error
+        raise BadCertificate(f"cannot read the authorities in {ca_file}: {error}") from error
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     return context

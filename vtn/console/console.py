@@ -55,21 +55,24 @@ class Console:
 
     def store(self, kind: _MadeOf[S]) -> S:
         """Return the store of a page (``vtn/store/console``), made once of the database and the stamps."""
-        if kind not in self._made:
-            self._made[kind] = kind(self.database, self.stamps)
-        return cast(S, self._made[kind])
+        return self.kept(kind, lambda: kind(self.database, self.stamps))
+
+    def kept(self, key: object, make: Callable[[], S]) -> S:
+        """Return what was made under a key, after making it at the first time."""
+        if key not in self._made:
+            self._made[key] = make()
+        return cast(S, self._made[key])
 
     @property
     def facts(self) -> EventFacts:
         """Return who answers questions about events and the fleet from what was reported."""
         from vtn.store.facts.event_facts import EventFacts  # noqa: PLC0415 (a server without visitors asks none)
 
-        if EventFacts not in self._made:
-            settings = self.settings
-            self._made[EventFacts] = EventFacts(
-                self.database, self.stamps, settings.privacy, names=settings.v301.name_targets
-            )
-        return cast(EventFacts, self._made[EventFacts])
+        settings = self.settings
+        return self.kept(
+            EventFacts,
+            lambda: EventFacts(self.database, self.stamps, settings.privacy, names=settings.v301.name_targets),
+        )
 
     @property
     def base(self) -> str:

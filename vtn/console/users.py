@@ -111,6 +111,20 @@ class ConsoleUsers:
         await self._store.change(name, signed_in_at=self._stamps.now)
         return _user(row)
 
+    async def known_as(self, subject: str, name: str, role: UserRole) -> str:
+        """Return the name of the user whom another service knows as ``subject``, added or given its role now.
+
+        Raises Invalid for a name that cannot be, Conflict if a user with a password has it.
+        """
+        row = await self._store.of_subject(subject)
+        if row is not None:
+            await self._store.change(row.name, role=role.value, signed_in_at=self._stamps.now)
+            return row.name
+        _check_name(name)
+        at = self._stamps.next()
+        await self._store.add(UserRow(name=name, role=role.value, subject=subject, created_at=at, signed_in_at=at))
+        return name
+
     async def _note(self, act: str, what: str) -> None:
         if self._noted is not None:
             await self._noted(act, what)

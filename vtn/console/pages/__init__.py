@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from vtn.console.pages import account, audit, event, event_history, events, login, now, stream
+from vtn.console.pages import account, audit, event, event_history, events, login, now, oidc, stream
 
 PAGES: Final = (
     now,
@@ -14,5 +14,6 @@ PAGES: Final = (
     audit,
     account,
     login,
+    oidc,
     stream,
 )

@@ -7,9 +7,10 @@ from typing import Any, Final
 from aiohttp import web
 
 from openadr_profiles.v31 import Invalid
+from vtn.console.pages.login import users_of
 from vtn.console.routes import ConsoleRoute
 from vtn.console.sessions import ConsoleSessions
-from vtn.console.users import SHORTEST_PASSWORD, ConsoleUsers
+from vtn.console.users import SHORTEST_PASSWORD
 from vtn.console.visit import Visit
 from vtn.errors import NotFound, Refused
 from vtn.store.console.users import UserStore
@@ -39,7 +40,7 @@ async def show(visit: Visit) -> web.StreamResponse:
 async def set_password(visit: Visit) -> web.StreamResponse:
     """Take a new password from who knows the old one; all sessions end, and a new one begins."""
     form = await visit.form()
-    users, guesses, address = _users(visit), visit.console.guesses, visit.request.remote or ""
+    users, guesses, address = users_of(visit), visit.console.guesses, visit.request.remote or ""
     slow_down = guesses.refusal(address, visit.user.name)
     if slow_down is not None:
         raise slow_down
@@ -86,10 +87,6 @@ def browser_of(agent: str) -> str:
     if browser is None:
         return agent[:60] or "not said"
     return browser if system is None else f"{browser} on {system}"
-
-
-def _users(visit: Visit) -> ConsoleUsers:
-    return ConsoleUsers(UserStore(visit.console.database), visit.console.stamps, visit.console.secrets)
 
 
 ROUTES = (

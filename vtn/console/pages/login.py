@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from aiohttp import web
 
 from vtn.console.routes import ConsoleRoute
@@ -15,7 +17,7 @@ async def show(visit: Visit) -> web.StreamResponse:
     """Show the form; without any user it says how to make one."""
     if visit.session is not None:
         return visit.redirect_to(_back(visit, visit.query("to")))
-    return visit.render("login.html", to=visit.query("to"), has_users=await _users(visit).any())
+    return visit.render("login.html", **await _shown(visit, visit.query("to")))
 
 
 async def sign_in(visit: Visit) -> web.StreamResponse:
@@ -26,11 +28,11 @@ async def sign_in(visit: Visit) -> web.StreamResponse:
     slow_down = guesses.refusal(address, name)
     if slow_down is not None:
         raise slow_down
-    user = await _users(visit).authenticated(name, password)
+    user = await users_of(visit).authenticated(name, password)
     if user is None:
         guesses.count(address, name)
         await visit.trail.note(visit.request, name[:128] or "nobody", "sign-in refused", "wrong name or password")
-        return visit.refuse("The name or the password is wrong.", "login.html", to=to, has_users=True)
+        return visit.refuse("The name or the password is wrong.", "login.html", **await _shown(visit, to))
     await visit.trail.note(visit.request, user.name, "signed in", "with a password")
     return await begin(visit, user.name, to)
 
@@ -56,7 +58,14 @@ async def sign_out(visit: Visit) -> web.StreamResponse:
     return response
 
 
-def _users(visit: Visit) -> ConsoleUsers:
+async def _shown(visit: Visit, to: str) -> dict[str, Any]:
+    oidc = visit.console.settings.console.oidc
+    has_users = await users_of(visit).any()
+    return {"to": to, "has_users": has_users, "oidc_label": None if oidc is None else oidc.label}
+
+
+def users_of(visit: Visit) -> ConsoleUsers:
+    """Return the users of the console."""
     return ConsoleUsers(UserStore(visit.console.database), visit.console.stamps, visit.console.secrets)
 
 
