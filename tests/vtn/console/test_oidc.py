@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import json
+import sys
 from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import aiohttp
-import oidc_provider_mock
 import pytest
 import pytest_asyncio
 
+from bench.support.net import accepts_connections, free_port
+from bench.support.processes import ServerProcess
 from tests.vtn.conftest import settings_for
 from tests.vtn.console.visitor import ConsoleUnderTest, Page
 from tests.vtn.harness import Moment, VtnUnderTest
@@ -35,21 +38,29 @@ class RealTime(Moment):
         return datetime.now(UTC)
 
 
+USERS = (
+    {"sub": "1", "preferred_username": "anna", "groups": ["grid", "oadr-operators"]},
+    {"sub": "2", "preferred_username": "bert", "groups": ["cleaners"]},
+    {"sub": "3", "email": "cleo@utility.example", "groups": "oadr-viewers"},
+)
+
+
 @pytest.fixture(scope="module")
-def provider() -> Iterator[str]:
-    """The issuer of a provider that lets everybody in."""
-    users = [
-        oidc_provider_mock.User(sub="1", claims={"preferred_username": "anna", "groups": ["grid", "oadr-operators"]}),
-        oidc_provider_mock.User(sub="2", claims={"preferred_username": "bert", "groups": ["cleaners"]}),
-        oidc_provider_mock.User(sub="3", claims={"email": "cleo@utility.example", "groups": "oadr-viewers"}),
-    ]
-    with oidc_provider_mock.run_server_in_thread(user_claims=users, require_nonce=True) as server:
-        yield f"http://localhost:{server.server_port}"
+def provider(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The issuer of a provider, in a process of its own, that lets these users in."""
+    log, port = tmp_path_factory.mktemp("oidc") / "provider.log", free_port()
+    command = [sys.executable, "-m", "oidc_provider_mock", "--port", str(port), "--require-nonce", "true"]
+    for user in USERS:
+        command += ["--user-claims", json.dumps(user)]
+    server = ServerProcess(command, log=log, ready=lambda: accepts_connections("127.0.0.1", port))
+    server.start()
+    yield f"http://127.0.0.1:{port}"
+    server.stop()
 
 
-@pytest_asyncio.fixture(loop_scope="session")
-async def console(migrated_url: str, provider: str) -> AsyncIterator[ConsoleUnderTest]:
-    """Somebody who is not signed in at a console with this provider."""
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def with_provider(shared_vtn: VtnUnderTest, provider: str) -> AsyncIterator[VtnUnderTest]:
+    """A server whose console has this provider, on the database that all tests share."""
     oidc = {
         "issuer": provider,
         "client_id": "console",
@@ -58,12 +69,23 @@ async def console(migrated_url: str, provider: str) -> AsyncIterator[ConsoleUnde
         "viewers": ["oadr-viewers"],
         "label": "the utility's account",
     }
-    vtn = VtnUnderTest(settings_for(migrated_url, console={"oidc": oidc}), RealTime())
+    vtn = _server(shared_vtn, oidc)
     await vtn.start()
-    somebody = ConsoleUnderTest(vtn)
+    yield vtn
+    await vtn.stop()
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def console(vtn: VtnUnderTest, with_provider: VtnUnderTest) -> AsyncIterator[ConsoleUnderTest]:
+    """Somebody who is not signed in, at a server without users."""
+    somebody = ConsoleUnderTest(with_provider)
     yield somebody
     await somebody.close()
-    await vtn.stop()
+
+
+def _server(beside: VtnUnderTest, oidc: dict[str, Any]) -> VtnUnderTest:
+    url = beside.server.settings.database.url.get_secret_value()
+    return VtnUnderTest(settings_for(url, console={"oidc": oidc}), RealTime())
 
 
 async def _authorized(address: str, subject: str) -> str:
@@ -171,14 +193,13 @@ async def test_a_user_with_a_password_is_not_taken_over(console: ConsoleUnderTes
     assert not console.cookies.get(COOKIE)
 
 
-async def test_a_provider_that_is_away_is_said_to_be(migrated_url: str) -> None:
-    """And users with passwords sign in as ever."""
-    oidc: dict[str, Any] = {"issuer": "http://127.0.0.1:9", "client_id": "console", "viewers": ["x"]}
-    vtn = VtnUnderTest(settings_for(migrated_url, console={"oidc": oidc}), RealTime())
-    await vtn.start()
-    somebody = ConsoleUnderTest(vtn)
+async def test_a_provider_that_is_away_is_said_to_be(vtn: VtnUnderTest) -> None:
+    """Whoever wanted to sign in may try again later."""
+    away = _server(vtn, {"issuer": "http://127.0.0.1:9", "client_id": "console", "viewers": ["x"]})
+    await away.start()
+    somebody = ConsoleUnderTest(away)
 
     assert "sign-in service does not answer" in (await somebody.get("/oidc/start")).ok(503).words
 
     await somebody.close()
-    await vtn.stop()
+    await away.stop()
