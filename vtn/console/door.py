@@ -5,15 +5,12 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-import structlog
 from aiohttp import hdrs, web
 
 from vtn.console.console import PATH, Console
 
 if TYPE_CHECKING:
     from vtn.console.application import ConsoleApplication
-
-_log = structlog.get_logger(__name__)
 
 METHODS = (hdrs.METH_GET, hdrs.METH_POST)
 
@@ -25,6 +22,7 @@ class ConsoleDoor:
         self._console = console
         self._application: ConsoleApplication | None = None
         self._loading = asyncio.Lock()
+        self._compiling: asyncio.Task[None] | None = None
 
     async def answer(self, request: web.Request) -> web.StreamResponse:
         """Answer a request."""
@@ -32,6 +30,7 @@ class ConsoleDoor:
             async with self._loading:
                 if self._application is None:
                     self._application = await asyncio.to_thread(self._load, request.app)
+                    self._compiling = asyncio.create_task(asyncio.to_thread(self._application.pages.compile))
         return await self._application.answer(request)
 
     def paths(self) -> tuple[str, ...]:
@@ -44,6 +43,4 @@ class ConsoleDoor:
     def _load(self, app: web.Application) -> ConsoleApplication:
         from vtn.console.application import ConsoleApplication  # noqa: PLC0415 (most servers have no visitor)
 
-        made = ConsoleApplication(self._console, app)
-        made.pages.compile()
-        return made
+        return ConsoleApplication(self._console, app)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlencode
 
-from jinja2 import PackageLoader
+from jinja2 import Environment, PackageLoader
 
 from openadr_pages import environment
 from openadr_pages.assets import Assets
@@ -40,11 +41,11 @@ class Pages:
         self._routes = {route.name: route for route in routes if route.name}
         self._nav = [route for route in routes if route.nav]
         self._assets = Assets()
-        self._environment = environment(PackageLoader("vtn.console", "templates"))
+        self._environment = _templates()
         self.serve_asset = self._assets.handler
 
     def compile(self) -> None:
-        """Compile every template, so that no visitor waits for it."""
+        """Compile every template, so that no visitor waits for it; those that were compiled already cost nothing."""
         for name in self._environment.list_templates(extensions=["html"]):
             self._environment.get_template(name)
 
@@ -75,6 +76,12 @@ class Pages:
         if block is not None and not has_block(self._environment.get_template(template), block):
             block = None
         return render(self._environment, template, context, block=block)
+
+
+@cache
+def _templates() -> Environment:
+    """Return the templates, which all servers of a process have in common: each is compiled once."""
+    return environment(PackageLoader("vtn.console", "templates"))
 
 
 def _is_below(here: str, path: str) -> bool:
