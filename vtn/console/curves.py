@@ -17,6 +17,7 @@ _KINDS: Final = ("requested", "baseline", "delivered")
 _LABELS: Final = {"requested": "Requested", "baseline": "Baseline", "delivered": "Delivered"}
 _LEAST_GAP: Final = timedelta(seconds=25)
 _SPACINGS: Final = 2.5
+_HEADROOM: Final = 1.05
 _WIDTH: Final = 1000
 _HEIGHT: Final = 280
 
@@ -127,7 +128,7 @@ def drawing(points: Sequence[CurvePoint], *, start: datetime | None, end: dateti
         return None
     since, until = points[0].at, points[-1].at
     length = max((until - since).total_seconds(), 1.0)
-    least, most = min(0.0, *known), max(0.0, *known)
+    least, most = min(0.0, *known), max(0.0, *known) * _HEADROOM
     height_kw = (most - least) or 1.0
 
     def x(at: datetime) -> float:
