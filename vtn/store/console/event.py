@@ -121,17 +121,17 @@ class ConsoleEvent:
         self, event: ListedEvent, others: Collection[ListedEvent], privacy: Privacy, *, names: bool
     ) -> Mapping[str, int]:
         """Return how many vens see an event and each of the others, by the ids of these."""
-        if not others:
+        audiences = list(dict.fromkeys((each.targets, each.program_targets) for each in others))
+        if not audiences:
             return {}
         sees = sees_event(event.targets, event.program_targets, privacy, names=names)
         counted = [
-            func.count()
-            .filter(sees_event(each.targets, each.program_targets, privacy, names=names))
-            .label(f"of_{place}")
-            for place, each in enumerate(others)
+            func.count().filter(sees_event(*audience, privacy, names=names)).label(f"of_{place}")
+            for place, audience in enumerate(audiences)
         ]
         row = await self._database.row(select(*counted).select_from(vens).where(sees))
-        return {each.id: 0 if row is None else row[f"of_{place}"] for place, each in enumerate(others)}
+        counts = {audience: 0 if row is None else row[f"of_{place}"] for place, audience in enumerate(audiences)}
+        return {each.id: counts[each.targets, each.program_targets] for each in others}
 
     async def critical_resources(self, client_id: str, names: Collection[str]) -> Collection[str]:
         """Return those of a client's resources with these names that say they must not be switched."""

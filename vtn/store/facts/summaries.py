@@ -1,10 +1,13 @@
-"""Count for many events at once, as a list of events shows them: one statement for all of them."""
+"""Count for many events at once, as a list of events shows them: one statement for reports, one for audiences.
+
+Events with the same targets have the same audience, which is counted once.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeAlias
 
 from sqlalchemy import (
     CTE,
@@ -29,6 +32,9 @@ from vtn.store.facts.results import EventSummary, instant, rounded
 from vtn.store.facts.tables import event_opts, event_sheds, read_reports
 from vtn.store.tables import events, programs, resources, vens
 from vtn.store.types import elements
+
+_Audience: TypeAlias = tuple[tuple[str, ...], tuple[str, ...]]
+"""The targets of an event, and those of its program."""
 
 
 async def summaries_of(
@@ -68,20 +74,41 @@ async def summaries_of(
         .group_by(read_reports.c.event_id)
         .subquery("last")
     )
-    targeted = _targeted(ids, privacy, names=names, sqlite=database.is_sqlite)
-    its = [opts, done, last, targeted]
+    its = [opts, done, last]
     joined: Any = events
     for part in its:
         joined = joined.outerjoin(part, part.c.event_id == events.c.id)
+    joined = joined.join(programs, programs.c.id == events.c.program_id)
+    columns = [column for part in its for column in part.c if column.key != "event_id"]
+    targets = (events.c.targets, programs.c.targets.label("program_targets"))
+    rows = await database.rows(select(events.c.id, *targets, *columns).select_from(joined).where(events.c.id.in_(ids)))
+    audiences = {row["id"]: (tuple(row["targets"]), tuple(row["program_targets"])) for row in rows}
+    counts = await _counts(database, audiences, privacy, names=names)
+    return {row["id"]: _summary(row, counts[audiences[row["id"]]]) for row in rows}
+
+
+async def _counts(
+    database: Database, audiences: Mapping[str, _Audience], privacy: Privacy, *, names: bool
+) -> Mapping[_Audience, int]:
+    """Return how many vens see the events of each audience: they are counted for one event of each."""
+    one_of_each = {audience: event_id for event_id, audience in audiences.items()}
+    if not one_of_each:
+        return {}
+    targeted = _targeted(list(one_of_each.values()), privacy, names=names, sqlite=database.is_sqlite)
     everybody = select(func.count()).select_from(vens).scalar_subquery()
     is_public = events.c.targets == ()
     if privacy.events_follow_program:
         is_public = and_(is_public, programs.c.targets == ())
-    joined = joined.join(programs, programs.c.id == events.c.program_id)
-    columns = [column for part in its[:3] for column in part.c if column.key != "event_id"]
     count = case((is_public, everybody), else_=func.coalesce(targeted.c.targeted, 0)).label("targeted")
-    rows = await database.rows(select(events.c.id, count, *columns).select_from(joined).where(events.c.id.in_(ids)))
-    return {row["id"]: _summary(row) for row in rows}
+    joined = events.join(programs, programs.c.id == events.c.program_id).outerjoin(
+        targeted, targeted.c.event_id == events.c.id
+    )
+    ids = events.c.id.in_(one_of_each.values())
+    found = {
+        row["id"]: row["targeted"]
+        for row in await database.rows(select(events.c.id, count).select_from(joined).where(ids))
+    }
+    return {audience: found.get(event_id, 0) for audience, event_id in one_of_each.items()}
 
 
 def _targeted(ids: Collection[str], privacy: Privacy, *, names: bool, sqlite: bool) -> Subquery:
@@ -140,10 +167,10 @@ def _held(privacy: Privacy, *, names: bool, sqlite: bool) -> CTE:
     return union(*held).cte("held")
 
 
-def _summary(row: Mapping[Any, Any]) -> EventSummary:
+def _summary(row: Mapping[Any, Any], targeted: int) -> EventSummary:
     return EventSummary(
         event_id=row["id"],
-        targeted=row["targeted"],
+        targeted=targeted,
         answered=row["answered"] or 0,
         opted_in=row["opted_in"] or 0,
         opted_out=row["opted_out"] or 0,
