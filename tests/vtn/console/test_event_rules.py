@@ -133,7 +133,9 @@ def test_a_drawing_scales_to_what_is_known() -> None:
     assert drawing([], start=NOON, end=None) is None
     assert drawing([point(0, None)], start=NOON, end=None) is None
 
-    found = drawing([point(0, -2.1), point(100, 6), point(200, 6), point(800, 2.1), point(1000, 2.1)], start=NOON, end=None)
+    found = drawing(
+        [point(0, -2.1), point(100, 6), point(200, 6), point(800, 2.1), point(1000, 2.1)], start=NOON, end=None
+    )
 
     assert found is not None
     assert (found.least_kw, round(found.most_kw, 6), found.zero_y) == (-2.1, 6.3, 210.0)
