@@ -147,6 +147,7 @@ class Fleet:
                 port=0,
                 tls=tls,
                 log_requests=False,
+                contacts=vtn.settings.ContactSettings(store_s=1),
                 database=vtn.settings.DatabaseSettings(url=f"sqlite:///{self.folder / 'vtn.sqlite3'}"),
                 # The demo's clock may run an hour a minute, and tokens with it.
                 auth=vtn.settings.Auth(token_lifetime_s=max(3600, round(3600 * self.pace.speed))),
