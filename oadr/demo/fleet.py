@@ -148,6 +148,7 @@ class Fleet:
                 tls=tls,
                 log_requests=False,
                 contacts=vtn.settings.ContactSettings(store_s=1),
+                facts=vtn.settings.FactSettings(curve_every_s=1),
                 database=vtn.settings.DatabaseSettings(url=f"sqlite:///{self.folder / 'vtn.sqlite3'}"),
                 # The demo's clock may run an hour a minute, and tokens with it.
                 auth=vtn.settings.Auth(token_lifetime_s=max(3600, round(3600 * self.pace.speed))),
