@@ -27,7 +27,7 @@ from openadr_profiles.v20b.messages import (
     UpdatedReport,
     UpdateReport,
 )
-from openadr_profiles.v20b.reports import readings, translate
+from openadr_profiles.v20b.reports import Translated, readings, translate
 from openadr_profiles.v20b.vocabulary import METADATA
 from openadr_profiles.v31 import Invalid, decode
 from vtn.api.v20b.counts import Counts20b
@@ -36,6 +36,7 @@ from vtn.api.v20b.refusals import RefusedMessage, accepted
 from vtn.api.v20b.report_asking import ReportAsking
 from vtn.api.v20b.report_keeping import ReportKeeping
 from vtn.api.v20b.session import Answer, Session20b
+from vtn.api.v20b.working_out import worked_out
 from vtn.store.stores import Stores
 from vtn.store.v20b.reports import AskedReport, RequestState
 from vtn.store.v20b.vens import Ven20b
@@ -173,11 +174,15 @@ class EiReport:
                 Code.OUT_OF_SEQUENCE, "reportRequestID: the VEN has not been asked for this report yet"
             )
         request = decode(asked.content.encode(), ReportRequest)
-        offered = decode(known.encode(), Capability)
-        values = readings(report, offered, frozenset(each.r_id for each in request.specifier.payloads))
-        if not values:
+
+        def understand() -> Translated | None:
+            offered = decode(known.encode(), Capability)
+            values = readings(report, offered, frozenset(each.r_id for each in request.specifier.payloads))
+            return translate(values, offered, event_id=asked.event_id, client_name=ven.name) if values else None
+
+        translated = await worked_out(understand, size=len(report.intervals))
+        if translated is None:
             return
-        translated = translate(values, offered, event_id=asked.event_id, client_name=ven.name)
         kept = dict(asked.reports)
         try:
             for one in translated.requests:

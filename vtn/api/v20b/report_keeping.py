@@ -7,6 +7,7 @@ a value that is sent again takes the place of itself (B-RPT-013).
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from typing import Final
 
 from msgspec import structs
@@ -14,6 +15,7 @@ from msgspec import structs
 from openadr_profiles.v31 import ObjectType, Report, ReportRequest, decode
 from openadr_profiles.v31.common import Interval
 from vtn.api.v20b.report_lookup import newest_of_name
+from vtn.api.v20b.working_out import worked_out
 from vtn.api.v31.render import Renderer
 from vtn.errors import NotFound, Stale
 from vtn.store.large import Large
@@ -39,14 +41,15 @@ class ReportKeeping:
 
         Raises Invalid if the VEN sees the event no more.
         """
-        given = _each_once(given)
+        size = sum(len(each.intervals) for each in given.resources)
+        given = await worked_out(partial(_each_once, given), size=size)
         if present is None:
             present = await newest_of_name(self._reports, ven, given.event_id, given.report_name)
         for _ in range(_TRIES):
             row = None if present is None else await self._found(ven, present)
             if row is None:
                 break
-            merged = _merged(decode(_RENDERER.one(row), Report), given)
+            merged = await worked_out(partial(_merged_with, row, given), size=size)
             if merged is None:
                 break
             try:
@@ -75,6 +78,10 @@ class _unchanged_since:  # noqa: N801 (it reads as the check it is)
     def __call__(self, now: ObjectRow) -> None:
         if now.modified_at != self._row.modified_at:
             raise Stale("the report was changed meanwhile")
+
+
+def _merged_with(row: ObjectRow, given: ReportRequest) -> ReportRequest | None:
+    return _merged(decode(_RENDERER.one(row), Report), given)
 
 
 def _merged(present: Report, given: ReportRequest) -> ReportRequest | None:
