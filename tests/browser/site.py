@@ -38,7 +38,9 @@ class Site:
         """Make the first user, and start the VTN."""
         word = self.folder / "password"
         word.write_text(self.password)
-        await self.run("vtn", "user", "add", USER, "--role", "admin", "--config", str(self.config), "--password-file", str(word))
+        await self.run(
+            "vtn", "user", "add", USER, "--role", "admin", "--config", str(self.config), "--password-file", str(word)
+        )
         await asyncio.to_thread(self.vtn.start)
 
     async def stop(self) -> None:
