@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
+from typing import Final
 
 import msgspec
 
@@ -28,11 +29,12 @@ from openadr_profiles.v31 import (
 )
 from openadr_profiles.v31.timeline import Timeline
 
-_REPORTS = (
+REPORTS: Final = (
     ReportDescriptor(payload_type=ReportPayloadType.USAGE, reading_type=ReadingType.SUMMED, units=Unit.KWH),
     ReportDescriptor(payload_type=ReportPayloadType.DEMAND, reading_type=ReadingType.MEAN, units=Unit.KW),
     ReportDescriptor(payload_type=ReportPayloadType.BASELINE, reading_type=ReadingType.ESTIMATED, units=Unit.KW),
 )
+"""What VENs are asked to report at the end: energy, power and baseline."""
 
 
 class EventNotChangeable(ValueError):
@@ -69,7 +71,7 @@ def reduction_event(
         targets=tuple(targets) or None,
         interval_period=IntervalPeriod(start=Start.of(start), duration=each),
         payload_descriptors=(EventPayloadDescriptor(payload_type=payload_type, units=Unit.KW),) if in_kw else None,
-        report_descriptors=_REPORTS if report else None,
+        report_descriptors=REPORTS if report else None,
         intervals=tuple(
             Interval(id=index, payloads=(ValuesMap(type=payload_type, values=(value,)),))
             for index, value in enumerate(values)

@@ -12,6 +12,7 @@ from sqlalchemy import ColumnElement, Integer, Select, bindparam, func, or_, sel
 from openadr_profiles.v31 import EventRequest, Invalid, ObjectType
 from vtn.access import Caller, Entitlement, business_logic_only
 from vtn.store.database import Database
+from vtn.store.engine import AsyncConnection
 from vtn.store.event_pages import newest_by_target
 from vtn.store.event_times import searched
 from vtn.store.failures import ConstraintViolated
@@ -149,6 +150,19 @@ class EventStore(Objects):
             return await self._insert(row)
         except ConstraintViolated as error:
             raise _dangling(error) from error
+
+    async def create_in(self, connection: AsyncConnection, event: EventRequest, *, by: Caller) -> str:
+        """Store a new event in a transaction that has more to do; return its id. Raises ConstraintViolated."""
+        business_logic_only(by)
+        at = self._stamps.next()
+        row = self._row(_columns(event, at, None) | {"written_by": by.client_id}, at)
+        await self._writes.insert_in(connection, row)
+        return str(row["id"])
+
+    @staticmethod
+    def refusal(error: ConstraintViolated) -> Exception:
+        """Return what a violated constraint means for who writes an event."""
+        return _dangling(error)
 
     async def replace(
         self,

@@ -120,7 +120,7 @@ async def test_vens_that_two_events_share_are_counted(vtn: VtnUnderTest) -> None
 
 async def test_targets_vens_and_resources_can_be_chosen_by_name(vtn: VtnUnderTest) -> None:
     await large_fleet(vtn.server._database, at=stamp(vtn.now()), count=20, circuits=1)
-    choices = ChoiceStore(vtn.server._database)
+    choices = ChoiceStore(vtn.server._database, vtn.server._stamps)
     known = await choices.known_targets()
     assert [(each.target, each.vens) for each in known[:2]] == [("circuit:0", 20), ("group:0", 2)]
     found = await choices.vens_called(["house 00003", "v00004", "nobody"])

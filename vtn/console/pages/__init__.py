@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Final
 
-from vtn.console.pages import account, audit, event, event_history, events, login, now, oidc, stream
+from vtn.console.pages import account, audit, event, event_history, events, login, new_event, now, oidc, stream
 
 PAGES: Final = (
     now,
     events,
+    new_event,  # before ``event``, whose path has a variable where this one has a word
     event,
     event_history,
     audit,

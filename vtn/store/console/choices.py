@@ -10,7 +10,9 @@ from sqlalchemy import cast, func, or_, select, true, union
 
 from vtn.store.console.preview import elements, holders
 from vtn.store.database import Database
+from vtn.store.fact_cache import FactCache
 from vtn.store.rows import ObjectRow
+from vtn.store.stamps import Stamps
 from vtn.store.tables import programs, resources, vens
 from vtn.store.types import KEY
 
@@ -28,12 +30,16 @@ class KnownTarget(Struct, frozen=True, kw_only=True):
 class ChoiceStore:
     """Reads what there is to choose from."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, _: Stamps) -> None:
         self._database = database
         self._sqlite = database.is_sqlite
+        self._targets: FactCache[list[KnownTarget]] = FactCache(database.watch(vens, resources), most=1)
 
     async def known_targets(self) -> list[KnownTarget]:
         """Return the targets that vens and their resources hold, those of most vens first; at most MOST_TARGETS."""
+        return await self._targets.get("", self._known_targets)
+
+    async def _known_targets(self) -> list[KnownTarget]:
         parts = []
         for table, ven_id, source in holders():
             each = elements(self._sqlite, table.c.targets, f"each_{table.name}")
