@@ -19,7 +19,7 @@ from openadr_profiles.fleet.wording import kw_text
 from openadr_profiles.v20b.projection.preview import Preview20b, preview_20b
 from openadr_profiles.v31 import Event, EventRequest, Invalid, Program, decode, encode
 from openadr_profiles.v31.timeline import Timeline
-from vtn.console.issuing.plan import NO_PROGRAM, Plan, Problem
+from vtn.console.issuing.plan import NO_PROGRAM, EventPlan, FormProblem
 from vtn.store.console.preview import Audience, AudienceStore, AudienceTotals, AudienceVen
 from vtn.store.event_versions import event_of
 from vtn.store.rows import ObjectRow
@@ -30,7 +30,7 @@ _MOST_JSON: Final = 20_000
 
 
 @dataclass(frozen=True)
-class Step:
+class IntervalBar:
     """One interval, for a drawing: its value (None: no number), and where its bar is, in hundredths of the drawing."""
 
     start: datetime
@@ -43,7 +43,7 @@ class Step:
 
 
 @dataclass(frozen=True)
-class Check:
+class EventCheck:
     """What will happen if an event is issued. ``digest`` names what a person agreed to: the same for the same form."""
 
     requests: tuple[EventRequest, ...]
@@ -53,7 +53,7 @@ class Check:
     v20b: Preview20b | None
     panels: tuple[str, ...]
     notes: tuple[str, ...]
-    steps: tuple[Step, ...]
+    steps: tuple[IntervalBar, ...]
     document: str
     digest: str
 
@@ -78,7 +78,7 @@ class Checker:
 
     async def check(
         self,
-        plan: Plan,
+        plan: EventPlan,
         program: ObjectRow | None,
         *,
         now: datetime,
@@ -87,8 +87,8 @@ class Checker:
         page: int = 1,
         size: int = 50,
         instead_of: str | None = None,
-    ) -> Check | Problem:
-        """Return what an event will do; a Problem if its total cannot be shared out.
+    ) -> EventCheck | FormProblem:
+        """Return what an event will do; a FormProblem if its total cannot be shared out.
 
         ``reason`` and ``page`` choose the VENs that are listed, one more than ``size`` if there are more.
         ``instead_of`` is the event that it takes the place of, with which it does not clash.
@@ -108,7 +108,7 @@ class Checker:
         counted = [(event, totals.told)]
         if plan.total_kw is not None:
             shared = await self._divided(plan, audience, notes)
-            if isinstance(shared, Problem):
+            if isinstance(shared, FormProblem):
                 return shared
             counted = shared
         warnings = await self._warnings(event, audience, totals, timeline, now, instead_of)
@@ -117,7 +117,7 @@ class Checker:
             preview = replace(preview, confirm=(TO_EVERYBODY, *preview.confirm))
         requests = tuple(request for request, _ in counted)
         of_20b = totals.told_20b or totals.reasons.get("NO_FORM", 0)
-        return Check(
+        return EventCheck(
             requests=requests,
             preview=preview,
             totals=totals,
@@ -131,14 +131,14 @@ class Checker:
         )
 
     async def _divided(
-        self, plan: Plan, audience: Audience, notes: list[str]
-    ) -> list[tuple[EventRequest, int]] | Problem:
+        self, plan: EventPlan, audience: Audience, notes: list[str]
+    ) -> list[tuple[EventRequest, int]] | FormProblem:
         everybody = await self._store.recipients(audience)
         total = plan.total_kw or ()
         try:
             division = share_out(total, everybody, basis=plan.share)
         except ValueError as error:
-            return Problem("value", str(error).replace("try --share equal", "share it out equally"))
+            return FormProblem("value", str(error).replace("try --share equal", "share it out equally"))
         how = "by what each says it can shed" if division.basis == "capacity" else "equally"
         why = ", since not all have said what they can shed" if plan.share != division.basis else ""
         notes.append(f"{kw_text(max(total))} is shared out {how}{why}")
@@ -184,7 +184,7 @@ def stored_event(row: ObjectRow) -> Event | None:
     return Event(id=row.id, created_date_time=created, modification_date_time=modified, **asdict(request))
 
 
-def steps_of(event: EventRequest, now: datetime, most: int = 96) -> list[Step]:
+def steps_of(event: EventRequest, now: datetime, most: int = 96) -> list[IntervalBar]:
     """Return the intervals of an event as bars of a drawing, at most so many; zero is a line that bars stand on."""
     windows = []
     for window in _timeline(event, now).windows():
@@ -206,7 +206,7 @@ def steps_of(event: EventRequest, now: datetime, most: int = 96) -> list[Step]:
         last = window.end or end
         top = 0.0 if number is None else (high - max(number, 0.0)) / height
         found.append(
-            Step(
+            IntervalBar(
                 start=window.start,
                 end=window.end,
                 value="nothing" if value is None else str(value),

@@ -52,7 +52,7 @@ _POWERS: Final = frozenset({"shed", "total", "import", "export", "setpoint"})
 
 
 @dataclass(frozen=True)
-class Problem:
+class FormProblem:
     """What is wrong with a field of the form."""
 
     field: str
@@ -60,7 +60,7 @@ class Problem:
 
 
 @dataclass(frozen=True)
-class Known:
+class NamesMeant:
     """What the names in a form stand for: ids of vens, targets of resources by name, the program's id if it exists."""
 
     vens: Mapping[str, str] = field(default_factory=dict)
@@ -69,7 +69,7 @@ class Known:
 
 
 @dataclass(frozen=True)
-class Plan:
+class EventPlan:
     """An event that was typed without mistakes. ``total_kw`` is to be shared out, one for each interval, if it is."""
 
     event: EventRequest
@@ -85,7 +85,9 @@ class Plan:
         return replace(self.event, intervals=intervals, targets=tuple(targets) or None)
 
 
-def read_plan(typed: TypedEvent, known: Known, *, now: datetime, zone: tzinfo) -> Plan | tuple[Problem, ...]:
+def read_plan(
+    typed: TypedEvent, known: NamesMeant, *, now: datetime, zone: tzinfo
+) -> EventPlan | tuple[FormProblem, ...]:
     """Return the event that was typed, local times read in a zone; or everything that is wrong with it."""
     return _Reader(typed, known, now, zone).plan()
 
@@ -106,14 +108,14 @@ def as_test(event: EventRequest, ven_id: str, *, now: datetime, minutes: int) ->
 
 
 class _Reader:
-    def __init__(self, typed: TypedEvent, known: Known, now: datetime, zone: tzinfo) -> None:
+    def __init__(self, typed: TypedEvent, known: NamesMeant, now: datetime, zone: tzinfo) -> None:
         self._typed, self._known, self._now, self._zone = typed, known, now, zone
-        self._problems: list[Problem] = []
+        self._problems: list[FormProblem] = []
 
-    def plan(self) -> Plan | tuple[Problem, ...]:
+    def plan(self) -> EventPlan | tuple[FormProblem, ...]:
         typed = self._typed
         if typed.kind not in KINDS:
-            return (Problem("kind", f"{typed.kind!r} is none; expected one of {', '.join(KINDS)}"),)
+            return (FormProblem("kind", f"{typed.kind!r} is none; expected one of {', '.join(KINDS)}"),)
         targets = self._targets()
         common = {
             "program_id": self._known.program_id or NO_PROGRAM,
@@ -131,15 +133,15 @@ class _Reader:
         try:
             event = decode(encode(event), EventRequest)
         except Invalid as error:
-            return (Problem(_FIELDS.get(str(error).partition(":")[0].partition("[")[0], "value"), str(error)),)
+            return (FormProblem(_FIELDS.get(str(error).partition(":")[0].partition("[")[0], "value"), str(error)),)
         total = None
         if typed.kind == "total" and typed.shape != "csv":
             values = [interval.payloads[0].values[0] for interval in event.intervals or ()]
             total = tuple(Decimal(str(value)) for value in values)
-        return Plan(event, total, "equal" if typed.share == "equal" else "capacity")
+        return EventPlan(event, total, "equal" if typed.share == "equal" else "capacity")
 
     def _wrong(self, field_: str, text: str) -> None:
-        self._problems.append(Problem(field_, text))
+        self._problems.append(FormProblem(field_, text))
 
     def _priority(self) -> int | None:
         text = self._typed.priority.strip()

@@ -13,9 +13,9 @@ from msgspec.structs import replace
 
 from openadr_profiles.fleet.preview import judge
 from openadr_profiles.v31 import EventRequest, ProgramRequest, decode, encode
-from vtn.console.issuing.check import Check, Checker
+from vtn.console.issuing.check import Checker, EventCheck
 from vtn.console.issuing.names import look_up
-from vtn.console.issuing.plan import Plan, Problem, as_test, read_plan
+from vtn.console.issuing.plan import EventPlan, FormProblem, as_test, read_plan
 from vtn.console.issuing.typed import KINDS, LONGEST_LINE, TypedEvent
 from vtn.console.routes import ConsoleRoute, Role
 from vtn.console.visit import Visit
@@ -82,7 +82,9 @@ async def _keep_draft(visit: Visit, typed: TypedEvent) -> web.StreamResponse:
 
 async def _keep_template(visit: Visit, typed: TypedEvent) -> web.StreamResponse:
     if not typed.name.strip():
-        return await _form(visit, typed, problems=(Problem("name", "missing; a template needs a name"),), status=422)
+        return await _form(
+            visit, typed, problems=(FormProblem("name", "missing; a template needs a name"),), status=422
+        )
     await _kept(visit, typed, PlanKind.TEMPLATE)
     return visit.redirect("templates", f"The template {typed.name.strip()} is kept.")
 
@@ -104,10 +106,10 @@ async def _test(visit: Visit, typed: TypedEvent) -> web.StreamResponse:
     ven_id = (await visit.console.store(ChoiceStore).vens_called([name])).get(name) if name else None
     if ven_id is None:
         said = f"there is no VEN {name!r}" if name else "missing"
-        wrong: tuple[Problem, ...] = (Problem("test_ven", f"{said}; expected the name or id of a VEN"),)
+        wrong: tuple[FormProblem, ...] = (FormProblem("test_ven", f"{said}; expected the name or id of a VEN"),)
         return await _form(visit, typed, check=check, problems=wrong, status=422)
     if not (minutes.isascii() and minutes.isdigit() and 1 <= int(minutes[:4]) <= _LONGEST_TEST_MIN):
-        wrong = (Problem("test_min", f"{minutes!r} is none; expected 1 to {_LONGEST_TEST_MIN} minutes"),)
+        wrong = (FormProblem("test_min", f"{minutes!r} is none; expected 1 to {_LONGEST_TEST_MIN} minutes"),)
         return await _form(visit, typed, check=check, problems=wrong, status=422)
     chosen = _part_of(check.requests, ven_id)
     request = as_test(chosen, ven_id, now=visit.now, minutes=int(minutes))
@@ -148,22 +150,22 @@ async def _publish(visit: Visit, typed: TypedEvent) -> web.StreamResponse:
     return _published(visit, ids, said)
 
 
-async def _ask(visit: Visit, typed: TypedEvent, check: Check, asks: Sequence[str]) -> web.StreamResponse:
+async def _ask(visit: Visit, typed: TypedEvent, check: EventCheck, asks: Sequence[str]) -> web.StreamResponse:
     """Ask whether to publish it; if that was asked already and the word is wrong, say so."""
     if not (_word(visit, "agreed") == _digest(check, asks) and check.goes_to_everybody):
         return await _form(visit, typed, check=check, asks=asks)
-    wrong = Problem("word", f"{_word(visit, 'word')!r} is another word; expected {_WORD}, for it goes to all VENs")
+    wrong = FormProblem("word", f"{_word(visit, 'word')!r} is another word; expected {_WORD}, for it goes to all VENs")
     return await _form(visit, typed, check=check, asks=asks, problems=(wrong,), status=422)
 
 
-def _agreed(visit: Visit, check: Check, asks: Sequence[str]) -> bool:
+def _agreed(visit: Visit, check: EventCheck, asks: Sequence[str]) -> bool:
     """Return True if a person has agreed to exactly what is asked now, by word if it goes to everybody."""
     if _word(visit, "agreed") != _digest(check, asks):
         return False
     return not check.goes_to_everybody or _word(visit, "word").lower() == _WORD
 
 
-def _digest(check: Check, asks: Sequence[str]) -> str:
+def _digest(check: EventCheck, asks: Sequence[str]) -> str:
     return hashlib.sha256("\n".join([check.digest, *asks]).encode()).hexdigest()[:32]
 
 
@@ -205,10 +207,10 @@ async def program_made(visit: Visit, name: str) -> str:
 
 async def _checked(
     visit: Visit, typed: TypedEvent
-) -> tuple[tuple[Problem, ...], Plan | None, Check | None, ObjectRow | None]:
+) -> tuple[tuple[FormProblem, ...], EventPlan | None, EventCheck | None, ObjectRow | None]:
     known, program = await look_up(typed, visit.console.store(ChoiceStore))
     plan = read_plan(typed, known, now=visit.now, zone=visit.zone)
-    if not isinstance(plan, Plan):
+    if not isinstance(plan, EventPlan):
         return plan, None, None, program
     page = _word(visit, "ven_page") or "1"
     if not (page.isascii() and page.isdigit() and 1 <= int(page[:4]) <= _MOST_PAGES):
@@ -219,7 +221,7 @@ async def _checked(
     check = await checker(visit).check(
         plan, program, now=visit.now, zone=visit.zone, reason=reason or None, page=int(page), size=_SIZE
     )
-    if isinstance(check, Problem):
+    if isinstance(check, FormProblem):
         return (check,), None, None, program
     return (), plan, check, program
 
@@ -239,8 +241,8 @@ async def _form(
     *,
     form_id: str = "",
     draft_id: str = "",
-    check: Check | None = None,
-    problems: Sequence[Problem] = (),
+    check: EventCheck | None = None,
+    problems: Sequence[FormProblem] = (),
     asks: Sequence[str] = (),
     refusal: str | None = None,
     status: int = 200,
