@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -162,7 +162,8 @@ async def test_each_mistake_is_named_beside_its_field_and_all_that_was_typed_sta
     """Nothing is issued, whatever button is pressed (O1)."""
     for number, (fields, problem) in enumerate(MISTAKES):
         named = {} if {"who", "targets", "vens", "resources"} & set(fields) else {"targets": "g1"}
-        page = await send(console, ("check", "publish")[number % 2], name="a <b>name</b>", **named, **fields)
+        typed = {"name": "a <b>name</b>", **named, **fields}
+        page = await send(console, ("check", "publish")[number % 2], **typed)
         assert any(problem in text for text in wrong(page)), (problem, wrong(page))
         shown = page.tree
         assert shown.cssselect("input[name=value]")[0].get("value") == fields.get("value", "5kW")
@@ -331,8 +332,10 @@ async def test_times_are_those_of_the_console_s_zone(console: ConsoleUnderTest) 
     """18:00 is read in the zone of the settings and stored in UTC (TIME-012)."""
     await house(console.vtn, "g")
     await console.vtn.bl.post("/programs", {"programName": "peaks"})
-    assert (await send(console, "publish", group="g", start="18:00", ends="until", end="19:30")).status == 303
+    assert (
+        await send(console, "publish", group="g", start="tomorrow 18:00", ends="until", end="tomorrow 19:30")
+    ).status == 303
     (event,) = await events(console.vtn)
-    evening = console.vtn.now().replace(hour=18, minute=0, second=0, microsecond=0)
+    evening = console.vtn.now().replace(hour=18, minute=0, second=0, microsecond=0) + timedelta(days=1)
     assert datetime.fromisoformat(event["intervalPeriod"]["start"]) == evening
     assert event["intervalPeriod"]["duration"] == "PT1H30M"
