@@ -16,7 +16,7 @@
   function isBusy(element) {
     const active = document.activeElement;
     const types = active && element.contains(active) && active.matches("input, select, textarea");
-    return types || element.querySelector("details.confirm[open]") !== null;
+    return types || element.querySelector("details.confirm[open], [data-still] details[open]") !== null;
   }
 
   function refresh(element) {

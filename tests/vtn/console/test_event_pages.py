@@ -85,7 +85,7 @@ async def test_a_row_opens_its_circuits(console: ConsoleUnderTest) -> None:
 
     assert len(opened) == 4
     home = next(page for link, page in opened.items() if "client-00000" in link)
-    assert rows_of(home, "Circuits") == [
+    assert rows_of(home, "2026") == [
         ["boiler", "2.50 kW", "0.20 kW", "no data", "2.00 kW", "2.30 kW", "curtailed", "–"],
         [
             "fridge critical",
@@ -101,10 +101,11 @@ async def test_a_row_opens_its_circuits(console: ConsoleUnderTest) -> None:
         ["heat pump", "2.30 kW", "1.80 kW", "2.20 kW", "1.00 kW", "0.50 kW", "restored", "–"],
     ]
     panel = next(page for link, page in opened.items() if "panel-a" in link)
-    assert rows_of(panel, "Circuits")[0][0] == "1"
+    assert rows_of(panel, "2026")[0][0] == "1"
     link = next(link for link in links if "panel-a" in link).removeprefix("/console")
     part = await console.block(link, "circuits-3")
-    assert part.ok().text.lstrip().startswith("<div")
+    assert part.ok().text.lstrip().startswith("<details open")
+    assert (await console.block(link, "circuits-3-open")).ok().tree.get("id") == "circuits-3-open"
     assert "<html" not in part.text
 
 
@@ -278,4 +279,4 @@ async def test_pages_ask_the_database_as_often_for_many_as_for_few(console: Cons
 
     more: dict[str, Any] = {path: counts for path, counts in asked.items() if counts[1] > counts[0]}
     assert not more
-    assert max(max(counts) for counts in asked.values()) <= 12
+    assert max(max(counts) for counts in asked.values()) <= 14

@@ -6,10 +6,13 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from sqlalchemy import delete, insert
 
 from tests.vtn.console.event_seed import active_event, shedding
 from tests.vtn.console.test_event_pages import rows_of
 from tests.vtn.console.visitor import ConsoleUnderTest
+from vtn.store.alarm_tables import alarms
+from vtn.store.stamps import stamp
 
 
 async def several(console: ConsoleUnderTest) -> dict[str, Any]:
@@ -128,11 +131,29 @@ async def test_the_first_page_tells_what_happens(console: ConsoleUnderTest) -> N
     assert "8 of 10" in page.words
     assert f"/console/events/{event['id']}" in page.text
     live = page.tree.xpath("//*[@data-live]/@id")
-    assert live == ["fleet", "strip", "active", "following"]
+    assert live == ["alarms", "fleet", "strip", "active", "following"]
     for element in live:
         part = (await console.block("/", element)).ok()
         assert "<html" not in part.text
         assert f'id="{element}"' in part.text
+
+
+async def test_alarms_that_hold_are_on_the_first_page(console: ConsoleUnderTest) -> None:
+    """Those that nobody looks after first; those that are over are gone."""
+    at = stamp(console.vtn.now())
+    row = {"kind": "VEN_SILENT", "raised_at": at, "seen_at": at}
+    async with console.vtn.server._database.write() as connection:
+        await connection.execute(delete(alarms))
+        for number, more in enumerate(({"acknowledged_at": at, "acknowledged_by": "anna"}, {}, {"cleared_at": at})):
+            values = row | {"subject": f"{number}", "text": f"alarm {number} \x1b[2J"} | more
+            await connection.execute(insert(alarms).values(values))
+
+    page = (await console.get("/")).ok()
+
+    shown = [" ".join(each.text_content().split()) for each in page.tree.xpath("//section[@id='alarms']/p")]
+    assert shown == ["Alarm now: alarm 1 \\x1b[2J", "Alarm now: alarm 0 \\x1b[2J (anna looks after it)"]
+    async with console.vtn.server._database.write() as connection:
+        await connection.execute(delete(alarms))
 
 
 async def test_an_empty_vtn_says_what_to_do_first(console: ConsoleUnderTest) -> None:

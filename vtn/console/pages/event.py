@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -34,6 +35,7 @@ from vtn.store.facts.results import FactsPage, FunnelStep, ParticipantFacts, Par
 
 _IN_FILE_AT_ONCE: Final = 1000
 _ON_PAPER: Final = 1000
+_PLACE: Final = re.compile(r"circuits-(\d{1,3})(?:-open)?")
 
 
 async def show(visit: Visit) -> web.StreamResponse:
@@ -85,7 +87,8 @@ async def show_circuits(visit: Visit) -> web.StreamResponse:
     critical = await visit.console.store(ConsoleEvent).critical_resources(
         client_id, [each.resource for each in circuits]
     )
-    alone = visit.request.headers.get("HX-Request") == "true"
+    place = _PLACE.fullmatch(visit.request.headers.get("HX-Target", ""))
+    alone = visit.request.headers.get("HX-Request") == "true" and place is not None
     return visit.render(
         "event_circuits_part.html" if alone else "event_circuits.html",
         **head_of(visit, event),
@@ -93,6 +96,7 @@ async def show_circuits(visit: Visit) -> web.StreamResponse:
         critical=critical,
         client_id=client_id,
         panel=panel,
+        part_id=f"circuits-{place[1]}-open" if alone and place is not None else None,
         state_of=circuit_state,
         spared=spared,
     )

@@ -12,12 +12,14 @@ from vtn.console.lanes import TimeWindow, strip
 from vtn.console.routes import ConsoleRoute
 from vtn.console.visit import Visit
 from vtn.store.console.events import ConsoleEvents
+from vtn.store.console.now import ConsoleNow
 from vtn.store.facts.fleet import ONLINE, RECENT
 
 _BEFORE: Final = timedelta(hours=6)
 _AFTER: Final = timedelta(hours=18)
 _LISTED: Final = 10
 _IN_STRIP: Final = 200
+_ALARMS: Final = 5
 
 
 async def show(visit: Visit) -> web.StreamResponse:
@@ -36,6 +38,8 @@ async def show(visit: Visit) -> web.StreamResponse:
         summaries=summaries,
         counts=await events.counts(),
         fleet=await facts.fleet_now(),
+        alarms=await visit.console.store(ConsoleNow).alarms(limit=_ALARMS + 1),
+        alarms_shown=_ALARMS,
         online_within=ONLINE,
         read_within=RECENT,
         window=window,
