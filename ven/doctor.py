@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import shutil
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from typing import Final
 
 from openadr_client import (
@@ -19,6 +19,7 @@ from openadr_client.checkup import Checkup, Condition, check_clock, what_to_do
 from ven.drivers import find_driver
 from ven.errors import VenError
 from ven.home_broker import HomeBroker
+from ven.panel.circuits import CircuitState
 from ven.panel.ownership import PUT_IT_BACK
 from ven.settings import VenSettings
 from ven.store.inspection import inspect
@@ -73,25 +74,35 @@ async def _driver(settings: VenSettings, clock: Clock, *, is_running: bool) -> C
     kind = settings.driver.kind
     if is_running:
         return Checkup("driver", Condition.OK, f"{kind} is left alone: the VEN that is running has it")
+    return (await try_driver(settings, clock))[0]
+
+
+async def try_driver(settings: VenSettings, clock: Clock) -> tuple[Checkup, Mapping[str, CircuitState]]:
+    """Return what a driver does when it is opened and read once, and the states it has read. Nothing is switched.
+
+    Never raises. Call it only while no VEN with this driver runs: two would get in each other's way.
+    """
+    kind = settings.driver.kind
     try:
         driver = find_driver(kind)(settings.circuits, settings.driver.options, clock)
     except Exception as error:  # a driver of somebody else may raise whatever it likes
         problem = str(error) if isinstance(error, VenError) else f"{kind} cannot be made: {_named(error)}"
-        return Checkup("driver", Condition.FAILED, problem, "correct driver.kind or driver.options")
+        return Checkup("driver", Condition.FAILED, problem, "correct driver.kind or driver.options"), {}
     try:
         async with asyncio.timeout(_ANSWER_WITHIN_S), driver:
             async with asyncio.timeout(settings.driver.deadline_s):
                 states = await driver.read()
     except Exception as error:  # as above
         problem = "it does not answer in time" if isinstance(error, TimeoutError) else _named(error)
-        return Checkup("driver", Condition.FAILED, f"{kind} cannot be read: {problem}", _LOOK_AT_DEVICE)
+        return Checkup("driver", Condition.FAILED, f"{kind} cannot be read: {problem}", _LOOK_AT_DEVICE), {}
     known = [each.id for each in settings.circuits if (state := states.get(each.id)) and state.power_kw is not None]
     silent = [each.id for each in settings.circuits if each.id not in known]
     if silent:
         text = f"{kind} reads {len(known)} of {len(settings.circuits)} circuits, but not {', '.join(silent)}"
-        return Checkup("driver", Condition.WARNING if known else Condition.FAILED, text, _LOOK_AT_DEVICE)
+        return Checkup("driver", Condition.WARNING if known else Condition.FAILED, text, _LOOK_AT_DEVICE), states
     by_whom = "the device" if driver.enforces_expiry else "this computer"
-    return Checkup("driver", Condition.OK, f"{kind} reads all {len(known)} circuits; {by_whom} ends limits that expire")
+    text = f"{kind} reads all {len(known)} circuits; {by_whom} ends limits that expire"
+    return Checkup("driver", Condition.OK, text), states
 
 
 async def _home_assistant(broker: HomeBroker) -> Checkup:

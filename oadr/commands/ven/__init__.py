@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from oadr.commands.ven import doctor, drivers, fleet, join, owner, run, simulate
+from oadr.commands.ven import doctor, drivers, fleet, join, owner, run, setup, simulate
 from oadr.terminal.options import examples
 
 app = typer.Typer(
@@ -18,6 +18,7 @@ app.command(
         "ven run --config home-1.toml", "ven run --vtn http://127.0.0.1:8080/openadr3/3.1.0 --client-id home-1"
     )
 )(run.run)
+app.command(epilog=examples("ven setup", "ven setup --config /etc/oadr/ven.toml --no-run"))(setup.setup)
 app.command(epilog=examples("ven join", "ven join - --config /etc/oadr/ven.toml < line.txt"))(join.join)
 app.command(
     epilog=examples(

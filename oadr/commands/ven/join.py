@@ -3,22 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import shlex
-import ssl
 import sys
-import tomllib
-from dataclasses import dataclass, field
 from getpass import getpass
-from itertools import count
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from oadr.commands.ven.options import PREFIX
-from oadr.commands.ven.renewal import renewed, settings_of, toml
-from oadr.commands.ven.sample_house import CIRCUITS
+from oadr.commands.ven.new_settings import connection_of, house_of_file, settings_text, write_settings
+from oadr.commands.ven.renewal import renewed, settings_of
 from oadr.errors import Exit, Failure, exit_code_of, reporting
 from oadr.terminal.output import JsonOption, show_json, wants_json
 from openadr_profiles.join_line import LONGEST, JoinLine
@@ -26,19 +20,6 @@ from openadr_profiles.join_line import LONGEST, JoinLine
 if TYPE_CHECKING:
     from ven.joining import JoinStep
     from ven.settings import VenSettings
-
-_LONGEST_TEMPLATE: Final = 1_000_000
-_FROM_THE_LINE: Final = ("ven_name", "vtn")
-_HEAD: Final = (
-    "# Made by oadr ven join. The secret of this VEN is in it: keep it to yourself. docs/ven.md has all settings.\n"
-)
-_SAMPLE: Final = """
-# A house to try it with, simulated. Put your own driver (docs/drivers.md) and circuits (docs/ven.md) in its place.
-[driver]
-kind = "simulated"
-options = {{ state_file = {panel} }}
-
-{circuits}"""
 
 
 def join(
@@ -66,7 +47,7 @@ def join(
     with reporting():
         told = JoinLine.decode(_read(line))
         text, changed = _text(told, config.absolute(), template, force=force)
-        written = _write(told, config.absolute(), text, force=force, changed=changed)
+        written = write_settings(told, config.absolute(), text, force=force, changed=changed)
         settings = written.settings
         if not wants_json(as_json):
             _say("settings", f"{config}{_notes(template, changed)}")
@@ -136,124 +117,5 @@ def _text(told: JoinLine, config: Path, template: Path | None, *, force: bool) -
     """Return the text of the settings; if those that are there are renewed, also the names of what changes in them."""
     there = None if template or force else settings_of(config, told)
     if there is not None:
-        return renewed(there, _connection(told, config), config)
-    return _settings_text(told, config, template), None
-
-
-@dataclass
-class _Written:
-    """Hold the settings as they read now, and the files that keep what was there before."""
-
-    settings: VenSettings
-    kept: list[Path] = field(default_factory=list)
-
-
-def _write(told: JoinLine, config: Path, text: str, *, force: bool, changed: list[str] | None) -> _Written:
-    """Write the settings and the authority's certificate; what is there already, and the same, is left as it is."""
-    from oadr.config import load
-    from ven.settings import VenSettings
-
-    files = {config: text}
-    if told.ca is not None:
-        files[_ca_file(config)] = ssl.DER_cert_to_PEM_cert(told.ca)
-    other = [file for file, text in files.items() if file.exists() and not _holds(file, text)]
-    if other and not force and changed is None:
-        problem = f"{other[0]} is there already, with other settings than for this VEN and VTN"
-        to_do = f"name another file with --config, or replace it with --force, which keeps it as {other[0].name}.bak"
-        raise Failure(f"{problem}: {to_do}", Exit.USAGE)
-    try:
-        config.parent.mkdir(parents=True, exist_ok=True)
-        new = {file: _private(file.with_name(f"{file.name}.{os.getpid()}.new"), text) for file, text in files.items()}
-        try:
-            # Settings of a new file are whole; those that were there may have a part in the environment.
-            environment = {} if changed is None else os.environ
-            written = _Written(load(VenSettings, prefix=PREFIX, file=new[config], environment=environment))
-            if changed is not None:
-                _as_before(config, new[config])
-            written.kept += [_kept(file) for file in other]
-            for file, made in new.items():
-                made.replace(file.resolve())
-        finally:
-            for made in new.values():
-                made.unlink(missing_ok=True)
-    except OSError as error:
-        raise Failure(f"{config} cannot be written: {error.strerror}", Exit.CONFIGURATION) from None
-    return written
-
-
-def _as_before(file: Path, new: Path) -> None:
-    """Give a new file the owner and the permissions of one that is there, whose reader may be another user."""
-    before, now = file.stat(), new.stat()
-    if (before.st_uid, before.st_gid) != (now.st_uid, now.st_gid):
-        os.chown(new, before.st_uid, before.st_gid)
-    new.chmod(before.st_mode & 0o777)
-
-
-def _kept(file: Path) -> Path:
-    """Write what is in a file into a new one beside it (0600), FILE.bak or FILE.bak.2 and so on; return its name."""
-    for number in count(1):
-        name = file.with_name(f"{file.name}.bak" + (f".{number}" if number > 1 else ""))
-        try:
-            return _private(name, file.read_bytes())
-        except FileExistsError:
-            continue
-    raise AssertionError  # the numbers do not end
-
-
-def _settings_text(told: JoinLine, config: Path, template: Path | None) -> str:
-    rest = _template(template)
-    lines = [_HEAD, f"ven_name = {toml(told.ven_name)}\n"]
-    if rest is None or "store" not in tomllib.loads(rest):
-        lines.append(f"store = {toml(str(config.with_suffix('.sqlite3')))}\n")
-    lines += [f"vtn.{name} = {toml(value)}\n" for name, value in _connection(told, config).items()]
-    panel = config.with_name(f"{config.stem}-panel.json")
-    lines.append(_SAMPLE.format(panel=toml(str(panel)), circuits=CIRCUITS) if rest is None else f"\n{rest}")
-    return "".join(lines)
-
-
-def _connection(told: JoinLine, config: Path) -> dict[str, str]:
-    """Return what a line says of ``vtn``, by the names of the settings."""
-    ca = {} if told.ca is None else {"ca_file": str(_ca_file(config))}
-    return told.connection() | ca
-
-
-def _template(file: Path | None) -> str | None:
-    """Return the text of the other settings, as it is, so that its comments stay."""
-    if file is None:
-        return None
-    try:
-        with file.open("rb") as opened:
-            raw = opened.read(_LONGEST_TEMPLATE + 1)
-        given: dict[str, Any] = tomllib.loads(raw.decode())
-    except OSError as error:
-        raise Failure(f"--template: {file} cannot be read: {error.strerror}", Exit.USAGE) from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise Failure(f"--template: {file} is not readable TOML: {error}", Exit.CONFIGURATION) from None
-    if len(raw) > _LONGEST_TEMPLATE:
-        raise Failure(f"--template: {file} is too long; expected at most {_LONGEST_TEMPLATE:,} bytes", Exit.USAGE)
-    for name in _FROM_THE_LINE:
-        if name in given:
-            raise Failure(f"--template: {file} has {name}, which comes from the join line: take it out", Exit.USAGE)
-    return raw.decode()
-
-
-def _ca_file(config: Path) -> Path:
-    return config.with_name(f"{config.stem}-ca.pem")
-
-
-def _holds(file: Path, text: str) -> bool:
-    try:
-        with file.open("rb") as opened:
-            return opened.read(len(text.encode()) + 1) == text.encode()
-    except OSError:
-        return False
-
-
-def _private(file: Path, content: str | bytes) -> Path:
-    """Write a new file for its owner alone (0600), to the disk."""
-    raw = content.encode() if isinstance(content, str) else content
-    with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as opened:
-        opened.write(raw)
-        opened.flush()
-        os.fsync(opened.fileno())
-    return file
+        return renewed(there, connection_of(told, config), config)
+    return settings_text(told, config, house_of_file(template)), None
