@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import dropwhile
 from typing import Any, Final
 
 from openadr_profiles.v31 import format_instant
@@ -67,8 +68,12 @@ def table(points: Iterable[PowerPoint]) -> str:
 
 
 def minutes(trace: PowerTrace, now: datetime, span: str) -> str:
-    """Return the minutes of a span until now as CSV."""
-    return table(trace.points(now - SPANS[span][0], now, _MINUTE))
+    """Return the minutes of a span until now as CSV, from the first of which anything is known."""
+    return table(dropwhile(_is_unknown, trace.points(now - SPANS[span][0], now, _MINUTE)))
+
+
+def _is_unknown(point: PowerPoint) -> bool:
+    return point.drawn_kw is None and point.target_kw is None
 
 
 def _series(label: str, kind: str, values: Sequence[float | None]) -> dict[str, Any]:
