@@ -57,7 +57,7 @@ class ConsoleUnderTest:
     def __init__(self, vtn: VtnUnderTest, base: str = "") -> None:
         self.vtn = vtn
         self.name = ""
-        self._base = base or f"{vtn.origin}/console"
+        self._base = base or f"http://127.0.0.1:{vtn.server.port}/console"
         self._session = aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar())
         self._others: list[ConsoleUnderTest] = []
         self.cookies: dict[str, str] = {}
