@@ -179,6 +179,7 @@ class Wiring:
                 addresses=self.addresses,
                 services=self.services,
                 guesses=self.rate_limits.wrong_passwords(),
+                evaluations=self.evaluations,
                 streams=self.console_streams,
                 now=self.now,
             )

@@ -14,6 +14,7 @@ from vtn.auth.clients import Clients
 from vtn.auth.secrets import Secrets
 from vtn.auth.wrong_secrets import WrongSecrets
 from vtn.console.streams import ConsoleStreams
+from vtn.evaluations import Evaluations
 from vtn.http.addresses import Addresses
 from vtn.services import Services
 from vtn.settings import Settings
@@ -49,6 +50,7 @@ class Console:
     addresses: Addresses
     services: Services
     guesses: WrongSecrets
+    evaluations: Evaluations
     streams: ConsoleStreams
     now: Callable[[], datetime]
     _made: dict[Any, Any] = field(default_factory=dict)

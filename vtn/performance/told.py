@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import timedelta
+from datetime import date, datetime, timedelta
 from typing import Any
 
 import msgspec
@@ -26,12 +26,12 @@ def result_of(row: Mapping[str, Any]) -> PerformanceResult:
         event_id=row["event_id"],
         event_name=row["event_name"],
         program_id=row["program_id"],
-        start=row["starts_at"],
-        end=row["ends_at"],
+        start=datetime.fromisoformat(row["starts_at"]),
+        end=datetime.fromisoformat(row["ends_at"]),
         method=row["method"],
         step_s=row["step_s"],
         zone=row["zone"],
-        holidays=msgspec.json.decode(row["holidays"]),
+        holidays=msgspec.json.decode(row["holidays"], type=tuple[date, ...]),
         circuits=row["circuits"],
         state=row["state"],
         vens=row["vens"],
@@ -39,9 +39,9 @@ def result_of(row: Mapping[str, Any]) -> PerformanceResult:
         trouble=row["trouble"],
         inputs_sha256=row["inputs_sha256"],
         made_by=row["made_by"],
-        made_at=row["made_at"],
+        made_at=datetime.fromisoformat(row["made_at"]),
         frozen_by=row["frozen_by"],
-        frozen_at=row["frozen_at"],
+        frozen_at=row["frozen_at"] and datetime.fromisoformat(row["frozen_at"]),
         sums=None if sums is None else msgspec.json.decode(sums, type=PerformanceSums),
     )
 
@@ -60,7 +60,7 @@ def participant_of(row: Mapping[Any, Any], starts_at: str, step: timedelta) -> P
         performance=in_thousands(row["performance_permille"]),
         gaps=row["gaps"],
         notes=tuple(details["notes"]),
-        baseline_days=tuple(details["days"]),
+        baseline_days=tuple(date.fromisoformat(day) for day in details["days"]),
         adjustment=details["adjustment"],
         steps=kept_steps(details["steps"], starts_at, step),
     )

@@ -161,6 +161,7 @@ def console_of(vtn: VtnUnderTest) -> Console:
         addresses=server._addresses,
         services=server.services,
         guesses=server._rate_limits.wrong_passwords(),
+        evaluations=server._evaluating(server.stores),
         streams=server._console_streams,
         now=vtn.now,
     )

@@ -4,7 +4,19 @@ from __future__ import annotations
 
 from typing import Final
 
-from vtn.console.pages import account, audit, event, event_history, events, login, new_event, now, oidc, stream
+from vtn.console.pages import (
+    account,
+    audit,
+    event,
+    event_history,
+    events,
+    login,
+    new_event,
+    now,
+    oidc,
+    performance,
+    stream,
+)
 
 PAGES: Final = (
     now,
@@ -12,6 +24,7 @@ PAGES: Final = (
     new_event,  # before ``event``, whose path has a variable where this one has a word
     event,
     event_history,
+    performance,
     audit,
     account,
     login,

@@ -41,6 +41,16 @@ class ResultState(StrEnum):
     FAILED = "FAILED"
 
 
+class ResultOrder(StrEnum):
+    """Name the order of participants: by client and resource, by name, or what asks for a look first."""
+
+    CLIENT = "client"
+    NAME = "name"
+    SHORT = "short"
+    FACTOR = "factor"
+    GAPS = "gaps"
+
+
 _UNDER_WAY: Final = (ResultState.WAITING.value, ResultState.EVALUATING.value)
 
 
@@ -137,11 +147,21 @@ class PerformanceStore:
         statement = select(*columns).where(*clauses).order_by(_results.made_at.desc(), _results.id.desc())
         return [self._seen(row) for row in await self._database.rows(statement.limit(page.limit).offset(page.skip))]
 
-    async def participants(self, id_: str, page: Page, *, search: str | None = None) -> Sequence[RowMapping]:
+    async def participants(
+        self, id_: str, page: Page, *, search: str | None = None, order: ResultOrder = ResultOrder.CLIENT
+    ) -> Sequence[RowMapping]:
         """Return a page of the participants of a result, of all or of those with a text in their names."""
-        statement = self._of(id_)
+        its = _participants
+        first = {
+            ResultOrder.CLIENT: (),
+            ResultOrder.NAME: (its.name,),
+            ResultOrder.SHORT: (its.shortfall_wh.desc().nulls_last(),),
+            ResultOrder.FACTOR: (its.performance_permille.asc().nulls_last(),),
+            ResultOrder.GAPS: (its.gaps.desc(),),
+        }[order]
+        statement = select(performance_participants).where(its.result_id == id_).order_by(*first, its.position)
         if search:
-            statement = statement.where(_participants.name.icontains(search, autoescape=True))
+            statement = statement.where(its.name.icontains(search, autoescape=True))
         return await self._database.rows(statement.limit(page.limit).offset(page.skip))
 
     async def each_participant(self, id_: str) -> AsyncIterator[RowMapping]:
