@@ -128,5 +128,6 @@
     });
   });
   document.addEventListener("DOMContentLoaded", () => loadAll(document));
+  document.addEventListener("chart:refresh", (event) => load(event.target));
   document.addEventListener("htmx:afterSwap", (event) => loadAll(event.detail.elt || event.target));
 })();

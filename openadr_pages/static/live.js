@@ -42,11 +42,24 @@
     }, PAUSE_MS));
   }
 
+  // A chart asks for its figures again and stays in its place.
+  function redraw(figure) {
+    if (waiting.has(figure)) return;
+    waiting.set(figure, setTimeout(function () {
+      waiting.delete(figure);
+      if (document.contains(figure)) figure.dispatchEvent(new CustomEvent("chart:refresh", { bubbles: true }));
+    }, PAUSE_MS));
+  }
+
   function changed(topics) {
     if (document.hidden) return;
     document.querySelectorAll("[data-live]").forEach(function (element) {
       const wanted = element.dataset.live.split(/\s+/);
       if (topics === null || topics.some((topic) => wanted.includes(topic))) soon(element);
+    });
+    document.querySelectorAll("[data-chart-live]").forEach(function (figure) {
+      const wanted = figure.dataset.chartLive.split(/\s+/);
+      if (topics === null || topics.some((topic) => wanted.includes(topic))) redraw(figure);
     });
   }
 

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import csv
 import io
+from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
+import pytest_asyncio
 from sqlalchemy import update
 
 from tests.vtn.console.event_seed import WILD, active_event, shedding
 from tests.vtn.console.visitor import ConsoleUnderTest, Page
+from tests.vtn.facts.fleet import Fleet as ReportingFleet
+from tests.vtn.facts.fleet import opt_in, opt_out, opts_of, shed, status_of
+from tests.vtn.harness import VtnUnderTest
 from tests.vtn.outbox import with_mqtt
 from tests.vtn.outbox_rows import OutboxRows
 from tests.vtn.statements import Statements
@@ -18,6 +23,15 @@ from vtn.store.facts.results import FunnelStep
 from vtn.store.tables import vens
 
 PAGES = ("", "/participants", "/circuits", "/versions", "/told", "/reports", "/print", "/curve", "/curve.csv")
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def fleet(vtn: VtnUnderTest) -> AsyncIterator[ReportingFleet]:
+    """The same VTN, whose reports are read when the test says so."""
+    fleet = ReportingFleet(vtn)
+    await fleet.forget()
+    yield fleet
+    await fleet.forget()
 
 
 def rows_of(page: Page, caption: str) -> list[list[str]]:
@@ -280,3 +294,34 @@ async def test_pages_ask_the_database_as_often_for_many_as_for_few(console: Cons
     more: dict[str, Any] = {path: counts for path, counts in asked.items() if counts[1] > counts[0]}
     assert not more
     assert max(max(counts) for counts in asked.values()) <= 14
+
+
+async def test_reports_of_a_home_and_of_panels_are_told_alike(console: ConsoleUnderTest, fleet: ReportingFleet) -> None:
+    """From the reports that VENs and bridges really send, once they were read: opts, powers, circuits, curve."""
+    start = console.vtn.now()
+    event = await fleet.event(await fleet.program(), **shedding(1, start) | {"targets": []})
+    home, bridge = await fleet.ven("home"), await fleet.ven("bridge")
+    console.vtn.now.pass_(minutes=15)
+    await fleet.report(home.client_id, opts_of(event, start, [opt_in(), opt_out("garage", "switched by hand")]))
+    await fleet.report(bridge.client_id, opts_of(event, start, [opt_in("p1"), opt_out("p2", "offline")]))
+    sheds = [shed("AGGREGATED_REPORT", 2.5), shed("boiler", 2.5), shed("garage", 0)]
+    await fleet.report(home.client_id, status_of(event, start, sheds))
+    await fleet.report(bridge.client_id, status_of(event, start, [shed("p1", 1.5), shed("p1/c1", 1.5)]))
+    await fleet.read()
+
+    rows = rows_of((await console.get(f"/events/{event.id}/participants")).ok(), "Participants")
+
+    assert [row[:3] + row[5:7] for row in rows] == [
+        ["p1 behind bridge", "in", "it delivers", "1.50 kW", "0.38 kWh"],
+        ["p2 behind bridge", "out", "opted out: offline", "no data", "no data"],
+        ["home", "in", "it delivers", "2.50 kW", "0.63 kWh"],
+    ]
+    circuits = rows_of(
+        (await console.get(f"/events/{event.id}/circuits", client=bridge.client_id, panel="p1")).ok(), "2026"
+    )
+    assert [row[0] for row in circuits] == ["c1"]
+    words = (await console.get(f"/events/{event.id}")).ok().words
+    assert "Delivered 4.00 kW" in words
+    assert "1.00 kWh so far" in words
+    reports = rows_of((await console.get(f"/events/{event.id}/reports")).ok(), "Reports")
+    assert sorted(row[0].partition("-")[0] for row in reports) == ["opt", "opt", "status", "status"]
