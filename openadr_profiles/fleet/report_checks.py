@@ -17,7 +17,7 @@ from itertools import accumulate, islice
 from typing import Final
 
 from openadr_profiles.fleet.report_values import placed
-from openadr_profiles.v31 import ReportDescriptor, ReportRequest
+from openadr_profiles.v31 import EventRequest, ReportDescriptor, ReportRequest
 from openadr_profiles.v31.report_schedule import DueReport, ReportPlan, Timing, due_reports
 from openadr_profiles.v31.timeline import Timeline, Window
 
@@ -26,6 +26,7 @@ _NEVER: Final = datetime.max.replace(tzinfo=UTC)
 LOOKED_AT: Final = 100
 """The latest reports of one descriptor that are looked at: a looping event may ask for many thousands."""
 _WALKED: Final = 20_000
+_SOME_DAY: Final = datetime(2000, 1, 1, tzinfo=UTC)
 
 
 class ReportArrival(StrEnum):
@@ -143,6 +144,14 @@ def check_reports(
         checks = tuple(_check(each, in_order, now, grace) for each in due)
         found.append(DescriptorChecks(descriptor, False, checks, count, upcoming))
     return tuple(found)
+
+
+def largest_shift(event: EventRequest) -> timedelta:
+    """Return the longest time by which chance may put off a start of an event; a VTN does not know its VENs' chance."""
+    periods = [event.interval_period, *(interval.interval_period for interval in event.intervals or ())]
+    lengths = {period.randomize_start for period in periods if period is not None and period.randomize_start}
+    ends = [length.magnitude().after(_SOME_DAY) for length in lengths]
+    return max((end - _SOME_DAY for end in ends if end is not None), default=timedelta())
 
 
 def _due_by(

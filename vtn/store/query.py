@@ -108,8 +108,9 @@ class ContactQuery:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SubscriptionHealthQuery:
-    """``subscription_id`` and ``client_id`` are exact."""
+    """``subscription_id`` and ``client_id`` are exact. ``troubled``: only those that fail, or have dead letters."""
 
     page: Page = Page()
     subscription_id: str | None = None
     client_id: str | None = None
+    troubled: bool = False

@@ -6,7 +6,10 @@ from typing import Final
 
 from vtn.console.pages import (
     account,
+    alarms,
     audit,
+    clients,
+    deliveries,
     event,
     event_history,
     events,
@@ -15,7 +18,11 @@ from vtn.console.pages import (
     now,
     oidc,
     performance,
+    report_checks,
+    reports,
+    settings,
     stream,
+    users,
 )
 
 PAGES: Final = (
@@ -25,6 +32,13 @@ PAGES: Final = (
     event,
     event_history,
     performance,
+    reports,
+    report_checks,
+    deliveries,
+    alarms,
+    settings,
+    clients,
+    users,
     audit,
     account,
     login,

@@ -5,7 +5,6 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
-from msgspec import Raw, Struct, json
 from sqlalchemy import and_, func, or_, select
 
 from vtn.alarms.rules import Backlog, DeadLetters, RunningEvent, SilentVen, SilentVens
@@ -20,6 +19,8 @@ _LISTED: Final = 100
 _EVENTS: Final = 200
 _CURVE_S: Final = 120.0
 """An event whose curve has no newer point than this is not active, or nothing is known of it."""
+_ASKS: Final = events.c.members.contains('"reportDescriptors":[{', autoescape=True)
+"""A clause: the event asks for reports. A quote inside a text of JSON is written otherwise."""
 
 
 class AlarmFacts:
@@ -59,14 +60,14 @@ class AlarmFacts:
             for end in (func.min, func.max)
         )
         ends = (
-            select(events.c.id, events.c.members, first.label("first_ms"), last.label("last_ms"))
+            select(events.c.id, events.c.name, _ASKS.label("asks"), first.label("first_ms"), last.label("last_ms"))
             .where(or_(events.c.ends_at.is_(None), events.c.ends_at > self._stamps.now))
             .subquery()
         )
         point = and_(event_curve.c.event_id == ends.c.id, event_curve.c.at_ms == ends.c.last_ms)
         since_ms = _ms(self._stamps.ago(timedelta(seconds=_CURVE_S)))
         found = (
-            select(event_curve, ends.c.first_ms, ends.c.members)
+            select(event_curve, ends.c.first_ms, ends.c.name, ends.c.asks)
             .select_from(ends.join(event_curve, point))
             .where(ends.c.last_ms >= since_ms)
             .order_by(ends.c.first_ms.desc(), ends.c.id)
@@ -130,21 +131,13 @@ class AlarmFacts:
         return Backlog("reports", row["count"], datetime.fromisoformat(row["modified_at"]))
 
 
-class _EventMembers(Struct, rename="camel"):
-    """The members of an event that alarms look at."""
-
-    event_name: str | None = None
-    report_descriptors: list[Raw] | None = None
-
-
 def _running(row: Row) -> RunningEvent:
-    members = json.decode(f"{{{row['members']}}}", type=_EventMembers)
     return RunningEvent(
         id=row["event_id"],
-        name=members.event_name or row["event_id"],
+        name=row["name"] or row["event_id"],
         started_at=datetime.fromtimestamp(row["first_ms"] / 1000, UTC),
         reporting=row["reporting"],
-        asks=bool(members.report_descriptors),
+        asks=row["asks"],
         requested_kw=row["requested_kw"],
         delivered_kw=row["delivered_kw"],
     )

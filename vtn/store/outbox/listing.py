@@ -9,7 +9,7 @@ from enum import StrEnum
 from typing import Any, Final
 
 from msgspec import Struct
-from sqlalchemy import ColumnElement, Select, and_, case, func, or_, select, update
+from sqlalchemy import ColumnElement, Select, and_, case, exists, func, or_, select, update
 
 from openadr_profiles.subscription_health import EndpointState, SubscriptionHealth
 from vtn.store.database import Database
@@ -47,6 +47,8 @@ class Selection:
     client_id: str | None = None
     push: Push | None = None
     waiting: Waiting | None = None
+    after: int | None = None
+    """Only those with greater numbers: a further part of a list."""
 
     def clauses(self) -> list[ColumnElement[bool]]:
         """Return the conditions on a delivery."""
@@ -62,6 +64,8 @@ class Selection:
         found: list[ColumnElement[bool]] = [_STATES[self.waiting]]
         if self.ids is not None:
             found.append(deliveries.c.id.in_(self.ids))
+        if self.after is not None:
+            found.append(deliveries.c.id > self.after)
         if its:
             found.append(deliveries.c.endpoint_id.in_(select(endpoints.c.id).where(*its)))
         return found
@@ -150,6 +154,9 @@ class OutboxListing:
             found = found.where(endpoints.c.client_id == query.client_id)
         if query.subscription_id is not None:
             found = found.where(endpoints.c.subscription_id == query.subscription_id)
+        if query.troubled:
+            has_dead = exists().where(*its, _DEAD)
+            found = found.where(or_(endpoints.c.failures > 0, endpoints.c.broken_at.is_not(None), has_dead))
         return [_health(row) for row in await self._database.rows(found)]
 
     async def deliveries(self, selection: Selection, *, limit: int) -> list[ListedDelivery]:
