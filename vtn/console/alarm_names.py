@@ -32,7 +32,7 @@ def about_url(visit: Visit, alarm: StoredAlarm) -> str | None:
     if alarm.kind == AlarmKind.DATABASE_BEHIND:
         return visit.url("deliveries")
     if alarm.kind in {AlarmKind.EVENT_UNREPORTED, AlarmKind.EVENT_UNDELIVERED}:
-        return visit.url("report_checks", event=alarm.subject)
+        return visit.url("event", event_id=alarm.subject)
     if alarm.kind == AlarmKind.VEN_SILENT and alarm.subject != "all":
         return visit.url("reports", ven=alarm.subject)
     return None

@@ -56,6 +56,8 @@ async def test_alarms_are_shown_and_acknowledged(console: ConsoleUnderTest, vtn:
     assert len(rows(await console.page("/alarms", over="1"))) == 2
     assert rows(await console.page("/alarms", kind="DISK_LOW", over="1"))[0][0] == "1.0 GB of 9.0 GB are free"
     (alarm,) = await store.holding()
+    now = (await console.get("/")).ok()
+    assert "VEN <b>x</b> is silent" in now.words
     operator = await console.as_role("operator")
     path = f"/alarms/{alarm.id}/acknowledge"
     page = await follow(operator, await operator.post(path, note="electrician is on the way"))
@@ -310,9 +312,13 @@ async def test_users_are_added_changed_signed_out_and_removed(console: ConsoleUn
     await follow(console, await console.post("/settings/users/anna/remove"))
     (await anna.get("/settings")).ok(303)
     noted = [act for act, _ in await acts(console)]
-    assert [
-        act for act in noted if act not in {"signed in", "sign-in refused"}
-    ] == ["user removed", "password changed", "sessions ended", "role changed", "user added"]
+    assert [act for act in noted if act not in {"signed in", "sign-in refused"}] == [
+        "user removed",
+        "password changed",
+        "sessions ended",
+        "role changed",
+        "user added",
+    ]
 
 
 @pytest.mark.parametrize(

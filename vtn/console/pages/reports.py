@@ -17,7 +17,7 @@ from vtn.console.visit import Visit
 from vtn.errors import Malformed
 from vtn.report_files import NEEDS_PYARROW, CsvRows
 from vtn.store.console.report_lookup import ReportLookup
-from vtn.store.console.reports import ListedReport, ReportFilter, ReportListing
+from vtn.store.console.reports import FoundReport, ReportFilter, ReportListing
 from vtn.store.query import Page
 
 _CHARTED: Final = 200
@@ -145,7 +145,7 @@ def _instant(visit: Visit, name: str) -> datetime | None:
         raise Malformed(f"{name}: expected a time such as 2026-06-01T12:00, not {text[:40]!r}") from None
 
 
-def _summary(found: ListedReport) -> dict[str, Any]:
+def _summary(found: FoundReport) -> dict[str, Any]:
     """Return what a list says of a report: how many resources and values, their types and quality flags."""
     if found.report is None:
         return {"resources": None, "values": None, "types": [], "flags": []}
@@ -168,7 +168,7 @@ def _numeric_types(values: list[ReportValue]) -> list[str]:
     return list(dict.fromkeys(each.payload_type for each in values if each.number is not None))
 
 
-def _usual_type(found: list[ListedReport] | Any) -> str | None:
+def _usual_type(found: list[FoundReport] | Any) -> str | None:
     """Return the type of numbers that most reports of a page have; None if there are no numbers."""
     counted: Counter[str] = Counter()
     for each in found:

@@ -42,7 +42,7 @@ class ReportFilter:
     until: datetime | None = None
 
 
-class ListedReport(Struct, frozen=True, gc=False):
+class FoundReport(Struct, frozen=True, gc=False):
     """A report in a list. ``report`` is None if it is larger than a list shows; ``trouble`` says what of it is unread.
 
     ``ven_name`` is None if no ven has its client's id any more. Sizes are in bytes, instants are stamps.
@@ -77,7 +77,7 @@ class ReportListing:
         self._database = database
         self._stamps = stamps
 
-    async def search(self, asked: ReportFilter, page: Page) -> list[ListedReport]:
+    async def search(self, asked: ReportFilter, page: Page) -> list[FoundReport]:
         """Return one page of reports, those that arrived last first."""
         size = octets(reports.c.members)
         ids = self._ids(asked, page).subquery()
@@ -103,7 +103,7 @@ class ReportListing:
         async with self._database.large_reads:
             return [_listed(row) for row in await self._database.rows(found)]
 
-    async def get(self, report_id: str) -> ListedReport:
+    async def get(self, report_id: str) -> FoundReport:
         """Return one report; raises NotFound. It is without its content above ``WHOLE_BYTES``."""
         size = octets(reports.c.members)
         shown = case((size <= WHOLE_BYTES, reports.c.members)).label("shown")
@@ -259,9 +259,9 @@ def _batches(rows: Sequence[Row]) -> list[list[str]]:
     return batches
 
 
-def _listed(row: Row) -> ListedReport:
+def _listed(row: Row) -> FoundReport:
     report, problem = (None, None) if row["shown"] is None else _read(row, row["shown"])
-    return ListedReport(
+    return FoundReport(
         id=row["id"],
         created_at=row["created_at"],
         modified_at=row["modified_at"],
