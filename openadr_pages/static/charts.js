@@ -1,6 +1,6 @@
 // Draw every .chart from the JSON at data-chart:
 // {"times": [seconds], "series": [{"label", "unit", "values": [number or null], "kind"}], "shades": [{"from", "to",
-// "label"}], "source": text}. What is null stays a gap.
+// "label"}], "source": text}. What is null stays a gap; a series that is "stepped" holds each value until the next one.
 (function () {
   "use strict";
   const KINDS = ["requested", "baseline", "delivered", "other"];
@@ -41,7 +41,7 @@
     const kind = KINDS.includes(each.kind) ? each.kind : "other";
     const drawn = {
       label: each.label,
-      stroke: color("--" + kind),
+      stroke: color(kind === "other" && index ? "--other-" + (1 + (index % 6)) : "--" + kind),
       width: kind === "delivered" ? 2.4 : 1.6,
       spanGaps: false,
       scale: each.unit,
@@ -49,6 +49,7 @@
       points: { show: each.values.length < 60, size: 5 },
     };
     if (kind === "requested") { drawn.paths = window.uPlot.paths.stepped({ align: 1 }); drawn.dash = [6, 4]; }
+    if (each.stepped && kind !== "requested") drawn.paths = window.uPlot.paths.stepped({ align: 1 });
     if (kind === "baseline") drawn.dash = [2, 3];
     if (kind === "delivered") drawn.fill = color("--delivered") + "1f";
     if (kind === "other" && index % 2) drawn.dash = [8, 3];

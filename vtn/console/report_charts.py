@@ -39,7 +39,8 @@ def chart_of(reports: Iterable[Report], payload_type: str) -> dict[str, Any]:
             "label": key[0] if key[1] == AGGREGATED_REPORT else f"{key[0]} {key[1]}",
             "unit": units[key] or payload_type,
             "values": _held(found[key], times),
-            "kind": _KINDS.get(payload_type, "other"),
+            "kind": _KINDS.get(payload_type, "other") if len(chosen) == 1 else "other",
+            "stepped": True,
         }
         for key in chosen
     ]

@@ -136,8 +136,9 @@ async def test_deliveries_show_callbacks_and_what_waits(console: ConsoleUnderTes
     one = (await console.get(f"/deliveries/subscriptions/of-{failing}")).ok()
     assert "it answered 404" in one.words
     (await console.get("/deliveries/subscriptions/nothing")).ok(404)
-    for query in ({"state": "LOST"}, {"channel": "PIGEON"}, {"after": "x"}, {"client": "x" * 257}):
-        (await console.get("/deliveries/waiting", **query)).ok(400)
+    wrong: dict[str, Any] = {"state": "LOST", "channel": "PIGEON", "after": "x", "client": "x" * 257}
+    for name, value in wrong.items():
+        (await console.get("/deliveries/waiting", **{name: value})).ok(400)
 
 
 async def test_an_empty_outbox_says_so(console: ConsoleUnderTest) -> None:
@@ -334,7 +335,7 @@ async def test_users_are_added_changed_signed_out_and_removed(console: ConsoleUn
     ],
 )
 async def test_what_cannot_be_done_to_users(
-    console: ConsoleUnderTest, path: str, fields: dict[str, str], status: int, said: str
+    console: ConsoleUnderTest, path: str, fields: dict[str, Any], status: int, said: str
 ) -> None:
     """Is said, and nothing is changed; a password that was typed is not sent back."""
     page = (await console.post(path, **fields)).ok(status)

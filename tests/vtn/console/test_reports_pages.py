@@ -84,7 +84,7 @@ async def test_without_reports_there_is_a_checklist(console: ConsoleUnderTest) -
         ({"type": "x" * 129}, "type: expected at most 128 characters"),
     ],
 )
-async def test_a_filter_that_cannot_be_is_named(console: ConsoleUnderTest, query: dict[str, str], said: str) -> None:
+async def test_a_filter_that_cannot_be_is_named(console: ConsoleUnderTest, query: dict[str, Any], said: str) -> None:
     """And what was typed stays in the form."""
     page = (await console.get("/reports", **query)).ok(422)
     assert said in page.words
@@ -181,13 +181,13 @@ async def test_late_and_missing_reports_by_ven(console: ConsoleUnderTest, vtn: V
         await good.report(event, **report)
     vtn.now.at = start
     vtn.now.pass_(minutes=51)
-    tree = await console.page("/report-checks", event="peak")
+    tree = await console.page("/reports/checks", event="peak")
     rows = [[cell.text_content().strip() for cell in row] for row in tree.xpath("//table")[-1].xpath(".//tbody/tr")]
     assert [row[:5] for row in rows] == [["a good house", "2", "0", "1", "0"], ["a mute house", "0", "0", "3", "0"]]
-    strict = await console.page("/report-checks", event="peak", grace="4")
+    strict = await console.page("/reports/checks", event="peak", grace="4")
     assert [row[2].text_content().strip() for row in strict.xpath("//table")[-1].xpath(".//tbody/tr")] == ["1", "0"]
     assert bad.client_id
-    assert "There is no event nothing" in (await console.get("/report-checks", event="nothing")).words
-    assert "grace: expected minutes" in (await console.get("/report-checks", event="peak", grace="-1")).ok(400).words
+    assert "There is no event nothing" in (await console.get("/reports/checks", event="nothing")).words
+    assert "grace: expected minutes" in (await console.get("/reports/checks", event="peak", grace="-1")).ok(400).words
     silent = await bl.event(program)
-    assert "asks for no reports" in (await console.get("/report-checks", event=silent["id"])).words
+    assert "asks for no reports" in (await console.get("/reports/checks", event=silent["id"])).words

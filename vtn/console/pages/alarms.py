@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
 from aiohttp import web
 
@@ -54,7 +54,7 @@ async def try_channel(visit: Visit) -> web.StreamResponse:
     )
 
 
-async def _shown(visit: Visit) -> dict[str, object]:
+async def _shown(visit: Visit) -> dict[str, Any]:
     kind, over = visit.query("kind"), visit.query("over")
     if kind and kind not in AlarmKind.__members__:
         raise Malformed(f"kind: expected one of {', '.join(AlarmKind)}")

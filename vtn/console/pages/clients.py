@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
 from aiohttp import web
 
@@ -46,7 +46,7 @@ async def rotate(visit: Visit) -> web.StreamResponse:
     return visit.render("client_secret.html", made=made)
 
 
-async def _shown(visit: Visit) -> dict[str, object]:
+async def _shown(visit: Visit) -> dict[str, Any]:
     beginning, role, page = visit.query("client"), visit.query("role"), visit.page_asked()
     if role not in {"", *ClientRole}:
         raise Malformed("role: expected BL or VEN")

@@ -118,4 +118,4 @@ def _grace(visit: Visit) -> int:
     return int(text)
 
 
-ROUTES = (ConsoleRoute("GET", "/report-checks", show, name="report_checks", title="Late and missing reports"),)
+ROUTES = (ConsoleRoute("GET", "/reports/checks", show, name="report_checks", title="Late and missing reports"),)

@@ -148,13 +148,14 @@ def _instant(visit: Visit, name: str) -> datetime | None:
 def _summary(found: FoundReport) -> dict[str, Any]:
     """Return what a list says of a report: how many resources and values, their types and quality flags."""
     if found.report is None:
-        return {"resources": None, "values": None, "types": [], "flags": []}
+        return {"resources": None, "values": None, "types": [], "flags": [], "is_good": False}
     values = list(report_values(found.report))
     return {
         "resources": len(found.report.resources),
         "values": len(values),
         "types": list(dict.fromkeys(each.payload_type for each in values)),
         "flags": _flags(values),
+        "is_good": any(each.quality == "OK" for each in values),
     }
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from typing import Final
+from typing import Any, Final
 
 from aiohttp import web
 
@@ -98,7 +98,7 @@ def _role(text: str) -> UserRole | None:
     return UserRole(text) if text in {*UserRole} else None
 
 
-async def _shown(visit: Visit) -> dict[str, object]:
+async def _shown(visit: Visit) -> dict[str, Any]:
     sessions: dict[str, list[SessionRow]] = defaultdict(list)
     for each in await ConsoleSessions(visit.console).open():
         sessions[each.user_name].append(each)
