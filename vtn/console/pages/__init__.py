@@ -32,8 +32,8 @@ PAGES: Final = (
     event,
     event_history,
     performance,
+    report_checks,  # before ``reports``, as above
     reports,
-    report_checks,
     deliveries,
     alarms,
     settings,
