@@ -147,7 +147,8 @@ class Curtailer:
     def target_kw(self) -> Decimal | None:
         """Return the most in kW that the whole panel should draw now, by events or while the link is lost.
 
-        None if nothing says so, or if what the circuits would draw without it is not known.
+        None if nothing says so, or if what the circuits would draw without it is not known. It is below 0 only where
+        something can be fed in.
         """
         ids = frozenset(self._panel.ids)
         found = [self.link_limit_kw]
@@ -161,7 +162,10 @@ class Curtailer:
                 before_kw = self.baseline_kw(stretch.event_id)
             if ids <= before_kw.keys():
                 found.append(sum((before_kw[id_] for id_ in ids), Decimal(0)) - stretch.requested_kw)
-        return min((kw for kw in found if kw is not None), default=None)
+        target_kw = min((kw for kw in found if kw is not None), default=None)
+        if target_kw is None or any(circuit.export_kw > 0 for circuit in self._settings.circuits):
+            return target_kw
+        return max(target_kw, Decimal(0))
 
     @property
     def link_limit_kw(self) -> Decimal | None:
