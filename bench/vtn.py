@@ -7,6 +7,7 @@ import secrets
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Final, Protocol
 
@@ -20,6 +21,7 @@ from bench.databases import Databases
 from bench.errors import BenchError, Unusable
 from bench.processes import Cores, MeasuredProcess, Meter, python
 from bench.seeding import client_name, fill_events, fill_reports, fill_resources, fill_vens
+from bench.seeding_readings import fill_readings
 from bench.support.net import free_port
 from bench.wire import Address
 from vtn.access import Role
@@ -90,6 +92,9 @@ class Vtn(Protocol):
 
     async def hold_reports(self, number: int) -> bool:
         """Store exactly so many reports on the events that are held, if that can be done in reasonable time."""
+
+    async def hold_readings(self, event_id: str, number: int, midnights: list[datetime], event: datetime) -> bool:
+        """Store readings of so many meters of the fleet for days and an event, if that can be done."""
 
     async def hold_resources(self, panel: str, names: Sequence[str]) -> bool:
         """Store resources of these panels as those of one that is known already, if that can be done."""
@@ -174,6 +179,12 @@ class OwnVtn:
         template = await self.ven.create("/reports", documents.report(seen[0]["id"], readings=_FEW_READINGS))
         self.stop()
         await fill_reports(self._url, template["id"], number)
+        await self._settle()
+        return True
+
+    async def hold_readings(self, event_id: str, number: int, midnights: list[datetime], event: datetime) -> bool:
+        self.stop()
+        await fill_readings(self._url, event_id, number, midnights, event)
         await self._settle()
         return True
 
@@ -292,6 +303,9 @@ class ForeignVtn:
         return None
 
     async def hold_reports(self, number: int) -> bool:
+        return False
+
+    async def hold_readings(self, event_id: str, number: int, midnights: list[datetime], event: datetime) -> bool:
         return False
 
     async def hold_resources(self, panel: str, names: Sequence[str]) -> bool:
