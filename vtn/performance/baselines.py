@@ -74,7 +74,7 @@ class BaselinePlan:
         self.step: Final = step
         self.steps: Final = steps_of(event.start, event.end, step)
         self.window: Final = _window(method.adjustment, event, step)
-        self.around: Final = () if method.before is None else _around(method.before, method.after, event, step)
+        self.around: Final = _around(method, event, step)
         self.days: Final = tuple(self._planned(method.days, event, calendar, event_days)) if method.days else ()
 
     def _planned(
@@ -222,10 +222,14 @@ def _adjusted(value: Decimal, change: Decimal, adjustment: Adjustment) -> Decima
     return value + change if adjustment.kind is AdjustmentKind.ADDITIVE else value * change
 
 
-def _around(before: timedelta, after: timedelta | None, event: EvaluatedTime, step: timedelta) -> tuple[datetime, ...]:
+def _around(method: Method, event: EvaluatedTime, step: timedelta) -> tuple[datetime, ...]:
     """Return the steps before an event, and after it, without those that the event touches."""
-    around = steps_of(event.start - before, event.start, step)
-    if after is not None:
-        around += steps_of(event.end, event.end + after, step)
+    if method.before is None:
+        return ()
+    before_it = event.start - method.apart
+    around = steps_of(before_it - method.before, before_it, step)
+    if method.after is not None:
+        after_it = event.end + method.apart
+        around += steps_of(after_it, after_it + method.after, step)
     its = frozenset(steps_of(event.start, event.end, step))
     return tuple(start for start in around if start not in its)

@@ -71,6 +71,8 @@ class Method:
     """The time before the event whose mean power is the baseline."""
     after: timedelta | None = None
     """With ``before``: the time after the event that counts as well."""
+    apart: timedelta = timedelta(0)
+    """With ``before``: the time between that and the event, which does not count."""
     reported: bool = False
 
 
@@ -111,6 +113,13 @@ METHODS: Final = {
             "mean power of the hours before and after the event",
             before=timedelta(hours=1),
             after=timedelta(hours=1),
+        ),
+        Method(
+            "same-day-3-2",
+            "mean power of 3 hours before and 2 hours after the event, each with an hour between (PJM, same day)",
+            before=timedelta(hours=3),
+            after=_TWO_HOURS,
+            apart=timedelta(hours=1),
         ),
         Method("reported", "what the participant reports as its BASELINE", reported=True),
     )
