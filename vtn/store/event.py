@@ -159,6 +159,11 @@ class EventStore(Objects):
         await self._writes.insert_in(connection, row)
         return str(row["id"])
 
+    async def tell_again(self, connection: AsyncConnection, event_id: str, *, check: Precondition) -> None:
+        """Record an event as changed for those who want to hear of it, although it is not; raises NotFound."""
+        present = await self._locked(connection, self._selected(event_id, ()), check)
+        await self._notes.updated(connection, self.table, present)
+
     @staticmethod
     def refusal(error: ConstraintViolated) -> Exception:
         """Return what a violated constraint means for who writes an event."""

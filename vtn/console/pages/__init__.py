@@ -11,6 +11,7 @@ from vtn.console.pages import (
     clients,
     deliveries,
     event,
+    event_acts,
     event_history,
     events,
     login,
@@ -31,6 +32,7 @@ PAGES: Final = (
     new_event,  # before ``event``, whose path has a variable where this one has a word
     event,
     event_history,
+    event_acts,
     performance,
     report_checks,  # before ``reports``, as above
     reports,

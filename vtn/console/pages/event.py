@@ -27,6 +27,7 @@ from vtn.console.event_words import (
     why_not,
 )
 from vtn.console.pages.asked import chosen, id_of, text_of
+from vtn.console.pages.event_acts import acts_of
 from vtn.console.routes import ConsoleRoute
 from vtn.console.visit import Visit
 from vtn.store.console.event import ConsoleEvent
@@ -52,7 +53,7 @@ async def show(visit: Visit) -> web.StreamResponse:
         above=above,
         below=below,
         no_form_20b=await visit.console.store(ConsoleEvent).no_form_20b(event.id),
-        acts=(),
+        acts=acts_of(visit, event.id),
     )
 
 

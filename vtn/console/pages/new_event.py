@@ -27,7 +27,7 @@ from vtn.store.console.preview import DOUBTFUL, NOT_TOLD, AudienceStore
 from vtn.store.rows import ObjectRow
 
 TEMPLATE: Final = "new_event.html"
-_SIZE: Final = 50
+_SIZE: Final = 20
 _MOST_PAGES: Final = 200
 _LONGEST_TEST_MIN: Final = 60
 _WORD: Final = "everybody"
