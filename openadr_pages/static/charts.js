@@ -45,7 +45,7 @@
       width: kind === "delivered" ? 2.4 : 1.6,
       spanGaps: false,
       scale: each.unit,
-      value: (_, value) => formatted(value, each.unit),
+      value: (plot, value, number, at) => (at === null || at === undefined ? "" : formatted(value, each.unit)),
       points: { show: each.values.length < 60, size: 5 },
     };
     if (kind === "requested") { drawn.paths = window.uPlot.paths.stepped({ align: 1 }); drawn.dash = [6, 4]; }

@@ -2,9 +2,12 @@
 // while the stream is away. The element's id names the block of the page that is asked for.
 (function () {
   "use strict";
-  const PAUSE_MS = 1000;
+  const PAUSE_MS = 2000;
+  const LONGEST_PAUSE_MS = 30000;
+  const SHARE = 10;
   const AWAY_MS = 15000;
   const waiting = new Map();
+  const past = new Map();
   let stream = null;
   let isOpen = false;
 
@@ -24,22 +27,27 @@
     const url = element.dataset.url || location.href;
     const open = [...element.querySelectorAll("details[open][id]")].map((each) => each.id);
     const focused = element.contains(document.activeElement) ? document.activeElement.id : "";
+    const began = performance.now();
     window.htmx
       .ajax("GET", url, { source: element, target: element, swap: "outerHTML" })
       .then(function () {
+        const ended = performance.now();
+        past.set(element.id, { ended: ended, pause: Math.min(LONGEST_PAUSE_MS, Math.max(PAUSE_MS, SHARE * (ended - began))) });
         open.forEach((id) => document.getElementById(id)?.setAttribute("open", ""));
         if (focused) document.getElementById(focused)?.focus({ preventScroll: true });
       });
   }
 
-  // At most once a second, however many changes there are.
+  // At once after a quiet time; else every two seconds at most, and ten times as long as the server took for it.
   function soon(element) {
     if (waiting.has(element.id)) return;
+    const last = past.get(element.id);
+    const rest = last ? last.ended + last.pause - performance.now() : 0;
     waiting.set(element.id, setTimeout(function () {
       waiting.delete(element.id);
       const present = document.getElementById(element.id);
       if (present) refresh(present);
-    }, PAUSE_MS));
+    }, Math.max(100, rest)));
   }
 
   // A chart asks for its figures again and stays in its place.
@@ -65,7 +73,7 @@
 
   function listen() {
     const url = document.body.dataset.stream;
-    if (!url || stream || document.hidden || !document.querySelector("[data-live]")) return;
+    if (!url || stream || document.hidden || !document.querySelector("[data-live], [data-chart-live]")) return;
     const own = new EventSource(url);
     stream = own;
     own.addEventListener("open", function () {

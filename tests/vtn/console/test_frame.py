@@ -186,3 +186,17 @@ def test_settings_that_cannot_be_are_refused(console: dict[str, Any]) -> None:
     """At the start, naming what was expected."""
     with pytest.raises(ValueError, match=r"expected|nobody could sign in"):
         Settings.model_validate({"console": console})
+
+
+def test_every_page_that_is_named_is_there() -> None:
+    """A link of a template, or a way that an act leads to, is by the name of a route."""
+    folder = Path(vtn.console.__file__).parent
+    names = {route.name for route in ROUTES}
+    named = {
+        (file.name, name)
+        for file in (*TEMPLATES, *sorted(folder.glob("pages/*.py")))
+        for name in re.findall(r"(?:\burl|redirect)\(\s*[\"']([a-z_]+)[\"']", file.read_text())
+    }
+
+    assert len(named) > 10
+    assert {(file, name) for file, name in named if name not in names} == set()
