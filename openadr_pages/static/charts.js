@@ -19,6 +19,12 @@
     return (seconds) => window.uPlot.tzDate(new Date(seconds * 1000), zone);
   }
 
+  // The time under the pointer; nothing while it points elsewhere.
+  function shownTime(zone) {
+    const clock = new Intl.DateTimeFormat("sv", { dateStyle: "short", timeStyle: "medium", timeZone: zone });
+    return (plot, seconds, number, at) => (at === null || at === undefined ? "" : clock.format(new Date(seconds * 1000)));
+  }
+
   function shading(shades) {
     return {
       hooks: {
@@ -89,7 +95,7 @@
       plugins: [shading(data.shades || [])],
       scales: scales,
       axes: axes(data),
-      series: [{ label: "Time", value: "{YYYY}-{MM}-{DD} {HH}:{mm}:{ss}" }, ...data.series.map(series)],
+      series: [{ label: "Time", value: shownTime(zone) }, ...data.series.map(series)],
     };
     const plot = new window.uPlot(options, [data.times, ...data.series.map((each) => each.values)], place);
     plots.set(figure, { plot: plot, data: data });
