@@ -135,6 +135,7 @@ class PanelPages:
             "span": span,
             "spans": tuple(_SPANS),
             "answers": answers,
+            "names": await self._view.records.event_names({each["eventId"] for each in answers}),
             "shed_op": _SHED,
             "older": answers[-1]["id"] if len(answers) == _ANSWERS else None,
             "is_older": before is not None,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -20,6 +21,9 @@ from openadr_profiles.v31 import Event, decode, encode
 _ROWS = 500
 """The rows that are read at a time, so that the loop can do something else in between."""
 _BASELINE_LASTS = timedelta(days=1)
+_BEGINNING = 1_000
+_NAME = re.compile(r'\{"programID":"[^"\\]*","eventName":("(?:[^"\\]|\\.)*")')
+"""Finds the name in what `openadr_profiles.v31.encode` writes, which begins with the members in their order."""
 _FINAL = tuple(state for state in EventState if state.is_final)
 
 
@@ -177,6 +181,14 @@ async def get(connection: AsyncConnection, event_id: str) -> StoredEvent | None:
     """Return one event."""
     row = (await connection.execute(select(events).where(events.c.event_id == event_id))).mappings().one_or_none()
     return None if row is None else _stored(row)
+
+
+async def names(connection: AsyncConnection, event_ids: Collection[str]) -> dict[str, str]:
+    """Return the names of events by id; of each its beginning alone is read, for an event may be many megabytes."""
+    beginning = func.substr(events.c.body, 1, _BEGINNING)
+    found = await connection.execute(select(events.c.event_id, beginning).where(events.c.event_id.in_(list(event_ids))))
+    named = ((event_id, _NAME.match(text)) for event_id, text in found)
+    return {event_id: msgspec.json.decode(match[1], type=str) for event_id, match in named if match is not None}
 
 
 async def newest(connection: AsyncConnection, limit: int, *, skip: int = 0) -> list[StoredEvent]:

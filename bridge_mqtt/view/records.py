@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import datetime
 from typing import Any
 
@@ -55,6 +56,13 @@ class RecordView:
         """Return what an event asked of whom and why, None if it was never read."""
         async with self._store.showing() as connection:
             return await explain(connection, event_id, panels=panels, ven_id=ven_id)
+
+    async def event_names(self, event_ids: Collection[str]) -> dict[str, str]:
+        """Return the names of those events that have one, by id."""
+        if not event_ids:
+            return {}
+        async with self._store.showing() as connection:
+            return await events.names(connection, event_ids)
 
     async def knows_event(self, event_id: str) -> bool:
         """Return True if the event was ever read, or any acknowledgment names it."""

@@ -16,7 +16,8 @@ from lxml import html
 from bridge_mqtt.api.browser_sessions import BrowserSessions
 from bridge_mqtt.page.words import in_words
 from bridge_mqtt.service import Bridge
-from tests.bridge_mqtt.conftest import World
+from bridge_mqtt.store import Store, events
+from tests.bridge_mqtt.conftest import World, an_event
 from tests.bridge_mqtt.test_api_reading import shedding
 from tests.bridge_mqtt.test_api_tokens import KEY, token
 
@@ -81,6 +82,7 @@ async def test_a_panel_is_shown_with_what_it_holds_circuit_by_circuit(sqlite_wor
         assert [each[1:4] for each in shown] == [
             [f"{circuit[name]:,.2f} kW" for name in ("original_kw", "curtailed_kw", "final_kw")] for circuit in told
         ]
+        assert "for event evt-1" in browser.words("//summary")
         assert "shedPanel" in browser.words("//section[h2[@id='acks-title']]")
         await browser.get("/page/panels/panel-1/power.json?span=24h")
         chart = json.loads(browser.text)
@@ -218,3 +220,17 @@ _HELD: dict[str, Any] = {"requestedKw": 3.0, "until": datetime(2026, 1, 1, 12, t
 )
 def test_one_sentence_says_what_a_panel_does(changes: dict[str, Any], words: str) -> None:
     assert words in in_words(_PANEL | changes)[0]
+
+
+async def test_names_of_events_are_read_from_their_beginning(sqlite_world: World) -> None:
+    """An event may have many megabytes of intervals; a name may hold whatever JSON can."""
+    store = await Store.open(sqlite_world.database_url)
+    names = {"e1": 'a "quoted" \\ name – „ü“', "e2": "x" * 5_000, "e3": None}
+    async with store.transaction() as connection:
+        for event_id, name in names.items():
+            given = an_event(event_id)
+            members = {each: getattr(given, each) for each in given.__struct_fields__}
+            await events.save(connection, type(given)(**members | {"event_name": name}), datetime.now(UTC))
+    async with store.showing() as connection:
+        assert await events.names(connection, names.keys()) == {"e1": names["e1"]}
+    await store.close()

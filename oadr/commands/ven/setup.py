@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
 
@@ -9,7 +11,7 @@ import typer
 
 from oadr.commands.ven.new_settings import checked_house, sample_house, settings_text, write_settings
 from oadr.errors import Exit, Failure, reporting
-from oadr.process.running import run_interruptibly, run_until_stopped
+from oadr.process.running import run_interruptibly
 from openadr_profiles.join_line import BadJoinLine, JoinLine
 
 if TYPE_CHECKING:
@@ -53,9 +55,8 @@ def setup(
         if not run:
             typer.echo(f"next: oadr ven run --config {config}")
             return
-        from ven.agent import run_ven
-
-        run_until_stopped(lambda: run_ven(settings))
+        # A program anew, so that the VEN has nothing of the set-up in memory.
+        os.execv(sys.executable, [sys.executable, "-m", "oadr", "ven", "run", "--config", str(file)])  # noqa: S606
 
 
 class _FileWork:
