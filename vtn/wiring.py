@@ -174,6 +174,7 @@ class Wiring:
                 database=self.database,
                 stores=self.stores,
                 stamps=self.stamps,
+                contacts=self.contacts,
                 clients=self.clients,
                 secrets=self.secrets,
                 addresses=self.addresses,

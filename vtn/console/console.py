@@ -15,6 +15,7 @@ from vtn.auth.secrets import Secrets
 from vtn.auth.wrong_secrets import WrongSecrets
 from vtn.console.streams import ConsoleStreams
 from vtn.evaluations import Evaluations
+from vtn.contacts import ContactRecorder
 from vtn.http.addresses import Addresses
 from vtn.services import Services
 from vtn.settings import Settings
@@ -45,6 +46,7 @@ class Console:
     database: Database
     stores: Stores
     stamps: Stamps
+    contacts: ContactRecorder
     clients: Clients
     secrets: Secrets
     addresses: Addresses

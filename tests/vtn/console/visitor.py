@@ -156,6 +156,7 @@ def console_of(vtn: VtnUnderTest) -> Console:
         database=server._database,
         stores=server.stores,
         stamps=server._stamps,
+        contacts=server._contacts,
         clients=server.clients,
         secrets=server._secrets,
         addresses=server._addresses,

@@ -6,6 +6,7 @@ from typing import Final
 
 from vtn.console.pages import (
     account,
+    add_ven,
     alarms,
     audit,
     clients,
@@ -14,16 +15,20 @@ from vtn.console.pages import (
     event_acts,
     event_history,
     events,
+    fleet,
     login,
     new_event,
     now,
     oidc,
     performance,
+    programs,
     report_checks,
     reports,
     settings,
     stream,
     users,
+    ven,
+    ven_acts,
 )
 
 PAGES: Final = (
@@ -34,6 +39,11 @@ PAGES: Final = (
     event_history,
     event_acts,
     performance,
+    fleet,
+    add_ven,
+    ven,
+    ven_acts,
+    programs,
     report_checks,  # before ``reports``, as above
     reports,
     deliveries,

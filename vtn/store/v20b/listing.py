@@ -22,7 +22,8 @@ class VenListing20b:
     def __init__(self, database: Database, stamps: Stamps, *, offline_after: timedelta) -> None:
         self._database = database
         self._stamps = stamps
-        self._offline_after = offline_after
+        self.offline_after = offline_after
+        """How long a VEN that polls may be silent."""
 
     async def search(self, query: VenQuery) -> list[EnrolledVen]:
         """Return one page, of all of them or of those with these names."""
@@ -73,7 +74,7 @@ class VenListing20b:
         prints: dict[str, list[str]] = {}
         for each in known:
             prints.setdefault(each["ven_id"], []).append(each["fingerprint"])
-        silent_since = self._stamps.ago(self._offline_after)
+        silent_since = self._stamps.ago(self.offline_after)
         return [_enrolled(row, tuple(prints.get(row["ven_id"], ())), silent_since) for row in rows]
 
 
