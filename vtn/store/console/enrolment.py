@@ -57,12 +57,11 @@ class EnrolmentStore:
         for place in range(0, len(new), _AT_ONCE):
             some = new[place : place + _AT_ONCE]
             names = [each.ven.ven_name for each in some]
-            of_vens = [each.ven.client_id for each in some]
-            of_clients = [each.client.client_id for each in some if each.client is not None]
+            ids = [each.ven.client_id for each in some]
             statement = union_all(
                 select(literal("name").label("member"), vens.c.name.label("text")).where(vens.c.name.in_(names)),
-                select(literal("client_id"), vens.c.client_id).where(vens.c.client_id.in_(of_vens)),
-                select(literal("client_id"), clients.c.client_id).where(clients.c.client_id.in_(of_clients)),
+                select(literal("client_id"), vens.c.client_id).where(vens.c.client_id.in_(ids)),
+                select(literal("client_id"), clients.c.client_id).where(clients.c.client_id.in_(ids)),
             )
             found |= {(row["member"], row["text"]) for row in await self._database.rows(statement)}
         return frozenset(found)
