@@ -26,6 +26,7 @@ _MODULES: Final = {
     "event": ("oadr.commands.event", "Issue events, list them, see what became of them."),
     "report": ("oadr.commands.report", "List, show and export reports."),
     "perf": ("oadr.commands.perf", "Say what an event delivered: baseline less meter."),
+    "fleet": ("oadr.commands.fleet", "List the fleet: VENs of every language, panels behind bridges."),
     "vens": ("oadr.commands.vens", "List VENs, grant them targets, remove them."),
     "subscription": ("oadr.commands.subscription", "List subscriptions, and how their callbacks fare."),
     "alarms": ("oadr.commands.alarms", "Alarms of a VTN: list them, acknowledge one."),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final, NamedTuple
 
 import typer
 
@@ -47,6 +47,14 @@ _LEAST_NEEDED: Final = ("protocol", "clientID", "resourceCount", "lastReportAgo"
 """The columns that a narrow terminal leaves out, the first of them first."""
 
 
+class FleetRead(NamedTuple):
+    """What was read of a VEN: its row of lists, and the ven and resources that it is made of."""
+
+    row: dict[str, Any]
+    ven: Ven
+    resources: Sequence[Resource]
+
+
 @app.command(name="list", epilog=examples("vens list", "vens list --target group:north --all"))
 @with_connection
 def list_(
@@ -63,30 +71,8 @@ def list_(
 ) -> None:
     """List vens with targets, what they can shed, their last contact and last report, and what is wrong with them."""
 
-    async def read(client: VtnClient) -> list[dict[str, Any]]:
-        async def vens_and_resources() -> tuple[Sequence[Ven], Sequence[Resource]]:
-            vens = await client.vens.search(targets=target or ())
-            return vens, await resources_of(client, [ven.id for ven in vens])
-
-        async def reports_seen() -> dict[str, datetime] | None:
-            return _last_reports(await client.reports.search()) if reports else None
-
-        # Each list is read page after page, where the VTN goes on from the page before; several lists at a time.
-        if target:
-            (vens, resources), last = await asyncio.gather(vens_and_resources(), reports_seen())
-            contacts = await contacts_of(client, [ven.client_id for ven in vens])
-        else:
-            (vens, resources), last, contacts = await asyncio.gather(
-                vens_and_resources(), reports_seen(), contacts_of(client)
-            )
-        of_20b = await vens_20b.enrolled(client, vens)
-        of_ven: dict[str, list[Resource]] = {}
-        for resource in resources:
-            of_ven.setdefault(resource.ven_id, []).append(resource)
-        now = datetime.now(UTC)
-        return [_row(ven, of_ven.get(ven.id, ()), last, contacts, of_20b.get(ven.id), now) for ven in vens]
-
-    rows = act(settings, read)
+    read = act(settings, lambda client: read_fleet(client, target or (), reports=reports))
+    rows = [each.row for each in read]
     same = all(row["clientID"] == row["venName"] for row in rows)
     columns = {key: heading for key, heading in _LIST_COLUMNS.items() if not (same and key == "clientID")}
     show_rows(
@@ -192,6 +178,39 @@ def remove(
     show_one(plain(act(settings, take_out)), _COLUMNS, as_json=as_json, title="Removed")
 
 
+async def read_fleet(client: VtnClient, targets: Sequence[str] = (), *, reports: bool) -> list[FleetRead]:
+    """Read all that a VTN tells of its vens, or of those that hold one of the targets themselves.
+
+    ``reports`` says whether all reports are read, to tell who reported last.
+    """
+
+    async def vens_and_resources() -> tuple[Sequence[Ven], Sequence[Resource]]:
+        vens = await client.vens.search(targets=targets)
+        return vens, await resources_of(client, [ven.id for ven in vens])
+
+    async def reports_seen() -> dict[str, datetime] | None:
+        return _last_reports(await client.reports.search()) if reports else None
+
+    # Each list is read page after page, where the VTN goes on from the page before; several lists at a time.
+    if targets:
+        (vens, resources), last = await asyncio.gather(vens_and_resources(), reports_seen())
+        contacts = await contacts_of(client, [ven.client_id for ven in vens])
+    else:
+        (vens, resources), last, contacts = await asyncio.gather(
+            vens_and_resources(), reports_seen(), contacts_of(client)
+        )
+    of_20b = await vens_20b.enrolled(client, vens)
+    of_ven: dict[str, list[Resource]] = {}
+    for resource in resources:
+        of_ven.setdefault(resource.ven_id, []).append(resource)
+    now = datetime.now(UTC)
+    return [
+        FleetRead(_row(ven, its, last, contacts, of_20b.get(ven.id), now), ven, its)
+        for ven in vens
+        for its in (of_ven.get(ven.id, []),)
+    ]
+
+
 def _last_reports(reports: Sequence[Report]) -> dict[str, datetime]:
     last: dict[str, datetime] = {}
     for report in reports:
@@ -219,6 +238,7 @@ def _row(
         resources=len(resources),
         holds_target=bool(ven.targets) or any(resource.targets for resource in resources),
         of_20b=vens_20b.state(of_20b),
+        clock_offset_s=None if contact is None else contact.clock_offset_s,
         contacts_known=contacts is not None,
         reports_known=last is not None,
     )
@@ -230,6 +250,8 @@ def _row(
         "lastContact": _time(seen),
         "lastContactAgo": None if seen is None else ago(seen, now=now),
         "protocol": None if contact is None else contact.protocol,
+        "software": None if contact is None else contact.software,
+        "clockOffset": None if contact is None else contact.clock_offset_s,
         "lastRefused": None if contact is None or contact.last_refused is None else plain(contact.last_refused),
         "lastReport": _time(reported),
         "lastReportAgo": None if reported is None else ago(reported, now=now),

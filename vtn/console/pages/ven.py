@@ -21,7 +21,7 @@ from vtn.console.visit import Visit
 from vtn.errors import NotFound
 from vtn.store.console.fleet import FleetStore
 from vtn.store.console.fleet_rows import FleetQuery, FleetRow
-from vtn.store.console.ven import EventAnswer, VenFactStore
+from vtn.store.console.ven import AnswerOfVen, VenFactStore
 from vtn.store.large import Large
 from vtn.store.query import EventQuery, Page
 from vtn.store.rows import ObjectRow
@@ -44,7 +44,7 @@ class EventSeen:
     name: str | None
     starts_at: datetime | None
     created_at: datetime
-    answer: EventAnswer | None
+    answer: AnswerOfVen | None
 
 
 async def show(visit: Visit) -> web.StreamResponse:
@@ -108,7 +108,7 @@ def version_of(client: Client | None) -> str:
     return at.isoformat()
 
 
-def _seen(event: ObjectRow, answer: EventAnswer | None) -> EventSeen:
+def _seen(event: ObjectRow, answer: AnswerOfVen | None) -> EventSeen:
     words = decode(f"{{{event.members}}}", _EventWords)
     start = None if words.interval_period is None else words.interval_period.start
     return EventSeen(

@@ -43,7 +43,7 @@ class ResourceFacts:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class EventAnswer:
+class AnswerOfVen:
     """What a VEN, with all panels behind it, answered to an event and did in it. What is not known is None."""
 
     opted_in: int
@@ -126,7 +126,7 @@ class VenFactStore:
         )
         return [_resource(row) for row in await self._database.rows(statement)]
 
-    async def answers(self, client_id: str, event_ids: Collection[str]) -> Mapping[str, EventAnswer]:
+    async def answers(self, client_id: str, event_ids: Collection[str]) -> Mapping[str, AnswerOfVen]:
         """Return what a client answered to events and did in them, by their ids."""
         if not event_ids:
             return {}
@@ -152,7 +152,7 @@ class VenFactStore:
         nothing = dict.fromkeys(names)
         opted = {row["event_id"]: row for row in said}
         return {
-            event_id: EventAnswer(
+            event_id: AnswerOfVen(
                 opted_in=opted[event_id]["opted_in"] if event_id in opted else 0,
                 opted_out=opted[event_id]["opted_out"] if event_id in opted else 0,
                 reason=opted[event_id]["reason"] if event_id in opted else None,
