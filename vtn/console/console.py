@@ -14,8 +14,8 @@ from vtn.auth.clients import Clients
 from vtn.auth.secrets import Secrets
 from vtn.auth.wrong_secrets import WrongSecrets
 from vtn.console.streams import ConsoleStreams
-from vtn.evaluations import Evaluations
 from vtn.contacts import ContactRecorder
+from vtn.evaluations import Evaluations
 from vtn.http.addresses import Addresses
 from vtn.services import Services
 from vtn.settings import Settings
