@@ -29,6 +29,7 @@ _MODULES: Final = {
     "fleet": ("oadr.commands.fleet", "List the fleet: VENs of every language, panels behind bridges."),
     "vens": ("oadr.commands.vens", "List VENs, grant them targets, remove them."),
     "subscription": ("oadr.commands.subscription", "List subscriptions, and how their callbacks fare."),
+    "doctor": ("oadr.commands.doctor", "Examine a VTN, a VEN, a bridge or an address, and say what to do."),
     "alarms": ("oadr.commands.alarms", "Alarms of a VTN: list them, acknowledge one."),
     "cert": ("oadr.commands.cert", "A small certificate authority."),
     "discover": ("oadr.commands.discover", "Find VTNs on the local network."),

@@ -21,7 +21,7 @@ _LARGEST_BYTES: Final = 1024 * 1024
 def certificates(settings: Settings) -> list[CertificateEnd]:
     """Return the certificates that this server shows to others; a file that cannot be read is logged and left out."""
     found = []
-    for setting, file in _certificate_files(settings):
+    for setting, file in certificate_files(settings):
         try:
             found.append(CertificateEnd(setting, str(file), certificate_end(file)))
         except (OSError, ValueError) as error:
@@ -56,7 +56,8 @@ def disks(settings: Settings) -> list[DiskSpace]:
     return found
 
 
-def _certificate_files(settings: Settings) -> Iterator[tuple[str, Path]]:
+def certificate_files(settings: Settings) -> Iterator[tuple[str, Path]]:
+    """Yield the files of certificates that this server shows to others, each with its setting."""
     if settings.tls is not None:
         yield "tls.cert", settings.tls.cert
     v20b = settings.v20b
