@@ -77,8 +77,9 @@ def _source(last: CurvePoint | None) -> str:
     if last is None:
         return "Sums are noted while the event is active, once participants report."
     return (
-        f"Sums of the status reports of {last.reporting:,} of {last.taking_part:,} participants, noted while the event "
-        f"is active; the last at {last.at.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC. Moments without a note stay gaps."
+        f"Sums of the latest status reports of {last.reporting:,} of {last.taking_part:,} participants, noted while the "
+        f"event is active; the last at {last.at.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC. What one reported stands until "
+        "its next report; moments without a note stay gaps."
     )
 
 
