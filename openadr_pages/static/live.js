@@ -6,6 +6,7 @@
   const LONGEST_PAUSE_MS = 30000;
   const SHARE = 10;
   const AWAY_MS = 15000;
+  const MINUTE_MS = 60000;
   const waiting = new Map();
   const past = new Map();
   let stream = null;
@@ -102,6 +103,8 @@
       changed(null);
       listen();
     }, AWAY_MS);
+    // Events begin and end by the clock, which changes nothing that the stream would tell of.
+    setInterval(() => changed(null), MINUTE_MS);
   });
   document.addEventListener("visibilitychange", function () {
     if (document.hidden) { rest(); return; }

@@ -77,9 +77,9 @@ def _source(last: CurvePoint | None) -> str:
     if last is None:
         return "Sums are noted while the event is active, once participants report."
     return (
-        f"Sums of the latest status reports of {last.reporting:,} of {last.taking_part:,} participants, noted while the "
-        f"event is active; the last at {last.at.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC. What one reported stands until "
-        "its next report; moments without a note stay gaps."
+        f"Sums of the latest status reports of {last.reporting:,} of {last.taking_part:,} participants, noted while "
+        f"the event is active; the last at {last.at.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC. What one reported stands "
+        "until its next report; moments without a note stay gaps."
     )
 
 

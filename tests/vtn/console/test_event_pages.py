@@ -58,6 +58,9 @@ async def test_the_overview_tells_how_far_the_event_got(console: ConsoleUnderTes
     assert "9 participants: each panel behind a bridge counts." in page.words
     assert "shed 3 kW" in page.words
     assert "Requested 10.00 kW" in page.words
+    part = (await console.block(f"/events/{event['id']}", "facts")).ok()
+    assert part.tree.get("id") == "facts"
+    assert part.tree.xpath(".//h1//*[contains(@class, 'badge')]/text()") == ["active"]
     assert "Delivered 5.70 kW" in page.words
     for link in page.tree.xpath("//ol[@class='funnel']//a/@href"):
         shown = (await console.get(link.removeprefix("/console"))).ok()

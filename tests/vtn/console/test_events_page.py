@@ -131,7 +131,7 @@ async def test_the_first_page_tells_what_happens(console: ConsoleUnderTest) -> N
     assert "8 of 10" in page.words
     assert f"/console/events/{event['id']}" in page.text
     live = page.tree.xpath("//*[@data-live]/@id")
-    assert live == ["alarms", "fleet", "strip", "active", "following"]
+    assert live == ["now-parts"]
     for element in live:
         part = (await console.block("/", element)).ok()
         assert "<html" not in part.text
