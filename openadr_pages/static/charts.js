@@ -12,7 +12,8 @@
 
   function formatted(value, unit) {
     if (value === null || value === undefined) return "no data";
-    return value.toLocaleString("en", { minimumFractionDigits: 2, maximumFractionDigits: 2 }) + " " + unit;
+    const digits = /^k?W(h)?$/.test(unit) ? 2 : 4;
+    return value.toLocaleString("en", { minimumFractionDigits: 2, maximumFractionDigits: digits }) + " " + unit;
   }
 
   function zoned(zone) {
@@ -95,7 +96,7 @@
       plugins: [shading(data.shades || [])],
       scales: scales,
       axes: axes(data),
-      series: [{ label: "Time", value: shownTime(zone) }, ...data.series.map(series)],
+      series: [{ label: "Time (" + zone + ")", value: shownTime(zone) }, ...data.series.map(series)],
     };
     const plot = new window.uPlot(options, [data.times, ...data.series.map((each) => each.values)], place);
     plots.set(figure, { plot: plot, data: data });
