@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from typing import Final, TypeVar
 
-from openadr_client.errors import UnexpectedAnswer
+from openadr_client.errors import Refused, UnexpectedAnswer
 from openadr_client.extensions import all_pages, offered, one_page
 from openadr_client.objects import PAGE_SIZE, Send
 from openadr_profiles.performance import (
@@ -29,7 +29,10 @@ class PerformanceResults:
 
     async def evaluate(self, request: EvaluationRequest) -> PerformanceResult | None:
         """Have an event evaluated; None if this VTN does not offer it. Its result is there a while later."""
-        if await offered(one_page(self._send, _PATH, PerformanceResult, [("limit", "0")])) is None:
+        try:
+            if await offered(one_page(self._send, _PATH, PerformanceResult, [("limit", "0")])) is None:
+                return None
+        except Refused:  # other VTNs also refuse what they do not know
             return None
         return await self._read("POST", _PATH, PerformanceResult, encode(request))
 
@@ -53,15 +56,12 @@ class PerformanceResults:
         return await self._read("DELETE", f"{_PATH}/{id_}", PerformanceResult)
 
     async def participants(self, id_: str) -> AsyncIterator[list[ParticipantPerformance]]:
-        """Yield the participants of a result page by page."""
-        skip = 0
-        while True:
-            place = [("skip", str(skip)), ("limit", str(PAGE_SIZE))]
-            page = await one_page(self._send, f"{_PATH}/{id_}/participants", ParticipantPerformance, place)
-            if page:
-                yield page
-            if len(page) < PAGE_SIZE:
-                return
+        """Yield the participants of a result page by page; a page has fewer where they have many steps."""
+        path, skip = f"{_PATH}/{id_}/participants", 0
+        while page := await one_page(
+            self._send, path, ParticipantPerformance, [("skip", str(skip)), ("limit", str(PAGE_SIZE))]
+        ):
+            yield page
             skip += len(page)
 
     async def differences(self, id_: str, to: str) -> list[PerformanceDifference]:

@@ -10,7 +10,7 @@ import asyncio
 from collections import defaultdict
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import Any, Final
@@ -52,6 +52,8 @@ _VENS_AT_ONCE: Final = 50
 _MOST_METERS_AT_ONCE: Final = 200
 _READ_WITHIN_S: Final = 30.0
 _LOOK_S: Final = 0.25
+MOST_READINGS: Final = 300_000
+"""Readings that are in memory together, and those of one meter that are looked at: every 14 s in the last 49 days."""
 MOST_STEPS_KEPT: Final = 5_000_000
 """Steps of all participants of a result, at most."""
 
@@ -204,6 +206,8 @@ class _Found:
 
     readings: dict[int, list[StoredReading]] = field(default_factory=lambda: defaultdict(list))
     series: dict[int, EnergySeries] = field(default_factory=dict)
+    too_many: set[int] = field(default_factory=set)
+    """Hold the meters with more readings than are looked at."""
 
 
 class _Parts:
@@ -285,6 +289,8 @@ class _Parts:
                 asked.get(meter, ()),
                 used=(meter, drawn.readings.get(id_, ()), reported.readings.get(id_, ())),
             )
+            if id_ in drawn.too_many or id_ in reported.too_many:
+                result = replace(result, notes=(f"more than {MOST_READINGS:,} readings",))
             row = {"client_id": client_id, "resource": resource, "position": self.participants}
             rows.append(row | participant_row(result))
             self.participants += 1
@@ -305,13 +311,25 @@ class _Parts:
         for id_ in overlapping:  # one at a time: there may be much of each
             found.readings.pop(id_, None)
             await self._read(found, [id_], kind, (needed.whole,))
-            its, step = found.readings[id_], self._asked.step
-            found.series[id_] = await asyncio.to_thread(gridding.whole, its, step)
+            its = found.readings[id_] = sorted(found.readings.get(id_, ()))
+            found.series[id_] = await asyncio.to_thread(gridding.whole, its, self._asked.step)
+        for id_ in found.too_many:
+            found.series[id_] = EnergySeries(self._asked.step)
         return found
 
     async def _read(self, found: _Found, ids: Sequence[int], kind: int, spans: Sequence[MsSpan]) -> None:
-        rows = await self._inputs.readings(ids, kind, spans)
-        await asyncio.to_thread(_sort_in, found.readings, rows)
+        """Read meters together, or one half after the other where that is too much; one with too much is left out."""
+        rows = await self._inputs.readings(ids, kind, spans, most=MOST_READINGS + 1)
+        if len(rows) <= MOST_READINGS:
+            await asyncio.to_thread(_sort_in, found.readings, rows)
+            return
+        del rows  # before there are others
+        if len(ids) == 1:
+            found.too_many.update(ids)
+            return
+        middle = len(ids) // 2
+        await self._read(found, ids[:middle], kind, spans)
+        await self._read(found, ids[middle:], kind, spans)
 
     def _gridded(self, found: _Found, ids: Sequence[int], gridding: Gridding) -> tuple[list[int], list[int]]:
         """Put readings on the grid; return the meters whose readings overlap, and those with gaps."""

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import timedelta
-from typing import Final
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import Any, Final
 
 from aiohttp import hdrs, web
 
@@ -19,11 +20,13 @@ from vtn.http.responses import HEADERS, CachedResponse
 from vtn.performance.told import difference_of, participant_of, result_of
 from vtn.settlements import settlement_pieces
 from vtn.store.performance.results import PerformanceStore, ResultState
+from vtn.store.query import Page
 
 PATH: Final = "/performance/results"
 _READ: Final = Permission(frozenset({Scope.READ_ALL, Scope.READ_BL}), only_bl=True)
 _FREEZE: Final = Permission(frozenset({Scope.WRITE_EVENTS}), only_bl=True)
 _MOST_BYTES: Final = 64 * 1024
+_MOST_STEPS: Final = 20_000
 _STREAM_BYTES: Final = 512 * 1024
 _TAKEN_S: Final = 60.0
 
@@ -62,10 +65,13 @@ def routes(results: PerformanceStore, evaluations: Evaluations) -> tuple[Route, 
         return conditional.written(call.request, encode(result_of(await results.get(call.object_id))))
 
     async def participants(call: Call) -> web.StreamResponse:
-        """Answer with one page of the participants of a result, by client ids and resources."""
+        """Answer with one page of the participants of a result, by client ids and resources.
+
+        It has fewer of them where they have many steps, but one at least.
+        """
         row = await results.get(call.object_id)
         step = timedelta(seconds=row["step_s"])
-        page = await results.participants(call.object_id, call.query.page())
+        page = await results.participants(call.object_id, _page(call, row))
         return _answer(call, [participant_of(one, row["starts_at"], step) for one in page])
 
     async def differences(call: Call) -> web.StreamResponse:
@@ -109,6 +115,14 @@ def routes(results: PerformanceStore, evaluations: Evaluations) -> tuple[Route, 
         Route("GET", f"{one}/differences", differences, _READ),
         Route("GET", f"{one}/settlement", settlement, _READ),
     )
+
+
+def _page(call: Call, row: Mapping[str, Any]) -> Page:
+    """Return the page that is asked for, with as many participants as have not too many steps together."""
+    length = datetime.fromisoformat(row["ends_at"]) - datetime.fromisoformat(row["starts_at"])
+    most = max(1, _MOST_STEPS // (length // timedelta(seconds=row["step_s"]) + 2))
+    asked = call.query.page()
+    return Page(asked.skip, min(asked.limit, most))
 
 
 def _answer(call: Call, content: object) -> web.StreamResponse:

@@ -46,7 +46,9 @@ def result_of(row: Mapping[str, Any]) -> PerformanceResult:
     )
 
 
-def participant_of(row: Mapping[Any, Any], starts_at: str, step: timedelta) -> ParticipantPerformance:
+def participant_of(
+    row: Mapping[Any, Any], starts_at: str, step: timedelta, *, with_steps: bool = True
+) -> ParticipantPerformance:
     """Return a participant as it is told to business logic; ``starts_at`` is that of the event."""
     details = msgspec.json.decode(row["details"])
     return ParticipantPerformance(
@@ -62,7 +64,7 @@ def participant_of(row: Mapping[Any, Any], starts_at: str, step: timedelta) -> P
         notes=tuple(details["notes"]),
         baseline_days=tuple(date.fromisoformat(day) for day in details["days"]),
         adjustment=details["adjustment"],
-        steps=kept_steps(details["steps"], starts_at, step),
+        steps=kept_steps(details["steps"], starts_at, step) if with_steps else (),
     )
 
 

@@ -47,7 +47,7 @@ class SqliteConnections:
     async def tuples(self, statement: Prepared, values: Mapping[str, Any]) -> Sequence[Sequence[Any]]:
         """Return every row of such a statement as the driver gives it: a boolean is 0 or 1."""
         compiled = statement.compile(dialect=self.reader.sync_engine.dialect)
-        given = [values[name] for name in compiled.positiontup or ()]
+        given = [values.get(name, compiled.params[name]) for name in compiled.positiontup or ()]
         async with self.reader.driver() as driver:
             return cast(Sequence[Sequence[Any]], await driver.execute_fetchall(str(compiled), given))
 

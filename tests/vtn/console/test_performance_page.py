@@ -75,6 +75,8 @@ async def test_an_event_is_evaluated_looked_at_and_frozen(
 
     path = await evaluated(console, event)
     page = (await console.get(path)).ok()
+    look = (await console.block(path, "progress")).ok()
+    assert look.headers["HX-Refresh"] == "true"  # who waited for it is shown the result
 
     for said in ("Delivered 1.50 kWh", "Short 0.50 kWh", "Factor 0.750", "Known 1 of 2", "no readings", "draft"):
         assert said in page.words

@@ -261,6 +261,38 @@ async def test_an_evaluation_whose_result_is_removed_ends(
     assert "FAILED" in (await vtn.bl.get(f"{PATH}/{lost}/settlement")).problem(409)
 
 
+async def test_a_meter_with_too_many_readings_fails_alone(
+    vtn: VtnUnderTest, stored: StoredReadings, event: Past, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is read is bounded: meters are read one after the other then, and one that has too much is noted."""
+    monkeypatch.setattr("vtn.evaluations.MOST_READINGS", 100)
+    await home(vtn, stored, event, usual_days(3.0) + hours({12: 3, 13: 3, 14: 3, 16: 1.5}), "a")
+    await home(vtn, stored, event, usual_days(3.0) + hours({12: 3, 13: 3, 14: 3, 16: 1.0}), "b")
+    minutes = [(START + number * MINUTE, MINUTE, 0.01, False) for number in range(-120, 60)]
+    await home(vtn, stored, event, minutes, "c")
+    found = await evaluated(vtn.bl, event)
+    people = (await vtn.bl.get(f"{PATH}/{found['id']}/participants")).ok()
+    by_name = {one["participant"]: (one["deliveredKwh"], one["notes"]) for one in people}
+    assert by_name == {
+        "a meter": (1.5, []),
+        "b meter": (2.0, []),
+        "c meter": (None, ["more than 100 readings"]),
+    }
+
+
+async def test_a_page_has_fewer_participants_where_they_have_many_steps(
+    vtn: VtnUnderTest, stored: StoredReadings, event: Past, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One at least; the walk goes on behind it, and ends with an empty page."""
+    monkeypatch.setattr("vtn.api.performance._MOST_STEPS", 1)
+    for name in ("a", "b"):
+        await home(vtn, stored, event, hours({16: 1.5}), name)
+    path = f"{PATH}/{(await evaluated(vtn.bl, event))['id']}/participants"
+    pages = [(await vtn.bl.get(path, {"skip": str(skip)})).ok() for skip in range(3)]
+    assert [len(page) for page in pages] == [1, 1, 0]
+    assert {page[0]["participant"] for page in pages[:2]} == {"a meter", "b meter"}
+
+
 async def test_an_evaluation_that_would_be_too_large_fails_with_the_remedy(
     vtn: VtnUnderTest, stored: StoredReadings, event: Past, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -93,7 +93,8 @@ DESCRIBED: Final[dict[tuple[str, str], Callable[[Route, Schemas], tuple[str, Jso
     ("GET", f"{_ONE}/participants"): partial(
         _describe,
         operation="searchPerformanceParticipants",
-        summary="List the participants of a result with their steps, by client ids and resources.",
+        summary="List the participants of a result with their steps, by client ids and resources; a page has fewer "
+        "of them where they have many steps, and is empty behind the last.",
         answer=list[ParticipantPerformance],
         query=PAGE,
     ),

@@ -150,7 +150,7 @@ async def show_result(visit: Visit) -> web.StreamResponse:
             result.told.id, Page(asked.skip, asked.limit), search=search or None, order=order
         )
         step = timedelta(seconds=result.told.step_s)
-        people = [participant_of(row, event_start(result), step) for row in rows]
+        people = [participant_of(row, result.told.start.isoformat(), step, with_steps=False) for row in rows]
     compared = await _other(visit, event, visit.query("was"))
     headers = {"HX-Refresh": "true"} if not result.is_under_way and _is_look(visit) else None
     return visit.render(
@@ -164,11 +164,6 @@ async def show_result(visit: Visit) -> web.StreamResponse:
         search=search,
         compared=compared,
     )
-
-
-def event_start(result: ShownResult) -> str:
-    """Return when the event of a result begins, as it is stored."""
-    return result.told.start.isoformat()
 
 
 def _is_look(visit: Visit) -> bool:

@@ -129,16 +129,16 @@ class PerformanceInputs:
         return [AskedPower(*row.values()) for row in await self._database.rows(statement)]
 
     async def readings(
-        self, meter_ids: Sequence[int], kind: int, spans: Sequence[tuple[int, int]]
+        self, meter_ids: Sequence[int], kind: int, spans: Sequence[tuple[int, int]], *, most: int
     ) -> Sequence[Sequence[Any]]:
-        """Return the readings that begin within spans of milliseconds, in any order.
+        """Return the readings that begin within spans of milliseconds, in any order, at most ``most`` of them.
 
         Each is meter, start and length in milliseconds, kWh, and if it is an estimate (0 or 1, or a boolean).
         """
         looks = [(id_, first, end) for id_ in meter_ids for first, end in spans]
         if not looks:
             return []
-        values: dict[str, Any] = {"kind": kind}
+        values: dict[str, Any] = {"kind": kind, "most": most}
         if self._database.is_sqlite:
             values["looks"] = msgspec.json.encode(looks).decode()
         else:
@@ -182,4 +182,4 @@ def _within(looks: FromClause, id_: ColumnElement[Any], first: ColumnElement[Any
     kind = its.kind == bindparam("kind", type_=Integer)
     within = and_(its.meter_id == id_, kind, its.starts_at_ms >= first, its.starts_at_ms < end)
     chosen = select(its.meter_id, its.starts_at_ms, its.length_ms, its.kwh, its.estimated)
-    return chosen.select_from(looks, readings).where(within)
+    return chosen.select_from(looks, readings).where(within).limit(bindparam("most", type_=Integer))
