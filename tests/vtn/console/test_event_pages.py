@@ -96,7 +96,7 @@ async def test_a_row_opens_its_circuits(console: ConsoleUnderTest) -> None:
     """Before, during, after, asked, shed, state, and why one was spared; what is not known is no 0."""
     event, _ = await active_event(console.vtn)
     path = f"/events/{event['id']}/participants"
-    links = (await console.page(path)).xpath("//table//tbody//a/@href")
+    links = (await console.page(path)).xpath("//table//tbody//a[@hx-get]/@href")
 
     opened = {link: (await console.get(link.removeprefix("/console"))).ok() for link in links}
 
@@ -208,7 +208,7 @@ async def test_who_was_told_and_what_was_reported(console: ConsoleUnderTest) -> 
     assert shown == [("create", "webhook", "the house", "pending"), ("create", "MQTT", "topics of all", "pending")]
     assert rows_of(reports, "Reports")[0][:4] == ["usage", "the house", "USAGE", "1"]
     (link,) = reports.tree.xpath("//table//a/@href")
-    assert '"values": [' in (await console.get(link.removeprefix("/console"))).ok().words
+    assert "USAGE" in (await console.get(link.removeprefix("/console"))).ok().words
 
 
 async def test_an_event_says_what_took_its_place_and_that_it_was_cancelled(console: ConsoleUnderTest) -> None:

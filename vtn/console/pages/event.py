@@ -97,6 +97,7 @@ async def show_circuits(visit: Visit) -> web.StreamResponse:
         critical=critical,
         client_id=client_id,
         panel=panel,
+        ven_id=text_of(visit, "ven"),
         part_id=f"circuits-{place[1]}-open" if alone and place is not None else None,
         state_of=circuit_state,
         spared=spared,

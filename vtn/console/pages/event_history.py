@@ -6,13 +6,11 @@ from collections.abc import Sequence
 from itertools import pairwise
 from typing import Final
 
-import msgspec
 from aiohttp import web
 
 from openadr_profiles.fleet.asking import outline
 from openadr_profiles.fleet.differences import Difference, differences
 from openadr_profiles.v31 import Event, Program
-from vtn.console.pages.asked import id_of
 from vtn.console.pages.event import event_asked, head_of
 from vtn.console.routes import ConsoleRoute
 from vtn.console.visit import Visit
@@ -21,7 +19,6 @@ from vtn.store.console.events import ConsoleEvents, ListedEvent
 from vtn.store.event_versions import EventVersion, EventVersionStore
 
 _VENS_20B: Final = 100
-_SHOWN_CHARACTERS: Final = 100_000
 
 
 async def show_versions(visit: Visit) -> web.StreamResponse:
@@ -90,24 +87,8 @@ async def show_reports(visit: Visit) -> web.StreamResponse:
     return visit.render("event_reports.html", **head_of(visit, event), page=page)
 
 
-async def show_report(visit: Visit) -> web.StreamResponse:
-    """Show one report as the VTN keeps it."""
-    event = await event_asked(visit)
-    report_id = id_of(visit, "report_id")
-    text = await visit.console.store(ConsoleEvent).report_text(event.id, report_id)
-    pretty = msgspec.json.format(text.encode(), indent=2).decode()
-    return visit.render(
-        "event_report.html",
-        **head_of(visit, event),
-        report_id=report_id,
-        text=pretty[:_SHOWN_CHARACTERS],
-        cut=len(pretty) > _SHOWN_CHARACTERS,
-    )
-
-
 ROUTES = (
     ConsoleRoute("GET", "/events/{event_id}/versions", show_versions, name="event_versions", title="Versions"),
     ConsoleRoute("GET", "/events/{event_id}/told", show_told, name="event_told", title="Deliveries"),
     ConsoleRoute("GET", "/events/{event_id}/reports", show_reports, name="event_reports", title="Reports"),
-    ConsoleRoute("GET", "/events/{event_id}/reports/{report_id}", show_report, name="event_report", title="Report"),
 )

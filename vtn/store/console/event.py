@@ -208,17 +208,6 @@ class ConsoleEvent:
         )
         return [_report(row) for row in await self._database.rows(statement)]
 
-    async def report_text(self, event_id: str, report_id: str) -> str:
-        """Return a report on an event as JSON; raises NotFound, also for one that is too long to be shown."""
-        its = reports.c
-        found = select(its.members, its.created_at, its.modified_at, its.client_id).where(
-            its.id == report_id, its.event_id == event_id, octets(its.members) <= WHOLE_BYTES
-        )
-        row = await self._database.row(found)
-        if row is None:
-            raise NotFound
-        return f"{{{row['members']}}}"
-
 
 class _ResourceAttributes(msgspec.Struct):
     attributes: tuple[ValuesMap, ...] | None = None
