@@ -46,6 +46,10 @@ class ContactRecorder:
         date = None if date is None or len(date) > _LONGEST_DATE else date
         self._heard[client_id] = LastHeard(protocol, self._now(), software, date)
 
+    def has_heard(self, client_id: str) -> bool:
+        """Return True if this process has heard of a client since it last stored its contacts."""
+        return client_id in self._heard
+
     def refused(self, client_id: str, protocol: str, *, status: int, title: str, request: str) -> None:
         """Note a refused request. ``request`` is the method and the path without ids."""
         self._refused[client_id] = protocol, RefusedRequest(at=self._now(), status=status, title=title, request=request)

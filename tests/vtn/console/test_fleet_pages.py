@@ -124,9 +124,14 @@ async def test_a_page_of_ten_thousand_is_small_and_takes_few_statements(console:
     assert len(page.text) < 200_000  # a tenth of it packed
     (later,) = page.tree.xpath("//a[@rel='next']/@href")
     assert later == "/console/fleet?page=2"
+    counts = (await console.block("/fleet", "fleet-counts")).ok()
+    assert "10,000" in counts.text
+    assert "<table" not in counts.text
     found = (await console.get("/fleet", search="home-00042", problem="any")).ok()
     assert "1 to 1 of 1 VENs and panels" in found.words
-    assert "Nothing matches" in (await console.get("/fleet", search="nobody")).ok().words
+    for search in ("nobody", "no\0body"):
+        assert "Nothing matches" in (await console.get("/fleet", search=search)).ok().words
+    (await console.get("/fleet/vens/no%00body")).ok(404)
     assert "problem: expected one of" in (await console.get("/fleet", problem="bad")).ok(400).words
     assert "order: expected one of" in (await console.get("/fleet", order="bad")).ok(400).words
 

@@ -56,6 +56,8 @@ _COLUMNS: Final = (
 async def show(visit: Visit) -> web.StreamResponse:
     """Show a page of the list, as it is searched and ordered."""
     fleet, asked = visit.console.store(FleetStore), visit.page_asked()
+    if visit.request.headers.get("HX-Target") == "fleet-counts":
+        return visit.render("fleet.html", counts=await fleet.figures())
     query = fleet_query(visit, _asked(visit), skip=asked.skip, limit=asked.limit)
     page = await fleet.page(query)
     return visit.render(
@@ -140,7 +142,7 @@ def rules(visit: Visit) -> dict[str, Any]:
 
 
 def _asked(visit: Visit) -> dict[str, str]:
-    return {name: visit.query(name)[:128] for name in _FILTERS}
+    return {name: visit.query(name).replace("\0", "")[:128] for name in _FILTERS}
 
 
 def _one_of(name: str, value: str, known: Mapping[Any, str]) -> str:
@@ -150,7 +152,7 @@ def _one_of(name: str, value: str, known: Mapping[Any, str]) -> str:
 
 
 def _selected(visit: Visit) -> list[str]:
-    ids = list(dict.fromkeys(visit.posted.getall("ven", [])))
+    ids = [each for each in dict.fromkeys(visit.posted.getall("ven", [])) if "\0" not in each]
     if len(ids) > _MOST_SELECTED:
         raise Invalid("ven", f"expected at most {_MOST_SELECTED:,} VENs; choose all that the search finds instead")
     return ids

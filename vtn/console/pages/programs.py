@@ -44,7 +44,7 @@ _OWN: Final = (Attribute.PROGRAM_LONG_NAME.value, TIME_ZONE_OFFSET)
 
 async def show_all(visit: Visit) -> web.StreamResponse:
     """Show a page of programs by their names."""
-    asked, search = visit.page_asked(), visit.query("search")[:128]
+    asked, search = visit.page_asked(), visit.query("search").replace("\0", "")[:128]
     rows = await visit.console.store(ProgramListStore).page(search, skip=asked.skip, limit=asked.limit)
     return visit.render("programs.html", page=asked.of(rows), search=search)
 
@@ -106,7 +106,7 @@ async def delete(visit: Visit) -> web.StreamResponse:
 
 
 async def _program(visit: Visit) -> Program:
-    row = await visit.console.stores.programs.get(visit.path("program_id"), visible_to=visit.caller)
+    row = await visit.console.stores.programs.get(visit.path("program_id").replace("\0", ""), visible_to=visit.caller)
     if isinstance(row, Large):
         raise Invalid("program", "it is too large for a page; change it with the API")
     times = {"createdDateTime": row.created_at, "modificationDateTime": row.modified_at}

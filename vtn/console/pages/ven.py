@@ -49,6 +49,7 @@ class EventSeen:
 
 async def show(visit: Visit) -> web.StreamResponse:
     """Show one VEN or, with the query ``panel``, a panel behind it; raises NotFound."""
+    await visit.console.contacts.store()  # what this process has heard and not stored yet
     row, panels = await found(visit)
     panel = visit.query("panel")[:128] or None
     if panel is not None:
@@ -69,7 +70,7 @@ async def show(visit: Visit) -> web.StreamResponse:
         client=client,
         client_version=version_of(client),
         of_20b=of_20b[0] if of_20b and not panel else None,
-        has_come=row.heard_at is not None or await facts.has_come(row.ven_id),
+        has_come=await has_come(visit, row),
         gives_tokens=visit.console.settings.auth.gives_tokens,
         known_groups=(await visit.console.store(FleetStore).groups())[:200],
         title=row.name,
@@ -78,13 +79,19 @@ async def show(visit: Visit) -> web.StreamResponse:
 
 async def found(visit: Visit) -> tuple[FleetRow, Sequence[FleetRow]]:
     """Return the VEN that the path names, and the panels behind it; raises NotFound."""
-    await visit.console.contacts.store()  # what this process has heard and not stored yet
-    query = FleetQuery(ven_ids=(visit.path("ven_id"),), limit=_MOST_PANELS, **rules(visit))
+    query = FleetQuery(ven_ids=(visit.path("ven_id").replace("\0", ""),), limit=_MOST_PANELS, **rules(visit))
     page = await visit.console.store(FleetStore).page(query)
     row = next((each for each in page.rows if each.panel is None), None)
     if row is None:
         raise NotFound("there is no such VEN; it may have been removed")
     return row, [each for each in page.rows if each.panel is not None]
+
+
+async def has_come(visit: Visit, row: FleetRow) -> bool:
+    """Return True once a VEN was heard of: here, or by another process as soon as it has stored something."""
+    if row.heard_at is not None or visit.console.contacts.has_heard(row.client_id):
+        return True
+    return await visit.console.store(VenFactStore).has_come(row.ven_id)
 
 
 async def events_of(visit: Visit, row: FleetRow) -> list[EventSeen]:

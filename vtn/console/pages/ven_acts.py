@@ -11,7 +11,7 @@ from vtn.access import UserRole
 from vtn.auth.clients import Client, Credentials
 from vtn.console.handing_out import handout
 from vtn.console.pages.add_ven import fingerprint_in, join_lines
-from vtn.console.pages.ven import found, version_of
+from vtn.console.pages.ven import found, has_come, version_of
 from vtn.console.reading_forms import text
 from vtn.console.routes import ConsoleRoute, Role, Show
 from vtn.console.visit import Visit
@@ -141,8 +141,7 @@ async def remove(visit: Visit) -> web.StreamResponse:
 async def show_arrival(visit: Visit) -> web.StreamResponse:
     """Say whether a VEN was heard of yet: the line that the page of its credentials asks for again and again."""
     row, _ = await found(visit)
-    has_come = row.heard_at is not None or await visit.console.store(VenFactStore).has_come(row.ven_id)
-    return visit.render("arrival.html", row=row, has_come=has_come)
+    return visit.render("arrival.html", row=row, has_come=await has_come(visit, row))
 
 
 async def _made(visit: Visit, client_id: str, client: Client | None) -> Credentials:
