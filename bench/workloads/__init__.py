@@ -53,6 +53,7 @@ WORKLOADS: Final[Mapping[str, Callable[[WorkloadContext], Awaitable[None]]]] = {
     "v20b-poll": v20b_poll.of_a_fleet,
     "ven-idle": ven.that_is_idle,
     "ven-large": ven.with_a_large_event,
+    "ven-page": ven.that_is_looked_at,
     "ven-start": ven.at_a_start,
     "ven-push": ven.that_is_told,
     "ven-plan": ven_plan.of_a_panel,

@@ -11,6 +11,7 @@ import time
 from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager
 from datetime import UTC, datetime, timedelta
+from itertools import cycle
 from statistics import median
 from typing import Any, Final
 
@@ -31,6 +32,10 @@ _IDLE_SHARE: Final = 0.01
 _RSS_MB: Final = 70.0
 _LARGE_RSS_MB: Final = 100.0
 _STALL_MS: Final = 50.0
+EVENTS: Final = 1_000
+_PAGE_MB: Final = 10.0
+_PAGES: Final = ("/", "/page/events", "/page/history", "/page/power.json?span=7d")
+_PAGES_PER_S: Final = 8.0
 _PROBES_PER_S: Final = 200.0
 _START_CIRCUITS: Final = 8
 _ANSWERS_AFTER_S: Final = 0.3
@@ -100,6 +105,55 @@ async def with_a_large_event(context: WorkloadContext) -> None:
         Goal("{}: longest wait in ms", 1000 * longest_s, _STALL_MS, at_most=True),
     )
     keep(context, "ven-large", f"{INTERVALS:,} intervals", series, *goals, found=found)
+
+
+async def that_is_looked_at(context: WorkloadContext) -> None:
+    """Measure: its page with 1,000 events takes at most 10 MB more, and none of the loop's waits above 50 ms."""
+    if not _is_ours(context, "ven-page"):
+        return
+    made = []
+    for number in range(EVENTS):
+        start = datetime.now(UTC) + timedelta(hours=1 + number)
+        made.append(await context.vtn.bl.create("/events", _event(context, _SHED, start=start, lasts_s=1800)))
+    async with _home(context, circuit_count=max(_CIRCUITS), sample_s=1, poll_s=300) as alone:
+        await opted(context.vtn, made[-1]["id"])
+        await asyncio.sleep(_SETTLE_S)
+        alone_mb = alone.meter.rss_mb()
+    async with _home(context, circuit_count=max(_CIRCUITS), local=True, sample_s=1, poll_s=300) as there:
+        await asyncio.sleep(_SETTLE_S)
+        quiet_s = await _longest_wait_s(there, context.seconds)
+        watching = asyncio.create_task(_longest_wait_s(there, 0.0))
+        cpu = there.meter.cpu_s()
+        looks = await _look_at_pages(there, context.seconds)
+        watching.cancel()
+        (longest_s,) = await asyncio.gather(watching)
+        cpu_us = 1e6 * (there.meter.cpu_s() - cpu) / len(looks)
+        rss_mb = there.meter.rss_mb()
+    await context.vtn.bl.delete_all([f"/events/{each['id']}" for each in made])
+    more_mb = rss_mb - alone_mb
+    series = series_of([1000 * each for each in looks], cpu_us=[cpu_us], rss_mb=rss_mb)
+    found = f"{more_mb:.1f} MB more, loop busy for {1000 * longest_s:.0f} ms at most ({1000 * quiet_s:.0f} before)"
+    goals = (
+        Goal("{}: RSS in MB more than without", more_mb, _PAGE_MB, at_most=True),
+        Goal("{}: longest wait in ms", 1000 * longest_s, _STALL_MS, at_most=True),
+    )
+    keep(context, "ven-page", f"{max(_CIRCUITS)} circuits, {EVENTS:,} events", series, *goals, found=found)
+
+
+async def _look_at_pages(there: VenProcess, seconds: float) -> Sequence[float]:
+    """Return how many seconds each page took, eight a second, each of them once at least."""
+    assert there.local is not None
+    asked, ends, sent = cycle([request(there.local, "GET", path) for path in _PAGES]), time.monotonic() + seconds, 0
+
+    def pages() -> bytes:
+        nonlocal sent
+        if sent >= len(_PAGES) and time.monotonic() > ends:
+            raise StopIteration
+        sent += 1
+        return next(asked)
+
+    loaded = await load(there.local, pages, connections=4, seconds=_LONGEST_S, expect=200, per_second=_PAGES_PER_S)
+    return loaded.latencies_s
 
 
 async def at_a_start(context: WorkloadContext) -> None:

@@ -78,10 +78,12 @@ async def test_an_idle_ven_and_one_with_a_large_event_are_watched(
     monkeypatch.setattr(ven, "_CIRCUITS", (2,))
     monkeypatch.setattr(ven, "_SETTLE_S", 0.2)
     monkeypatch.setattr(ven, "INTERVALS", 200)
-    cases = await measured(ven.that_is_idle, ven.with_a_large_event)
-    assert [case.workload for case in cases] == ["ven-idle", "ven-idle", "ven-large"]
+    monkeypatch.setattr(ven, "EVENTS", 3)
+    cases = await measured(ven.that_is_idle, ven.with_a_large_event, ven.that_is_looked_at)
+    assert [case.workload for case in cases] == ["ven-idle", "ven-idle", "ven-large", "ven-page"]
     assert all((case.series.rss_mb or 0) > 10 for case in cases)
-    assert "200 intervals" in cases[-1].name
+    assert "200 intervals" in cases[-2].name
+    assert "3 events" in cases[-1].name
 
 
 async def test_a_month_and_a_year_are_lived(measured: Measured, monkeypatch: pytest.MonkeyPatch) -> None:
