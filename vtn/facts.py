@@ -38,7 +38,7 @@ _log = structlog.get_logger(__name__)
 LEASE_S: Final = 15.0
 """Time after which another process goes on where one was killed."""
 _TAKEN_WAIT_S: Final = 1.0
-_BUSY_SHARE: Final = 0.1
+_BUSY_SHARE: Final = 0.05
 """Part of the time that reading takes while reports wait to be stored."""
 _MOST_TOLD: Final = 1000
 _FIRST: Final = datetime(2000, 1, 1, tzinfo=UTC)

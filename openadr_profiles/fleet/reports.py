@@ -234,9 +234,9 @@ def status_report(
 def read_status(resources: Iterable[ReportResource]) -> tuple[ShedInterval, ...]:
     """Read the intervals of a status report, in the order of their starts.
 
-    Of what is said twice about a resource in an interval, as by two pages of a report, the later word counts.
+    Of what is said twice about a resource from one start on, as by two pages of a report, the later word counts.
     """
-    said: dict[tuple[str, int, datetime], tuple[datetime | None, Shed]] = {}
+    said: dict[tuple[str, datetime], tuple[int, datetime | None, Shed]] = {}
     for resource in resources:
         for interval in resource.intervals:
             period = interval.interval_period or resource.interval_period
@@ -245,7 +245,8 @@ def read_status(resources: Iterable[ReportResource]) -> tuple[ShedInterval, ...]
             start = period.start.at
             end = None if period.duration is None else period.duration.after(start)
             values = {payload.type: payload.values for payload in interval.payloads}
-            said[resource.resource_name, interval.id, start] = (
+            said[resource.resource_name, start] = (
+                interval.id,
                 end,
                 Shed(
                     resource_name=resource.resource_name,
@@ -259,7 +260,7 @@ def read_status(resources: Iterable[ReportResource]) -> tuple[ShedInterval, ...]
                 ),
             )
     found: dict[tuple[int, datetime, datetime | None], list[Shed]] = {}
-    for (_, id_, start), (end, shed) in said.items():
+    for (_, start), (id_, end, shed) in said.items():
         found.setdefault((id_, start, end), []).append(shed)
     return tuple(
         ShedInterval(id_, start, end, tuple(sheds))

@@ -37,13 +37,16 @@ _ended = deliveries.c.ended_at.is_not(None)
 Index("ix_deliveries_ended_at", deliveries.c.ended_at, postgresql_where=_ended, sqlite_where=_ended)
 _of_events = notifications.c.object_type == "EVENT"
 Index("ix_notifications_of_events", notifications.c.object_id, postgresql_where=_of_events, sqlite_where=_of_events)
-_total = event_sheds.c.is_total.is_(True)
+_total = event_sheds.c.is_total
 Index(
     "ix_event_sheds_totals",
-    event_sheds.c.event_id,
-    event_sheds.c.client_id,
-    event_sheds.c.resource,
-    event_sheds.c.starts_at_ms,
+    *(
+        event_sheds.c[name]
+        for name in (
+            *("event_id", "client_id", "resource", "starts_at_ms", "ends_at_ms"),
+            *("requested_kw", "baseline_kw", "demand_kw", "delivered_kw", "state"),
+        )
+    ),
     postgresql_where=_total,
     sqlite_where=_total,
 )

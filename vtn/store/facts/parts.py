@@ -125,41 +125,45 @@ def sums_of(moment: EventMoment) -> Select[Any]:
 
 
 def sums_where(which: ColumnElement[bool], at_ms: int, until_ms: int) -> Select[Any]:
-    """Select the same for the participants of any events."""
+    """Select the same for the participants of any events.
+
+    Both databases make it as a whole, from an index that has all of it in order, before they join it with vens.
+    """
     its = event_sheds.c
     begun = its.starts_at_ms <= at_ms
-    order = (begun.desc(), its.starts_at_ms.desc(), its.interval_id.desc())
-    place = func.row_number().over(partition_by=(its.event_id, its.client_id, its.resource), order_by=order)
+    key = (its.event_id, its.client_id, its.resource)
+    last = func.max(case((begun, its.starts_at_ms))).over(partition_by=key)
     ends: ColumnElement[Any] = func.coalesce(its.ends_at_ms, until_ms)
     ends = case((ends > until_ms, until_ms), else_=ends)
-    length = case((ends > its.starts_at_ms, ends - its.starts_at_ms), else_=0)
+    hours = case((ends > its.starts_at_ms, (ends - its.starts_at_ms) / literal(_MS_PER_HOUR)), else_=literal(0.0))
     ranked = (
         select(
-            *(its[name] for name in ("event_id", "client_id", "resource", *_POWERS)),
+            *key,
+            *(its[name] for name in _POWERS),
             its.state.label("operating_state"),
-            and_(begun, place == literal_column("1")).label("is_shown"),
             begun.label("begun"),
-            length.label("length_ms"),
+            (its.starts_at_ms == last).label("is_shown"),
+            hours.label("hours"),
         )
         .where(which, its.is_total)
         .subquery("ranked")
     )
-    key = (ranked.c.event_id, ranked.c.client_id, ranked.c.resource)
 
     def shown(name: str) -> Label[Any]:
         return func.max(case((ranked.c.is_shown, ranked.c[name]))).label(name)
 
     def energy(name: str) -> Label[Any]:
-        kwh = case((ranked.c.begun, ranked.c[name] * ranked.c.length_ms / literal(_MS_PER_HOUR)))
+        kwh = case((ranked.c.begun, ranked.c[name] * ranked.c.hours))
         return func.sum(kwh).label(f"{name.removesuffix('_kw')}_kwh")
 
+    grouped = tuple(ranked.c[column.name] for column in key)
     return select(
-        *key,
+        *grouped,
         func.max(case((ranked.c.begun, 1), else_=0)).label("has_begun"),
         *(shown(name) for name in (*_POWERS, "operating_state")),
         energy("requested_kw"),
         energy("delivered_kw"),
-    ).group_by(*key)
+    ).group_by(*grouped)
 
 
 _POWERS: Final = ("requested_kw", "baseline_kw", "demand_kw", "delivered_kw")

@@ -80,7 +80,7 @@ OPTS: Final = FactTable(
 )
 SHEDS: Final = FactTable(
     "event_sheds",
-    ("event_id", "client_id", "resource", "starts_at_ms", "interval_id"),
+    ("event_id", "client_id", "resource", "starts_at_ms"),
     {
         "event_id": TEXT,
         "client_id": TEXT,

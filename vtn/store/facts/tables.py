@@ -48,7 +48,7 @@ read_reports = Table(
     sqlite_autoincrement=True,
 )
 """The reports that were read, and what became of each."""
-Index(None, read_reports.c.event_id, read_reports.c.client_id)
+Index(None, read_reports.c.event_id, read_reports.c.client_id, read_reports.c.changed_at)
 
 report_corrections = Table(
     "report_corrections",
@@ -110,7 +110,7 @@ event_sheds = Table(
     Column("client_id", KEY, primary_key=True),
     Column("resource", KEY, primary_key=True),
     Column("starts_at_ms", BigInteger, primary_key=True, autoincrement=False),
-    Column("interval_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("interval_id", BigInteger, nullable=False),
     Column("ends_at_ms", BigInteger),  # null: open
     Column("requested_kw", KW),
     Column("baseline_kw", KW),

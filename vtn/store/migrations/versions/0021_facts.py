@@ -21,12 +21,15 @@ def upgrade() -> None:
     _make_read_reports()
     _make_readings()
     _make_event_tables()
-    # Only the totals of an event are asked for again and again; most rows are circuits.
-    total = sa.text("is_total")
+    # Only the totals of an event are asked for again and again, and all of them; most rows are circuits.
+    total = sa.text("is_total = 1" if op.get_bind().dialect.name == "sqlite" else "is_total")
     op.create_index(
         "ix_event_sheds_totals",
         "event_sheds",
-        ["event_id", "client_id", "resource", "starts_at_ms"],
+        [
+            *("event_id", "client_id", "resource", "starts_at_ms", "ends_at_ms"),
+            *("requested_kw", "baseline_kw", "demand_kw", "delivered_kw", "state"),
+        ],
         postgresql_where=total,
         sqlite_where=total,
     )
@@ -69,7 +72,9 @@ def _make_read_reports() -> None:
         sa.UniqueConstraint("report_id", name="uq_read_reports_report_id"),
         sqlite_autoincrement=True,
     )
-    op.create_index("ix_read_reports_event_id_client_id", "read_reports", ["event_id", "client_id"])
+    op.create_index(
+        "ix_read_reports_event_id_client_id_changed_at", "read_reports", ["event_id", "client_id", "changed_at"]
+    )
     op.create_table(
         "report_corrections",
         sa.Column("newer_id", SERIAL, nullable=False),
@@ -131,15 +136,13 @@ def _make_event_tables() -> None:
         sa.Column("client_id", KEY, nullable=False),
         sa.Column("resource", KEY, nullable=False),
         sa.Column("starts_at_ms", sa.BigInteger(), nullable=False, autoincrement=False),
-        sa.Column("interval_id", sa.BigInteger(), nullable=False, autoincrement=False),
+        sa.Column("interval_id", sa.BigInteger(), nullable=False),
         sa.Column("ends_at_ms", sa.BigInteger()),
         *(sa.Column(name, KW) for name in powers),
         sa.Column("state", sa.Text()),
         sa.Column("is_total", sa.Boolean(), nullable=False),
         sa.Column("source_id", SERIAL, nullable=False),
-        sa.PrimaryKeyConstraint(
-            "event_id", "client_id", "resource", "starts_at_ms", "interval_id", name="pk_event_sheds"
-        ),
+        sa.PrimaryKeyConstraint("event_id", "client_id", "resource", "starts_at_ms", name="pk_event_sheds"),
     )
     op.create_index("ix_event_sheds_source_id", "event_sheds", ["source_id"])
     op.create_table(
