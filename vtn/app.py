@@ -309,6 +309,8 @@ class VtnServer:
         if settings.reports.retention_days is not None:
             services.append(Service("retention", Retention(settings.reports, stores.reports, self._now).run))
         services.extend(self._fact_services(stores))
+        if settings.has_console:
+            services.append(Service("event_repeats", self._repeating(stores)))
         if settings.mdns.enabled:
             services.append(Service("mdns", self._announcement(stores)))
         if tls is not None:
@@ -318,6 +320,14 @@ class VtnServer:
         if self._listener_20b is not None:
             services.extend(self._listener_20b.services())
         return services
+
+    def _repeating(self, stores: Stores) -> Callable[[], Awaitable[None]]:
+        """Return what issues the events of templates that repeat."""
+        from vtn.console.issuing.repeats import LEASE, RepeatIssuer  # noqa: PLC0415 (only a console makes repeats)
+
+        lease_s = 4 * self.settings.safety.repeat_check_s
+        lease = Lease(self._database, self._stamps, name=LEASE, by=uuid4().hex, lease_s=lease_s)
+        return RepeatIssuer(self.settings, self._database, self._stamps, stores.events, lease, self._now).run
 
     def _fact_services(self, stores: Stores) -> list[Service]:
         """Return the services that fill the tables of what reports say."""

@@ -24,6 +24,7 @@ from vtn.access import DEFAULT_SCOPES, Role, Scope
 from vtn.app import VtnServer, build
 from vtn.settings import Settings
 from vtn.store import alarm_tables, tables
+from vtn.store.console.plan_tables import event_plans
 from vtn.store.console.tables import console_acts, console_users
 
 Parameters: TypeAlias = Mapping[str, str] | Sequence[tuple[str, str]]
@@ -304,6 +305,7 @@ class VtnUnderTest:
                 console_acts,
                 alarm_tables.alarms,
                 alarm_tables.alarm_messages,
+                event_plans,
             ):
                 await connection.execute(delete(table))
 
