@@ -157,6 +157,7 @@ _EXTRAS: Final = {
     "zeroconf": "mdns",
     "ifaddr": "mdns",
     "prometheus_client": "vtn",
+    "pyarrow": "parquet",
     "lxml": "oadr20b",
     "openleadr": "oadr20b",
     "signxml": "oadr20b",

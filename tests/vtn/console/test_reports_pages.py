@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import sys
 from datetime import timedelta
 from typing import Any
 
@@ -191,3 +192,12 @@ async def test_late_and_missing_reports_by_ven(console: ConsoleUnderTest, vtn: V
     assert "grace: expected minutes" in (await console.get("/reports/checks", event="peak", grace="-1")).ok(400).words
     silent = await bl.event(program)
     assert "asks for no reports" in (await console.get("/reports/checks", event=silent["id"])).words
+
+
+async def test_parquet_without_its_library_is_refused(
+    console: ConsoleUnderTest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With the command that installs it."""
+    monkeypatch.delitem(sys.modules, "vtn.console.parquet_file", raising=False)
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    assert "pip install 'openadr-fleet[parquet]'" in (await console.get("/reports.parquet")).ok(422).words

@@ -2,25 +2,28 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
+from collections.abc import Iterable
 from datetime import datetime
+from itertools import islice
 from typing import Any, Final
 
 from aiohttp import web
 
 from openadr_pages.headers import PRIVATE, SECURITY
-from openadr_profiles.fleet.report_values import ReportValue, report_values
-from openadr_profiles.v31 import Report
-from vtn.console.report_charts import SERIES, chart_of
+from openadr_profiles.fleet.report_values import as_number, report_values
+from openadr_profiles.v31 import DataQuality, Report, ReportPayloadType
+from vtn.console.report_charts import chart_of
 from vtn.console.routes import ConsoleRoute
 from vtn.console.visit import Visit
 from vtn.errors import Malformed
 from vtn.report_files import NEEDS_PYARROW, CsvRows
 from vtn.store.console.report_lookup import ReportLookup
-from vtn.store.console.reports import FoundReport, ReportFilter, ReportListing
+from vtn.store.console.reports import SEARCHED, FoundReport, ReportFilter, ReportListing
 from vtn.store.query import Page
 
-_CHARTED: Final = 200
+_CHARTED: Final = 100
 _VALUES_SHOWN: Final = 1000
 _LONGEST_TYPE: Final = 128
 
@@ -32,13 +35,16 @@ async def show(visit: Visit) -> web.StreamResponse:
     try:
         asked, unknown = await _asked(visit)
     except Malformed as error:
-        return visit.refuse(f"{error}.", "reports.html", found=None, asked=typed, unknown=None, rows=[], charted=None)
+        nothing: dict[str, Any] = {"found": None, "unknown": None, "rows": [], "charted": None, "searched": SEARCHED}
+        return visit.refuse(f"{error}.", "reports.html", asked=typed, **nothing)
     listing = visit.console.store(ReportListing)
     found = [] if unknown else await listing.search(asked, Page(asked_page.skip, asked_page.limit))
     shown = asked_page.of(found)
     rows = [(each, _summary(each)) for each in shown.items]
-    charted = asked.payload_type or _usual_type(shown.items)
-    return visit.render("reports.html", found=shown, asked=typed, unknown=unknown, rows=rows, charted=charted)
+    charted = asked.payload_type or _usual_type(summary for _, summary in rows)
+    return visit.render(
+        "reports.html", found=shown, asked=typed, unknown=unknown, rows=rows, charted=charted, searched=SEARCHED
+    )
 
 
 async def chart(visit: Visit) -> web.StreamResponse:
@@ -48,24 +54,22 @@ async def chart(visit: Visit) -> web.StreamResponse:
         raise Malformed("type: expected a type of values, as USAGE")
     found = [] if unknown else await visit.console.store(ReportListing).search(asked, Page(0, _CHARTED))
     reports = [each.report for each in found if each.report is not None]
-    return _json(visit, chart_of(reports, asked.payload_type))
+    return _json(visit, await asyncio.to_thread(chart_of, reports, asked.payload_type))
 
 
 async def show_one(visit: Visit) -> web.StreamResponse:
     """Show one report as a table, with a chart of its values."""
     found = await visit.console.store(ReportListing).get(visit.path("report_id"))
-    values = [] if found.report is None else list(report_values(found.report))
-    types = _numeric_types(values)
-    shown = values[:_VALUES_SHOWN]
-    return visit.render(
-        "report.html", found=found, values=shown, count=len(values), types=types, flags=_flags(values), series=SERIES
-    )
+    summary = _summary(found)
+    shown = [] if found.report is None else list(islice(report_values(found.report), _VALUES_SHOWN))
+    return visit.render("report.html", found=found, shown_values=shown, summary=summary)
 
 
 async def chart_one(visit: Visit) -> web.StreamResponse:
     """Return the values of one type in a report, as charts take them."""
     found = await visit.console.store(ReportListing).get(visit.path("report_id"))
-    return _json(visit, chart_of([found.report] if found.report else [], visit.query("type") or "USAGE"))
+    reports = [] if found.report is None else [found.report]
+    return _json(visit, await asyncio.to_thread(chart_of, reports, visit.query("type") or "USAGE"))
 
 
 async def export(visit: Visit) -> web.StreamResponse:
@@ -148,34 +152,44 @@ def _instant(visit: Visit, name: str) -> datetime | None:
 def _summary(found: FoundReport) -> dict[str, Any]:
     """Return what a list says of a report: how many resources and values, their types and quality flags."""
     if found.report is None:
-        return {"resources": None, "values": None, "types": [], "flags": [], "is_good": False}
-    values = list(report_values(found.report))
+        return {"resources": None, "values": None, "types": [], "flags": [], "is_good": False, "numeric": []}
+    return {"resources": len(found.report.resources), **_counted(found.report)}
+
+
+def _counted(report: Report) -> dict[str, Any]:
+    """Count values by type and by quality, without a look at each: a page has tens of thousands of them."""
+    types: Counter[str] = Counter()
+    flags: Counter[str] = Counter()
+    numeric: dict[str, None] = {}
+    for resource in report.resources:
+        for interval in resource.intervals:
+            quality = ""
+            beside = 0
+            for payload in interval.payloads:
+                types[payload.type] += len(payload.values)
+                if payload.type == ReportPayloadType.DATA_QUALITY:
+                    quality = ", ".join(map(str, payload.values))
+                else:
+                    beside += len(payload.values)
+                    if payload.values and as_number(payload.values[0]) is not None:
+                        numeric[payload.type] = None
+            if quality and beside:
+                flags[quality] += beside
+    is_good = bool(flags.pop(DataQuality.OK, 0))
     return {
-        "resources": len(found.report.resources),
-        "values": len(values),
-        "types": list(dict.fromkeys(each.payload_type for each in values)),
-        "flags": _flags(values),
-        "is_good": any(each.quality == "OK" for each in values),
+        "values": types.total(),
+        "types": list(types),
+        "flags": sorted(flags.items()),
+        "is_good": is_good,
+        "numeric": list(numeric),
     }
 
 
-def _flags(values: list[ReportValue]) -> list[tuple[str, int]]:
-    """Return the words of quality other than good, and how many values each is of."""
-    counted = Counter(each.quality for each in values if each.quality and each.quality != "OK")
-    return sorted(counted.items())
-
-
-def _numeric_types(values: list[ReportValue]) -> list[str]:
-    return list(dict.fromkeys(each.payload_type for each in values if each.number is not None))
-
-
-def _usual_type(found: list[FoundReport] | Any) -> str | None:
+def _usual_type(summaries: Iterable[dict[str, Any]]) -> str | None:
     """Return the type of numbers that most reports of a page have; None if there are no numbers."""
     counted: Counter[str] = Counter()
-    for each in found:
-        report: Report | None = each.report
-        if report is not None:
-            counted.update(_numeric_types(list(report_values(report))))
+    for summary in summaries:
+        counted.update(summary["numeric"])
     return min(counted, key=lambda kind: (-counted[kind], kind), default=None)
 
 

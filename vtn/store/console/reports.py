@@ -26,7 +26,7 @@ from vtn.store.types import octets
 SHOWN_BYTES: Final = 256 * 1024
 """Reports above this size are listed without what is in them; their page shows them up to ``WHOLE_BYTES``."""
 WHOLE_BYTES: Final = 4 * 1024 * 1024
-SEARCHED: Final = 10_000
+SEARCHED: Final = 5_000
 """Of the reports that an index finds, so many of the newest are searched for a type of payload."""
 _AT_ONCE: Final = 50
 
