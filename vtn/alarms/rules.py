@@ -169,7 +169,7 @@ def behind(found: Sequence[Backlog], *, behind_s: float, now: datetime) -> Itera
     """Yield a condition for each backlog whose oldest entry waits for too long."""
     for each in found:
         if each.oldest_at is not None and now - each.oldest_at > timedelta(seconds=behind_s):
-            text = f"{each.count:,} {each.name} wait in the database, the oldest since {_utc(each.oldest_at)}"
+            text = f"{each.name} wait in the database: {each.count:,}, the oldest since {_utc(each.oldest_at)}"
             yield AlarmCondition(AlarmKind.DATABASE_BEHIND, each.name, text)
 
 

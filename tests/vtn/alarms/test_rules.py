@@ -115,7 +115,7 @@ def test_a_backlog_is_one_when_its_oldest_waits_too_long() -> None:
     old, new = NOW - timedelta(seconds=301), NOW - timedelta(seconds=300)
     found = rules.behind([Backlog("reports", 7, old), Backlog("notifications", 9999, new)], behind_s=300, now=NOW)
     assert [(each.subject, each.text) for each in found] == [
-        ("reports", "7 reports wait in the database, the oldest since 2026-06-01 11:54 UTC")
+        ("reports", "reports wait in the database: 7, the oldest since 2026-06-01 11:54 UTC")
     ]
     assert list(rules.behind([Backlog("reports", 0, None)], behind_s=300, now=NOW)) == []
 

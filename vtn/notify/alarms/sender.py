@@ -38,14 +38,17 @@ class AlarmSender:
         try:
             while True:
                 try:
-                    if await self._lease.take():
-                        while await self.send_due():
-                            await self._lease.take()
+                    while await self._is_asked() and await self._lease.take() and await self.send_due():
+                        pass
                 except Unavailable:
                     _log.warning("the database does not answer; alarms are told later", channel=self._channel.name)
                 await asyncio.sleep(_LOOK_S)
         finally:
             await self._channel.close()
+
+    async def _is_asked(self) -> bool:
+        """Look, before a lease is written, whether there is anything to send."""
+        return bool(await self._store.due(self._channel.name, limit=1))
 
     async def send_due(self) -> int:
         """Send the messages that are due, at most fifty in one go; returns how many were sent."""
