@@ -102,7 +102,7 @@ def test_who_issues_an_event_is_told_what_vens_of_2_0b_will_not_see(group: Opera
     found = json.loads(done.stdout)
     assert (found["vens"], found["refused"].partition(":")[0]) == (1, "NOTHING_LEFT")
     assert found["losses"] == ["TYPE_OMITTED: EXPORT_PRICE has no signal in 2.0b"]
-    file.write_text("start,duration,shed\n2040-01-01T00:00:00Z,15m,1kW\n,15m,2kW\n")
+    file.write_text("start,duration,shed\ntomorrow 18:00,15m,1kW\n,15m,2kW\n")
     told = group.ask("event", "preview", str(file), "--target", "group:north", "--json")
     assert [(signal["name"], signal["values"]) for signal in told["signals"]] == [
         ("LOAD_DISPATCH", [-1.0, -2.0]),
@@ -113,6 +113,26 @@ def test_who_issues_an_event_is_told_what_vens_of_2_0b_will_not_see(group: Opera
     assert "1 VEN of OpenADR 2.0b will not be told of it" in limit.stderr.replace("\n", " ")
     others = group.run("event", "create", "--limit", "4kW", "--for", "10m", "--target", "group:south")
     assert "2.0b" not in others.stderr
+
+
+def test_a_preview_says_who_gets_an_event_and_fails_if_nobody_does(group: Operator, tmp_path: Path) -> None:
+    """For every version of OpenADR (O1); why others do not get it is said."""
+    file = tmp_path / "event.csv"
+    file.write_text("start,duration,shed\n2040-01-01T00:00:00Z,15m,1kW\n")
+    far = {"OADR_BL_SAFETY__MAX_DAYS_AHEAD": "9999"}
+    done = group.run("event", "preview", str(file), "--target", "group:north", "--json", **far)
+    assert done.exit_code == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert found["told"] == found["recipients"] > 0
+    assert sum(found["languages"].values()) == found["told"]
+    assert "1 kW" in found["summary"][0]
+    nobody = group.run("event", "preview", str(file), "--target", "group:typo", **far)
+    assert nobody.exit_code == Exit.CHECK_FAILED
+    assert "nobody will get it" in nobody.stderr
+    refused = group.run("event", "preview", str(file), "--target", "group:north")
+    assert refused.exit_code == Exit.CHECK_FAILED
+    assert "max_days_ahead" in refused.stderr
+    assert group.ask("event", "list") == []
 
 
 def test_a_total_is_divided_and_every_part_is_issued(group: Operator) -> None:
