@@ -41,6 +41,7 @@ ALL: Final = (
     "contacts",
     "cancelled_transactions",
     "websockets",
+    "evaluations",
     "reads",
     "listener",
     "metrics",
@@ -289,13 +290,19 @@ def broken(*_: object, **__: object) -> Any:
     raise RuntimeError("broken by a test")
 
 
+class _Broken:
+    """Something that was asked for and cannot be read."""
+
+    __iter__ = broken
+
+
 def work_of(server: VtnServer, service: str) -> object:
     """Return what does the work of a service."""
     (run,) = (one.run for one in server.services._services if one.name == service)
     return getattr(run, "__self__", None)
 
 
-def break_(service: str, server: VtnServer, patch: pytest.MonkeyPatch) -> None:
+def break_(service: str, server: VtnServer, patch: pytest.MonkeyPatch) -> None:  # noqa: PLR0912 # one for each
     """Have the next turn of a service fail."""
     listener = server._revisions._listener
     match service:
@@ -328,6 +335,8 @@ def break_(service: str, server: VtnServer, patch: pytest.MonkeyPatch) -> None:
             patch.setattr(listener, "_clock", broken)
         case "metrics":
             patch.setattr(server._metrics, "_sampled", [(0, 0.0, broken)])
+        case "evaluations":
+            server._evaluating(server.stores)._waiting.put_nowait(_Broken())  # type: ignore[arg-type]
         case "retention":
             patch.setattr(ReportStore, "remove_before", broken)
         case "mdns":
