@@ -13,10 +13,11 @@ import re
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from math import isfinite
 from typing import Any, Final, Protocol
 
 import msgspec
-from sqlalchemy import Boolean, Connection, Integer, RowMapping, Table, insert, inspect, select, text, tuple_
+from sqlalchemy import Boolean, Connection, Float, Integer, RowMapping, Table, insert, inspect, select, text, tuple_
 
 from vtn.errors import ArchiveUnusable, DatabaseNotEmpty
 from vtn.store.all_tables import metadata
@@ -271,6 +272,8 @@ def _is_of(kind: object, value: object) -> bool:
         return isinstance(value, bool)
     if isinstance(kind, Integer):
         return isinstance(value, int) and not isinstance(value, bool)
+    if isinstance(kind, Float):
+        return isinstance(value, int | float) and not isinstance(value, bool) and isfinite(value)
     return isinstance(value, str) and "\0" not in value
 
 

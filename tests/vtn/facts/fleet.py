@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from copy import copy
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any, TypeVar
@@ -28,11 +29,13 @@ from tests.vtn.harness import VtnUnderTest, unique
 from vtn.access import Caller, Role
 from vtn.facts import LEASE_S, FactReader
 from vtn.settings import FactSettings
+from vtn.store.database import Database
 from vtn.store.facts import tables
 from vtn.store.facts.event_facts import EventFacts
 from vtn.store.facts.writer import FACTS_LEASE, FactWriter
 from vtn.store.lease import Lease
 from vtn.store.rows import ObjectRow
+from vtn.store.stamps import Stamps
 from vtn.store.stores import Stores
 
 BL = Caller("bl", Role.BL, frozenset())
@@ -48,6 +51,7 @@ class Fleet:
         self.stores: Stores = vtn.server.stores
         self.facts: EventFacts = self.stores.facts
         self.database = vtn.server._database
+        self._stamps = vtn.server._stamps
         self.reader = self.new_reader(**settings)
 
     @property
@@ -55,9 +59,16 @@ class Fleet:
         """The present time."""
         return self.vtn.now()
 
+    def elsewhere(self, database: Database, stamps: Stamps) -> Fleet:
+        """Return the same fleet as it is in another database."""
+        other = copy(self)
+        other.database, other._stamps = database, stamps
+        other.reader = other.new_reader()
+        return other
+
     def new_reader(self, *, busy: bool = False, **settings: Any) -> FactReader:
         """Return a reader like that of a server of its own."""
-        by, stamps = uuid4().hex, self.vtn.server._stamps
+        by, stamps = uuid4().hex, self._stamps
         return FactReader(
             FactSettings.model_validate(settings),
             FactWriter(self.database, stamps, by=by),
