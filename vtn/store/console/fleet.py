@@ -12,7 +12,9 @@ from typing import Any, Final
 from sqlalchemy import (
     CTE,
     ColumnElement,
+    FromClause,
     Select,
+    Table,
     Text,
     and_,
     case,
@@ -50,6 +52,7 @@ from vtn.store.v20b.tables import oadr20b_report_requests, oadr20b_vens
 from vtn.store.visibility import share_a_target
 
 _IS_CIRCUIT: Final = resources.c.name.like("_%/_%")
+_TABLES: Final = (vens, contacts, clients, oadr20b_vens, broker_logins)
 _RECENTLY: Final = timedelta(hours=1)
 _RECENT_MS: Final = RECENT // timedelta(milliseconds=1)
 
@@ -98,16 +101,16 @@ class FleetStore:
         its = and_(resources.c.ven_id == c.ven_id, or_(c.panel.is_(None), before_slash(resources.c.name) == c.panel))
         counted = case((c.panel.is_(None), resources.c.name), (_IS_CIRCUIT, resources.c.name))
         theirs = select(func.sum(resource_kw(resources.c.members))).where(its)
-        own = select(rated_kw(vens.c.members)).where(vens.c.id == c.ven_id)
         drawn = select(func.sum(meters.c.latest_kw), func.min(meters.c.latest_ends_at_ms)).where(*self._meters_of(page))
         power_kw, read_at_ms = (drawn.with_only_columns(each).scalar_subquery() for each in drawn.selected_columns)
         statement = select(
             *c,
+            *_known(c.panel),
             power_kw.label("power_kw"),
             read_at_ms.label("read_at_ms"),
             select(func.count(counted)).where(its).scalar_subquery().label("circuits"),
             exists().where(its, resources.c.targets != ()).label("resources_hold"),
-            func.coalesce(theirs.scalar_subquery(), case((c.panel.is_(None), own.scalar_subquery()))).label(
+            func.coalesce(theirs.scalar_subquery(), case((c.panel.is_(None), rated_kw(vens.c.members)))).label(
                 "sheddable_kw"
             ),
             select(reports.c.modified_at)
@@ -131,7 +134,9 @@ class FleetStore:
             .scalar_subquery()
             .label("overdue"),
         )
-        return statement.order_by(*_order(query.order, c.name, c.heard_at, c.ven_id, c.panel))
+        return statement.select_from(_joined(page, *_TABLES)).order_by(
+            *_order(query.order, c.name, contacts.c.heard_at, c.ven_id, c.panel)
+        )
 
     def _meters_of(self, page: CTE) -> list[ColumnElement[bool]]:
         """Return conditions for the meters that tell what a row draws now: those of a VEN that are in no other one.
@@ -148,38 +153,18 @@ class FleetStore:
         return [its, case((c.panel.is_(None), meters.c.is_whole), else_=of_panel)]
 
     def _chosen(self, query: FleetQuery, fleet: CTE) -> Select[Any]:
-        """Return the rows that are asked for, in their order."""
-        c = fleet.c
-        known = (
-            fleet.join(vens, vens.c.id == c.ven_id)
-            .outerjoin(contacts, contacts.c.client_id == c.client_id)
-            .outerjoin(clients, clients.c.client_id == c.client_id)
-            .outerjoin(oadr20b_vens, oadr20b_vens.c.ven_id == c.ven_id)
-            .outerjoin(broker_logins, broker_logins.c.client_id == c.client_id)
-        )
-        columns = (
-            *c,
-            vens.c.name.label("ven_name"),
-            vens.c.created_at,
-            contacts.c.protocol,
-            contacts.c.heard_at,
-            contacts.c.refused_at,
-            contacts.c.refused_status,
-            contacts.c.refused_title,
-            contacts.c.refused_request,
-            case((c.panel.is_(None), contacts.c.software)).label("software"),
-            case((c.panel.is_(None), contacts.c.clock_offset_s)).label("clock_offset_s"),
-            clients.c.suspended,
-            broker_logins.c.issued_at.label("broker_at"),
-            oadr20b_vens.c.ven_id.label("is_20b"),
-            oadr20b_vens.c.ven_name.label("own_name"),
-            oadr20b_vens.c.registration_id,
-            oadr20b_vens.c.registered_at,
-            oadr20b_vens.c.push_url,
-            oadr20b_vens.c.is_disabled,
-            oadr20b_vens.c.cancel_refused_at,
-        )
-        found = select(*columns).select_from(known).where(*self._clauses(query, fleet))
+        """Return the rows that are asked for, in their order, beside the tables that this takes and no others."""
+        c, wanted = fleet.c, set[Table]()
+        if query.group or query.problem:
+            wanted.add(vens)
+        if query.language or query.problem:
+            wanted |= {contacts, oadr20b_vens}
+        if query.problem:
+            wanted.add(clients)
+        if query.order in {FleetOrder.SILENT, FleetOrder.HEARD}:
+            wanted.add(contacts)
+        tables = [each for each in _TABLES if each in wanted]
+        found = select(*c).select_from(_joined(fleet, *tables)).where(*self._clauses(query, fleet))
         return found.order_by(*_order(query.order, c.name, contacts.c.heard_at, c.ven_id, c.panel))
 
     def _clauses(self, query: FleetQuery, fleet: CTE) -> list[ColumnElement[bool]]:
@@ -201,6 +186,38 @@ class FleetStore:
             clauses = (problem_clause(each, ago, query.offline_after, own_tokens=own) for each in kinds)
             found.append(and_(c.panel.is_(None), or_(*clauses)))
         return found
+
+
+def _joined(rows: CTE, *tables: Table) -> FromClause:
+    """Return rows of the fleet with what these tables know of them beside."""
+    found: FromClause = rows
+    for table in tables:
+        if table is vens:
+            found = found.join(vens, vens.c.id == rows.c.ven_id)
+        elif table is oadr20b_vens:
+            found = found.outerjoin(oadr20b_vens, oadr20b_vens.c.ven_id == rows.c.ven_id)
+        else:
+            found = found.outerjoin(table, table.c.client_id == rows.c.client_id)
+    return found
+
+
+def _known(panel: ColumnElement[Any]) -> tuple[ColumnElement[Any], ...]:
+    """Return the columns of ``_TABLES`` that a row is shown with; what its bridge says of itself is not a panel's."""
+    return (
+        vens.c.name.label("ven_name"),
+        vens.c.created_at,
+        *(contacts.c[f"refused_{name}"] for name in ("at", "status", "title", "request")),
+        contacts.c.protocol,
+        contacts.c.heard_at,
+        case((panel.is_(None), contacts.c.software)).label("software"),
+        case((panel.is_(None), contacts.c.clock_offset_s)).label("clock_offset_s"),
+        clients.c.suspended,
+        broker_logins.c.issued_at.label("broker_at"),
+        oadr20b_vens.c.ven_id.label("is_20b"),
+        oadr20b_vens.c.ven_name.label("own_name"),
+        *(oadr20b_vens.c[name] for name in ("registration_id", "registered_at", "push_url")),
+        *(oadr20b_vens.c[name] for name in ("is_disabled", "cancel_refused_at")),
+    )
 
 
 def _fleet(query: FleetQuery) -> CTE:
