@@ -328,3 +328,26 @@ async def test_reports_of_a_home_and_of_panels_are_told_alike(console: ConsoleUn
     assert "1.00 kWh so far" in words
     reports = rows_of((await console.get(f"/events/{event.id}/reports")).ok(), "Reports")
     assert sorted(row[0].partition("-")[0] for row in reports) == ["opt", "opt", "status", "status"]
+
+
+async def test_events_of_every_form_are_shown(console: ConsoleUnderTest) -> None:
+    """Endless, empty, before the calendar began and at its end, with values that no number holds, with many targets."""
+    program = await console.vtn.bl.program()
+    start, payload = {"start": "2026-06-01T18:00:00Z", "duration": "PT1H"}, {"type": "SIMPLE", "values": [1]}
+    forms: list[dict[str, Any]] = [
+        {"duration": "P9999Y", "intervalPeriod": start, "intervals": [{"id": 0, "payloads": [payload]}]},
+        {},
+        {"intervalPeriod": start | {"start": "0001-01-02T00:00:00Z"}, "intervals": [{"id": 0, "payloads": []}]},
+        {
+            "intervalPeriod": start | {"start": "9999-12-31T23:00:00Z"},
+            "intervals": [{"id": 0, "payloads": [{"type": "X", "values": ["y" * 900, True, 1e300, 10**40]}]}],
+        },
+        {"targets": [f"target-{number}" for number in range(500)]},
+    ]
+    for form in forms:
+        event = await console.vtn.bl.event(program, **form)
+        (await console.vtn.bl.put(f"/events/{event['id']}", {"programID": program["id"], "eventName": "x"})).ok()
+        for path in ("", "/versions", "/print"):
+            (await console.get(f"/events/{event['id']}{path}")).ok()
+    for path in ("/", "/events", "/events/lanes"):
+        (await console.get(path)).ok()
