@@ -51,8 +51,7 @@ class Pages:
 
     def url(self, name: str, **params: object) -> str:
         """Return the address of a route as browsers see it; raises KeyError for a name that no route has."""
-        route = self._routes.get(name)
-        path, rest = f"/{name}" if route is None else route.path, dict(params)
+        path, rest = self._routes[name].path, dict(params)
         for variable in [each for each in rest if f"{{{each}}}" in path]:
             path = path.replace(f"{{{variable}}}", quote(str(rest.pop(variable)), safe=""))
         query = urlencode({key: str(value) for key, value in rest.items() if value is not None and value != ""})
