@@ -64,6 +64,7 @@ async def test_a_check_says_who_gets_it_and_issues_nothing(console: ConsoleUnder
     await house(console.vtn, "group:south")
     page = (await send(console, "check", group="group:north")).ok()
     assert "2 VENs x 5 kW = 10 kW" in page.words
+    assert "shed 5 kW" in page.words
     assert "It asks for more than those who get it say they can shed." in page.words
     assert "by their own words, 1 VEN do not say" in page.words
     assert "Told, but it was never heard of: 2" in page.words

@@ -11,6 +11,7 @@ from typing import Final
 import msgspec
 from msgspec.structs import asdict
 
+from openadr_profiles.fleet.asking import Wording
 from openadr_profiles.fleet.building import divided_events
 from openadr_profiles.fleet.division import share_out
 from openadr_profiles.fleet.panel_preview import preview_panels
@@ -125,7 +126,7 @@ class Checker:
             v20b=preview_20b(event, owner, vens=of_20b, now=now) if of_20b else None,
             panels=preview_panels(event, owner, panels=totals.panels, now=now),
             notes=tuple(notes),
-            steps=tuple(steps_of(event, now)),
+            steps=tuple(steps_of(requests[0], now, owner)),
             document=_document(requests),
             digest=hashlib.sha256(msgspec.json.encode((preview.confirm, totals.told, len(requests)))).hexdigest()[:32],
         )
@@ -184,7 +185,7 @@ def stored_event(row: ObjectRow) -> Event | None:
     return Event(id=row.id, created_date_time=created, modification_date_time=modified, **asdict(request))
 
 
-def steps_of(event: EventRequest, now: datetime, most: int = 96) -> list[IntervalBar]:
+def steps_of(event: EventRequest, now: datetime, program: Program | None = None, most: int = 96) -> list[IntervalBar]:
     """Return the intervals of an event as bars of a drawing, at most so many; zero is a line that bars stand on."""
     windows = []
     for window in _timeline(event, now).windows():
@@ -193,6 +194,7 @@ def steps_of(event: EventRequest, now: datetime, most: int = 96) -> list[Interva
             break
     if not windows:
         return []
+    wording = Wording(_imagined(event, now), program)
     asked = [window.payloads[0].values if window.payloads else () for window in windows]
     values = [each[0] if each else None for each in asked]
     numbers = [float(each) if isinstance(each, int | float) and not isinstance(each, bool) else None for each in values]
@@ -202,14 +204,14 @@ def steps_of(event: EventRequest, now: datetime, most: int = 96) -> list[Interva
     end = max((window.end or window.start + timedelta(hours=1)) for window in windows)
     whole = (end - begin).total_seconds() or 1.0
     found = []
-    for window, value, number in zip(windows, values, numbers, strict=True):
+    for window, number in zip(windows, numbers, strict=True):
         last = window.end or end
         top = 0.0 if number is None else (high - max(number, 0.0)) / height
         found.append(
             IntervalBar(
                 start=window.start,
                 end=window.end,
-                value="nothing" if value is None else str(value),
+                value=", ".join(map(wording.of, window.payloads)) or "nothing",
                 left=round(100 * (window.start - begin).total_seconds() / whole, 2),
                 width=round(100 * (last - window.start).total_seconds() / whole, 2),
                 top=round(100 * top, 2),
@@ -220,8 +222,11 @@ def steps_of(event: EventRequest, now: datetime, most: int = 96) -> list[Interva
 
 
 def _timeline(event: EventRequest, now: datetime) -> Timeline:
-    imagined = Event(id="new", created_date_time=now, modification_date_time=now, **asdict(event))
-    return Timeline.of(imagined, anchor=now)
+    return Timeline.of(_imagined(event, now), anchor=now)
+
+
+def _imagined(event: EventRequest, now: datetime) -> Event:
+    return Event(id="new", created_date_time=now, modification_date_time=now, **asdict(event))
 
 
 def _program(row: ObjectRow) -> Program:

@@ -268,7 +268,7 @@ def _page(
         end=timeline.end,
         is_over=over,
         is_cancelled=timeline.cancelled,
-        has_begun=timeline.start < visit.now,
+        has_begun=timeline.start <= visit.now,
         check=check,
         asks=asks,
         agreed=agreed,
