@@ -20,6 +20,4 @@ app.command(epilog=examples("perf event 3f2a", "perf event 3f2a --method high-4-
 app.command(epilog=examples("perf freeze 3f2a", "perf freeze 3f2a --method high-4-of-5 --zone America/New_York"))(
     commands.freeze
 )
-app.command(epilog=examples("perf results", "perf results 77aa --now", "perf results 77aa --csv > settled.csv"))(
-    commands.results
-)
+app.command(epilog=examples("perf results", "perf results 77aa --csv > settled.csv"))(commands.results)
