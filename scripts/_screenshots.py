@@ -23,8 +23,8 @@ _CONSOLE: Final = {
     "now": "",
     "events": "/events",
     "new-event": "/events/new",
-    "fleet": "/vens",
-    "add-ven": "/vens/add",
+    "fleet": "/fleet",
+    "add-ven": "/fleet/add",
     "programs": "/programs",
     "reports": "/reports",
     "deliveries": "/deliveries",
@@ -86,7 +86,7 @@ async def _pages(browser: Browser, at: dict[str, str]) -> dict[str, str]:
     await page.goto(pages["events"])
     event = await page.locator("table a[href*='/events/']").first.get_attribute("href")
     await page.goto(pages["fleet"])
-    ven = await page.locator("table a[href*='/vens/']").first.get_attribute("href")
+    ven = await page.locator("table a[href*='/fleet/vens/']").first.get_attribute("href")
     origin = at["console"].removesuffix("/console")
     pages |= {name: f"{origin}{event}{path}" for name, path in _OF_EVENT.items()}
     pages |= {"ven": f"{origin}{ven}", "home": at["home"], "home-simulate": f"{at['home']}page/simulate"}

@@ -29,6 +29,7 @@
     const open = [...element.querySelectorAll("details[open][id]")].map((each) => each.id);
     const focused = element.contains(document.activeElement) ? document.activeElement.id : "";
     const began = performance.now();
+    element.dataset.refreshing = "";
     window.htmx
       .ajax("GET", url, { source: element, target: element, swap: "outerHTML" })
       .then(function () {
@@ -38,6 +39,15 @@
         if (focused) document.getElementById(focused)?.focus({ preventScroll: true });
       });
   }
+
+  // Somebody may have opened a form or begun to type since the part was asked for: it is left as it is.
+  document.addEventListener("htmx:beforeSwap", function (event) {
+    const element = event.detail.target;
+    if (element && "refreshing" in element.dataset && isBusy(element)) {
+      event.detail.shouldSwap = false;
+      delete element.dataset.refreshing;
+    }
+  });
 
   // At once after a quiet time; else every two seconds at most, and ten times as long as the server took for it.
   function soon(element) {

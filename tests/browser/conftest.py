@@ -8,10 +8,12 @@ from urllib.parse import urlsplit
 
 import pytest
 from axe_playwright_python.async_playwright import Axe
-from playwright.async_api import Browser, ConsoleMessage, Page, Request, Response, async_playwright
+from playwright.async_api import Browser, ConsoleMessage, Page, Request, Response, async_playwright, expect
 
 _OWN_HOSTS = frozenset({"127.0.0.1", "localhost", ""})
 _PATIENCE_MS = 60_000  # the machine may be busy
+
+expect.set_options(timeout=_PATIENCE_MS)
 
 
 class Watched:
@@ -33,11 +35,11 @@ class Watched:
             self.problems.append(f"request to elsewhere: {request.url}")
 
     def _answered(self, response: Response) -> None:
-        if response.status >= 500:
-            self.problems.append(f"{response.status} from {response.url}")
+        if response.status >= 400:
+            self.problems.append(f"{response.status} to {response.request.method} {response.url}")
 
     def _logged(self, message: ConsoleMessage) -> None:
-        if message.type in {"error", "warning"}:
+        if message.type in {"error", "warning"} and not message.text.startswith("Failed to load resource"):
             self.problems.append(f"console {message.type}: {message.text}")
 
 

@@ -37,9 +37,9 @@ class Site:
         """Make the first user, and start the VTN."""
         word = self.folder / "password"
         word.write_text(self.password)
-        await self.run(
-            "vtn", "user", "add", USER, "--role", "admin", "--config", str(self.config), "--password-file", str(word)
-        )
+        arguments = ("vtn", "user", "add", USER, "--role", "admin", "--password-file", str(word))
+        made = await asyncio.to_thread(run_oadr, *arguments, "--config", str(self.config))
+        assert made.returncode == 0, made.stderr
         await asyncio.to_thread(self.vtn.start)
 
     async def stop(self) -> None:

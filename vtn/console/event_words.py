@@ -98,12 +98,15 @@ def steps_of(funnel: Funnel, url: Callable[[FunnelStep], str]) -> list[StepShown
 
 
 def why_not(participant: ParticipantFacts, now: datetime) -> str | None:
-    """Return why a participant delivers nothing, in words; None if it delivers."""
+    """Return why a participant delivers nothing, in words; None if it delivers.
+
+    Who opted out after it had delivered does so no more, whatever its last report says.
+    """
     why, said = participant.why, participant.reason
+    if why is NoShedReason.OPTED_OUT or participant.opted_in is False:
+        return f"opted out: {said}" if said else "opted out without a reason"
     if why is None:
         return None
-    if why is NoShedReason.OPTED_OUT:
-        return f"opted out: {said}" if said else "opted out without a reason"
     if why is NoShedReason.NOT_HEARD:
         heard = participant.heard_at
         return "not heard of since the event changed" + (
