@@ -79,6 +79,7 @@ async def test_an_idle_ven_and_one_with_a_large_event_are_watched(
     monkeypatch.setattr(ven, "_SETTLE_S", 0.2)
     monkeypatch.setattr(ven, "INTERVALS", 200)
     monkeypatch.setattr(ven, "EVENTS", 3)
+    monkeypatch.setattr(ven, "_SETTLES_WITHIN_S", 0.2)
     cases = await measured(ven.that_is_idle, ven.with_a_large_event, ven.that_is_looked_at)
     assert [case.workload for case in cases] == ["ven-idle", "ven-idle", "ven-large", "ven-page"]
     assert all((case.series.rss_mb or 0) > 10 for case in cases)
