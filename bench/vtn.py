@@ -24,12 +24,14 @@ from bench.seeding import client_name, fill_events, fill_reports, fill_resources
 from bench.seeding_readings import fill_readings
 from bench.support.net import free_port
 from bench.wire import Address
-from vtn.access import Role
-from vtn.app import client_registry
+from vtn.access import Role, UserRole
+from vtn.administration import console_users
+from vtn.app import client_registry, system_now
 from vtn.settings import DatabaseSettings, Settings
 
 _BL: Final = "bench-bl"
 _VEN: Final = "bench-ven"
+_USER: Final = "bench"
 _PREFIX: Final = "/openadr3/3.1.0"
 _FEW_READINGS: Final = 4
 
@@ -101,6 +103,9 @@ class Vtn(Protocol):
 
     async def use(self, settings: Mapping[str, str]) -> bool:
         """Run with these environment variables from now on; returns False if that cannot be done."""
+
+    async def console_session(self) -> str | None:
+        """Return the cookie of somebody who has signed in at the console; None if nobody can."""
 
     def fleet(self, number: int) -> list[str] | None:
         """Tokens of so many of those vens; None if they cannot be made."""
@@ -199,6 +204,20 @@ class OwnVtn:
         self._more = dict(settings)
         await self._serve()
         return True
+
+    async def console_session(self) -> str:
+        word = secrets.token_urlsafe(12)
+        settings = Settings.model_validate({"database": DatabaseSettings(url=SecretStr(self._url))})
+        async with console_users(settings, now=system_now) as users:
+            await users.add(_USER, UserRole.ADMIN, word)
+        root = f"http://{self.address.host}:{self.address.port}/console"
+        async with self._http.post(
+            f"{root}/login", data={"name": _USER, "password": word}, allow_redirects=False
+        ) as answer:
+            cookies = "; ".join(f"{each.key}={each.value}" for each in answer.cookies.values())
+        if answer.status != 303 or not cookies:
+            raise BenchError(f"nobody can sign in at the console: {answer.status}")
+        return cookies
 
     def fleet(self, number: int) -> list[str]:
         claims = jwt.decode(self.ven.token, options={"verify_signature": False})
@@ -313,6 +332,9 @@ class ForeignVtn:
 
     async def use(self, settings: Mapping[str, str]) -> bool:
         return False
+
+    async def console_session(self) -> str | None:
+        return None
 
     def fleet(self, number: int) -> list[str] | None:
         return None

@@ -7,6 +7,7 @@ from typing import Final
 
 from bench.workloads import (
     bridge,
+    console,
     events,
     fleet,
     large,
@@ -37,6 +38,7 @@ WORKLOADS: Final[Mapping[str, Callable[[WorkloadContext], Awaitable[None]]]] = {
     "poll-301": poll_301.as_ven,
     "reports": reports.by_ven,
     "search": search.of_reports,
+    "console": console.of_every_page,
     "performance": performance.of_an_event,
     "events": events.by_business_logic,
     "token": token.for_clients,
