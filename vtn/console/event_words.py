@@ -67,10 +67,15 @@ class StepShown:
     without: int
     without_label: str
     without_url: str | None
+    unit: str
+    """What is counted, where VENs and participants are not the same: ``VEN`` or ``participant``; else empty."""
 
 
 def steps_of(funnel: Funnel, url: Callable[[FunnelStep], str]) -> list[StepShown]:
-    """Return the steps of an event's funnel. ``url`` is the address of the list of those who took a step."""
+    """Return the steps of an event's funnel. ``url`` is the address of the list of those who took a step.
+
+    Targeted and heard count VENs, the steps behind them participants: each panel behind a bridge is one.
+    """
     numbers = {
         FunnelStep.TARGETED: funnel.targeted,
         FunnelStep.HEARD: funnel.heard,
@@ -81,7 +86,9 @@ def steps_of(funnel: Funnel, url: Callable[[FunnelStep], str]) -> list[StepShown
     }
     found = []
     for label, step, other in _STEPS:
-        whole = funnel.targeted if step in {FunnelStep.TARGETED, FunnelStep.HEARD} else funnel.participants
+        is_of_vens = step in {FunnelStep.TARGETED, FunnelStep.HEARD}
+        whole = funnel.targeted if is_of_vens else funnel.participants
+        unit = "VEN" if is_of_vens else "participant"
         without = funnel.opted_out if step is FunnelStep.OPTED_IN else whole - numbers[step]
         found.append(
             StepShown(
@@ -92,6 +99,7 @@ def steps_of(funnel: Funnel, url: Callable[[FunnelStep], str]) -> list[StepShown
                 0 if other is None else without,
                 "" if other is None else STEP_WORDS[other],
                 None if other is None else url(other),
+                "" if funnel.participants == funnel.targeted else unit,
             )
         )
     return found

@@ -58,6 +58,15 @@ async def test_a_new_form_chooses_nobody(console: ConsoleUnderTest) -> None:
     assert await events(console.vtn) == []
 
 
+async def test_to_name_somebody_chooses_those_who_are_named(console: ConsoleUnderTest) -> None:
+    """Nobody has to say twice who is meant; everybody still has to be chosen by word (O1)."""
+    _, ven = await house(console.vtn, "group:north")
+    for named in ({"group": "group:north"}, {"vens": ven["venName"]}, {"targets": "group:north"}):
+        page = (await send(console, "check", who="", **named)).ok()
+        assert [each.get("value") for each in page.tree.cssselect("input[name=who][checked]")] == ["some"]
+    assert any("nobody is chosen" in text for text in wrong(await send(console, "check", who="", vens=" \n")))
+
+
 async def test_a_check_says_who_gets_it_and_issues_nothing(console: ConsoleUnderTest) -> None:
     home, ven = await house(console.vtn, "group:north")
     await house(console.vtn, "group:north", kw=None)
@@ -146,7 +155,7 @@ MISTAKES: list[tuple[dict[str, Any], str]] = [
     ({"shape": "table", "row_length": ["15m", "x"], "row_value": ["1kW", "2"]}, "row 2, how long"),
     ({"shape": "csv", "csv": ""}, "expected a header such as start,duration,shed"),
     ({"shape": "csv", "csv": "start,duration,shed\n,15m,3kW"}, "line 2: start: needed in the first line"),
-    ({"who": ""}, "nobody is chosen; expected everybody, or some of them"),
+    ({"who": ""}, "nobody is chosen; expected a group"),
     ({"who": "some"}, "some are chosen, and nobody is named"),
     ({"who": "everybody", "vens": "x"}, "everybody is chosen, and somebody is named as well"),
     ({"vens": "nobody\nno one"}, "there is no VEN 'no one'"),

@@ -160,7 +160,7 @@ class _Reader:
                 self._wrong("who", "everybody is chosen, and somebody is named as well; expected one or the other")
             return ()
         if typed.who != "some":
-            self._wrong("who", "nobody is chosen; expected everybody, or some of them")
+            self._wrong("who", "nobody is chosen; expected a group, a target, a VEN or a resource, or everybody")
             return ()
         if len(named) + len(vens) + len(resources) + len(typed.group) > MOST_NAMES:
             self._wrong("targets", f"more than {MOST_NAMES:,} are named; expected a group that they hold together")

@@ -32,7 +32,10 @@ KINDS: Final[Mapping[str, str]] = {
 
 
 class TypedEvent(msgspec.Struct, frozen=True, kw_only=True):
-    """The fields of the form. ``who`` is empty until somebody has chosen: everybody is never meant by accident."""
+    """The fields of the form. ``who`` is empty until somebody has chosen: everybody is never meant by accident.
+
+    To name somebody chooses ``some``.
+    """
 
     program: str = "demand-response"
     name: str = ""
@@ -76,12 +79,18 @@ class TypedEvent(msgspec.Struct, frozen=True, kw_only=True):
                 most = LONGEST_TEXT if field in _TEXTS else LONGEST_LINE
                 if len(text) > most:
                     raise Malformed(f"{field}: has {len(text):,} characters; expected at most {most:,}")
-        return TypedEvent(**found)
+        typed = TypedEvent(**found)
+        return msgspec.structs.replace(typed, who="some") if not typed.who and typed.names_somebody else typed
 
     @staticmethod
     def stored(text: str) -> TypedEvent:
         """Read what ``text`` has made; fields that are not there are as in a new form."""
         return msgspec.json.decode(text, type=TypedEvent)
+
+    @property
+    def names_somebody(self) -> bool:
+        """Say whether a group, target, VEN or resource is named."""
+        return bool(self.group or self.targets.strip() or self.vens.strip() or self.resources.strip())
 
     @property
     def text(self) -> str:
