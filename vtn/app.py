@@ -152,6 +152,11 @@ class VtnServer:
         return self.origin + self.settings.prefixes[0]
 
     @property
+    def console_address(self) -> dict[str, str]:
+        """Return where the console is, as ``console`` for a line of the log; empty if it is not served."""
+        return {"console": f"{self.origin}/console"} if self.settings.has_console else {}
+
+    @property
     def port(self) -> int:
         """Return the port that is listened on; it is known once the server is started."""
         return self._addresses.port
@@ -176,7 +181,7 @@ class VtnServer:
         except BaseException:
             await self.stop()
             raise
-        _log.info("VTN started", base_url=self.base_url, database=self._database.name)
+        _log.info("VTN started", base_url=self.base_url, **self.console_address, database=self._database.name)
         if self._listener_20b is not None:
             _log.info("VENs of OpenADR 2.0b are served", url=self._listener_20b.url)
 

@@ -68,6 +68,7 @@ class Supervisor:
         self._processes: dict[int, asyncio.subprocess.Process] = {}
         self._keepers = Services(())
         self.base_url = ""
+        self._console: dict[str, str] = {}
 
     @property
     def pids(self) -> list[int]:
@@ -98,7 +99,7 @@ class Supervisor:
         except BaseException:
             await self.stop()
             raise
-        _log.info("VTN started", base_url=self.base_url, workers=self._settings.workers)
+        _log.info("VTN started", base_url=self.base_url, **self._console, workers=self._settings.workers)
 
     async def stop(self) -> None:
         """End all workers: they finish the requests under way; those that do not end in time are killed."""
@@ -129,7 +130,7 @@ class Supervisor:
             await server.prepare()
         finally:
             await server.stop()
-        self.base_url = server.base_url
+        self.base_url, self._console = server.base_url, server.console_address
         database = settings.database.model_copy(update={"migrate": False})
         self._settings = settings.model_copy(update={"port": port, "database": database})
         self._memory = made(settings.workers)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
 import vtn.console
 from tests.vtn.conftest import StartVtn
@@ -166,9 +167,18 @@ def test_the_console_is_served_where_passwords_are_safe(members: dict[str, Any],
     assert Settings.model_validate(members).has_console is served
 
 
+async def test_the_first_lines_of_the_log_say_where_the_console_is(start_vtn: StartVtn) -> None:
+    """Who starts a server for the first time finds its pages."""
+    with capture_logs() as logs:
+        vtn = await start_vtn()
+    assert [line["console"] for line in logs if line["event"] == "VTN started"] == [f"{vtn.origin}/console"]
+
+
 async def test_a_server_without_console_has_no_such_path(start_vtn: StartVtn) -> None:
     """It answers as for any other path that is not there."""
-    vtn = await start_vtn(console={"enabled": False})
+    with capture_logs() as logs:
+        vtn = await start_vtn(console={"enabled": False})
+    assert not any("console" in line for line in logs)
     assert "no such path" in (await vtn.ask("GET", f"{vtn.origin}/console/login")).problem(404)
 
 

@@ -75,7 +75,7 @@ async def test_a_check_says_who_gets_it_and_issues_nothing(console: ConsoleUnder
     assert "2 VENs x 5 kW = 10 kW" in page.words
     assert "shed 5 kW" in page.words
     assert "It asks for more than those who get it say they can shed." in page.words
-    assert "by their own words, 1 VEN do not say" in page.words
+    assert "as they say, not known of 1 VEN" in page.words
     assert "Told, but it was never heard of: 2" in page.words
     assert ven["venName"] in page.words
     assert '"DISPATCH_SETPOINT_RELATIVE"' in page.words

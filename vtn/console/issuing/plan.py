@@ -188,7 +188,7 @@ class _Reader:
         if len(found) != 1:
             self._wrong(
                 "resources",
-                f"resource {name!r} has no target of its own; expected one as resource:{name}, given on page VENs",
+                f"resource {name!r} has no target of its own; expected one as resource:{name}, given with the resource",
             )
             return []
         return list(found)
