@@ -150,6 +150,24 @@ async def test_a_repeat_is_paused_resumed_and_removed(morning: ConsoleUnderTest)
     assert (await console.post(f"/templates/repeats/{row.id}", act="bomb")).status == 400
 
 
+async def test_a_repeat_goes_on_after_the_event_that_was_issued_before_its_pause(morning: ConsoleUnderTest) -> None:
+    """Paused and resumed between issue and start, it neither issues that time twice nor stops at it (TIME-012)."""
+    console = morning
+    vtn = console.vtn
+    evening = next_evening(vtn)
+    assert (await keep(console, await template(console))).status == 303
+    vtn.now.at = evening - timedelta(hours=1)
+    assert await issuer(vtn).issue_due() == 1
+    (row,) = await repeats(vtn).all()
+    for act in ("pause", "resume", "resume"):
+        assert (await console.post(f"/templates/repeats/{row.id}", act=act)).status == 303
+    assert await issuer(vtn).issue_due() == 0
+    vtn.now.at = evening + timedelta(hours=23)
+    assert await issuer(vtn).issue_due() == 1
+    assert await starts(vtn) == [evening, evening + timedelta(days=1)]
+    assert await states(vtn) == ["ISSUED", "ISSUED"]
+
+
 async def test_a_repeat_is_checked_as_an_event_is(morning: ConsoleUnderTest) -> None:
     """Each mistake is named; one for everybody is agreed to by word (O1)."""
     console = morning

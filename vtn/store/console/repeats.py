@@ -129,15 +129,19 @@ class RepeatStore:
         return [OccurrenceRow(**{**row, "state": OccurrenceState(row["state"])}) for row in rows]
 
     async def pause(self, repeat_id: str, *, paused: bool, now: datetime) -> None:
-        """Pause a repeat, or go on with its next time after now; raises NotFound."""
+        """Pause a repeat, or go on with its next time after now that is not settled; raises NotFound."""
         found = next((each for each in await self.all() if each.id == repeat_id), None)
         if found is None:
             raise NotFound("there is no such repeat")
         values: dict[str, Any] = {"is_paused": paused}
-        if not paused:
-            following = found.recurrence.after(now)
-            values["next_at"] = None if following is None else stamp(following)
+        c = event_occurrences.c
+        last = select(func.max(c.starts_at)).where(c.repeat_id == repeat_id)
         async with self._database.write() as connection:
+            if not paused:
+                settled = (await connection.execute(last)).scalar()  # issued before its start, it may be still to come
+                at = now if settled is None else max(now, datetime.fromisoformat(settled))
+                following = found.recurrence.after(at)
+                values["next_at"] = None if following is None else stamp(following)
             await connection.execute(update(event_repeats).where(event_repeats.c.id == repeat_id).values(values))
 
     async def remove(self, repeat_id: str) -> None:
