@@ -31,6 +31,7 @@ from openadr_profiles.v31 import AGGREGATED_REPORT, Event, Report, ReportResourc
 from openadr_profiles.v31.timeline import Timeline
 
 _SECONDS_PER_HOUR = 3600
+_OVER = ("completed", "cancelled")
 
 
 @dataclass(frozen=True)
@@ -50,7 +51,11 @@ class CircuitStatus:
 
 @dataclass(frozen=True)
 class Participant:
-    """A ven, or one panel behind a bridge. ``reached`` means that it has answered about this event at all."""
+    """A ven, or one panel behind a bridge. ``reached`` means that it has answered about this event at all.
+
+    ``requested_kw`` and ``delivered_kw`` are those of the interval that holds, and of the last one once the event is
+    over; None while none holds, and for one that has opted out.
+    """
 
     name: str
     ven_name: str
@@ -148,10 +153,11 @@ def event_status(
             by_client[report.client_id].append(report)
     to = sorted(targeted(event, vens, resources), key=lambda ven: ven.ven_name)
     ended = event.modification_date_time if timeline.cancelled else at
+    is_over = state_of(timeline, at) in _OVER
     participants = [
         replace(participant, last_contact=last_contact(contacts, ven.client_id))
         for ven in to
-        for participant in _participants(ven, event, by_client[ven.client_id], at, min(at, ended))
+        for participant in _participants(ven, event, by_client[ven.client_id], at, min(at, ended), is_over=is_over)
     ]
     start, end = planned(event) or (timeline.start, timeline.end)
     return EventStatus(
@@ -246,7 +252,7 @@ def state_of(timeline: Timeline, at: datetime) -> str:
 
 
 def _participants(
-    ven: Ven, event: Event, reports: Sequence[Report], at: datetime, until: datetime
+    ven: Ven, event: Event, reports: Sequence[Report], at: datetime, until: datetime, *, is_over: bool
 ) -> list[Participant]:
     event_id = event.id
     opts: dict[str, Opt] = {}
@@ -260,9 +266,13 @@ def _participants(
     last = max((report.modification_date_time for report in reports), default=None)
     panels = [] if AGGREGATED_REPORT in opts else sorted(opts)  # a ven that speaks for itself has circuits, no panels
     if panels:
-        found = [_participant(panel, panel, ven, opts[panel], intervals, len(reports), at, until) for panel in panels]
+        found = [
+            _participant(panel, panel, ven, opts[panel], intervals, len(reports), at, until, is_over=is_over)
+            for panel in panels
+        ]
         return [replace(each, last_report=last) for each in found]
-    one = _participant(ven.ven_name, None, ven, opts.get(AGGREGATED_REPORT), intervals, len(reports), at, until)
+    its_opt = opts.get(AGGREGATED_REPORT)
+    one = _participant(ven.ven_name, None, ven, its_opt, intervals, len(reports), at, until, is_over=is_over)
     asked_kwh = planned_kwh(event, Timeline.of(event, anchor=event.modification_date_time), at)
     short_kwh = None if asked_kwh is None else max(Decimal(0), asked_kwh - one.delivered_kwh)
     circuits = tuple(_with_opt(circuit, opts.get(circuit.name)) for circuit in one.circuits)
@@ -279,12 +289,16 @@ def _participant(
     reports: int,
     at: datetime,
     until: datetime,
+    *,
+    is_over: bool,
 ) -> Participant:
     total = panel or AGGREGATED_REPORT
     prefix = f"{panel}/" if panel else ""
     its = [_only(interval, total, prefix) for interval in intervals]
     sheds = _shown(its, total, at)
     whole = sheds.pop(total, None)
+    if not (opt is None or opt.opted_in) or not (is_over or _holds(its, total, at)):
+        whole = None
     circuits = tuple(_circuit(shed, prefix) for shed in sheds.values())
     return Participant(
         name=name,
@@ -323,6 +337,12 @@ def _shown(intervals: Sequence[ShedInterval], total: str, at: datetime) -> dict[
         return {}
     start = (of_total or begun)[-1].start
     return {shed.resource_name: shed for one in begun if one.start == start for shed in one.sheds}
+
+
+def _holds(intervals: Sequence[ShedInterval], total: str, at: datetime) -> bool:
+    """Return True if the last interval of a participant that has begun is not over."""
+    begun = [one for one in intervals if one.start <= at and any(each.resource_name == total for each in one.sheds)]
+    return bool(begun) and (begun[-1].end is None or begun[-1].end > at)
 
 
 def _circuit(shed: Shed, prefix: str) -> CircuitStatus:

@@ -66,17 +66,14 @@ class SilentVens:
 
 @dataclass(frozen=True, slots=True)
 class RunningEvent:
-    """An event that is active. Values are None while they are not known.
+    """An event that is active.
 
-    ``reporting`` is the number of VENs that have reported, ``asks`` says that the event asks for reports.
-    ``requested_kw`` and ``delivered_kw`` are those of the latest point of its curve.
+    ``requested_kw`` and ``delivered_kw`` are those of the latest point of its curve; None while they are not known.
     """
 
     id: str
     name: str
     started_at: datetime
-    reporting: int | None = None
-    asks: bool = True
     requested_kw: float | None = None
     delivered_kw: float | None = None
 
@@ -130,9 +127,9 @@ def silent_vens(found: SilentVens, *, silent_s: float) -> Iterator[AlarmConditio
 
 
 def unreported(events: Sequence[RunningEvent], *, after_s: float, now: datetime) -> Iterator[AlarmCondition]:
-    """Yield a condition for each event that asks for reports, has been active for so long, and has none."""
+    """Yield a condition for each event that has been active for so long, of those on which nobody has reported."""
     for event in events:
-        if event.asks and event.reporting == 0 and now - event.started_at >= timedelta(seconds=after_s):
+        if now - event.started_at >= timedelta(seconds=after_s):
             text = f"no VEN has reported on event {event.name}, active since {_utc(event.started_at)}"
             yield AlarmCondition(AlarmKind.EVENT_UNREPORTED, event.id, text)
 

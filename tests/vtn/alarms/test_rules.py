@@ -26,7 +26,7 @@ NONE: frozenset[str] = frozenset()
 
 def event(**members: object) -> RunningEvent:
     """An event that has been active for an hour and delivers half of what is asked."""
-    usual = {"id": "e", "name": "peak", "started_at": NOW - timedelta(hours=1), "reporting": 3}
+    usual = {"id": "e", "name": "peak", "started_at": NOW - timedelta(hours=1)}
     return RunningEvent(**(usual | {"requested_kw": 100.0, "delivered_kw": 50.0} | members))  # type: ignore[arg-type]
 
 
@@ -45,16 +45,12 @@ def test_each_silent_ven_is_named_and_a_crowd_is_counted() -> None:
 @pytest.mark.parametrize(
     ("members", "holds"),
     [
-        ({"reporting": 0}, True),
-        ({"reporting": 1}, False),
-        ({"reporting": None}, False),
-        ({"reporting": 0, "asks": False}, False),
-        ({"reporting": 0, "started_at": NOW - timedelta(seconds=899)}, False),
-        ({"reporting": 0, "started_at": NOW - timedelta(seconds=900)}, True),
+        ({"started_at": NOW - timedelta(seconds=899)}, False),
+        ({"started_at": NOW - timedelta(seconds=900)}, True),
     ],
 )
 def test_an_event_on_which_nobody_reports(members: dict[str, object], holds: bool) -> None:
-    """Only one that asks for reports, after some time; what is not known is no alarm."""
+    """After some time."""
     found = list(rules.unreported([event(**members)], after_s=900, now=NOW))
     assert [each.key for each in found] == ([(AlarmKind.EVENT_UNREPORTED, "e")] if holds else [])
 

@@ -119,23 +119,36 @@ async def curve(vtn: VtnUnderTest, event_id: str, *points: tuple[float, int, flo
         await connection.execute(insert(event_curve), rows)
 
 
-async def test_events_without_reports_and_with_too_little(vtn: VtnUnderTest) -> None:
-    """By the latest point of the curve; an event whose curve has ended is none."""
-    bl = vtn.bl
+async def test_an_event_on_which_nobody_reports_is_an_alarm(vtn: VtnUnderTest) -> None:
+    """By its plan and its reports: nothing is noted of an event while nobody says anything on it."""
+    bl, hour = vtn.bl, {"start": vtn.now().isoformat(), "duration": "PT1H"}
+    asks = {"reportDescriptors": [{"payloadType": "USAGE"}], "intervals": [{"id": 0, "payloads": []}]}
     program = await bl.program()
-    asks = {"reportDescriptors": [{"payloadType": "USAGE"}]}
-    mute = await bl.event(program, eventName="mute", **asks)
-    unasked = await bl.event(program, eventName="unasked")
-    weak = await bl.event(program, eventName="weak", **asks)
-    over = await bl.event(program, eventName="over", **asks)
-    await curve(vtn, mute["id"], (1200, 0, None), (5, 0, None))
-    await curve(vtn, unasked["id"], (1200, 0, None), (5, 0, None))
+    mute = await bl.event(program, eventName="mute", intervalPeriod=hour, **asks)
+    answered = await bl.event(program, eventName="answered", intervalPeriod=hour, **asks)
+    await bl.event(program, eventName="unasked", intervalPeriod=hour)
+    await bl.event(program, eventName="short", intervalPeriod=hour | {"duration": "PT5M"}, **asks)
+    later = hour | {"start": (vtn.now() + timedelta(minutes=10)).isoformat()}
+    await bl.event(program, eventName="later", intervalPeriod=later, **asks)
+    await vtn.home().report(answered)
+    assert await watch_of(vtn).evaluate() == (0, 0)
+    vtn.now.pass_(seconds=901)
+    assert await watch_of(vtn).evaluate() == (1, 0)
+    ((kind, text),) = await held(vtn)
+    assert (kind, text.split(",")[0]) == ("EVENT_UNREPORTED", "no VEN has reported on event mute")
+    await vtn.home().report(mute)
+    assert await watch_of(vtn).evaluate() == (0, 1)
+
+
+async def test_an_event_that_delivers_too_little_is_an_alarm(vtn: VtnUnderTest) -> None:
+    """By the latest point of the curve; an event whose curve has ended is none."""
+    program = await vtn.bl.program()
+    weak = await vtn.bl.event(program, eventName="weak")
+    over = await vtn.bl.event(program, eventName="over")
     await curve(vtn, weak["id"], (1200, 3, 90.0), (5, 4, 30.0))
-    await curve(vtn, over["id"], (7200, 0, 0.0), (600, 0, 0.0))
-    assert await watch_of(vtn).evaluate() == (2, 0)
-    told = dict(await held(vtn))
-    assert told["EVENT_UNREPORTED"].startswith("no VEN has reported on event mute, active since 2026-")
-    assert told["EVENT_UNDELIVERED"] == "event weak delivers 30.00 kW of 100.00 kW requested (30 %)"
+    await curve(vtn, over["id"], (7200, 1, 0.0), (600, 1, 0.0))
+    assert await watch_of(vtn).evaluate() == (1, 0)
+    assert await held(vtn) == [("EVENT_UNDELIVERED", "event weak delivers 30.00 kW of 100.00 kW requested (30 %)")]
     vtn.now.pass_(seconds=5)
     await curve(vtn, weak["id"], (0, 5, 80.0))
     assert await watch_of(vtn).evaluate() == (0, 1)

@@ -116,7 +116,7 @@ class AlarmWatch:
 
     async def _unreported(self) -> Iterable[AlarmCondition]:
         after_s = self._settings.unreported_s
-        return rules.unreported(await self._facts.running_events(), after_s=after_s, now=self._now())
+        return rules.unreported(await self._facts.unreported_events(), after_s=after_s, now=self._now())
 
     async def _undelivered(self, raised: frozenset[str]) -> Iterable[AlarmCondition]:
         settings = self._settings

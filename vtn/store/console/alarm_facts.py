@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
-from sqlalchemy import and_, func, or_, select
+from sqlalchemy import and_, exists, func, or_, select
 
 from vtn.alarms.rules import Backlog, DeadLetters, RunningEvent, SilentVen, SilentVens
 from vtn.store.database import Database
@@ -52,6 +52,26 @@ class AlarmFacts:
             longest=[SilentVen(row["client_id"], row["name"], datetime.fromisoformat(row["heard_at"])) for row in rows],
         )
 
+    async def unreported_events(self) -> list[RunningEvent]:
+        """Return the events that are active by their plan and ask for reports, without any; the oldest 200."""
+        its, now = events.c, self._stamps.now
+        found = (
+            select(its.id, its.name, its.starts_at)
+            .where(
+                its.starts_at <= now,
+                or_(its.ends_at.is_(None), its.ends_at > now),
+                its.cancelled_at.is_(None),
+                _ASKS,
+                ~exists().where(reports.c.event_id == its.id),
+            )
+            .order_by(its.starts_at, its.id)
+            .limit(_EVENTS)
+        )
+        return [
+            RunningEvent(row["id"], row["name"] or row["id"], datetime.fromisoformat(row["starts_at"]))
+            for row in await self._database.rows(found)
+        ]
+
     async def running_events(self) -> list[RunningEvent]:
         """Return the events that are active now, as the latest point of their curve shows them; at most 200."""
         its = event_curve.alias()
@@ -60,14 +80,14 @@ class AlarmFacts:
             for end in (func.min, func.max)
         )
         ends = (
-            select(events.c.id, events.c.name, _ASKS.label("asks"), first.label("first_ms"), last.label("last_ms"))
+            select(events.c.id, events.c.name, first.label("first_ms"), last.label("last_ms"))
             .where(or_(events.c.ends_at.is_(None), events.c.ends_at > self._stamps.now))
             .subquery()
         )
         point = and_(event_curve.c.event_id == ends.c.id, event_curve.c.at_ms == ends.c.last_ms)
         since_ms = _ms(self._stamps.ago(timedelta(seconds=_CURVE_S)))
         found = (
-            select(event_curve, ends.c.first_ms, ends.c.name, ends.c.asks)
+            select(event_curve, ends.c.first_ms, ends.c.name)
             .select_from(ends.join(event_curve, point))
             .where(ends.c.last_ms >= since_ms)
             .order_by(ends.c.first_ms.desc(), ends.c.id)
@@ -136,8 +156,6 @@ def _running(row: Row) -> RunningEvent:
         id=row["event_id"],
         name=row["name"] or row["event_id"],
         started_at=datetime.fromtimestamp(row["first_ms"] / 1000, UTC),
-        reporting=row["reporting"],
-        asks=row["asks"],
         requested_kw=row["requested_kw"],
         delivered_kw=row["delivered_kw"],
     )

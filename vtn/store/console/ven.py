@@ -16,7 +16,7 @@ from vtn.store.attributes import attribute_is_true, rated_kw, resource_kw
 from vtn.store.console.fleet_problems import WEBHOOKS
 from vtn.store.console.fleet_rows import instant
 from vtn.store.database import Database
-from vtn.store.facts.parts import in_ms, known_from_ms, sums_where
+from vtn.store.facts.parts import current_powers, in_ms, known_from_ms, sums_where
 from vtn.store.facts.results import rounded
 from vtn.store.facts.tables import event_opts, event_sheds, meters
 from vtn.store.stamps import Stamps
@@ -144,9 +144,12 @@ class VenFactStore:
         )
         mine = and_(event_sheds.c.event_id.in_(event_ids), event_sheds.c.client_id == client_id)
         done = sums_where(mine, at_ms, at_ms).subquery("done")
+        joined, powers = current_powers(done, at_ms)
         names = ("requested_kw", "delivered_kw", "delivered_kwh")
         sums = await self._database.rows(
-            select(done.c.event_id, *(func.sum(done.c[name]).label(name) for name in names)).group_by(done.c.event_id)
+            select(done.c.event_id, *(func.sum(powers.get(name, done.c[name])).label(name) for name in names))
+            .select_from(joined)
+            .group_by(done.c.event_id)
         )
         did = {row["event_id"]: {name: rounded(row[name]) for name in names} for row in sums}
         nothing = dict.fromkeys(names)

@@ -88,6 +88,8 @@ def _not_over(at: datetime) -> ColumnElement[bool]:
 
 
 def _holds(at: datetime) -> ColumnElement[bool]:
-    """Return a clause for the totals of participants in intervals that hold at a moment."""
-    its, at_ms = event_sheds.c, in_ms(at)
-    return and_(its.is_total, its.starts_at_ms <= at_ms, or_(its.ends_at_ms.is_(None), its.ends_at_ms > at_ms))
+    """Return a clause for the totals of participants in intervals that hold at a moment, but for those opted out."""
+    its, at_ms, said = event_sheds.c, in_ms(at), event_opts.c
+    same = and_(said.event_id == its.event_id, said.client_id == its.client_id, said.resource == its.resource)
+    holds = and_(its.starts_at_ms <= at_ms, or_(its.ends_at_ms.is_(None), its.ends_at_ms > at_ms))
+    return and_(its.is_total, holds, ~exists().where(same, ~said.opted_in).correlate(event_sheds))

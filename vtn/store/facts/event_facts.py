@@ -40,6 +40,8 @@ from vtn.store.stamps import Stamps, stamp
 MOST_POINTS: Final = 2000
 """Points of a curve at most; of a longer one every second point is told, or every fourth."""
 
+_OVER: Final = ("completed", "cancelled")
+
 
 class EventFacts:
     """Answer questions about events from the tables that are made of reports."""
@@ -206,6 +208,7 @@ class EventFacts:
             in_ms(at),
             in_ms(planned.until(at)),
             stamp(planned.event.modification_date_time),
+            planned.state(at) in _OVER,
         )
         sees: ColumnElement[bool] = sees_event(
             planned.targets, planned.program_targets, self._privacy, names=self._names

@@ -6,11 +6,13 @@ compares them.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, NamedTuple
 
 from sqlalchemy import (
     ColumnElement,
+    FromClause,
     Integer,
     Label,
     Select,
@@ -28,7 +30,8 @@ from sqlalchemy import (
 from openadr_profiles.v31 import AGGREGATED_REPORT
 from vtn.store.facts.results import FunnelStep
 from vtn.store.facts.tables import event_opts, event_sheds, read_reports
-from vtn.store.tables import contacts, vens
+from vtn.store.stamps import stamp
+from vtn.store.tables import contacts, events, vens
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MS: Final = timedelta(milliseconds=1)
@@ -36,12 +39,16 @@ _MS_PER_HOUR: Final = 3_600_000.0
 
 
 class EventMoment(NamedTuple):
-    """Name an event and the moment at which it is looked at, with the stamp of its last change."""
+    """Name an event and the moment at which it is looked at, with the stamp of its last change.
+
+    ``is_over`` says that it is completed or cancelled then.
+    """
 
     event_id: str
     at_ms: int
     until_ms: int
     changed_at: str
+    is_over: bool
 
 
 def in_ms(instant: datetime) -> int:
@@ -90,6 +97,7 @@ def participants_of(moment: EventMoment, sees: ColumnElement[bool]) -> Subquery:
         .outerjoin(sources, sources.c.client_id == audience.c.client_id)
     )
     panel = case((opts.c.resource == AGGREGATED_REPORT, null()), else_=opts.c.resource)
+    current = is_current(done, opts.c.opted_in, literal_column("true" if moment.is_over else "false"))
     is_heard = or_(
         func.coalesce(audience.c.heard_at >= moment.changed_at, literal_column("false")),
         opts.c.resource.is_not(None),
@@ -107,7 +115,8 @@ def participants_of(moment: EventMoment, sees: ColumnElement[bool]) -> Subquery:
             opts.c.state.label("opt_state"),
             opts.c.decided_at_ms,
             done.c.resource.is_not(None).label("reporting"),
-            *(done.c[name] for name in _DONE),
+            *(done.c[name] for name in _DONE if name not in _POWERS),
+            *(case((current, done.c[name])).label(name) for name in _POWERS),
             func.coalesce(sources.c.reports, 0).label("reports"),
             sources.c.last_report,
         )
@@ -142,6 +151,7 @@ def sums_where(which: ColumnElement[bool], at_ms: int, until_ms: int) -> Select[
             *(its[name] for name in _POWERS),
             its.state.label("operating_state"),
             begun.label("begun"),
+            case((or_(its.ends_at_ms.is_(None), its.ends_at_ms > at_ms), 1), else_=0).label("holds"),
             (its.starts_at_ms == last).label("is_shown"),
             hours.label("hours"),
         )
@@ -160,6 +170,7 @@ def sums_where(which: ColumnElement[bool], at_ms: int, until_ms: int) -> Select[
     return select(
         *grouped,
         func.max(case((ranked.c.begun, 1), else_=0)).label("has_begun"),
+        shown("holds"),
         *(shown(name) for name in (*_POWERS, "operating_state")),
         energy("requested_kw"),
         energy("delivered_kw"),
@@ -168,6 +179,25 @@ def sums_where(which: ColumnElement[bool], at_ms: int, until_ms: int) -> Select[
 
 _POWERS: Final = ("requested_kw", "baseline_kw", "demand_kw", "delivered_kw")
 _DONE: Final = ("has_begun", *_POWERS, "operating_state", "requested_kwh", "delivered_kwh")
+
+
+def is_current(done: FromClause, opted_in: ColumnElement[Any], is_over: ColumnElement[bool]) -> ColumnElement[bool]:
+    """Return a clause for sums whose powers are to be shown: of an interval that holds, or the last of an event.
+
+    Powers of a participant that has opted out are history: they are shown at no time.
+    """
+    return and_(or_(is_over, done.c.holds == 1), opted_in.is_not(literal_column("false")))
+
+
+def current_powers(done: Subquery, at_ms: int) -> tuple[FromClause, Mapping[str, ColumnElement[Any]]]:
+    """Return sums of ``sums_where`` joined with what decides whether they are current, and the powers that are."""
+    now = stamp(from_ms(at_ms))
+    its = (event_opts.c.event_id, event_opts.c.client_id, event_opts.c.resource)
+    same = and_(*(column == done.c[column.key] for column in its))
+    joined = done.join(events, events.c.id == done.c.event_id).outerjoin(event_opts, same)
+    is_over = or_(events.c.cancelled_at.is_not(None), func.coalesce(events.c.ends_at <= now, literal_column("false")))
+    current = is_current(done, event_opts.c.opted_in, is_over)
+    return joined, {name: case((current, done.c[name])) for name in _POWERS}
 
 
 def took(step: FunnelStep, participants: Subquery) -> ColumnElement[bool] | None:

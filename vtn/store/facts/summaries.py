@@ -27,7 +27,7 @@ from sqlalchemy import (
 
 from vtn.settings import Privacy
 from vtn.store.database import Database
-from vtn.store.facts.parts import counted, in_ms, sums_where
+from vtn.store.facts.parts import counted, current_powers, in_ms, sums_where
 from vtn.store.facts.results import EventSummary, instant, rounded
 from vtn.store.facts.tables import event_opts, event_sheds, read_reports
 from vtn.store.tables import events, programs, resources, vens
@@ -57,14 +57,16 @@ async def summaries_of(
     )
     at_ms = in_ms(at)
     each = sums_where(event_sheds.c.event_id.in_(ids), at_ms, at_ms).subquery("each")
+    joined_each, powers = current_powers(each, at_ms)
     done = (
         select(
             each.c.event_id,
             func.count().label("reporting"),
-            counted(func.coalesce(each.c.delivered_kw > 0, literal_column("false"))).label("delivering"),
-            func.sum(each.c.requested_kw).label("requested_kw"),
-            func.sum(each.c.delivered_kw).label("delivered_kw"),
+            counted(func.coalesce(powers["delivered_kw"] > 0, literal_column("false"))).label("delivering"),
+            func.sum(powers["requested_kw"]).label("requested_kw"),
+            func.sum(powers["delivered_kw"]).label("delivered_kw"),
         )
+        .select_from(joined_each)
         .group_by(each.c.event_id)
         .subquery("done")
     )
