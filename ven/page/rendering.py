@@ -50,12 +50,13 @@ class PageRenderer:
         headers: Mapping[str, str] | None = None,
     ) -> web.Response:
         """Return a page, or the one block of it that a live update asks for."""
-        from openadr_pages.headers import PRIVATE, SECURITY  # noqa: PLC0415 # see above
-
         block = None
         if request.headers.get("HX-Request") == "true":
             block = request.headers.get("HX-Target", "").replace("-", "_") or None
         text = await self.work(self._made, request.rel_url.raw_path, template, values, block)
+        # Not before: the first import of this package loads Jinja, which took the loop half a second.
+        from openadr_pages.headers import PRIVATE, SECURITY  # noqa: PLC0415
+
         answer = web.Response(text=text, status=status, content_type="text/html", headers=SECURITY | PRIVATE | _VARY)
         answer.headers.update(headers or {})
         return answer
