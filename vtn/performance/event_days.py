@@ -12,9 +12,10 @@ LONGEST_EVENT: Final = timedelta(days=31)
 
 
 def event_days(start: datetime, end: datetime | None, calendar: Calendar) -> Iterator[date]:
-    """Yield the days that an event touches, of a long or open one the first 31."""
+    """Yield the days that an event touches, of a long or open one the first 31; one that ends at midnight ends then."""
     first = calendar.day_of(start)
     longest = start + LONGEST_EVENT
-    last = calendar.day_of(longest if end is None else min(end, longest))
+    over = longest if end is None else min(end, longest)
+    last = calendar.day_of(max(start, over - timedelta.resolution))
     for number in range((last - first).days + 1):
         yield first + timedelta(days=number)

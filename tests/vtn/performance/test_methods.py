@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from vtn.performance.baselines import EvaluatedTime, baseline
 from vtn.performance.calendar import Calendar
+from vtn.performance.event_days import event_days
 from vtn.performance.methods import METHODS, AdjustmentKind, Pick, parsed
 from vtn.performance.profile import EnergySeries, MeteredEnergy, gridded
 
@@ -244,3 +245,22 @@ def test_a_step_divides_a_day(step: timedelta) -> None:
     """Others are refused."""
     with pytest.raises(ValueError, match="divides a day"):
         gridded([], step)
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "days"),
+    [
+        ("2026-07-16T18:00", "2026-07-17T00:00", 1),
+        ("2026-07-16T18:00", "2026-07-17T00:15", 2),
+        ("2026-07-16T00:00", "2026-07-16T00:00", 1),
+        ("2026-10-25T00:00", "2026-10-26T00:00", 1),
+        ("2026-07-16T00:00", None, 31),
+    ],
+)
+def test_an_event_touches_the_days_before_its_end(start: str, end: str | None, days: int) -> None:
+    """The day that begins as it ends is like any other, also after a night in which clocks are put back."""
+    zone = ZoneInfo("Europe/Berlin")
+    begin, over = (each and datetime.fromisoformat(each).replace(tzinfo=zone).astimezone(UTC) for each in (start, end))
+    assert begin
+    found = list(event_days(begin, over or None, Calendar(zone)))
+    assert found == [date.fromisoformat(start[:10]) + timedelta(days=number) for number in range(days)]

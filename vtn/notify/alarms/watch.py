@@ -121,7 +121,7 @@ class AlarmWatch:
     async def _undelivered(self, raised: frozenset[str]) -> Iterable[AlarmCondition]:
         settings = self._settings
         return rules.undelivered(
-            await self._facts.running_events(),
+            await self._facts.running_events(raised),
             percent=settings.delivered_percent,
             after_s=settings.delivered_after_s,
             now=self._now(),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
@@ -72,8 +73,11 @@ class AlarmFacts:
             for row in await self._database.rows(found)
         ]
 
-    async def running_events(self) -> list[RunningEvent]:
-        """Return the events that are active now, as the latest point of their curve shows them; at most 200."""
+    async def running_events(self, raised: Collection[str] = ()) -> list[RunningEvent]:
+        """Return the events that are active now, as the latest point of their curve shows them; at most 200.
+
+        Of those ``raised``, which have an alarm, also the ones without a new point: nothing is known of their powers.
+        """
         its = event_curve.alias()
         first, last = (
             select(end(its.c.at_ms)).where(its.c.event_id == events.c.id).correlate(events).scalar_subquery()
@@ -86,14 +90,15 @@ class AlarmFacts:
         )
         point = and_(event_curve.c.event_id == ends.c.id, event_curve.c.at_ms == ends.c.last_ms)
         since_ms = _ms(self._stamps.ago(timedelta(seconds=_CURVE_S)))
+        is_new = ends.c.last_ms >= since_ms
         found = (
             select(event_curve, ends.c.first_ms, ends.c.name)
             .select_from(ends.join(event_curve, point))
-            .where(ends.c.last_ms >= since_ms)
-            .order_by(ends.c.first_ms.desc(), ends.c.id)
+            .where(or_(is_new, ends.c.id.in_(raised)))
+            .order_by(is_new, ends.c.first_ms.desc(), ends.c.id)
             .limit(_EVENTS)
         )
-        return [_running(row) for row in await self._database.rows(found)]
+        return [_running(row, since_ms) for row in await self._database.rows(found)]
 
     async def backlogs(self, behind_s: float) -> list[Backlog]:
         """Return what waits in the database to be worked on, for longer than so."""
@@ -151,13 +156,14 @@ class AlarmFacts:
         return Backlog("reports", row["count"], datetime.fromisoformat(row["modified_at"]))
 
 
-def _running(row: Row) -> RunningEvent:
+def _running(row: Row, since_ms: int) -> RunningEvent:
+    is_new = row["at_ms"] >= since_ms
     return RunningEvent(
         id=row["event_id"],
         name=row["name"] or row["event_id"],
         started_at=datetime.fromtimestamp(row["first_ms"] / 1000, UTC),
-        requested_kw=row["requested_kw"],
-        delivered_kw=row["delivered_kw"],
+        requested_kw=row["requested_kw"] if is_new else None,
+        delivered_kw=row["delivered_kw"] if is_new else None,
     )
 
 
