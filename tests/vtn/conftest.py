@@ -38,7 +38,8 @@ def settings_for(database_url: str, **members: Any) -> Settings:
     notify = {"dispatch": False} | members.pop("notify", {})
     alarms = {"enabled": False} | members.pop("alarms", {})
     facts = {"read": False} | members.pop("facts", {})
-    always = {"port": 0, "alarms": alarms, "facts": facts, "log_requests": False} | {
+    safety = {"repeat_check_s": 600} | members.pop("safety", {})  # a look is a statement that others may count
+    always = {"port": 0, "alarms": alarms, "facts": facts, "safety": safety, "log_requests": False} | {
         "database": database,
         "auth": auth,
         "notify": notify,

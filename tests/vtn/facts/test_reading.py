@@ -168,7 +168,7 @@ async def test_numbers_that_are_none_are_left_out_and_counted(fleet: Fleet) -> N
 async def test_readings_of_other_ages_are_left_out(fleet: Fleet) -> None:
     """Of the year 1 and of the year 9000, where there is no partition; in PostgreSQL months are partitions."""
     event = await fleet.event(await fleet.program())
-    for year in (1, 1900, 2024, 2029, 9000):
+    for year in (1, 1900, fleet.now.year - 2, fleet.now.year + 3, 9000):
         await fleet.report("c1", metered(event, fleet.now.replace(year=year, month=3), [1]))
     for days in (-399, -40, 0, 399):
         await fleet.report("c1", metered(event, fleet.now + timedelta(days=days), [2]))
