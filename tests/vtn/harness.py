@@ -26,6 +26,7 @@ from vtn.settings import Settings
 from vtn.store import alarm_tables, tables
 from vtn.store.console.plan_tables import event_plans
 from vtn.store.console.tables import console_acts, console_users
+from vtn.store.facts.tables import report_queue
 
 Parameters: TypeAlias = Mapping[str, str] | Sequence[tuple[str, str]]
 
@@ -306,6 +307,7 @@ class VtnUnderTest:
                 alarm_tables.alarms,
                 alarm_tables.alarm_messages,
                 event_plans,
+                report_queue,  # nobody reads it, and who evaluates waits for what is in it
             ):
                 await connection.execute(delete(table))
 
