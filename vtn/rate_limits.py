@@ -13,7 +13,10 @@ from vtn.settings import Settings
 
 
 class RateLimits:
-    """Make the limits that the settings ask for. Behind a proxy all clients have one address: none counts by it."""
+    """Make the limits that the settings ask for.
+
+    Behind a proxy all clients of the API have one address: none counts by it.
+    """
 
     def __init__(self, settings: Settings, shared: SharedMemory, now: Callable[[], datetime]) -> None:
         self._settings = settings
@@ -50,14 +53,15 @@ class RateLimits:
         )
 
     def wrong_passwords(self) -> WrongSecrets:
-        """Return the limits on wrong passwords at the console, by user at an address, and by address."""
+        """Return the limits on wrong passwords at the console, by user at an address, and by address.
+
+        The address is the one that a proxy adds: by the proxy's own, one guesser would lock everybody out.
+        """
         console = self._settings.console
         burst, per_s = console.login_burst, 1 / console.login_every_s
         return WrongSecrets(
             per_client=self._limiter("wrong passwords per user", burst=burst, per_s=per_s),
-            per_address=None
-            if self._settings.behind_proxy
-            else self._limiter("wrong passwords per address", burst=burst * 5, per_s=per_s * 5),
+            per_address=self._limiter("wrong passwords per address", burst=burst * 5, per_s=per_s * 5),
         )
 
     def _limiter(self, name: str, *, burst: int, per_s: float) -> RateLimiter:

@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from io import StringIO
 from pathlib import Path
 from typing import Any, Final
+from urllib.parse import urlencode
 
 from aiohttp import web
 
@@ -103,7 +104,7 @@ class PanelPages:
         skip = number(request, "skip", 0, 2**31 - 1) or 0
         search = request.query.get("search", "").strip()[:_LONGEST_SEARCH]
         found = await self._view.panels.panels(skip=skip, limit=_PANELS + 1, search=search)
-        more = f"&search={search}" if search else ""
+        more = f"&{urlencode({'search': search})}" if search else ""
         values = self._frame(request, "Panels") | {
             "panels": found[:_PANELS],
             "search": search,
@@ -201,10 +202,6 @@ class PanelPages:
     async def _sign_in(self, request: web.Request) -> web.StreamResponse:
         _must_be_from_here(request)
         sessions = self._guard.sessions
-        if not sessions.is_open():
-            return await self._asked(
-                request, 429, "Too many wrong tokens: try again in a minute.", {"Retry-After": "60"}
-            )
         try:
             token = (await read_form(request, ("secret",))).get("secret", "")
             await self._guard.admit_token(request, token)
@@ -212,7 +209,10 @@ class PanelPages:
             return await self._asked(request, error.status, error.text)
         except ValueError as error:
             return await self._asked(request, 422, str(error))
-        except (NoToken, NotAllowed):
+        except (NoToken, NotAllowed):  # who has a right one is not kept out by those who guess
+            if not sessions.is_open():
+                problem = "Too many wrong tokens: try again in a minute."
+                return await self._asked(request, 429, problem, {"Retry-After": "60"})
             sessions.note_wrong()
             return await self._asked(request, 401, "This is no token with which one may read here.")
         found = web.Response(status=303, headers={"Location": root_of(request.rel_url.raw_path)})

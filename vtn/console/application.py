@@ -101,6 +101,8 @@ class ConsoleApplication:
                 )
             except ValueError:
                 raise Malformed("the form cannot be read: expected UTF-8 text, form-encoded") from None
+        if any("\0" in name or "\0" in value for name, value in pairs):
+            raise Malformed("the form has a zero character in it; expected text")
         form = MultiDictProxy(MultiDict(pairs))
         token = request.headers.get(csrf.HEADER) or form.get(csrf.FIELD) or ""
         if route.role is not None and (session is None or not csrf.is_valid(token, session.token)):

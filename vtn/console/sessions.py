@@ -53,7 +53,7 @@ class ConsoleSessions:
             seen_at=now,
             ends_at=stamps.ago(-self._length),
             address=address_of(request, self._console),
-            browser=request.headers.get("User-Agent", "")[:_LONGEST_BROWSER],
+            browser=_readable(request.headers.get("User-Agent", "")[:_LONGEST_BROWSER]),
         )
         await self._store.forget(before=now)
         await self._store.add(token, row, at_most=_OF_ONE_USER)
@@ -114,9 +114,14 @@ def set_cookie(response: web.StreamResponse, console: Console, name: str, value:
 
 
 def address_of(request: web.Request, console: Console) -> str:
-    """Return the address somebody came from, for people to read: behind a proxy the one that the proxy adds."""
+    """Return the address somebody came from: behind a proxy the one that the proxy adds to ``X-Forwarded-For``."""
     if console.settings.behind_proxy:
         forwarded = request.headers.get("X-Forwarded-For", "").rpartition(",")[2].strip()
         if forwarded:
-            return forwarded[:64]
+            return _readable(forwarded[:64])
     return request.remote or ""
+
+
+def _readable(header: str) -> str:
+    """Return the text of a header with a mark for each byte that is no UTF-8: no database would take it."""
+    return header.encode("utf-8", "surrogateescape").decode("utf-8", "replace")

@@ -19,7 +19,7 @@ from vtn.console import csrf
 from vtn.console.audit import AuditTrail, Facts
 from vtn.console.console import CALLER, Console
 from vtn.console.sessions import ConsoleSession, set_cookie
-from vtn.errors import Malformed
+from vtn.errors import Malformed, NotFound
 from vtn.http.responses import pack
 
 if TYPE_CHECKING:
@@ -33,6 +33,7 @@ _SAID_S: Final = 60
 _LONGEST_SAID: Final = 600
 _PACKED_FROM: Final = 1024
 _MOST_PAGES: Final = 200
+_LONGEST_PAGE: Final = 3
 _SECRET_WORDS: Final = ("password", "secret", "token", csrf.FIELD)
 
 
@@ -121,18 +122,21 @@ class Visit:
         return self.pages.url(name, **params)
 
     def path(self, name: str) -> str:
-        """Return a variable of the path."""
-        return self.request.match_info[name]
+        """Return a variable of the path; raises NotFound for one with a zero character, which nothing is called by."""
+        text = self.request.match_info[name]
+        if "\0" in text:
+            raise NotFound
+        return text
 
     def query(self, name: str, default: str = "") -> str:
-        """Return a parameter of the query, without blanks around it."""
+        """Return a parameter of the query, without blanks around it and zero characters, which no database takes."""
         value: str = self.request.query.get(name, default)
-        return value.strip()
+        return value.replace("\0", "").strip()
 
     def page_asked(self, default_size: int = 50) -> PageAsked:
         """Return the part of a list that is asked for; raises Malformed for a number that is none, or too large."""
         text = self.query("page", "1")
-        if not (text.isascii() and text.isdigit() and 1 <= int(text[:9]) <= _MOST_PAGES):
+        if not (text.isascii() and text.isdigit() and len(text) <= _LONGEST_PAGE and 1 <= int(text) <= _MOST_PAGES):
             raise Malformed(f"page: expected a number from 1 to {_MOST_PAGES}; narrow the list by its search instead")
         kept = [(name, value) for name, value in self.request.query.items() if value]
         return PageAsked(int(text), default_size, self.pages.base + self._own_path, kept)

@@ -230,6 +230,15 @@ async def test_the_page_says_when_a_ven_has_come(console: ConsoleUnderTest) -> N
     assert "<html" not in here.text
 
 
+async def test_no_name_in_the_file_of_secrets_is_a_formula(console: ConsoleUnderTest) -> None:
+    """Names come from lists of others; the secret stays as it is, whatever it begins with."""
+    page = (await console.post("/fleet/add-many", csv="name,client_id\n=1+1,@c", url="https://vtn.example")).ok()
+
+    (row,) = csv.DictReader(io.StringIO(file_in(page, "join-lines.csv")))
+    assert (row["name"], row["client_id"]) == ("'=1+1", "'@c")
+    assert await token_status(console.vtn, "@c", row["client_secret"]) == 200
+
+
 async def test_many_vens_are_added_from_a_list_all_or_none(console: ConsoleUnderTest) -> None:
     listed = "name;client_id;groups\nhome-1;c-1;north|a\nhome-2;;\n\n"
     page = (await console.post("/fleet/add-many", csv=listed, url="https://vtn.example")).ok()

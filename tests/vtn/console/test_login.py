@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
+from urllib.parse import urlencode
 
 import pytest
 from sqlalchemy import Select, select
 
+from tests.vtn.conftest import StartVtn
 from tests.vtn.console.visitor import ConsoleUnderTest, console_of
 from tests.vtn.harness import VtnUnderTest
 from vtn.access import UserRole
@@ -182,3 +185,51 @@ async def test_the_very_first_request_may_be_for_the_console(start_vtn: Any) -> 
         assert (await stranger.get("/")).ok(303).leads_to.startswith("/console/login")
     finally:
         await stranger.close()
+
+
+async def test_behind_a_proxy_who_guesses_locks_nobody_out(start_vtn: StartVtn) -> None:
+    """Wrong passwords count by the address that the proxy adds; what a client says of itself before it does not."""
+    vtn = await start_vtn(behind_proxy=True, public_url="https://vtn.example")
+    await ConsoleUsers(UserStore(vtn.server._database), vtn.server._stamps, vtn.server._secrets).add(
+        "anna", UserRole.VIEWER, PASSWORD
+    )
+    somebody = ConsoleUnderTest(vtn)
+    for number in range(10):
+        guesser = {"X-Forwarded-For": f"198.51.100.{number}, 203.0.113.1"}
+        guess = {"name": "anna", "password": f"no {number}"}
+        (await somebody._ask("POST", "/login", form=guess, headers=guesser)).ok(422)
+
+    for address, status in (("203.0.113.2, 203.0.113.1", 429), ("203.0.113.2", 303)):
+        form = {"name": "anna", "password": PASSWORD}
+        (await somebody._ask("POST", "/login", form=form, headers={"X-Forwarded-For": address})).ok(status)
+    await somebody.close()
+
+
+async def test_headers_that_are_no_text_keep_nobody_out(console: ConsoleUnderTest, users: ConsoleUsers) -> None:
+    """A browser with bytes in its name that are no UTF-8 signs in; no database would take them."""
+    await users.add("anna", UserRole.VIEWER, PASSWORD)
+    form = urlencode({"name": "anna", "password": PASSWORD})
+    lines = (
+        *("POST /console/login HTTP/1.1", "Host: 127.0.0.1", "User-Agent: caf\xe9", "Connection: close"),
+        *("Content-Type: application/x-www-form-urlencoded", f"Content-Length: {len(form)}", "", form),
+    )
+    reader, writer = await asyncio.open_connection("127.0.0.1", console.vtn.server.port)
+    writer.write("\r\n".join(lines).encode("latin-1"))
+
+    assert (await reader.readline()).startswith(b"HTTP/1.1 303")
+    writer.close()
+
+
+async def test_a_zero_character_is_refused(console: ConsoleUnderTest) -> None:
+    """In forms and paths; PostgreSQL has no such text."""
+    refused = (await console.stranger().post("/login", name="a\0", password=PASSWORD)).ok(400)
+    assert "zero character" in refused.words
+    (await console.post("/account/sessions/%00/end")).ok(404)
+    for path in ("/audit", "/reports", "/settings/clients"):
+        (await console.get(path, user="\0", event="\0", client="\0")).ok()
+
+
+@pytest.mark.parametrize("page", ["00000000" + "19999999", "0" * 8 + "1" + "9" * 4400, "201", "0"])
+async def test_pages_are_bounded(console: ConsoleUnderTest, page: str) -> None:
+    """Whatever the number looks like."""
+    assert "expected a number from 1 to 200" in (await console.get("/fleet", page=page)).ok(400).words

@@ -105,3 +105,21 @@ async def test_streams_are_bounded(
 async def test_nobody_listens_without_a_session(console: ConsoleUnderTest) -> None:
     """Not even to topics."""
     assert (await console.stranger().get("/stream")).ok(303).leads_to.startswith("/console/login")
+
+
+async def test_a_stream_ends_with_its_session_while_there_is_news(
+    console: ConsoleUnderTest, streams: ConsoleStreams, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A busy server has news without a pause: the session is looked at all the same."""
+    monkeypatch.setattr(streams, "heartbeat_s", 0.5)
+
+    def is_over_amid_news() -> bool:
+        for each in streams._open:
+            each.tell(frozenset({"vens"}))
+        return lines.is_over
+
+    async with listening(console) as lines:
+        await SessionStore(console.vtn.server._database).end_of(console.name)
+
+        await wait_until(is_over_amid_news, timeout_s=30, what="the end of the stream")
+        assert "event: over" in lines.text

@@ -9,7 +9,7 @@ from aiohttp import web
 from openadr_profiles.v31 import Invalid
 from vtn.console.pages.login import users_of
 from vtn.console.routes import ConsoleRoute
-from vtn.console.sessions import ConsoleSessions
+from vtn.console.sessions import ConsoleSessions, address_of
 from vtn.console.users import SHORTEST_PASSWORD
 from vtn.console.visit import Visit
 from vtn.errors import NotFound, Refused
@@ -40,7 +40,7 @@ async def show(visit: Visit) -> web.StreamResponse:
 async def set_password(visit: Visit) -> web.StreamResponse:
     """Take a new password from who knows the old one; all sessions end, and a new one begins."""
     form = await visit.form()
-    users, guesses, address = users_of(visit), visit.console.guesses, visit.request.remote or ""
+    users, guesses, address = users_of(visit), visit.console.guesses, address_of(visit.request, visit.console)
     slow_down = guesses.refusal(address, visit.user.name)
     if slow_down is not None:
         raise slow_down

@@ -14,6 +14,7 @@ from openadr_profiles.v20b import fingerprint
 from openadr_profiles.v31 import BlVenRequest, Invalid
 from vtn.access import Role as ClientRole
 from vtn.auth.clients import Credentials
+from vtn.console.event_words import cell
 from vtn.console.handing_out import HandedFile, data_file, handout
 from vtn.console.reading_forms import MOST_AT_ONCE, NamedVen, groups_in, optional, text, vens_in
 from vtn.console.routes import ConsoleRoute, Role
@@ -159,7 +160,7 @@ def _file_of(every: Sequence[NamedVen], made: Sequence[Credentials | None], line
     for each, credentials in zip(every, made, strict=True):
         secret = "" if credentials is None else credentials.secret
         line = lines.line(each.client_id, secret, ven_name=each.name) if secret else None
-        table.writerow((each.name, each.client_id, secret, line or ""))
+        table.writerow((cell(each.name), cell(each.client_id), secret, line or ""))
     return data_file("join-lines.csv", "text/csv", file.getvalue())
 
 

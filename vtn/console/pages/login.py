@@ -7,7 +7,7 @@ from typing import Any
 from aiohttp import web
 
 from vtn.console.routes import ConsoleRoute
-from vtn.console.sessions import ConsoleSessions
+from vtn.console.sessions import ConsoleSessions, address_of
 from vtn.console.users import ConsoleUsers
 from vtn.console.visit import Visit
 from vtn.store.console.users import UserStore
@@ -24,7 +24,7 @@ async def sign_in(visit: Visit) -> web.StreamResponse:
     """Begin a session for a name and a password; too many wrong ones have to wait."""
     form = await visit.form()
     name, password, to = form.get("name", "").strip(), form.get("password", ""), form.get("to", "")
-    guesses, address = visit.console.guesses, visit.request.remote or ""
+    guesses, address = visit.console.guesses, address_of(visit.request, visit.console)
     slow_down = guesses.refusal(address, name)
     if slow_down is not None:
         raise slow_down

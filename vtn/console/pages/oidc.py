@@ -12,7 +12,7 @@ from vtn.console.console import PATH
 from vtn.console.oidc_attempt import OidcAttempt
 from vtn.console.pages.login import begin, users_of
 from vtn.console.routes import ConsoleRoute
-from vtn.console.sessions import set_cookie
+from vtn.console.sessions import address_of, set_cookie
 from vtn.console.visit import Visit
 from vtn.errors import Malformed, NotFound, Refused, Unauthenticated
 
@@ -48,7 +48,7 @@ async def callback(visit: Visit) -> web.StreamResponse:
         identity = await provider.identity(attempt, visit.query("code"), _callback_url(visit))
         name = await users_of(visit).known_as(identity.subject, identity.name, identity.role)
     except Refused as error:
-        visit.console.guesses.count(visit.request.remote or "", _KEY)
+        visit.console.guesses.count(address_of(visit.request, visit.console), _KEY)
         await visit.trail.note(visit.request, "nobody", "sign-in refused", f"OpenID: {error}")
         raise
     await visit.trail.note(visit.request, name, "signed in", f"by {identity.subject.partition(' ')[0]}")
@@ -68,7 +68,7 @@ def _provider(visit: Visit) -> OidcProvider:
 
 
 def _may_try(visit: Visit) -> None:
-    slow_down = visit.console.guesses.refusal(visit.request.remote or "", _KEY)
+    slow_down = visit.console.guesses.refusal(address_of(visit.request, visit.console), _KEY)
     if slow_down is not None:
         raise slow_down
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from aiohttp import web
 
 from openadr_pages.headers import SECURITY
@@ -22,16 +24,18 @@ async def show(visit: Visit) -> web.StreamResponse:
         response.charset = "utf-8"
         await response.prepare(visit.request)
         await response.write(b"retry: 3000\n\n")
+        clock, looked_s = asyncio.get_running_loop().time, 0.0
         try:
             while True:
                 topics = await stream.changed(within_s=streams.heartbeat_s)
                 if stream.is_over:
                     break
-                if not topics:
+                if not topics or clock() - looked_s >= streams.heartbeat_s:  # there may be news without a pause
                     if await ConsoleSessions(visit.console).of(visit.request, is_use=False) is None:
                         await response.write(_OVER)
                         break
-                    topics = streams.unannounced
+                    looked_s = clock()
+                topics = topics or streams.unannounced
                 await response.write(
                     f"event: changed\ndata: {' '.join(sorted(topics))}\n\n".encode() if topics else b":\n\n"
                 )
