@@ -7,12 +7,14 @@ import io
 import sys
 from datetime import timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 
 from tests.vtn.console.visitor import ConsoleUnderTest
 from tests.vtn.harness import Session, VtnUnderTest
 from vtn.access import Role
+from vtn.console.console import Console
 
 PERIOD = {"start": "2026-06-01T12:00:00Z", "duration": "PT15M"}
 
@@ -201,3 +203,13 @@ async def test_parquet_without_its_library_is_refused(
     monkeypatch.delitem(sys.modules, "vtn.console.parquet_file", raising=False)
     monkeypatch.setitem(sys.modules, "pyarrow", None)
     assert "pip install 'openadr-fleet[parquet]'" in (await console.get("/reports.parquet")).ok(422).words
+
+
+async def test_a_time_that_utc_does_not_have_is_refused(
+    console: ConsoleUnderTest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The last hours of the calendar in the zone of the console are in the year 10000."""
+    monkeypatch.setattr(Console, "zone", ZoneInfo("America/New_York"))
+    for path, status in (("/reports", 422), ("/reports.csv", 400)):
+        refused = (await console.get(path, until="9999-12-31T23:59")).ok(status)
+        assert "until: expected a time such as" in refused.words

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Iterable
-from datetime import datetime
+from datetime import UTC, datetime
 from itertools import islice
 from typing import Any, Final
 
@@ -138,13 +138,13 @@ async def _asked(visit: Visit) -> tuple[ReportFilter, str | None]:
 
 
 def _instant(visit: Visit, name: str) -> datetime | None:
-    """Return a time that was typed, in the zone of the console unless it says another; raises Malformed."""
+    """Return a time that was typed, in the zone of the console unless it says another, as UTC; raises Malformed."""
     text = visit.query(name)
     if not text:
         return None
     try:
         at = datetime.fromisoformat(text)
-        return (at if at.tzinfo else at.replace(tzinfo=visit.zone)).astimezone(visit.zone)
+        return (at if at.tzinfo else at.replace(tzinfo=visit.zone)).astimezone(UTC)
     except (ValueError, OverflowError):
         raise Malformed(f"{name}: expected a time such as 2026-06-01T12:00, not {text[:40]!r}") from None
 
