@@ -191,7 +191,9 @@ async def test_late_and_missing_reports_by_ven(console: ConsoleUnderTest, vtn: V
     assert [row[2].text_content().strip() for row in strict.xpath("//table")[-1].xpath(".//tbody/tr")] == ["1", "0"]
     assert bad.client_id
     assert "There is no event nothing" in (await console.get("/reports/checks", event="nothing")).words
-    assert "grace: expected minutes" in (await console.get("/reports/checks", event="peak", grace="-1")).ok(400).words
+    for grace in ("-1", "0" * 8 + "1" + "9" * 4400):
+        refused = (await console.get("/reports/checks", event="peak", grace=grace)).ok(400)
+        assert "grace: expected minutes" in refused.words
     silent = await bl.event(program)
     assert "asks for no reports" in (await console.get("/reports/checks", event=silent["id"])).words
 

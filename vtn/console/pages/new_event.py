@@ -108,7 +108,7 @@ async def _test(visit: Visit, typed: TypedEvent) -> web.StreamResponse:
         said = f"there is no VEN {name!r}" if name else "missing"
         wrong: tuple[FormProblem, ...] = (FormProblem("test_ven", f"{said}; expected the name or id of a VEN"),)
         return await _form(visit, typed, check=check, problems=wrong, status=422)
-    if not (minutes.isascii() and minutes.isdigit() and 1 <= int(minutes[:4]) <= _LONGEST_TEST_MIN):
+    if not (minutes.isascii() and minutes.isdigit() and len(minutes) <= 4 and 1 <= int(minutes) <= _LONGEST_TEST_MIN):
         wrong = (FormProblem("test_min", f"{minutes!r} is none; expected 1 to {_LONGEST_TEST_MIN} minutes"),)
         return await _form(visit, typed, check=check, problems=wrong, status=422)
     chosen = _part_of(check.requests, ven_id)
@@ -213,7 +213,7 @@ async def _checked(
     if not isinstance(plan, EventPlan):
         return plan, None, None, program
     page = _word(visit, "ven_page") or "1"
-    if not (page.isascii() and page.isdigit() and 1 <= int(page[:4]) <= _MOST_PAGES):
+    if not (page.isascii() and page.isdigit() and len(page) <= 4 and 1 <= int(page) <= _MOST_PAGES):
         raise Malformed(f"ven_page: expected a number from 1 to {_MOST_PAGES}")
     reason = _reason(visit)
     if reason not in {"", "NONE", *NOT_TOLD, *DOUBTFUL}:

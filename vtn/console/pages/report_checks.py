@@ -113,7 +113,7 @@ def _checked(
 def _grace(visit: Visit) -> int:
     """Return the minutes after its time in which a report is in time; raises Malformed."""
     text = visit.query("grace", str(_GRACE_MIN)) or str(_GRACE_MIN)
-    if not (text.isascii() and text.isdigit() and int(text[:9]) <= _MOST_GRACE_MIN):
+    if not (text.isascii() and text.isdigit() and len(text) <= 9 and int(text) <= _MOST_GRACE_MIN):
         raise Malformed(f"grace: expected minutes from 0 to {_MOST_GRACE_MIN}")
     return int(text)
 
