@@ -1,4 +1,4 @@
-"""Take pictures of every page of the console and of a home, from a real run of the demo."""
+"""Take pictures of the pages of the console and of a home, from a real run of the demo with an event under way."""
 
 from __future__ import annotations
 
@@ -22,19 +22,17 @@ _OVER: Final = "All of it runs on until Ctrl-C"
 _CONSOLE: Final = {
     "now": "",
     "events": "/events",
-    "new-event": "/events/new",
     "fleet": "/fleet",
     "add-ven": "/fleet/add",
     "programs": "/programs",
     "reports": "/reports",
-    "deliveries": "/deliveries",
-    "alarms": "/alarms",
     "settings": "/settings",
     "audit": "/audit",
 }
-_OF_EVENT: Final = {"event": "", "event-participants": "/participants", "performance": "/performance"}
-_ON_PHONE: Final = ("now", "event", "new-event", "fleet", "home")
-_IN_THE_DARK: Final = ("now", "event", "home")
+_ON_PHONE: Final = ("now", "event", "fleet", "home")
+_IN_THE_DARK: Final = ("now", "event")
+_REAL_S: Final = 20
+"""Time for which the event runs before pictures are taken; on the demo's clock it is 20 minutes."""
 _WIDE: Final = {"width": 1280, "height": 800}
 _PHONE: Final = {"width": 375, "height": 800}
 
@@ -68,7 +66,8 @@ async def take(folder: Path) -> None:
     async with demo() as at, async_playwright() as playwright:
         chromium = shutil.which("chromium") or shutil.which("google-chrome")
         browser = await playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
-        pages = await _pages(browser, at)
+        event = await _issue(browser, at, folder / "new-event.png")
+        pages = await _pages(browser, at) | {"event": event}
         for name, url in pages.items():
             await _picture(browser, at, url, folder / f"{name}.png", _WIDE)
             if name in _IN_THE_DARK:
@@ -78,18 +77,38 @@ async def take(folder: Path) -> None:
         await browser.close()
 
 
+async def _issue(browser: Browser, at: dict[str, str], file: Path) -> str:
+    """Issue an event at the console, with a picture of its check; returns the address of its page."""
+    page = await browser.new_page(viewport=_WIDE)
+    await _sign_in(page, at)
+    await page.goto(f"{at['console']}/events/new")
+    for label, typed in {"How much": "4kW", "Name for people": "heat-wave", "Start": "+10m", "How long": "4h"}.items():
+        await page.get_by_label(label, exact=True).fill(typed)
+    await page.get_by_label("group:north").check()
+    await page.get_by_role("button", name="4 Check").click()
+    publish = page.get_by_role("button", name=re.compile("^Publish to"))
+    await publish.wait_for()
+    await page.screenshot(path=file, full_page=True)
+    await publish.click()
+    await page.get_by_role("button", name=re.compile("^Yes, publish")).click()
+    await page.wait_for_url(re.compile(r"/events/[0-9a-f-]{36}"))
+    await page.wait_for_timeout((_REAL_S + 10) * 1000)
+    url = page.url.partition("?")[0]
+    await page.close()
+    return url
+
+
 async def _pages(browser: Browser, at: dict[str, str]) -> dict[str, str]:
     """Return the addresses of all pages by the names of their pictures."""
     page = await browser.new_page()
     await _sign_in(page, at)
     pages = {name: at["console"] + path for name, path in _CONSOLE.items()}
     await page.goto(pages["events"])
-    event = await page.locator("table a[href*='/events/']").first.get_attribute("href")
+    event = await page.locator("table a[href*='/events/']").filter(has_text="evening-peak").first.get_attribute("href")
     await page.goto(pages["fleet"])
-    ven = await page.locator("table a[href*='/fleet/vens/']").first.get_attribute("href")
+    ven = await page.locator("table a[href*='/fleet/vens/']").filter(has_text="home-1").first.get_attribute("href")
     origin = at["console"].removesuffix("/console")
-    pages |= {name: f"{origin}{event}{path}" for name, path in _OF_EVENT.items()}
-    pages |= {"ven": f"{origin}{ven}", "home": at["home"], "home-simulate": f"{at['home']}page/simulate"}
+    pages |= {"performance": f"{origin}{event}/performance", "ven": f"{origin}{ven}", "home": at["home"]}
     await page.close()
     return pages
 
