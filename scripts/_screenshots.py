@@ -30,7 +30,7 @@ _CONSOLE: Final = {
     "audit": "/audit",
 }
 _ON_PHONE: Final = ("now", "event", "fleet", "home")
-_IN_THE_DARK: Final = ("now", "event")
+_IN_THE_DARK: Final = ("now",)
 _REAL_S: Final = 20
 """Time for which the event runs before pictures are taken; on the demo's clock it is 20 minutes."""
 _WIDE: Final = {"width": 1280, "height": 800}
