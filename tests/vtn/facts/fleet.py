@@ -9,7 +9,7 @@ from decimal import Decimal
 from typing import Any, TypeVar
 from uuid import uuid4
 
-from sqlalchemy import Table, delete, func, select
+from sqlalchemy import Table, delete, func, select, text
 
 from openadr_profiles.fleet.reports import Opt, Shed, ShedInterval, opt_report, status_report
 from openadr_profiles.v31 import (
@@ -83,7 +83,10 @@ class Fleet:
         assert await self.reader.read_all()
 
     async def forget(self) -> None:
-        """Empty the tables that are made of reports."""
+        """Empty the tables that are made of reports, and take away the room that other tests made for any reading."""
+        if not self.database.is_sqlite:
+            async with self.database.alter() as connection:
+                await connection.execute(text("DROP TABLE IF EXISTS readings_of_tests"))
         async with self.database.write() as connection:
             for table in (
                 tables.report_queue,
