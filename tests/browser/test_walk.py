@@ -59,7 +59,7 @@ async def issue_event(page: Page, site: Site) -> None:
     await page.get_by_label("Name for people").fill("tonight")
     await page.get_by_label("Start", exact=True).fill("now")
     await page.get_by_label("How long", exact=True).fill("1h")
-    await page.get_by_label("Some of them").check()
+    await page.get_by_label("Those named here").check()
     await page.get_by_label("group:north").check()
     await page.get_by_role("button", name="4 Check").click()
     check = page.locator("#check")
