@@ -72,6 +72,7 @@ class Curtailer:
         self._history = history
         self._settles = timedelta(seconds=settings.settle_s)
         self._refresh = timedelta(seconds=settings.status_s)
+        self._first_means = timedelta(seconds=min(settings.status_s, 2 * settings.sample_s))
         self._look = max(_CORRECTED_AFTER, hold)
         self._most = most_intervals(len(settings.circuits))
         self._runs: list[CurtailmentRun] = []
@@ -451,6 +452,8 @@ class Curtailer:
                 for run in going_on:
                     self._store.stretches.put(run)
                 if going_on:
-                    self._status_due[event_id] = now + self._refresh
+                    began = max(run.stretch.start for run in going_on)
+                    has_means = now >= began + self._first_means
+                    self._status_due[event_id] = now + (self._refresh if has_means else self._first_means)
                 else:
                     del self._status_due[event_id]
