@@ -113,7 +113,12 @@ async def test_an_owner_sees_what_happens_and_why_in_one_sentence(town: Town, st
         assert "<script>alert" not in browser.text
         assert "\x1b" not in browser.text
         assert "\u202e" not in browser.text
-        assert "Nothing is wrong" in browser.words("//*[@id='messages']")
+
+        async def nothing_is_wrong() -> bool:  # once what was just changed is on disk
+            await browser.get()
+            return "Nothing is wrong" in browser.words("//*[@id='messages']")
+
+        await wait_until(nothing_is_wrong)
 
 
 async def test_without_javascript_an_owner_opts_out_and_in_again(town: Town, start_home: StartHome) -> None:
