@@ -89,11 +89,11 @@ def ven_20b(ven_id: str, **more: Any) -> dict[str, Any]:
 
 
 async def put(vtn: VtnUnderTest, rows: Iterable[tuple[Table, list[dict[str, Any]]]]) -> None:
-    """Insert rows."""
+    """Insert rows, a thousand at a time: each statement has to be done in the time that the database has."""
     async with vtn.server._database.write() as connection:
         for table, these in rows:
-            if these:
-                await connection.execute(insert(table), these)
+            for start in range(0, len(these), 1000):
+                await connection.execute(insert(table), these[start : start + 1000])
 
 
 async def many(vtn: VtnUnderTest, count: int = 10_000, *, circuits: int = 4, panels: int = 40) -> None:

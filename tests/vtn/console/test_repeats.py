@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest_asyncio
 
@@ -25,9 +26,10 @@ REPEAT = {"day": ["1", "2", "3", "4", "5", "6", "7"], "clock": "18:00", "zone": 
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def morning(console: ConsoleUnderTest) -> ConsoleUnderTest:
-    """The console at 10:00 in Berlin, signed in then."""
+    """The console on a Monday at 8:00 UTC, signed in then."""
     vtn = console.vtn
-    vtn.now.at = (vtn.now() + timedelta(days=1)).replace(hour=8, minute=0, second=0, microsecond=0)
+    monday = vtn.now() + timedelta(days=7 - vtn.now().weekday())
+    vtn.now.at = monday.replace(hour=8, minute=0, second=0, microsecond=0)
     return await console.as_role("admin")
 
 
@@ -70,8 +72,13 @@ async def states(vtn: VtnUnderTest) -> list[str]:
 
 
 def next_evening(vtn: VtnUnderTest) -> datetime:
-    """18:00 in Berlin in June is 16:00 UTC."""
-    return vtn.now().replace(hour=16, minute=0, second=0, microsecond=0)
+    """18:00 in Berlin: 16:00 UTC in June, 17:00 in December."""
+    return (
+        vtn.now()
+        .astimezone(ZoneInfo("Europe/Berlin"))
+        .replace(hour=18, minute=0, second=0, microsecond=0)
+        .astimezone(UTC)
+    )
 
 
 async def test_an_event_is_issued_before_each_time_and_once_by_several_servers(morning: ConsoleUnderTest) -> None:
