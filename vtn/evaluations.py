@@ -149,7 +149,10 @@ class Evaluations:
         last, waited_s = await self._inputs.last_report(), 0.0
         while last and (unread := await self._inputs.unread_reports(last)):
             if waited_s >= _READ_WITHIN_S:
-                raise ValueError(f"{unread} reports are still being read: ask again later")
+                raise ValueError(
+                    f"{unread} reports are not read into the tables yet: ask again later; if that does not help, no "
+                    "server of this database reads them ([facts] read)"
+                )
             await asyncio.sleep(_LOOK_S)
             waited_s += _LOOK_S
 

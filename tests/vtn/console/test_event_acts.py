@@ -95,6 +95,7 @@ async def test_an_event_is_cancelled_once_and_its_plan_stays_readable(console: C
     assert [each["payloads"][-1]["type"] for each in after["intervals"]] == ["PLANNED_PERIOD"] * 2
     page = await do(console, event, "cancel", seen=after["modificationDateTime"])
     assert "it was cancelled before" in page.ok(422).words
+    assert "Change, extend" not in (await console.get(f"/events/{event['id']}")).ok().words
     assert await now_is(console, event) == after
 
 

@@ -31,7 +31,7 @@ from vtn.console.pages.event_acts import acts_of
 from vtn.console.routes import ConsoleRoute
 from vtn.console.visit import Visit
 from vtn.store.console.event import ConsoleEvent
-from vtn.store.console.events import ListedEvent
+from vtn.store.console.events import EventPhase, ListedEvent
 from vtn.store.facts.results import FactsPage, FunnelStep, ParticipantFacts, ParticipantOrder
 
 _IN_FILE_AT_ONCE: Final = 1000
@@ -53,7 +53,7 @@ async def show(visit: Visit) -> web.StreamResponse:
         above=above,
         below=below,
         no_form_20b=await visit.console.store(ConsoleEvent).no_form_20b(event.id),
-        acts=acts_of(visit, event.id),
+        acts=acts_of(visit, event.id) if event.state in {EventPhase.SCHEDULED, EventPhase.ACTIVE} else (),
     )
 
 
