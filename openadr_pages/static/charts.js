@@ -44,6 +44,19 @@
     };
   }
 
+  function highest(all) {
+    return Math.max(0, ...all.flatMap((each) => each.values.filter((value) => value !== null)));
+  }
+
+  // A baseline far above the rest would press it to the floor: it gets an axis of its own, on the right.
+  function withScales(all) {
+    return all.map(function (each) {
+      const others = all.filter((other) => other.kind !== "baseline" && other.unit === each.unit);
+      const apart = each.kind === "baseline" && highest(others) > 0 && highest([each]) > 4 * highest(others);
+      return { ...each, scale: apart ? "Baseline in " + each.unit : each.unit, label: each.label + (apart ? " (right)" : "") };
+    });
+  }
+
   function series(each, index) {
     const kind = KINDS.includes(each.kind) ? each.kind : "other";
     const drawn = {
@@ -51,7 +64,7 @@
       stroke: color(kind === "other" && index ? "--other-" + (1 + (index % 6)) : "--" + kind),
       width: kind === "delivered" ? 2.4 : 1.6,
       spanGaps: false,
-      scale: each.unit,
+      scale: each.scale,
       value: (plot, value, number, at) => (at === null || at === undefined ? "" : formatted(value, each.unit)),
       points: { show: each.values.length < 60, size: 5 },
     };
@@ -63,16 +76,16 @@
     return drawn;
   }
 
-  function axes(data) {
+  function axes(all) {
     const plain = { stroke: color("--pico-muted-color"), grid: { stroke: color("--line"), width: 1 }, ticks: { stroke: color("--line"), width: 1 } };
-    const units = [...new Set(data.series.map((each) => each.unit))];
+    const scales = [...new Set(all.map((each) => each.scale))].sort((one, other) => one.startsWith("Baseline in") - other.startsWith("Baseline in"));
     const clock = { ...plain, space: 70, values: [
       [86400, "{YYYY}-{MM}-{DD}", null, null, null, null, null, null, 1],
       [60, "{HH}:{mm}", "\n{YYYY}-{MM}-{DD}", null, "\n{MM}-{DD}", null, null, null, 1],
       [1, "{HH}:{mm}:{ss}", "\n{YYYY}-{MM}-{DD}", null, "\n{MM}-{DD}", null, null, null, 1],
     ] };
-    return [clock, ...units.map((unit, index) => ({
-      ...plain, scale: unit, side: index % 2 ? 1 : 3, label: unit, labelSize: 18, size: 58, grid: { ...plain.grid, show: index === 0 },
+    return [clock, ...scales.map((scale, index) => ({
+      ...plain, scale: scale, side: index % 2 ? 1 : 3, label: scale, labelSize: 18, size: 58, grid: { ...plain.grid, show: index === 0 },
     }))];
   }
 
@@ -86,7 +99,8 @@
     if (!known || data.times.length === 0) { plots.delete(figure); place.replaceChildren(); return; }
     const zone = data.zone || "UTC";
     const scales = { x: { time: true } };
-    data.series.forEach((each) => { scales[each.unit] = { range: { min: { soft: 0, mode: 1, pad: 0.1 }, max: { pad: 0.1, soft: 0, mode: 2 } } }; });
+    const all = withScales(data.series);
+    all.forEach((each) => { scales[each.scale] = { range: { min: { soft: 0, mode: 1, pad: 0.1 }, max: { pad: 0.1, soft: 0, mode: 2 } } }; });
     const options = {
       width: place.clientWidth || 600,
       height: Number(figure.dataset.height) || 260,
@@ -95,8 +109,8 @@
       legend: { live: true },
       plugins: [shading(data.shades || [])],
       scales: scales,
-      axes: axes(data),
-      series: [{ label: "Time (" + zone + ")", value: shownTime(zone) }, ...data.series.map(series)],
+      axes: axes(all),
+      series: [{ label: "Time (" + zone + ")", value: shownTime(zone) }, ...all.map(series)],
     };
     const plot = new window.uPlot(options, [data.times, ...data.series.map((each) => each.values)], place);
     plots.set(figure, { plot: plot, data: data });
