@@ -279,7 +279,8 @@ async def repeated_message(probe: Probe20b) -> None:
     for _ in range(2):
         (await ven.ask(OPT, root)).ok("oadrCreatedOpt")
     (await ven.ask(OPT, messages.cancel_opt(ven.id, name))).ok("oadrCanceledOpt")
-    (await ven.ask(OPT, messages.cancel_opt(ven.id, name))).refused("oadrCanceledOpt", "452")
+    for _ in range(2):
+        (await ven.ask(OPT, messages.cancel_opt(ven.id, f"{name}-unknown"))).refused("oadrCanceledOpt", "452")
 
 
 _ANSWERS: Final = {
