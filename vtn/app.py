@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from functools import partial
-from importlib import metadata
+from importlib import import_module, metadata
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
@@ -327,12 +327,21 @@ class VtnServer:
         return services
 
     def _repeating(self, stores: Stores) -> Callable[[], Awaitable[None]]:
-        """Return what issues the events of templates that repeat."""
-        from vtn.console.issuing.repeats import LEASE, RepeatIssuer  # noqa: PLC0415 (only a console makes repeats)
+        """Return what issues the events of templates that repeat; it is loaded when there is one."""
+        every_s = self.settings.safety.repeat_check_s
 
-        lease_s = 4 * self.settings.safety.repeat_check_s
-        lease = Lease(self._database, self._stamps, name=LEASE, by=uuid4().hex, lease_s=lease_s)
-        return RepeatIssuer(self.settings, self._database, self._stamps, stores.events, lease, self._now).run
+        async def run() -> None:
+            while True:
+                if await stores.repeats.any():
+                    break
+                await asyncio.sleep(every_s)
+            repeats = await asyncio.to_thread(import_module, "vtn.console.issuing.repeats")
+            lease = Lease(self._database, self._stamps, name=repeats.LEASE, by=uuid4().hex, lease_s=4 * every_s)
+            await repeats.RepeatIssuer(
+                self.settings, self._database, self._stamps, stores.events, lease, self._now
+            ).run()
+
+        return run
 
     def _fact_services(self, stores: Stores) -> list[Service]:
         """Return the services that fill the tables of what reports say."""

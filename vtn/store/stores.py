@@ -7,6 +7,7 @@ from datetime import timedelta
 from openadr_profiles.v301 import VERSION
 from vtn.settings import Settings
 from vtn.store.console.enrolment import EnrolmentStore
+from vtn.store.console.repeats import RepeatStore
 from vtn.store.contact import ContactStore
 from vtn.store.database import Database
 from vtn.store.event import EventStore
@@ -72,6 +73,7 @@ class Stores:
         )
         self.enrolment = EnrolmentStore(database, stamps, self.vens, notes)
         self.contacts = contacts
+        self.repeats = RepeatStore(database, stamps)
         v20b = settings.v20b or V20b(enabled=False)
         self.vens_20b = VenStore20b(database, stamps, self.vens, poll_s=v20b.poll_s)
         self.outbox_20b = Outbox20b(database, stamps, retry_s=v20b.poll_s * v20b.retry_polls)

@@ -109,6 +109,10 @@ class RepeatStore:
             raise NotFound("there is no such template") from error
         return str(row["id"])
 
+    async def any(self) -> bool:
+        """Return True if there is a repeat."""
+        return await self._database.row(select(event_repeats.c.id).limit(1)) is not None
+
     async def all(self) -> Sequence[RepeatRow]:
         """Return all repeats, those whose next event starts first at the top."""
         c = event_repeats.c
