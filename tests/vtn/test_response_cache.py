@@ -277,7 +277,8 @@ async def test_every_answer_is_that_of_a_server_without_memory(
     with Statements(plain) as statements:
         await plain.bl.get("/programs")
         await plain.bl.get("/programs")
-    assert len(statements.sent) == 2
+    # Services of a server that has just started ask for something, too.
+    assert sum("FROM programs" in sql for sql, _ in statements.sent) == 2
 
     bl, homes = vtn.bl, [vtn.home() for _ in range(3)]
     readers = [bl, *homes]
