@@ -286,8 +286,8 @@ async def test_resource_groups_are_found_from_the_resources_of_the_reader(vtn: V
     for caller, path, most_rows, most_thousands in (
         (small, "/resource_groups", 1_000, 30),
         (small, "/resource_groups/g299", 1_000, 30),
-        (large, "/resource_groups", 40_000, 600),
-        (large, "/resource_groups/g1", 40_000, 300),
+        (large, "/resource_groups", 400_000, 600),  # all children with all groups: 12 million
+        (large, "/resource_groups/g1", 400_000, 300),
     ):
         with Plans(vtn) as plans:
             (await caller.get(path)).ok()

@@ -69,13 +69,17 @@ async def test_readers_who_hold_the_same_share_an_answer(vtn: VtnUnderTest) -> N
     """Answers are shared by what readers may see, not by who they are: those without a ven see the same."""
     program = await vtn.bl.program()
     await vtn.bl.event(program)
-    first, second = vtn.home(), vtn.home()
-    await _known(first, "/events")
-    await _known(second, "/programs")
+    first = vtn.home()
 
-    with Statements(vtn) as statements:
-        assert len((await second.get("/events")).ok()) == 1
-    assert [text for text in statements.texts if "FROM events" in text] == []
+    async def is_shared() -> bool:
+        second = vtn.home()
+        await _known(first, "/events")
+        await _known(second, "/programs")
+        with Statements(vtn) as statements:
+            assert len((await second.get("/events")).ok()) == 1
+        return not [text for text in statements.texts if "FROM events" in text]
+
+    await wait_until(is_shared)  # on a busy machine other hosts may not be heard for a moment
 
 
 async def test_the_packed_form_is_the_same_answer(vtn: VtnUnderTest) -> None:
