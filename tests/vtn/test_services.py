@@ -32,6 +32,7 @@ from vtn.notify.upkeep import OutboxUpkeep
 from vtn.services import VITAL_FAILURES, Closing, Pauses, Service, Services
 from vtn.settings import Settings
 from vtn.store import tables
+from vtn.store.console.repeats import RepeatStore
 from vtn.store.listener import PostgresListener
 from vtn.store.outbox.reads import Reads
 from vtn.store.report import ReportStore
@@ -46,6 +47,7 @@ ALL: Final = (
     "listener",
     "metrics",
     "retention",
+    "event_repeats",
     "mdns",
     "certificates",
     "deliveries",
@@ -270,6 +272,7 @@ def settings_of_all(url: str, files: TlsFiles) -> Settings:
         contacts={"store_s": 0.05},
         notify={"dispatch": True},
         auth={"revocation_poll_s": 0.05},
+        safety={"repeat_check_s": 0.05},
     )
 
 
@@ -339,6 +342,8 @@ def break_(service: str, server: VtnServer, patch: pytest.MonkeyPatch) -> None: 
             server._evaluating(server.stores)._waiting.put_nowait(_Broken())  # type: ignore[arg-type]
         case "retention":
             patch.setattr(ReportStore, "remove_before", broken)
+        case "event_repeats":
+            patch.setattr(RepeatStore, "any", broken)
         case "mdns":
             patch.setattr(Announcement, "refresh", broken)
         case "certificates":

@@ -127,6 +127,8 @@ SEARCHES: dict[type[Objects], Any] = {
 
 WITHOUT_READER = {
     "audience": "says whom an answer is made for, and gives none",
+    "create_all_in": "stores vens of a list that business logic gives, in its transaction",
+    "tell_again": "tells those who see an event already, in the transaction of an operator who reminds them",
     "create_in": "stores what the server itself makes of an enrolment; business logic asked for it",
     "id_named": "gives the program that the server itself keeps its own events in",
     "id_of": "gives the ven of a client that the server names itself",
