@@ -1,4 +1,4 @@
-"""What events delivered, for business logic. An extension of OpenADR Fleet, which other VTNs do not have."""
+"""Tell what events delivered, for business logic. An extension of OpenADR Fleet, which other VTNs do not have."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the pages of the VTN, of a VEN and of the bridge have in common: files, templates, filters and headers.
+"""Tell what the pages of the VTN, of a VEN and of the bridge have in common: files, templates, filters and headers.
 
 It knows no other package. ``openadr_pages.environment`` makes an environment of Jinja with all of it in.
 """

@@ -1,4 +1,4 @@
-"""What an event delivered, as business logic asks for it. An extension of OpenADR Fleet, not part of OpenADR.
+"""Tell what an event delivered, as business logic asks for it. An extension of OpenADR Fleet, not part of OpenADR.
 
 {"id": "77aa", "eventID": "3f2a", "state": "FROZEN", "method": "10-of-10", "stepS": 900, "zone": "Europe/Berlin",
  "vens": 2, "vensDone": 2, "inputsSha256": "9f…", "frozenBy": "utility", "frozenAt": "2026-07-18T08:00:00Z",

@@ -29,7 +29,7 @@ class Role(StrEnum):
 
 
 class UserRole(StrEnum):
-    """What somebody may do at the console: look; issue events and manage VENs; manage users and settings as well."""
+    """Name what somebody may do at the console: look; issue events and manage VENs; manage users and settings."""
 
     VIEWER = "viewer"
     OPERATOR = "operator"

@@ -34,7 +34,7 @@ class Oidc(SettingsGroup):
     admins: tuple[_Word, ...] = ()
     """Values of ``role_claim``, or names of users, for each role; the highest counts, and who has none is refused."""
     label: Annotated[str, Field(min_length=1, max_length=40)] = "your organisation's account"
-    """What the link on the login page says after "Sign in with"."""
+    """Hold what the link on the login page says after "Sign in with"."""
     timeout_s: Annotated[float, Field(gt=0, le=60)] = 10.0
     """Time limit for each request to the provider."""
     ca_file: Path | None = None

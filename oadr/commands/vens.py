@@ -48,7 +48,7 @@ _LEAST_NEEDED: Final = ("protocol", "clientID", "resourceCount", "lastReportAgo"
 
 
 class FleetRead(NamedTuple):
-    """What was read of a VEN: its row of lists, and the ven and resources that it is made of."""
+    """Hold what was read of a VEN: its row of lists, and the ven and resources that it is made of."""
 
     row: dict[str, Any]
     ven: Ven

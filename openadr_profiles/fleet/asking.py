@@ -1,4 +1,4 @@
-"""What an event asks for, in words with units: one text for the command line and the console. Rules without I/O.
+"""Tell what an event asks for, in words with units: one text for the command line and the console. Rules without I/O.
 
 Units are those of the descriptor of the event, else of its program (VENCLIENT-022). VENs read a power without any as
 kW, which the words say. Of many values, intervals and requests the first are told.
@@ -209,7 +209,7 @@ _WORDINGS: Final[Mapping[str, Callable[[str, Sequence[Value], str | None, str | 
     OFFSET_PERCENT: _offset_percent,
     **dict.fromkeys(ALERTS, _alert),
 }
-"""What tells the values of a payload type in words, from the type, the values, their units and currency."""
+"""Hold what tells the values of a payload type in words, from the type, the values, their units and currency."""
 
 
 def _power_unit(unit: str | None) -> str:

@@ -34,7 +34,7 @@ REPORTS: Final = (
     ReportDescriptor(payload_type=ReportPayloadType.DEMAND, reading_type=ReadingType.MEAN, units=Unit.KW),
     ReportDescriptor(payload_type=ReportPayloadType.BASELINE, reading_type=ReadingType.ESTIMATED, units=Unit.KW),
 )
-"""What VENs are asked to report at the end: energy, power and baseline."""
+"""Hold what VENs are asked to report at the end: energy, power and baseline."""
 
 
 class EventNotChangeable(ValueError):

@@ -30,7 +30,7 @@ _SOME_DAY: Final = datetime(2000, 1, 1, tzinfo=UTC)
 
 
 class ReportArrival(StrEnum):
-    """What became of a report that was asked for."""
+    """Name what became of a report that was asked for."""
 
     IN_TIME = "IN_TIME"
     LATE = "LATE"
@@ -54,7 +54,7 @@ class Spans:
 
 @dataclass(frozen=True, slots=True)
 class ReceivedReport:
-    """What a report covers: for each payload type its spans of time, and the ids of intervals without one."""
+    """Hold what a report covers: for each payload type its spans of time, and the ids of intervals without one."""
 
     report_id: str
     at: datetime

@@ -22,7 +22,7 @@ NOON = datetime(2026, 6, 1, 12, 0, tzinfo=UTC)
 
 
 def shown_as(template: str, zone: str = "UTC", **values: object) -> str:
-    """What a template of this text becomes."""
+    """Return what a template of this text becomes."""
     PAGES[template] = template
     return render(MADE, template, {"zone": ZoneInfo(zone), "csrf_token": "", **values})
 
@@ -84,7 +84,7 @@ def test_times_in_macros_are_in_the_zone_of_the_reader_too() -> None:
 )
 @settings(max_examples=50)
 def test_every_instant_keeps_its_machine_form(at: datetime, zone: str) -> None:
-    """Whatever the clocks of the reader do at that time."""
+    """Hold it true, whatever the clocks of the reader do at that time."""
     text = shown_as("{{ at|instant }}", zone, at=at)
     assert aware(text.split('"')[1]) == at
 

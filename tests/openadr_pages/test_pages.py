@@ -1,4 +1,4 @@
-"""What all pages load and are made of."""
+"""Tell what all pages load and are made of."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What an event was before it was changed is kept, and found again (issue 13: versions and their difference)."""
+"""Prove that what an event was before it was changed is kept, and found again."""
 
 from __future__ import annotations
 
@@ -33,13 +33,13 @@ async def versions(vtn: VtnUnderTest, event: Any) -> Any:
 
 
 def kw_of(version: Any) -> float:
-    """What a version asks for."""
+    """Return what a version asks for."""
     value: float = -version.event.intervals[0].payloads[0].values[0]
     return value
 
 
 async def test_every_change_keeps_what_was(vtn: VtnUnderTest) -> None:
-    """Who wrote each version, from when it held to when another took its place, oldest last."""
+    """Show who wrote each version, from when it held to when another took its place, oldest last."""
     first, second = vtn.bl, vtn.bl
     program = await first.program()
     event = await first.event(program, eventName="peak", **shed(3))

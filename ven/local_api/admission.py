@@ -29,7 +29,7 @@ _LONGEST_WAIT_S: Final = 3600.0
 
 
 class WrongSecret(Exception):
-    """What somebody has given is neither the token nor the PIN."""
+    """Say that what somebody has given is neither the token nor the PIN."""
 
 
 class TriedTooOften(Exception):

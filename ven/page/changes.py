@@ -13,7 +13,7 @@ from ven.desk import OwnerDesk
 _MOST_EVENTS: Final = 50
 
 Stamps = Mapping[str, Any]
-"""What stands for the state of each topic: it differs if the topic has changed."""
+"""Hold what stands for the state of each topic: it differs if the topic has changed."""
 
 
 class PageChanges:

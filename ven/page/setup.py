@@ -32,7 +32,7 @@ _Act = Callable[[dict[str, str]], Awaitable[None]]
 
 
 class SetupProblem(VenError):
-    """What was given cannot be used; the message says what, why and what was expected, and shows no secret."""
+    """Say that what was given cannot be used; the message says what, why and what was expected, and shows no secret."""
 
 
 class SetupWork(Protocol):

@@ -21,7 +21,7 @@ _DISK_MARGIN: Final = 1.1
 
 
 class AlarmKind(StrEnum):
-    """What is wrong."""
+    """Name what is wrong."""
 
     VEN_SILENT = "VEN_SILENT"
     EVENT_UNREPORTED = "EVENT_UNREPORTED"
@@ -90,7 +90,7 @@ class DeadLetters:
 
 @dataclass(frozen=True, slots=True)
 class Backlog:
-    """What waits in the database to be worked on; ``oldest_at`` is None if nothing does."""
+    """Hold what waits in the database to be worked on; ``oldest_at`` is None if nothing does."""
 
     name: str
     count: int

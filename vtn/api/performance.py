@@ -1,4 +1,4 @@
-"""What events delivered, for business logic: /performance/results, an extension of ours."""
+"""Tell what events delivered, for business logic: /performance/results, an extension of ours."""
 
 from __future__ import annotations
 

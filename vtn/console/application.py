@@ -1,4 +1,4 @@
-"""What answers below ``/console``: who is it, may they, was the form ours, and then the page."""
+"""Tell what answers below ``/console``: who is it, may they, was the form ours, and then the page."""
 
 from __future__ import annotations
 

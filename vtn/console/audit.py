@@ -17,7 +17,7 @@ from vtn.store.console.audit import ActRow, ActStore
 _log = structlog.get_logger(__name__)
 
 Facts: TypeAlias = Mapping[str, Any] | str | None
-"""What was there before or after an act, as names and values; None: nothing."""
+"""Hold what was there before or after an act, as names and values; None: nothing."""
 
 _LONGEST_WHAT: Final = 400
 _LONGEST_FACTS: Final = 16 * 1024

@@ -1,4 +1,4 @@
-"""What all pages have in common: the parts of the server that they read and change."""
+"""Tell what all pages have in common: the parts of the server that they read and change."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ S_co = TypeVar("S_co", covariant=True)
 
 PATH: Final = "/console"
 CALLER: Final = Caller("console", Role.BL, frozenset(Scope))
-"""Who the stores see when somebody acts on a page: business logic with every scope."""
+"""Hold who the stores see when somebody acts on a page: business logic with every scope."""
 
 
 class _MadeOf(Protocol[S_co]):

@@ -1,4 +1,4 @@
-"""What pages of events say: the steps of the funnel, why a participant delivers nothing, and cells of files. No I/O."""
+"""Put into words the steps of the funnel, why a participant delivers nothing, and cells of files. No I/O."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ class StepShown:
     without_label: str
     without_url: str | None
     unit: str
-    """What is counted, where VENs and participants are not the same: ``VEN`` or ``participant``; else empty."""
+    """Hold what is counted, where VENs and participants are not the same: ``VEN`` or ``participant``; else empty."""
 
 
 def steps_of(funnel: Funnel, url: Callable[[FunnelStep], str]) -> list[StepShown]:

@@ -1,4 +1,4 @@
-"""What an operator hands to a household: credentials, shown once, as a join line, a picture of it and files."""
+"""Tell what an operator hands to a household: credentials, shown once, as a join line, a picture of it and files."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a page of the console is: a method and a path, and the role that somebody needs for it."""
+"""Tell what a page of the console is: a method and a path, and the role that somebody needs for it."""
 
 from __future__ import annotations
 

@@ -23,7 +23,7 @@ TOPICS: Final = {
     "deliveries": frozenset({"deliveries", "subscriptions", "notifications"}),
     "facts": frozenset({"read_reports", "event_curve"}),
 }
-"""What pages can ask to be told of, and the tables that tell it."""
+"""Hold what pages can ask to be told of, and the tables that tell it."""
 
 _LOOK_EVERY_S: Final = 0.5
 _OF_ONE_USER: Final = 20

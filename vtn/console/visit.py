@@ -39,7 +39,7 @@ _SECRET_WORDS: Final = ("password", "secret", "token", csrf.FIELD)
 
 @dataclass(frozen=True, slots=True)
 class Visitor:
-    """Who is visiting: somebody who is signed in."""
+    """Hold who is visiting: somebody who is signed in."""
 
     name: str
     role: UserRole

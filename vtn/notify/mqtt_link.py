@@ -21,7 +21,7 @@ from vtn.notify.mqtt_packets import MQTT_3_1_1, MQTT_5, Acknowledged, Connected,
 _log = structlog.get_logger(__name__)
 
 Copy: TypeAlias = Any
-"""What the sender knows a message by; it is given back with the broker's answer."""
+"""Name what the sender knows a message by; it is given back with the broker's answer."""
 Message: TypeAlias = tuple[bytes | None, bytes, Copy]
 """A topic (None: nothing is sent, it only takes its turn), the content, and what it is known by."""
 Taken: TypeAlias = Callable[[Copy, int], None]

@@ -33,7 +33,7 @@ event_versions = Table(
     Column("targets", Targets, nullable=False),
     Column("members", Text),  # null: too long to be kept
 )
-"""What events were before they were changed."""
+"""Hold what events were before they were changed."""
 
 
 class EventVersion(Struct, frozen=True, gc=False):

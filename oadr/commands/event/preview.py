@@ -29,7 +29,7 @@ _COLUMNS = {"name": "signal", "type": "type", "unit": "unit", "text": "intervals
 
 
 class Outlook(msgspec.Struct, frozen=True, kw_only=True):
-    """What an event will do: how many VENs it is for and how many get it, by language, and why others do not."""
+    """Hold what an event will do: how many VENs it is for and how many get it, by language, and why others do not."""
 
     recipients: int
     told: int

@@ -42,7 +42,7 @@ _COLUMNS = {"name": "User", "role": "Role", "signs_in_with": "Signs in with", "s
 
 
 class UserRoleName(StrEnum):
-    """What a user may do."""
+    """Name what a user may do."""
 
     VIEWER = "viewer"
     OPERATOR = "operator"

@@ -1,4 +1,4 @@
-"""Where the suite is found by the product that it examines, and where it listens for that."""
+"""Tell where the suite is found by the product that it examines, and where it listens for that."""
 
 from __future__ import annotations
 

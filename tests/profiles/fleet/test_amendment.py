@@ -84,7 +84,7 @@ def test_an_event_without_an_end_can_be_ended() -> None:
     st.integers(1, 40_000),
 )
 def test_an_event_ends_when_it_is_said_to(seconds: list[int], later_s: int) -> None:
-    """Whatever its intervals are: ended at a moment within, or extended to one after (TIME-010)."""
+    """Hold it true, whatever its intervals are: ended at a moment within, or extended to one after (TIME-010)."""
     intervals = tuple(
         Interval(
             id=number,

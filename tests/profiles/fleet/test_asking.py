@@ -1,4 +1,4 @@
-"""What an event asks for in words, and what differs between two versions of it."""
+"""Tell what an event asks for in words, and what differs between two versions of it."""
 
 from __future__ import annotations
 
@@ -141,7 +141,7 @@ def test_many_requests_and_differences_are_bounded() -> None:
 @given(events(), events())
 @settings(max_examples=50)
 def test_every_event_can_be_told_and_compared(one: Event, other: Event) -> None:
-    """Whatever the VTN accepts; an event does not differ from itself."""
+    """Hold it true, whatever the VTN accepts; an event does not differ from itself."""
     for event in (one, other):
         found = outline(event, WRITTEN + timedelta(hours=1))
         assert found.state in {"scheduled", "active", "completed", "cancelled"}

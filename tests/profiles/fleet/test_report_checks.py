@@ -53,7 +53,7 @@ def hour(number: int) -> dict[str, Any]:
 def checks(
     received: Sequence[ReceivedReport], *, now: datetime, joined_at: datetime = START - HOUR
 ) -> DescriptorChecks:
-    """What became of hourly reports, with five minutes of grace."""
+    """Hold what became of hourly reports, with five minutes of grace."""
     grace = timedelta(minutes=5)
     (found,) = check_reports(timeline(), [asked()], received, joined_at=joined_at, now=now, grace=grace)
     return found
@@ -95,7 +95,7 @@ def test_intervals_follow_each_other() -> None:
 
 
 def test_another_type_meets_nothing() -> None:
-    """What was asked for is USAGE."""
+    """Prove that what was asked for is USAGE."""
     found = checks([report(hour(0), minutes=61, kind="DEMAND")], now=START + HOUR + HOUR / 2)
     assert ([each.state.value for each in found.checks], found.count) == (["MISSING"], 0)
 

@@ -43,7 +43,7 @@ def lease_of(vtn: VtnUnderTest, by: str, name: str) -> Lease:
 
 
 def watch_of(vtn: VtnUnderTest, facts: AlarmFacts | None = None, **members: Any) -> AlarmWatch:
-    """What evaluates alarms of a VTN, with these settings."""
+    """Return what evaluates alarms of a VTN, with these settings."""
     url = vtn.server.settings.database.url.get_secret_value()
     return AlarmWatch(
         settings_for(url, alarms=members),
@@ -161,7 +161,7 @@ async def test_an_event_that_delivers_too_little_is_an_alarm(vtn: VtnUnderTest) 
 
 
 async def test_dead_letters_and_what_waits_too_long(vtn: VtnUnderTest) -> None:
-    """What waits for an endpoint that fails says nothing of this server."""
+    """Prove that what waits for an endpoint that fails says nothing of this server."""
     rows = OutboxRows(vtn)
     hook, failing = await rows.endpoint("home-1"), await rows.endpoint("home-2", failures=3)
     dead = await rows.delivery(hook)

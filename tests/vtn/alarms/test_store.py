@@ -78,7 +78,7 @@ async def test_alarms_of_a_host_that_is_gone_are_cleared(vtn: VtnUnderTest) -> N
 
 
 async def test_an_alarm_is_acknowledged_with_a_note(vtn: VtnUnderTest) -> None:
-    """Who, when and why; it goes on holding, and counts no more among those that nobody looks after."""
+    """Show who, when and why; it goes on holding, and counts no more among those that nobody looks after."""
     store = store_of(vtn)
     await store.note([SILENT, DISK], covers=everything)
     alarm = (await store.holding())[0]

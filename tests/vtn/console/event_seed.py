@@ -83,7 +83,7 @@ class Fleet:
         reason: str | None = None,
         is_participant: bool = True,
     ) -> None:
-        """What a ven, a panel or a circuit said about taking part."""
+        """Return what a ven, a panel or a circuit said about taking part."""
         self.add(
             event_opts,
             event_id=event_id,
@@ -109,7 +109,7 @@ class Fleet:
         state: str | None = "x-curtailed",
         is_total: bool = True,
     ) -> None:
-        """What was requested, drawn before and during, delivered, and drawn after, in kW."""
+        """Return what was requested, drawn before and during, delivered, and drawn after, in kW."""
         requested, baseline, demand, delivered, final = kw
         self.add(
             event_sheds,

@@ -1,4 +1,4 @@
-"""Who an event will reach, as the console says before it is issued."""
+"""Tell who an event will reach, as the console says before it is issued."""
 
 from __future__ import annotations
 

@@ -22,7 +22,7 @@ def trail(console: ConsoleUnderTest) -> AuditTrail:
 
 
 async def test_acts_are_shown_newest_first_with_before_and_after(console: ConsoleUnderTest, trail: AuditTrail) -> None:
-    """Who, what, when and from where; by user and by act."""
+    """Show who, what, when and from where; by user and by act."""
     await trail.note(REQUEST, "anna", "event ended", "event peak", before={"ends": "18:00"}, after={"ends": "17:10"})
     await trail.note(REQUEST, "bert", "ven added", "ven home-1", after={"name": "home-1"})
 

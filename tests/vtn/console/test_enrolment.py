@@ -59,7 +59,7 @@ async def test_what_is_taken_is_told_before(vtn: VtnUnderTest) -> None:
 
 
 async def test_a_group_is_granted_to_many_by_a_few_statements(vtn: VtnUnderTest) -> None:
-    """Whoever holds it already stays as it is; a new grant is the last of the list. It is heard of in one go."""
+    """Leave whoever holds it already as it is; a new grant is the last of the list. It is heard of in one go."""
     rows = [ven(f"home-{number:04}", targets=["west"] if number % 2 else ["a", "b"]) for number in range(3000)]
     await put(vtn, [(tables.vens, rows), (tables.resources, [resource("home-0000", "r", targets=["west"])])])
     ids = [row["id"] for row in rows]

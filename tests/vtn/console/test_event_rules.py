@@ -1,4 +1,4 @@
-"""How events lie along time, and how a curve keeps its gaps: rules without a server."""
+"""Tell how events lie along time, and how a curve keeps its gaps: rules without a server."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ def test_a_day_is_that_of_the_zone(day: date, hours: int) -> None:
 )
 @settings(max_examples=50)
 def test_bars_are_inside_and_never_cover_each_other(spans: list[tuple[float, float | None]], hours: int) -> None:
-    """Whatever overlaps: all bars are on the drawing, none on another, and what has no room is counted."""
+    """Hold it true, whatever overlaps: bars are on the drawing, none on another; what has no room is counted."""
     window = TimeWindow(after(0), after(hours), UTC)
     events = [
         listed(number, after(start), None if length is None else after(start + length))

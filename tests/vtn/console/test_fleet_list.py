@@ -270,7 +270,7 @@ async def test_what_can_be_shed_is_counted_by_the_rule_of_the_command_line(
 
 
 async def test_a_page_of_ten_thousand_vens_is_one_statement(vtn: VtnUnderTest) -> None:
-    """Whatever is asked for; pages follow each other without gap or repetition."""
+    """Hold it true, whatever is asked for; pages follow each other without gap or repetition."""
     await many(vtn, circuits=1)
     with Statements(vtn) as heard:
         first = await listed(vtn)

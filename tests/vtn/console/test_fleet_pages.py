@@ -58,7 +58,7 @@ def file_in(page: Page, name: str) -> str:
 
 
 async def acts(console: ConsoleUnderTest) -> list[str]:
-    """What the audit trail has, newest first."""
+    """Return what the audit trail has, newest first."""
     rows = (await console.page("/audit")).xpath("//tbody/tr")
     return [" ".join(row.text_content().split()) for row in rows]
 

@@ -40,7 +40,7 @@ async def test_every_answer_is_guarded_by_its_headers(console: ConsoleUnderTest)
 
 
 async def test_nothing_is_shown_to_a_stranger(console: ConsoleUnderTest) -> None:
-    """Who is not signed in gets to the login, and a form that is posted does nothing."""
+    """Prove that who is not signed in gets to the login, and a form that is posted does nothing."""
     stranger = console.stranger()
     for route in ROUTES:
         path = re.sub(r"\{\w+\}", "x", route.path)
@@ -168,7 +168,7 @@ def test_the_console_is_served_where_passwords_are_safe(members: dict[str, Any],
 
 
 async def test_the_first_lines_of_the_log_say_where_the_console_is(start_vtn: StartVtn) -> None:
-    """Who starts a server for the first time finds its pages."""
+    """Prove that who starts a server for the first time finds its pages."""
     with capture_logs() as logs:
         vtn = await start_vtn()
     assert [line["console"] for line in logs if line["event"] == "VTN started"] == [f"{vtn.origin}/console"]

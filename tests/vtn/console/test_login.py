@@ -91,7 +91,7 @@ async def test_who_guesses_is_slowed_down_and_others_are_not(console: ConsoleUnd
 
 @pytest.mark.parametrize("to", ["//evil.example", "https://evil.example", "/\\evil.example", "\t//evil.example"])
 async def test_signing_in_leads_to_pages_of_ours_only(console: ConsoleUnderTest, users: ConsoleUsers, to: str) -> None:
-    """Whatever a link to the login says."""
+    """Hold it true, whatever a link to the login says."""
     await users.add("anna", UserRole.VIEWER, PASSWORD)
 
     answer = await console.stranger().post("/login", name="anna", password=PASSWORD, to=to)
@@ -173,7 +173,7 @@ def _sessions_of(name: str) -> Select[Any]:
 
 
 def test_the_parts_of_a_console_are_those_of_the_server(vtn: VtnUnderTest) -> None:
-    """What tests prepare beside the pages is what the pages see."""
+    """Prove that what tests prepare beside the pages is what the pages see."""
     assert console_of(vtn).base == "/console"
 
 
@@ -231,5 +231,5 @@ async def test_a_zero_character_is_refused(console: ConsoleUnderTest) -> None:
 
 @pytest.mark.parametrize("page", ["00000000" + "19999999", "0" * 8 + "1" + "9" * 4400, "201", "0"])
 async def test_pages_are_bounded(console: ConsoleUnderTest, page: str) -> None:
-    """Whatever the number looks like."""
+    """Hold it true, whatever the number looks like."""
     assert "expected a number from 1 to 200" in (await console.get("/fleet", page=page)).ok(400).words

@@ -202,7 +202,7 @@ async def test_what_no_form_of_ours_sends_is_refused(console: ConsoleUnderTest) 
 
 
 async def test_limits_of_the_settings_refuse_on_the_server(console: ConsoleUnderTest) -> None:
-    """Whatever is agreed to (O1)."""
+    """Hold it true, whatever is agreed to (O1)."""
     await house(console.vtn, "group:north")
     for fields, limit in (({"value": "11MW"}, "max_kw_per_ven"), ({"start": "2099-01-01 18:00"}, "max_days_ahead")):
         page = await send(console, "publish", group="group:north", agreed="x", word="everybody", **fields)

@@ -148,7 +148,7 @@ async def test_a_name_without_a_group_of_ours_is_refused(console: ConsoleUnderTe
 
 
 async def test_a_claim_may_be_a_text_and_a_name_an_address(console: ConsoleUnderTest) -> None:
-    """What one provider calls a group is a list at another."""
+    """Prove that what one provider calls a group is a list at another."""
     (await _signed_in(console, "3")).ok(303)
 
     (user,) = await UserStore(console.vtn.server._database).all()
@@ -184,7 +184,7 @@ async def test_a_code_is_good_once_and_an_id_token_for_its_attempt(console: Cons
 
 
 async def test_a_user_with_a_password_is_not_taken_over(console: ConsoleUnderTest) -> None:
-    """Whoever the provider calls anna is not the anna with a password here."""
+    """Prove that whoever the provider calls anna is not the anna with a password here."""
     server = console.vtn.server
     users = ConsoleUsers(UserStore(server._database), server._stamps, server._secrets)
     await users.add("anna", UserRole.ADMIN, "wind-over-the-fields-7")
@@ -194,7 +194,7 @@ async def test_a_user_with_a_password_is_not_taken_over(console: ConsoleUnderTes
 
 
 async def test_a_provider_that_is_away_is_said_to_be(vtn: VtnUnderTest) -> None:
-    """Whoever wanted to sign in may try again later."""
+    """Prove that whoever wanted to sign in may try again later."""
     away = _server(vtn, {"issuer": "http://127.0.0.1:9", "client_id": "console", "viewers": ["x"]})
     await away.start()
     somebody = ConsoleUnderTest(away)

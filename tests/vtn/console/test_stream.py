@@ -17,7 +17,7 @@ from vtn.store.console.sessions import SessionStore
 
 
 class Lines:
-    """What a stream has said so far."""
+    """Hold what a stream has said so far."""
 
     def __init__(self, response: aiohttp.ClientResponse) -> None:
         self.response = response

@@ -148,7 +148,7 @@ class ConsoleUnderTest:
 
 
 def console_of(vtn: VtnUnderTest) -> Console:
-    """What the pages of a server have in common, for tests that prepare something beside them."""
+    """Return what the pages of a server have in common, for tests that prepare something beside them."""
     server = vtn.server
     assert server.stores is not None
     return Console(

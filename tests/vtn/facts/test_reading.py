@@ -180,7 +180,7 @@ async def test_readings_of_other_ages_are_left_out(fleet: Fleet) -> None:
 
 
 async def test_reports_that_cannot_be_read_stop_no_other(fleet: Fleet) -> None:
-    """What no version of ours would store: cut off, of another kind, with a name that PostgreSQL does not take."""
+    """Meet what no version of ours would store: cut off, of another kind, with a name that PostgreSQL does not take."""
     event = await fleet.event(await fleet.program())
     garbled = [await fleet.report("c1", metered(event, fleet.now, [1])) for _ in range(3)]
     good = await fleet.report("c1", metered(event, fleet.now, [2], resource="a\0b"))

@@ -74,7 +74,7 @@ def recorder(fleet: Fleet) -> CurveRecorder:
 
 
 async def test_the_curve_of_an_event_is_noted_while_somebody_reports(fleet: Fleet) -> None:
-    """What is not known is not 0, and a time at which nothing was noted is a gap."""
+    """Prove that what is not known is not 0, and a time at which nothing was noted is a gap."""
     start = fleet.now
     event = await fleet.event(
         await fleet.program(),

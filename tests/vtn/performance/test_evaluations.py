@@ -165,7 +165,7 @@ async def test_a_frozen_result_never_changes_and_a_correction_is_a_difference(
 async def test_a_draft_can_be_frozen_and_a_frozen_one_again(
     vtn: VtnUnderTest, stored: StoredReadings, event: Past
 ) -> None:
-    """What was looked at is what is kept: the second freeze changes neither who nor when."""
+    """Prove that what was looked at is what is kept: the second freeze changes neither who nor when."""
     await home(vtn, stored, event, usual_days(3.0) + hours({16: 1.5}))
     draft = await evaluated(vtn.bl, event)
     first = (await vtn.bl.post(f"{PATH}/{draft['id']}/freeze", {})).ok()
@@ -264,7 +264,7 @@ async def test_an_evaluation_whose_result_is_removed_ends(
 async def test_a_meter_with_too_many_readings_fails_alone(
     vtn: VtnUnderTest, stored: StoredReadings, event: Past, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What is read is bounded: meters are read one after the other then, and one that has too much is noted."""
+    """Bound what is read: meters are read one after the other then, and one that has too much is noted."""
     monkeypatch.setattr("vtn.evaluations.MOST_READINGS", 100)
     await home(vtn, stored, event, usual_days(3.0) + hours({12: 3, 13: 3, 14: 3, 16: 1.5}), "a")
     await home(vtn, stored, event, usual_days(3.0) + hours({12: 3, 13: 3, 14: 3, 16: 1.0}), "b")

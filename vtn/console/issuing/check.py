@@ -45,7 +45,7 @@ class IntervalBar:
 
 @dataclass(frozen=True)
 class EventCheck:
-    """What will happen if an event is issued. ``digest`` names what a person agreed to: the same for the same form."""
+    """Hold what issuing an event will do. ``digest`` names what a person agreed to: the same for the same form."""
 
     requests: tuple[EventRequest, ...]
     preview: Preview

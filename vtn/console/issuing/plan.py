@@ -53,7 +53,7 @@ _POWERS: Final = frozenset({"shed", "total", "import", "export", "setpoint"})
 
 @dataclass(frozen=True)
 class FormProblem:
-    """What is wrong with a field of the form."""
+    """Hold what is wrong with a field of the form."""
 
     field: str
     text: str
@@ -61,7 +61,7 @@ class FormProblem:
 
 @dataclass(frozen=True)
 class NamesMeant:
-    """What the names in a form stand for: ids of vens, targets of resources by name, the program's id if it exists."""
+    """Hold what names in a form stand for: ids of vens, targets of resources by name, the program's id if any."""
 
     vens: Mapping[str, str] = field(default_factory=dict)
     resources: Mapping[str, Sequence[tuple[str, ...]]] = field(default_factory=dict)

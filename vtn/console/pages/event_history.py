@@ -1,4 +1,4 @@
-"""What was written about an event: its versions, who was told of them, and the reports on it."""
+"""Tell what was written about an event: its versions, who was told of them, and the reports on it."""
 
 from __future__ import annotations
 

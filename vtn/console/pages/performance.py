@@ -1,4 +1,4 @@
-"""What an event delivered by meters and a baseline: evaluate it, look at the result, freeze it, and its settlement."""
+"""Show what an event delivered by meters and a baseline: evaluate it, look at the result, freeze it, settle."""
 
 from __future__ import annotations
 

@@ -36,7 +36,7 @@ _TIMES_SHOWN: Final = 6
 
 @dataclass(frozen=True, slots=True)
 class VenChecks:
-    """What became of the reports that an event asks of one VEN; ``is_cut``: it has more."""
+    """Hold what became of the reports that an event asks of one VEN; ``is_cut``: it has more."""
 
     ven: AskedVen
     asked: Sequence[DescriptorChecks]

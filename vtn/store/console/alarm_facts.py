@@ -1,4 +1,4 @@
-"""What alarms are evaluated from, as the database has it: each fact by one statement, bounded, at any size of fleet."""
+"""Read what alarms are evaluated from: each fact by one statement, bounded, at any size of fleet."""
 
 from __future__ import annotations
 

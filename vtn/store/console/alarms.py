@@ -29,7 +29,7 @@ _ERROR_AT_MOST: Final = 500
 
 
 class MessageOutcome(StrEnum):
-    """What became of a message."""
+    """Name what became of a message."""
 
     SENT = "SENT"
     GIVEN_UP = "GIVEN_UP"
@@ -61,7 +61,7 @@ class AlarmMessage(Struct, frozen=True, gc=False):
 
 
 class ChannelState(Struct, frozen=True, gc=False):
-    """How messages to one channel fare: how many wait or were given up, and what the last attempt said."""
+    """Hold how messages to one channel fare: how many wait or were given up, and what the last attempt said."""
 
     channel: str
     waiting: int

@@ -19,7 +19,7 @@ _ENDPOINTS_AT_MOST: Final = 64
 
 
 class BrokerState(Struct, frozen=True, gc=False):
-    """How deliveries to the MQTT broker fare; instants are stamps."""
+    """Hold how deliveries to the MQTT broker fare; instants are stamps."""
 
     state: EndpointState
     failures: int

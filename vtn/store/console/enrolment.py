@@ -36,7 +36,7 @@ class NewVen:
 
 @dataclass(frozen=True, slots=True)
 class Granted:
-    """How many vens were changed, and how many held the group already, or did not hold it."""
+    """Hold how many vens were changed, and how many held the group already, or did not hold it."""
 
     changed: int
     unchanged: int

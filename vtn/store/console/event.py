@@ -53,7 +53,7 @@ class ToldClient:
 
 @dataclass(frozen=True, slots=True)
 class ToldVen20b:
-    """What a VEN of OpenADR 2.0b was sent of an event, and what it answered."""
+    """Hold what a VEN of OpenADR 2.0b was sent of an event, and what it answered."""
 
     ven_name: str
     number: int
@@ -227,7 +227,7 @@ def _is_critical(members: str | None) -> bool:
 
 
 class _ReportHead(msgspec.Struct):
-    """What a list tells of a report."""
+    """Hold what a list tells of a report."""
 
     report_name: str | None = msgspec.field(name="reportName", default=None)
     resources: list[_ResourceHead] = msgspec.field(default_factory=list)

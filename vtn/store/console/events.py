@@ -44,7 +44,7 @@ class EventSort(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EventSearch:
-    """What is asked for of all events. ``text`` is in the name of an event or its program, or begins its id."""
+    """Hold what is asked for of all events. ``text`` is in the name of an event or its program, or begins its id."""
 
     text: str = ""
     state: EventPhase | None = None

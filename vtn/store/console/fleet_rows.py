@@ -30,7 +30,7 @@ class FleetOrder(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FleetQuery:
-    """What is asked of the fleet: all that is given applies. ``problem`` is a kind of problem or ``ANY_PROBLEM``.
+    """Hold what is asked of the fleet: all that is given applies. ``problem`` is a kind of problem or ``ANY_PROBLEM``.
 
     ``search`` is a part of the name or of the client's id, or the beginning of the ven's; ``ven_ids`` are these vens
     alone, with their panels. ``own_tokens`` says that VENs of OpenADR 3 need a client here, and ``offline_after`` how
@@ -91,7 +91,7 @@ class FleetPage:
 
 @dataclass(frozen=True, slots=True)
 class FleetCounts:
-    """How many VENs there are, and how many of them were heard of in the last hour."""
+    """Hold how many VENs there are, and how many of them were heard of in the last hour."""
 
     vens: int
     heard: int

@@ -1,4 +1,4 @@
-"""What the first page tells beside events: alarms that hold."""
+"""Tell what the first page tells beside events: alarms that hold."""
 
 from __future__ import annotations
 

@@ -50,7 +50,7 @@ event_occurrences = Table(
     Column("reason", Text),
     Column("noted_at", KEY, nullable=False),
 )
-"""What became of each time of a repeat: there is one row at most of each."""
+"""Hold what became of each time of a repeat: there is one row at most of each."""
 Index(None, event_occurrences.c.noted_at)
 
 issued_forms = Table(

@@ -20,7 +20,7 @@ MOST_PLANS: Final = 1000
 
 
 class PlanKind(StrEnum):
-    """What a kept form is: the draft of one event, or a template for many."""
+    """Name what a kept form is: the draft of one event, or a template for many."""
 
     DRAFT = "DRAFT"
     TEMPLATE = "TEMPLATE"

@@ -71,7 +71,7 @@ CHANNELS: Final = ("webhook", "MQTT", "push", "poll")
 
 
 class Audience(Struct, frozen=True, kw_only=True):
-    """Whom an event is for: its targets (none: everybody), those of its program, and its times.
+    """Hold whom an event is for: its targets (none: everybody), those of its program, and its times.
 
     ``has_20b_form`` is False if VENs of 2.0b cannot be told of it.
     """
@@ -83,7 +83,7 @@ class Audience(Struct, frozen=True, kw_only=True):
 
 
 class AudienceTotals(Struct, frozen=True, kw_only=True):
-    """How many VENs get an event, by reason, language and channel; ``kw`` is what those who get it say they can shed.
+    """Count VENs that get an event, by reason, language and channel; ``kw`` is what those who get it say they can shed.
 
     ``kw_unknown`` counts those who get it and do not say. ``panels`` are resources of bridges.
     """

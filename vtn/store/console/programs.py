@@ -42,7 +42,7 @@ class ProgramListed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProgramBelongings:
-    """What goes with a program when it is deleted."""
+    """Hold what goes with a program when it is deleted."""
 
     events: int
     going_on: int
@@ -52,7 +52,7 @@ class ProgramBelongings:
 
 @dataclass(frozen=True, slots=True)
 class ProgramAudience:
-    """How many vens see a program, and the first of them by name."""
+    """Hold how many vens see a program, and the first of them by name."""
 
     count: int
     names: tuple[tuple[str, str], ...]

@@ -19,7 +19,7 @@ from vtn.store.v20b.event_tables import oadr20b_deliveries
 
 
 class Reminded(Struct, frozen=True, kw_only=True):
-    """How many are told again: webhooks of clients that have not answered, VENs of 2.0b, and other ways (MQTT)."""
+    """Hold how many are told again: webhooks of clients that have not answered, VENs of 2.0b, and other ways (MQTT)."""
 
     webhooks: int
     vens_20b: int

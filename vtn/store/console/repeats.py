@@ -27,7 +27,7 @@ MOST_REPEATS: Final = 200
 
 
 class OccurrenceState(StrEnum):
-    """What became of a time of a repeat."""
+    """Name what became of a time of a repeat."""
 
     ISSUED = "ISSUED"
     MISSED = "MISSED"
@@ -63,7 +63,7 @@ class RepeatRow(Struct, frozen=True, kw_only=True):
 
 
 class OccurrenceRow(Struct, frozen=True, kw_only=True):
-    """What became of one time of a repeat."""
+    """Hold what became of one time of a repeat."""
 
     repeat_id: str
     name: str

@@ -1,4 +1,4 @@
-"""What somebody types when looking for reports: the name or id of an event or VEN."""
+"""Tell what somebody types when looking for reports: the name or id of an event or VEN."""
 
 from __future__ import annotations
 

@@ -48,6 +48,6 @@ console_acts = Table(
     Column("address", Text, nullable=False),
     sqlite_autoincrement=True,
 )
-"""What people did: the audit trail."""
+"""Hold what people did: the audit trail."""
 Index(None, console_acts.c.done_at)
 Index(None, console_acts.c.user_name, console_acts.c.seq)

@@ -44,7 +44,7 @@ class ResourceFacts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AnswerOfVen:
-    """What a VEN, with all panels behind it, answered to an event and did in it. What is not known is None."""
+    """Hold what a VEN, with all panels behind it, answered to an event and did in it. What is not known is None."""
 
     opted_in: int
     opted_out: int
@@ -82,7 +82,7 @@ class WebhookListed:
 
 @dataclass(frozen=True, slots=True)
 class Belongings:
-    """How much there is of a VEN beside it."""
+    """Hold how much there is of a VEN beside it."""
 
     resources: int
     reports: int

@@ -35,7 +35,7 @@ class _Sheddable(NamedTuple):
 
 
 class _Attributes(msgspec.Struct, frozen=True):
-    """What a ven or a resource says of itself, without all else."""
+    """Hold what a ven or a resource says of itself, without all else."""
 
     attributes: tuple[ValuesMap, ...] | None = None
 

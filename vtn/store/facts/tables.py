@@ -70,7 +70,7 @@ meters = Table(
     Column("latest_kw", KW),  # mean power of that reading
     UniqueConstraint("client_id", "resource"),
 )
-"""Whoever reports energy: a resource of a client. The sum of a fleet is that of the meters that are whole."""
+"""Hold whoever reports energy: a resource of a client. The sum of a fleet is that of the meters that are whole."""
 
 readings = Table(
     "readings",
@@ -100,7 +100,7 @@ event_opts = Table(
     Column("is_participant", Boolean, nullable=False),  # it speaks for the VEN, or for a panel behind a bridge
     Column("source_id", SERIAL, nullable=False),
 )
-"""Who takes part in an event: the VEN itself, each panel behind a bridge, and circuits that alone do not."""
+"""Hold who takes part in an event: the VEN itself, each panel behind a bridge, and circuits that alone do not."""
 Index(None, event_opts.c.source_id)
 
 event_sheds = Table(
@@ -122,7 +122,7 @@ event_sheds = Table(
     Column("is_total", Boolean, nullable=False),  # the sum of a participant, in which its circuits are counted
     Column("source_id", SERIAL, nullable=False),
 )
-"""What was asked of each resource in each interval of an event, and what it did."""
+"""Hold what was asked of each resource in each interval of an event, and what it did."""
 Index(None, event_sheds.c.source_id)
 
 event_curve = Table(

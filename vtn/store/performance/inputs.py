@@ -32,7 +32,7 @@ from vtn.store.prepared import Prepared
 from vtn.store.tables import events, vens
 
 _ASKS: Final = '"payloads":[{'
-"""What is in the stored members of an event that has a payload; in a text its quotation marks would be escaped."""
+"""Hold what is in the stored members of an event that has a payload; in a text its quotation marks would be escaped."""
 
 
 class KnownMeter(NamedTuple):

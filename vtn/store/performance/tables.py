@@ -56,7 +56,7 @@ performance_participants = Table(
     Column("gaps", Integer, nullable=False),  # steps whose delivery is not known
     Column("details", Text, nullable=False),  # JSON: notes, days, adjustment and steps
 )
-"""Who took part in a result, in the order of client ids and resources."""
+"""Hold who took part in a result, in the order of client ids and resources."""
 Index(
     None,
     performance_participants.c.result_id,

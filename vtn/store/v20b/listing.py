@@ -23,7 +23,7 @@ class VenListing20b:
         self._database = database
         self._stamps = stamps
         self.offline_after = offline_after
-        """How long a VEN that polls may be silent."""
+        """Hold how long a VEN that polls may be silent."""
 
     async def search(self, query: VenQuery) -> list[EnrolledVen]:
         """Return one page, of all of them or of those with these names."""

@@ -1,4 +1,4 @@
-"""What reports say, in tables: readings of meters, opts, sheds and curves of events; and the queue that fills them.
+"""Add tables of what reports say: readings, opts, sheds and curves of events; and the queue that fills them.
 
 Triggers put every report that is added, changed or removed into the queue, in the transaction that does so, whoever
 writes and also what foreign keys delete. The reports that are there are put into it here.

@@ -1,4 +1,4 @@
-"""What the software of a client calls itself, and how far its clock is off, beside its last contact.
+"""Note what the software of a client calls itself, and how far its clock is off, beside its last contact.
 
 Both were not noted until now, so they are not known of anybody before the next request.
 """
