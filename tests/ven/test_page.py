@@ -199,7 +199,7 @@ async def test_power_is_a_curve_and_a_file_and_gaps_are_no_data(town: Town, star
 
 async def test_messages_tell_what_is_wrong_and_what_an_alert_says(town: Town, start_home: StartHome) -> None:
     home = await a_home(start_home)
-    await town.issue(shed_event("Keep off the roads", id_="Storm", type_="ALERT_OTHER", units=None))  # type: ignore[arg-type]
+    await town.issue(shed_event("Keep off the roads", id_="Storm", type_="ALERT_OTHER", units=None))  # type: ignore[arg-type] # an alert is a text
     await home.until(START + timedelta(minutes=2))
     home.relay.broken = {"ev"}
     await town.issue(shed_event(-3, id_="peak"))

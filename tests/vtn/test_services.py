@@ -339,7 +339,7 @@ def break_(service: str, server: VtnServer, patch: pytest.MonkeyPatch) -> None: 
         case "metrics":
             patch.setattr(server._metrics, "_sampled", [(0, 0.0, broken)])
         case "evaluations":
-            server._evaluating(server.stores)._waiting.put_nowait(_Broken())  # type: ignore[arg-type]
+            server._evaluating(server.stores)._waiting.put_nowait(_Broken())  # type: ignore[arg-type] # a broken one on purpose
         case "retention":
             patch.setattr(ReportStore, "remove_before", broken)
         case "event_repeats":

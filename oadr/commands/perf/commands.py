@@ -55,7 +55,7 @@ def event(
     *,
     method: MethodOption = "10-of-10",
     step: StepOption = "15m",  # type: ignore[assignment] # defaults pass through the parser
-    zone: ZoneOption = "UTC",  # type: ignore[assignment]
+    zone: ZoneOption = "UTC",  # type: ignore[assignment] # defaults pass through the parser
     holiday: HolidayOption = None,
     circuits: CircuitsOption = False,
     as_csv: CsvOption = False,
@@ -77,8 +77,8 @@ def freeze(
     event_id: EventArgument,
     *,
     method: MethodOption = "10-of-10",
-    step: StepOption = "15m",  # type: ignore[assignment]
-    zone: ZoneOption = "UTC",  # type: ignore[assignment]
+    step: StepOption = "15m",  # type: ignore[assignment] # defaults pass through the parser
+    zone: ZoneOption = "UTC",  # type: ignore[assignment] # defaults pass through the parser
     holiday: HolidayOption = None,
     circuits: CircuitsOption = False,
     as_csv: CsvOption = False,

@@ -89,7 +89,7 @@ def test_an_event_ends_when_it_is_said_to(seconds: list[int], later_s: int) -> N
         Interval(
             id=number,
             interval_period=IntervalPeriod(duration=Duration.of(timedelta(seconds=each))),
-            payloads=event(-1).intervals[0].payloads,  # type: ignore[index]
+            payloads=event(-1).intervals[0].payloads,  # type: ignore[index] # the event above has intervals
         )
         for number, each in enumerate(seconds)
     )

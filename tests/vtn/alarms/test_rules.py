@@ -27,7 +27,7 @@ NONE: frozenset[str] = frozenset()
 def event(**members: object) -> RunningEvent:
     """An event that has been active for an hour and delivers half of what is asked."""
     usual = {"id": "e", "name": "peak", "started_at": NOW - timedelta(hours=1)}
-    return RunningEvent(**(usual | {"requested_kw": 100.0, "delivered_kw": 50.0} | members))  # type: ignore[arg-type]
+    return RunningEvent(**(usual | {"requested_kw": 100.0, "delivered_kw": 50.0} | members))  # type: ignore[arg-type] # members of several types
 
 
 def test_each_silent_ven_is_named_and_a_crowd_is_counted() -> None:

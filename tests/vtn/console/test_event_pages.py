@@ -64,7 +64,7 @@ async def test_the_overview_tells_how_far_the_event_got(console: ConsoleUnderTes
     for link in page.tree.xpath("//ol[@class='funnel']//a/@href"):
         shown = (await console.get(link.removeprefix("/console"))).ok()
         step = link.rpartition("step=")[2]
-        told = await console.vtn.server.stores.facts.participants(event["id"], step=FunnelStep(step))  # type: ignore[union-attr]
+        told = await console.vtn.server.stores.facts.participants(event["id"], step=FunnelStep(step))  # type: ignore[union-attr] # the server is started
         assert len(rows_of(shown, "Participants")) == len(told.items) > 0
 
 

@@ -68,7 +68,7 @@ async def test_a_thousand_events_are_paged(console: ConsoleUnderTest) -> None:
 
     seen, path, query = [], "/events", {"sort": "name"}
     for _ in range(3):
-        page = (await console.get(path, **query)).ok()  # type: ignore[arg-type]
+        page = (await console.get(path, **query)).ok()  # type: ignore[arg-type] # values of any type go into a query
         seen += [" ".join(row[0].split()[:2]) for row in rows_of(page, "Events")]
         (following,) = page.tree.xpath("//a[@rel='next']/@href") or [""]
         query = dict(part.split("=") for part in following.partition("?")[2].split("&")) if following else {}
@@ -112,7 +112,7 @@ async def test_a_wrong_question_is_named(
     console: ConsoleUnderTest, path: str, name: str, value: str, problem: str
 ) -> None:
     """With what was expected."""
-    assert problem in (await console.get(path, **{name: value})).ok(400).words  # type: ignore[arg-type]
+    assert problem in (await console.get(path, **{name: value})).ok(400).words  # type: ignore[arg-type] # values of any type go into a query
 
 
 async def test_the_first_page_tells_what_happens(console: ConsoleUnderTest) -> None:

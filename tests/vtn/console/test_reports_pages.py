@@ -121,7 +121,7 @@ async def test_one_report_is_a_table(console: ConsoleUnderTest, vtn: VtnUnderTes
     """With units, quality, times in the zone and UTC, and its values as CSV."""
     event = await vtn.bl.event(await vtn.bl.program(), eventName="peak")
     ven = await home(vtn, "house")
-    report = await ven.report(event, **usage(1.5, "NaN?", quality="MISSING"))  # type: ignore[arg-type]
+    report = await ven.report(event, **usage(1.5, "NaN?", quality="MISSING"))  # type: ignore[arg-type] # a value that is no number
     page = (await console.get(f"/reports/{report['id']}")).ok()
     rows = [
         [cell.text_content().strip() for cell in row] for row in page.tree.xpath("//table")[-1].xpath(".//tbody/tr")
