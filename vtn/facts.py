@@ -133,10 +133,11 @@ class FactReader:
             await self._writer.write(queued, said)
         except (Unavailable, TakenByAnother):
             raise
-        except Exception as error:
+        except Exception as error:  # whatever it is, it stops no other report; it is kept with this one, and counted
             if len(queued.entries) > 1:  # which of them it is, is found one by one
                 await self._read_one_by_one(len(queued.entries))
                 return
+            _log.exception("what a report says could not be stored", reports=[one.report.id for one in said])
             said = [Said(one.report, trouble=f"it cannot be stored: {type(error).__name__}") for one in said]
             await self._writer.write(queued, said)
         self._count(said)

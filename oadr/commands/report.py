@@ -165,7 +165,7 @@ def _opened(out: Path | None) -> Iterator[BinaryIO]:
     try:
         with file:
             yield file
-    except BaseException:
+    except BaseException:  # also for Ctrl-C: no half of a file is left
         out.unlink(missing_ok=True)
         raise
 

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from msgspec import Struct
-from sqlalchemy import ColumnElement, Select, and_, case, func, literal, or_, select
+from sqlalchemy import ColumnElement, FromClause, Select, and_, case, func, literal, or_, select
 
 from openadr_profiles.v31 import Event, Invalid, Report, decode
 from vtn.errors import NotFound
@@ -79,51 +79,15 @@ class ReportListing:
 
     async def search(self, asked: ReportFilter, page: Page) -> list[FoundReport]:
         """Return one page of reports, those that arrived last first."""
-        size = octets(reports.c.members)
         ids = self._ids(asked, page).subquery()
-        shown = case((size <= SHOWN_BYTES, reports.c.members)).label("shown")
-        found = (
-            select(
-                *(column for column in reports.c if column is not reports.c.members),
-                shown,
-                size.label("size"),
-                events.c.name.label("event_name"),
-                vens.c.name.label("ven_name"),
-                read_reports.c.trouble,
-                func.coalesce(read_reports.c.left_out, 0).label("left_out"),
-            )
-            .select_from(
-                ids.join(reports, reports.c.id == ids.c.id)
-                .join(events, events.c.id == reports.c.event_id)
-                .outerjoin(vens, vens.c.client_id == reports.c.client_id)
-                .outerjoin(read_reports, read_reports.c.report_id == reports.c.id)
-            )
-            .order_by(*newest_first(reports))
-        )
+        chosen = ids.join(reports, reports.c.id == ids.c.id)
+        found = _found(chosen, SHOWN_BYTES).order_by(*newest_first(reports))
         async with self._database.large_reads:
             return [_listed(row) for row in await self._database.rows(found)]
 
     async def get(self, report_id: str) -> FoundReport:
         """Return one report; raises NotFound. It is without its content above ``WHOLE_BYTES``."""
-        size = octets(reports.c.members)
-        shown = case((size <= WHOLE_BYTES, reports.c.members)).label("shown")
-        found = (
-            select(
-                *(column for column in reports.c if column is not reports.c.members),
-                shown,
-                size.label("size"),
-                events.c.name.label("event_name"),
-                vens.c.name.label("ven_name"),
-                read_reports.c.trouble,
-                func.coalesce(read_reports.c.left_out, 0).label("left_out"),
-            )
-            .select_from(
-                reports.join(events, events.c.id == reports.c.event_id)
-                .outerjoin(vens, vens.c.client_id == reports.c.client_id)
-                .outerjoin(read_reports, read_reports.c.report_id == reports.c.id)
-            )
-            .where(reports.c.id == report_id)
-        )
+        found = _found(reports, WHOLE_BYTES).where(reports.c.id == report_id)
         async with self._database.large_reads:
             row = await self._database.row(found)
         if row is None:
@@ -257,6 +221,24 @@ def _batches(rows: Sequence[Row]) -> list[list[str]]:
         batches[-1].append(row["id"])
         left -= row["size"]
     return batches
+
+
+def _found(chosen: FromClause, most_bytes: int) -> Select[Any]:
+    """Select reports with the names of their events and vens; the content of those that have at most so many bytes."""
+    size = octets(reports.c.members)
+    return select(
+        *(column for column in reports.c if column is not reports.c.members),
+        case((size <= most_bytes, reports.c.members)).label("shown"),
+        size.label("size"),
+        events.c.name.label("event_name"),
+        vens.c.name.label("ven_name"),
+        read_reports.c.trouble,
+        func.coalesce(read_reports.c.left_out, 0).label("left_out"),
+    ).select_from(
+        chosen.join(events, events.c.id == reports.c.event_id)
+        .outerjoin(vens, vens.c.client_id == reports.c.client_id)
+        .outerjoin(read_reports, read_reports.c.report_id == reports.c.id)
+    )
 
 
 def _listed(row: Row) -> FoundReport:

@@ -131,7 +131,7 @@ class FactWriter:
                 await self._take(connection, queued.entries)
                 await self._partitions.prepare(connection, starts)
                 await _Transaction(self._statements, connection, self._stamps.now).write(said, queued.gone)
-        except BaseException:
+        except BaseException:  # also when it is cancelled: nothing of it is there
             self._partitions.forget()
             raise
         self._partitions.keep(starts)
