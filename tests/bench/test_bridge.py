@@ -7,12 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from bench.databases import databases
-from bench.processes import Cores
 from bench.results import Case
-from bench.vtn import own_vtn
 from bench.workloads import bridge
 from bench.workloads.context import WorkloadContext
+from tests.bench.small import small_run
 
 
 @pytest.fixture
@@ -21,28 +19,8 @@ async def context(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncItera
     monkeypatch.setattr(bridge, "REPORTS_S", 1.0)
     monkeypatch.setattr(bridge, "LASTS_S", {1_000: 6})
     monkeypatch.setattr(bridge, "METERED_PER_S", 20)
-    cores = Cores.of_this_machine()
-    everywhere = Cores(cores.server | cores.others, cores.server | cores.others)
-    cases: list[Case] = []
-    with databases("sqlite", everywhere.others) as stores:
-        async with own_vtn(stores, tmp_path, everywhere) as vtn:
-            yield (
-                WorkloadContext(
-                    vtn=vtn,
-                    databases=stores,
-                    cores=everywhere,
-                    folder=tmp_path,
-                    rounds=1,
-                    seconds=0.02,
-                    events=(1,),
-                    vens=(1,),
-                    reports=(1,),
-                    report=cases.append,
-                    skipped=lambda name, why: pytest.fail(f"{name}: {why}"),
-                    panels=(2, 20),
-                ),
-                cases,
-            )
+    async with small_run(tmp_path, seconds=0.02, panels=(2, 20)) as run:
+        yield run
 
 
 async def test_a_dispatch_is_measured_beside_the_bare_loop_at_each_number(

@@ -4,34 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from bench.databases import databases
-from bench.processes import Cores
-from bench.results import Case
-from bench.vtn import own_vtn
 from bench.workloads.console import of_every_page
-from bench.workloads.context import WorkloadContext
+from tests.bench.small import small_run
 
 
 async def test_every_page_is_asked_for_by_somebody_who_signed_in(tmp_path: Path) -> None:
-    cores = Cores.of_this_machine()
-    everywhere = Cores(cores.server | cores.others, cores.server | cores.others)
-    cases: list[Case] = []
-    with databases("sqlite", everywhere.others) as stores:
-        async with own_vtn(stores, tmp_path, everywhere) as vtn:
-            await of_every_page(
-                WorkloadContext(
-                    vtn=vtn,
-                    databases=stores,
-                    cores=everywhere,
-                    folder=tmp_path,
-                    rounds=1,
-                    seconds=0.2,
-                    events=(5,),
-                    vens=(20,),
-                    reports=(1,),
-                    report=cases.append,
-                    skipped=lambda name, why: cases.clear(),
-                )
-            )
+    async with small_run(tmp_path, events=(5,), vens=(20,)) as (context, cases):
+        await of_every_page(context)
     assert [case.name.partition(",")[0] for case in cases][:4] == ["Now", "Events", "Events by day", "Event"]
-    assert all(goal.met for case in cases for goal in case.goals if "packed" in goal.text.rpartition(":")[2])
+    assert [goal.text.rpartition(": ")[2] for goal in cases[0].goals] == ["p95 in ms", "kB packed"]
+    assert all(goal.met for case in cases for goal in case.goals if goal.text.endswith("kB packed"))
