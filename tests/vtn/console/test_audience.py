@@ -8,16 +8,17 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from sqlalchemy import insert, update
+from sqlalchemy import insert, select, update
 
 from tests.vtn.conftest import StartVtn
 from tests.vtn.console.large_fleet import large_fleet
 from tests.vtn.harness import Session, VtnUnderTest, unique
 from vtn.settings import Privacy
+from vtn.store.audience import sees_event
 from vtn.store.console.choices import ChoiceStore
 from vtn.store.console.preview import Audience, AudienceStore
 from vtn.store.stamps import stamp
-from vtn.store.tables import clients, contacts
+from vtn.store.tables import clients, contacts, vens
 
 TARGETS = ("g1", "g2", "g3")
 
@@ -28,6 +29,12 @@ def store(vtn: VtnUnderTest, *, names: bool = False) -> AudienceStore:
 
 def audience(vtn: VtnUnderTest, *targets: str, **members: Any) -> Audience:
     return Audience(targets=targets, starts_at=vtn.now(), **members)
+
+
+async def ids_of_those_who_see(vtn: VtnUnderTest, its: Audience, *, names: bool) -> set[str]:
+    """Ask as pages and evaluations do, who need no more than the vens."""
+    sees = sees_event(its.targets, its.program_targets, Privacy(), names=names)
+    return {row["id"] for row in await vtn.server._database.rows(select(vens.c.id).where(sees))}
 
 
 async def heard(vtn: VtnUnderTest, client_id: str, protocol: str = "OpenADR 3.1", **ago: float) -> None:
@@ -71,6 +78,7 @@ async def test_those_who_are_told_are_those_who_see_the_event(
         assert {each.ven_id for each in page if each.is_told} == seen
         assert (totals.told, totals.chosen, totals.vens) == (len(seen), len(page), 5)
         assert {each.ven_id for each in await found.recipients(its)} == seen
+        assert await ids_of_those_who_see(vtn, its, names=names) == seen
 
 
 async def test_each_ven_has_its_language_its_channel_and_what_is_in_the_way(vtn: VtnUnderTest) -> None:

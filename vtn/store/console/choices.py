@@ -8,7 +8,8 @@ from typing import Final
 from msgspec import Struct
 from sqlalchemy import cast, func, or_, select, true, union
 
-from vtn.store.console.preview import elements, holders
+from vtn.store.audience import holders
+from vtn.store.console.preview import elements
 from vtn.store.database import Database
 from vtn.store.fact_cache import FactCache
 from vtn.store.rows import ObjectRow

@@ -14,7 +14,6 @@ from typing import Any, Final
 from msgspec import Struct
 from sqlalchemy import (
     ColumnElement,
-    FromClause,
     RowMapping,
     Select,
     TableValuedAlias,
@@ -37,13 +36,14 @@ from sqlalchemy import (
 from openadr_profiles.fleet.recipients import Recipient
 from openadr_profiles.ven_20b import CLIENT_PREFIX
 from vtn.settings import Privacy
+from vtn.store.audience import holders, holding
 from vtn.store.database import Database
 from vtn.store.large import WITH_PAGE_BYTES, shown_within
 from vtn.store.outbox.rows import Push
 from vtn.store.rows import ObjectRow
 from vtn.store.stamps import Stamps, stamp
 from vtn.store.tables import broker_accounts, clients, contacts, endpoints, events, resources, vens
-from vtn.store.types import KEY, Targets, overlaps
+from vtn.store.types import KEY
 from vtn.store.v20b.event_tables import oadr20b_opts
 from vtn.store.v20b.tables import oadr20b_vens
 
@@ -228,20 +228,7 @@ class AudienceStore:
         """Select the ids of vens that hold one of these targets; all if there are none (PRIV-006)."""
         if not targets:
             return select(vens.c.id.label("ven_id"))
-        wanted = tuple(targets)
-        parts: list[Any] = []
-        for table, ven_id, source in holders():
-            some = table.c.targets != literal((), Targets)
-            clause = overlaps(table.c.targets, literal(wanted, Targets))
-            parts.append(select(ven_id.label("ven_id")).select_from(source).where(some, clause))
-        if self._privacy.implicit_ven_id_target:
-            parts.append(select(vens.c.id).where(vens.c.id.in_(wanted)))
-        if self._names:
-            parts.append(select(vens.c.id).where(vens.c.named_by_bl, vens.c.name.in_(wanted)))
-            source = holders()[1][2]
-            named = and_(resources.c.named_by_bl, resources.c.name.in_(wanted))
-            parts.append(select(resources.c.ven_id).select_from(source).where(named))
-        return union(*parts)
+        return holding(targets, self._privacy, names=self._names)
 
     def _facts(self, audience: Audience, *, everybody: ColumnElement[bool] | None = None) -> Select[Any]:
         """Select the vens that an event is for, how each is reached, what it can shed, and what is in the way."""
@@ -350,12 +337,6 @@ def _totals(rows: Sequence[RowMapping]) -> AudienceTotals:
         languages=languages,
         channels=channels,
     )
-
-
-def holders() -> tuple[tuple[Any, ColumnElement[str], FromClause], ...]:
-    """Return where targets are held that VENs see events by: those of vens, and of resources of the same client."""
-    whose = and_(vens.c.id == resources.c.ven_id, vens.c.client_id == resources.c.client_id)
-    return (vens, vens.c.id, vens), (resources, resources.c.ven_id, resources.join(vens, whose))
 
 
 def elements(sqlite: bool, listed: ColumnElement[Any], name: str) -> TableValuedAlias:
