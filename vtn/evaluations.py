@@ -156,13 +156,6 @@ class Evaluations:
             await asyncio.sleep(_LOOK_S)
             waited_s += _LOOK_S
 
-    async def evaluated_now(self, request: EvaluationRequest) -> list[dict[str, Any]]:
-        """Return the participants of an event as they would be kept; nothing is. For few of them."""
-        asked = await self._checked(request)
-        part = _Parts(self._inputs, asked, await self._event_days(asked))
-        reached = await self._inputs.reached(asked.planned)
-        return [row async for _, rows in part.each(reached) for row in rows]
-
     async def _checked(self, request: EvaluationRequest) -> AskedEvaluation:
         try:
             method = parsed(request.method)

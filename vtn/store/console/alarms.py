@@ -84,12 +84,6 @@ class AlarmStore:
         found = select(alarms).where(_OPEN).order_by(alarms.c.id).limit(_HOLDING_AT_MOST)
         return [_alarm(row) for row in await self._database.rows(found)]
 
-    async def count_holding(self) -> int:
-        """Return the number of alarms that hold and that nobody has acknowledged."""
-        found = select(func.count().label("count")).where(_OPEN, alarms.c.acknowledged_at.is_(None))
-        row = await self._database.row(found)
-        return 0 if row is None else int(row["count"])
-
     async def search(
         self, *, holding: bool | None = None, kind: str | None = None, page: Page = _FIRST
     ) -> list[StoredAlarm]:
