@@ -130,9 +130,9 @@ class Evaluations:
             await self._results.fail(id_, trouble)
 
     async def _evaluate(self, id_: str, asked: AskedEvaluation, by: str) -> None:
+        await self._until_read()  # before it is asked who was reached: reports say it of who sees the event no more
         reached = await self._inputs.reached(asked.planned)
         await self._results.begin(id_, len(reached))
-        await self._until_read()
         part = _Parts(self._inputs, asked, await self._event_days(asked))
         done = 0
         async for vens, rows in part.each(reached):

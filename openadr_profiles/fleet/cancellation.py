@@ -41,7 +41,7 @@ def cancelled(event: Event) -> EventRequest:
     )
 
 
-def planned(event: Event) -> tuple[datetime, datetime | None] | None:
+def planned(event: Event | EventRequest) -> tuple[datetime, datetime | None] | None:
     """Start and end of a cancelled event as it was issued; None if it does not say (another client cancelled it)."""
     payloads = (payload for interval in event.intervals or () for payload in interval.payloads)
     edges = [period for payload in payloads if (period := planned_period(payload)) is not None]

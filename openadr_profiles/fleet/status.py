@@ -300,6 +300,7 @@ def _participant(
     if not (opt is None or opt.opted_in) or not (is_over or _holds(its, total, at)):
         whole = None
     circuits = tuple(_circuit(shed, prefix) for shed in sheds.values())
+    out_at = opt.decided_at if opt is not None and not opt.opted_in and opt.decided_at is not None else until
     return Participant(
         name=name,
         ven_name=ven.ven_name,
@@ -309,8 +310,8 @@ def _participant(
         reason=opt.reason if opt else None,
         requested_kw=whole.requested_kw if whole else None,
         delivered_kw=whole.delivered_kw if whole else None,
-        requested_kwh=_energy_kwh(intervals, total, "requested_kw", until),
-        delivered_kwh=_energy_kwh(intervals, total, "delivered_kw", until),
+        requested_kwh=_energy_kwh(intervals, total, "requested_kw", until, out_at),
+        delivered_kwh=_energy_kwh(intervals, total, "delivered_kw", until, out_at),
         circuits=circuits,
         reports=reports,
     )
@@ -363,11 +364,16 @@ def _with_opt(circuit: CircuitStatus, opt: Opt | None) -> CircuitStatus:
     return replace(circuit, opted_out=opt.reason or "", state=opt.state.value)
 
 
-def _energy_kwh(intervals: Iterable[ShedInterval], resource_name: str, quantity: str, at: datetime) -> Decimal:
-    """Power times the time that has passed, in Decimal so that parts add up."""
+def _energy_kwh(
+    intervals: Iterable[ShedInterval], resource_name: str, quantity: str, at: datetime, out_at: datetime
+) -> Decimal:
+    """Power times the time that has passed, in Decimal so that parts add up.
+
+    An interval without an end ends when its participant opted out, if it did.
+    """
     total = Decimal(0)
     for interval in intervals:
-        end = at if interval.end is None else min(interval.end, at)
+        end = min(out_at if interval.end is None else interval.end, at)
         hours = Decimal(max(0.0, (end - interval.start).total_seconds())) / _SECONDS_PER_HOUR
         for shed in interval.sheds:
             kw: Decimal | None = getattr(shed, quantity)

@@ -79,7 +79,9 @@ async def test_an_operator_and_an_owner_go_through_an_event(site: Site, watched:
     await issue_event(page, site)
     event = page.url
 
-    await expect(page.get_by_role("row", name="home-1").get_by_role("cell", name="it delivers", exact=True)).to_be_visible()
+    await expect(
+        page.get_by_role("row", name="home-1").get_by_role("cell", name="it delivers", exact=True)
+    ).to_be_visible()
     assert await serious_faults(page) == []
     await page.get_by_role("link", name="home-1").first.click()
     await expect(page.get_by_role("row", name=re.compile("^ev "))).to_contain_text("running curtailed")

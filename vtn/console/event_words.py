@@ -30,6 +30,7 @@ _REASONS: Final = {
     NoShedReason.NOT_ANSWERED: "heard, but has not said whether it takes part",
     NoShedReason.NOT_REPORTING: "takes part, but has not reported what it does",
     NoShedReason.NOT_BEGUN: "has reported for a time that has not begun",
+    NoShedReason.ENDED: "has ended what it did, before the end of the event",
     NoShedReason.DELIVERS_NOTHING: "reports no reduction",
 }
 _STEPS: Final = (

@@ -177,6 +177,19 @@ async def test_dead_letters_and_what_waits_too_long(vtn: VtnUnderTest) -> None:
     assert await watch_of(vtn, off=["DEAD_LETTERS", "DATABASE_BEHIND"]).evaluate() == (0, 2)
 
 
+async def test_reports_that_wait_are_told_while_the_first_of_them_is_gone(vtn: VtnUnderTest) -> None:
+    """A report that is removed before it is read leaves an entry that says nothing of time."""
+    event = await vtn.bl.event(await vtn.bl.program())
+    home = vtn.home()
+    first, _ = await home.report(event), await vtn.home().report(event)
+    vtn.now.pass_(seconds=301)
+    assert await watch_of(vtn).evaluate() == (1, 0)
+    (await home.delete(f"/reports/{first['id']}")).ok()
+    assert await watch_of(vtn).evaluate() == (0, 0)
+    ((kind, text),) = await held(vtn)
+    assert (kind, text.split(",")[0]) == ("DATABASE_BEHIND", "reports wait in the database: 3")
+
+
 async def test_a_fact_that_cannot_be_observed_stops_no_other(vtn: VtnUnderTest) -> None:
     """It ends no alarm of its kind either."""
     await OutboxRows(vtn).endpoint("home-1")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import AsyncIterator
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -321,6 +322,12 @@ async def test_reports_of_a_home_and_of_panels_are_told_alike(console: ConsoleUn
     shown = (await console.get(f"/events/{event.id}/circuits", client=bridge.client_id, panel="p1")).ok()
     circuits = rows_of(shown, "from the status report")
     assert [row[0] for row in circuits] == ["c1"]
+    assert "“during” was until" not in shown.words
+    sheds, length = [shed("p1", 1.5), shed("p1/c1", 1.5)], timedelta(minutes=10)
+    await fleet.report(bridge.client_id, status_of(event, start, sheds, length=length))
+    await fleet.read()
+    ended = (await console.get(f"/events/{event.id}/circuits", client=bridge.client_id, panel="p1")).ok()
+    assert "“during” was until" in ended.words
     words = (await console.get(f"/events/{event.id}")).ok().words
     assert "Delivered 4.00 kW" in words
     assert "1.00 kWh so far" in words

@@ -8,6 +8,8 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest_asyncio
+from pydantic import SecretStr
+from structlog.testing import capture_logs
 
 from openadr_profiles.v31 import parse_instant
 from tests.support.waiting import wait_until
@@ -15,8 +17,10 @@ from tests.vtn.conftest import StartVtn
 from tests.vtn.console.visitor import ConsoleUnderTest, Page
 from tests.vtn.harness import VtnUnderTest
 from vtn.console.issuing.repeats import LEASE, RepeatIssuer
+from vtn.settings import DatabaseSettings
 from vtn.store.console.plans import PlanKind, PlanStore
 from vtn.store.console.repeats import OccurrenceRow, RepeatStore
+from vtn.store.database import Database
 from vtn.store.lease import Lease
 
 FORM = {"program": "peaks", "kind": "shed", "value": "2kW", "length": "1h", "shape": "one"}
@@ -113,6 +117,32 @@ async def test_what_was_missed_is_said_and_not_issued_late(morning: ConsoleUnder
     assert await states(vtn) == ["ISSUED", "MISSED", "MISSED", "MISSED"]
     words = (await (await console.as_role("operator")).get("/templates")).ok().words
     assert "no server issued it before its start; it is not issued late" in words
+
+
+async def test_a_database_that_does_not_answer_is_waited_for(morning: ConsoleUnderTest) -> None:
+    """It is said once, nothing is settled, and the next look issues the event in time."""
+    console = morning
+    vtn = console.vtn
+    assert (await keep(console, await template(console))).status == 303
+    vtn.now.at = next_evening(vtn) - timedelta(hours=1)
+    server = vtn.server
+    assert server.stores is not None
+    away = Database(DatabaseSettings(url=SecretStr("postgresql://nobody@127.0.0.1:1/none")))
+    lease = Lease(server._database, server._stamps, name=LEASE, by="away", lease_s=60)
+    often = server.settings.model_copy(
+        update={"safety": server.settings.safety.model_copy(update={"repeat_check_s": 0.01})}
+    )
+    lost = RepeatIssuer(often, away, server._stamps, server.stores.events, lease, vtn.now)
+    with capture_logs() as logs:
+        running = asyncio.create_task(lost.run())
+        await wait_until(lambda: bool(logs), timeout_s=30, what="the word of the issuer")
+        assert not running.done()
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+    await away.close()
+    assert [each["event"] for each in logs] == ["the database does not answer; events of repeats are issued later"]
+    assert await states(vtn) == []
+    assert await issuer(vtn).issue_due() == 1
 
 
 async def test_what_cannot_be_issued_any_more_is_refused_and_the_next_time_is_tried(morning: ConsoleUnderTest) -> None:

@@ -95,7 +95,9 @@ class World:
         for name in choose.sample(names, choose.randint(0, len(names))):
             opted_in = choose.random() < 0.6
             reason = "owner says no" if not opted_in else choose.choice((None, "without prices"))
-            opts.append(Opt(name, opted_in=opted_in, reason=reason, state=choose.choice(STATES)))
+            decided_at = self.fleet.now - timedelta(minutes=choose.randint(1, 60)) if choose.random() < 0.5 else None
+            state = choose.choice(STATES)
+            opts.append(Opt(name, opted_in=opted_in, reason=reason, state=state, decided_at=decided_at))
         return opt_report(event_id=self.event.id, client_name="c", decided_at=self.fleet.now, opts=opts, page=page)
 
     def _status(self, names: Sequence[str], page: str | None) -> ReportRequest:

@@ -50,7 +50,7 @@ async def test_powers_are_current_only_while_they_hold(fleet: Fleet) -> None:
     assert told == {
         "stays": (1.5, 1.5, None),
         "leaves": (None, 2.0, NoShedReason.OPTED_OUT),
-        "is done": (None, 2.0, NoShedReason.DELIVERS_NOTHING),
+        "is done": (None, 2.0, NoShedReason.ENDED),
     }
     lease = Lease(fleet.database, fleet._stamps, name=CURVE_LEASE, by="a test", lease_s=60)
     assert await CurveRecorder(FactSettings(), EventCurves(fleet.database), lease, lambda: fleet.now).note()
@@ -58,4 +58,6 @@ async def test_powers_are_current_only_while_they_hold(fleet: Fleet) -> None:
     assert (point.requested_kw, point.delivered_kw, point.reporting, point.taking_part) == (1.0, 1.5, 1, 2)
 
     fleet.vtn.now.pass_(seconds=7200)  # over: what each did last, but for who went
+    [left] = (await fleet.facts.participants(event.id, search="leaves")).items
+    assert left.delivered_kwh == 2.0  # its interval has no end: it counts until it opted out
     assert await delivered(fleet, event, clients[2]) == (5.5, 5.5, 4.0)

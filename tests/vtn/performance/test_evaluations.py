@@ -14,8 +14,11 @@ import pytest
 import pytest_asyncio
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from sqlalchemy import update
 
+from openadr_profiles.fleet.cancellation import cancelled
 from openadr_profiles.performance import EvaluationRequest
+from openadr_profiles.v31 import Event, decode, encode
 from tests.support.waiting import wait_until
 from tests.vtn.harness import Session, VtnUnderTest
 from tests.vtn.performance.stored import DAY, HOUR, START, Row, StoredReadings, hours, usual_days
@@ -28,7 +31,9 @@ from vtn.performance.from_reports import Reported
 from vtn.performance.kept import participant_row
 from vtn.performance.methods import parsed
 from vtn.performance.profile import MeteredEnergy
+from vtn.store import tables
 from vtn.store.performance.results import DRAFTS_KEPT, MOST_DRAFTS, SILENT_FOR, EvaluationRemoved
+from vtn.store.stamps import stamp
 
 PATH = "/performance/results"
 QUIET = settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -119,9 +124,13 @@ async def test_a_result_has_curve_sums_and_participants(vtn: VtnUnderTest, store
 
 
 async def test_days_with_other_events_are_not_averaged(vtn: VtnUnderTest, stored: StoredReadings, event: Past) -> None:
-    """Neither a cancelled event nor one that only wants reports makes a day one with an event."""
+    """One cancelled in the middle was one until then; one cancelled before, or that only wants reports, is none."""
     program = {"id": event["programID"]}
     await past_event(vtn.bl, program, START - DAY)
+    await cancel(vtn, await past_event(vtn.bl, program, START - 2 * DAY), telling_its_plan=False)
+    at = START - 4 * DAY - HOUR
+    await cancel(vtn, await past_event(vtn.bl, program, START - 4 * DAY), at=at)
+    await cancel(vtn, await past_event(vtn.bl, program, START - 7 * DAY), at=START - 7 * DAY + HOUR / 2)
     only_reports = {"payloadType": "USAGE"}
     await vtn.bl.event(
         program,
@@ -134,7 +143,19 @@ async def test_days_with_other_events_are_not_averaged(vtn: VtnUnderTest, stored
     found = await evaluated(vtn.bl, event, method="3-of-3")
 
     (one,) = (await vtn.bl.get(f"{PATH}/{found['id']}/participants")).ok()
-    assert one["baselineDays"] == ["2026-05-11", "2026-05-12", "2026-05-13"]
+    assert one["baselineDays"] == ["2026-05-07", "2026-05-11", "2026-05-12"]
+
+
+async def cancel(vtn: VtnUnderTest, event: Past, *, telling_its_plan: bool = True, at: datetime | None = None) -> None:
+    """Cancel an event as our console does, or as another client; with ``at`` as if it had been done then."""
+    request = msgspec.json.decode(encode(cancelled(decode(msgspec.json.encode(event), Event))))
+    if not telling_its_plan:
+        request["intervals"] = event["intervals"]
+    (await vtn.bl.put(f"/events/{event['id']}", request)).ok()
+    if at is not None:
+        async with vtn.server._database.write() as connection:
+            of_it = update(tables.events).where(tables.events.c.id == event["id"])
+            await connection.execute(of_it.values(cancelled_at=stamp(at)))
 
 
 async def test_a_frozen_result_never_changes_and_a_correction_is_a_difference(

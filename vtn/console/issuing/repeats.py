@@ -15,6 +15,7 @@ from vtn.console.issuing.check import Checker, EventCheck
 from vtn.console.issuing.names import look_up
 from vtn.console.issuing.plan import EventPlan, FormProblem, read_plan
 from vtn.console.issuing.typed import TypedEvent
+from vtn.errors import Unavailable
 from vtn.settings import Settings
 from vtn.store.console.choices import ChoiceStore
 from vtn.store.console.preview import AudienceStore
@@ -47,6 +48,7 @@ class RepeatIssuer:
         self._events = events
         self._lease = lease
         self._now = now
+        self._away = False
         self._repeats = RepeatStore(database, stamps)
         self._choices = ChoiceStore(database, stamps)
         audience = AudienceStore(database, stamps, settings.privacy, names=settings.v301.name_targets)
@@ -55,16 +57,25 @@ class RepeatIssuer:
     async def run(self) -> None:
         """Look again and again, while this process holds the lease."""
         while True:
-            if await self._lease.take():
-                await self.issue_due()
+            try:
+                if await self._lease.take():
+                    await self.issue_due()
+            except Unavailable:
+                if not self._away:
+                    _log.warning("the database does not answer; events of repeats are issued later")
+                self._away = True
+            else:
+                self._away = False
             await asyncio.sleep(self._settings.safety.repeat_check_s)
 
     async def issue_due(self) -> int:
-        """Settle every time that is due; return how many were."""
+        """Settle every time that is due; return how many were. Raises Unavailable if the database does not answer."""
         count = 0
         for repeat in await self._repeats.all():
             try:
                 count += await self._settle(repeat)
+            except Unavailable:  # of no repeat: all of them wait
+                raise
             except Exception:  # one repeat that cannot be issued stops no other
                 _log.exception("a repeat could not be issued", repeat=repeat.id, template=repeat.name)
         return count

@@ -145,11 +145,15 @@ class AlarmFacts:
         return Backlog("notifications", row["count"], datetime.fromisoformat(row["oldest"]))
 
     async def _waiting_reports(self) -> Backlog:
-        """Return the reports that were not read since they were stored or changed."""
-        oldest = select(report_queue.c.report_id).order_by(report_queue.c.seq).limit(1).scalar_subquery()
-        count = select(func.count()).select_from(report_queue).scalar_subquery()
+        """Return the reports that were not read since they were stored or changed, and since when the first waits.
+
+        Of entries whose report is gone by now it is not known: the first that is still there tells.
+        """
+        its = report_queue.c
+        count = select(func.count()).select_from(report_queue).scalar_subquery().label("count")
+        there = report_queue.join(reports, reports.c.id == its.report_id)
         row = await self._database.row(
-            select(reports.c.modified_at, count.label("count")).where(reports.c.id == oldest)
+            select(reports.c.modified_at, count).select_from(there).order_by(its.seq).limit(1)
         )
         if row is None:
             return Backlog("reports", 0, None)

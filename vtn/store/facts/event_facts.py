@@ -256,15 +256,16 @@ def _why(row: Mapping[Any, Any]) -> NoShedReason | None:
     """Return the first step that a participant did not take; None if it delivers."""
     if (row["delivered_kw"] or 0) > 0:
         return None
-    if row["opted_in"] is False:
-        return NoShedReason.OPTED_OUT
-    if row["reporting"]:
-        return NoShedReason.DELIVERS_NOTHING if row["has_begun"] else NoShedReason.NOT_BEGUN
-    if row["answered"]:
-        return NoShedReason.NOT_REPORTING
-    if row["is_heard"]:
-        return NoShedReason.NOT_ANSWERED
-    return NoShedReason.NEVER_HEARD if row["heard_at"] is None else NoShedReason.NOT_HEARD
+    steps = (
+        (row["opted_in"] is False, NoShedReason.OPTED_OUT),
+        (row["reporting"] and not row["has_begun"], NoShedReason.NOT_BEGUN),
+        (row["reporting"] and row["has_ended"], NoShedReason.ENDED),
+        (row["reporting"], NoShedReason.DELIVERS_NOTHING),
+        (row["answered"], NoShedReason.NOT_REPORTING),
+        (row["is_heard"], NoShedReason.NOT_ANSWERED),
+        (row["heard_at"] is None, NoShedReason.NEVER_HEARD),
+    )
+    return next((reason for holds, reason in steps if holds), NoShedReason.NOT_HEARD)
 
 
 def _circuit(row: Mapping[Any, Any], prefix: str) -> CircuitFacts:

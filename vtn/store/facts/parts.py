@@ -96,6 +96,7 @@ def participants_of(moment: EventMoment, sees: ColumnElement[bool]) -> Subquery:
         .outerjoin(done, and_(done.c.client_id == audience.c.client_id, done.c.resource == total))
         .outerjoin(sources, sources.c.client_id == audience.c.client_id)
     )
+    has_ended = literal_column("false") if moment.is_over else done.c.holds == 0
     panel = case((opts.c.resource == AGGREGATED_REPORT, null()), else_=opts.c.resource)
     current = is_current(done, opts.c.opted_in, literal_column("true" if moment.is_over else "false"))
     is_heard = or_(
@@ -115,6 +116,7 @@ def participants_of(moment: EventMoment, sees: ColumnElement[bool]) -> Subquery:
             opts.c.state.label("opt_state"),
             opts.c.decided_at_ms,
             done.c.resource.is_not(None).label("reporting"),
+            has_ended.label("has_ended"),
             *(done.c[name] for name in _DONE if name not in _POWERS),
             *(case((current, done.c[name])).label(name) for name in _POWERS),
             func.coalesce(sources.c.reports, 0).label("reports"),
@@ -134,7 +136,7 @@ def sums_of(moment: EventMoment) -> Select[Any]:
 
 
 def sums_where(which: ColumnElement[bool], at_ms: int, until_ms: int) -> Select[Any]:
-    """Select the same for the participants of any events.
+    """Select the same for the participants of any events. An interval without an end ends with an opt-out.
 
     Both databases make it as a whole, from an index that has all of it in order, before they join it with vens.
     """
@@ -142,7 +144,9 @@ def sums_where(which: ColumnElement[bool], at_ms: int, until_ms: int) -> Select[
     begun = its.starts_at_ms <= at_ms
     key = (its.event_id, its.client_id, its.resource)
     last = func.max(case((begun, its.starts_at_ms))).over(partition_by=key)
-    ends: ColumnElement[Any] = func.coalesce(its.ends_at_ms, until_ms)
+    said = event_opts.c
+    out = and_(*(its[column.key] == said[column.key] for column in key), said.opted_in.is_(literal_column("false")))
+    ends: ColumnElement[Any] = func.coalesce(its.ends_at_ms, said.decided_at_ms, until_ms)
     ends = case((ends > until_ms, until_ms), else_=ends)
     hours = case((ends > its.starts_at_ms, (ends - its.starts_at_ms) / literal(_MS_PER_HOUR)), else_=literal(0.0))
     ranked = (
@@ -155,6 +159,7 @@ def sums_where(which: ColumnElement[bool], at_ms: int, until_ms: int) -> Select[
             (its.starts_at_ms == last).label("is_shown"),
             hours.label("hours"),
         )
+        .select_from(event_sheds.outerjoin(event_opts, out))
         .where(which, its.is_total)
         .subquery("ranked")
     )

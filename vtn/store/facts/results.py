@@ -56,6 +56,8 @@ class NoShedReason(StrEnum):
     """It takes part, and has not reported what it did."""
     NOT_BEGUN = "not_begun"
     """It has reported, for a time that has not begun."""
+    ENDED = "ended"
+    """The time of which it reported last is over, and the event is not."""
     DELIVERS_NOTHING = "delivers_nothing"
     """It reports that it delivers no reduction, or does not say."""
 

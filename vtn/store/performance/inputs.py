@@ -28,6 +28,7 @@ from vtn.store.audience import sees_event
 from vtn.store.database import Database
 from vtn.store.facts.planned import PlannedEvent, PlannedEvents
 from vtn.store.facts.tables import event_sheds, meters, readings, report_queue
+from vtn.store.performance.cancelled_events import cancelled_times
 from vtn.store.prepared import Prepared
 from vtn.store.tables import events, vens
 
@@ -80,7 +81,7 @@ class PerformanceInputs:
     async def other_times(self, event: Event, *, ending_after: str) -> list[tuple[datetime, datetime | None]]:
         """Return when the other events of the program asked for something, of those that end after a stamp, or never.
 
-        Those that were cancelled ask for nothing, nor do those without payloads, which only want reports.
+        One that was cancelled asked until then, if it had begun; those without payloads only want reports.
         """
         its = events.c
         statement = select(its.starts_at, its.ends_at).where(
@@ -91,10 +92,11 @@ class PerformanceInputs:
             or_(its.ends_at.is_(None), its.ends_at > ending_after),
             its.members.contains(_ASKS, autoescape=True),
         )
-        return [
+        held = [
             (datetime.fromisoformat(row["starts_at"]), row["ends_at"] and datetime.fromisoformat(row["ends_at"]))
             for row in await self._database.rows(statement)
         ]
+        return held + await cancelled_times(self._database, event, ending_after=ending_after)
 
     async def reached(self, event: PlannedEvent) -> dict[str, str]:
         """Return who sees an event, and who was asked for something by it: the names of the vens by client ids.
