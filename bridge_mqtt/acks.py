@@ -30,7 +30,7 @@ from openadr_profiles.panel import (
 )
 from openadr_profiles.panel.acks import FindCommand
 from openadr_profiles.panel.identity import panel_of_topic
-from openadr_profiles.panel.reading import KEPT_BYTES, printable
+from openadr_profiles.panel.reading import unreadable
 
 _log = structlog.get_logger(__name__)
 
@@ -140,9 +140,7 @@ class AckDesk:
     def _read(self, message: Received, find: FindCommand) -> Ack | Unreadable:
         ven_id = panel_of_topic(message.topic)
         if ven_id is not None and self._registry.admit(ven_id) is None:
-            head = printable(message.payload[:KEPT_BYTES])
-            size = len(message.payload)
-            return Unreadable(topic=message.topic, ven_id=ven_id, reason=_NOT_REGISTERED, size=size, head=head)
+            return unreadable(message.topic, ven_id, _NOT_REGISTERED, message.payload)
         ack = read_ack(message.topic, message.payload, message.received_at, find)
         if isinstance(ack, Ack) and ack.response_ms is not None:
             return _with_response(ack, min(round(ack.response_ms / self._clock_speed), _MOST_MS))

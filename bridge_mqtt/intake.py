@@ -11,13 +11,14 @@ from bridge_mqtt.errors import NotLeading, StoreUnavailable
 from bridge_mqtt.metering.meters import Meters
 from bridge_mqtt.panels import Registry
 from bridge_mqtt.settings import Settings
+from bridge_mqtt.shadows import ShadowDesk
 from bridge_mqtt.store import quarantine
 from bridge_mqtt.telemetry import TelemetryDesk
 from bridge_mqtt.turns import Turns
 from openadr_client import Received
-from openadr_profiles.panel import Unreadable
 from openadr_profiles.panel.identity import panel_of_topic
-from openadr_profiles.panel.reading import KEPT_BYTES, printable
+from openadr_profiles.panel.reading import unreadable
+from openadr_profiles.panel.shadow import is_shadow
 
 _log = structlog.get_logger(__name__)
 
@@ -49,6 +50,7 @@ class Intake:
             unmatched_per_hour=settings.telemetry.unmatched_per_hour,
         )
         self.samples = TelemetryDesk(registry, meters, quarantine_per_hour=self._per_hour)
+        self._shadows = ShadowDesk(registry, quarantine_per_hour=self._per_hour)
         self._turns = turns
         self._on_answer = on_answer
         self._on_sample = on_sample
@@ -82,13 +84,16 @@ class Intake:
 
     async def _store(self, messages: Sequence[Received]) -> None:
         answers = [message for message in messages if is_ack(message)]
-        samples = [message for message in messages if not is_ack(message)]
+        shadows = [message for message in messages if is_shadow(message.topic)]
+        samples = [message for message in messages if not is_ack(message) and not is_shadow(message.topic)]
         answered, measured = set[str](), set[str]()
         async with self._turns.change() as turn:
             if answers:
                 answered = await self.answers.take(turn, answers)
             if samples:
                 measured = await self.samples.take(turn.connection, samples)
+            if shadows:
+                await self._shadows.take(turn.connection, shadows)
             changed_parts = turn.changes.panels_with_parts
         self.answers.committed()
         self.samples.committed()
@@ -103,12 +108,6 @@ class Intake:
         ven_id = panel_of_topic(message.topic)
         _log.error("message put aside", topic=message.topic, ven_id=ven_id, reason=reason, exc_info=error)
         self.refused += 1
-        kept = Unreadable(
-            topic=message.topic,
-            ven_id=ven_id,
-            reason=reason,
-            size=len(message.payload),
-            head=printable(message.payload[:KEPT_BYTES]),
-        )
+        kept = unreadable(message.topic, ven_id, reason, message.payload)
         async with self._turns.turn() as connection:
             await quarantine.add(connection, kept, message.received_at, self._per_hour)

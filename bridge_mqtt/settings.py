@@ -305,6 +305,8 @@ class Telemetry(_Group):
     """Read ``ven/telemetry/+`` too: the same samples again, but the only ones of the minimal panel program."""
     loads_topics: bool = False
     """Read ``ven/loads/+`` too, a list of circuits that the metering already has."""
+    shadow_topics: bool = False
+    """Read ``$aws/things/+/shadow/update`` too: what panels report as their device shadow, shown as they say it."""
     keep_days: Annotated[float, Field(gt=0)] = 7.0
     """Days that samples are kept, and messages that were put aside."""
     keep_minutes_days: Annotated[float, Field(gt=0)] = 90.0

@@ -18,6 +18,7 @@ from bridge_mqtt.store.events import Baseline
 from bridge_mqtt.store.telemetry import PanelSample
 from openadr_client import Received
 from openadr_profiles.panel import Telemetry, Unreadable, read_telemetry
+from openadr_profiles.panel.reading import unreadable
 
 _log = structlog.get_logger(__name__)
 
@@ -94,13 +95,7 @@ def _is_news(saved: PanelRecord | None, panel: PanelRecord) -> bool:
 def _put_aside(message: Received, sample: Telemetry | Unreadable) -> Unreadable:
     if isinstance(sample, Unreadable):
         return sample
-    return Unreadable(
-        topic=message.topic,
-        ven_id=sample.ven_id,
-        reason="panel is not registered",
-        size=len(message.payload),
-        head=message.payload[:1024].decode("utf-8", "backslashreplace").replace("\x00", "\\x00"),
-    )
+    return unreadable(message.topic, sample.ven_id, "panel is not registered", message.payload)
 
 
 def baseline(ven_id: str, samples: Sequence[PanelSample], frozen_at: datetime) -> Baseline:

@@ -7,6 +7,7 @@ from typing import Final
 from bridge_mqtt.settings import Settings
 from openadr_profiles.panel.identity import ACK_FILTER, LOADS_FILTER, METERING_TOPIC, TELEMETRY_FILTER
 from openadr_profiles.panel.reading import MAX_BYTES
+from openadr_profiles.panel.shadow import SHADOW_FILTER
 
 LONGEST_PAYLOAD: Final = MAX_BYTES + 1
 """Bytes of a message that are kept: one more than any reader accepts (rule R18), so that it is still refused."""
@@ -14,7 +15,11 @@ LONGEST_PAYLOAD: Final = MAX_BYTES + 1
 
 def topic_filters(settings: Settings) -> list[str]:
     """Return the topics of a bridge that leads."""
-    optional = ((TELEMETRY_FILTER, settings.telemetry.own_topics), (LOADS_FILTER, settings.telemetry.loads_topics))
+    optional = (
+        (TELEMETRY_FILTER, settings.telemetry.own_topics),
+        (LOADS_FILTER, settings.telemetry.loads_topics),
+        (SHADOW_FILTER, settings.telemetry.shadow_topics),
+    )
     return [_acks(settings), METERING_TOPIC, *(name for name, wanted in optional if wanted)]
 
 
@@ -25,7 +30,7 @@ def standby_filters(settings: Settings) -> list[str]:
 
 def all_filters(settings: Settings) -> list[str]:
     """Return all topics that a bridge with these settings or others may have subscribed to."""
-    return [ACK_FILTER, _acks(settings), METERING_TOPIC, TELEMETRY_FILTER, LOADS_FILTER]
+    return [ACK_FILTER, _acks(settings), METERING_TOPIC, TELEMETRY_FILTER, LOADS_FILTER, SHADOW_FILTER]
 
 
 def _acks(settings: Settings) -> str:

@@ -8,7 +8,7 @@ from sqlalchemy import RowMapping, delete, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bridge_mqtt.model import AddedPanel
-from bridge_mqtt.store.schema import added_panels, panels
+from bridge_mqtt.store.schema import added_panels, panels, shadows
 from bridge_mqtt.store.upsert import insert_or_update
 
 _CHANGEABLE = ["name", "registration_id", "latitude", "longitude", "groups", "enabled"]
@@ -54,6 +54,7 @@ async def remove(connection: AsyncConnection, ven_id: str) -> None:
     """Delete a panel with what was last heard of it; its samples and answers stay until they are old."""
     await connection.execute(delete(added_panels).where(added_panels.c.ven_id == ven_id))
     await connection.execute(delete(panels).where(panels.c.ven_id == ven_id))
+    await connection.execute(delete(shadows).where(shadows.c.ven_id == ven_id))
 
 
 def _panel(row: RowMapping) -> AddedPanel:

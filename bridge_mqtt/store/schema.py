@@ -102,6 +102,14 @@ panels = Table(
     Column("error", AnyText),
 )
 
+shadows = Table(
+    "bridge_shadows",
+    metadata,
+    Column("ven_id", String(255), primary_key=True),
+    Column("received_at", Instant, nullable=False),
+    Column("reported", JSON, nullable=False),
+)
+
 added_panels = Table(
     "bridge_added_panels",
     metadata,

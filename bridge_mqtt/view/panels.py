@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bridge_mqtt.model import Holding, HoldingState, PanelRecord
 from bridge_mqtt.panels import shed_capability_kw
-from bridge_mqtt.store import acks, commands
+from bridge_mqtt.store import acks, commands, shadows
 from bridge_mqtt.view.records import command_record
 from bridge_mqtt.view.shapes import (
     LoadAnswer,
@@ -130,12 +130,17 @@ class PanelView:
         )
 
     async def shadow(self, ven_id: str) -> ShadowAnswer | None:
-        """Return the panel's state as its shadow document would report it, from its metering and answers."""
+        """Return the panel's shadow document; if it reported none, what its metering and answers say in that form."""
         panel = self._registry.get(ven_id)
         if panel is None:
             return None
         async with self._sources.store.showing() as connection:
-            held = await commands.held(connection)
+            documents = await shadows.of(connection, {ven_id})
+            held = {} if documents else await commands.held(connection)
+        if (document := documents.get(ven_id)) is not None:
+            return ShadowAnswer(
+                state={"reported": dict(document.reported)}, source="panel", received_at=document.received_at
+            )
         holding = held.get(ven_id)
         active = None
         if holding is not None and holding.state is HoldingState.HELD:
@@ -159,7 +164,7 @@ class PanelView:
             "active_event": active,
             "timestamp": None if panel.sample_at is None else int(panel.sample_at.timestamp()),
         }
-        return ShadowAnswer(state={"reported": reported})
+        return ShadowAnswer(state={"reported": reported}, source="bridge", received_at=panel.sample_received_at)
 
     def _page(self, *, skip: int, limit: int) -> Iterable[PanelRecord]:
         return islice(self._registry, skip, skip + limit)

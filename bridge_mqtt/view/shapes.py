@@ -282,6 +282,8 @@ class LoadTypeAnswer(CamelAnswer, frozen=True, kw_only=True):
 
 
 class ShadowAnswer(CamelAnswer, frozen=True, kw_only=True):
-    """The device shadow of a panel: what it reported last, or what its metering and answers say."""
+    """The device shadow of a panel: what it reported itself (``panel``), or what its metering says (``bridge``)."""
 
     state: dict[str, Any]
+    source: str
+    received_at: datetime | None

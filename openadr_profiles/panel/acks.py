@@ -108,8 +108,7 @@ def read_ack(topic: str, payload: bytes, received_at: datetime, find_command: Fi
     document = reading.read_document(payload)
     if ven_id is None or isinstance(document, str):
         reason = document if isinstance(document, str) else "the topic names no panel"
-        head = reading.printable(payload[: reading.KEPT_BYTES])
-        return Unreadable(topic=topic, ven_id=ven_id, reason=reason, size=len(payload), head=head)
+        return reading.unreadable(topic, ven_id, reason, payload)
     members, warnings = document.members, document.warnings
     _check_panel(members, ven_id, warnings)
 

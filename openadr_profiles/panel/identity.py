@@ -47,9 +47,10 @@ def ack_topic(ven_id: str) -> str:
 
 
 def panel_of_topic(topic: str) -> str | None:
-    """Return the panel a ``ven/…/{venId}`` topic belongs to (rule R1), or None for topics that name no panel."""
+    """Return the panel of ``ven/…/{venId}`` (rule R1) or ``$aws/things/{venId}/…``; None for topics that name none."""
     levels = topic.split("/")
-    return levels[2] if len(levels) == 3 and levels[0] == "ven" and levels[2] else None
+    is_own = (len(levels) == 3 and levels[0] == "ven") or (len(levels) > 3 and levels[:2] == ["$aws", "things"])
+    return levels[2] if is_own and levels[2] else None
 
 
 def wire_event_id(event_id: str) -> str:

@@ -49,6 +49,12 @@ class Document(Struct, frozen=True, kw_only=True):
     warnings: list[str]
 
 
+def unreadable(topic: str, ven_id: str | None, reason: str, payload: bytes) -> Unreadable:
+    """Return what is kept of a message that cannot be used."""
+    head = printable(payload[:KEPT_BYTES])
+    return Unreadable(topic=topic, ven_id=ven_id, reason=reason, size=len(payload), head=head)
+
+
 def payload_hash(payload: bytes) -> str:
     """Return the hash by which two messages of one panel count as the same (rule R13)."""
     return hashlib.sha256(payload).hexdigest()

@@ -62,7 +62,7 @@ def read_telemetry(topic: str, payload: bytes, received_at: datetime) -> Telemet
     ven_id = panel_of_topic(topic)
     document = reading.read_document(payload)
     if isinstance(document, str):
-        return _unreadable(topic, ven_id, document, payload)
+        return reading.unreadable(topic, ven_id, document, payload)
     members, warnings = document.members, document.warnings
     claimed = reading.text_at(members, ("venId", "ven_id"), _MAX_ID, warnings)
     if ven_id is None:
@@ -70,7 +70,7 @@ def read_telemetry(topic: str, payload: bytes, received_at: datetime) -> Telemet
     elif claimed is not None and claimed != ven_id:
         warnings.append(f"the payload says panel {claimed!r}, the topic {ven_id!r}; the topic counts")
     if ven_id is None:
-        return _unreadable(topic, None, "neither topic nor payload names a panel", payload)
+        return reading.unreadable(topic, None, "neither topic nor payload names a panel", payload)
     return Telemetry(
         ven_id=ven_id,
         panel_timestamp=reading.instant_at(members, ("ts", "timestamp", "data.ts"), received_at, warnings),
@@ -94,11 +94,6 @@ def read_telemetry(topic: str, payload: bytes, received_at: datetime) -> Telemet
         error=reading.text_at(members, ("error", "data.error", "message"), _MAX_ERROR, warnings),
         warnings=tuple(warnings),
     )
-
-
-def _unreadable(topic: str, ven_id: str | None, reason: str, payload: bytes) -> Unreadable:
-    head = reading.printable(payload[: reading.KEPT_BYTES])
-    return Unreadable(topic=topic, ven_id=ven_id, reason=reason, size=len(payload), head=head)
 
 
 def _battery_soc(members: Mapping[str, Any], warnings: list[str]) -> float | None:

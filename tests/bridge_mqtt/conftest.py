@@ -110,12 +110,24 @@ class World:
         return plain
 
     async def add_panel(
-        self, ven_id: str, dialect: str = FLAT, *, plugged_in: bool = True, interval_s: float = 0.2
+        self,
+        ven_id: str,
+        dialect: str = FLAT,
+        *,
+        plugged_in: bool = True,
+        interval_s: float = 0.2,
+        everything: bool = False,
     ) -> SimulatedMqttPanel:
         """A panel that measures five times a second, unless told otherwise."""
         broker = self.settings_broker()
         panel = simulated_panel(
-            ven_id, dialect, broker, seed=len(self.panels) + 1, clock=self.clock, interval_s=interval_s
+            ven_id,
+            dialect,
+            broker,
+            seed=len(self.panels) + 1,
+            clock=self.clock,
+            interval_s=interval_s,
+            everything=everything,
         )
         if not plugged_in:
             panel.unplug()

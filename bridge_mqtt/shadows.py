@@ -1,0 +1,40 @@
+"""Shadow documents: each report of a panel is merged into what it had reported, and shown as its shadow."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from bridge_mqtt.panels import Registry
+from bridge_mqtt.store import quarantine, shadows
+from bridge_mqtt.store.shadows import Shadow
+from openadr_client import Received
+from openadr_profiles.panel.reading import unreadable
+from openadr_profiles.panel.shadow import ShadowReport, merged, read_shadow
+
+
+class ShadowDesk:
+    """Takes reports of shadow documents in, in their order. Nothing is decided by them: metering says what is drawn."""
+
+    def __init__(self, registry: Registry, *, quarantine_per_hour: int) -> None:
+        self._registry = registry
+        self._quarantine_per_hour = quarantine_per_hour
+
+    async def take(self, connection: AsyncConnection, messages: Sequence[Received]) -> None:
+        """Store what panels report of themselves; what cannot be read, or is of no panel of ours, is put aside."""
+        reports: list[ShadowReport] = []
+        for message in messages:
+            report = read_shadow(message.topic, message.payload, message.received_at)
+            if isinstance(report, ShadowReport) and self._registry.admit(report.ven_id) is None:
+                report = unreadable(message.topic, report.ven_id, "panel is not registered", message.payload)
+            if isinstance(report, ShadowReport):
+                reports.append(report)
+            elif report is not None:
+                await quarantine.add(connection, report, message.received_at, self._quarantine_per_hour)
+        documents = await shadows.of(connection, {report.ven_id for report in reports})
+        for report in reports:
+            known = documents.get(report.ven_id)
+            state = merged({} if known is None else known.reported, report.reported)
+            documents[report.ven_id] = Shadow(state, report.received_at)
+        await shadows.save(connection, documents)
