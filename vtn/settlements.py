@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, Mapping
 from datetime import timedelta
 from typing import Any, Final
 
@@ -13,7 +13,7 @@ from vtn.store.performance.results import PerformanceStore
 _PIECE_CHARACTERS: Final = 64 * 1024
 
 
-async def settlement_pieces(results: PerformanceStore, row: Mapping[str, Any]) -> AsyncIterator[bytes]:
+async def settlement_pieces(results: PerformanceStore, row: Mapping[str, Any]) -> AsyncGenerator[bytes, None]:
     """Yield the CSV of a result, given as it is stored, in pieces of about 64 KiB."""
     step = timedelta(seconds=row["step_s"])
     piece, size = [settlement_head()], 0

@@ -172,9 +172,9 @@ def test_wrong_pins_are_looked_at_ever_more_seldom_and_at_least_once_an_hour() -
     waits = []
     for _ in range(14):
         with pytest.raises(WrongSecret):
-            admission.sign_in("000000")
+            admission.sign_in("000000", "192.0.2.7")
         try:
-            admission.sign_in("493817x")
+            admission.sign_in("493817x", "192.0.2.7")
         except TriedTooOften as error:
             waits.append(error.wait_s)
             clock._now += timedelta(seconds=error.wait_s)
@@ -183,14 +183,29 @@ def test_wrong_pins_are_looked_at_ever_more_seldom_and_at_least_once_an_hour() -
     assert waits == sorted(waits)
     assert waits[-1] == 3600
     assert 60 in waits
+    assert admission.sign_in("493817", "192.0.2.8")  # whoever guesses keeps nobody else out
+
+
+def test_many_addresses_that_guess_have_to_wait_together_for_a_day_at_most() -> None:
+    """A PIN is short: what one address may guess, a house full of them may not."""
+    clock = ManualClock(START)
+    admission = LocalAdmission("the token", "493817", clock)
+    for number in range(60):
+        with pytest.raises(WrongSecret):
+            admission.sign_in("000000", f"192.0.2.{number // 4}")
+    with pytest.raises(TriedTooOften):
+        admission.sign_in("493817", "192.0.2.200")
+    assert admission.sign_in("the token", "192.0.2.200")
+    clock._now += timedelta(days=1, seconds=1)
+    assert admission.sign_in("493817", "192.0.2.200")
 
 
 def test_without_a_pin_only_the_token_signs_in() -> None:
     admission = LocalAdmission("the token", None, ManualClock(START))
     for wrong in ("", "None", "the token ", "\ud800"):
         with pytest.raises(WrongSecret):
-            admission.sign_in(wrong)
-    assert admission.sign_in("the token")
+            admission.sign_in(wrong, "192.0.2.7")
+    assert admission.sign_in("the token", "192.0.2.7")
 
 
 @pytest.mark.parametrize(

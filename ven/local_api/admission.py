@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import secrets
+from collections import OrderedDict
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -26,6 +27,10 @@ _OWN_SITES: Final = frozenset({"none", "same-origin"})
 _FREE_TRIES: Final = 5
 _FIRST_WAIT_S: Final = 60.0
 _LONGEST_WAIT_S: Final = 3600.0
+_FREE_TRIES_OF_ALL: Final = 60
+"""Wrong PINs of all addresses together in a day, before they make the right one wait, too."""
+_DAY_S: Final = 86_400.0
+_ADDRESSES: Final = 256
 
 
 class WrongSecret(Exception):
@@ -42,6 +47,25 @@ class TriedTooOften(Exception):
         self.wait_s = wait_s
 
 
+class _WrongPins:
+    """Counts wrong PINs of one address, or of all."""
+
+    def __init__(self, free: int) -> None:
+        self._free = free
+        self._count = 0
+        self._closed_until_s = 0.0
+
+    def wait_s(self, now_s: float) -> float:
+        """Return the seconds until the next is looked at; nothing or less if it is now."""
+        return self._closed_until_s - now_s
+
+    def count(self, now_s: float) -> None:
+        """Count a wrong one: more than are free have to wait, twice as long each time."""
+        self._count += 1
+        if (over := self._count - self._free) >= 0:
+            self._closed_until_s = now_s + min(_FIRST_WAIT_S * 2 ** min(over, 16), _LONGEST_WAIT_S)
+
+
 class LocalAdmission:
     """Decide about each request. Without ``token`` everybody on this machine may ask; ``pin`` signs browsers in.
 
@@ -53,8 +77,9 @@ class LocalAdmission:
         self._pin = pin
         self._clock = clock
         self._key = hashlib.sha256(f"{token}\n{pin}".encode()).digest() if token else secrets.token_bytes(32)
-        self._wrong = 0
-        self._closed_until_s = 0.0
+        self._wrong: OrderedDict[str, _WrongPins] = OrderedDict()
+        self._of_all = _WrongPins(_FREE_TRIES_OF_ALL)
+        self._day_began_s = clock.monotonic_s()
 
     @property
     def asks_for_login(self) -> bool:
@@ -87,11 +112,11 @@ class LocalAdmission:
             return True
         return self._holds(request.cookies.get(COOKIE, ""))
 
-    def sign_in(self, secret: str) -> str:
+    def sign_in(self, secret: str, address: str) -> str:
         """Return the cookie for a browser that has shown the token or the PIN.
 
-        Wrong PINs are counted together, from wherever they come: after five the next is looked at after a minute, then
-        after twice as long, up to an hour.
+        Wrong PINs are counted by the address that they come from: after five the next is looked at after a minute, then
+        after twice as long, up to an hour. After 60 of a day from all addresses, all have to wait like this.
 
         Raises:
             WrongSecret: it is neither.
@@ -100,15 +125,21 @@ class LocalAdmission:
         given = secret.encode("utf-8", "replace")
         if self._token is not None and hmac.compare_digest(given, self._token.encode()):
             return self._cookie()
-        if (wait_s := self._closed_until_s - self._clock.monotonic_s()) > 0:
+        now_s = self._clock.monotonic_s()
+        if now_s - self._day_began_s > _DAY_S:
+            self._of_all, self._day_began_s = _WrongPins(_FREE_TRIES_OF_ALL), now_s
+        its = self._wrong.get(address) or _WrongPins(_FREE_TRIES)
+        if (wait_s := max(its.wait_s(now_s), self._of_all.wait_s(now_s))) > 0:
             raise TriedTooOften(wait_s)
         if self._pin is not None and hmac.compare_digest(given, self._pin.encode()):
-            self._wrong = 0
+            self._wrong.pop(address, None)
             return self._cookie()
-        self._wrong += 1
-        if (over := self._wrong - _FREE_TRIES) >= 0:
-            wait_s = min(_FIRST_WAIT_S * 2 ** min(over, 16), _LONGEST_WAIT_S)
-            self._closed_until_s = self._clock.monotonic_s() + wait_s
+        self._wrong[address] = its
+        self._wrong.move_to_end(address)
+        if len(self._wrong) > _ADDRESSES:
+            self._wrong.popitem(last=False)
+        its.count(now_s)
+        self._of_all.count(now_s)
         raise WrongSecret
 
     def form_token(self, request: web.Request) -> str:

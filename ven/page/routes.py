@@ -287,7 +287,7 @@ class VenPage:
         try:
             given = await read_form(request, ("secret",))
             self._admission.must_be_our_form(request, given.pop(CSRF, ""))
-            cookie = self._admission.sign_in(given.get("secret", ""))
+            cookie = self._admission.sign_in(given.get("secret", ""), request.remote or "")
         except WrongSecret:
             status, problem = 401, "This is neither the token nor the PIN."
         except TriedTooOften as error:

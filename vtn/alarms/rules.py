@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Final
+from urllib.parse import urlsplit
 
 from openadr_profiles.fleet.wording import local_time
 
@@ -157,7 +158,8 @@ def undelivered(
 def dead_letters(found: Sequence[DeadLetters]) -> Iterator[AlarmCondition]:
     """Yield a condition for each endpoint with notifications that were given up."""
     for each in found:
-        where = "the MQTT broker" if each.url is None else f"{each.url} of client {each.client_id}"
+        host = None if each.url is None else urlsplit(each.url).hostname  # the rest may be a secret
+        where = "the MQTT broker" if each.url is None else f"the callback at {host} of client {each.client_id}"
         what = "1 notification was" if each.count == 1 else f"{each.count:,} notifications were"
         yield AlarmCondition(AlarmKind.DEAD_LETTERS, each.endpoint_id, f"{what} given up for {where}")
 

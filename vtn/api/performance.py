@@ -24,7 +24,7 @@ from vtn.store.query import Page
 
 PATH: Final = "/performance/results"
 _READ: Final = Permission(frozenset({Scope.READ_ALL, Scope.READ_BL}), only_bl=True)
-_FREEZE: Final = Permission(frozenset({Scope.WRITE_EVENTS}), only_bl=True)
+_CHANGE: Final = Permission(frozenset({Scope.WRITE_EVENTS}), only_bl=True)
 _MOST_BYTES: Final = 64 * 1024
 _MOST_STEPS: Final = 20_000
 _STREAM_BYTES: Final = 512 * 1024
@@ -32,13 +32,11 @@ _TAKEN_S: Final = 60.0
 
 
 def routes(results: PerformanceStore, evaluations: Evaluations) -> tuple[Route, ...]:
-    """Return the routes of results. Who may read may evaluate; who may write events may freeze."""
+    """Return the routes of results. Who may write events may have them evaluated, removed and frozen."""
 
     async def create(call: Call) -> web.StreamResponse:
         """Have an event evaluated; the answer says where its result will be, and does not wait for it."""
         request = decode(await _body(call), EvaluationRequest)
-        if request.freeze:
-            _FREEZE.check(call.caller)
         id_ = await evaluations.ask(request, by=call.caller.client_id)
         answer = encode(result_of(await results.get(id_)))
         return conditional.written(call.request, answer, status=201, location=f"{call.base}{PATH}/{id_}")
@@ -107,10 +105,10 @@ def routes(results: PerformanceStore, evaluations: Evaluations) -> tuple[Route, 
     one = f"{PATH}/{{id}}"
     return (
         Route("GET", PATH, search, _READ),
-        Route("POST", PATH, create, _READ),
+        Route("POST", PATH, create, _CHANGE),
         Route("GET", one, get, _READ),
-        Route("DELETE", one, remove, _READ),
-        Route("POST", f"{one}/freeze", freeze, _FREEZE),
+        Route("DELETE", one, remove, _CHANGE),
+        Route("POST", f"{one}/freeze", freeze, _CHANGE),
         Route("GET", f"{one}/participants", participants, _READ),
         Route("GET", f"{one}/differences", differences, _READ),
         Route("GET", f"{one}/settlement", settlement, _READ),

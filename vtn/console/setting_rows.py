@@ -6,10 +6,10 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
-from urllib.parse import urlsplit
 
 from pydantic import BaseModel, SecretStr
 
+from vtn.console.visit import host_of
 from vtn.settings import Settings
 
 PREFIX: Final = "OADR_VTN_"
@@ -69,8 +69,7 @@ def _shown(path: str, value: object) -> str:
     if value is None or isinstance(value, bool):
         return {None: "none", True: "on", False: "off"}[value]
     if path.endswith(_OF_A_SECRET) and isinstance(value, str):
-        parts = urlsplit(value)
-        return f"{parts.scheme}://{parts.hostname or ''}/…"
+        return host_of(value)
     if isinstance(value, Mapping):
         return _short(", ".join(f"{key} = {each}" for key, each in value.items()) or "none")
     if isinstance(value, tuple | list | frozenset):

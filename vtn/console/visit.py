@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, tzinfo
 from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
-from urllib.parse import urlencode
+from urllib.parse import urlencode, urlsplit
 
 from aiohttp import hdrs, web
 from multidict import MultiDict, MultiDictProxy
@@ -18,7 +18,9 @@ from vtn.access import Caller, UserRole
 from vtn.console import csrf
 from vtn.console.audit import AuditTrail, Facts
 from vtn.console.console import CALLER, Console
-from vtn.console.sessions import ConsoleSession, set_cookie
+from vtn.console.exports import Exports
+from vtn.console.refused_sign_ins import RefusedSignIns
+from vtn.console.sessions import ConsoleSession, address_of, set_cookie
 from vtn.errors import Malformed, NotFound
 from vtn.http.responses import pack
 
@@ -27,6 +29,8 @@ if TYPE_CHECKING:
     from vtn.console.routes import ConsoleRoute
 
 T = TypeVar("T")
+
+CSV: Final = "text/csv; charset=utf-8"
 
 _SAID: Final = "oadr_console_said"
 _SAID_S: Final = 60
@@ -145,6 +149,18 @@ class Visit:
         """Return what was posted; its size is bounded by the route."""
         return self.posted
 
+    def callback(self, url: str) -> str:
+        """Return a callback URL as this user may see it: its path may be a secret, so whole for an admin only."""
+        return url if self.user.may("admin") else host_of(url)
+
+    async def refused_sign_in(self, user_name: str, why: str) -> None:
+        """Note a refused sign-in in the audit trail; of a long series of one address only some, with their number."""
+        address = address_of(self.request, self.console)
+        number = self.console.kept(RefusedSignIns, RefusedSignIns).counted(address, self.now)
+        if number is not None:
+            count = "" if number == 1 else f"; number {number:,} from this address"
+            await self.trail.note(self.request, user_name, "sign-in refused", f"{why}{count}")
+
     async def audit(self, act: str, what: str, before: Facts = None, after: Facts = None) -> None:
         """Note an act in the audit trail: who did what, and what was there before and after. Give it no secrets."""
         await self.trail.note(self.request, self.user.name, act, what, before=before, after=after)
@@ -182,6 +198,12 @@ class Visit:
         if said is not None and block is None:
             response.del_cookie(_SAID, path=self.console.base)
         return response
+
+    async def send_file(self, name: str, kind: str, pieces: AsyncGenerator[bytes, None]) -> web.StreamResponse:
+        """Send a file to be stored by this name, in pieces, while they are made; raises TooManyRequests."""
+        disposition = f'attachment; filename="{name}"'
+        headers = {**SECURITY, **PRIVATE, hdrs.CONTENT_TYPE: kind, hdrs.CONTENT_DISPOSITION: disposition}
+        return await self.console.kept(Exports, Exports).send(self.request, self.user.name, headers, pieces)
 
     def redirect(self, name: str, said: str | None = None, **params: object) -> web.Response:
         """Send the browser to another page, which shows ``said`` at its top."""
@@ -222,6 +244,12 @@ class Visit:
             return base64.urlsafe_b64decode(raw.encode()).decode()[:_LONGEST_SAID]
         except (binascii.Error, ValueError):
             return None
+
+
+def host_of(url: str) -> str:
+    """Return the scheme and the host of a URL, without what may be a secret."""
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.hostname or ''}/…"
 
 
 def _answer(request: web.Request, text: str, status: int, headers: Mapping[str, str] | None) -> web.Response:

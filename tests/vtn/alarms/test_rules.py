@@ -102,7 +102,7 @@ def test_dead_letters_are_counted_by_endpoint() -> None:
     """With the address and the client; the broker has neither."""
     letters = [DeadLetters("x", "home-1", "https://h.example/hook", 2), DeadLetters("mqtt", None, None, 1)]
     one, other = rules.dead_letters(letters)
-    assert one.text == "2 notifications were given up for https://h.example/hook of client home-1"
+    assert one.text == "2 notifications were given up for the callback at h.example of client home-1"
     assert other.text == "1 notification was given up for the MQTT broker"
 
 

@@ -172,7 +172,7 @@ async def test_dead_letters_and_what_waits_too_long(vtn: VtnUnderTest) -> None:
     vtn.now.pass_(seconds=301)
     assert await watch_of(vtn).evaluate() == (1, 0)
     told = dict(await held(vtn))
-    assert told["DEAD_LETTERS"] == f"1 notification was given up for https://{hook}.example/hook of client home-1"
+    assert told["DEAD_LETTERS"] == f"1 notification was given up for the callback at {hook}.example of client home-1"
     assert told["DATABASE_BEHIND"].startswith("notifications wait in the database: 1, the oldest since ")
     assert await watch_of(vtn, off=["DEAD_LETTERS", "DATABASE_BEHIND"]).evaluate() == (0, 2)
 

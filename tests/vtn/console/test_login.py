@@ -15,6 +15,7 @@ from tests.vtn.harness import VtnUnderTest
 from vtn.access import UserRole
 from vtn.console.sessions import COOKIE
 from vtn.console.users import ConsoleUsers
+from vtn.store.console.audit import ActStore
 from vtn.store.console.tables import console_sessions
 from vtn.store.console.users import UserStore
 
@@ -78,6 +79,7 @@ async def test_who_guesses_is_slowed_down_and_others_are_not(console: ConsoleUnd
     await users.add("anna", UserRole.VIEWER, PASSWORD)
     await users.add("bert", UserRole.VIEWER, PASSWORD)
     somebody = console.stranger()
+    console.vtn.now.pass_(seconds=3601)  # what other tests have guessed is another series
 
     for number in range(10):
         (await somebody.post("/login", name="anna", password=f"guess number {number}")).ok(422)
@@ -87,6 +89,9 @@ async def test_who_guesses_is_slowed_down_and_others_are_not(console: ConsoleUnd
 
     console.vtn.now.pass_(seconds=11)
     (await somebody.post("/login", name="anna", password=PASSWORD)).ok(303)
+    noted = await ActStore(console.vtn.server._database).newest(act="sign-in refused", limit=50)
+    numbers = [each.what.partition("; ")[2] for each in reversed(noted)]  # of ten refusals, six are noted
+    assert numbers == ["", *(f"number {number} from this address" for number in (2, 3, 4, 5, 10))]
 
 
 @pytest.mark.parametrize("to", ["//evil.example", "https://evil.example", "/\\evil.example", "\t//evil.example"])

@@ -128,6 +128,11 @@ async def test_deliveries_show_callbacks_and_what_waits(console: ConsoleUnderTes
     assert [
         " ".join(row.text_content().split()) for row in troubled.xpath("//div[@id='endpoint-list']//tbody/tr/th")
     ] == [f"https://{failing}.example/hook"]
+    operator = await console.as_role("operator")
+    for path in ("/deliveries", f"/deliveries/subscriptions/of-{failing}"):  # some have a secret in their path
+        words = (await operator.get(path)).ok().words
+        assert f"https://{failing}.example/…" in words
+        assert "/hook" not in words
     listed = rows(await console.page("/deliveries/waiting"))
     assert [(row[1], row[2]) for row in listed] == [(str(dead), "given up"), (str(waiting), "waiting")]
     assert "it answered 404" in listed[0]

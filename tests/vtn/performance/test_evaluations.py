@@ -232,15 +232,17 @@ async def test_an_event_must_be_over(vtn: VtnUnderTest) -> None:
         assert said in (await vtn.bl.post(PATH, {"eventID": one["id"]})).problem(400)
 
 
-async def test_results_are_for_business_logic_and_freezing_for_who_writes_events(
+async def test_results_are_for_business_logic_and_changes_of_them_for_who_writes_events(
     vtn: VtnUnderTest, stored: StoredReadings, event: Past
 ) -> None:
-    """AUTH-039: a VEN sees nothing; who only reads evaluates, and freezes nothing."""
+    """AUTH-039: a VEN sees nothing; who only reads neither evaluates, nor removes, nor freezes anything."""
     assert (await vtn.home().get(PATH)).status == 403
     assert (await vtn.nobody.get(PATH)).status == 401
     reader = vtn.caller(Role.BL, scopes=[Scope.READ_ALL])
-    found = await evaluated(reader, event)
-    assert (await reader.post(PATH, {"eventID": event["id"], "freeze": True})).status == 403
+    found = await evaluated(vtn.bl, event)
+    assert (await reader.get(f"{PATH}/{found['id']}")).ok()["id"] == found["id"]
+    assert (await reader.post(PATH, {"eventID": event["id"]})).status == 403
+    assert (await reader.delete(f"{PATH}/{found['id']}")).status == 403
     assert (await reader.post(f"{PATH}/{found['id']}/freeze", {})).status == 403
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import AsyncGenerator, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
@@ -29,7 +29,7 @@ from vtn.console.event_words import (
 from vtn.console.pages.asked import chosen, id_of, text_of
 from vtn.console.pages.event_acts import acts_of
 from vtn.console.routes import ConsoleRoute
-from vtn.console.visit import Visit
+from vtn.console.visit import CSV, Visit
 from vtn.store.console.event import ConsoleEvent
 from vtn.store.console.events import EventPhase, ListedEvent
 from vtn.store.facts.results import FactsPage, FunnelStep, ParticipantFacts, ParticipantOrder
@@ -125,17 +125,16 @@ async def send_participants_csv(visit: Visit) -> web.StreamResponse:
     event = await event_asked(visit)
     facts = visit.console.stores.facts
     step = chosen(visit, "step", FunnelStep) or FunnelStep.TARGETED
-    response = web.StreamResponse(headers=_csv_headers(f"participants-{event.id}.csv"))
-    first = await facts.participants(event.id, step=step, limit=_IN_FILE_AT_ONCE, at=visit.now)
-    await response.prepare(visit.request)
-    found, skip = first, 0
-    await response.write(participants_csv(found.items, visit.now).encode())
-    while found.more:
-        skip += _IN_FILE_AT_ONCE
-        found = await facts.participants(event.id, step=step, skip=skip, limit=_IN_FILE_AT_ONCE, at=visit.now)
-        await response.write(participants_csv(found.items, visit.now, head=False).encode())
-    await response.write_eof()
-    return response
+
+    async def pieces() -> AsyncGenerator[bytes, None]:
+        skip, found = 0, await facts.participants(event.id, step=step, limit=_IN_FILE_AT_ONCE, at=visit.now)
+        yield participants_csv(found.items, visit.now).encode()
+        while found.more:
+            skip += _IN_FILE_AT_ONCE
+            found = await facts.participants(event.id, step=step, skip=skip, limit=_IN_FILE_AT_ONCE, at=visit.now)
+            yield participants_csv(found.items, visit.now, head=False).encode()
+
+    return await visit.send_file(f"participants-{event.id}.csv", CSV, pieces())
 
 
 async def show_on_paper(visit: Visit) -> web.StreamResponse:
@@ -242,7 +241,7 @@ def _csv_headers(name: str) -> dict[str, str]:
     return {
         **SECURITY,
         **PRIVATE,
-        hdrs.CONTENT_TYPE: "text/csv; charset=utf-8",
+        hdrs.CONTENT_TYPE: CSV,
         hdrs.CONTENT_DISPOSITION: f'attachment; filename="{name}"',
     }
 

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Mapping
+from collections.abc import AsyncGenerator, Mapping
 from typing import Any, Final
 
-from aiohttp import hdrs, web
+from aiohttp import web
 
-from openadr_pages.headers import PRIVATE, SECURITY
 from openadr_profiles.fleet.problems import ProblemKind
 from openadr_profiles.v31 import Invalid
 from vtn.console.reading_forms import optional, text
 from vtn.console.routes import ConsoleRoute, Role
-from vtn.console.visit import Visit
+from vtn.console.visit import CSV, Visit
 from vtn.errors import Malformed
 from vtn.store.console.fleet import FleetStore
 from vtn.store.console.fleet_rows import ANY_PROBLEM, LANGUAGES, FleetOrder, FleetQuery, FleetRow
@@ -78,18 +77,17 @@ async def show(visit: Visit) -> web.StreamResponse:
 async def as_csv(visit: Visit) -> web.StreamResponse:
     """Answer with the whole list, as it is searched and ordered, as a file of CSV."""
     fleet, asked = visit.console.store(FleetStore), _asked(visit)
-    headers = {hdrs.CONTENT_DISPOSITION: 'attachment; filename="fleet.csv"', **SECURITY, **PRIVATE}
-    response = web.StreamResponse(headers=headers)
-    response.content_type, response.charset = "text/csv", "utf-8"
-    await response.prepare(visit.request)
-    await response.write(_line(_COLUMNS))
-    for skip in range(0, _MOST_ROWS, _PAGE):
-        page = await fleet.page(fleet_query(visit, asked, skip=skip, limit=_PAGE))
-        await response.write(b"".join(_line(_cells(row, visit)) for row in page.rows))
-        if len(page.rows) < _PAGE:
-            break
-    await response.write_eof()
-    return response
+
+    async def pieces() -> AsyncGenerator[bytes, None]:
+        yield _line(_COLUMNS)
+        for skip in range(0, _MOST_ROWS, _PAGE):
+            page = await fleet.page(fleet_query(visit, asked, skip=skip, limit=_PAGE))
+            yield b"".join(_line(_cells(row, visit)) for row in page.rows)
+            if len(page.rows) < _PAGE:
+                break
+
+    fleet_query(visit, asked)  # what cannot be asked is refused before the file begins
+    return await visit.send_file("fleet.csv", CSV, pieces())
 
 
 async def change_groups(visit: Visit) -> web.StreamResponse:

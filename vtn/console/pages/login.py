@@ -31,7 +31,7 @@ async def sign_in(visit: Visit) -> web.StreamResponse:
     user = await users_of(visit).authenticated(name, password)
     if user is None:
         guesses.count(address, name)
-        await visit.trail.note(visit.request, name[:128] or "nobody", "sign-in refused", "wrong name or password")
+        await visit.refused_sign_in(name[:128] or "nobody", "wrong name or password")
         return visit.refuse("The name or the password is wrong.", "login.html", **await _shown(visit, to))
     await visit.trail.note(visit.request, user.name, "signed in", "with a password")
     return await begin(visit, user.name, to)

@@ -49,7 +49,7 @@ async def callback(visit: Visit) -> web.StreamResponse:
         name = await users_of(visit).known_as(identity.subject, identity.name, identity.role)
     except Refused as error:
         visit.console.guesses.count(address_of(visit.request, visit.console), _KEY)
-        await visit.trail.note(visit.request, "nobody", "sign-in refused", f"OpenID: {error}")
+        await visit.refused_sign_in("nobody", f"OpenID: {error}")
         raise
     await visit.trail.note(visit.request, name, "signed in", f"by {identity.subject.partition(' ')[0]}")
     response = await begin(visit, name, attempt.to)

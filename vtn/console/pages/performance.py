@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Any, Final
 
-from aiohttp import hdrs, web
+from aiohttp import web
 
 from openadr_pages.headers import PRIVATE, SECURITY
 from openadr_profiles.performance import EvaluationRequest, ParticipantPerformance, PerformanceResult, PerformanceSums
@@ -16,7 +15,7 @@ from openadr_profiles.v31 import Invalid, decode, encode
 from vtn.console.pages.asked import chosen, id_of, text_of
 from vtn.console.pages.event import event_asked, head_of
 from vtn.console.routes import ConsoleRoute, Role
-from vtn.console.visit import Visit
+from vtn.console.visit import CSV, Visit
 from vtn.errors import Conflict, NotFound, Overloaded
 from vtn.performance.methods import METHODS
 from vtn.performance.told import difference_of, participant_of, result_of
@@ -42,7 +41,6 @@ _WORDS: Final = {
     ResultState.FAILED: "failed",
 }
 _UNDER_WAY: Final = frozenset({ResultState.WAITING, ResultState.EVALUATING})
-_TAKEN_S: Final = 60.0
 _LISTED: Final = 50
 
 
@@ -226,20 +224,8 @@ async def send_settlement(visit: Visit) -> web.StreamResponse:
     row = await _row(visit, event)
     if row["state"] not in {ResultState.EVALUATED, ResultState.FROZEN}:
         raise Conflict(f"the result is {row['state']}: there is nothing to settle yet")
-    headers = {
-        **SECURITY,
-        **PRIVATE,
-        hdrs.CONTENT_TYPE: "text/csv; charset=utf-8",
-        hdrs.CONTENT_DISPOSITION: f'attachment; filename="settlement-{row["id"]}.csv"',
-    }
-    response = web.StreamResponse(headers=headers)
-    await response.prepare(visit.request)
-    if visit.request.method != hdrs.METH_HEAD:
-        async for piece in settlement_pieces(visit.console.stores.performance, row):
-            async with asyncio.timeout(_TAKEN_S):
-                await response.write(piece)
-    await response.write_eof()
-    return response
+    pieces = settlement_pieces(visit.console.stores.performance, row)
+    return await visit.send_file(f"settlement-{row['id']}.csv", CSV, pieces)
 
 
 async def freeze(visit: Visit) -> web.StreamResponse:

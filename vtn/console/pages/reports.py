@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import AsyncGenerator, Iterable
 from datetime import UTC, datetime
 from itertools import islice
 from typing import Any, Final
@@ -16,7 +16,7 @@ from openadr_profiles.fleet.report_values import as_number, report_values
 from openadr_profiles.v31 import DataQuality, Report, ReportPayloadType
 from vtn.console.report_charts import chart_of
 from vtn.console.routes import ConsoleRoute
-from vtn.console.visit import Visit
+from vtn.console.visit import CSV, Visit
 from vtn.errors import Malformed
 from vtn.report_files import NEEDS_PYARROW, CsvRows
 from vtn.store.console.report_lookup import ReportLookup
@@ -75,28 +75,27 @@ async def chart_one(visit: Visit) -> web.StreamResponse:
 async def export(visit: Visit) -> web.StreamResponse:
     """Send all values of a selection as CSV while they are read."""
     asked, unknown = await _asked(visit)
-    response = _file(visit, "reports.csv", "text/csv")
-    await response.prepare(visit.request)
-    rows = CsvRows()
-    await response.write(rows.head().encode())
-    if not unknown:
-        async for reports in visit.console.store(ReportListing).walk(asked):
-            await response.write(rows.of(reports).encode())
-    await response.write_eof()
-    return response
+
+    async def pieces() -> AsyncGenerator[bytes, None]:
+        rows = CsvRows()
+        yield rows.head().encode()
+        if not unknown:
+            async for reports in visit.console.store(ReportListing).walk(asked):
+                yield rows.of(reports).encode()
+
+    return await visit.send_file("reports.csv", CSV, pieces())
 
 
 async def export_one(visit: Visit) -> web.StreamResponse:
     """Send one report as CSV; one that is too large for its page is read here."""
     report_id = visit.path("report_id")
-    response = _file(visit, f"report-{report_id}.csv", "text/csv")
     found = await visit.console.store(ReportListing).get(report_id)
-    rows = CsvRows()
-    response_text = rows.head() + ("" if found.report is None else rows.of([found.report]))
-    await response.prepare(visit.request)
-    await response.write(response_text.encode())
-    await response.write_eof()
-    return response
+
+    async def pieces() -> AsyncGenerator[bytes, None]:
+        rows = CsvRows()
+        yield (rows.head() + ("" if found.report is None else rows.of([found.report]))).encode()
+
+    return await visit.send_file(f"report-{report_id}.csv", CSV, pieces())
 
 
 async def export_parquet(visit: Visit) -> web.StreamResponse:
@@ -106,14 +105,14 @@ async def export_parquet(visit: Visit) -> web.StreamResponse:
     except ModuleNotFoundError:
         return visit.refuse(f"{NEEDS_PYARROW}; CSV needs nothing.")
     asked, unknown = await _asked(visit)
-    empty = ReportFilter(event_id="", client_id="")
-    async with written(visit.console.store(ReportListing).walk(empty if unknown else asked)) as chunks:
-        response = _file(visit, "reports.parquet", "application/vnd.apache.parquet")
-        await response.prepare(visit.request)
-        async for chunk in chunks:
-            await response.write(chunk)
-        await response.write_eof()
-    return response
+    chosen = ReportFilter(event_id="", client_id="") if unknown else asked
+
+    async def pieces() -> AsyncGenerator[bytes, None]:
+        async with written(visit.console.store(ReportListing).walk(chosen)) as chunks:
+            async for chunk in chunks:
+                yield chunk
+
+    return await visit.send_file("reports.parquet", "application/vnd.apache.parquet", pieces())
 
 
 async def _asked(visit: Visit) -> tuple[ReportFilter, str | None]:
@@ -195,12 +194,6 @@ def _usual_type(summaries: Iterable[dict[str, Any]]) -> str | None:
 
 def _json(visit: Visit, content: dict[str, Any]) -> web.Response:
     return web.json_response(content | {"zone": visit.console.settings.console.zone}, headers={**SECURITY, **PRIVATE})
-
-
-def _file(visit: Visit, name: str, kind: str) -> web.StreamResponse:
-    response = web.StreamResponse(headers={**SECURITY, **PRIVATE, "Content-Type": f"{kind}; charset=utf-8"})
-    response.headers["Content-Disposition"] = f'attachment; filename="{name}"'
-    return response
 
 
 ROUTES = (
