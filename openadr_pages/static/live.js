@@ -7,8 +7,10 @@
   const SHARE = 10;
   const AWAY_MS = 15000;
   const MINUTE_MS = 60000;
+  const LATER_MS = 500;
   const waiting = new Map();
   const past = new Map();
+  const due = new Map();
   let stream = null;
   let isOpen = false;
 
@@ -61,6 +63,19 @@
     }, Math.max(100, rest)));
   }
 
+  // Events begin and end by the clock, which the stream does not tell of: data-due-s says in how many seconds.
+  function planDue() {
+    document.querySelectorAll("[data-live][data-due-s]").forEach(function (element) {
+      const known = due.get(element.id);
+      if (known && known.element === element) return;
+      if (known) clearTimeout(known.timer);
+      const wait = Math.max(0, Number(element.dataset.dueS)) * 1000 + LATER_MS;
+      if (!(wait < MINUTE_MS * 60 * 24)) return;
+      const timer = setTimeout(function () { if (document.contains(element)) soon(element); }, wait);
+      due.set(element.id, { element: element, timer: timer });
+    });
+  }
+
   // A chart asks for its figures again and stays in its place.
   function redraw(figure) {
     if (waiting.has(figure)) return;
@@ -108,12 +123,13 @@
 
   document.addEventListener("DOMContentLoaded", function () {
     listen();
+    planDue();
     setInterval(function () {
       if (isOpen) return;
       changed(null);
       listen();
     }, AWAY_MS);
-    // Events begin and end by the clock, which changes nothing that the stream would tell of.
+    // Ages such as "2 min ago" change without news, and so do parts that do not say when they are due.
     setInterval(() => changed(null), MINUTE_MS);
   });
   document.addEventListener("visibilitychange", function () {
@@ -126,4 +142,5 @@
   document.addEventListener("htmx:responseError", () => state("The last update was refused; the page shows older data."));
   document.addEventListener("htmx:sendError", () => state("The server cannot be reached; the page shows older data."));
   document.addEventListener("htmx:afterOnLoad", () => state(""));
+  document.addEventListener("htmx:afterSettle", planDue);
 })();

@@ -106,6 +106,12 @@ def steps_of(funnel: Funnel, url: Callable[[FunnelStep], str]) -> list[StepShown
     return found
 
 
+def due_s(events: Iterable[ListedEvent], now: datetime) -> float | None:
+    """Return the seconds until the first of these events begins or ends; None if none will."""
+    edges = (edge for event in events if event.cancelled_at is None for edge in (event.starts_at, event.ends_at))
+    return min(((edge - now).total_seconds() for edge in edges if edge is not None and edge > now), default=None)
+
+
 def why_not(participant: ParticipantFacts, now: datetime) -> str | None:
     """Return why a participant delivers nothing, in words; None if it delivers.
 

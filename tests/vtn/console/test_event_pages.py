@@ -61,6 +61,7 @@ async def test_the_overview_tells_how_far_the_event_got(console: ConsoleUnderTes
     part = (await console.block(f"/events/{event['id']}", "facts")).ok()
     assert part.tree.get("id") == "facts"
     assert part.tree.xpath(".//h1//*[contains(@class, 'badge')]/text()") == ["active"]
+    assert 0 < float(part.tree.get("data-due-s")) <= 3600  # it is asked for again when the event ends
     assert "Delivered 5.70 kW" in page.words
     for link in page.tree.xpath("//ol[@class='funnel']//a/@href"):
         shown = (await console.get(link.removeprefix("/console"))).ok()

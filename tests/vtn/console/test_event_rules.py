@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from itertools import pairwise
 from zoneinfo import ZoneInfo
@@ -11,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from vtn.console.curves import drawing, with_gaps
-from vtn.console.event_words import cell
+from vtn.console.event_words import cell, due_s
 from vtn.console.lanes import MOST_ROWS, TimeWindow, lanes
 from vtn.store.console.events import EventPhase, ListedEvent
 from vtn.store.facts.results import CurvePoint
@@ -44,6 +45,16 @@ def listed(number: int, start: datetime | None, end: datetime | None, program: s
 def after(hours: float) -> datetime:
     """So many hours after noon."""
     return NOON + timedelta(hours=hours)
+
+
+def test_the_next_beginning_or_end_is_waited_for() -> None:
+    """Those that are past, open or of cancelled events are not."""
+    cancelled = replace(listed(3, after(1), after(2)), cancelled_at=NOON)
+    events = [listed(1, after(-2), after(3)), listed(2, after(5), None), cancelled, listed(4, None, None)]
+
+    assert due_s(events, NOON) == 3 * 3600
+    assert due_s(events, after(3)) == 2 * 3600
+    assert due_s(events, after(5)) is None
 
 
 def test_events_lie_in_the_lanes_of_their_programs() -> None:

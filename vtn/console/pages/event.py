@@ -21,6 +21,7 @@ from vtn.console.event_words import (
     STEP_WORDS,
     asked_in_short,
     circuit_state,
+    due_s,
     participants_csv,
     spared,
     steps_of,
@@ -52,6 +53,7 @@ async def show(visit: Visit) -> web.StreamResponse:
         steps=steps_of(funnel, lambda step: visit.url("event_participants", event_id=event.id, step=step)),
         above=above,
         below=below,
+        due_s=due_s([event], visit.now),
         no_form_20b=await visit.console.store(ConsoleEvent).no_form_20b(event.id),
         acts=acts_of(visit, event.id) if event.state in {EventPhase.SCHEDULED, EventPhase.ACTIVE} else (),
     )

@@ -7,7 +7,7 @@ from typing import Final
 
 from aiohttp import web
 
-from vtn.console.event_words import STATE_KINDS, asked_in_short
+from vtn.console.event_words import STATE_KINDS, asked_in_short, due_s
 from vtn.console.lanes import TimeWindow, strip
 from vtn.console.routes import ConsoleRoute
 from vtn.console.visit import Visit
@@ -43,6 +43,7 @@ async def show(visit: Visit) -> web.StreamResponse:
         online_within=ONLINE,
         read_within=RECENT,
         window=window,
+        due_s=due_s((*active, *following), visit.now),
         lane=strip(around, window),
         kinds=STATE_KINDS,
         asked=asked_in_short,
