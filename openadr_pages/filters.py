@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections.abc import Sized
 from datetime import UTC, datetime, timedelta, tzinfo
@@ -13,6 +14,7 @@ from jinja2.runtime import Context
 from markupsafe import Markup, escape
 
 NO_DATA: Final = "no data"
+_UUID: Final = re.compile(r"\b[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\b", re.IGNORECASE)
 _KEPT_CATEGORIES: Final = frozenset("LMNPSZ")
 _SHORT_S: Final = 90
 
@@ -114,6 +116,11 @@ def shown(value: object) -> str:
     )
 
 
+def short_ids(value: object) -> str:
+    """Return a text with the first eight characters of each UUID in it, which tell the ones of a page apart."""
+    return _UUID.sub(lambda found: f"{found[0][:8]}…", str(value))
+
+
 def lines(value: object) -> Markup:
     """Return a text with its lines kept, and what cannot be seen made visible."""
     return Markup("<br>").join(escape(shown(line)) for line in str(value).splitlines())
@@ -157,6 +164,7 @@ FILTERS: Final = {
     "lines": lines,
     "percent": percent,
     "quantity": quantity,
+    "short_ids": short_ids,
     "shown": shown,
 }
 """All filters by their names in templates."""

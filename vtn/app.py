@@ -388,6 +388,7 @@ class VtnServer:
             shared_port=self._shared_port,
         )
         self._closing.add("port of OpenADR 2.0b", made.close_socket)
+        self._addresses.port_20b = made.port
         return made
 
     def _announcement(self, stores: Stores) -> Callable[[], Awaitable[None]]:

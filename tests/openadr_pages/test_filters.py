@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from jinja2 import DictLoader
 
 from openadr_pages import environment
-from openadr_pages.filters import NO_DATA, ago, aware, count, duration, kw, kwh, percent, quantity, shown
+from openadr_pages.filters import NO_DATA, ago, aware, count, duration, kw, kwh, percent, quantity, short_ids, shown
 from openadr_pages.templating import render
 
 PAGES: dict[str, str] = {}
@@ -112,6 +112,12 @@ def test_how_long_ago_something_was(seconds: int, text: str) -> None:
 def test_lengths_of_time(length: timedelta | int | None, text: str) -> None:
     """With every unit that is there."""
     assert duration(length) == text
+
+
+def test_long_ids_in_names_are_shortened() -> None:
+    uuid = "5011a01b-7c55-8dd3-b7a3-000067482304"
+    assert short_ids(f"status-{uuid}.2 of {uuid.upper()}") == "status-5011a01b….2 of 5011A01B…"
+    assert short_ids("meter 5011a01b-7c55") == "meter 5011a01b-7c55"
 
 
 def test_counts_agree_with_their_word() -> None:

@@ -11,12 +11,16 @@ from vtn.settings import Settings
 
 
 class Addresses:
-    """Give the public address if there is one, else the one that is listened on. ``port`` is set once it is known."""
+    """Give the public address if there is one, else the one that is listened on.
+
+    ``port``, and ``port_20b`` of OpenADR 2.0b, are set once they are known.
+    """
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._tls: ServerTls | None = None
         self.port = settings.port
+        self.port_20b = None if settings.v20b is None else settings.v20b.port
 
     @property
     def origin(self) -> str:

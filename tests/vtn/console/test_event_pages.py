@@ -327,6 +327,7 @@ async def test_reports_of_a_home_and_of_panels_are_told_alike(console: ConsoleUn
     words = (await console.get(f"/events/{event.id}")).ok().words
     assert "Delivered 4.00 kW" in words
     assert "1.00 kWh so far" in words
+    assert f"as they report it, as of {console.vtn.now():%Y-%m-%d %H:%M:%S} UTC" in words
     reports = rows_of((await console.get(f"/events/{event.id}/reports")).ok(), "Reports")
     assert sorted(row[0].partition("-")[0] for row in reports) == ["opt", "opt", "status", "status"]
 

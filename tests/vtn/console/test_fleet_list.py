@@ -235,6 +235,16 @@ async def test_who_is_found_by_a_problem_is_shown_with_it_and_nobody_else(vtn: V
     assert await names(vtn, problem="any") == [name for name, kinds in said.items() if kinds]
 
 
+async def test_what_some_circuits_do_not_say_is_not_known(vtn: VtnUnderTest) -> None:
+    """Critical circuits shed nothing: beside silent ones that is no sum; of a sum it is told how many say something."""
+    theirs = {name: resource("bridge", name) for name in ("p", "p/ac", "q", "q/ac")}
+    theirs["p/fridge"] = resource("bridge", "p/fridge", CRITICAL=True)
+    theirs["q/oven"] = resource("bridge", "q/oven", MAX_POWER_CONSUMPTION=3)
+    await put(vtn, [(tables.vens, [ven("bridge")]), (tables.resources, list(theirs.values()))])
+    told = {row.name: (row.sheddable_kw, row.saying, row.circuits) for row in (await listed(vtn)).rows}
+    assert (told["p"], told["q"]) == ((None, 1, 2), (3, 1, 2))
+
+
 @pytest.mark.parametrize(
     ("attributes", "expected"),
     [

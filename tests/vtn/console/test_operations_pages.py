@@ -141,6 +141,9 @@ async def test_deliveries_show_callbacks_and_what_waits(console: ConsoleUnderTes
     one = (await console.get(f"/deliveries/subscriptions/of-{failing}")).ok()
     assert "it answered 404" in one.words
     (await console.get("/deliveries/subscriptions/nothing")).ok(404)
+    await outbox.endpoint(push="WEBSOCKET")
+    (channel,) = [row for row in rows(await console.page("/deliveries")) if row[0] == "WEBSOCKET"]
+    assert "not counted here" in channel[3]  # and no 0
     wrong: dict[str, Any] = {"state": "LOST", "channel": "PIGEON", "after": "x", "client": "x" * 257}
     for name, value in wrong.items():
         (await console.get("/deliveries/waiting", **{name: value})).ok(400)
@@ -297,6 +300,16 @@ async def test_clients_are_suspended_resumed_and_rotated(console: ConsoleUnderTe
     operator = await console.as_role("operator")
     (await operator.get("/settings/clients")).ok(403)
     (await operator.post(f"{path}/rotate")).ok(403)
+
+
+async def test_the_address_of_2_0b_has_the_port_that_was_taken(start_vtn: StartVtn) -> None:
+    """Not the 0 that asks for any."""
+    vtn = await start_vtn(v20b={"port": 0, "trusted_proxies": ["127.0.0.0/8"]})
+    console = await ConsoleUnderTest.signed_in(vtn, "viewer")
+    try:
+        assert f":{vtn.server.port_20b}/OpenADR2/Simple/2.0b" in (await console.get("/settings")).ok().words
+    finally:
+        await console.close()
 
 
 async def test_users_are_added_changed_signed_out_and_removed(console: ConsoleUnderTest) -> None:

@@ -100,6 +100,13 @@ async def test_an_event_is_evaluated_looked_at_and_frozen(
     assert "freeze result" in acts
     assert "evaluate event" in acts
 
+    result = path.rpartition("/")[2]
+    assert (await console.page("/results")).xpath("//tbody//a/@href")[0].endswith(path)
+    (await console.vtn.bl.delete(f"/events/{event['id']}")).ok()
+    assert "event removed" in (await console.get("/results")).ok().words
+    assert (await console.get(f"/results/{result}/settlement.csv")).ok().text == csv_file.text
+    assert (await console.get("/results/none/settlement.csv")).status == 404
+
 
 async def test_what_a_frozen_result_would_be_now_is_another(
     console: ConsoleUnderTest, stored: StoredReadings, event: Any

@@ -59,9 +59,10 @@ async def show_all(visit: Visit) -> web.StreamResponse:
 def _languages(visit: Visit) -> list[ServedLanguage]:
     settings = visit.console.settings
     origin, v20b, mqtt = visit.console.addresses.origin, settings.v20b, settings.mqtt
+    port_20b = visit.console.addresses.port_20b
     has_20b = v20b is not None and v20b.enabled
     scheme = "https" if has_20b and v20b is not None and v20b.cert is not None else "http"
-    address_20b = "" if v20b is None else f"{scheme}://{v20b.host}:{v20b.port}{v20b.prefix}/OpenADR2/Simple/2.0b"
+    address_20b = "" if v20b is None else f"{scheme}://{v20b.host}:{port_20b}{v20b.prefix}/OpenADR2/Simple/2.0b"
     websocket = origin.replace("http", "ws", 1) + settings.prefixes[0] + "/notifiers/ws"
     return [
         ServedLanguage("OpenADR 3.1", True, tuple(origin + each for each in settings.prefixes), "prefixes"),

@@ -127,6 +127,11 @@ class ConsoleEvents:
         row = await self._database.row(select(*counted).select_from(events).where(_NO_CARRIER))
         return {state: 0 if row is None else row[state.value] for state in EventPhase}
 
+    async def there(self, ids: Collection[str]) -> frozenset[str]:
+        """Return those of these ids that an event has."""
+        found = await self._database.rows(select(events.c.id).where(events.c.id.in_(ids)))
+        return frozenset(row["id"] for row in found)
+
     async def program_names(self, *, limit: int) -> Sequence[tuple[str, str]]:
         """Return ids and names of the first programs by name."""
         found = select(programs.c.id, programs.c.name).order_by(programs.c.name).limit(limit)

@@ -100,7 +100,9 @@ class FleetStore:
         c = page.c
         its = and_(resources.c.ven_id == c.ven_id, or_(c.panel.is_(None), before_slash(resources.c.name) == c.panel))
         counted = case((c.panel.is_(None), resources.c.name), (_IS_CIRCUIT, resources.c.name))
-        theirs = select(func.sum(resource_kw(resources.c.members))).where(its)
+        kw = resource_kw(resources.c.members)
+        theirs = select(func.sum(kw)).where(its)
+        saying = select(func.count(case((counted.is_not(None), kw)))).where(its)
         drawn = select(func.sum(meters.c.latest_kw), func.min(meters.c.latest_ends_at_ms)).where(*self._meters_of(page))
         power_kw, read_at_ms = (drawn.with_only_columns(each).scalar_subquery() for each in drawn.selected_columns)
         statement = select(
@@ -113,6 +115,7 @@ class FleetStore:
             func.coalesce(theirs.scalar_subquery(), case((c.panel.is_(None), rated_kw(vens.c.members)))).label(
                 "sheddable_kw"
             ),
+            saying.scalar_subquery().label("saying"),
             select(reports.c.modified_at)
             .where(reports.c.client_id == c.client_id)
             .order_by(reports.c.created_at.desc())

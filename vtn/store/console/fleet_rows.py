@@ -73,6 +73,9 @@ class FleetRow:
     power_kw: float | None
     read_at: datetime | None
     sheddable_kw: float | None
+    """Hold what is known of it; None if no resource says anything, or those that do can shed nothing."""
+    saying: int
+    """Hold how many of its circuits say what they can shed."""
     created_at: datetime
     state: VenCondition
 
@@ -115,10 +118,17 @@ def row_of(row: Mapping[Any, Any], *, silent_since: str, own_tokens: bool) -> Fl
         circuits=row["circuits"],
         power_kw=rounded(row["power_kw"]),
         read_at=known_from_ms(row["read_at_ms"]),
-        sheddable_kw=rounded(row["sheddable_kw"]),
+        sheddable_kw=_sheddable_kw(row),
+        saying=row["saying"],
         created_at=datetime.fromisoformat(row["created_at"]),
         state=_state(row, silent_since, own_tokens),
     )
+
+
+def _sheddable_kw(row: Mapping[Any, Any]) -> float | None:
+    """Return what is known that a row can shed in kW; of nothing but critical circuits and silent ones nothing is."""
+    kw: float | None = rounded(row["sheddable_kw"])
+    return None if kw == 0 and row["saying"] < row["circuits"] else kw
 
 
 def instant(stamp: str | None) -> datetime | None:
