@@ -68,7 +68,7 @@ class Listener20b:
         self._push_lease = push_lease
         self._now = now
         self._pusher: Pusher | None = None
-        self._tls = None if v20b.trusted_proxies else MutualTls(v20b)
+        self._tls = None if v20b.trusted_proxies else MutualTls(v20b, self._hang_up)
         self._socket = bound(v20b.host, v20b.port, shared=shared_port)
         self.port: int = self._socket.getsockname()[1]
         self._counts = Counts20b(metrics)
@@ -101,6 +101,10 @@ class Listener20b:
         """Read the certificates again now."""
         if self._tls is not None:
             self._tls.reload()
+
+    def _hang_up(self) -> None:
+        """Have VENs connect again: who is trusted has changed."""
+        self._runner.hang_up()
 
     async def prepare(self, closing: Closing) -> None:
         """Get ready to take requests; ``closing`` ends them."""
@@ -145,7 +149,7 @@ class Listener20b:
         )
         events = EiEvent(desk, stores.events_20b, stores.answers_20b, opts)
         addresses = None if v20b.push is None else PushAddresses(v20b.push)
-        party = EiRegisterParty(v20b, stores.vens_20b, stores.outbox_20b, events, addresses)
+        party = EiRegisterParty(v20b, stores.registrations_20b, stores.outbox_20b, addresses)
         pending = PendingMessages(stores.outbox_20b, events, asking.message)
         services: dict[Service20b, MessageService] = {
             Service20b.EI_REGISTER_PARTY: party,

@@ -117,16 +117,23 @@ async def test_a_certificate_that_cannot_be_used_changes_nothing(start_vtn: Star
 
 
 async def test_only_who_has_a_certificate_gets_in(start_vtn: StartVtn, pki: Pki, tmp_path: Path) -> None:
-    """The gate: before anything is read of a request."""
-    tls = paths(pki.server()) | {"client_ca": str(pki.ca)}
+    """The gate: before anything is read of a request; an authority that is taken out is trusted no more."""
+    authorities = tmp_path / "ca.pem"
+    authorities.write_bytes(pki.ca.read_bytes())
+    tls = paths(pki.server()) | {"client_ca": str(authorities), "watch_s": 600}
     vtn = await start_vtn(tls=tls)
-    stranger = Pki(tmp_path, now=pki.authority._now, name="another authority").client("home")
+    stranger = Pki(tmp_path / "other", now=pki.authority._now, name="another authority").client("home")
     caller = vtn.home()
 
     assert await status(vtn, caller, client_context(pki.ca, pki.client("home"))) == 200
     for context in (client_context(pki.ca), client_context(pki.ca, stranger)):
         with pytest.raises(aiohttp.ClientError):
             await status(vtn, caller, context)
+    authorities.write_bytes(stranger.ca.read_bytes())
+    vtn.server.renew_certificate()
+    assert await status(vtn, caller, client_context(pki.ca, stranger)) == 200
+    with pytest.raises(aiohttp.ClientError):
+        await status(vtn, caller, client_context(pki.ca, pki.client("home")))
 
 
 @pytest.mark.parametrize("name", ["CN", "fingerprint", "fingerprint with colons"])

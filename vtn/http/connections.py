@@ -163,6 +163,14 @@ class _Server(aiohttp_internals.Server):
         self._open -= 1
         self._count(CONNECTIONS, -1)
 
+    def hang_up(self) -> None:
+        """Close all connections, each once what it asked for is answered."""
+        for connection in self.connections:
+            if isinstance(connection, _Connection) and connection.has_request:
+                connection.close()
+            else:
+                connection.force_close()
+
     def _count(self, number: int, more: int) -> None:
         if self._metrics is not None:
             self._metrics.add(number, more)
@@ -206,6 +214,11 @@ class Runner(aiohttp_internals.BaseRunner):
     async def listen(self, listener: socket.socket, context: ssl.SSLContext | None) -> None:
         """Take connections from a socket, with TLS if there is a context."""
         await _Site(self, listener, context, self._limits).start()
+
+    def hang_up(self) -> None:
+        """Close the connections that are open, each once what it asked for is answered."""
+        if isinstance(self.server, _Server):
+            self.server.hang_up()
 
     def wrap(self, plain: web.Server) -> web.Server:
         """Return the server with our connections and limits."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import ssl
 import time
+from collections.abc import Callable
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any, Final
@@ -19,7 +20,7 @@ from aiohttp import web
 
 from openadr_profiles.v20b import fingerprint
 from vtn.errors import BadCertificate, Forbidden, Unauthenticated
-from vtn.http.tls import load_pair
+from vtn.http.tls import RenewableContext, load_pair
 from vtn.lru import LruCache
 from vtn.v20b_settings import V20b
 
@@ -31,28 +32,38 @@ _ADDRESSES: Final = 1000
 
 
 class MutualTls:
-    """The context of the listener, and what renews it when its files change (B-SEC-001 … B-SEC-004, B-SEC-014)."""
+    """The context of the listener, and what renews it when its files change (B-SEC-001 … B-SEC-004, B-SEC-014).
 
-    def __init__(self, settings: V20b) -> None:
+    ``on_distrust`` is called when authorities or lists of revoked certificates are others than before: then the
+    connections that are open were made by rules that hold no more.
+    """
+
+    def __init__(self, settings: V20b, on_distrust: Callable[[], None]) -> None:
         self._settings = settings
-        self.context = _server_context(settings)
-        self.client_context = None if settings.push is None else _client_context(settings)
+        self._on_distrust = on_distrust
+        self.context = RenewableContext.of(_server_context(settings))
+        self.client_context = None if settings.push is None else RenewableContext.of(_client_context(settings))
         """For connections to VENs, if they are pushed to."""
         self._state = self._look()
+        self._trusted = _trusted(settings)
 
     def reload(self) -> None:
         """Use the files as they are now; what cannot be used is said in the log, and the old ones stay."""
         self._state = self._look()
         try:
-            _server_context(self._settings)  # all files belong together, or nothing changes
-            if self.client_context is not None:
-                _client_context(self._settings)
-                _load(self.client_context, self._settings, _pairs_for_vens(self._settings))
-            _load(self.context, self._settings, _pairs(self._settings))
+            context = _server_context(self._settings)  # all files belong together, or nothing changes
+            client_context = None if self.client_context is None else _client_context(self._settings)
+            trusted = _trusted(self._settings)
         except BadCertificate as error:
             _log.warning("the certificates of the OpenADR 2.0b listener were not renewed", why=str(error))
-        else:
-            _log.info("certificates of the OpenADR 2.0b listener renewed")
+            return
+        self.context.renew(context)
+        if self.client_context is not None and client_context is not None:
+            self.client_context.renew(client_context)
+        _log.info("certificates of the OpenADR 2.0b listener renewed")
+        if trusted != self._trusted:
+            self._trusted = trusted
+            self._on_distrust()
 
     async def follow(self) -> None:
         """Check the files at intervals, and reload them when they have changed."""
@@ -221,6 +232,14 @@ def _load(context: ssl.SSLContext, settings: V20b, pairs: list[tuple[Path, Path]
             raise BadCertificate(f"cannot read {file}: {error.strerror}") from error
     if settings.crl is not None:
         context.verify_flags |= ssl.VerifyFlags.VERIFY_CRL_CHECK_LEAF
+
+
+def _trusted(settings: V20b) -> tuple[bytes, ...]:
+    """Return what says whose certificates are taken: the authorities, and what they revoked."""
+    try:
+        return tuple(file.read_bytes() for file in (settings.ca, settings.crl) if file is not None)
+    except OSError as error:
+        raise BadCertificate(f"cannot read {error.filename}: {error.strerror}") from error
 
 
 def _files(settings: V20b) -> list[Path]:

@@ -20,12 +20,37 @@ _log = structlog.get_logger(__name__)
 _State: TypeAlias = tuple[tuple[int, int, int], ...]
 
 
+class RenewableContext(ssl.SSLContext):
+    """Stand for the context that new connections get, so that a listener follows a renewal.
+
+    A context only ever learns to trust more, and resumes sessions of clients it no longer would trust. So a renewal
+    puts another one in its place, which trusts the files as they are now and knows no session.
+    """
+
+    _current: ssl.SSLContext
+
+    @classmethod
+    def of(cls, current: ssl.SSLContext) -> RenewableContext:
+        """Return one that stands for a context, until there is another."""
+        new = cls(current.protocol)
+        new._current = current
+        return new
+
+    def renew(self, current: ssl.SSLContext) -> None:
+        """Use another context for new connections."""
+        self._current = current
+
+    def wrap_bio(self, *arguments: Any, **named: Any) -> ssl.SSLObject:
+        """Return a new connection's part of TLS: event loops ask for it here."""
+        return self._current.wrap_bio(*arguments, **named)
+
+
 class ServerTls:
     """TLS 1.2 and newer (TLS-002). ``context`` is what new connections use, before and after a renewal."""
 
     def __init__(self, settings: Tls) -> None:
         self._settings = settings
-        self.context = _context(settings)
+        self.context = RenewableContext.of(_context(settings))
         self._names = _names_in(settings)
         self._state = self._look()
 
@@ -37,12 +62,12 @@ class ServerTls:
         """Use the files as they are now; what cannot be used is said in the log, and the old ones stay (TLS-006)."""
         self._state = self._look()
         try:
-            _context(self._settings)  # both files belong together, or nothing changes
-            _load(self.context, self._settings)
-            self._names = _names_in(self._settings)
+            context, names = _context(self._settings), _names_in(self._settings)
         except BadCertificate as error:
             _log.warning("the certificate was not renewed", why=str(error))
         else:
+            self.context.renew(context)
+            self._names = names
             _log.info("certificate renewed", file=str(self._settings.cert))
 
     async def follow(self) -> None:

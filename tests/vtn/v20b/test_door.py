@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import io
+import socket
 import ssl
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from unittest.mock import ANY
 from urllib.parse import quote
 
 import aiohttp
@@ -135,6 +137,41 @@ async def test_revoked_and_expired_certificates_are_refused(
     assert (await (await ven20(vtn, files=good)).poll()).status == 200
     with pytest.raises(aiohttp.ClientError):
         await ven20(vtn, files=revoked)
+
+
+async def test_an_authority_that_is_taken_out_is_trusted_no_more(start_vtn: StartVtn, pki: Pki, tmp_path: Path) -> None:
+    """B-SEC-004, B-SEC-014: not over a new connection, nor a resumed session, nor a connection that was open."""
+    other = Pki(tmp_path / "other", now=lambda: datetime.now(UTC), name="other")
+    ca, former = tmp_path / "ca.pem", other.client("former")
+    ca.write_bytes(pki.ca.read_bytes() + other.ca.read_bytes())
+    vtn = await start_vtn(v20b=v20b_settings(pki, ca=ca, watch_s=600))
+    port = vtn.server.port_20b
+    assert port is not None
+    context = client_context(pki.ca, former)
+    context.maximum_version = ssl.TLSVersion.TLSv1_2
+
+    def connected(session: ssl.SSLSession | None = None) -> tuple[ssl.SSLSession | None, bool]:
+        with (
+            socket.create_connection(("127.0.0.1", port)) as plain,
+            context.wrap_socket(plain, server_hostname="127.0.0.1", session=session) as tls,
+        ):
+            return tls.session, bool(tls.session_reused)
+
+    session, _ = await asyncio.to_thread(connected)
+    assert await asyncio.to_thread(connected, session) == (ANY, True)
+    reader, writer = await asyncio.open_connection("127.0.0.1", port, ssl=context)
+    stays = ScriptedVen(port, pki.client("stays"), pki.ca)
+    assert (await stays.query()).code == "463"
+
+    ca.write_bytes(pki.ca.read_bytes())
+    vtn.server.renew_certificate()
+    for known in (session, None):
+        with pytest.raises(ssl.SSLError):
+            await asyncio.to_thread(connected, known)
+    assert await asyncio.wait_for(reader.read(), 30) == b""
+    writer.close()
+    assert (await stays.query()).code == "463"  # by another connection
+    await stays.close()
 
 
 async def test_only_post_to_the_exact_paths(vtn20: VtnUnderTest, ven20: Enrol) -> None:
