@@ -23,10 +23,12 @@ from vtn.store.resource_group import ResourceGroupStore
 from vtn.store.stamps import Stamps
 from vtn.store.subscription import SubscriptionStore, Verify
 from vtn.store.v20b.answers import AnswerStore20b
+from vtn.store.v20b.asking_events import AskingEvents20b
 from vtn.store.v20b.events import EventStore20b
 from vtn.store.v20b.listing import VenListing20b
 from vtn.store.v20b.nonces import NonceStore
 from vtn.store.v20b.outbox import Outbox20b
+from vtn.store.v20b.registrations import RegistrationStore20b
 from vtn.store.v20b.reports import ReportStore20b
 from vtn.store.v20b.vens import VenStore20b
 from vtn.store.vault import Vault
@@ -78,7 +80,9 @@ class Stores:
         self.vens_20b = VenStore20b(database, stamps, self.vens, poll_s=v20b.poll_s)
         self.outbox_20b = Outbox20b(database, stamps, retry_s=v20b.poll_s * v20b.retry_polls)
         self.events_20b = EventStore20b(database, stamps, visibility)
+        self.asking_20b = AskingEvents20b(database, stamps, visibility)
         self.answers_20b = AnswerStore20b(database, stamps)
+        self.registrations_20b = RegistrationStore20b(database, stamps, self.outbox_20b, self.answers_20b)
         # What processes have heard is stored from time to time only, so a VEN may have been heard of since.
         offline_after_s = v20b.poll_s * v20b.offline_after_polls + settings.contacts.store_s
         self.listing_20b = VenListing20b(database, stamps, offline_after=timedelta(seconds=offline_after_s))

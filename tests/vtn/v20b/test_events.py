@@ -168,21 +168,26 @@ async def test_what_is_not_answered_is_offered_again(vtn20: VtnUnderTest, ven20:
     assert await polled(ven) == []
 
 
-async def test_an_event_that_needs_no_answer_is_sent_once_and_its_cancellation_three_times(
-    vtn20: VtnUnderTest, ven20: Enrol
+async def test_an_event_that_needs_no_answer_is_sent_three_times_and_so_is_its_cancellation(
+    vtn20: VtnUnderTest, ven20: Enrol, capsys: Any
 ) -> None:
-    """B-EVT-016, B-EVT-020, B-EVT-021, B-CRE-010: a cancellation that is lost would never be missed."""
+    """B-EVT-016, B-EVT-020, B-EVT-021, B-CRE-010: one that is lost with its message would never be missed."""
     ven, bl = await ven20(vtn20), vtn20.bl
     attributes = [
         {"type": "OADR20B_RESPONSE_REQUIRED", "values": ["never"]},
         {"type": "OADR20B_TEST_EVENT", "values": [True]},
     ]
-    made = await bl.event(await bl.program(attributes=attributes), **levels(vtn20, 1))
-    (event,) = await polled(ven)
-    assert (event.text("oadr:oadrResponseRequired"), event.text(".//ei:testEvent")) == ("never", "true")
-    vtn20.now.pass_(seconds=300)
+    made = await bl.event(await bl.program(attributes=attributes), **levels(vtn20, 1, minutes=60))
+    for _ in range(3):
+        (event,) = await polled(ven)
+        assert (event.text("oadr:oadrResponseRequired"), event.text(".//ei:testEvent")) == ("never", "true")
+        assert event.number == 0
+        assert await polled(ven) == []
+        vtn20.now.pass_(seconds=300)
     assert await polled(ven) == []
+    assert (await bl.get("/reports", {"eventID": made["id"]})).ok() == []  # no silence is told
     assert (await answer(ven, response(event))).code == "200"
+    assert "answers an event that needs no answer" in capsys.readouterr().out
     (await bl.delete(f"/events/{made['id']}")).ok()
     for _ in range(3):
         (event,) = await polled(ven)

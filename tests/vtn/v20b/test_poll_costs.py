@@ -8,7 +8,8 @@ from tests.support.waiting import wait_until
 from tests.vtn.harness import VtnUnderTest
 from tests.vtn.statements import Statements
 from tests.vtn.v20b.conftest import Enrol
-from tests.vtn.v20b.telling import levels, polled
+from tests.vtn.v20b.telling import accept, levels, polled, told
+from tests.vtn.v20b.test_reports import requested, with_telemetry
 from vtn.counters import revisions
 
 
@@ -30,3 +31,34 @@ async def test_an_empty_poll_asks_the_database_nothing(
     await wait_until(nothing_is_asked)  # on a busy machine other hosts may not be heard for a moment
     await vtn20.bl.event(await vtn20.bl.program(), **levels(vtn20, 1))
     assert len(await polled(ven)) == 1
+
+
+async def test_a_change_that_asks_for_no_report_costs_who_reports_nothing(
+    vtn20: VtnUnderTest, ven20: Enrol, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """B-RPT-007: neither other events nor other VENs have it looked through again; an event that asks does."""
+    monkeypatch.setattr(revisions, "MOMENT_S", -1.0)
+    ven, _ = await with_telemetry(vtn20, ven20)
+    program = await vtn20.bl.program()
+
+    async def nothing_is_looked_through() -> bool:
+        with Statements(vtn20) as statements:
+            while (reply := await ven.poll()).name != "oadrResponse":
+                if reply.name == "oadrDistributeEvent":
+                    await accept(ven, told(reply))
+                else:
+                    await ven.acknowledge_reports()
+        return not any("oadr20b_capabilities.content" in text for text in statements.texts)
+
+    await wait_until(nothing_is_looked_through)
+    for _ in range(2):
+        await vtn20.bl.event(program, **levels(vtn20, 1))
+        await with_telemetry(vtn20, ven20)  # an event is made that carries its values
+    await wait_until(nothing_is_looked_through, timeout_s=0)
+
+    asking = await vtn20.bl.event(program, **levels(vtn20, 1), reportDescriptors=[{"payloadType": "DEMAND"}])
+    await accept(ven, await polled(ven))
+    assert len(requested(await ven.poll())) == 1
+    assert (await vtn20.bl.delete(f"/events/{asking['id']}")).status == 200
+    await accept(ven, await polled(ven))
+    await wait_until(nothing_is_looked_through)

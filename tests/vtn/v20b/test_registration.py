@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
 import pytest
+from sqlalchemy import text
 
 from tests.support.pki import Pki
 from tests.vtn.harness import VtnUnderTest
 from tests.vtn.v20b.conftest import Enrol, fingerprint_of
-from tests.vtn.v20b.scripted_ven import element, of
+from tests.vtn.v20b.scripted_ven import Reply, element, of
+from tests.vtn.v20b.test_answers import said
+from tests.vtn.v20b.test_opts import an_event, event_of, opt
 
 
 async def test_a_query_tells_what_is_offered_and_changes_nothing(vtn20: VtnUnderTest, ven20: Enrol) -> None:
@@ -106,6 +112,8 @@ async def test_a_cancelled_registration_is_over(vtn20: VtnUnderTest, ven20: Enro
     assert (await ven.poll()).name == "oadrRequestReregistration"
     answer = await ven.respond("EiRegisterParty", "oadrResponse", of("ei:venID", ven.ven_id))
     assert (answer.status, answer.raw) == (200, b"")
+    assert (await ven.cancel()).raw == reply.raw  # B-GEN-011: it may not have heard the answer
+    vtn20.now.pass_(seconds=61)
     assert (await ven.cancel()).code == "452"
     assert (await ven.create(request_id="back")).code == "200"
 
@@ -209,3 +217,61 @@ async def only_fingerprint(vtn: VtnUnderTest, ven_id: str | None) -> str:
     assert ven_id is not None
     (found,) = await stores.vens_20b.fingerprints(ven_id)
     return found
+
+
+@asynccontextmanager
+async def broken(vtn: VtnUnderTest, table: str, condition: str) -> AsyncIterator[None]:
+    """Have the database refuse rows of a table unless a condition holds, in which ``{}`` stands before columns."""
+    database = vtn.server._database
+    made, dropped = [f"ALTER TABLE {table} ADD CONSTRAINT broken CHECK ({condition.format('')}) NOT VALID"], []
+    if database.is_sqlite:
+        fails = f"WHEN NOT ({condition.format('NEW.')}) BEGIN SELECT RAISE(ABORT, 'broken'); END"
+        made = [f"CREATE TRIGGER broken_{when} BEFORE {when} ON {table} {fails}" for when in ("INSERT", "UPDATE")]
+        dropped = [f"DROP TRIGGER broken_{when}" for when in ("INSERT", "UPDATE")]
+
+    async def run(statements: list[str]) -> None:
+        async with database.write() as connection:
+            for statement in statements:
+                await connection.execute(text(statement))
+
+    await run(made)
+    try:
+        yield
+    finally:
+        await run(dropped or [f"ALTER TABLE {table} DROP CONSTRAINT broken"])
+
+
+async def test_a_registration_begins_and_ends_whole_or_not_at_all(vtn20: VtnUnderTest, ven20: Enrol) -> None:
+    """B-REG-012 … B-REG-014: what goes wrong between leaves nothing behind; the repetition of the VEN does it all."""
+    ven = await ven20(vtn20)
+    event = await an_event(vtn20, ven)
+    assert (await opt(vtn20, ven, event=event_of(event))).code == "200"
+    vtn20.now.pass_(seconds=1)
+    async with broken(vtn20, "oadr20b_outbox", "{}kind <> 'oadrRegisterReport'"):
+        assert (await ven.create(request_id="anew")).status == 500
+    assert (await ven.query()).text("ei:registrationID") == ven.registration_id
+    assert (await said(vtn20, event.id))[-1]["OPT"][0] == "OPT_OUT"
+    assert (await ven.create(request_id="anew")).code == "200"
+    assert (await ven.poll()).name == "oadrDistributeEvent"
+    assert (await said(vtn20, event.id))[-1]["OPT"] == ["OPT_IN"]
+    assert (await ven.poll()).name == "oadrRegisterReport"
+
+    stores = vtn20.server.stores
+    assert stores is not None
+    enrolled = await stores.vens_20b.by_fingerprint(await only_fingerprint(vtn20, ven.ven_id))
+    assert enrolled is not None
+    await stores.outbox_20b.put(enrolled.id, "oadrCancelPartyRegistration", is_control=True)
+    assert (await ven.poll()).name == "oadrCancelPartyRegistration"
+
+    async def canceled() -> Reply:
+        more = of("ei:registrationID", ven.registration_id), of("ei:venID", ven.ven_id)
+        return await ven.respond("EiRegisterParty", "oadrCanceledPartyRegistration", *more)
+
+    async with broken(vtn20, "oadr20b_vens", "{}registration_id IS NOT NULL"):
+        assert (await canceled()).status == 500
+    kinds = [each.kind for each in await stores.outbox_20b.waiting(enrolled.id)]
+    assert kinds == ["oadrCancelPartyRegistration", "oadrRegisterReport"]
+    for _ in range(2):  # and once more, as the answer may be lost
+        assert (await canceled()).code == "200"
+    assert (await ven.query()).text("ei:registrationID") is None
+    assert await stores.outbox_20b.waiting(enrolled.id) == []

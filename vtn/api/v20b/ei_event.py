@@ -60,10 +60,6 @@ class EiEvent:
         await self._opts.note_sent(ven, found, now)
         return found.message
 
-    async def forget(self, ven_id: str) -> None:
-        """End the opts of a VEN: its registration is over (B-REG-012). Events are sent anew under the next one."""
-        await self._answers.end_all(ven_id)
-
     async def _requested(self, message: RequestEvent, session: Session20b) -> DistributeEvent | None:
         ven, now = session.ven, session.now
         await self._opts.catch_up(ven)
@@ -82,6 +78,7 @@ class EiEvent:
         ids = {response.qualified_event_id.event_id for response in responses}
         sent = await self._events.delivered(ven.id, ids)
         out_of_sequence = not sent and not await self._events.was_sent_any(ven.id)
+        unasked = await self._desk.unasked(sent.values())
         answers: dict[tuple[str, int], StoredAnswer20b] = {}
         wrong: list[tuple[Code, str]] = []
         for response in responses:
@@ -101,7 +98,7 @@ class EiEvent:
                     )
                 )
                 continue
-            _log_oddities(ven, issue, delivery, response)
+            _log_oddities(ven, issue, delivery, response, is_unasked=issue.key in unasked)
             answer = _answer(ven, issue, delivery, response, session.now)
             if not _repeats(delivery, answer):
                 answers[issue.key] = answer
@@ -171,7 +168,9 @@ def _repeats(delivery: DeliveryRow, answer: StoredAnswer20b) -> bool:
     )
 
 
-def _log_oddities(ven: Ven20b, issue: IssueRow, delivery: DeliveryRow, response: EventResponse) -> None:
+def _log_oddities(
+    ven: Ven20b, issue: IssueRow, delivery: DeliveryRow, response: EventResponse, *, is_unasked: bool
+) -> None:
     """Log what is accepted although it is odd (B-CRE-003, B-CRE-010)."""
     if response.request_id != delivery.request_id:
         _log.info(
@@ -179,5 +178,5 @@ def _log_oddities(ven: Ven20b, issue: IssueRow, delivery: DeliveryRow, response:
             ven=ven.name,
             event_id=issue.event_id,
         )
-    if delivery.due_at is None and delivery.answered_number is None:
+    if is_unasked:
         _log.info("a VEN of 2.0b answers an event that needs no answer", ven=ven.name, event_id=issue.event_id)

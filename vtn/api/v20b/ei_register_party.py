@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Final, Protocol
+from typing import Final
 
 import structlog
 
@@ -23,36 +23,30 @@ from vtn.api.v20b.refusals import PROFILES, RefusedMessage, accepted
 from vtn.api.v20b.session import Answer, Session20b
 from vtn.store.stamps import stamp
 from vtn.store.v20b.outbox import Outbox20b
-from vtn.store.v20b.vens import Registration20b, Ven20b, VenStore20b
+from vtn.store.v20b.registrations import REREGISTER, Registration20b, RegistrationStore20b
+from vtn.store.v20b.vens import Ven20b
 from vtn.v20b_settings import V20b
 
 _log = structlog.get_logger(__name__)
 
 _REPETITION: Final = timedelta(seconds=60)
 """Time in which the same registration again is the same message sent twice, and no VEN that has lost its state."""
-REREGISTER: Final = "oadrRequestReregistration"
-CANCEL: Final = "oadrCancelPartyRegistration"
-OWN_REPORTS: Final = "oadrRegisterReport"
-
-
-class Forgets(Protocol):
-    """Whatever keeps something of a VEN's registration."""
-
-    async def forget(self, ven_id: str) -> None:
-        """Forget what was agreed under a registration that has ended; ``ven_id`` is the id of its ven."""
 
 
 class EiRegisterParty:
     """Registers VENs that are enrolled. Without ``addresses`` none is pushed to."""
 
     def __init__(
-        self, settings: V20b, vens: VenStore20b, outbox: Outbox20b, events: Forgets, addresses: PushAddresses | None
+        self,
+        settings: V20b,
+        registrations: RegistrationStore20b,
+        outbox: Outbox20b,
+        addresses: PushAddresses | None,
     ) -> None:
         self._settings = settings
         self._addresses = addresses
-        self._vens = vens
+        self._registrations = registrations
         self._outbox = outbox
-        self._events = events
 
     async def handle(self, message: Message, session: Session20b) -> Answer:
         """Answer a message of this service."""
@@ -88,17 +82,13 @@ class EiRegisterParty:
             signs=ven.signs,
             digest=session.digest,
         )
-        registered, is_new = await self._vens.register(
+        registered, is_new = await self._registrations.register(
             ven,
             given,
             renewed=message.registration_id is not None,
             repeated_after=stamp(session.now - _REPETITION),
         )
-        await self._outbox.acknowledged(ven.id, REREGISTER)
         if is_new:
-            if ven.is_registered:
-                await self._events.forget(ven.id)
-            await self._outbox.put(ven.id, OWN_REPORTS)
             _log.info("a VEN of OpenADR 2.0b has registered", ven=ven.name, venID=ven.ven_id)
         return self._created(message.request_id, registered)
 
@@ -129,40 +119,44 @@ class EiRegisterParty:
 
     async def _cancel(self, message: CancelPartyRegistration, session: Session20b) -> Answer:
         ven = session.ven
-        if not ven.is_registered or message.registration_id != ven.registration_id:
-            raise RefusedMessage(Code.INVALID_ID, "registrationID: this VEN has no such registration")
-        await self._end(ven, "its VEN")
-        return CanceledPartyRegistration(
+        answer = CanceledPartyRegistration(
             response=accepted(message.request_id), registration_id=message.registration_id, ven_id=ven.ven_id
         )
+        if not ven.is_registered and await self._is_repeated(session):
+            return answer
+        if not ven.is_registered or message.registration_id != ven.registration_id:
+            raise RefusedMessage(Code.INVALID_ID, "registrationID: this VEN has no such registration")
+        await self._registrations.end(ven.id, digest=session.digest)
+        _tell_end(ven, "its VEN")
+        return answer
 
     async def _canceled(self, message: CanceledPartyRegistration, session: Session20b) -> Answer:
         """Take the VEN's answer to a cancellation by this VTN (B-REG-013)."""
         ven, response = session.ven, message.response
-        if not await self._outbox.acknowledged(ven.id, CANCEL):
-            raise RefusedMessage(Code.OUT_OF_SEQUENCE, "this VTN did not cancel the registration")
-        await self.cancel_answered(ven, response.code, response.description)
+        agrees = is_success(response.code)
+        if not await self._registrations.cancel_answered(ven.id, agrees=agrees, digest=session.digest):
+            if ven.is_registered or not await self._is_repeated(session):
+                raise RefusedMessage(Code.OUT_OF_SEQUENCE, "this VTN did not cancel the registration")
+        elif agrees:
+            _tell_end(ven, "this VTN")
+        else:
+            _log.warning(
+                "a VEN does not let its registration be cancelled",
+                ven=ven.name,
+                code=response.code,
+                description=response.description,
+            )
         return Response(response=accepted(response.request_id), ven_id=ven.ven_id)
 
-    async def cancel_answered(self, ven: Ven20b, code: str, description: str | None) -> None:
-        """End a registration that this VTN cancelled, if the VEN agrees; else it stays, and is flagged."""
-        if is_success(code):
-            await self._end(ven, "this VTN")
-        else:
-            await self._vens.cancel_refused(ven.id)
-            _log.warning(
-                "a VEN does not let its registration be cancelled", ven=ven.name, code=code, description=description
-            )
+    async def _is_repeated(self, session: Session20b) -> bool:
+        """Return True if this very message ended the registration a moment ago (B-GEN-011)."""
+        after = stamp(session.now - _REPETITION)
+        return await self._registrations.was_ended_by(session.ven.id, session.digest, after=after)
 
     async def heard_response(self, session: Session20b, message: Response) -> None:
         """Take ``oadrResponse`` as the answer to a request to register again, the only one it can be (B-REG-010)."""
         if is_success(message.response.code):
             await self._outbox.acknowledged(session.ven.id, REREGISTER)
-
-    async def _end(self, ven: Ven20b, by: str) -> None:
-        await self._vens.unregister(ven.id)
-        await self._events.forget(ven.id)
-        _log.info("a registration for OpenADR 2.0b has ended", ven=ven.name, venID=ven.ven_id, by=by)
 
     def _created(self, request_id: str, ven: Ven20b) -> CreatedPartyRegistration:
         return CreatedPartyRegistration(
@@ -173,3 +167,7 @@ class EiRegisterParty:
             profiles=PROFILES,
             requested_poll_freq=Duration20b(seconds=self._settings.poll_s),
         )
+
+
+def _tell_end(ven: Ven20b, by: str) -> None:
+    _log.info("a registration for OpenADR 2.0b has ended", ven=ven.name, venID=ven.ven_id, by=by)

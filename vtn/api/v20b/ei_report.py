@@ -31,13 +31,13 @@ from openadr_profiles.v20b.reports import Translated, readings, translate
 from openadr_profiles.v20b.vocabulary import METADATA
 from openadr_profiles.v31 import Invalid, decode
 from vtn.api.v20b.counts import Counts20b
-from vtn.api.v20b.ei_register_party import OWN_REPORTS
 from vtn.api.v20b.refusals import RefusedMessage, accepted
 from vtn.api.v20b.report_asking import ReportAsking
 from vtn.api.v20b.report_keeping import ReportKeeping
 from vtn.api.v20b.session import Answer, Session20b
 from vtn.api.v20b.working_out import worked_out
 from vtn.store.stores import Stores
+from vtn.store.v20b.registrations import OWN_REPORTS
 from vtn.store.v20b.reports import AskedReport, RequestState
 from vtn.store.v20b.vens import Ven20b
 from vtn.v20b_settings import V20b
@@ -73,7 +73,7 @@ class EiReport:
             case CreatedReport():
                 return await self._created(message, ven)
             case UpdateReport():
-                return await self._update(message, ven)
+                return await self._update(message, ven, session.now)
             case CanceledReport():
                 if is_success(message.response.code):
                     await self._reports.stopped(ven.id)
@@ -151,20 +151,20 @@ class EiReport:
             )
         return Response(response=accepted(message.response.request_id), ven_id=ven.ven_id)
 
-    async def _update(self, message: UpdateReport, ven: Ven20b) -> UpdatedReport:
+    async def _update(self, message: UpdateReport, ven: Ven20b, now: datetime) -> UpdatedReport:
         """Keep values; of several reports those that are right are kept, whatever is wrong with others (B-RPT-011)."""
         wrong: list[UnusableReport] = []
         async with self._turns.setdefault(ven.id, asyncio.Lock()):  # a message and its repetition one after the other
             for report in message.reports:
                 try:
-                    await self._keep(report, ven)
+                    await self._keep(report, ven, now)
                 except UnusableReport as error:
                     wrong.append(error)
         if wrong:
             raise RefusedMessage(wrong[0].code, wrong[0].description)
         return UpdatedReport(response=accepted(message.request_id), ven_id=ven.ven_id)
 
-    async def _keep(self, report: Report, ven: Ven20b) -> None:
+    async def _keep(self, report: Report, ven: Ven20b, now: datetime) -> None:
         asked = await self._reports.request(ven.id, report.report_request_id)
         known = None if asked is None else await self._reports.capability(ven.id, asked.specifier_id)
         if asked is None or known is None:
@@ -189,6 +189,7 @@ class EiReport:
                 name = one.report_name or ""
                 kept[name] = await self._keeping.keep(ven, one, kept.get(name))
         except Invalid:
+            await self._asking.look_through(ven, now)
             raise UnusableReport(Code.INVALID_ID, "reportRequestID: its event is gone") from None
         is_done = request.specifier.report_back_duration.is_zero
         await self._reports.updated(asked, kept, patience_s=_patience_of(request), is_done=is_done)

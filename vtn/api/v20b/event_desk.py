@@ -6,7 +6,7 @@ resource has changed; then it is two statements that find little.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Final, NamedTuple
 
@@ -24,7 +24,7 @@ from vtn.lru import LruCache
 from vtn.store.failures import ConstraintViolated
 from vtn.store.ids import new_id
 from vtn.store.stamps import stamp
-from vtn.store.v20b.event_rows import IssueState, SeenEvent, SeenEvents
+from vtn.store.v20b.event_rows import DeliveryRow, IssueRow, IssueState, Key, SeenEvent, SeenEvents
 from vtn.store.v20b.events import EventStore20b, IssueChange
 from vtn.store.v20b.vens import Ven20b
 
@@ -99,6 +99,12 @@ class EventDesk:
         ordered = (await self._ordered(found.entries, now))[:reply_limit]
         message = await self._sent(ven, ordered, now, response)
         return Distribution(message, _entries(ordered), _silent(ordered), seen.reports_due, seen.has_schedules)
+
+    async def unasked(self, sent: Iterable[tuple[IssueRow, DeliveryRow]]) -> frozenset[Key]:
+        """Return the issues of which no answer was asked for, nor came before (B-CRE-010)."""
+        first = {(*issue.key, row.shown_number): issue.key for issue, row in sent if row.answered_number is None}
+        told = await self._lookup(list(first))
+        return frozenset(first[shown] for shown, what in told.items() if what.projection.response_required != _ALWAYS)
 
     async def _examine(self, ven: Ven20b, now: datetime) -> tuple[Examined, SeenEvents]:
         """Find out what a VEN is to be told, once its events are projected as they are now."""

@@ -30,7 +30,7 @@ MOST_EVENTS: Final = 500
 MOST_CANCELLATIONS: Final = 10
 """Times that a cancellation is sent without an answer (B-EVT-016)."""
 MOST_UNCONFIRMED: Final = 3
-"""Times that a cancellation is sent which needs no answer: a message may be lost, and nobody would know."""
+"""Times that an event or a cancellation is sent which needs no answer: a message may be lost, and nobody would know."""
 _LONGEST_RETRY: Final = timedelta(hours=1)
 
 Lookup = Callable[[tuple[str, int, int]], ToldIssue]
@@ -224,9 +224,9 @@ def delivery_of(
     retry: timedelta,
     is_pushed: bool = False,
 ) -> DeliveryRow:
-    """Return the row of an entry that is about to be sent; one that needs no answer is not awaited (B-POL-004).
+    """Return the row of an entry that is about to be sent, and when it is due again without an answer (B-POL-004).
 
-    A cancellation that needs none is sent again a few times all the same (B-EVT-016).
+    One that needs no answer is sent a few times all the same.
     What ``is_pushed`` is due again until the VEN was reached, and was sent no times before that (B-TRN-005).
     """
     before = entry.before
@@ -239,7 +239,7 @@ def delivery_of(
     needs_answer = told.projection.response_required == "always"
     is_answered = before is not None and before.answered_number == entry.number
     is_cancelled = entry.cancelled_at is not None
-    waits = is_pushed or (not is_answered and (needs_answer or (is_cancelled and times < MOST_UNCONFIRMED)))
+    waits = is_pushed or (not is_answered and (needs_answer or times < MOST_UNCONFIRMED))
     pause = min(retry * 2 ** min(max(times - 1, 0), 16), max(retry, _LONGEST_RETRY))
     return DeliveryRow(
         ven_id=ven_id,

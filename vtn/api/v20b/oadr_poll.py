@@ -18,10 +18,10 @@ from openadr_profiles.v20b.messages import (
     RequestReregistration,
     Response,
 )
-from vtn.api.v20b.ei_register_party import CANCEL, OWN_REPORTS, REREGISTER
 from vtn.api.v20b.refusals import RefusedMessage
 from vtn.api.v20b.session import Answer, Session20b
 from vtn.store.v20b.outbox import Outbox20b, WaitingMessage
+from vtn.store.v20b.registrations import CANCEL, OWN_REPORTS, REREGISTER
 from vtn.store.v20b.vens import Ven20b
 
 ReportMessage: TypeAlias = Callable[[Ven20b, WaitingMessage], Awaitable[Message | None]]

@@ -24,11 +24,13 @@ from openadr_profiles.v31.instant import Start
 from vtn.access import DEFAULT_SCOPES, Caller, Role
 from vtn.api.v31.render import Renderer
 from vtn.errors import ChangedMeanwhile, Conflict, NotFound
+from vtn.lru import LruCache
 from vtn.store.ids import new_id
 from vtn.store.large import Large
-from vtn.store.query import EventQuery, Page, ResourceQuery
+from vtn.store.query import ResourceQuery
 from vtn.store.rows import ObjectRow
 from vtn.store.stores import Stores
+from vtn.store.v20b.asking_events import MOST_ASKING
 from vtn.store.v20b.outbox import WaitingMessage
 from vtn.store.v20b.reports import ASK, CANCEL_REPORT, ENDED, NewRequest, RequestState
 from vtn.store.v20b.vens import Ven20b
@@ -37,10 +39,9 @@ from vtn.v20b_settings import V20b
 _log = structlog.get_logger(__name__)
 
 _OPERATOR: Final = Caller("", Role.BL, DEFAULT_SCOPES[Role.BL])
-_PAGE: Final = 50
-_MOST_EVENTS: Final = 500
+_KEPT: Final = 500
+_KEPT_CHARACTERS: Final = 64 * 1024
 _RENDERER: Final = Renderer(ObjectType.EVENT)
-_DESCRIPTORS: Final = '"reportDescriptors"'
 _TELEMETRY: Final = frozenset({ReportName.TELEMETRY_USAGE, ReportName.TELEMETRY_STATUS})
 _NO_ID: Final = "0"
 
@@ -52,42 +53,45 @@ class ReportAsking:
         self._settings = settings
         self._stores = stores
         self._reports = stores.reports_20b
+        self._asking = stores.asking_20b
+        self._decoded: LruCache[tuple[str, str], Event] = LruCache(_KEPT)
         self._granularity = Duration20b(seconds=settings.telemetry_every_s)
         self._report_back = Duration20b(seconds=settings.telemetry_back_s)
 
     async def bring_up_to_date(self, ven: Ven20b, now: datetime) -> None:
         """Ask a VEN for what it is not asked for yet, and no more for what nobody wants any more.
 
-        While no event, program, resource or capability changes this costs nothing.
+        Of a VEN that offers nothing this costs nothing; else only after a change of what it offers or holds, of an
+        event that asks for reports, or of a program.
         """
+        offered = await self._reports.offered(ven.id)
+        if not offered:
+            return
 
         async def look() -> bool:
             await self.look_through(ven, now)
             return True
 
-        await self._reports.up_to_date.get(ven.id, look)
+        wanted = await self._asking.version(ven.caller, ven.id)
+        await self._reports.up_to_date(ven.id, f"{offered} {wanted}", look)
 
     async def look_through(self, ven: Ven20b, now: datetime) -> None:
         """Compare what a VEN is asked for with what it could be asked for, whatever is known of it."""
-        if not await self._reports.reports_any(ven.id):
-            return
         offers = [decode(text.encode(), Capability) for text in await self._reports.capabilities(ven.id)]
         asked = await self._reports.requests(ven.id)
-        asking, active = await self._asking_events(ven)
-        wanted = {(each.event_id, each.digest): each for each in await self._wanted(ven, offers, asking, now)}
+        if not offers and not asked:
+            return
+        wanted = {(each.event_id, each.digest): each for each in await self._wanted(ven, offers, now)}
         offered = {each.report_specifier_id for each in offers}
         known = {(each.event_id, each.digest) for each in asked}
+        others = [each for each in asked if (each.event_id, each.digest) not in wanted and each.state not in ENDED]
+        events = {each.event_id for each in others if each.specifier_id in offered}
+        is_over = await self._asking.still_seen(ven.caller, events)
         cancelled: list[str] = []
         forgotten: list[str] = []
-        for each in asked:
-            if (each.event_id, each.digest) in wanted or each.state in ENDED:
-                continue
-            if (
-                each.specifier_id in offered
-                and each.event_id not in active
-                and await self._is_there(ven, each.event_id)
-            ):
-                continue  # its event is over, and what was agreed about it holds
+        for each in others:
+            if each.specifier_id in offered and is_over.get(each.event_id):
+                continue  # what was agreed about it holds
             (forgotten if each.state is RequestState.DONE else cancelled).append(each.id)
         new = [each for key, each in wanted.items() if key not in known]
         if new or cancelled or forgotten:
@@ -113,17 +117,14 @@ class ReportAsking:
         told = await self._reports.told(ven.id, piggyback=piggyback)
         return tuple(decode(each.content.encode(), ReportRequest) for each in told)
 
-    async def _wanted(
-        self, ven: Ven20b, offers: Sequence[Capability], asking: Sequence[Event], now: datetime
-    ) -> list[NewRequest]:
+    async def _wanted(self, ven: Ven20b, offers: Sequence[Capability], now: datetime) -> list[NewRequest]:
         wanted = await self._telemetry(ven, offers, now)
-        carriers = frozenset((await self._reports.carriers(ven.id)).values())
-        targets_of = None
+        asking = [self._event(row) for row in await self._asking.seen_by(ven.caller)] if offers else []
+        if len(asking) >= MOST_ASKING:
+            _log.warning("a VEN sees more events than it is asked for reports of", ven=ven.name, most=MOST_ASKING)
+        descriptors = chain.from_iterable(event.report_descriptors or () for event in asking)
+        targets_of = await self._targets_of_resources(ven) if any(each.targets for each in descriptors) else {}
         for event in asking:
-            if event.id in carriers:
-                continue
-            if targets_of is None:
-                targets_of = await self._targets_of_resources(ven)
             found = requests_for(
                 event,
                 offers,
@@ -134,6 +135,16 @@ class ReportAsking:
             )
             wanted += [_new(event.id, each) for each in found]
         return wanted
+
+    def _event(self, row: ObjectRow) -> Event:
+        """Return an event; what many VENs are asked about is decoded once."""
+        key = row.id, row.members
+        known = self._decoded.get(key)
+        if known is None:
+            known = decode(_RENDERER.one(row), Event)
+            if len(row.members) <= _KEPT_CHARACTERS:
+                self._decoded.put(key, known)
+        return known
 
     async def _telemetry(self, ven: Ven20b, offers: Sequence[Capability], now: datetime) -> list[NewRequest]:
         """Return requests for all telemetry that a VEN offers, on an event that is there for it alone."""
@@ -189,34 +200,11 @@ class ReportAsking:
                 raise
             return again
 
-    async def _asking_events(self, ven: Ven20b) -> tuple[list[Event], frozenset[str]]:
-        """Return the events that a VEN sees and that ask for reports, and the ids of all that it sees, if not over."""
-        found: list[Event] = []
-        ids: list[str] = []
-        for skip in range(0, _MOST_EVENTS, _PAGE):
-            query = EventQuery(page=Page(skip=skip, limit=_PAGE), active=True)
-            page = await self._stores.events.search(query, visible_to=ven.caller)
-            rows = await _rows_of(page) if isinstance(page, Large) else page
-            ids += [row.id for row in rows]
-            found += [decode(_RENDERER.one(row), Event) for row in rows if _DESCRIPTORS in row.members]
-            if len(page) < _PAGE:
-                return found, frozenset(ids)
-        _log.warning("a VEN sees more events than are looked through for reports", ven=ven.name, most=_MOST_EVENTS)
-        return found, frozenset(ids)
-
     async def _targets_of_resources(self, ven: Ven20b) -> dict[str, tuple[str, ...]]:
         page = await self._stores.resources.search(ResourceQuery(ven_id=ven.id), visible_to=ven.caller)
         rows = await _rows_of(page) if isinstance(page, Large) else page
         named = ((msgspec.json.decode(f"{{{row.members}}}".encode()), row.targets or ()) for row in rows)
         return {str(members["resourceName"]): targets for members, targets in named}
-
-    async def _is_there(self, ven: Ven20b, event_id: str) -> bool:
-        """Return True if a VEN still sees an event."""
-        try:
-            await self._stores.events.get(event_id, visible_to=ven.caller)
-        except NotFound:
-            return False
-        return True
 
 
 async def _rows_of(page: Large) -> list[ObjectRow]:

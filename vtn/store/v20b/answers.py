@@ -141,14 +141,12 @@ class AnswerStore20b:
             await self._reports_due(connection, ven_id, {row["event_id"] for row in rows})
         return [_opt(row) for row in rows]
 
-    async def end_all(self, ven_id: str) -> None:
-        """Take back all opts of a VEN: its registration is over."""
-        at = self._stamps.now
-        async with self._database.write() as connection:
-            held = (_opts.ven_id == ven_id, _opts.opt_id.is_not(None), _opts.cancelled_at.is_(None))
-            ended = update(oadr20b_opts).where(*held).values(cancelled_at=at).returning(_opts.event_id)
-            rows = (await connection.execute(ended)).all()
-            await self._reports_due(connection, ven_id, {row[0] for row in rows})
+    async def end_all_in(self, connection: AsyncConnection, ven_id: str) -> None:
+        """Take back all opts of a VEN in the transaction that ends its registration."""
+        held = (_opts.ven_id == ven_id, _opts.opt_id.is_not(None), _opts.cancelled_at.is_(None))
+        ended = update(oadr20b_opts).where(*held).values(cancelled_at=self._stamps.now).returning(_opts.event_id)
+        rows = (await connection.execute(ended)).all()
+        await self._reports_due(connection, ven_id, {row[0] for row in rows})
 
     async def _said(self, connection: AsyncConnection, said: Sequence[OptRow]) -> None:
         """Store what one VEN said, and remove what it said of these events so long ago that it is not kept."""

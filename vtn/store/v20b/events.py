@@ -27,6 +27,7 @@ from vtn.store.stamps import Stamps
 from vtn.store.tables import events, programs, resources, vens
 from vtn.store.types import KEY
 from vtn.store.upserts import insert_into
+from vtn.store.v20b.asking_events import IS_CARRIER
 from vtn.store.v20b.event_rows import (
     DELIVERY,
     ISSUE,
@@ -43,7 +44,6 @@ from vtn.store.v20b.event_rows import (
     issue_in,
 )
 from vtn.store.v20b.event_tables import oadr20b_deliveries, oadr20b_events, oadr20b_opts, oadr20b_projections
-from vtn.store.v20b.tables import oadr20b_carriers
 from vtn.store.visibility import Visibility, form_of, values
 
 _ROWS: Final = 2000
@@ -146,7 +146,7 @@ class EventStore20b:
             .where(
                 *self._visibility.event(form),
                 not_over,
-                ~_IS_CARRIER,
+                ~IS_CARRIER,
                 or_(_issues.state.is_(None), _issues.state == IssueState.LIVE.value, ~_IS_PROJECTED),
             )
             .order_by(
@@ -345,9 +345,6 @@ _TOLD: Final = (
 )
 """What a delivery changes of a row that is there; the first number and the answers stay."""
 
-_IS_CARRIER: Final = (
-    select(oadr20b_carriers.c.event_id).where(oadr20b_carriers.c.event_id == events.c.id).correlate(events).exists()
-)
 _IS_PROJECTED: Final = and_(
     _issues.event_id.is_not(None),
     _issues.event_modified_at == events.c.modified_at,

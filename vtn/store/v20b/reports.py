@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
 from typing import Any, Final
 
 import msgspec
-from sqlalchemy import RowMapping, delete, insert, select, union_all, update
+from sqlalchemy import RowMapping, delete, func, insert, select, update
 
 from vtn.store.database import Database
 from vtn.store.fact_cache import FactCache
 from vtn.store.failures import ConstraintViolated
 from vtn.store.stamps import Stamps
-from vtn.store.tables import events, programs, resources, vens
+from vtn.store.tables import programs, vens
 from vtn.store.upserts import insert_into
 from vtn.store.v20b.outbox import Outbox20b
 from vtn.store.v20b.tables import oadr20b_capabilities, oadr20b_carriers, oadr20b_report_requests, oadr20b_vens
@@ -77,25 +77,30 @@ class ReportStore20b:
         self._database = database
         self._stamps = stamps
         self._outbox = outbox
-        watch = database.watch(events, programs, resources, oadr20b_capabilities)
-        self.up_to_date: Final[FactCache[bool]] = FactCache(watch, most=_REMEMBERED)
-        """Tells of which VENs is known that they were asked for all that is wanted."""
-        self._reports_any: Final[FactCache[bool]] = FactCache(database.watch(oadr20b_capabilities), most=_REMEMBERED)
+        self._up_to_date: FactCache[bool] = FactCache(database.watch(programs), most=_REMEMBERED)
+        self._offered: FactCache[str] = FactCache(database.watch(oadr20b_capabilities), most=_REMEMBERED)
 
-    async def reports_any(self, ven_id: str) -> bool:
-        """Return True if a VEN offers reports or was asked for some; remembered, whatever becomes of events.
+    async def up_to_date(self, ven_id: str, wanted: str, look: Callable[[], Awaitable[bool]]) -> bool:
+        """Return what ``look`` found of a VEN; remembered while no program changes, nor the text ``wanted``.
 
-        A VEN of which neither is true is asked for some only after it has offered some.
+        That has to change with all else that decides what the VEN is asked for.
+        """
+        return await self._up_to_date.get(f"{ven_id} {wanted}", look)
+
+    async def offered(self, ven_id: str) -> str:
+        """Return a text that changes with what a VEN offers; empty if it offers nothing and was asked for nothing.
+
+        Such a VEN is asked for something only after it has offered some.
         """
 
-        async def look() -> bool:
-            its = (
-                select(table.c.ven_id).where(table.c.ven_id == ven_id)
-                for table in (oadr20b_capabilities, oadr20b_report_requests)
-            )
-            return await self._database.row(union_all(*its)) is not None
+        async def look() -> str:
+            capabilities, requests = oadr20b_capabilities.c, oadr20b_report_requests.c
+            since = select(func.max(capabilities.registered_at)).where(capabilities.ven_id == ven_id).scalar_subquery()
+            asked = select(requests.id).where(requests.ven_id == ven_id).exists()
+            row = await self._database.row(select(since.label("since"), asked.label("was_asked")))
+            return "" if row is None else row["since"] or ("asked" if row["was_asked"] else "")
 
-        return await self._reports_any.get(ven_id, look)
+        return await self._offered.get(ven_id, look)
 
     async def capabilities(self, ven_id: str) -> Sequence[str]:
         """Return what a VEN can report, each as JSON."""

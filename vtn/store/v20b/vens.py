@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Final
 
 from sqlalchemy import Select, delete, insert, or_, select, update
@@ -17,14 +17,12 @@ from vtn.store.database import Database
 from vtn.store.engine import AsyncConnection
 from vtn.store.fact_cache import FactCache
 from vtn.store.failures import ConstraintViolated
-from vtn.store.ids import new_id
 from vtn.store.stamps import Stamps
 from vtn.store.tables import constraint, events, programs, resources, vens
 from vtn.store.v20b.tables import (
     oadr20b_capabilities,
     oadr20b_certificates,
     oadr20b_outbox,
-    oadr20b_report_requests,
     oadr20b_vens,
 )
 from vtn.store.ven import VenStore
@@ -69,18 +67,6 @@ class Ven20b:
     def caller(self) -> Caller:
         """Return the VEN as the stores know it: a client of the role VEN, like one with a token."""
         return Caller(self.client_id, Role.VEN, DEFAULT_SCOPES[Role.VEN])
-
-
-@dataclass(frozen=True, slots=True)
-class Registration20b:
-    """Hold what a VEN registers with."""
-
-    ven_name: str | None
-    push_url: str | None
-    report_only: bool
-    signs: bool
-    digest: str
-    """Of the message, to know a repetition of it."""
 
 
 class VenStore20b:
@@ -128,67 +114,6 @@ class VenStore20b:
         """Return the fingerprints a VEN is known by."""
         its = select(oadr20b_certificates.c.fingerprint).where(oadr20b_certificates.c.ven_id == id_)
         return frozenset(row["fingerprint"] for row in await self._database.rows(its))
-
-    async def register(
-        self, ven: Ven20b, given: Registration20b, *, renewed: bool, repeated_after: str
-    ) -> tuple[Ven20b, bool]:
-        """Register a VEN; return it as it is now, and whether it is a new registration.
-
-        ``renewed``: it named its registration, which it keeps (B-REG-007). Else it gets a new one and what waited for
-        it under the old one is dropped (B-REG-009), unless it repeats a message that registered it after the stamp
-        ``repeated_after``: then nothing changes (B-GEN-011).
-        """
-        async with self._database.write() as connection:
-            locked = select(oadr20b_vens).where(oadr20b_vens.c.ven_id == ven.id).with_for_update(of=oadr20b_vens)
-            row = (await connection.execute(locked)).mappings().first()
-            if row is None:
-                raise NotFound
-            is_repeated = row["registered_by"] == given.digest and (row["registered_at"] or "") >= repeated_after
-            if is_repeated and row["registration_id"]:
-                return replace(ven, registration_id=row["registration_id"], push_url=row["push_url"]), False
-            is_new = not (renewed and row["registration_id"])
-            registration_id = new_id() if is_new else str(row["registration_id"])
-            if is_new:
-                await _forget_old(connection, ven.id)
-            changed = update(oadr20b_vens).where(oadr20b_vens.c.ven_id == ven.id)
-            await connection.execute(
-                changed.values(
-                    registration_id=registration_id,
-                    registered_by=given.digest,
-                    registered_at=self._stamps.now,
-                    ven_name=given.ven_name,
-                    push_url=given.push_url,
-                    is_report_only=given.report_only,
-                    signs=given.signs,
-                    cancel_refused_at=None,
-                )
-            )
-        return (
-            replace(
-                ven,
-                registration_id=registration_id,
-                push_url=given.push_url,
-                report_only=given.report_only,
-                signs=given.signs,
-            ),
-            is_new,
-        )
-
-    async def unregister(self, id_: str) -> None:
-        """End a registration, with all that waited for the VEN (B-REG-012)."""
-        async with self._database.write() as connection:
-            await _forget_old(connection, id_)
-            await connection.execute(
-                update(oadr20b_vens)
-                .where(oadr20b_vens.c.ven_id == id_)
-                .values(registration_id=None, registered_by=None, push_url=None, cancel_refused_at=None)
-            )
-
-    async def cancel_refused(self, id_: str) -> None:
-        """Note that a VEN refused to let its registration be cancelled (B-REG-013)."""
-        changed = update(oadr20b_vens).where(oadr20b_vens.c.ven_id == id_)
-        async with self._database.write() as connection:
-            await connection.execute(changed.values(cancel_refused_at=self._stamps.now))
 
     async def enrol(
         self,
@@ -301,12 +226,6 @@ class VenStore20b:
 
 def _selected() -> Select[Any]:
     return select(*_COLUMNS).select_from(_VENS)
-
-
-async def _forget_old(connection: AsyncConnection, id_: str) -> None:
-    """Drop what was agreed under a registration: messages that wait, report requests, and what the VEN can report."""
-    for table in (oadr20b_outbox, oadr20b_report_requests, oadr20b_capabilities):
-        await connection.execute(delete(table).where(table.c.ven_id == id_))
 
 
 async def _check_unregistered(connection: AsyncConnection, id_: str, wire_id: str) -> None:
