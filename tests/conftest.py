@@ -1,11 +1,12 @@
 """Fixtures every room may use; what they give is described in `docs/development.md`."""
 
+import gc
 import logging
 import os
 import shutil
 import signal
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -95,15 +96,35 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Make the folder that the workers of this run share; hear Ctrl-C also where a shell started the run with `&`."""
+    """Make the folder that the workers of this run share; hear Ctrl-C also where a shell started the run with `&`.
+
+    Set up logs.
+    """
     if "TMPDIR" not in os.environ and (memory := folder_in_memory()) is not None:
         os.environ["TMPDIR"], tempfile.tempdir = str(memory), None  # also for workers, and processes that tests start
+    # Tracebacks in plain text, as programs write them: to colour one takes seconds, and rich shows all local values.
+    plain = structlog.dev.ConsoleRenderer(colors=False, exception_formatter=structlog.dev.plain_traceback)
+    structlog.configure(processors=[*structlog.get_config()["processors"][:-1], plain])
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # programs that tests start would ignore it, too
         signal.signal(signal.SIGINT, signal.default_int_handler)
     if not hasattr(config, "workerinput"):
         config.stash[_SHARED] = shared = Path(tempfile.mkdtemp(prefix="oadr-tests-"))
         shared.chmod(0o711)  # started by root, PostgreSQL runs from here as another account
         config.add_cleanup(lambda: shutil.rmtree(shared, ignore_errors=True))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """Keep the garbage collector away from what lives as long as the run: each full walk over it takes half a second.
+
+    What tests make is looked for as usual.
+    """
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -11,8 +11,8 @@ from vtns.ours import TURNED, vtn
 
 from bench.support.postgres import PostgresServer
 
-_RUNS = ("results", "turned_results", "mixed_run", "demanding_run")
-"""Fixtures that are whole runs of the suite, which many tests look at."""
+_SHARED = ("results", "turned_results", "demanding_run", "runs", "usual", "vtn_on_sqlite")
+"""Fixtures that are whole runs of the suite, which many tests look at, and the VTN that many ask; the first counts."""
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)  # before pytest-xdist looks for the marks
@@ -20,7 +20,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     """Let one worker do all tests that look at the same run; raises UsageError if pytest-xdist does not keep to it."""
     grouped = []
     for item in items:
-        for name in set(_RUNS).intersection(getattr(item, "fixturenames", ())):
+        name = next((each for each in _SHARED if each in getattr(item, "fixturenames", ())), None)
+        if name is not None:
             which = item.callspec.params.get(name, "") if hasattr(item, "callspec") else ""
             item.add_marker(pytest.mark.xdist_group(f"{name} {which}".strip()))
             grouped.append(item)
