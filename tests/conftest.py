@@ -28,6 +28,7 @@ from tests.support.sent import RECORDER, Sent
 
 _SHARED = pytest.StashKey[Path]()
 _MOST_WORKERS = 8
+_COLLECTED_AFTER = (2_000, 10, 25)
 
 settings.register_profile("oadr", deadline=None)  # a busy machine is not a failure
 settings.load_profile("oadr")
@@ -117,13 +118,14 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_collection() -> Generator[None, object, object]:
     """Keep the garbage collector away from what lives as long as the run: each full walk over it takes half a second.
 
-    What tests make is looked for as usual.
+    What tests make is looked for, if not as often as usual.
     """
     gc.disable()
     try:
         return (yield)
     finally:
         gc.freeze()
+        gc.set_threshold(*_COLLECTED_AFTER)
         gc.enable()
 
 
