@@ -190,8 +190,10 @@ def create_async_engine(
 
     With ``undisturbed`` no cancellation reaches a statement that has begun (``AsyncConnection``).
     """
-    # The pool is named because older versions (2.0.36) have none for files of SQLite.
-    engine = create_engine(url, poolclass=AsyncAdaptedQueuePool, pool_size=pool_size, max_overflow=0, **options)
+    # The pool is named because older versions (2.0.36) have none for files of SQLite. The connection that came back
+    # last is taken first: it has its statements and pages at hand, where one that rested prepares them anew.
+    pool: dict[str, Any] = {"poolclass": AsyncAdaptedQueuePool, "pool_size": pool_size, "pool_use_lifo": True}
+    engine = create_engine(url, max_overflow=0, **pool, **options)
     turns = asyncio.Semaphore(pool_size)
     return AsyncEngine(engine, turns, size=pool_size, timeout_s=pool_timeout, undisturbed=undisturbed)
 

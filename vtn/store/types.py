@@ -251,6 +251,54 @@ def _gathered_sqlite(element: gathered, compiler: SQLCompiler, **kw: Any) -> str
     return f"json_group_array({one})"
 
 
+class collected(GenericFunction[tuple[str, ...]]):  # noqa: N801 (it reads as the SQL function it becomes)
+    """All texts of a group as one list, in no order."""
+
+    type = Targets()
+    inherit_cache = True
+
+    def __init__(self, one: ColumnElement[str]) -> None:
+        super().__init__(one)
+
+
+@compiles(collected, "postgresql")
+def _collected_postgresql(element: collected, compiler: SQLCompiler, **kw: Any) -> str:
+    (one,) = (compiler.process(clause, **kw) for clause in element.clauses)
+    return f"array_agg({one})"
+
+
+@compiles(collected, "sqlite")
+def _collected_sqlite(element: collected, compiler: SQLCompiler, **kw: Any) -> str:
+    (one,) = (compiler.process(clause, **kw) for clause in element.clauses)
+    return f"json_group_array({one})"
+
+
+class numbers_of(GenericFunction[str]):  # noqa: N801 (it reads as the SQL function it becomes)
+    """The numbers of a group, each once, as one text: with commas on PostgreSQL, where they are texts, else as JSON.
+
+    SQLite sorts nothing here, so the rows must come in order.
+    """
+
+    type = Text()
+    inherit_cache = True
+
+    def __init__(self, one: ColumnElement[Any]) -> None:
+        super().__init__(one)
+
+
+@compiles(numbers_of, "postgresql")
+def _numbers_of_postgresql(element: numbers_of, compiler: SQLCompiler, **kw: Any) -> str:
+    (one,) = (compiler.process(clause, **kw) for clause in element.clauses)
+    text = f'{one} COLLATE "C"'
+    return f"string_agg(DISTINCT {text}, ',' ORDER BY {text})"
+
+
+@compiles(numbers_of, "sqlite")
+def _numbers_of_sqlite(element: numbers_of, compiler: SQLCompiler, **kw: Any) -> str:
+    (one,) = (compiler.process(clause, **kw) for clause in element.clauses)
+    return f"json_group_array(DISTINCT {one})"
+
+
 def elements(targets: ColumnElement[Any], name: str, *, sqlite: bool) -> TableValuedAlias:
     """Return the elements of a list of targets as rows of a table called ``name``, with one column, ``value``."""
     if sqlite:

@@ -127,7 +127,7 @@ class Notes:
         these = (
             notifications.c.seq.between(bindparam("first"), bindparam("last"))
             if self._sqlite  # there is one writer, so these are all its own
-            else notifications.c.seq == any_(bindparam("seqs", type_=ARRAY(BigInteger)))
+            else notifications.c.seq == any_(cast(bindparam("seqs", type_=ARRAY(Text)), ARRAY(BigInteger)))
         )
         recipients = Recipients(privacy, sqlite=self._sqlite, names=names, open_face=open_face)
         self._deliver = recipients.statement(these)
@@ -205,7 +205,8 @@ class Notes:
         at_once = _LOOKED_AT_ONCE if table.name in _BY_TARGETS else _DELIVERED_AT_ONCE
         for place in range(0, len(seqs), at_once):
             some = seqs[place : place + at_once]
-            these = {"first": some[0], "last": some[-1]} if self._sqlite else {"seqs": some}
+            # A list of texts, since the driver has to ask the database what a list of numbers is, on each connection.
+            these = {"first": some[0], "last": some[-1]} if self._sqlite else {"seqs": [str(seq) for seq in some]}
             await connection.execute(self._deliver, {**these, "reader": reader})
         if seqs:
             touch(connection, deliveries)
