@@ -10,6 +10,7 @@ from random import Random
 import pytest
 
 from openadr_client import Hints, ManualClock, ReadAgain
+from openadr_client.notifications import ReceivedNotification
 
 HINT = ReadAgain("told", "mqtt")
 POLL_S = 300.0
@@ -106,6 +107,19 @@ async def test_after_a_flood_one_read_with_news_ends_the_waiting(poller: Poller)
     before = len(poller.reads)
     await poller.told()
     assert len(poller.reads) == before + 1
+
+
+async def test_an_event_is_read_at_once_although_thousands_of_resources_were_told_of_in_vain(poller: Poller) -> None:
+    """VENCLIENT-010: who writes resources is told of each, which slows down only what is read for resources."""
+    for number in range(600):
+        poller.hints.tell(ReceivedNotification("CREATE", "RESOURCE", {"id": f"r{number}"}, "websocket"))
+        await heard()
+        await poller.clock.advance(1)
+    before = len(poller.reads)
+    assert before <= 2 + 6 + 10
+    poller.hints.tell(ReceivedNotification("CREATE", "EVENT", {"id": "e"}, "websocket"))
+    await heard()
+    assert poller.reads[before:] == [600]
 
 
 async def test_a_fleet_does_not_read_all_at_once() -> None:
