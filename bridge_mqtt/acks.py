@@ -258,6 +258,6 @@ def _with_response(ack: Ack, response_ms: int) -> Ack:
     return Ack(**values | {"response_ms": response_ms})
 
 
-def is_ack(message: Received) -> bool:
-    """Return True if a message came on an acknowledgment topic."""
-    return message.topic.startswith("ven/ack/")
+def is_ack(topic: str) -> bool:
+    """Return True if it is a topic of acknowledgments."""
+    return topic.startswith("ven/ack/")

@@ -83,9 +83,9 @@ class Intake:
                 await self._turns.persist(store)
 
     async def _store(self, messages: Sequence[Received]) -> None:
-        answers = [message for message in messages if is_ack(message)]
+        answers = [message for message in messages if is_ack(message.topic)]
         shadows = [message for message in messages if is_shadow(message.topic)]
-        samples = [message for message in messages if not is_ack(message) and not is_shadow(message.topic)]
+        samples = [message for message in messages if not is_ack(message.topic) and not is_shadow(message.topic)]
         answered, measured = set[str](), set[str]()
         async with self._turns.change() as turn:
             if answers:

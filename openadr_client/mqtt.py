@@ -11,16 +11,16 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Final, Self, cast
+from typing import TYPE_CHECKING, Any, Final, Self
 
 import structlog
 
 from openadr_client.backoff import Backoff
 from openadr_client.errors import BrokerError, BrokerRefused, NotSent, Unconfirmed
+from openadr_client.mqtt_arrivals import ArrivedMessages, bytes_of
 from openadr_client.mqtt_connection import V5, AwareClient, ProtocolChoice, leave, stop_if_cancelled
 from openadr_client.mqtt_prefix import TopicPrefix
 from openadr_client.mqtt_window import Fate, PublishWindow
@@ -38,13 +38,10 @@ from paho.mqtt.properties import Properties
 _log = structlog.get_logger(__name__)
 
 _BATCH: Final = 500
-_GATHER_S: Final = 0.02
-"""So long after a message others are waited for, which are handed over with it."""
 _FILES_EVERY_S: Final = 30.0
 _SHORT_S: Final = 5.0
 _SHORT_ONES: Final = 2
 _REFUSED_TOPICS: Final = 1000
-_UNCONFIRMED_BYTES: Final = 32 * 1024 * 1024
 _PACKET_LENGTHS: Final = 4
 """Packets of so many times the longest payload are received at most (MQTT 5): what is longer, but not by much, can
 still be refused by name."""
@@ -73,6 +70,7 @@ class MqttLink:
     and a broker for MQTT 5 does not send packets of more than four times as many. QoS 0 messages that wait to be taken
     have 32 MiB together at most.
     A certificate file that has changed is used without a restart. Nothing is published while ``may_publish`` is false.
+    Messages on topics of which ``may_wait`` is true are collected for a quarter of a second, others hardly at all.
     """
 
     def __init__(
@@ -89,9 +87,11 @@ class MqttLink:
         unwanted: Sequence[str] = (),
         longest: int | None = None,
         may_publish: Callable[[], bool] = lambda: True,
+        may_wait: Callable[[str], bool] = lambda topic: False,
     ) -> None:
         self._settings = settings
         self._may_publish = may_publish
+        self._may_wait = may_wait
         self._lasting = lasting
         self._topics = TopicPrefix(prefix)
         self._filters = list(filters)
@@ -272,6 +272,7 @@ class MqttLink:
                 version=self._choice.version,
                 longest=self._longest,
                 may_publish=self._may_publish,
+                may_wait=lambda message: self._may_wait(self._topics.inner(str(message.topic))),
                 on_answer=self._note_answer,
             )
             try:
@@ -306,55 +307,19 @@ class MqttLink:
         while True:
             batch = [await anext(client.messages)]
             arrived = [client.arrivals.last_arrival]
-            await asyncio.sleep(_GATHER_S)  # a batch costs much, a message more in it little
+            await client.arrivals.gather(batch[0])
             while len(batch) < _BATCH and not client.arrivals.empty():
                 batch.append(client.arrivals.get_nowait())
                 arrived.append(client.arrivals.last_arrival)
             await self._take(
                 [
-                    Received(self._topics.inner(str(message.topic)), _bytes(message.payload), at, message.retain)
+                    Received(self._topics.inner(str(message.topic)), bytes_of(message.payload), at, message.retain)
                     for message, at in zip(batch, arrived, strict=True)
                 ]
             )
             for message in batch:
                 client.acknowledge(message)
             stop_if_cancelled()
-
-
-class _Arrivals(asyncio.Queue[aiomqtt.Message]):
-    """A queue that notes when each message came, and refuses only messages that the broker does not repeat."""
-
-    def __init__(self, now: Callable[[], datetime], *, unconfirmed: int, longest: int | None) -> None:
-        super().__init__()
-        self._now = now
-        self._unconfirmed = unconfirmed
-        self._longest = longest
-        self._times: deque[datetime] = deque()
-        self._bytes = 0
-        self.last_arrival = now()
-        self.dropped = 0
-
-    def put_nowait(self, item: aiomqtt.Message) -> None:
-        """Keep a message; QoS 0 ones only up to the limits, and of a very long one only its beginning."""
-        if self._longest is not None and len(item.payload) > self._longest:
-            _log.warning("message is too long, only its beginning is kept", size=len(item.payload))
-            item.payload = _bytes(item.payload)[: self._longest]
-        is_full = self.qsize() >= self._unconfirmed or self._bytes + len(item.payload) > _UNCONFIRMED_BYTES
-        if item.qos == 0 and is_full:
-            self.dropped += 1
-            raise asyncio.QueueFull
-        super().put_nowait(item)
-
-    def _put(self, item: aiomqtt.Message) -> None:
-        self._times.append(self._now())
-        self._bytes += len(item.payload)
-        super()._put(item)
-
-    def _get(self) -> aiomqtt.Message:
-        self.last_arrival = self._times.popleft()
-        item = super()._get()
-        self._bytes -= len(item.payload)
-        return item
 
 
 class _Client(AwareClient):
@@ -370,9 +335,10 @@ class _Client(AwareClient):
         version: aiomqtt.ProtocolVersion,
         longest: int | None,
         may_publish: Callable[[], bool],
+        may_wait: Callable[[aiomqtt.Message], bool],
         on_answer: Callable[[str, str | None], None],
     ) -> None:
-        self.arrivals = _Arrivals(now, unconfirmed=settings.queue, longest=longest)
+        self.arrivals = ArrivedMessages(now, unconfirmed=settings.queue, longest=longest, may_wait=may_wait)
         self.window = PublishWindow(
             self._hand_over, most=settings.inflight, timeout_s=settings.timeout_s, on_answer=on_answer
         )
@@ -429,7 +395,3 @@ def _session(
     if lasting:
         properties.SessionExpiryInterval = settings.session_expiry_s
     return {"clean_start": not lasting, "properties": properties}
-
-
-def _bytes(payload: object) -> bytes:
-    return payload if isinstance(payload, bytes) else bytes(cast(bytearray, payload))
