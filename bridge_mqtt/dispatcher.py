@@ -8,7 +8,7 @@ case something was missed.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from itertools import islice
@@ -60,6 +60,7 @@ class Dispatcher:
         health: Health,
         listening_since: Callable[[], datetime | None],
         on_queued: Callable[[], None],
+        let_leave: Callable[[], Awaitable[None]],
         on_change: Callable[[], None],
     ) -> None:
         self._turns = turns
@@ -72,6 +73,7 @@ class Dispatcher:
         self._health = health
         self._listening_since = listening_since
         self._on_queued = on_queued
+        self._let_leave = let_leave
         self._on_change = on_change
         self._events = EventStates(planner, turns.book)
         self._planned = Planned()
@@ -174,6 +176,8 @@ class Dispatcher:
             self._reconcile_at = now + _RECONCILE
         self._dirty |= self._panels_due.take_due(now)
         boundary = self._events.next_boundary
+        if boundary is not None and boundary <= now and self._planned.ahead:
+            await self._let_leave()  # nothing is as urgent as the commands of this second, which are written already
         pause_is_over = self._clock.monotonic_s() >= self._plan_pause_until_s
         if self._events_may_differ or now >= self._look_again_at:
             await self._plan(None)

@@ -11,7 +11,7 @@ only the publish remains.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Coroutine, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager, suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -50,8 +50,11 @@ _REFUSED: Final = "the broker refused it"
 _WITHOUT_PAUSE: Final = 50
 _TIMER_S: Final = 0.001
 """So much earlier than asked a timer may end a wait."""
-_MARKED_BEFORE_S: Final = 0.25
-"""So many real seconds before its second a command that waits for it is marked as sent."""
+_MARKED_BEFORE_S: Final = 1.0
+"""So many real seconds before its second a command that waits for it is marked as sent, and so much more for each panel:"""
+_MARKED_BEFORE_OF_EACH_S: Final = 0.0002
+_LEAVE_WITHIN_S: Final = 0.25
+"""So many real seconds at most a plan waits for commands that leave at their second."""
 
 
 @dataclass(frozen=True)
@@ -92,9 +95,10 @@ class CommandOutbox:
         self._is_wanted = is_wanted
         self._clock = clock
         self._ack_timeout = timedelta(seconds=settings.ack_timeout_s * clock.speed)
-        self._marked_before = timedelta(seconds=_MARKED_BEFORE_S * clock.speed)
         self._wake = asyncio.Event()
         self._flying: set[asyncio.Task[None]] = set()
+        self._waiting: dict[asyncio.Task[None], datetime] = {}
+        """Those whose commands wait for their second."""
         self.sent = 0
 
     def wake(self) -> None:
@@ -112,18 +116,31 @@ class CommandOutbox:
                 if next_start is None or self._link.connected_since is None:
                     await self._wake.wait()
                 else:
-                    await self._clock.wait_for(self._wake, until=next_start - self._marked_before)
+                    await self._clock.wait_for(self._wake, until=next_start - self._marked_before())
         finally:
-            await asyncio.gather(*self._flying, return_exceptions=True)
+            await asyncio.gather(*self._flying, *self._waiting, return_exceptions=True)
+
+    async def let_leave(self) -> None:
+        """Wait until the commands that waited for a second that has come are at the broker, a moment at most."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_LEAVE_WITHIN_S):
+                while due := [task for task, at in self._waiting.items() if at <= self._clock.now()]:
+                    await asyncio.wait(due)
+                while self._flying:
+                    await asyncio.wait(self._flying)
 
     @property
     def is_busy(self) -> bool:
-        """Return True while commands are on their way to the broker."""
-        return bool(self._flying)
+        """Return True while commands are on their way to the broker, or about to be."""
+        return bool(self._flying or self._waiting)
+
+    def _marked_before(self) -> timedelta:
+        before_s = _MARKED_BEFORE_S + _MARKED_BEFORE_OF_EACH_S * len(self._registry)
+        return timedelta(seconds=before_s * self._clock.speed)
 
     def _due(self) -> Iterator[Command]:
         """Yield what is to be sent now, oldest first."""
-        until = self._clock.now() + self._marked_before
+        until = self._clock.now() + self._marked_before()
         return (row for row in self._book.queue.values() if (start := _start_of(row)) is None or start <= until)
 
     async def _send_due(self) -> None:
@@ -136,19 +153,9 @@ class CommandOutbox:
                 rows = list(islice(self._due(), most))
                 letters = await self._claim(turn.changes, rows)
             most = _BATCH
-            if letters:
-                task = asyncio.create_task(self._publish(letters))
-                self._flying.add(task)
-                task.add_done_callback(self._landed)
+            self._publish(letters)
             if rows:
                 self._on_sent({row.ven_id for row in rows})  # from now on there is a deadline to watch
-
-    def _landed(self, task: asyncio.Task[None]) -> None:
-        """Log what ended the sending of a batch; its commands are cleared up like any that got no answer."""
-        self._flying.discard(task)
-        error = None if task.cancelled() else task.exception()
-        if error is not None:
-            _log.error("commands may not have been sent", problem=str(error), exc_info=error)
 
     async def _claim(self, changes: PanelChanges, rows: Sequence[Command]) -> list[Letter]:
         """Mark rows as sent and make their messages; what has become impossible is superseded."""
@@ -211,30 +218,39 @@ class CommandOutbox:
         )
         return topic, payload, until
 
-    async def _publish(self, letters: Sequence[Letter]) -> None:
-        """Publish a batch; what has certainly not left this process goes back into the queue.
-
-        What was marked before its second waits for that, and nothing else waits for it.
-        """
+    def _publish(self, letters: Sequence[Letter]) -> None:
+        """Begin to publish a batch. What was marked before its second waits for that, and nothing else waits for it."""
         now = self._clock.now()
         by_moment: dict[datetime, list[Letter]] = {}
         for letter in letters:
             by_moment.setdefault(max(letter.at, now), []).append(letter)
-        ends = await asyncio.gather(
-            *(self._publish_at(at, some) if at > now else self._publish_now(some) for at, some in by_moment.items()),
-            return_exceptions=True,
-        )
-        for end in ends:
-            if end is not None:
-                raise end
+        for at, some in by_moment.items():
+            if at > now:
+                self._waiting[self._begun(self._publish_at(at, some))] = at
+            else:
+                self._flying.add(self._begun(self._publish_now(some)))
+
+    def _begun(self, publishing: Coroutine[None, None, None]) -> asyncio.Task[None]:
+        task = asyncio.create_task(publishing)
+        task.add_done_callback(self._landed)
+        return task
+
+    def _landed(self, task: asyncio.Task[None]) -> None:
+        """Log what ended the sending of a batch; its commands are cleared up like any that got no answer."""
+        self._flying.discard(task)
+        self._waiting.pop(task, None)
+        error = None if task.cancelled() else task.exception()
+        if error is not None:
+            _log.error("commands may not have been sent", problem=str(error), exc_info=error)
 
     async def _publish_at(self, at: datetime, letters: Sequence[Letter]) -> None:
         """Publish letters at a moment that is near; what is not wanted any more then does not leave.
 
         It is waited in real time: if the clock is set meanwhile, not longer.
         """
+        left_s = (at - self._clock.now()).total_seconds() / self._clock.speed
         with suppress(TimeoutError):
-            async with asyncio.timeout(_MARKED_BEFORE_S + _TIMER_S):
+            async with asyncio.timeout(max(0.0, left_s) + _TIMER_S):
                 await self._clock.sleep_until(at)
         wanted: list[Letter] = []
         unwanted: list[Command] = []
@@ -255,7 +271,7 @@ class CommandOutbox:
         await self._publish_now(wanted)
 
     async def _publish_now(self, letters: Sequence[Letter]) -> None:
-        """Publish letters at once, and note what has become of each."""
+        """Publish letters at once, and note what has become of each: what has not left goes back into the queue."""
         fates = await self._link.publish_all([(letter.topic, letter.payload) for letter in letters])
         self.sent += fates.count(Fate.CONFIRMED)
         kept = [letter.command for letter, fate in zip(letters, fates, strict=True) if fate is Fate.NOT_SENT]

@@ -11,6 +11,7 @@ from typing import Self
 
 import structlog
 
+from bridge_mqtt.acks import is_ack
 from bridge_mqtt.api import api_of
 from bridge_mqtt.decisions import Policy
 from bridge_mqtt.dispatcher import Dispatcher
@@ -225,6 +226,7 @@ class Bridge:
             unwanted=all_filters(settings),
             longest=LONGEST_PAYLOAD,
             may_publish=leadership.may_send if leadership is not None else lambda: True,
+            may_wait=lambda topic: not is_ack(topic),
         )
         if leadership is not None:
             reader = InboxReader(
@@ -255,6 +257,7 @@ class Bridge:
             health=self.health,
             listening_since=lambda: self._link.connected_since,
             on_queued=self._outbox.wake,
+            let_leave=self._outbox.let_leave,
             on_change=self._report_soon,
         )
         self._load_orders = LoadOrders(
