@@ -51,7 +51,7 @@ _WITHOUT_PAUSE: Final = 50
 _TIMER_S: Final = 0.001
 """So much earlier than asked a timer may end a wait."""
 _MARKED_BEFORE_S: Final = 1.0
-"""So many real seconds before its second a command that waits for it is marked as sent, and so much more for each panel:"""
+"""So many real seconds before its second a command that waits for it is marked as sent, and more for each panel:"""
 _MARKED_BEFORE_OF_EACH_S: Final = 0.0002
 _LEAVE_WITHIN_S: Final = 0.25
 """So many real seconds at most a plan waits for commands that leave at their second."""
