@@ -84,8 +84,8 @@ def _words(type_: inspect.Type) -> str | None:
             number = any(isinstance(inner, inspect.FloatType) for inner in types)
             shown = [inner for inner in types if not (number and isinstance(inner, inspect.IntType))]
             return _either([word for word in map(_words, shown) if word])
-        case inspect.LiteralType(values=values):
-            return _either([str(value) for value in values])
+        case inspect.LiteralType() | inspect.EnumType():
+            return _either(_choices(type_))
         case inspect.StrType() | inspect.IntType():
             return _limits(type_)
         case inspect.StructType(fields=fields):
@@ -95,6 +95,11 @@ def _words(type_: inspect.Type) -> str | None:
             return next((_CUSTOM[one] for one in cls.__mro__ if one in _CUSTOM), None)
         case _:
             return _PLAIN.get(type(type_))
+
+
+def _choices(type_: inspect.LiteralType | inspect.EnumType) -> list[str]:
+    values = type_.values if isinstance(type_, inspect.LiteralType) else [one.value for one in type_.cls]
+    return [str(value) for value in values]
 
 
 def _limits(type_: inspect.StrType | inspect.IntType) -> str:

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 import pytest_asyncio
 from aiomqtt import MqttError
+from structlog.testing import capture_logs
 
 from tests.support.mosquitto import Mosquitto
 from tests.support.pki import Pki
@@ -22,6 +23,7 @@ from tests.vtn.conftest import StartVtn
 from tests.vtn.harness import Session, VtnUnderTest
 from tests.vtn.mqtt_clients import MqttClient, connected, is_refused
 from vtn.access import Role, Scope
+from vtn.notify.broker_access import keeper
 from vtn.notify.broker_access.dynamic_security import DynamicSecurity
 from vtn.notify.broker_access.dynamic_security import connected as administrator
 
@@ -291,6 +293,35 @@ async def test_a_broker_that_was_away_or_forgot_gets_everything_again(fleet: Fle
     async with connected(fleet.broker, username, password) as client:
         assert await client.subscribe(f"openadr3/vens/{ven['id']}/#")
         assert not await client.subscribe("openadr3/#")
+
+
+async def test_why_accounts_are_not_kept_is_said_once_and_with_the_way_out(
+    broker: Mosquitto, start_vtn: StartVtn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """MQTT-041: an account that publishes and is not there, and a broker that is away for many attempts."""
+    tries: list[str] = []
+    keep = keeper.Keeper._keep
+
+    async def counted(self: keeper.Keeper) -> None:
+        tries.append("again")
+        await keep(self)
+
+    async def several() -> None:
+        seen = len(tries)
+        await wait_until(lambda: len(tries) > seen + 3, timeout_s=30, what="attempts to keep the accounts")
+
+    monkeypatch.setattr(keeper, "_RETRY_S", 0.05)
+    monkeypatch.setattr(keeper.Keeper, "_keep", counted)
+    with capture_logs() as logs:
+        await start_vtn(mqtt=accounts_at(broker, password=None))
+        await several()
+        broker.stop()
+        await several()
+    said = [each["reason"] for each in logs if each["event"].startswith("the accounts at the MQTT broker are not kept")]
+    assert f"the broker has no account {PUBLISHER[0]}, which publishes (mqtt.user)" in said[0]
+    assert "mqtt.password" in said[0]
+    assert "refused" in said[-1]
+    assert len(set(said)) == len(said)
 
 
 async def account_that_works(fleet: Fleet, caller: Session) -> tuple[str, str] | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, MutableMapping
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +10,7 @@ import pytest
 import pytest_asyncio
 import structlog
 from sqlalchemy import func, select
+from structlog.testing import capture_logs
 
 from tests.support.mosquitto import Mosquitto
 from tests.support.waiting import wait_until
@@ -312,17 +313,29 @@ def own_broker(tmp_path: Path) -> Iterator[Mosquitto]:
 
 
 async def test_a_broker_that_is_down_delays_no_write(start_vtn: StartVtn, own_broker: Mosquitto) -> None:
-    """GEN-020, MQTT-035: at the start and later; what was written meanwhile follows in order, once it is back."""
+    """GEN-020, MQTT-035: at the start and later; what was written meanwhile follows in order, once it is back.
+
+    The operator is told of each outage, once.
+    """
     vtn = await start_vtn(notify=DELIVERS, mqtt={"url": own_broker.url})
     for _ in range(2):
-        programs = [await vtn.bl.program() for _ in range(5)]
-        assert await _waiting(vtn, 5)
+        with capture_logs() as logs:
+            programs = [await vtn.bl.program() for _ in range(5)]
+            assert await _waiting(vtn, 5)
+            await wait_until(lambda: _outages(logs), what="a warning")
+            vtn.now.pass_(minutes=1)
+        (outage,) = _outages(logs)
+        assert "cannot be reached" in outage["reason"]
         own_broker.start()
         async with listening(own_broker.url, "openadr3/programs/create") as ear:
             await wait_until(lambda: _a_minute_later(vtn, ear, 5))
             assert [each.body["object"] for each in ear.messages] == programs
             await wait_until(lambda: _waiting(vtn, 0))
         own_broker.stop()
+
+
+def _outages(logs: list[MutableMapping[str, Any]]) -> list[MutableMapping[str, Any]]:
+    return [each for each in logs if each["event"] == "notifications wait for the MQTT broker"]
 
 
 def _a_minute_later(vtn: VtnUnderTest, ear: Ear, count: int) -> bool:

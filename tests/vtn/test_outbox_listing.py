@@ -59,7 +59,11 @@ async def test_what_waits_and_what_was_given_up_is_listed_in_order(vtn: VtnUnder
     assert (first.client_id, first.subscription_id, first.object_id) == ("home-1", f"of-{hook}", "e1")
     assert (first.error, first.attempts) == ("answered 404", 1)
     assert (second.error, second.attempts) == ("answered 500", 2)
-    assert (third.client_id, third.subscription_id, third.url) == (None, None, None)
+    assert (third.client_id, third.subscription_id, third.url, third.error) == (None, None, None, None)
+    await rows.claim()
+    await rows.leave(failed(broker, "the broker cannot be reached", retry_in_s=15, broken=False))
+    (unreached,) = await listing.deliveries(Selection(push=Push.MQTT), limit=10)
+    assert (unreached.error, unreached.attempts) == ("the broker cannot be reached", 0)
     assert [one.id for one in await listing.deliveries(EVERYTHING, limit=2)] == [dead, waiting]
     assert [one.id for one in await listing.deliveries(Selection(waiting=Waiting.DEAD), limit=9)] == [dead]
     assert [one.id for one in await listing.deliveries(Selection(push=Push.MQTT), limit=9)] == [published]

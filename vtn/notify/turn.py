@@ -160,6 +160,8 @@ class Turn:
         self._error = failure.reason
         follows = self._retries.consequence(failure, self._failures)
         delivery = failure.delivery
+        if self._failures == 1 and self.endpoint.push is Push.MQTT:  # everybody waits, not one subscriber
+            self._tell("notifications wait for the MQTT broker", failure)
         if follows.is_dead and delivery is not None:
             self._recorder.end(Ended(delivery.id, Outcome.DEAD, failure.reason))
             self._tell("a notification is given up", failure, attempts=delivery.attempts + 1)

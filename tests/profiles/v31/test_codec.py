@@ -16,6 +16,7 @@ from openadr_profiles.v31 import (
     Invalid,
     ProgramRequest,
     ReportRequest,
+    SubscriptionRequest,
     VenVenRequest,
     decode,
     encode,
@@ -119,6 +120,11 @@ def test_place_in_a_list_of_objects_is_named() -> None:
     """PROBLEM-005: lists are read too."""
     assert problem('[{"programID":"p"},{"programID":7}]', list[EventRequest]) == (
         "[1].programID: expected 1 to 128 letters, digits, - or _, got an integer"
+    )
+    entry = {"objects": ["EVENT", "CAT"], "operations": [], "callbackUrl": "https://example.com/"}
+    assert problem(json.dumps({"clientName": "c", "objectOperations": [entry]}), SubscriptionRequest) == (
+        "objectOperations[0].objects[1]: 'CAT' is not allowed; "
+        "expected PROGRAM, EVENT, REPORT, SUBSCRIPTION, VEN or RESOURCE"
     )
     assert problem('{"a":[1,"x"]}', dict[str, list[int]]) == "[...][1]: expected an integer, got a string"
 

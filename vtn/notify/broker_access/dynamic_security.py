@@ -102,6 +102,13 @@ class DynamicSecurity:
         roles = {each["username"]: [role["rolename"] for role in each.get("roles", [])] for each in found}
         return {name: held for name, held in roles.items() if any(role.startswith(beginning) for role in held)}
 
+    async def knows(self, username: str) -> bool:
+        """Return True if there is an account of this name; raises BrokerFailed."""
+        (answer,) = await self._exchange([{"command": "getClient", "username": username}])
+        if answer.get("error") not in (None, _GONE["deleteClient"]):
+            raise BrokerFailed(f"{self._where}: getClient is refused: {answer['error']}")
+        return "error" not in answer
+
     async def _listed(self, command: str, member: str) -> list[Command]:
         found: list[Command] = []
         while True:

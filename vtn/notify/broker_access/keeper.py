@@ -73,14 +73,19 @@ class Keeper:
         self._watch = watch
         self._with_passwords = with_passwords
         self._hears_until: dict[str, float] = {}
+        self._said: str | None = None
+        """Why the accounts are not kept, if that was said: a broker that is away for an hour is told of once."""
 
     async def run(self) -> None:
         """Keep the accounts until cancelled. A broker or database that is away is tried again and again."""
         while True:
             try:
                 await self._keep()
+                self._said = None
             except (BrokerFailed, Unavailable) as error:
-                _log.warning("the accounts at the MQTT broker are not kept at present", reason=str(error))
+                if str(error) != self._said:
+                    self._said = str(error)
+                    _log.warning("the accounts at the MQTT broker are not kept at present", reason=self._said)
             await asyncio.sleep(_RETRY_S)
 
     async def _keep(self) -> None:
@@ -90,6 +95,9 @@ class Keeper:
         try:
             async with self._connect() as broker:
                 await self._compare(broker)
+                if self._said is not None:
+                    _log.info("the accounts at the MQTT broker are kept again")
+                    self._said = None
                 changes = _Changes(self._watch())
                 while await self._lease.take():
                     while await self._round(broker):
@@ -135,6 +143,11 @@ class Keeper:
         if password is not None:
             await broker.do([account(username, password, [vtn])])
         elif vtn not in accounts.get(username, ()):
+            if not await broker.knows(username):
+                raise BrokerFailed(
+                    f"the broker has no account {username}, which publishes (mqtt.user): make it there, or set "
+                    "mqtt.password and this server makes it"
+                )
             behind_its_own = {"username": username, "rolename": vtn, "priority": _LAST}
             await broker.do([{"command": "addClientRole"} | behind_its_own])
 

@@ -9,7 +9,7 @@ from enum import StrEnum
 from typing import Any, Final
 
 from msgspec import Struct
-from sqlalchemy import ColumnElement, Select, and_, case, exists, func, or_, select, update
+from sqlalchemy import ColumnElement, Select, and_, case, exists, func, null, or_, select, update
 
 from openadr_profiles.subscription_health import EndpointState, SubscriptionHealth
 from vtn.store.database import Database
@@ -76,10 +76,14 @@ _STATES: Final[dict[Waiting | None, ColumnElement[bool]]] = {
     Waiting.PENDING: _PENDING,
     Waiting.DEAD: _DEAD,
 }
+_WHY: Final = case((and_(_PENDING, endpoints.c.failures > 0), endpoints.c.last_error), else_=null())
+"""Why a delivery waits for an endpoint that is not reached."""
 
 
 class ListedDelivery(Struct, frozen=True, gc=False):
-    """A delivery that waits or was given up. ``error`` is that of its last attempt, ``due_at`` when the next one is.
+    """A delivery that waits or was given up. ``due_at`` is when the next attempt is made.
+
+    ``error`` is that of its last attempt, or why its endpoint is not reached at present, which is no attempt.
 
     ``subscription_id``, ``client_id`` and ``url`` are None for the broker of MQTT.
     """
@@ -164,7 +168,7 @@ class OutboxListing:
         changed = (notifications.c.noted_at, notifications.c.object_type, notifications.c.object_id)
         reached = (endpoints.c.push, endpoints.c.subscription_id, endpoints.c.client_id, endpoints.c.url)
         found = (
-            select(deliveries, *changed, *reached, endpoints.c.due_at)
+            select(deliveries, *changed, *reached, endpoints.c.due_at, _WHY.label("why"))
             .select_from(deliveries.join(notifications).join(endpoints))
             .where(*selection.clauses())
             .order_by(deliveries.c.id)
@@ -263,7 +267,7 @@ def _listed(row: Row) -> ListedDelivery:
         client_id=row["client_id"],
         url=row["url"],
         attempts=row["attempts"],
-        error=row["error"],
+        error=row["error"] or row["why"],
         due_at=_due_at(row) if state is Waiting.PENDING else None,
     )
 
