@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, field_validator, model_validator
 
-from vtn.alarms.rules import AlarmKind
+from vtn.alarms.kinds import AlarmKind
 from vtn.settings_group import SettingsGroup, is_loopback
 
 _ADDRESS: Final = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[A-Za-z0-9.-]{1,255}")

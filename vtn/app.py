@@ -36,7 +36,6 @@ from vtn.http.sockets import bound, make_room
 from vtn.http.tls import ServerTls
 from vtn.metrics import Metrics
 from vtn.notify.alarms.services import alarm_services
-from vtn.notify.broker_access.access import BrokerAccess
 from vtn.notify.callback import Callbacks
 from vtn.notify.url_judge import Lookup, UrlJudge, system_lookup
 from vtn.processes.collector import spare_the_collector
@@ -67,6 +66,7 @@ if TYPE_CHECKING:
     from vtn.auth.external import ExternalTokens
     from vtn.console.users import ConsoleUsers
     from vtn.listener_20b import Listener20b
+    from vtn.notify.broker_access.access import BrokerAccess
 
 _log = structlog.get_logger(__name__)
 
@@ -251,6 +251,8 @@ class VtnServer:
         make_room(self.settings.limits.connections)
         stores = self.stores = self._stores()
         if self.settings.mqtt is not None:
+            from vtn.notify.broker_access.access import BrokerAccess  # noqa: PLC0415 (few servers have a broker)
+
             self._broker = BrokerAccess(self.settings.mqtt, self._database, self._stamps, self._vault, self._now)
         listener_20b = self._listener_20b = self._made_listener_20b(stores)
         services = self._services(stores, listener, tls)
@@ -401,7 +403,7 @@ class VtnServer:
     def _evaluating(self, stores: Stores) -> Evaluations:
         """Return what evaluates events here: who asks and the service that does it share one queue."""
         if self._evaluations is None:
-            self._evaluations = Evaluations(stores.performance_inputs, stores.performance, self._now)
+            self._evaluations = Evaluations(stores, self._now)
         return self._evaluations
 
     def _wiring(self, stores: Stores) -> Wiring:

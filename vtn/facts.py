@@ -26,7 +26,6 @@ from vtn.metrics import (
     VALUES_LEFT_OUT,
     Metrics,
 )
-from vtn.report_facts import read_report
 from vtn.settings import FactSettings
 from vtn.store.facts.said import Queued, ReportText, Said
 from vtn.store.facts.writer import FactWriter, TakenByAnother
@@ -179,6 +178,8 @@ class FactReader:
 
 
 def _said_by(report: ReportText, since: datetime, until: datetime) -> Said:
+    from vtn.report_facts import read_report  # noqa: PLC0415 (loaded in a thread, with the first report)
+
     try:
         return read_report(report, since=since, until=until)
     except Exception as error:  # whatever is in it, it stops no other report

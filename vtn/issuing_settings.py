@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from pydantic import Field
 
-from openadr_profiles.fleet.preview import Safety
 from vtn.settings_group import SettingsGroup
+
+if TYPE_CHECKING:
+    from openadr_profiles.fleet.preview import Safety
 
 _Kw = Annotated[Decimal, Field(ge=0, allow_inf_nan=False)]
 
@@ -30,6 +32,8 @@ class IssuingLimits(SettingsGroup):
     @property
     def safety(self) -> Safety:
         """Return the limits for the rules of issuing."""
+        from openadr_profiles.fleet.preview import Safety  # noqa: PLC0415 (only who issues events needs the rules)
+
         return Safety(
             confirm_above_kw=self.confirm_above_kw,
             max_kw_per_ven=self.max_kw_per_ven,

@@ -72,8 +72,8 @@ class Listener20b:
         self._socket = bound(v20b.host, v20b.port, shared=shared_port)
         self.port: int = self._socket.getsockname()[1]
         self._counts = Counts20b(metrics)
-        self._identity = Identity(v20b, stores.vens_20b, Peers(v20b), self._counts, now)
-        self._wire = MessageWire(v20b, Signatures.of(v20b, stores.nonces_20b, now=now), self._counts)
+        self._identity = Identity(v20b, stores.v20b.vens, Peers(v20b), self._counts, now)
+        self._wire = MessageWire(v20b, Signatures.of(v20b, stores.v20b.nonces, now=now), self._counts)
         self._runner = self._made_runner()
 
     @property
@@ -85,7 +85,7 @@ class Listener20b:
 
     def services(self) -> list[Service]:
         """Return the background services, which run in every process."""
-        overdue = OverdueReports(self._stores.reports_20b, self._counts, every_s=self._v20b.poll_s)
+        overdue = OverdueReports(self._stores.v20b.reports, self._counts, every_s=self._v20b.poll_s)
         services = [Service("overdue_20b", overdue.run)]
         if self._tls is not None:
             services.append(Service("certificates_20b", self._tls.follow))
@@ -139,22 +139,22 @@ class Listener20b:
         asking = ReportAsking(v20b, stores)
         reports = EiReport(v20b, stores, asking, self._counts)
         base_url = self._settings.public_url or f"http://{v20b.vtn_id}"
-        opts = OptDesk(stores.answers_20b, stores.reports, base_url=base_url)
+        opts = OptDesk(stores.v20b.answers, stores.reports, base_url=base_url)
         desk = EventDesk(
-            stores.events_20b,
+            stores.v20b.events,
             LossLog(self._counts),
             vtn_id=v20b.vtn_id,
             base_url=base_url,
             retry_polls=v20b.retry_polls,
         )
-        events = EiEvent(desk, stores.events_20b, stores.answers_20b, opts)
+        events = EiEvent(desk, stores.v20b.events, stores.v20b.answers, opts)
         addresses = None if v20b.push is None else PushAddresses(v20b.push)
-        party = EiRegisterParty(v20b, stores.registrations_20b, stores.outbox_20b, addresses)
-        pending = PendingMessages(stores.outbox_20b, events, asking.message)
+        party = EiRegisterParty(v20b, stores.v20b.registrations, stores.v20b.outbox, addresses)
+        pending = PendingMessages(stores.v20b.outbox, events, asking.message)
         services: dict[Service20b, MessageService] = {
             Service20b.EI_REGISTER_PARTY: party,
             Service20b.EI_EVENT: events,
-            Service20b.EI_OPT: EiOpt(stores.events_20b, stores.answers_20b, opts),
+            Service20b.EI_OPT: EiOpt(stores.v20b.events, stores.v20b.answers, opts),
             Service20b.EI_REPORT: reports,
             Service20b.OADR_POLL: OadrPoll(pending, asking.bring_up_to_date),
         }
@@ -192,4 +192,4 @@ class Listener20b:
             vtn_id=v20b.vtn_id,
             now=self._now,
         )
-        return Pusher(v20b, v20b.push, stores.vens_20b, delivery, lease, metrics=self._metrics)
+        return Pusher(v20b, v20b.push, stores.v20b.vens, delivery, lease, metrics=self._metrics)

@@ -8,9 +8,13 @@ from pydantic import BaseModel, ConfigDict
 
 
 class SettingsGroup(BaseModel):
-    """Settings that belong together: they do not change, and an unknown one is refused."""
+    """Settings that belong together: they do not change, and an unknown one is refused.
 
-    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
+    What checks a group is built with the group that holds it, when that is first read: to build it with the class, too,
+    would double the time.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True, defer_build=True)
 
 
 def is_loopback(host: str) -> bool:

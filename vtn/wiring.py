@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 from aiohttp import web
 
-from vtn.api import broker
 from vtn.api.about import About
 from vtn.api.application import application
 from vtn.api.collection import OpenRoute
@@ -48,7 +48,6 @@ from vtn.metrics import (
     WEBSOCKETS_DROPPED,
     Metrics,
 )
-from vtn.notify.broker_access.access import BrokerAccess
 from vtn.notify.callback import Callbacks
 from vtn.notify.content import Content
 from vtn.notify.websocket import Websockets
@@ -62,6 +61,9 @@ from vtn.store.outbox.holders import Holders
 from vtn.store.stamps import Stamps
 from vtn.store.stores import Stores
 from vtn.store.visibility import Visibility
+
+if TYPE_CHECKING:
+    from vtn.notify.broker_access.access import BrokerAccess
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,6 +162,8 @@ class Wiring:
         mqtt = self.settings.mqtt
         if mqtt is None or self.broker is None or not mqtt.access.callbacks:
             return ()
+        from vtn.api import broker  # noqa: PLC0415 (few servers are asked by a broker)
+
         return broker.routes(
             mqtt.access, self.broker.doorkeeper(verify=self.bearer.verified, still_holds=self.clients.still_holds)
         )

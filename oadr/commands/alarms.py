@@ -53,7 +53,7 @@ def list_(
 ) -> None:
     """List alarms that hold, newest first."""
     with reporting():
-        from vtn.alarms.rules import AlarmKind
+        from vtn.alarms.kinds import AlarmKind
 
         if kind is not None and kind.upper() not in AlarmKind.__members__:
             raise typer.BadParameter(f"no kind of alarm: {kind}; expected one of {', '.join(AlarmKind)}")

@@ -269,7 +269,7 @@ class Fleet:
         if home is None or issued is None or port is None or stores is None:
             raise Failure("the VTN does not serve OpenADR 2.0b", Exit.UNEXPECTED)
         name = HOME_20B.name
-        await stores.vens_20b.enrol(name, by=_OPERATOR, fingerprint=issued.fingerprints[name])
+        await stores.v20b.vens.enrol(name, by=_OPERATOR, fingerprint=issued.fingerprints[name])
         await home.order(port=port, certificates=issued, state_file=self.home_state(HOME_20B), clock=self.clock)
         ready = asyncio.Event()
         self._homes.append(ready)

@@ -17,9 +17,10 @@ from typer.main import get_command
 from oadr.__main__ import app
 from tests.docs.pages import commands_in_line
 from tests.docs.test_commands import parse
-from tests.e2e.processes import OADR
+from tests.e2e.processes import OADR, oadr, program
 from tests.oadr.conftest import Operator
 from tests.support.pki import Pki
+from tests.support.waiting import wait_until_sync
 
 
 def imported_by(*words: str) -> set[str]:
@@ -43,6 +44,7 @@ def test_help_imports_no_command_and_no_large_library() -> None:
     assert not {name for name in found if name.startswith(("oadr.", "ven", "vtn", "bridge_mqtt"))} - {
         "oadr.__main__",
         "oadr.process",
+        "oadr.process.late_commands",
         "oadr.process.lean",
         "oadr.start",
     }
@@ -75,6 +77,33 @@ def test_aiohttp_is_imported_without_authorities_and_nothing_else_changes(tmp_pa
     environment = os.environ | {"SSL_CERT_FILE": str(Pki(tmp_path, now=lambda: datetime.now(UTC)).ca)}
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, env=environment, check=True)
     assert done.stdout.split() == ["0", "CERT_REQUIRED", "1"]
+
+
+def test_a_vtn_starts_without_what_few_servers_need(tmp_path: Path) -> None:
+    """Of its own rooms it loads none that answers to somebody, and of libraries those of HTTP, SQL and settings."""
+    database = {"OADR_VTN_DATABASE__URL": f"sqlite:///{tmp_path / 'vtn.sqlite3'}"}
+    oadr("vtn", "client", "add", "utility", "--role", "bl", environment=database)
+    log = tmp_path / "vtn.log"
+    server = program(
+        "vtn", ["vtn", "run", "--port", "0"], folder=tmp_path, environment=database | {"PYTHONPROFILEIMPORTTIME": "1"}
+    )
+    server.start()
+    try:
+        wait_until_sync(lambda: "VTN started" in log.read_text(), timeout_s=30, what="the VTN has started")
+        found = profiled(log.read_text())
+    finally:
+        server.stop()
+    assert {"vtn.app", "aiohttp.web", "sqlalchemy"} <= found
+    late = (
+        *("oadr.commands.vtn.clients", "oadr.commands.vtn.database", "vtn.api.performance_answers", "vtn.evaluator"),
+        *("vtn.api.v20b", "vtn.api.v31.openapi", "vtn.api.v301.openapi", "vtn.listener_20b", "vtn.store.v20b.stores"),
+        *("vtn.alarms.rules", "vtn.notify.alarms.watch", "vtn.notify.alarms.email", "vtn.notify.mqtt", "smtplib"),
+        *("vtn.console.application", "vtn.console.issuing", "vtn.notify.broker_access", "vtn.report_facts"),
+        *("vtn.performance", "openadr_profiles.fleet.status", "openadr_profiles.fleet.power", "openadr_profiles.v20b"),
+        *("jinja2", "lxml", "signxml", "aiomqtt", "paho", "pyarrow", "zeroconf", "jwt", "prometheus_client"),
+        *("alembic", "mako", "asyncpg", "sqlalchemy.dialects.postgresql", "pydantic_settings", "rich.console"),
+    )
+    assert not {name for name in found if f"{name}.".startswith(tuple(f"{one}." for one in late))}
 
 
 def test_a_closed_pipe_is_quiet(operator: Operator) -> None:

@@ -10,27 +10,15 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from enum import StrEnum
 from typing import Final
 from urllib.parse import urlsplit
 
 from openadr_profiles.fleet.wording import local_time
+from vtn.alarms.kinds import AlarmKind
 
 _ALL: Final = "all"
 _DELIVERED_MARGIN_PERCENT: Final = 5.0
 _DISK_MARGIN: Final = 1.1
-
-
-class AlarmKind(StrEnum):
-    """Name what is wrong."""
-
-    VEN_SILENT = "VEN_SILENT"
-    EVENT_UNREPORTED = "EVENT_UNREPORTED"
-    EVENT_UNDELIVERED = "EVENT_UNDELIVERED"
-    DEAD_LETTERS = "DEAD_LETTERS"
-    DATABASE_BEHIND = "DATABASE_BEHIND"
-    CERTIFICATE_ENDS = "CERTIFICATE_ENDS"
-    DISK_LOW = "DISK_LOW"
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,9 +136,10 @@ def undelivered(
             if event.id in raised:
                 yield AlarmCondition(AlarmKind.EVENT_UNDELIVERED, event.id, f"event {event.name}: no data of late")
             continue
-        part = 100.0 * delivered / requested
         limit = min(100.0, percent + _DELIVERED_MARGIN_PERCENT) if event.id in raised else percent
-        if part < limit and now - event.started_at >= timedelta(seconds=after_s):
+        # Products, since a quotient is rounded: 29 kW of 100 kW are not less than 29 percent.
+        if 100.0 * delivered < limit * requested and now - event.started_at >= timedelta(seconds=after_s):
+            part = 100.0 * delivered / requested
             text = f"event {event.name} delivers {delivered:,.2f} kW of {requested:,.2f} kW requested ({part:.0f} %)"
             yield AlarmCondition(AlarmKind.EVENT_UNDELIVERED, event.id, text)
 

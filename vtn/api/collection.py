@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Awaitable, Callable, Hashable
 from dataclasses import dataclass
-from typing import Final, Generic, Protocol, TypeVar
+from typing import Final, Generic, Protocol, TypeAlias, TypeVar
 
 import msgspec
 from aiohttp import hdrs, web
@@ -55,13 +55,17 @@ class Call(msgspec.Struct, frozen=True, gc=False):
         return value
 
 
+Answer: TypeAlias = Callable[[Call], Awaitable[web.StreamResponse]]
+"""Answers a request whose caller may make it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Route:
     """A method and path with what it asks of its caller; nothing is reachable without a permission beside it."""
 
     method: str
     path: str
-    handler: Callable[[Call], Awaitable[web.StreamResponse]]
+    handler: Answer
     permission: Permission
 
 

@@ -3,135 +3,58 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
-from datetime import datetime, timedelta
-from typing import Any, Final
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Final
 
-from aiohttp import hdrs, web
+from aiohttp import web
 
-from openadr_profiles.performance import EvaluationRequest
-from openadr_profiles.v31 import Invalid, decode, encode
 from vtn.access import Permission, Scope
-from vtn.api.collection import Call, Route
-from vtn.errors import Conflict, Malformed, UnsupportedMediaType
+from vtn.api.collection import Answer, Call, Route
 from vtn.evaluations import Evaluations
-from vtn.http import body, conditional
-from vtn.http.responses import HEADERS, CachedResponse
-from vtn.performance.told import difference_of, participant_of, result_of
-from vtn.settlements import settlement_pieces
-from vtn.store.performance.results import PerformanceStore, ResultState
-from vtn.store.query import Page
+from vtn.store.stores import Stores
+
+if TYPE_CHECKING:
+    from vtn.api.performance_answers import PerformanceAnswers
 
 PATH: Final = "/performance/results"
 _READ: Final = Permission(frozenset({Scope.READ_ALL, Scope.READ_BL}), only_bl=True)
 _CHANGE: Final = Permission(frozenset({Scope.WRITE_EVENTS}), only_bl=True)
-_MOST_BYTES: Final = 64 * 1024
-_MOST_STEPS: Final = 20_000
-_STREAM_BYTES: Final = 512 * 1024
-_TAKEN_S: Final = 60.0
 
 
-def routes(results: PerformanceStore, evaluations: Evaluations) -> tuple[Route, ...]:
+class _LateAnswers:
+    """Holds what answers, from the first question on."""
+
+    def __init__(self, stores: Stores, evaluations: Evaluations) -> None:
+        self._stores = stores
+        self._evaluations = evaluations
+        self._answers: PerformanceAnswers | None = None
+
+    def by(self, choose: Callable[[PerformanceAnswers], Answer]) -> Answer:
+        """Return the handler of one kind of question."""
+
+        async def handle(call: Call) -> web.StreamResponse:
+            if self._answers is None:
+                self._answers = await asyncio.to_thread(self._load)
+            return await choose(self._answers)(call)
+
+        return handle
+
+    def _load(self) -> PerformanceAnswers:
+        from vtn.api.performance_answers import PerformanceAnswers  # noqa: PLC0415 (few servers are asked)
+
+        return PerformanceAnswers(self._stores.performance, self._evaluations)
+
+
+def routes(stores: Stores, evaluations: Evaluations) -> tuple[Route, ...]:
     """Return the routes of results. Who may write events may have them evaluated, removed and frozen."""
-
-    async def create(call: Call) -> web.StreamResponse:
-        """Have an event evaluated; the answer says where its result will be, and does not wait for it."""
-        request = decode(await _body(call), EvaluationRequest)
-        id_ = await evaluations.ask(request, by=call.caller.client_id)
-        answer = encode(result_of(await results.get(id_)))
-        return conditional.written(call.request, answer, status=201, location=f"{call.base}{PATH}/{id_}")
-
-    async def search(call: Call) -> web.StreamResponse:
-        """Answer with one page of results, the newest first, without their sums."""
-        query = call.query
-        found = await results.search(query.page(), event_id=query.object_id("eventID"), frozen=query.flag("frozen"))
-        return _answer(call, [result_of(row) for row in found])
-
-    async def get(call: Call) -> web.StreamResponse:
-        """Answer with a result, its curve and its sums."""
-        return _answer(call, result_of(await results.get(call.object_id)))
-
-    async def remove(call: Call) -> web.StreamResponse:
-        """Remove a result that is not frozen; this ends its evaluation. The answer is what it was."""
-        row = await results.get(call.object_id)
-        await results.remove(call.object_id)
-        return conditional.written(call.request, encode(result_of(row)))
-
-    async def freeze(call: Call) -> web.StreamResponse:
-        """Keep a result for good, as it is."""
-        await results.freeze(call.object_id, by=call.caller.client_id)
-        return conditional.written(call.request, encode(result_of(await results.get(call.object_id))))
-
-    async def participants(call: Call) -> web.StreamResponse:
-        """Answer with one page of the participants of a result, by client ids and resources.
-
-        It has fewer of them where they have many steps, but one at least.
-        """
-        row = await results.get(call.object_id)
-        step = timedelta(seconds=row["step_s"])
-        page = await results.participants(call.object_id, _page(call, row))
-        return _answer(call, [participant_of(one, row["starts_at"], step) for one in page])
-
-    async def differences(call: Call) -> web.StreamResponse:
-        """Answer with one page of the participants of whom another result says something else."""
-        other = call.query.object_id("to")
-        if other is None:
-            raise Malformed("to: expected the id of the result that it is compared with")
-        first, second = await results.get(call.object_id), await results.get(other)
-        if first["event_id"] != second["event_id"]:
-            raise Malformed("to: expected a result of the same event")
-        found = await results.differences(call.object_id, other, call.query.page())
-        return _answer(call, [difference_of(one) for one in found])
-
-    async def settlement(call: Call) -> web.StreamResponse:
-        """Send a result as CSV, a line for each participant and step; little of it is in memory at once."""
-        row = await results.get(call.object_id)
-        if row["state"] not in {ResultState.EVALUATED, ResultState.FROZEN}:
-            raise Conflict(f"the result is {row['state']}: there is nothing to settle yet")
-        headers = HEADERS | {
-            hdrs.CONTENT_TYPE: "text/csv; charset=utf-8",
-            hdrs.CONTENT_DISPOSITION: f'attachment; filename="settlement-{row["id"]}.csv"',
-        }
-        response = web.StreamResponse(headers=headers)
-        with await call.sending.flight.take(call.caller.client_id, _STREAM_BYTES):
-            await response.prepare(call.request)
-            if call.request.method != hdrs.METH_HEAD:
-                async for piece in settlement_pieces(results, row):
-                    async with asyncio.timeout(_TAKEN_S):
-                        await response.write(piece)
-            await response.write_eof()
-        return response
-
-    one = f"{PATH}/{{id}}"
+    late, one = _LateAnswers(stores, evaluations), f"{PATH}/{{id}}"
     return (
-        Route("GET", PATH, search, _READ),
-        Route("POST", PATH, create, _CHANGE),
-        Route("GET", one, get, _READ),
-        Route("DELETE", one, remove, _CHANGE),
-        Route("POST", f"{one}/freeze", freeze, _CHANGE),
-        Route("GET", f"{one}/participants", participants, _READ),
-        Route("GET", f"{one}/differences", differences, _READ),
-        Route("GET", f"{one}/settlement", settlement, _READ),
+        Route("GET", PATH, late.by(lambda its: its.search), _READ),
+        Route("POST", PATH, late.by(lambda its: its.create), _CHANGE),
+        Route("GET", one, late.by(lambda its: its.get), _READ),
+        Route("DELETE", one, late.by(lambda its: its.remove), _CHANGE),
+        Route("POST", f"{one}/freeze", late.by(lambda its: its.freeze), _CHANGE),
+        Route("GET", f"{one}/participants", late.by(lambda its: its.participants), _READ),
+        Route("GET", f"{one}/differences", late.by(lambda its: its.differences), _READ),
+        Route("GET", f"{one}/settlement", late.by(lambda its: its.settlement), _READ),
     )
-
-
-def _page(call: Call, row: Mapping[str, Any]) -> Page:
-    """Return the page that is asked for, with as many participants as have not too many steps together."""
-    length = datetime.fromisoformat(row["ends_at"]) - datetime.fromisoformat(row["starts_at"])
-    most = max(1, _MOST_STEPS // (length // timedelta(seconds=row["step_s"]) + 2))
-    asked = call.query.page()
-    return Page(asked.skip, min(asked.limit, most))
-
-
-def _answer(call: Call, content: object) -> web.StreamResponse:
-    return conditional.read_small(call.request, CachedResponse(encode(content)))
-
-
-async def _body(call: Call) -> bytes:
-    declared = call.request.headers.get(hdrs.CONTENT_TYPE, "application/json")
-    if declared.partition(";")[0].strip().lower() != "application/json":
-        raise UnsupportedMediaType("the body is expected to be application/json")
-    async with body.Body(call.request, most=_MOST_BYTES) as raw:
-        if body.too_deep(raw, 4):
-            raise Invalid("", "nested deeper than 4 lists and objects")
-        return bytes(raw)

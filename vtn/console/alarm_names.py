@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from vtn.alarms.rules import AlarmKind
+from vtn.alarms.kinds import AlarmKind
 
 if TYPE_CHECKING:
     from vtn.console.visit import Visit

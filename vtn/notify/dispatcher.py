@@ -29,6 +29,8 @@ from vtn.store.outbox.rows import Endpoint, Push
 _log = structlog.get_logger(__name__)
 
 _POLL_S: Final = 1.0
+_IDLE_POLL_S: Final = 5.0
+"""Interval of looking while nothing waits: changes are announced, but not what an operator sends again by a command."""
 _WAIT_S: Final = 60.0
 _MOMENT_S: Final = 0.01
 _FOLLOW_S: Final = 0.1
@@ -106,7 +108,7 @@ class NotificationDispatcher:
         while True:
             due_in_s = await self._outbox.due_in_s(self._channels)
             if due_in_s is None:
-                return _POLL_S
+                return _IDLE_POLL_S
             if due_in_s > 0:
                 return min(due_in_s, _POLL_S)
             if not await self._claim_some():

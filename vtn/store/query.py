@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 
-@dataclass(frozen=True, slots=True)
-class Page:
+class Page(Struct, frozen=True):
     """The page of the matching objects to return."""
 
     skip: int = 0
     limit: int = 50
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TargetFilter:
+class TargetFilter(Struct, frozen=True, kw_only=True):
     """A filter of 3.0.1: objects with a target of this type that has one of these values (V301-005).
 
     None is any. ``untyped`` says that targets without a type are of this one.
@@ -25,8 +23,7 @@ class TargetFilter:
     untyped: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ProgramQuery:
+class ProgramQuery(Struct, frozen=True, kw_only=True):
     """``targets`` is None without the parameter; several names are alternatives."""
 
     page: Page = Page()
@@ -35,8 +32,7 @@ class ProgramQuery:
     names: tuple[str, ...] | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EventQuery:
+class EventQuery(Struct, frozen=True, kw_only=True):
     """``active`` leaves out events that are over (PAGE-027)."""
 
     page: Page = Page()
@@ -46,8 +42,7 @@ class EventQuery:
     active: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ReportQuery:
+class ReportQuery(Struct, frozen=True, kw_only=True):
     """``program_id`` is that of the report's event."""
 
     page: Page = Page()
@@ -56,8 +51,7 @@ class ReportQuery:
     client_name: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class VenQuery:
+class VenQuery(Struct, frozen=True, kw_only=True):
     """Several names are alternatives."""
 
     page: Page = Page()
@@ -66,8 +60,7 @@ class VenQuery:
     names: tuple[str, ...] | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ResourceQuery:
+class ResourceQuery(Struct, frozen=True, kw_only=True):
     """Several names are alternatives."""
 
     page: Page = Page()
@@ -77,8 +70,7 @@ class ResourceQuery:
     ven_id: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ResourceGroupQuery:
+class ResourceGroupQuery(Struct, frozen=True, kw_only=True):
     """``name`` is exact."""
 
     page: Page = Page()
@@ -86,8 +78,7 @@ class ResourceGroupQuery:
     name: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SubscriptionQuery:
+class SubscriptionQuery(Struct, frozen=True, kw_only=True):
     """``objects`` are kinds of objects, any of which an entry names. ``of_a_program`` leaves out those of none."""
 
     page: Page = Page()
@@ -98,16 +89,14 @@ class SubscriptionQuery:
     objects: tuple[str, ...] | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ContactQuery:
+class ContactQuery(Struct, frozen=True, kw_only=True):
     """``client_ids`` is None without the parameter; several are alternatives."""
 
     page: Page = Page()
     client_ids: tuple[str, ...] | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SubscriptionHealthQuery:
+class SubscriptionHealthQuery(Struct, frozen=True, kw_only=True):
     """``subscription_id`` and ``client_id`` are exact. ``troubled``: only those that fail, or have dead letters."""
 
     page: Page = Page()

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Final
 
+from msgspec.structs import replace
 from sqlalchemy import ColumnElement, RowMapping, Select, delete, select
 
 from openadr_profiles.v31 import Invalid, ObjectType, ReportRequest, encode

@@ -1,38 +1,47 @@
-"""``oadr vtn``: run the server, bring its database up to date, manage who may get tokens."""
+"""``oadr vtn``: run the server, bring its database up to date, manage who may get tokens.
+
+Each command is imported when it is used: a server starts without those that administer it.
+"""
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import typer
 
-from oadr.commands.vtn import clients, database, dispatch, keys, many, openadr_20b, outbox, run, users
+from oadr.process.late_commands import LateCommands
 from oadr.terminal.options import examples
+
+_HERE = "oadr.commands.vtn"
+
+
+class _VtnCommands(LateCommands):
+    places: ClassVar = {
+        "run": (f"{_HERE}.run:app", "Serve until interrupted."),
+        "dispatch": (f"{_HERE}.dispatch:app", "Deliver notifications until interrupted, without serving the API."),
+        "migrate": (f"{_HERE}.database:app", "Bring the tables of the database up to date."),
+        "init": (f"{_HERE}.database:app", "Write a configuration, make the database and the first client."),
+        "backup": (f"{_HERE}.database:app", "Write everything in the database into a new file."),
+        "verify": (f"{_HERE}.database:app", "Read a backup to its end and check every row of it."),
+        "restore": (f"{_HERE}.database:app", "Put a backup into an empty database."),
+        "client": (f"{_HERE}.clients:app", "Clients: who may get tokens, and for what."),
+        "user": (f"{_HERE}.users:app", "Users of the console: people, with a role and a password."),
+        "key": (f"{_HERE}.keys:key_app", "The key that signs tokens."),
+        "secrets": (f"{_HERE}.keys:secrets_app", "The key that seals the secrets in the database."),
+        "outbox": (f"{_HERE}.outbox:app", "Notifications that wait, or were given up."),
+        "20b": (f"{_HERE}.openadr_20b:app", "OpenADR 2.0b: look into its messages."),
+    }
+
 
 app = typer.Typer(
     add_completion=False,
+    cls=_VtnCommands,
     help="The OpenADR 3 server: run it, and say who may use it.",
     no_args_is_help=True,
     epilog=examples("vtn client add utility --role bl", "vtn run --port 8080"),
 )
-clients.app.command(
-    name="add-many",
-    epilog=examples(
-        "vtn client add-many lines.txt --count 500", "vtn client add-many lines.txt --count 9 --prefix lab-"
-    ),
-)(many.add_many)
-app.add_typer(clients.app, name="client")
-app.add_typer(users.app, name="user")
-app.add_typer(keys.key_app, name="key")
-app.add_typer(keys.secrets_app, name="secrets")
-app.add_typer(outbox.app, name="outbox")
-app.add_typer(openadr_20b.app, name="20b")
-app.command(
-    epilog=examples("vtn run --port 8080", "vtn run --host 0.0.0.0 --tls-cert vtn.pem --tls-key vtn.key --workers 2")
-)(run.run)
-app.command(epilog=examples("vtn dispatch", "vtn dispatch --config vtn.toml"))(dispatch.dispatch)
-app.command(epilog=examples("vtn migrate", "vtn migrate --config vtn.toml"))(database.migrate)
-app.command(epilog=examples("vtn init", "vtn init /etc/openadr/vtn.toml --client-id utility"))(database.init)
-app.command(epilog=examples("vtn backup vtn-2026-11-28.gz", "vtn backup vtn.jsonl --config vtn.toml"))(database.backup)
-app.command(epilog=examples("vtn verify vtn-2026-11-28.gz", "vtn verify vtn.jsonl && echo whole"))(database.verify)
-app.command(
-    epilog=examples("vtn restore vtn-2026-11-28.gz", "vtn restore vtn.gz --database postgresql://oadr@db/oadr")
-)(database.restore)
+
+
+@app.callback()
+def _vtn() -> None:
+    """Have no options of its own."""

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Awaitable, Callable
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 
 import typer
 
+from oadr.commands.vtn import many
 from oadr.commands.vtn.join import CaFileOption, TokenUrlOption, UrlOption, VenNameOption, join_lines
 from oadr.commands.vtn.options import ConfigOption, DatabaseOption, load_settings
+from oadr.commands.vtn.registered import run_with_clients, with_clients
 from oadr.commands.vtn.secret_files import secret_in
 from oadr.errors import Exit, Failure, reporting
 from oadr.terminal.options import examples
@@ -22,8 +22,6 @@ if TYPE_CHECKING:
     from vtn.auth.clients import Client, Clients
     from vtn.join_lines import JoinLines
     from vtn.settings import Settings
-
-T = TypeVar("T")
 
 app = typer.Typer(
     help="Clients: who may get tokens, and for what.",
@@ -231,27 +229,12 @@ def webhook_secret(
         typer.echo(secret)
 
 
-def with_clients(
-    config: Path | None, database_url: str | None, act: Callable[[Clients], Awaitable[T]], *, make: bool = True
-) -> T:
-    """Return what ``act`` makes of the clients in the database; ``make`` creates its tables where there are none."""
-    with reporting():
-        settings = load_settings(config, {"database.url": database_url})
-    return run_with_clients(settings, act, make=make)
-
-
-def run_with_clients(settings: Settings, act: Callable[[Clients], Awaitable[T]], *, make: bool = True) -> T:
-    """Return what ``act`` makes of the clients in the database that the settings name; else as `with_clients`."""
-
-    async def run_() -> T:
-        from vtn.app import client_registry
-
-        async with client_registry(settings, make=make) as clients:
-            return await act(clients)
-
-    with reporting():
-        return asyncio.run(run_())
-    raise AssertionError  # reporting() leaves by an exception or lets the answer through
+app.command(
+    name="add-many",
+    epilog=examples(
+        "vtn client add-many lines.txt --count 500", "vtn client add-many lines.txt --count 9 --prefix lab-"
+    ),
+)(many.add_many)
 
 
 def _lines(

@@ -8,12 +8,16 @@ from typing import Annotated
 
 import typer
 
-from oadr.commands.vtn.clients import with_clients
 from oadr.commands.vtn.options import ConfigOption, DatabaseOption, load_settings, url_of
+from oadr.commands.vtn.registered import with_clients
 from oadr.errors import reporting
+from oadr.terminal.options import examples
 from oadr.terminal.output import JsonOption, show_json, wants_json
 
+app = typer.Typer(add_completion=False)
 
+
+@app.command(epilog=examples("vtn migrate", "vtn migrate --config vtn.toml"))
 def migrate(*, config: ConfigOption = None, database_url: DatabaseOption = None) -> None:
     """Bring the tables of the database up to date (`run` does it too unless database.migrate is off)."""
     with reporting():
@@ -23,6 +27,7 @@ def migrate(*, config: ConfigOption = None, database_url: DatabaseOption = None)
         typer.echo(f"{name} is up to date")
 
 
+@app.command(epilog=examples("vtn init", "vtn init /etc/openadr/vtn.toml --client-id utility"))
 def init(
     file: Annotated[Path, typer.Argument(help="The configuration to write.")] = Path("vtn.toml"),
     *,
@@ -49,6 +54,7 @@ def init(
             typer.echo(f"Keep the secret now; it is not shown again. Next: oadr vtn run --config {file}", err=True)
 
 
+@app.command(epilog=examples("vtn backup vtn-2026-11-28.gz", "vtn backup vtn.jsonl --config vtn.toml"))
 def backup(
     file: Annotated[Path, typer.Argument(help="The file to write; packed if its name ends in .gz.")],
     *,
@@ -71,6 +77,7 @@ def backup(
         )
 
 
+@app.command(epilog=examples("vtn verify vtn-2026-11-28.gz", "vtn verify vtn.jsonl && echo whole"))
 def verify(file: Annotated[Path, typer.Argument(help="What `oadr vtn backup` has written.")]) -> None:
     """Read a backup to its end and check every row of it; needs no database."""
     with reporting():
@@ -86,6 +93,9 @@ def verify(file: Annotated[Path, typer.Argument(help="What `oadr vtn backup` has
             typer.echo(f"To restore it takes the key {', '.join(sorted(content.keys))}.", err=True)
 
 
+@app.command(
+    epilog=examples("vtn restore vtn-2026-11-28.gz", "vtn restore vtn.gz --database postgresql://oadr@db/oadr")
+)
 def restore(
     file: Annotated[Path, typer.Argument(help="What `oadr vtn backup` has written.")],
     *,

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import typer
+
 from oadr.commands.vtn.options import ConfigOption, DatabaseOption, load_settings
 from oadr.errors import reporting
 from oadr.process import lean, loop
+from oadr.terminal.options import examples
+
+app = typer.Typer(add_completion=False)
 
 
+@app.command(epilog=examples("vtn dispatch", "vtn dispatch --config vtn.toml"))
 def dispatch(*, config: ConfigOption = None, database_url: DatabaseOption = None) -> None:
     """Deliver notifications until interrupted, without serving the API.
 

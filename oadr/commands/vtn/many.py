@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from oadr.commands.vtn.clients import run_with_clients
 from oadr.commands.vtn.join import CaFileOption, TokenUrlOption, UrlOption, join_lines
 from oadr.commands.vtn.options import ConfigOption, DatabaseOption, load_settings
+from oadr.commands.vtn.registered import run_with_clients
 from oadr.errors import Exit, Failure, reporting
 
 if TYPE_CHECKING:

@@ -15,11 +15,17 @@ import typer
 from oadr.commands.vtn.options import PREFIX, ConfigOption, DatabaseOption, load_settings
 from oadr.errors import reporting
 from oadr.process import lean, loop
+from oadr.terminal.options import examples
 
 if TYPE_CHECKING:
     from vtn.settings import Settings
 
+app = typer.Typer(add_completion=False)
 
+
+@app.command(
+    epilog=examples("vtn run --port 8080", "vtn run --host 0.0.0.0 --tls-cert vtn.pem --tls-key vtn.key --workers 2")
+)
 def run(
     *,
     config: ConfigOption = None,

@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from vtn.alarms import rules
+from vtn.alarms.kinds import AlarmKind
 from vtn.alarms.rules import (
-    AlarmKind,
     Backlog,
     CertificateEnd,
     DeadLetters,

@@ -19,7 +19,7 @@ from tests.vtn.statements import Statements
 from vtn.store import tables
 from vtn.store.console.fleet import FleetStore
 from vtn.store.console.fleet_rows import FleetOrder, FleetPage, FleetQuery
-from vtn.store.facts.parts import in_ms
+from vtn.store.facts.instants import in_ms
 from vtn.store.facts.tables import meters
 from vtn.store.stamps import stamp
 from vtn.store.v20b.tables import oadr20b_vens

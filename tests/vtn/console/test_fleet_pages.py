@@ -36,7 +36,7 @@ async def vens(vtn: VtnUnderTest) -> dict[str, Any]:
 async def enrolled(vtn: VtnUnderTest) -> list[EnrolledVen]:
     """Every VEN of OpenADR 2.0b."""
     assert vtn.server.stores is not None
-    return await vtn.server.stores.listing_20b.search(VenQuery())
+    return await vtn.server.stores.v20b.listing.search(VenQuery())
 
 
 async def token_status(vtn: VtnUnderTest, client_id: str, secret: str) -> int:

@@ -11,7 +11,7 @@ from sqlalchemy import select, update
 
 from openadr_profiles.v31 import ReportRequest, decode, encode
 from tests.vtn.facts.fleet import BL, Fleet, metered, opt_in, opt_out, opts_of, shed, status_of
-from vtn.store.facts.parts import in_ms
+from vtn.store.facts.instants import in_ms
 from vtn.store.facts.tables import (
     BASELINE,
     DRAWN,

@@ -23,7 +23,8 @@ from tests.support.waiting import wait_until
 from tests.vtn.harness import Session, VtnUnderTest
 from tests.vtn.performance.stored import DAY, HOUR, START, Row, StoredReadings, hours, usual_days
 from vtn.access import Role, Scope
-from vtn.evaluations import MOST_STEPS_KEPT, Evaluations, _Parts
+from vtn.evaluated_parts import MOST_STEPS_KEPT, EvaluatedParts
+from vtn.evaluator import Evaluator
 from vtn.performance.baselines import EvaluatedTime
 from vtn.performance.calendar import Calendar
 from vtn.performance.evaluation import NO_READINGS, evaluate
@@ -288,7 +289,7 @@ async def test_a_meter_with_too_many_readings_fails_alone(
     vtn: VtnUnderTest, stored: StoredReadings, event: Past, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Bound what is read: meters are read one after the other then, and one that has too much is noted."""
-    monkeypatch.setattr("vtn.evaluations.MOST_READINGS", 100)
+    monkeypatch.setattr("vtn.evaluated_parts.MOST_READINGS", 100)
     await home(vtn, stored, event, usual_days(3.0) + hours({12: 3, 13: 3, 14: 3, 16: 1.5}), "a")
     await home(vtn, stored, event, usual_days(3.0) + hours({12: 3, 13: 3, 14: 3, 16: 1.0}), "b")
     minutes = [(START + number * MINUTE, MINUTE, 0.01, False) for number in range(-120, 60)]
@@ -307,7 +308,7 @@ async def test_a_page_has_fewer_participants_where_they_have_many_steps(
     vtn: VtnUnderTest, stored: StoredReadings, event: Past, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """One at least; the walk goes on behind it, and ends with an empty page."""
-    monkeypatch.setattr("vtn.api.performance._MOST_STEPS", 1)
+    monkeypatch.setattr("vtn.api.performance_answers._MOST_STEPS", 1)
     for name in ("a", "b"):
         await home(vtn, stored, event, hours({16: 1.5}), name)
     path = f"{PATH}/{(await evaluated(vtn.bl, event))['id']}/participants"
@@ -321,7 +322,7 @@ async def test_an_evaluation_that_would_be_too_large_fails_with_the_remedy(
 ) -> None:
     """And the next one is carried out."""
     assert MOST_STEPS_KEPT > 10_000 * 96
-    monkeypatch.setattr("vtn.evaluations.MOST_STEPS_KEPT", 1)
+    monkeypatch.setattr("vtn.evaluated_parts.MOST_STEPS_KEPT", 1)
     await home(vtn, stored, event, hours({16: 1.5}))
     await home(vtn, stored, event, hours({16: 1.5}))
     found = await evaluated(vtn.bl, event)
@@ -418,8 +419,8 @@ async def test_what_is_read_gives_the_same_as_all_readings(
     server = vtn.server
     assert server.stores is not None
     asked = EvaluationRequest(event_id=event["id"], method=method, step_s=step_s)
-    evaluations = Evaluations(server.stores.performance_inputs, server.stores.performance, vtn.now)
-    found = await _evaluated(evaluations, asked)
+    evaluator = Evaluator(server.stores.performance_inputs, server.stores.performance, vtn.now)
+    found = await _evaluated(evaluator, asked)
 
     for row, result in zip(found, expected.participants, strict=True):
         assert _told(row) == _told(participant_row(result))
@@ -430,11 +431,11 @@ async def test_what_is_read_gives_the_same_as_all_readings(
         await bl.delete(f"/vens/{one['id']}")
 
 
-async def _evaluated(evaluations: Evaluations, request: EvaluationRequest) -> list[dict[str, Any]]:
+async def _evaluated(evaluator: Evaluator, request: EvaluationRequest) -> list[dict[str, Any]]:
     """Return the participants as the service would keep them, without keeping them."""
-    asked = await evaluations._checked(request)
-    part = _Parts(evaluations._inputs, asked, await evaluations._event_days(asked))
-    reached = await evaluations._inputs.reached(asked.planned)
+    asked = await evaluator.checked(request)
+    part = EvaluatedParts(evaluator._inputs, asked, await evaluator._event_days(asked))
+    reached = await evaluator._inputs.reached(asked.planned)
     return [row async for _, rows in part.each(reached) for row in rows]
 
 

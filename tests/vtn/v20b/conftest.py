@@ -88,7 +88,7 @@ async def ven20(pki: Pki) -> AsyncIterator[Enrol]:
         if enrolled:
             name, stores = unique("home20b"), vtn.server.stores
             assert stores is not None
-            await stores.vens_20b.enrol(name, by=OPERATOR, fingerprint=fingerprint_of(files), targets=targets, **given)
+            await stores.v20b.vens.enrol(name, by=OPERATOR, fingerprint=fingerprint_of(files), targets=targets, **given)
             if registered:
                 assert (await ven.create()).code == "200"
         return ven

@@ -154,7 +154,7 @@ async def test_an_answer_of_a_process_that_was_killed_is_reported_by_the_next(
         closes=False,
         said=saying,
     )
-    await stores.answers_20b.store(row["id"], [left])
+    await stores.v20b.answers.store(row["id"], [left])
     assert (await vtn20.bl.get("/reports")).ok() == []
     assert await polled(ven) == []
     (only,) = await said(vtn20, made["id"])

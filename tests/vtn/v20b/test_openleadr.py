@@ -77,7 +77,7 @@ async def test_a_whole_session_with_a_restart_in_between(migrated_url: str, pki:
     stores, port = vtn.server.stores, vtn.server.port_20b
     assert stores is not None
     assert port is not None
-    await stores.vens_20b.enrol("home-1", by=OPERATOR, fingerprint=fingerprint_of(files))
+    await stores.v20b.vens.enrol("home-1", by=OPERATOR, fingerprint=fingerprint_of(files))
     bl = vtn.bl
     program = await bl.program()
     start = (datetime.now(UTC) + timedelta(hours=1)).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -45,7 +45,7 @@ async def follower(vtn20: VtnUnderTest, pki: Pki) -> AsyncIterator[Follower]:
     vtn20.now.at = max(vtn20.now.at, datetime.now(UTC).replace(microsecond=0))
     files, stores = pki.client(unique("openleadr")), vtn20.server.stores
     assert stores is not None
-    await stores.vens_20b.enrol(unique("home20b"), by=OPERATOR, fingerprint=fingerprint_of(files))
+    await stores.v20b.vens.enrol(unique("home20b"), by=OPERATOR, fingerprint=fingerprint_of(files))
     client = OpenADRClient(
         ven_name="openleadr",
         vtn_url=f"https://127.0.0.1:{vtn20.server.port_20b}/OpenADR2/Simple/2.0b",

@@ -77,8 +77,8 @@ async def test_of_what_was_said_of_an_event_the_last_is_kept(vtn20: VtnUnderTest
         )
         for number in range(MOST_SAID + 10)
     ]
-    await stores.answers_20b.note(changes)
-    kept = await stores.answers_20b.said(row["id"], [event.id for event in events])
+    await stores.v20b.answers.note(changes)
+    kept = await stores.v20b.answers.said(row["id"], [event.id for event in events])
     assert [each.reason for each in kept[events[0].id]] == [each.reason for each in changes[-MOST_SAID:]]
     assert len(kept[events[1].id]) == 1
     assert await counted(vtn20, oadr20b_opts, [event.id for event in events]) == MOST_SAID + 1

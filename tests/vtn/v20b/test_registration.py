@@ -123,10 +123,10 @@ async def test_a_request_to_register_again_is_asked_once_and_first(vtn20: VtnUnd
     ven = await ven20(vtn20)
     stores = vtn20.server.stores
     assert stores is not None
-    enrolled = await stores.vens_20b.by_fingerprint(await only_fingerprint(vtn20, ven.ven_id))
+    enrolled = await stores.v20b.vens.by_fingerprint(await only_fingerprint(vtn20, ven.ven_id))
     assert enrolled is not None
     for _ in range(2):
-        await stores.outbox_20b.put(enrolled.id, "oadrRequestReregistration", is_control=True)
+        await stores.v20b.outbox.put(enrolled.id, "oadrRequestReregistration", is_control=True)
     assert [(await ven.poll()).name for _ in range(3)] == [
         "oadrRequestReregistration",
         "oadrRegisterReport",
@@ -147,9 +147,9 @@ async def test_the_vtn_cancels_a_registration(vtn20: VtnUnderTest, ven20: Enrol,
     ven = await ven20(vtn20)
     stores = vtn20.server.stores
     assert stores is not None
-    enrolled = await stores.vens_20b.by_fingerprint(await only_fingerprint(vtn20, ven.ven_id))
+    enrolled = await stores.v20b.vens.by_fingerprint(await only_fingerprint(vtn20, ven.ven_id))
     assert enrolled is not None
-    await stores.outbox_20b.put(enrolled.id, "oadrCancelPartyRegistration", is_control=True)
+    await stores.v20b.outbox.put(enrolled.id, "oadrCancelPartyRegistration", is_control=True)
     asked = await ven.poll()
     assert (asked.name, asked.text("ei:registrationID")) == ("oadrCancelPartyRegistration", ven.registration_id)
     more = of("ei:registrationID", ven.registration_id), of("ei:venID", ven.ven_id)
@@ -215,7 +215,7 @@ async def only_fingerprint(vtn: VtnUnderTest, ven_id: str | None) -> str:
     stores = vtn.server.stores
     assert stores is not None
     assert ven_id is not None
-    (found,) = await stores.vens_20b.fingerprints(ven_id)
+    (found,) = await stores.v20b.vens.fingerprints(ven_id)
     return found
 
 
@@ -258,9 +258,9 @@ async def test_a_registration_begins_and_ends_whole_or_not_at_all(vtn20: VtnUnde
 
     stores = vtn20.server.stores
     assert stores is not None
-    enrolled = await stores.vens_20b.by_fingerprint(await only_fingerprint(vtn20, ven.ven_id))
+    enrolled = await stores.v20b.vens.by_fingerprint(await only_fingerprint(vtn20, ven.ven_id))
     assert enrolled is not None
-    await stores.outbox_20b.put(enrolled.id, "oadrCancelPartyRegistration", is_control=True)
+    await stores.v20b.outbox.put(enrolled.id, "oadrCancelPartyRegistration", is_control=True)
     assert (await ven.poll()).name == "oadrCancelPartyRegistration"
 
     async def canceled() -> Reply:
@@ -269,9 +269,9 @@ async def test_a_registration_begins_and_ends_whole_or_not_at_all(vtn20: VtnUnde
 
     async with broken(vtn20, "oadr20b_vens", "{}registration_id IS NOT NULL"):
         assert (await canceled()).status == 500
-    kinds = [each.kind for each in await stores.outbox_20b.waiting(enrolled.id)]
+    kinds = [each.kind for each in await stores.v20b.outbox.waiting(enrolled.id)]
     assert kinds == ["oadrCancelPartyRegistration", "oadrRegisterReport"]
     for _ in range(2):  # and once more, as the answer may be lost
         assert (await canceled()).code == "200"
     assert (await ven.query()).text("ei:registrationID") is None
-    assert await stores.outbox_20b.waiting(enrolled.id) == []
+    assert await stores.v20b.outbox.waiting(enrolled.id) == []

@@ -97,7 +97,9 @@ async def test_unsigned_messages_of_a_ven_that_signs_are_refused_without_a_key_t
     vtn = await start_vtn(v20b={"port": 0, "trusted_proxies": ["127.0.0.0/8"]})
     files = pki.client(unique("ven"))
     assert vtn.server.stores is not None
-    await vtn.server.stores.vens_20b.enrol(unique("signer"), by=OPERATOR, fingerprint=fingerprint_of(files), signs=True)
+    await vtn.server.stores.v20b.vens.enrol(
+        unique("signer"), by=OPERATOR, fingerprint=fingerprint_of(files), signs=True
+    )
     url = f"http://127.0.0.1:{vtn.server.port_20b}/OpenADR2/Simple/2.0b/EiRegisterParty"
     headers = {"Content-Type": "application/xml", "X-Client-Cert": quote(files.certificate.read_text())}
     query = payload(element("oadrQueryRegistration", of("pyld:requestID", "q")))

@@ -101,7 +101,7 @@ async def test_values_that_do_not_come_are_told_once_until_they_come(
     ven, request_id = await with_telemetry(vtn20, ven20)
     stores = vtn20.server.stores
     assert stores is not None
-    watch = OverdueReports(stores.reports_20b, Counts20b(vtn20.server._metrics), every_s=3600)
+    watch = OverdueReports(stores.v20b.reports, Counts20b(vtn20.server._metrics), every_s=3600)
 
     async def told() -> list[str]:
         capsys.readouterr()

@@ -52,8 +52,8 @@ class EiReport:
 
     def __init__(self, settings: V20b, stores: Stores, asking: ReportAsking, counts: Counts20b) -> None:
         self._settings = settings
-        self._reports = stores.reports_20b
-        self._outbox = stores.outbox_20b
+        self._reports = stores.v20b.reports
+        self._outbox = stores.v20b.outbox
         self._asking = asking
         self._keeping = ReportKeeping(stores.reports)
         self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()

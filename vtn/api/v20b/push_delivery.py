@@ -92,7 +92,7 @@ class PushDelivery:
             return False
         service, expected = _PUSHED[type(message)]
         try:
-            known = await self._stores.vens_20b.fingerprints(ven.id)
+            known = await self._stores.v20b.vens.fingerprints(ven.id)
             answer, shown = await self.client.call(ven, known, service, message)
             self._contacts.heard(ven.client_id, PROTOCOL)
             if not isinstance(answer, expected):
@@ -116,7 +116,7 @@ class PushDelivery:
                 raise NotPushed("the venID of its answer is another's")
         if isinstance(message, DistributeEvent):
             unanswered = {event.descriptor.event_id for event in message.events if event.response_required != "always"}
-            await self._stores.events_20b.reached(ven.id, message.request_id, unanswered)
+            await self._stores.v20b.events.reached(ven.id, message.request_id, unanswered)
             if isinstance(answer, Response):  # what the VEN thinks of the events, it posts
                 return
         try:
@@ -126,6 +126,6 @@ class PushDelivery:
 
     async def _missed(self, ven: Ven20b, message: Message, now: datetime) -> None:
         if isinstance(message, DistributeEvent):
-            await self._stores.events_20b.missed(ven.id, message.request_id, stamp(now))
+            await self._stores.v20b.events.missed(ven.id, message.request_id, stamp(now))
         else:
-            await self._stores.outbox_20b.missed(ven.id, element_of(message))
+            await self._stores.v20b.outbox.missed(ven.id, element_of(message))

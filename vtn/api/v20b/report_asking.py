@@ -52,8 +52,8 @@ class ReportAsking:
     def __init__(self, settings: V20b, stores: Stores) -> None:
         self._settings = settings
         self._stores = stores
-        self._reports = stores.reports_20b
-        self._asking = stores.asking_20b
+        self._reports = stores.v20b.reports
+        self._asking = stores.v20b.asking
         self._decoded: LruCache[tuple[str, str], Event] = LruCache(_KEPT)
         self._granularity = Duration20b(seconds=settings.telemetry_every_s)
         self._report_back = Duration20b(seconds=settings.telemetry_back_s)

@@ -9,9 +9,9 @@ from typing import Any, Final
 from aiohttp import web
 
 from openadr_profiles.v31 import encode
-from vtn.api.collection import OpenRoute
+from vtn.api.collection import OpenRoute, Route
 from vtn.api.payload_values import PayloadValues
-from vtn.api.v301 import event, openapi, program, report, resource, subscription, ven
+from vtn.api.v301 import event, program, report, resource, subscription, ven
 from vtn.api.v301.face import Rules
 from vtn.api.version import ApiVersion
 from vtn.auth.endpoint import TokenEndpoint
@@ -46,7 +46,7 @@ def version(
         *subscription.routes(stores.subscriptions, cache, rules, callbacks, legacy=settings.v301.legacy_webhooks),
     )
     token = OpenRoute("POST", "/auth/token", _token(endpoint, settings.v301))
-    describe = partial(openapi.served, settings, routes, (token,))
+    describe = partial(_described, settings, routes, (token,))
     return ApiVersion(
         name=NAME,
         prefixes=settings.v301.prefixes,
@@ -56,6 +56,12 @@ def version(
         write_problem=problem.response,
         describe=describe,
     )
+
+
+def _described(settings: Settings, routes: tuple[Route, ...], open_routes: tuple[OpenRoute, ...]) -> dict[str, Any]:
+    from vtn.api.v301 import openapi  # noqa: PLC0415 (few servers are asked)
+
+    return openapi.served(settings, routes, open_routes)
 
 
 def _token(endpoint: TokenEndpoint, settings: V301) -> Callable[[web.Request], Awaitable[web.Response]]:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from functools import partial
+from typing import Any
 
-from vtn.api import contact, performance, subscription_health, ven_20b
+from vtn.api import contact, performance, subscription_health
 from vtn.api.collection import OpenRoute, Route
 from vtn.api.payload_values import PayloadValues
 from vtn.api.v31 import (
     event,
     notifiers,
-    openapi,
     program,
     report,
     resource,
@@ -67,7 +67,7 @@ def version(
         *websocket.routes(websockets, holding),
         *contact.routes(stores.contacts, contacts),
         *subscription_health.routes(stores.outbox_listing),
-        *performance.routes(stores.performance, evaluations),
+        *performance.routes(stores, evaluations),
         *_routes_20b(settings, stores),
     )
     return ApiVersion(
@@ -78,12 +78,20 @@ def version(
         # Older clients look for resources here.
         origin_routes=tuple(route for route in routes if (route.method, route.path) == ("GET", "/resources")),
         write_problem=problem.response,
-        describe=partial(openapi.served, settings, routes, auth_routes),
+        describe=partial(_described, settings, routes, auth_routes),
     )
+
+
+def _described(settings: Settings, routes: tuple[Route, ...], open_routes: tuple[OpenRoute, ...]) -> dict[str, Any]:
+    from vtn.api.v31 import openapi  # noqa: PLC0415 (few servers are asked)
+
+    return openapi.served(settings, routes, open_routes)
 
 
 def _routes_20b(settings: Settings, stores: Stores) -> tuple[Route, ...]:
     """Return the routes of VENs of OpenADR 2.0b, if it is served."""
     if settings.v20b is None or not settings.v20b.enabled:
         return ()
-    return ven_20b.routes(stores.vens_20b, stores.outbox_20b, stores.listing_20b)
+    from vtn.api import ven_20b  # noqa: PLC0415 (few servers speak it)
+
+    return ven_20b.routes(stores.v20b.vens, stores.v20b.outbox, stores.v20b.listing)

@@ -84,7 +84,7 @@ async def add_20b(visit: Visit) -> web.StreamResponse:
         name = text(form, "name", what="the name of the VEN")
         given = text(form, "fingerprint", what="the fingerprint of its certificate")
         groups = _with_program(groups_in(form, "groups"), await _program(visit, form.get("program", "")))
-        id_ = await visit.console.stores.vens_20b.enrol(
+        id_ = await visit.console.stores.v20b.vens.enrol(
             name,
             by=visit.caller,
             fingerprint=fingerprint_in("fingerprint", given),

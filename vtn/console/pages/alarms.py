@@ -7,7 +7,7 @@ from typing import Any, Final
 from aiohttp import web
 
 from openadr_profiles.v31 import Invalid
-from vtn.alarms.rules import AlarmKind
+from vtn.alarms.kinds import AlarmKind
 from vtn.console.alarm_names import SAID, about_url
 from vtn.console.routes import ConsoleRoute, Role
 from vtn.console.visit import Visit

@@ -135,7 +135,7 @@ def rules(visit: Visit) -> dict[str, Any]:
     """Return what decides about problems on this server, as members of a FleetQuery."""
     return {
         "own_tokens": visit.console.settings.auth.external is None,
-        "offline_after": visit.console.stores.listing_20b.offline_after,
+        "offline_after": visit.console.stores.v20b.listing.offline_after,
     }
 
 

@@ -57,7 +57,7 @@ async def show(visit: Visit) -> web.StreamResponse:
     facts, asked = visit.console.store(VenFactStore), visit.page_asked(default_size=100)
     resources = await facts.resources(row.ven_id, panel=panel, skip=asked.skip, limit=asked.limit)
     client = await visit.console.clients.get(row.client_id)
-    of_20b = await visit.console.stores.listing_20b.of(row.ven_id)
+    of_20b = await visit.console.stores.v20b.listing.of(row.ven_id)
     return visit.render(
         "ven.html",
         row=row,

@@ -87,22 +87,22 @@ async def change_20b(visit: Visit) -> web.StreamResponse:
     row, _ = await found(visit)
     form, stores = await visit.form(), visit.console.stores
     try:
-        known = await stores.listing_20b.of(row.ven_id)
+        known = await stores.v20b.listing.of(row.ven_id)
         if not known:
             raise Invalid("act", "this VEN is not of OpenADR 2.0b")
         act = form.get("act", "")
         if act in _MESSAGES:
             if not known[0].registered:
                 raise Conflict("the VEN is not registered, so there is nothing to renew or to end")
-            await stores.outbox_20b.put(row.ven_id, _MESSAGES[act], is_control=True)
+            await stores.v20b.outbox.put(row.ven_id, _MESSAGES[act], is_control=True)
             said = "is told so at its next poll"
         elif act in {"enable", "disable"}:
-            await stores.vens_20b.enrol(row.name, by=visit.caller, is_disabled=act == "disable")
+            await stores.v20b.vens.enrol(row.name, by=visit.caller, is_disabled=act == "disable")
             said = f"is {act}d"
         elif act in {"add_certificate", "drop_certificate"}:
             given = fingerprint_in("fingerprint", text(form, "fingerprint", what="a fingerprint"))
             new, old = (given, None) if act == "add_certificate" else (None, given)
-            await stores.vens_20b.enrol(row.name, by=visit.caller, fingerprint=new, dropped=old)
+            await stores.v20b.vens.enrol(row.name, by=visit.caller, fingerprint=new, dropped=old)
             said = "is known by the certificate" if new else "is not known by this certificate any more"
         else:
             raise Invalid("act", "expected enable, disable, reregister, cancel, add_certificate or drop_certificate")

@@ -18,8 +18,6 @@ _log = structlog.get_logger(__name__)
 
 _LOOK_S: Final = 2.0
 _AT_ONCE: Final = 50
-LEASE_S: Final = 150.0
-"""Longer than any attempt may take, so that no two processes send the same."""
 _PATIENCE_S: Final = 120.0
 
 

@@ -10,7 +10,8 @@ from typing import Final
 import structlog
 
 from vtn.alarms import rules
-from vtn.alarms.rules import AlarmCondition, AlarmKind
+from vtn.alarms.kinds import AlarmKind
+from vtn.alarms.rules import AlarmCondition
 from vtn.errors import Unavailable
 from vtn.notify.alarms import machine
 from vtn.settings import Settings

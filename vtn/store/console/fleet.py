@@ -43,7 +43,7 @@ from vtn.store.console.fleet_rows import (
 )
 from vtn.store.database import Database
 from vtn.store.facts.fleet import RECENT
-from vtn.store.facts.parts import in_ms
+from vtn.store.facts.instants import in_ms
 from vtn.store.facts.tables import meters
 from vtn.store.stamps import Stamps
 from vtn.store.tables import broker_logins, clients, contacts, endpoints, reports, resources, subscriptions, vens

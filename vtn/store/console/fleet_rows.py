@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from openadr_profiles.contact import RefusedRequest
 from openadr_profiles.fleet.problems import Condition20b, VenCondition, VenProblem, problems
-from vtn.store.facts.parts import known_from_ms
+from vtn.store.facts.instants import known_from_ms
 from vtn.store.facts.results import rounded
 
 ANY_PROBLEM: Final = "any"

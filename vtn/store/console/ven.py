@@ -16,7 +16,8 @@ from vtn.store.attributes import attribute_is_true, rated_kw, resource_kw
 from vtn.store.console.fleet_problems import WEBHOOKS
 from vtn.store.console.fleet_rows import instant
 from vtn.store.database import Database
-from vtn.store.facts.parts import current_powers, in_ms, known_from_ms, sums_where
+from vtn.store.facts.instants import in_ms, known_from_ms
+from vtn.store.facts.parts import current_powers, sums_where
 from vtn.store.facts.results import rounded
 from vtn.store.facts.tables import event_opts, event_sheds, meters
 from vtn.store.stamps import Stamps

@@ -11,7 +11,7 @@ from typing import Any, Final
 from sqlalchemy import ColumnElement, Select, and_, case, exists, func, literal, or_, select
 
 from vtn.store.database import Database
-from vtn.store.facts.parts import in_ms
+from vtn.store.facts.instants import in_ms
 from vtn.store.facts.tables import event_curve, event_opts, event_sheds
 from vtn.store.failures import ConstraintViolated
 from vtn.store.stamps import stamp

@@ -17,7 +17,8 @@ from vtn.settings import Privacy
 from vtn.store.audience import sees_event
 from vtn.store.database import Database
 from vtn.store.facts.fleet import FleetFacts
-from vtn.store.facts.parts import EventMoment, counted, from_ms, in_ms, known_from_ms, participants_of, took
+from vtn.store.facts.instants import from_ms, in_ms, known_from_ms
+from vtn.store.facts.parts import EventMoment, counted, participants_of, took
 from vtn.store.facts.planned import PlannedEvent, PlannedEvents
 from vtn.store.facts.results import (
     CircuitFacts,

@@ -15,7 +15,7 @@ from openadr_profiles.fleet.recipients import capacity_kw
 from openadr_profiles.v31 import Attribute, ValuesMap
 from vtn.store.database import Database
 from vtn.store.fact_cache import FactCache
-from vtn.store.facts.parts import in_ms, known_from_ms
+from vtn.store.facts.instants import in_ms, known_from_ms
 from vtn.store.facts.results import FleetNow, rounded
 from vtn.store.facts.tables import meters
 from vtn.store.stamps import stamp

@@ -10,7 +10,7 @@ from sqlalchemy import delete, select, text
 
 from vtn.store.database import Database
 from vtn.store.engine import AsyncConnection
-from vtn.store.facts.parts import from_ms, in_ms
+from vtn.store.facts.instants import from_ms, in_ms
 from vtn.store.facts.tables import BASELINE, DRAWN, meters, readings
 
 _PREFIX: Final = "readings_of_"

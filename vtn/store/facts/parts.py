@@ -7,7 +7,6 @@ compares them.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
 from typing import Any, Final, NamedTuple
 
 from sqlalchemy import (
@@ -28,13 +27,12 @@ from sqlalchemy import (
 )
 
 from openadr_profiles.v31 import AGGREGATED_REPORT
+from vtn.store.facts.instants import from_ms
 from vtn.store.facts.results import FunnelStep
 from vtn.store.facts.tables import event_opts, event_sheds, read_reports
 from vtn.store.stamps import stamp
 from vtn.store.tables import contacts, events, vens
 
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-_MS: Final = timedelta(milliseconds=1)
 _MS_PER_HOUR: Final = 3_600_000.0
 
 
@@ -49,21 +47,6 @@ class EventMoment(NamedTuple):
     until_ms: int
     changed_at: str
     is_over: bool
-
-
-def in_ms(instant: datetime) -> int:
-    """Return an instant as milliseconds since 1970, rounded down."""
-    return (instant - _EPOCH) // _MS
-
-
-def from_ms(at_ms: int) -> datetime:
-    """Return the instant of milliseconds since 1970."""
-    return _EPOCH + at_ms * _MS
-
-
-def known_from_ms(at_ms: int | None) -> datetime | None:
-    """Return the instant of milliseconds since 1970; None if they are not known."""
-    return None if at_ms is None else from_ms(at_ms)
 
 
 def participants_of(moment: EventMoment, sees: ColumnElement[bool]) -> Subquery:

@@ -27,7 +27,8 @@ from sqlalchemy import (
 
 from vtn.settings import Privacy
 from vtn.store.database import Database
-from vtn.store.facts.parts import counted, current_powers, in_ms, sums_where
+from vtn.store.facts.instants import in_ms
+from vtn.store.facts.parts import counted, current_powers, sums_where
 from vtn.store.facts.results import EventSummary, instant, rounded
 from vtn.store.facts.tables import event_opts, event_sheds, read_reports
 from vtn.store.tables import events, programs, resources, vens

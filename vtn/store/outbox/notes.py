@@ -7,6 +7,7 @@ after a creation or an update, and before a deletion.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
 from typing import Any, Final, NamedTuple, TypeAlias
 
 from sqlalchemy import (
@@ -124,14 +125,18 @@ class Notes:
         self._stamps = stamps
         self._follows = privacy.events_follow_program
         self._statements: dict[tuple[object, ...], Insert] = {}
+        self._recipients = Recipients(privacy, sqlite=self._sqlite, names=names, open_face=open_face)
+        self._wanted = {name: _wants(name, Operation.CREATE) for name in _TYPES}
+
+    @cached_property
+    def _deliver(self) -> Insert:
+        """The statement that makes deliveries, written for the first change: a start does not wait for it."""
         these = (
             notifications.c.seq.between(bindparam("first"), bindparam("last"))
             if self._sqlite  # there is one writer, so these are all its own
             else notifications.c.seq == any_(cast(bindparam("seqs", type_=ARRAY(Text)), ARRAY(BigInteger)))
         )
-        recipients = Recipients(privacy, sqlite=self._sqlite, names=names, open_face=open_face)
-        self._deliver = recipients.statement(these)
-        self._wanted = {name: _wants(name, Operation.CREATE) for name in _TYPES}
+        return self._recipients.statement(these)
 
     def wants_new(self, table: Table) -> Unless | None:
         """Return a condition: somebody wants to hear of new objects of a table; None if nobody ever does."""

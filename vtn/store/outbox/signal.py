@@ -1,7 +1,8 @@
 """Tell who waits for changes that some were recorded: by this process, by another one of this host, by another host.
 
 This process says it itself. For others PostgreSQL's notification is heard (``vtn/store/listener.py``); processes that
-share a file of SQLite count what they record in shared memory, which is looked at ten times a second by who waits.
+share a file of SQLite count what they record in shared memory, which is looked at ten times a second by who waits: by
+a timer, since to begin and cancel a wait each time took most of what an idle server did.
 """
 
 from __future__ import annotations
@@ -52,15 +53,26 @@ class ChangeWaiter:
 
     async def wait(self, timeout_s: float) -> bool:
         """Wait until changes were recorded, for so long at most; return True if there may be some."""
-        self._loop = asyncio.get_running_loop()
-        until = self._loop.time() + timeout_s
-        while not self._told.is_set() and self._counted == self._count():
-            rest_s = until - self._loop.time()
-            if rest_s <= 0:
+        loop = self._loop = asyncio.get_running_loop()
+        look: asyncio.TimerHandle | None = None
+
+        def look_again() -> None:
+            nonlocal look
+            if self._counted != self._count():
+                self._told.set()
+            elif self._counted is not None:
+                look = loop.call_later(_LOOK_EVERY_S, look_again)
+
+        look_again()
+        try:
+            async with asyncio.timeout(timeout_s):
+                await self._told.wait()
+        except TimeoutError:
+            if self._counted == self._count():
                 return False
-            with suppress(TimeoutError):
-                async with asyncio.timeout(rest_s if self._counted is None else min(rest_s, _LOOK_EVERY_S)):
-                    await self._told.wait()
+        finally:
+            if look is not None:
+                look.cancel()
         self._told.clear()
         self._counted = self._count()
         return True
