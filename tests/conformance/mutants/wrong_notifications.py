@@ -169,7 +169,7 @@ NOTIFICATIONS: Final = (
     Fault(
         "the creation of what exists has a topic",
         lambda: c.names_topics(lambda found: {"CREATE": "things/create"} | found),
-        "MQTT-008/names: *}*for*",
+        "MQTT-008/names: *} for *; MQTT-008/names: *} of *",
     ),
     Fault(
         "there is no filter for all",
