@@ -81,10 +81,11 @@ async def end_all(connection: AsyncConnection, holder: str) -> None:
 async def leads(connection: AsyncConnection, holder: str, epoch: int) -> bool:
     """Return True if a bridge leads under this epoch, and go on to lead until the end of the transaction.
 
-    The row stays locked: nobody takes the lead over before this transaction has ended.
+    The row stays locked: nobody takes the lead over before this transaction has ended. This is asked in every turn, and
+    a statement that others wait for: the limit for transactions that stand still is set with it.
     """
-    await _end_if_stopped(connection)
-    found = (await connection.execute(_of(LEAD).with_for_update(read=True))).one_or_none()
+    statement = _LEAD_OR_END if connection.dialect.name == "postgresql" else _LEAD
+    found = (await connection.execute(statement)).one_or_none()
     return found is not None and (found.holder, found.epoch) == (holder, epoch)
 
 
@@ -132,11 +133,19 @@ async def _end_if_stopped(connection: AsyncConnection) -> None:
     SQLite cannot: several bridges that may be stopped need PostgreSQL.
     """
     if connection.dialect.name == "postgresql":
-        await connection.execute(select(func.set_config("idle_in_transaction_session_timeout", _IDLE_MS, True)))
+        await connection.execute(select(_ending_if_stopped()))
+
+
+def _ending_if_stopped() -> ColumnElement[str]:
+    return func.set_config("idle_in_transaction_session_timeout", _IDLE_MS, True)
 
 
 def _of(name: str) -> Any:
     return select(*_COLUMNS).where(leases.c.name == name)
+
+
+_LEAD: Final = _of(LEAD).with_for_update(read=True)
+_LEAD_OR_END: Final = _of(LEAD).add_columns(_ending_if_stopped()).with_for_update(read=True)
 
 
 def _lease(row: Any) -> BridgeLease:
