@@ -34,7 +34,7 @@ GROUPS: Final = SPARE[:20]
 _POLL_S: Final = 0.02
 _HEARD_S: Final = 120.0
 _REGISTERED_S: Final = 1_200.0
-_SEEDED_FROM: Final = 2_000
+_SEEDED_FROM: Final = 500
 _IDLE_FOR_S: Final = 2.0
 _IDLE_SHARE: Final = 0.1
 
