@@ -32,7 +32,7 @@ GROUPS: Final = SPARE[:20]
 """Targets of a part of the panels each, in turn."""
 
 _POLL_S: Final = 0.02
-_HEARD_S: Final = 120.0
+_HEARD_S: Final = 600.0
 _REGISTERED_S: Final = 1_200.0
 _SEEDED_FROM: Final = 500
 _IDLE_FOR_S: Final = 2.0

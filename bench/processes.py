@@ -15,7 +15,7 @@ import psutil
 
 from bench.errors import NotReady
 
-_START_S = 60.0
+_START_S = 180.0
 _POLL_S = 0.05
 _STOP_S = 30.0
 
@@ -105,7 +105,7 @@ class MeasuredProcess:
         await self.start_until(lambda: _accepts(host, port))
 
     async def start_until(self, is_ready: Callable[[], Awaitable[bool]]) -> None:
-        """Start it, and return once something says that it is ready; raises NotReady after a minute."""
+        """Start it, and return once something says that it is ready; raises NotReady after three minutes."""
         process = self._spawn()
         deadline = time.monotonic() + _START_S
         while time.monotonic() < deadline:
