@@ -19,15 +19,17 @@ from hypothesis import settings
 from bench.support.postgres import PostgresServer, prepare
 from openadr_client.transport import Answer, BaseTransport
 from tests.support.canaries import Canaries, Guard
-from tests.support.memory_files import folder_in_memory
+from tests.support.memory_files import available_bytes, folder_in_memory
 from tests.support.mosquitto import Mosquitto
 from tests.support.official import official_document
 from tests.support.once import Once
 from tests.support.pki import Pki
+from tests.support.rows import first_rows
 from tests.support.sent import RECORDER, Sent
 
 _SHARED = pytest.StashKey[Path]()
 _MOST_WORKERS = 8
+_WORKER_BYTES = 1024**3  # what a worker takes with the servers that it starts
 _COLLECTED_AFTER = (2_000, 10, 25)
 
 settings.register_profile("oadr", deadline=None)  # a busy machine is not a failure
@@ -90,9 +92,13 @@ def _problems(method: str, url: str, query: Sequence[tuple[str, str]], body: byt
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Let the storm of `e2e/test_ledger.py` and the day of `ven/faults/test_day_ledger.py` be worse, or others."""
+    """Let the storm of `e2e/test_ledger.py` and the day of `ven/faults/test_day_ledger.py` be worse, or others.
+
+    And let a run make some rows of each test only.
+    """
     group = parser.getgroup("ledgers")
     group.addoption("--kills", type=int, default=6, help="processes to kill during the storm, or the day [6]")
+    parser.addoption("--rows", type=int, default=0, help="at most so many sets of parameters of each test [all]")
     group.addoption("--seed", type=int, default=1, help="the chance of both; another number is another storm [1]")
 
 
@@ -112,6 +118,13 @@ def pytest_configure(config: pytest.Config) -> None:
         config.stash[_SHARED] = shared = Path(tempfile.mkdtemp(prefix="oadr-tests-"))
         shared.chmod(0o711)  # started by root, PostgreSQL runs from here as another account
         config.add_cleanup(lambda: shutil.rmtree(shared, ignore_errors=True))
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out what `--rows` leaves out."""
+    if most := config.getoption("rows"):
+        items[:], left = first_rows(items, most)
+        config.hook.pytest_deselected(items=left)
 
 
 @pytest.hookimpl(wrapper=True)
@@ -137,10 +150,15 @@ def pytest_configure_node(node: Any) -> None:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
-    """Run twice as many workers as there are processors, because the tests wait a lot; a single test needs none."""
+    """Run three times as many workers as there are processors, because the tests wait a lot; a single test needs none.
+
+    Twice as many where there is no memory for more.
+    """
     if any("::" in argument for argument in config.args):
         return 0
-    return min(2 * len(os.sched_getaffinity(0)), _MOST_WORKERS)
+    processors = len(os.sched_getaffinity(0))
+    in_memory = max(2 * processors, available_bytes() // _WORKER_BYTES)
+    return min(3 * processors, in_memory, _MOST_WORKERS)
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -17,10 +17,18 @@ def folder_in_memory(folder: Path = _MEMORY, meminfo: Path = _MEMINFO) -> Path |
     """Return the folder if it can hold the files of a run, None if it is too small, or programs cannot run from it."""
     try:
         system = os.statvfs(folder)
-        available = re.search(r"^MemAvailable: +(\d+) kB$", meminfo.read_text(encoding="ascii"), re.MULTILINE)
     except OSError:
         return None
-    if available is None or system.f_flag & os.ST_NOEXEC or not os.access(folder, os.W_OK | os.X_OK):
+    if system.f_flag & os.ST_NOEXEC or not os.access(folder, os.W_OK | os.X_OK):
         return None
-    free = min(system.f_bavail * system.f_frsize, int(available[1]) * 1024)
+    free = min(system.f_bavail * system.f_frsize, available_bytes(meminfo))
     return folder if free >= _ROOM else None
+
+
+def available_bytes(meminfo: Path = _MEMINFO) -> int:
+    """Return how many bytes of memory programs can still be given; 0 where the kernel does not say."""
+    try:
+        available = re.search(r"^MemAvailable: +(\d+) kB$", meminfo.read_text(encoding="ascii"), re.MULTILINE)
+    except OSError:
+        return 0
+    return 0 if available is None else int(available[1]) * 1024
