@@ -31,6 +31,9 @@ from rich.console import Console
 from bench.support.net import free_port
 from bench.support.postgres import PostgresServer
 from bench.support.processes import ServerProcess
+from vtn.access import Role, Scope
+from vtn.app import client_registry
+from vtn.settings import Settings
 from vtns.brokers import guarded_broker, open_broker
 from vtns.receiver import receiver, receiver_of
 
@@ -67,6 +70,7 @@ url = "{{broker}}"
 ca_file = "{{ca_file}}"
 {{access}}
 """
+_CHEAP_SECRETS = {"time_cost": 1, "memory_kib": 64}
 _SCOPES = ("read_all", "read_targets", "read_ven_objects", "write_reports", "write_subscriptions", "write_vens")
 _USUAL = {
     "auth.invalid_token_status": "401",
@@ -123,7 +127,7 @@ def vtn(
             _SETTINGS.format(database_url=database_url, ca_file=pki.ca, broker=broker, access=access, **values),
             encoding="utf-8",
         )
-        with _started(config, directory, arguments) as subject:
+        with _started(config, directory, database_url, arguments) as subject:
             profile = profile_of("default", [*_BOUND, *(f"{switch}={value}" for switch, value in switches.items())])
             yield replace(
                 subject, callback_url=callback_url, profile=profile, receiver=receiver_of(pki), ca_file=pki.ca
@@ -137,14 +141,10 @@ def at_version(subject: Subject, standard: str) -> Subject:
 
 
 @contextmanager
-def _started(config: Path, directory: Path, arguments: tuple[str, ...]) -> Iterator[Subject]:
+def _started(config: Path, directory: Path, database_url: str, arguments: tuple[str, ...]) -> Iterator[Subject]:
     bl = client_of("conformance-bl", "BL", config)  # makes the tables, so it goes first
-    with ThreadPoolExecutor() as pool:
-        vens = [
-            pool.submit(client_of, "conformance-ven", "VEN", config),
-            pool.submit(client_of, "conformance-ven2", "VEN", config),
-            pool.submit(client_of, "conformance-ven3", "VEN", config, *(f"--scope={scope}" for scope in _SCOPES)),
-        ]
+    with ThreadPoolExecutor() as pool:  # a loop may run here
+        ven, ven2, stranger = pool.submit(asyncio.run, _vens(database_url)).result()
     port = free_port()
     origin = f"http://127.0.0.1:{port}"
     process = ServerProcess(
@@ -157,14 +157,23 @@ def _started(config: Path, directory: Path, arguments: tuple[str, ...]) -> Itera
         yield Subject(
             url=f"{origin}/openadr3/3.1.0",
             bl=bl,
-            ven=vens[0].result(),
-            ven2=vens[1].result(),
-            stranger=vens[2].result(),
+            ven=ven,
+            ven2=ven2,
+            stranger=stranger,
             expired_token=_expired(f"{origin}/openadr3/3.1.0/auth/token", bl),
             product="OpenADR Fleet",
         )
     finally:
         process.stop()
+
+
+async def _vens(database_url: str) -> list[Credential]:
+    """Return new clients of three VENs, the last without all rights, made without a process for each."""
+    settings = Settings.model_validate({"database": {"url": database_url}, "auth": {"argon2": _CHEAP_SECRETS}})
+    scopes = {"conformance-ven": None, "conformance-ven2": None, "conformance-ven3": [Scope(each) for each in _SCOPES]}
+    async with client_registry(settings) as clients:
+        made = [await clients.add(name, Role.VEN, scopes=some) for name, some in scopes.items()]
+    return [Credential(client_id=each.client_id, client_secret=each.secret) for each in made]
 
 
 def answers(url: str) -> bool:
