@@ -61,7 +61,7 @@ async def of_a_fleet(context: WorkloadContext) -> None:
     async def change() -> None:
         number = next(numbers)
         its = made[number % EVENTS]["id"]
-        await vtn.bl.replace(f"/events/{its}", levels(vtn.program_id, number % EVENTS, number))
+        await vtn.bl.replace(f"/events/{its}", levels(vtn.program_id, number % EVENTS, 1 + number // EVENTS))
 
     for number in VENS:
         certificates = await vtn.hold_vens_20b(number)

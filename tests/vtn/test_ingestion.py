@@ -14,7 +14,7 @@ from tests.support.waiting import wait_until
 from tests.vtn.harness import VtnUnderTest
 from vtn.errors import Overloaded, Unavailable
 from vtn.store import tables
-from vtn.store.appends import Rows, Unless
+from vtn.store.appends import Replaced, Rows, Unless
 from vtn.store.batch import Batch
 from vtn.store.database import Database
 from vtn.store.writes import ObjectWrites
@@ -29,12 +29,19 @@ class Gate:
         self.open = asyncio.Event()
         database.append = self.append  # type: ignore[method-assign] # the seam under test
 
-    async def append(self, table: Table, rows: Sequence[Mapping[str, Any]], *, unless: Unless | None = None) -> bool:
+    async def append(
+        self,
+        table: Table,
+        rows: Sequence[Mapping[str, Any]],
+        *,
+        unless: Unless | None = None,
+        replaced: Replaced = (),
+    ) -> bool:
         """Delay reports until the gate is open."""
         if table is tables.reports:
             self.batches.append(len(rows))
             await self.open.wait()
-        return await self._append(table, rows, unless=unless)
+        return await self._append(table, rows, unless=unless, replaced=replaced)
 
 
 def _row(number: int, event_id: str) -> dict[str, str]:

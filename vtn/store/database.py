@@ -18,7 +18,7 @@ from sqlalchemy.engine import URL, make_url
 from vtn.counters.revisions import Changes, Revisions, Watch
 from vtn.errors import DatabaseMissing, Unavailable
 from vtn.settings import DatabaseSettings
-from vtn.store.appends import Rows, Unless
+from vtn.store.appends import Replaced, Rows, Unless
 from vtn.store.engine import AsyncConnection, AsyncEngine
 from vtn.store.failures import NO_ANSWER, NO_ROOM, NO_WRITES, reason, violated
 from vtn.store.outbox.signal import RecordedChanges
@@ -135,17 +135,18 @@ class Database:
             async with self._transaction(engine) as connection:
                 yield connection
 
-    async def append(self, table: Table, rows: Rows, *, unless: Unless | None = None) -> bool:
+    async def append(self, table: Table, rows: Rows, *, unless: Unless | None = None, replaced: Replaced = ()) -> bool:
         """Insert rows, committed together by one statement in a transaction of its own; return True if it did.
 
-        It did not if ``unless`` was true.
+        It did not if ``unless`` was true. Of rows that are there the columns ``replaced`` get new values; a primary key
+        may be among the rows once.
 
         It goes to the driver itself, at a tenth of what an engine adds. Raises ConstraintViolated if the database
         refuses any of the rows; then none is stored.
         """
         with self._reachable(), self.revisions.writing() as changes:
             changes.touch(table.name)
-            inserted = await self._connections.append(table, rows, unless)
+            inserted = await self._connections.append(table, rows, unless, replaced)
         self._trouble = None
         if table is reports:
             self.reported.tell()

@@ -11,7 +11,7 @@ from sqlalchemy.engine import URL, ExceptionContext
 from sqlalchemy.exc import DisconnectionError
 
 from vtn.settings import DatabaseSettings as Settings
-from vtn.store.appends import Rows, Unless, as_lists
+from vtn.store.appends import Replaced, Rows, Unless, as_lists
 from vtn.store.engine import AsyncConnection, AsyncEngine, create_async_engine
 from vtn.store.failures import CONNECTION_ERRORS, READ_ONLY
 from vtn.store.prepared import Prepared, PreparedStatements
@@ -43,9 +43,9 @@ class PostgresConnections:
         """Return every row of such a statement as the driver gives it."""
         return cast(Sequence[Sequence[Any]], await self.single.rows(statement, values))
 
-    async def append(self, table: Table, rows: Rows, unless: Unless | None) -> bool:
-        """Insert rows by one statement, which is its own transaction; return True if it did."""
-        sql, lists = as_lists(table, rows, self.single.dialect, unless)
+    async def append(self, table: Table, rows: Rows, unless: Unless | None, replaced: Replaced) -> bool:
+        """Insert rows, or replace them, by one statement, which is its own transaction; return True if it did."""
+        sql, lists = as_lists(table, rows, self.single.dialect, unless, replaced)
         return await self.single.execute(sql, *lists) != _NOTHING_INSERTED
 
     @asynccontextmanager

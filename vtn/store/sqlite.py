@@ -17,7 +17,7 @@ from sqlalchemy.engine import URL
 from vtn.files import make_empty, make_private
 from vtn.paths import data_folder
 from vtn.settings import DatabaseSettings as Settings
-from vtn.store.appends import Rows, Unless, as_rows
+from vtn.store.appends import Replaced, Rows, Unless, as_rows
 from vtn.store.engine import AsyncConnection, AsyncEngine, create_async_engine
 from vtn.store.failures import CONNECTION_ERRORS
 from vtn.store.prepared import Prepared
@@ -51,9 +51,9 @@ class SqliteConnections:
         async with self.reader.driver() as driver:
             return cast(Sequence[Sequence[Any]], await driver.execute_fetchall(str(compiled), given))
 
-    async def append(self, table: Table, rows: Rows, unless: Unless | None) -> bool:
-        """Insert rows by one statement, which is its own transaction; return True if it did."""
-        return bool(await self._send("execute_fetchall", *as_rows(table, rows, unless)))
+    async def append(self, table: Table, rows: Rows, unless: Unless | None, replaced: Replaced) -> bool:
+        """Insert rows, or replace them, by one statement, which is its own transaction; return True if it did."""
+        return bool(await self._send("execute_fetchall", *as_rows(table, rows, unless, replaced)))
 
     @asynccontextmanager
     async def altering(self) -> AsyncIterator[AsyncEngine]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
+from lxml.etree import _Element
+
 from openadr_profiles.v20b.layout.common import (
     A_COUNT,
     A_TEXT,
@@ -21,7 +23,7 @@ from openadr_profiles.v20b.layout.common import (
     TARGET,
     VALUE,
 )
-from openadr_profiles.v20b.layout.elements import Fixed, Inside, Layout, Named, Slot, Wrap
+from openadr_profiles.v20b.layout.elements import Fixed, Inside, Layout, Named, Out, Slot, Wrap
 from openadr_profiles.v20b.messages.event import (
     Baseline,
     CreatedEvent,
@@ -31,6 +33,7 @@ from openadr_profiles.v20b.messages.event import (
     EventResponse,
     RequestEvent,
     Signal,
+    WrittenEvent,
 )
 
 _DESCRIPTOR: Final = Layout(
@@ -69,6 +72,8 @@ _BASELINE: Final = Layout(
     Named("item_base", ITEM_BASE),
 )
 
+EVENT_TAG: Final = "oadr:oadrEvent"
+EVENT_TARGET_TAG: Final = "ei:eiTarget"
 EVENT: Final = Layout(
     Event,
     Wrap(
@@ -88,12 +93,28 @@ EVENT: Final = Layout(
                 ),
                 always=True,
             ),
-            Slot("target", "ei:eiTarget", TARGET),
+            Slot("target", EVENT_TARGET_TAG, TARGET),
         ),
         always=True,
     ),
     Slot("response_required", "oadr:oadrResponseRequired", A_TOKEN),
 )
+
+
+class _EventForm:
+    """Write an event, or what is written of it already."""
+
+    def read(self, element: _Element) -> Event:
+        """Return the event; raises Unreadable."""
+        return EVENT.read(element)
+
+    def write(self, out: Out, tag: str, value: Event) -> None:
+        """Append the element; raises Unwritable."""
+        if isinstance(value, WrittenEvent):
+            out.append(value.text)
+        else:
+            EVENT.write(out, tag, value)
+
 
 REQUEST_EVENT: Final = Layout(
     RequestEvent,
@@ -112,7 +133,7 @@ DISTRIBUTE_EVENT: Final = Layout(
     Slot("response", "ei:eiResponse", EI_RESPONSE),
     Slot("request_id", "pyld:requestID", AN_ID),
     Slot("vtn_id", "ei:vtnID", AN_ID),
-    Slot("events", "oadr:oadrEvent", EVENT, many=True),
+    Slot("events", EVENT_TAG, _EventForm(), many=True),
 )
 
 _EVENT_RESPONSE: Final = Layout(

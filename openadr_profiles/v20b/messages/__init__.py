@@ -29,6 +29,7 @@ from openadr_profiles.v20b.messages.event import (
     EventResponse,
     RequestEvent,
     Signal,
+    WrittenEvent,
 )
 from openadr_profiles.v20b.messages.message import (
     Message,
@@ -130,4 +131,5 @@ __all__ = [
     "TransportInterface",
     "UpdateReport",
     "UpdatedReport",
+    "WrittenEvent",
 ]

@@ -70,6 +70,12 @@ class Event(Part, frozen=True, kw_only=True):
     response_required: str = "always"
 
 
+class WrittenEvent(Event, frozen=True, kw_only=True):
+    """An event of which the whole element is written already, as ``text``."""
+
+    text: str
+
+
 class RequestEvent(Part, frozen=True, kw_only=True):
     """Ask for the events of a VEN, the first ``reply_limit`` of them if it is given (B-EVT-003)."""
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
+from xml.sax.saxutils import escape
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -85,16 +87,23 @@ def test_every_event_that_is_told_fits_the_schemas(event: Event, later: timedelt
     if isinstance(projection, NoForm):
         assert projection.reason
         return
-    message = event_message(
-        ISSUE,
-        ToldIssue.of(projection, WRITTEN),
-        number=1,
-        modified_at=now,
-        status=status(projection, now),
-        now=now,
-        held=event.targets or (),
-        ven=VEN,
+    told = ToldIssue.of(projection, WRITTEN)
+    first, other = (
+        event_message(
+            ISSUE,
+            told,
+            number=1,
+            modified_at=now,
+            status=status(projection, now),
+            now=now,
+            held=event.targets or (),
+            ven=replace(VEN, ven_id=ven_id),
+        )
+        for ven_id in ("the first one", VEN.ven_id)
     )
-    written = writing.write(DistributeEvent(request_id="r", vtn_id="VTN", events=(message,)))
+    own = escape(VEN.ven_id)
+    assert other.text == first.text.replace("the first one", own)  # all but the target is written once
+    assert f"<ei:venID>{own}</ei:venID></ei:eiTarget></ei:eiEvent>" in other.text
+    written = writing.write(DistributeEvent(request_id="r", vtn_id="VTN", events=(other,)))
     checker = schema()
     assert checker.validate(etree.fromstring(written)), checker.error_log

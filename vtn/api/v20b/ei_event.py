@@ -79,6 +79,7 @@ class EiEvent:
         sent = await self._events.delivered(ven.id, ids)
         out_of_sequence = not sent and not await self._events.was_sent_any(ven.id)
         unasked = await self._desk.unasked(sent.values())
+        request_ids = {delivery.request_id for _, delivery in sent.values()}
         answers: dict[tuple[str, int], StoredAnswer20b] = {}
         wrong: list[tuple[Code, str]] = []
         for response in responses:
@@ -98,7 +99,12 @@ class EiEvent:
                     )
                 )
                 continue
-            _log_oddities(ven, issue, delivery, response, is_unasked=issue.key in unasked)
+            _log_oddities(
+                ven,
+                issue,
+                is_unknown=response.request_id not in request_ids,
+                is_unasked=issue.key in unasked,
+            )
             answer = _answer(ven, issue, delivery, response, session.now)
             if not _repeats(delivery, answer):
                 answers[issue.key] = answer
@@ -168,11 +174,9 @@ def _repeats(delivery: DeliveryRow, answer: StoredAnswer20b) -> bool:
     )
 
 
-def _log_oddities(
-    ven: Ven20b, issue: IssueRow, delivery: DeliveryRow, response: EventResponse, *, is_unasked: bool
-) -> None:
+def _log_oddities(ven: Ven20b, issue: IssueRow, *, is_unknown: bool, is_unasked: bool) -> None:
     """Log what is accepted although it is odd (B-CRE-003, B-CRE-010)."""
-    if response.request_id != delivery.request_id:
+    if is_unknown:
         _log.info(
             "a VEN of 2.0b answers an event with another requestID than it was last sent with",
             ven=ven.name,

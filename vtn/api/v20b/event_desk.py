@@ -13,7 +13,7 @@ from typing import Final, NamedTuple
 from msgspec.structs import replace
 
 from openadr_profiles.v20b.codes import Code
-from openadr_profiles.v20b.messages import DistributeEvent, EiResponse, Event
+from openadr_profiles.v20b.messages import DistributeEvent, EiResponse, WrittenEvent
 from openadr_profiles.v20b.projection import EventStatus20b, decoded
 from vtn.api.v20b.event_examination import Entry, Examined, delivery_of, examined, in_order, lacks_issue, others_open
 from vtn.api.v20b.event_issues import cancelled, changes_of, reissued
@@ -186,8 +186,9 @@ class EventDesk:
         request_id = new_id()
         held = await self._store.held_targets(ven.caller) if ordered else frozenset()
         retry = timedelta(seconds=ven.poll_s * self._retry_polls)
-        events: list[Event] = []
+        events: list[WrittenEvent] = []
         deliveries = []
+        is_due = any(entry.is_due for entry, _, _ in ordered)
         for entry, told, status in ordered:
             cancelled_at = entry.cancelled_at
             modified_at = told.made_at if cancelled_at is None else datetime.fromisoformat(cancelled_at)
@@ -203,6 +204,8 @@ class EventDesk:
                     ven=ven,
                 )
             )
+            if is_due and not entry.is_due:
+                continue  # it goes along with others, which leaves what is known of it as it is
             deliveries.append(
                 delivery_of(
                     entry,

@@ -33,6 +33,7 @@ class LossLog:
         self._named: LruCache[tuple[str, int], int] = LruCache(_REMEMBERED)
         self._not_reissued: LruCache[tuple[str, str], bool] = LruCache(_REMEMBERED)
         self._untold: LruCache[str, int] = LruCache(_REMEMBERED)
+        self._overlapping: LruCache[tuple[str, str], bool] = LruCache(_REMEMBERED)
 
     def told(self, ven: Ven20b, issue: IssueRow, number: int, projection: Projection) -> None:
         """Note that a VEN is told of a number of an event for the first time."""
@@ -90,7 +91,10 @@ class LossLog:
             )
 
     def overlapping(self, ven: Ven20b, told: Iterable[tuple[IssueRow, Projection, EventStatus20b]]) -> None:
-        """Warn of events of one market context that a VEN is to follow at the same time (B-EVT-023)."""
+        """Warn of events of one market context that a VEN is to follow at the same time (B-EVT-023).
+
+        Of two events once, with the first VEN that is told of them.
+        """
         latest: dict[str, tuple[datetime | None, str]] = {}
         known = sorted(told, key=lambda each: each[1].start)
         for issue, projection, status in known:
@@ -98,12 +102,18 @@ class LossLog:
                 continue
             before = latest.get(projection.market_context)
             if before is not None and (before[0] is None or before[0] > projection.start):
-                _log.warning(
-                    "two events of one market context overlap, which 2.0b does not allow",
-                    event_id=issue.event_id,
-                    other_event_id=before[1],
-                    ven=ven.name,
-                )
+                self._overlap(ven, issue.event_id, before[1])
             over_at = projection.over_at
             if before is None or (before[0] is not None and (over_at is None or over_at > before[0])):
                 latest[projection.market_context] = over_at, issue.event_id
+
+    def _overlap(self, ven: Ven20b, event_id: str, other_event_id: str) -> None:
+        pair = event_id, other_event_id
+        if self._overlapping.get(pair) is None:
+            self._overlapping.put(pair, True)
+            _log.warning(
+                "two events of one market context overlap, which 2.0b does not allow",
+                event_id=event_id,
+                other_event_id=other_event_id,
+                ven=ven.name,
+            )

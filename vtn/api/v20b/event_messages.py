@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import datetime
+from typing import Final, NamedTuple
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -19,6 +20,7 @@ from openadr_profiles.v20b.messages import (
     SignalPayload,
     Target,
     TransportInterface,
+    WrittenEvent,
 )
 from openadr_profiles.v20b.projection import (
     EventStatus20b,
@@ -28,7 +30,7 @@ from openadr_profiles.v20b.projection import (
     current_value,
     parts_for,
 )
-from openadr_profiles.v20b.writing import KeptIntervals
+from openadr_profiles.v20b.writing import KeptEvent, KeptIntervals
 from vtn.lru import LruCache
 from vtn.store.v20b.event_rows import IssueRow
 from vtn.store.v20b.vens import Ven20b
@@ -47,17 +49,35 @@ _MEMBERS = {
 }
 
 
-class ToldIssue(Struct, frozen=True, gc=False):
-    """One number of an issue: the projection, when it was made, and the intervals of each signal, made once for all."""
+_VARIANTS: Final = 2
+
+
+class _Variant(NamedTuple):
+    """What an event is told with beside its projection and its target."""
+
+    number: int
+    modified_at: datetime | None
+    status: EventStatus20b
+    values: tuple[float, ...]
+    device_classes: tuple[str, ...]
+
+
+class ToldIssue(Struct, frozen=True):
+    """One number of an issue: the projection, when it was made, and the intervals of each signal, made once for all.
+
+    ``written`` is what VENs were told of it last, which is the same for many of them.
+    """
 
     projection: Projection
     made_at: datetime
     intervals: tuple[KeptIntervals, ...]
+    written: LruCache[_Variant, KeptEvent]
 
     @staticmethod
     def of(projection: Projection, made_at: datetime) -> ToldIssue:
         """Prepare a projection to be told."""
-        return ToldIssue(projection, made_at, tuple(map(_intervals, projection.signals)))
+        intervals = tuple(map(_intervals, projection.signals))
+        return ToldIssue(projection, made_at, intervals, LruCache(_VARIANTS))
 
     @property
     def count(self) -> int:
@@ -68,10 +88,10 @@ class ToldIssue(Struct, frozen=True, gc=False):
 class ToldIssues:
     """Hold what was told lately, by event, issue and number. It is never changed, so it is kept without a watch.
 
-    ``most`` bounds the intervals of all of them, of about 500 bytes each.
+    ``most`` bounds the intervals of all of them, of about 1 KB each with all that is written of them.
     """
 
-    def __init__(self, most: int = 100_000) -> None:
+    def __init__(self, most: int = 50_000) -> None:
         self._most = most
         self._kept: LruCache[tuple[str, int, int], ToldIssue] = LruCache(10_000)
         self._intervals = 0
@@ -99,21 +119,37 @@ def event_message(
     now: datetime,
     held: Iterable[str],
     ven: Ven20b,
-) -> Event:
+) -> WrittenEvent:
     """Return an event for one VEN (B-EVT-012, B-EVT-030, B-EVT-034, B-EVT-035)."""
     projection = told.projection
     parts = parts_for(projection.targets, held, ven.ven_id, also_named=(ven.id, ven.name))
-    classes = tuple(part.value for part in parts if part.element == "end_device_asset")
+    variant = _Variant(
+        number,
+        modified_at if number else None,
+        status,
+        tuple(current_value(part, projection.start, now, status) for part in projection.signals),
+        tuple(part.value for part in parts if part.element == "end_device_asset"),
+    )
+    kept = told.written.get(variant)
+    if kept is None:
+        kept = KeptEvent(_whole(issue, told, variant))
+        told.written.put(variant, kept)
+    return kept.told_to(_target(parts))
+
+
+def _whole(issue: IssueRow, told: ToldIssue, variant: _Variant) -> Event:
+    """Return an event without a target."""
+    projection, classes = told.projection, variant.device_classes
     device_class = Target(end_device_assets=classes) if classes else None
     return Event(
         descriptor=EventDescriptor(
             event_id=issue.wire_id,
-            modification_number=number,
-            modification_date_time=modified_at if number else None,
+            modification_number=variant.number,
+            modification_date_time=variant.modified_at,
             priority=projection.priority,
             market_context=projection.market_context,
             created_date_time=told.made_at,
-            event_status=status.value,
+            event_status=variant.status.value,
             test_event="true" if projection.test_event else "false",
             vtn_comment=projection.comment,
         ),
@@ -133,11 +169,10 @@ def event_message(
                 signal_type=part.type,
                 signal_id=part.signal_id,
                 item_base=part.item_base,
-                current_value=current_value(part, projection.start, now, status),
+                current_value=value,
             )
-            for part, intervals in zip(projection.signals, told.intervals, strict=True)
+            for part, intervals, value in zip(projection.signals, told.intervals, variant.values, strict=True)
         ),
-        target=_target(parts),
         response_required=projection.response_required,
     )
 

@@ -48,6 +48,7 @@ from vtn.store.visibility import Visibility, form_of, values
 
 _ROWS: Final = 2000
 _ROW_BYTES: Final = 1000
+_ROWS_AT_ONCE: Final = 1000
 _MOST_WAITING_BYTES: Final = 16 * 1024 * 1024
 _PURGED_AT_ONCE: Final = 100
 _KEPT: Final = timedelta(days=30)
@@ -79,10 +80,6 @@ class EventStore20b:
         self._seen: Select[Any] | None = None
         self._open: Select[Any] | None = None
         self._insert: Final = partial(insert_into, sqlite=database.is_sqlite)
-        self._upsert: Final = self._insert(oadr20b_deliveries).on_conflict_do_update(
-            index_elements=[_deliveries.ven_id, _deliveries.event_id, _deliveries.issue],
-            set_={name: self._insert(oadr20b_deliveries).excluded[name] for name in _TOLD},
-        )
         self._sending: Final = Batch("oadr20b_deliveries", self._store_sent, max_bytes=_MOST_WAITING_BYTES)
         self._watch = database.watch(events, vens, resources)
 
@@ -298,10 +295,19 @@ class EventStore20b:
 
     async def _store_sent(self, batch: Rows) -> None:
         """Store what is about to be sent to several VENs, in one order everywhere, so that nobody waits in a circle."""
-        rows = [row for each in batch for row in each["rows"]]
-        rows.sort(key=lambda row: (row["ven_id"], row["event_id"], row["issue"]))
-        async with self._database.write() as connection:
-            await connection.execute(self._upsert, rows)
+        given: list[dict[str, Any]] = []
+        for each in batch:
+            if given and len(given) + len(each["rows"]) > _ROWS_AT_ONCE:
+                await self._upsert(given)
+                given = []
+            given += each["rows"]
+        await self._upsert(given)
+
+    async def _upsert(self, given: Iterable[dict[str, Any]]) -> None:
+        rows = {(row["ven_id"], row["event_id"], row["issue"]): row for row in given}  # of two messages the later one
+        ordered = [rows[key] for key in sorted(rows)]
+        for first in range(0, len(ordered), _ROWS_AT_ONCE):
+            await self._database.append(oadr20b_deliveries, ordered[first : first + _ROWS_AT_ONCE], replaced=_TOLD)
 
     async def reached(self, ven_id: str, request_id: str, unanswered: Collection[str]) -> None:
         """Note that a VEN has what it was pushed with a requestID; ``unanswered`` are eventIDs that need no answer."""
