@@ -192,6 +192,27 @@ def test_a_ven_and_a_bridge(tmp_path: Path) -> None:
     assert findings["vtn tcp"][0] == "failed"
     assert findings["store"][0] == "ok"
 
+    bridge = {
+        "OADR_BRIDGE_VTN__URL": f"http://127.0.0.1:{port}/openadr3/3.1.0",
+        "OADR_BRIDGE_VTN__CLIENT_ID": "bridge",
+        "OADR_BRIDGE_VTN__CLIENT_SECRET": "s3cret-of-the-bridge",
+        "OADR_BRIDGE_UNREGISTERED": "accept",
+        "OADR_BRIDGE_BROKER__URL": f"mqtt://127.0.0.1:{free_port()}",
+        "OADR_BRIDGE_DATABASE__URL": f"sqlite:///{tmp_path}/bridge.sqlite3",
+    }
+    done = CliRunner(env=bridge).invoke(app, ["doctor", "bridge", "--json"])
+    assert done.exit_code == 1, done.stderr
+    findings = found(done)
+    assert findings["vtn tcp"][0] == findings["broker"][0] == "failed"
+    assert all(to_do for health, _, to_do in findings.values() if health == "failed")
+    assert (findings["database"][0], "does not exist yet" in findings["database"][1]) == ("ok", True)
+    assert "s3cret" not in done.stdout
+    assert not (tmp_path / "bridge.sqlite3").exists()
+    done = CliRunner(env=bridge | {"OADR_BRIDGE_DATABASE__URL": "sqlite:////nowhere/bridge.sqlite3"}).invoke(
+        app, ["doctor"]
+    )  # by the environment, and each for itself
+    assert {"vtn tcp", "database", "broker"} <= found(done).keys()
+
 
 @pytest.mark.parametrize(("words", "said"), [(["cloud"], "expected vtn, ven, bridge or a URL"), (["a", "b"], "")])
 def test_what_cannot_be_examined(words: list[str], said: str) -> None:

@@ -2,23 +2,36 @@
 
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
 from alembic import command
 from alembic.config import Config
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, select, text
 
 from tests.vtn.conftest import settings_for
-from tests.vtn.harness import VtnUnderTest
+from tests.vtn.harness import Session, VtnUnderTest
 from vtn.access import Role
 from vtn.settings import DatabaseSettings
 from vtn.store import migrate as migrations
 from vtn.store.database import Database
+from vtn.store.facts.tables import report_queue
+from vtn.store.tables import events
 
 AT = "2026-01-31T16:00:00.000000Z"
 METADATA = {"created_at": AT, "modified_at": AT}
+EARLY = Path(__file__).parent.parent / "data" / "old-databases" / "revision-0005.sql"
+"""Hold the database of a VTN of November 23, which made it, added two clients and took these objects over HTTP.
+
+Payload descriptors are taken out: that version stored them without the ``objectType`` that answers need since.
+"""
+SECRETS = {
+    "operator": "RtpoNLR92lrieorcstGfDqZjUgVO8-wefXNn9mjpT_E",
+    "home": "lCwqFzUD74_okltqCy7diK8kJ98b2V2EL72Lpb4p5ik",
+}
 NO_TARGETS: dict[str, Any] = {"sqlite": "[]", "postgresql": []}
 
 
@@ -108,3 +121,45 @@ async def test_an_upgrade_keeps_every_object_client_and_key(revision: str, datab
             assert (await bl.get(path)).ok() == []
     finally:
         await vtn.stop()
+
+
+async def test_a_database_of_an_early_version_is_served(tmp_path: Path) -> None:
+    """Architecture 4: clients get tokens by the secrets they have, and find what they had, with all its members."""
+    file = tmp_path / "vtn.sqlite3"
+    with closing(sqlite3.connect(file)) as early:
+        early.executescript(EARLY.read_text())
+    vtn = VtnUnderTest(settings_for(f"sqlite:///{file}"))
+    await vtn.start()
+    try:
+        operator, home = await signed_in(vtn, "operator"), await signed_in(vtn, "home")
+        (program,) = (await operator.get("/programs")).ok()
+        assert (program["programName"], program["targets"]) == ("peaks", ["north"])
+        seen = {one["eventName"]: one for one in (await home.get("/events")).ok()}
+        assert seen.keys() == {"evening peak", "prices"}
+        peak = seen["evening peak"]
+        assert [one["payloads"][0]["values"] for one in peak["intervals"]] == [[-2], [-1.5]]
+        (report,) = (await operator.get("/reports")).ok()
+        values = [one["payloads"][0]["values"] for one in report["resources"][0]["intervals"]]
+        assert (report["eventID"], values) == (peak["id"], [[0.5], [0.75], [1.0], [1.25]])
+        (ven,) = (await home.get("/vens")).ok()
+        (resource,) = (await home.get("/resources")).ok()
+        assert (ven["venName"], resource["resourceName"], resource["venID"]) == ("house 1", "boiler", ven["id"])
+        assert [one["clientName"] for one in (await home.get("/subscriptions")).ok()] == ["home"]
+
+        # What later versions have beside is filled in: how events are searched, and which reports are to be read.
+        database = vtn.server._database
+        found = await database.rows(select(events.c.name, events.c.starts_at, events.c.ends_at).order_by(events.c.name))
+        times = [tuple(str(each)[:16] for each in row.values()) for row in found]
+        assert times[0] == ("evening peak", "2026-01-15T17:00", "2026-01-15T19:00")
+        assert [row["report_id"] for row in await database.rows(select(report_queue.c.report_id))] == [report["id"]]
+        changed = {name: value for name, value in peak.items() if not name.endswith("DateTime")} | {"priority": 0}
+        assert (await operator.put(f"/events/{peak['id']}", changed)).ok()["priority"] == 0
+    finally:
+        await vtn.stop()
+
+
+async def signed_in(vtn: VtnUnderTest, client_id: str) -> Session:
+    """A client of the early version, with a token that it asks for now."""
+    form = {"grant_type": "client_credentials", "client_id": client_id, "client_secret": SECRETS[client_id]}
+    answer = (await vtn.ask("POST", f"{vtn.base_url}/auth/token", form=form)).ok()
+    return vtn.with_token(answer["access_token"], client_id)
