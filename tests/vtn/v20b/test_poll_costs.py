@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import pytest
 
+from openadr_profiles.v20b.messages import Message, Poll
 from tests.support.waiting import wait_until
 from tests.vtn.harness import VtnUnderTest
 from tests.vtn.statements import Statements
 from tests.vtn.v20b.conftest import Enrol
+from tests.vtn.v20b.scripted_ven import element, of, payload
 from tests.vtn.v20b.telling import accept, levels, polled, told
 from tests.vtn.v20b.test_reports import requested, with_telemetry
+from vtn.api.v20b.counts import Counts20b
+from vtn.api.v20b.wire import MessageWire
 from vtn.counters import revisions
+from vtn.v20b_settings import V20b
 
 
 async def test_an_empty_poll_asks_the_database_nothing(
@@ -62,3 +67,18 @@ async def test_a_change_that_asks_for_no_report_costs_who_reports_nothing(
     assert (await vtn20.bl.delete(f"/events/{asking['id']}")).status == 200
     await accept(ven, await polled(ven))
     await wait_until(nothing_is_looked_through)
+
+
+async def test_a_poll_that_is_repeated_is_read_once() -> None:
+    """B-POL-002: what a VEN sends every few seconds is the same, byte for byte; nothing else is kept."""
+    wire = MessageWire(V20b(enabled=False), None, Counts20b(None))
+
+    async def read(message: str) -> Message:
+        return await wire.read(payload(message), "", None)
+
+    polls = [await read(element("oadrPoll", of("ei:venID", ven_id))) for ven_id in ("1", "1", "2")]
+    assert polls == [Poll(ven_id="1"), Poll(ven_id="1"), Poll(ven_id="2")]
+    assert polls[0] is polls[1]
+    others = [await read(element("oadrQueryRegistration", of("pyld:requestID", "q"))) for _ in range(2)]
+    assert others[0] == others[1]
+    assert others[0] is not others[1]
