@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 
-from bench import bridges
 from bench.results import Case
 from bench.workloads import bridge
 from bench.workloads.context import WorkloadContext
@@ -21,9 +20,6 @@ async def context(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncItera
     monkeypatch.setattr(bridge, "REPORTS_S", 1.0)
     monkeypatch.setattr(bridge, "LASTS_S", {1_000: 6})
     monkeypatch.setattr(bridge, "METERED_PER_S", 20)
-    monkeypatch.setattr(bridge, "_AHEAD_S", 5.0)
-    monkeypatch.setattr(bridge, "_IDLE_S", 0.5)
-    monkeypatch.setattr(bridges, "_IDLE_FOR_S", 0.5)
     async with small_run(tmp_path, seconds=0.02, panels=(2, 8)) as run:
         yield run
 

@@ -308,7 +308,7 @@ async def town(
     given = {
         "port": 0,
         "log_requests": False,
-        "database": {"url": f"sqlite:///{folder / 'vtn.sqlite3'}"},
+        "database": {"url": f"sqlite:///{folder / 'vtn.sqlite3'}", "timeout_s": 30},  # a busy machine is not a failure
         "auth": {"argon2": CHEAP_SECRETS},
         **vtn_settings,
     }

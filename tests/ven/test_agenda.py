@@ -328,6 +328,8 @@ async def test_history_is_bounded(town: Town, start_home: StartHome) -> None:
     await woken(home)
     newest = agenda.history
     assert len(newest) == MOST_PAST
+    assert home._store is not None
+    assert await home._store.journal.flush(within_s=60)  # the home itself waits two seconds for a disk
     await home.kill()
     await home.start()
     assert agenda_of(home).history == newest
