@@ -18,6 +18,7 @@ from vtn.access import Role
 from vtn.settings import DatabaseSettings
 from vtn.store import migrate as migrations
 from vtn.store.database import Database
+from vtn.store.event_versions import event_versions
 from vtn.store.facts.tables import report_queue
 from vtn.store.tables import events
 
@@ -26,7 +27,7 @@ METADATA = {"created_at": AT, "modified_at": AT}
 EARLY = Path(__file__).parent.parent / "data" / "old-databases" / "revision-0005.sql"
 """Hold the database of a VTN of November 23, which made it, added two clients and took these objects over HTTP.
 
-Payload descriptors are taken out: that version stored them without the ``objectType`` that answers need since.
+Its payload descriptors have no ``objectType``, which answers need: `VtnUnderTest` compares them with the schema.
 """
 SECRETS = {
     "operator": "RtpoNLR92lrieorcstGfDqZjUgVO8-wefXNn9mjpT_E",
@@ -43,7 +44,7 @@ def rows(kind: str) -> list[tuple[str, dict[str, Any]]]:
         (
             "events",
             {"id": "e", "program_id": "p", "targets": none, "targets_inside": False, "ends_at": None}
-            | {"members": '"programID":"p","intervals":[]'}
+            | {"members": '"programID":"p","payloadDescriptors":[{"payloadType":"PRICE"}],"intervals":[]'}
             | METADATA,
         ),
         (
@@ -139,6 +140,7 @@ async def test_a_database_of_an_early_version_is_served(tmp_path: Path) -> None:
         peak = seen["evening peak"]
         assert [one["payloads"][0]["values"] for one in peak["intervals"]] == [[-2], [-1.5]]
         (report,) = (await operator.get("/reports")).ok()
+        assert peak["payloadDescriptors"][0]["objectType"] == "EVENT_PAYLOAD_DESCRIPTOR"
         values = [one["payloads"][0]["values"] for one in report["resources"][0]["intervals"]]
         assert (report["eventID"], values) == (peak["id"], [[0.5], [0.75], [1.0], [1.25]])
         (ven,) = (await home.get("/vens")).ok()
@@ -151,7 +153,8 @@ async def test_a_database_of_an_early_version_is_served(tmp_path: Path) -> None:
         found = await database.rows(select(events.c.name, events.c.starts_at, events.c.ends_at).order_by(events.c.name))
         times = [tuple(str(each)[:16] for each in row.values()) for row in found]
         assert times[0] == ("evening peak", "2026-01-15T17:00", "2026-01-15T19:00")
-        assert [row["report_id"] for row in await database.rows(select(report_queue.c.report_id))] == [report["id"]]
+        assert {row["report_id"] for row in await database.rows(select(report_queue.c.report_id))} == {report["id"]}
+        assert not await database.rows(select(event_versions))  # what a migration completes is no change of an event
         changed = {name: value for name, value in peak.items() if not name.endswith("DateTime")} | {"priority": 0}
         assert (await operator.put(f"/events/{peak['id']}", changed)).ok()["priority"] == 0
     finally:

@@ -31,7 +31,7 @@ CREATE TABLE events (
 	CONSTRAINT pk_events PRIMARY KEY (id), 
 	CONSTRAINT fk_events_program_id FOREIGN KEY(program_id) REFERENCES programs (id) ON DELETE CASCADE
 );
-INSERT INTO "events" VALUES('aba747bb-d520-41e4-90ae-f371a185b713','2026-11-29T20:13:31.404749Z','2026-11-29T20:13:31.404749Z','9272d9bd-070c-4b47-82ad-d390e9a974ab','["north"]',0,'2026-01-15T19:00:00.000000Z','"programID":"9272d9bd-070c-4b47-82ad-d390e9a974ab","eventName":"evening peak","intervalPeriod":{"start":"2026-01-15T17:00:00Z","duration":"PT1H"},"intervals":[{"id":0,"payloads":[{"type":"DISPATCH_SETPOINT_RELATIVE","values":[-2]}]},{"id":1,"payloads":[{"type":"DISPATCH_SETPOINT_RELATIVE","values":[-1.5]}]}]');
+INSERT INTO "events" VALUES('aba747bb-d520-41e4-90ae-f371a185b713','2026-11-29T20:13:31.404749Z','2026-11-29T20:13:31.404749Z','9272d9bd-070c-4b47-82ad-d390e9a974ab','["north"]',0,'2026-01-15T19:00:00.000000Z','"programID":"9272d9bd-070c-4b47-82ad-d390e9a974ab","eventName":"evening peak","payloadDescriptors":[{"payloadType":"DISPATCH_SETPOINT_RELATIVE","units":"KW"}],"intervalPeriod":{"start":"2026-01-15T17:00:00Z","duration":"PT1H"},"intervals":[{"id":0,"payloads":[{"type":"DISPATCH_SETPOINT_RELATIVE","values":[-2]}]},{"id":1,"payloads":[{"type":"DISPATCH_SETPOINT_RELATIVE","values":[-1.5]}]}]');
 INSERT INTO "events" VALUES('106d57ea-db87-492f-8968-3448fd256ab9','2026-11-29T20:13:31.409400Z','2026-11-29T20:13:31.409400Z','9272d9bd-070c-4b47-82ad-d390e9a974ab','[]',0,'2026-01-17T00:00:00.000000Z','"programID":"9272d9bd-070c-4b47-82ad-d390e9a974ab","eventName":"prices","intervalPeriod":{"start":"2026-01-16T00:00:00Z","duration":"P1D"},"intervals":[{"id":0,"payloads":[{"type":"PRICE","values":[0.31,0.28]}]}]');
 CREATE TABLE programs (
 	id TEXT NOT NULL, 
@@ -60,7 +60,7 @@ CREATE TABLE reports (
 	CONSTRAINT pk_reports PRIMARY KEY (id), 
 	CONSTRAINT fk_reports_event_id FOREIGN KEY(event_id) REFERENCES events (id) ON DELETE CASCADE
 );
-INSERT INTO "reports" VALUES('a8fd8853-0076-42a0-8629-ae4642094b03','2026-11-29T20:13:31.471667Z','2026-11-29T20:13:31.471667Z','aba747bb-d520-41e4-90ae-f371a185b713','home','home','"clientID":"home","eventID":"aba747bb-d520-41e4-90ae-f371a185b713","clientName":"home","reportName":"meter","resources":[{"resourceName":"AGGREGATED_REPORT","intervalPeriod":{"start":"2026-01-15T17:00:00Z","duration":"PT15M"},"intervals":[{"id":0,"payloads":[{"type":"USAGE","values":[0.5]}]},{"id":1,"payloads":[{"type":"USAGE","values":[0.75]}]},{"id":2,"payloads":[{"type":"USAGE","values":[1.0]}]},{"id":3,"payloads":[{"type":"USAGE","values":[1.25]}]}]}]');
+INSERT INTO "reports" VALUES('a8fd8853-0076-42a0-8629-ae4642094b03','2026-11-29T20:13:31.471667Z','2026-11-29T20:13:31.471667Z','aba747bb-d520-41e4-90ae-f371a185b713','home','home','"clientID":"home","eventID":"aba747bb-d520-41e4-90ae-f371a185b713","clientName":"home","reportName":"meter","payloadDescriptors":[{"payloadType":"USAGE","units":"KWH"}],"resources":[{"resourceName":"AGGREGATED_REPORT","intervalPeriod":{"start":"2026-01-15T17:00:00Z","duration":"PT15M"},"intervals":[{"id":0,"payloads":[{"type":"USAGE","values":[0.5]}]},{"id":1,"payloads":[{"type":"USAGE","values":[0.75]}]},{"id":2,"payloads":[{"type":"USAGE","values":[1.0]}]},{"id":3,"payloads":[{"type":"USAGE","values":[1.25]}]}]}]');
 CREATE TABLE resources (
 	id TEXT NOT NULL, 
 	created_at TEXT NOT NULL, 
