@@ -1,4 +1,4 @@
-"""Headers that make browsers treat pages with care."""
+"""Set the headers of pages: what they may load, that nobody frames or caches them, and that no address leaks."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Find what the page shows, from what the VEN knows; as much as a page holds, however much there is."""
+"""Collect what the page shows from what the VEN knows; lists are cut to what a page holds."""
 
 from __future__ import annotations
 

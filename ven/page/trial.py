@@ -1,4 +1,4 @@
-"""Find out for the page what an event would do here, of the few things that its form asks for."""
+"""Find out what an event would do at this house, from the few values that the form on the page has."""
 
 from __future__ import annotations
 

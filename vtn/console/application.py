@@ -1,4 +1,4 @@
-"""Tell what answers below ``/console``: who is it, may they, was the form ours, and then the page."""
+"""Answer below ``/console``: find who asks and whether they may, check that a form is ours, then call the page."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Proof that a form came from a page of ours, and not from another site in the same browser."""
+"""Prove that a form came from a page of ours, and not from another site in the same browser."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Send files of lists while they are read: a few at once of each user, and to readers that take them only."""
+"""Send files of lists while they are read: a few at once for each user; one that nobody takes is cut off."""
 
 from __future__ import annotations
 

@@ -1,31 +1,43 @@
-"""``oadr event``: issue events and see what became of them. Its rules are in ``openadr_profiles.fleet``."""
+"""``oadr event``: issue events and see what became of them. Its rules are in ``openadr_profiles.fleet``.
+
+Each command is imported when it is used: a list of events does without what it takes to issue one.
+"""
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import typer
 
-from oadr.commands.event import create, preview, show, watch, withdraw
+from oadr.process.late_commands import LateCommands
 from oadr.terminal.options import examples
+
+_HERE = "oadr.commands.event"
+
+
+class _EventCommands(LateCommands):
+    places: ClassVar = {
+        "create": (f"{_HERE}.create:app", "Issue an event: how much, when, for whom."),
+        "preview": (f"{_HERE}.preview:app", "Show who will get an event and why others do not."),
+        "update": (f"{_HERE}.create:app", "Change an event: what is not given stays."),
+        "list": (f"{_HERE}.show:app", "List events, newest first."),
+        "get": (f"{_HERE}.show:app", "Print one event as the VTN holds it (always JSON)."),
+        "cancel": (f"{_HERE}.withdraw:app", "Call events off: VENs and panels return to normal."),
+        "delete": (f"{_HERE}.withdraw:app", "Remove an event and its reports."),
+        "status": (f"{_HERE}.show:app", "Show who was reached, takes part and delivers."),
+        "watch": (f"{_HERE}.watch:app", "Show every event that is created, modified or deleted."),
+    }
+
 
 app = typer.Typer(
     add_completion=False,
+    cls=_EventCommands,
     help="Issue events, list them, see what became of them.",
     no_args_is_help=True,
     epilog=examples("event create --shed 5kW --for 1h --target group:north", "event status 3f2a --watch"),
 )
-app.command(
-    epilog=examples(
-        "event create --shed 5kW --start 18:00 --for 1h --target group:north",
-        "event create --total 500kW --start +10m --for 30m --target group:south --dry-run",
-    )
-)(create.create)
-app.command(epilog=examples("event preview event.json", "event preview event.csv --program peaks --json"))(
-    preview.preview
-)
-app.command(epilog=examples("event update 3f2a --for 2h", "event update 3f2a --shed 2kW --yes"))(create.update)
-app.command(name="list", epilog=examples("event list --active", "event list --target group:north --json"))(show.list_)
-app.command(epilog=examples("event get 3f2a", "event get 3f2a > event.json"))(show.get)
-app.command(epilog=examples("event cancel 3f2a", "event cancel 3f2a 77b0"))(withdraw.cancel)
-app.command(epilog=examples("event delete 3f2a", "event delete 3f2a --json"))(withdraw.delete)
-app.command(epilog=examples("event status 3f2a", "event status 3f2a --watch --every 5s"))(show.status)
-app.command(epilog=examples("event watch", "event watch --target group:north --json"))(watch.watch)
+
+
+@app.callback()
+def _event() -> None:
+    """Have no options of its own."""

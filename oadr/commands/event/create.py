@@ -29,7 +29,7 @@ from oadr.events.fleet import AffectedFleet, find_event
 from oadr.events.other_versions import with_20b
 from oadr.events.publishing import create_all, program_named
 from oadr.events.rows import COLUMNS, event_row
-from oadr.terminal.options import parsed_by
+from oadr.terminal.options import examples, parsed_by
 from oadr.terminal.output import JsonOption, show_one, show_rows
 from openadr_profiles.fleet.building import EventNotChangeable, asked_payload, changed, divided_events, reduction_event
 from openadr_profiles.fleet.division import Basis, share_out
@@ -52,6 +52,15 @@ _DEFAULT_PROGRAM = "demand-response"
 _UNKNOWN_PROGRAM = "-"
 
 
+app = typer.Typer(add_completion=False)
+
+
+@app.command(
+    epilog=examples(
+        "event create --shed 5kW --start 18:00 --for 1h --target group:north",
+        "event create --total 500kW --start +10m --for 30m --target group:south --dry-run",
+    )
+)
 @with_connection
 def create(
     *,
@@ -151,6 +160,7 @@ def create(
         show_one(rows[0], COLUMNS, as_json=as_json, title=title)
 
 
+@app.command(epilog=examples("event update 3f2a --for 2h", "event update 3f2a --shed 2kW --yes"))
 @with_connection
 def update(
     event_id: Annotated[str, typer.Argument(help="Id of the event, or a unique beginning of it.")],

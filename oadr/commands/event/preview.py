@@ -15,6 +15,7 @@ from oadr.business_logic.connection import BusinessLogic, act, with_connection
 from oadr.commands.event.options import TargetOption
 from oadr.errors import Exit, Failure
 from oadr.events.confirmation import safety_of, tell
+from oadr.terminal.options import examples
 from oadr.terminal.output import JsonOption, show_json, show_rows, wants_json
 
 if TYPE_CHECKING:
@@ -40,6 +41,10 @@ class Outlook(msgspec.Struct, frozen=True, kw_only=True):
     v20b: Any
 
 
+app = typer.Typer(add_completion=False)
+
+
+@app.command(epilog=examples("event preview event.json", "event preview event.csv --program peaks --json"))
 @with_connection
 def preview(
     file: Annotated[Path, typer.Argument(help="The event: JSON, YAML or CSV as for create --file; - is stdin.")],

@@ -12,7 +12,7 @@ import typer
 from oadr.business_logic.connection import BusinessLogic, act, with_connection
 from oadr.events.fleet import find_event, read_status
 from oadr.events.rows import LIST_COLUMNS, event_row
-from oadr.terminal.options import parsed_by
+from oadr.terminal.options import examples, parsed_by
 from oadr.terminal.output import AllOption, JsonOption, plain, show_json, show_rows, wants_json
 from openadr_profiles.fleet.quantities import length
 from openadr_profiles.v31 import (
@@ -24,6 +24,10 @@ if TYPE_CHECKING:
     from openadr_profiles.fleet.status import EventStatus
 
 
+app = typer.Typer(add_completion=False)
+
+
+@app.command(name="list", epilog=examples("event list --active", "event list --target group:north --json"))
 @with_connection
 def list_(
     *,
@@ -54,6 +58,7 @@ def list_(
     )
 
 
+@app.command(epilog=examples("event get 3f2a", "event get 3f2a > event.json"))
 @with_connection
 def get(
     event_id: Annotated[str, typer.Argument(help="Id of the event, or a unique beginning of it.")],
@@ -64,6 +69,7 @@ def get(
     show_json(plain(act(settings, lambda client: find_event(client, event_id))))
 
 
+@app.command(epilog=examples("event status 3f2a", "event status 3f2a --watch --every 5s"))
 @with_connection
 def status(
     event_id: Annotated[str, typer.Argument(help="Id of the event, or a unique beginning of it.")],

@@ -12,7 +12,7 @@ import typer
 from oadr.business_logic.connection import BusinessLogic, act, with_connection
 from oadr.events.rows import event_row
 from oadr.events.watching import EventChange, follow_events
-from oadr.terminal.options import parsed_by
+from oadr.terminal.options import examples, parsed_by
 from oadr.terminal.output import JsonOption, show_json_line, wants_json
 from oadr.terminal.text import visible
 from openadr_profiles.fleet.quantities import length
@@ -22,6 +22,10 @@ if TYPE_CHECKING:
     from openadr_client import VtnClient
 
 
+app = typer.Typer(add_completion=False)
+
+
+@app.command(epilog=examples("event watch", "event watch --target group:north --json"))
 @with_connection
 def watch(
     *,

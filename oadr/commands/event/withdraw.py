@@ -12,6 +12,7 @@ from oadr.errors import Exit, Failure
 from oadr.events.confirmation import tell
 from oadr.events.fleet import find_event
 from oadr.events.rows import COLUMNS, event_row
+from oadr.terminal.options import examples
 from oadr.terminal.output import JsonOption, show_one, show_rows
 from openadr_profiles.fleet.cancellation import cancelled
 from openadr_profiles.fleet.wording import local_time
@@ -24,6 +25,10 @@ if TYPE_CHECKING:
     from openadr_client import VtnClient
 
 
+app = typer.Typer(add_completion=False)
+
+
+@app.command(epilog=examples("event cancel 3f2a", "event cancel 3f2a 77b0"))
 @with_connection
 def cancel(
     event_ids: Annotated[list[str], typer.Argument(metavar="EVENT_ID...", help="Ids, or unique beginnings of them.")],
@@ -60,6 +65,7 @@ def cancel(
         show_rows(rows, COLUMNS, as_json=as_json, title="Cancelled", empty="")
 
 
+@app.command(epilog=examples("event delete 3f2a", "event delete 3f2a --json"))
 @with_connection
 def delete(
     event_id: Annotated[str, typer.Argument(help="Id of the event, or a unique beginning of it.")],

@@ -1,4 +1,4 @@
-"""One's own account: password and sessions."""
+"""Show people their own account: change the password, end sessions."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Signing in and out."""
+"""Sign people in and out by name and password."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Signing in by an OpenID Connect provider: out to it, and back from it."""
+"""Sign people in by an OpenID Connect provider: send the browser there, and take it back."""
 
 from __future__ import annotations
 

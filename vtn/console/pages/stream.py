@@ -1,4 +1,4 @@
-"""The stream that keeps open pages up to date (server-sent events)."""
+"""Keep open pages up to date by a stream of server-sent events."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Tell what the first page tells beside events: alarms that hold."""
+"""Read what the first page shows beside events: the alarms that hold."""
 
 from __future__ import annotations
 

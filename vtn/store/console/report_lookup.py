@@ -1,4 +1,4 @@
-"""Tell what somebody types when looking for reports: the name or id of an event or VEN."""
+"""Look up the event or VEN that somebody names, by name or id, when looking for reports."""
 
 from __future__ import annotations
 
