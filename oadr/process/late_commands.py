@@ -8,7 +8,7 @@ from importlib import import_module
 from typing import Any, ClassVar
 
 from typer.core import TyperGroup
-from typer.main import get_command
+from typer.main import get_group
 
 from oadr.process import lean
 
@@ -32,8 +32,9 @@ class LateCommands(TyperGroup):
             return TyperGroup(name=cmd_name, help=help_)
         lean.import_structlog()
         module, _, name = place.partition(":")
-        command: Any = get_command(getattr(import_module(module), name))
-        command = getattr(command, "commands", {}).get(cmd_name, command)
+        # Not get_command: that makes a command of an application with one, and `oadr vtn key` has only `rotate`.
+        group = get_group(getattr(import_module(module), name))
+        command: Any = group.commands.get(cmd_name, group)
         command.name = cmd_name
         return command
 
