@@ -36,15 +36,16 @@ SECRETS = {
 NO_TARGETS: dict[str, Any] = {"sqlite": "[]", "postgresql": []}
 
 
-def rows(kind: str) -> list[tuple[str, dict[str, Any]]]:
-    """One row of every table of revision 0001, as that version wrote it."""
+def rows(kind: str, revision: str) -> list[tuple[str, dict[str, Any]]]:
+    """One row of every table of revision 0001, as that version wrote it; later on descriptors have their kind."""
     none = NO_TARGETS[kind]
+    descriptors = '"payloadDescriptors":[{"payloadType":"PRICE"}],' if revision < "0030" else ""
     return [
         ("programs", {"id": "p", "name": "old", "targets": none, "members": '"programName":"old"'} | METADATA),
         (
             "events",
             {"id": "e", "program_id": "p", "targets": none, "targets_inside": False, "ends_at": None}
-            | {"members": '"programID":"p","payloadDescriptors":[{"payloadType":"PRICE"}],"intervals":[]'}
+            | {"members": f'"programID":"p",{descriptors}"intervals":[]'}
             | METADATA,
         ),
         (
@@ -87,7 +88,7 @@ async def a_database_at(revision: str, url: str) -> Database:
 
     async with database.write() as connection:
         await connection.run_sync(upgrade)
-        for table, row in rows(kind):
+        for table, row in rows(kind, revision):
             names = ", ".join(row)
             values = ", ".join(f":{name}" for name in row)
             await connection.execute(text(f"INSERT INTO {table} ({names}) VALUES ({values})"), row)
