@@ -11,6 +11,8 @@
   const waiting = new Map();
   const past = new Map();
   const due = new Map();
+  const asking = new Set();
+  const again = new Set();
   let stream = null;
   let isOpen = false;
 
@@ -26,19 +28,28 @@
   }
 
   function refresh(element) {
-    if (!element.id || !document.contains(element) || isBusy(element)) return;
+    if (!element.id) return;
+    if (asking.has(element.id)) { again.add(element.id); return; }
+    if (isBusy(element)) { soon(element, PAUSE_MS); return; }
     const url = element.dataset.url || location.href;
     const open = [...element.querySelectorAll("details[open][id]")].map((each) => each.id);
     const focused = element.contains(document.activeElement) ? document.activeElement.id : "";
     const began = performance.now();
+    const id = element.id;
     element.dataset.refreshing = "";
+    asking.add(id);
     window.htmx
       .ajax("GET", url, { source: element, target: element, swap: "outerHTML" })
       .then(function () {
         const ended = performance.now();
-        past.set(element.id, { ended: ended, pause: Math.min(LONGEST_PAUSE_MS, Math.max(PAUSE_MS, SHARE * (ended - began))) });
+        past.set(id, { ended: ended, pause: Math.min(LONGEST_PAUSE_MS, Math.max(PAUSE_MS, SHARE * (ended - began))) });
         open.forEach((id) => document.getElementById(id)?.setAttribute("open", ""));
         if (focused) document.getElementById(focused)?.focus({ preventScroll: true });
+      })
+      .finally(function () {
+        asking.delete(id);
+        const present = document.getElementById(id);
+        if (again.delete(id) && present) soon(present);
       });
   }
 
@@ -48,11 +59,13 @@
     if (element && "refreshing" in element.dataset && isBusy(element)) {
       event.detail.shouldSwap = false;
       delete element.dataset.refreshing;
+      again.add(element.id);
     }
   });
 
-  // At once after a quiet time; else every two seconds at most, and ten times as long as the server took for it.
-  function soon(element) {
+  // At once after a quiet time; else every two seconds at most, and ten times as long as the server took for it. What
+  // changes while a part is asked for, or is not to be touched, is asked for afterwards.
+  function soon(element, least = 100) {
     if (waiting.has(element.id)) return;
     const last = past.get(element.id);
     const rest = last ? last.ended + last.pause - performance.now() : 0;
@@ -60,7 +73,7 @@
       waiting.delete(element.id);
       const present = document.getElementById(element.id);
       if (present) refresh(present);
-    }, Math.max(100, rest)));
+    }, Math.max(least, rest)));
   }
 
   // Events begin and end by the clock, which the stream does not tell of: data-due-s says in how many seconds.
