@@ -105,6 +105,17 @@ async def test_nobody_means_everything_by_mistake(outbox: Outbox, word: str) -> 
     assert len(await outbox.listed()) == 3
 
 
+@pytest.mark.parametrize("word", ["retry", "drop"])
+async def test_numbers_that_are_not_in_the_list_are_named(outbox: Outbox, word: str) -> None:
+    nobody = await outbox.run(word, "999998", "999999")
+    assert nobody.exit_code == Exit.REFUSED
+    assert "no notification 999998, 999999 waits" in nobody.stderr
+    assert len(await outbox.listed()) == 3
+    some = await outbox.run(word, "999999", str(outbox.waiting))
+    assert some.exit_code == Exit.OK
+    assert "warning: no notification 999999" in some.stderr
+
+
 async def test_a_lot_is_not_dropped_without_a_yes(outbox: Outbox) -> None:
     result = await outbox.run("drop", "--client", "home-1")
     assert result.exit_code == Exit.CHECK_FAILED

@@ -123,7 +123,12 @@ def retry(
     """
     with reporting():
         chosen = _selection(ids, subscription, client, channel, None, every=every)
-        again, tried = _with_listing(config, database_url, lambda listing: listing.retry(chosen))
+
+        async def send(listing: OutboxListing) -> tuple[int, int]:
+            await _must_be_there(listing, ids)
+            return await listing.retry(chosen)
+
+        again, tried = _with_listing(config, database_url, send)
         told = f"{again} that were given up are sent again; endpoints tried at once: {tried}"
         _show({"sent_again": again, "endpoints_tried": tried}, told, as_json=as_json)
 
@@ -147,8 +152,29 @@ def drop(
         chosen = _selection(ids, subscription, client, channel, state, every=every)
         if ids is None and not yes:
             _agree()
-        dropped = _with_listing(config, database_url, lambda listing: listing.drop(chosen))
+
+        async def take_out(listing: OutboxListing) -> int:
+            await _must_be_there(listing, ids)
+            return await listing.drop(chosen)
+
+        dropped = _with_listing(config, database_url, take_out)
         _show({"dropped": dropped}, f"{dropped} are dropped", as_json=as_json)
+
+
+async def _must_be_there(listing: OutboxListing, ids: list[int] | None) -> None:
+    """Refuse numbers that are all unknown, and name those that are among others: delivered ones are not in the list."""
+    from vtn.store.outbox.listing import Selection
+
+    if not ids:
+        return
+    there = {one.id for one in await listing.deliveries(Selection(ids=tuple(ids)), limit=len(ids))}
+    missing = [str(number) for number in dict.fromkeys(ids) if number not in there]
+    if not missing:
+        return
+    told = f"no notification {', '.join(missing)} waits or was given up; see: oadr vtn outbox list"
+    if not there:
+        raise Failure(told, Exit.REFUSED)
+    typer.echo(f"warning: {told}", err=True)
 
 
 def _agree() -> None:
