@@ -152,10 +152,12 @@ def pytest_configure_node(node: Any) -> None:
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
     """Run three times as many workers as there are processors, because the tests wait a lot; a single test needs none.
 
-    Twice as many where there is no memory for more.
+    Twice as many where there is no memory for more; as many as PYTEST_XDIST_AUTO_NUM_WORKERS says where it is set.
     """
     if any("::" in argument for argument in config.args):
         return 0
+    if given := os.environ.get("PYTEST_XDIST_AUTO_NUM_WORKERS"):
+        return int(given)
     processors = len(os.sched_getaffinity(0))
     in_memory = max(2 * processors, available_bytes() // _WORKER_BYTES)
     return min(3 * processors, in_memory, _MOST_WORKERS)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import codecs
 import fcntl
 import json
 import os
@@ -100,6 +101,7 @@ class Terminal:
         )
         os.close(theirs)
         self.written = ""
+        self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
 
     def __enter__(self) -> Self:
         return self
@@ -121,7 +123,7 @@ class Terminal:
                 piece = os.read(self._ours, 65536)
             except OSError:  # nobody writes any more
                 break
-            self.written += piece.decode(errors="replace")
+            self.written += self._decoder.decode(piece)  # a character may come in two pieces
         return self.written
 
 
