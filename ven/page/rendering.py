@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -19,12 +18,6 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 PREFIX: Final = "page/"
-_SWITCH_S: Final = 0.0005
-"""How long the thread of the pages may keep the interpreter while the event loop waits for it.
-
-A request takes it back several times, each time after this: by the usual 5 ms the local API took 17 ms in the middle
-while pages were made, by this 1.3 ms.
-"""
 _VARY: Final = {"Vary": "HX-Request, HX-Target, Cookie"}
 
 
@@ -45,8 +38,6 @@ class PageRenderer:
 
     async def work(self, call: Callable[..., T], *arguments: Any) -> T:
         """Return what a call comes to that is made in the thread of the pages."""
-        if sys.getswitchinterval() > _SWITCH_S:  # of the whole process: set when somebody looks, and not before
-            sys.setswitchinterval(_SWITCH_S)
         return await asyncio.get_running_loop().run_in_executor(self._worker, partial(call, *arguments))
 
     async def answer(
