@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
+from datetime import datetime
+from typing import Final
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -10,8 +13,10 @@ from bridge_mqtt.panels import Registry
 from bridge_mqtt.store import quarantine, shadows
 from bridge_mqtt.store.shadows import Shadow
 from openadr_client import Received
-from openadr_profiles.panel.reading import unreadable
+from openadr_profiles.panel.reading import Unreadable, unreadable
 from openadr_profiles.panel.shadow import ShadowReport, merged, read_shadow
+
+_WITHOUT_PAUSE: Final = 50
 
 
 class ShadowDesk:
@@ -24,14 +29,18 @@ class ShadowDesk:
     async def take(self, connection: AsyncConnection, messages: Sequence[Received]) -> None:
         """Store what panels report of themselves; what cannot be read, or is of no panel of ours, is put aside."""
         reports: list[ShadowReport] = []
-        for message in messages:
+        aside: list[tuple[Unreadable, datetime]] = []
+        for place, message in enumerate(messages):
+            if place % _WITHOUT_PAUSE == 0:
+                await asyncio.sleep(0)
             report = read_shadow(message.topic, message.payload, message.received_at)
             if isinstance(report, ShadowReport) and self._registry.admit(report.ven_id) is None:
                 report = unreadable(message.topic, report.ven_id, "panel is not registered", message.payload)
             if isinstance(report, ShadowReport):
                 reports.append(report)
             elif report is not None:
-                await quarantine.add(connection, report, message.received_at, self._quarantine_per_hour)
+                aside.append((report, message.received_at))
+        await quarantine.add_all(connection, aside, self._quarantine_per_hour)
         documents = await shadows.of(connection, {report.ven_id for report in reports})
         for report in reports:
             known = documents.get(report.ven_id)

@@ -18,7 +18,7 @@ from bridge_mqtt.store.upsert import pieces
 
 @dataclass(frozen=True)
 class Shadow:
-    """What a panel has reported, and when its last report came."""
+    """Hold what a panel has reported, and when its last report came."""
 
     reported: Mapping[str, Any]
     received_at: datetime

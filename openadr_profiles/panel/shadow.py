@@ -19,7 +19,7 @@ MOST_BYTES: Final = 32 * 1024
 
 
 class ShadowReport(Struct, frozen=True, kw_only=True):
-    """What a panel says of itself: ``state.reported`` of its message, with null for what has gone."""
+    """Hold what a panel says of itself: ``state.reported`` of its message, with null for what has gone."""
 
     ven_id: str
     reported: dict[str, Any]

@@ -8,13 +8,17 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import pytest
+import typer
 from typer.main import get_command
 
 from oadr.__main__ import app
+from oadr.commands import event, vtn
+from oadr.process.late_commands import LateCommands
 from tests.docs.pages import commands_in_line
 from tests.docs.test_commands import parse
 from tests.e2e.processes import OADR, oadr, program
@@ -159,6 +163,19 @@ def commands(name: str, command: Any) -> Iterator[tuple[str, Any]]:
 
 
 COMMANDS = [*commands("oadr", get_command(app))]
+
+
+@pytest.mark.parametrize("group", [vtn.app, event.app], ids=["vtn", "event"])
+def test_every_command_that_is_made_is_listed(group: typer.Typer) -> None:
+    """Commands are imported one by one: beside a group of its own, what is made and not listed cannot be called."""
+    listed = get_command(group)
+    assert isinstance(listed, LateCommands)
+    for place in {place for place, _ in listed.places.values()}:
+        module, _, name = place.partition(":")
+        found: typer.Typer = getattr(import_module(module), name)
+        if not isinstance(found.info.help, str):
+            made = {each.name or getattr(each.callback, "__name__", "") for each in found.registered_commands}
+            assert made <= listed.places.keys()
 
 
 @pytest.mark.parametrize(("name", "command"), COMMANDS, ids=[name for name, _ in COMMANDS])

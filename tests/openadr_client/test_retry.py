@@ -13,9 +13,7 @@ from openadr_client import (
     AnswerTooLarge,
     Clock,
     NotFound,
-    PooledTransport,
     Retry,
-    ShortTransport,
     TemporarilyUnavailable,
     UnexpectedAnswer,
     Unreachable,
@@ -26,7 +24,7 @@ from openadr_client import (
 from openadr_client import pooled_transport as pooled
 from openadr_client import short_transport as short
 from openadr_client.transport import BaseTransport
-from tests.support.scripted_vtn import Answerer, ScriptedVtn, an_event, problem, scripted_vtn
+from tests.support.scripted_vtn import Answerer, ScriptedVtn, an_event, problem
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 EVENT = event_request("p", "SIMPLE", [1], start=START, duration=timedelta(hours=1))
@@ -51,20 +49,8 @@ class PatientClock(Clock):
 
 
 @pytest.fixture
-async def vtn() -> AsyncIterator[ScriptedVtn]:
-    async with scripted_vtn() as server:
-        yield server
-
-
-@pytest.fixture
 def clock() -> PatientClock:
     return PatientClock()
-
-
-@pytest.fixture(params=[PooledTransport, ShortTransport])
-def transport(request: pytest.FixtureRequest) -> type[BaseTransport]:
-    kind: type[BaseTransport] = request.param
-    return kind
 
 
 @pytest.fixture

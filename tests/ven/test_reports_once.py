@@ -209,7 +209,7 @@ def test_newest_revision_arrives_once_whatever_breaks(plan: list[str], doings: l
 
 
 def _lives(doings: list[str]) -> list[list[str]]:
-    """What is done by one process after the other: each `die` ends one; the last goes on until everything is sent."""
+    """Prove it for processes one after the other: each `die` ends one; the last goes on until everything is sent."""
     lives: list[list[str]] = [[]]
     for doing in doings:
         lives[-1].append(doing)

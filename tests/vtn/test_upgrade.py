@@ -163,7 +163,7 @@ async def test_a_database_of_an_early_version_is_served(tmp_path: Path) -> None:
 
 
 async def signed_in(vtn: VtnUnderTest, client_id: str) -> Session:
-    """A client of the early version, with a token that it asks for now."""
+    """Return a client that was made by the early version, with a new token."""
     form = {"grant_type": "client_credentials", "client_id": client_id, "client_secret": SECRETS[client_id]}
     answer = (await vtn.ask("POST", f"{vtn.base_url}/auth/token", form=form)).ok()
     return vtn.with_token(answer["access_token"], client_id)

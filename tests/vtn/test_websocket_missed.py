@@ -1,4 +1,4 @@
-"""What a client missed while its websocket was closed."""
+"""Tell a client what it missed while its websocket was closed."""
 
 from __future__ import annotations
 

@@ -8,6 +8,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
 import pytest
+from aiohttp.base_protocol import BaseProtocol
 from structlog.testing import capture_logs
 
 from tests.support.waiting import wait_until
@@ -22,6 +23,14 @@ from vtn.notify import websocket as notify_websocket
 from vtn.store.outbox.rows import Notification
 
 
+def protocol_of(ear: Ear) -> BaseProtocol:
+    """What reads the connection of a client, and can leave off."""
+    connection = ear.socket._response.connection
+    assert connection is not None
+    assert connection.protocol is not None
+    return connection.protocol
+
+
 async def test_a_client_that_does_not_read_is_closed_and_the_others_are_told(start_vtn: StartVtn) -> None:
     """Nothing waits for it without limit; it comes back to where it was."""
     vtn = await start_vtn(websocket={"waiting_bytes": 1024, "heartbeat_s": 0.1})
@@ -30,7 +39,7 @@ async def test_a_client_that_does_not_read_is_closed_and_the_others_are_told(sta
     text = "x" * 2000
     intervals = [{"id": number, "payloads": [{"type": "T", "values": [text] * 100}]} for number in range(10)]
     async with listening(vtn.home()) as reader, listening(vtn.home()) as stalled:
-        stalled.socket._response.connection.protocol.pause_reading()  # type: ignore[union-attr]
+        protocol_of(stalled).pause_reading()
 
         async def dropped() -> bool:
             await bl.event(program, intervals=intervals)
@@ -38,7 +47,7 @@ async def test_a_client_that_does_not_read_is_closed_and_the_others_are_told(sta
             return vtn.server._websockets.listeners.dropped == 1
 
         await wait_until(dropped)
-        stalled.socket._response.connection.protocol.resume_reading()  # type: ignore[union-attr]
+        protocol_of(stalled).resume_reading()
         assert await stalled.end() == TOO_SLOW
         assert not reader.socket.closed
         assert stalled.resume
@@ -52,7 +61,7 @@ async def test_the_slowest_is_closed_when_all_together_take_too_much(start_vtn: 
     intervals = [{"id": 0, "payloads": [{"type": "T", "values": ["x" * 2000] * 400}]}]
     async with listening(bl) as reader, listening(bl) as one, listening(bl) as two:
         for stalled in (one, two):
-            stalled.socket._response.connection.protocol.pause_reading()  # type: ignore[union-attr]
+            protocol_of(stalled).pause_reading()
 
         async def dropped() -> bool:
             await bl.event(program, intervals=intervals)
@@ -67,13 +76,9 @@ async def test_the_slowest_is_closed_when_all_together_take_too_much(start_vtn: 
 async def stalled(client: Session, before: Ear) -> AsyncIterator[Ear]:
     """A client that goes on from a place and does not read what it missed, which no buffer has room for."""
     async with listening(client, before=before) as ear:
-        connection = ear.socket._response.connection
-        assert connection is not None
-        protocol = connection.protocol
-        assert protocol is not None
-        protocol.pause_reading()
+        protocol_of(ear).pause_reading()
         yield ear
-        protocol.resume_reading()
+        protocol_of(ear).resume_reading()
 
 
 async def much_is_missed(vtn: VtnUnderTest) -> Ear:

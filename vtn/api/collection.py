@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Awaitable, Callable, Hashable
 from dataclasses import dataclass
-from typing import Final, Generic, Protocol, TypeAlias, TypeVar
+from typing import Generic, Protocol, TypeAlias, TypeVar
 
 import msgspec
-from aiohttp import hdrs, web
+from aiohttp import web
 
 from openadr_profiles.v31 import Invalid, decode
 from openadr_profiles.v31.numbers import as_written
 from vtn.access import Caller, Permission
+from vtn.api.json_bodies import check_json
 from vtn.api.query import OBJECT_ID, Query
 from vtn.cache.reader import CachingReader, Readable, RowRenderer
 from vtn.cache.responses import ResponseCache
@@ -26,8 +26,6 @@ Q = TypeVar("Q", bound=Hashable)
 Q_contra = TypeVar("Q_contra", contravariant=True)
 D = TypeVar("D")
 D_contra = TypeVar("D_contra", contravariant=True)
-
-_NUL: Final = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
 
 
 class Call(msgspec.Struct, frozen=True, gc=False):
@@ -212,14 +210,7 @@ class CollectionHandlers(Generic[Q, D]):
         return None if check is None else lambda row: check(self._renderer.one(row))
 
     def _decoded(self, call: Call, raw: bytes) -> D:
-        declared = call.request.headers.get(hdrs.CONTENT_TYPE, "application/json")
-        if declared.partition(";")[0].strip().lower() != "application/json":
-            raise UnsupportedMediaType("the body is expected to be application/json")
-        nesting = call.request.app[body.NESTING]
-        if body.too_deep(raw, nesting):
-            raise Invalid("", f"nested deeper than {nesting} lists and objects")
-        if b"\\u0000" in raw and _NUL.search(raw):
-            raise Invalid("", "texts cannot contain the character NUL")
+        check_json(call.request, raw, nesting=call.request.app[body.NESTING])
         return as_written(self._body(raw, call.caller), raw)
 
 

@@ -10,12 +10,13 @@ from typing import Any, Final
 from aiohttp import hdrs, web
 
 from openadr_profiles.performance import EvaluationRequest
-from openadr_profiles.v31 import Invalid, decode, encode
+from openadr_profiles.v31 import decode, encode
 from vtn.api.collection import Call
+from vtn.api.json_bodies import small_json
 from vtn.api.performance import PATH
-from vtn.errors import Conflict, Malformed, UnsupportedMediaType
+from vtn.errors import Conflict, Malformed
 from vtn.evaluations import Evaluations
-from vtn.http import body, conditional
+from vtn.http import conditional
 from vtn.http.responses import HEADERS, CachedResponse
 from vtn.performance.told import difference_of, participant_of, result_of
 from vtn.settlements import settlement_pieces
@@ -37,7 +38,7 @@ class PerformanceAnswers:
 
     async def create(self, call: Call) -> web.StreamResponse:
         """Have an event evaluated; the answer says where its result will be, and does not wait for it."""
-        request = decode(await _body(call), EvaluationRequest)
+        request = decode(await small_json(call.request, most=_MOST_BYTES), EvaluationRequest)
         id_ = await self._evaluations.ask(request, by=call.caller.client_id)
         answer = encode(result_of(await self._results.get(id_)))
         return conditional.written(call.request, answer, status=201, location=f"{call.base}{PATH}/{id_}")
@@ -116,13 +117,3 @@ def _page(call: Call, row: Mapping[str, Any]) -> Page:
 
 def _answer(call: Call, content: object) -> web.StreamResponse:
     return conditional.read_small(call.request, CachedResponse(encode(content)))
-
-
-async def _body(call: Call) -> bytes:
-    declared = call.request.headers.get(hdrs.CONTENT_TYPE, "application/json")
-    if declared.partition(";")[0].strip().lower() != "application/json":
-        raise UnsupportedMediaType("the body is expected to be application/json")
-    async with body.Body(call.request, most=_MOST_BYTES) as raw:
-        if body.too_deep(raw, 4):
-            raise Invalid("", "nested deeper than 4 lists and objects")
-        return bytes(raw)

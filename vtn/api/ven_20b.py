@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from typing import Final
 
-from aiohttp import hdrs, web
+from aiohttp import web
 
 from openadr_profiles.v20b import fingerprint
 from openadr_profiles.v31 import Invalid, decode, encode
 from openadr_profiles.ven_20b import EnrolmentRequest, OrderRequest
 from vtn.access import Permission, Scope
 from vtn.api.collection import Call, Route
-from vtn.errors import Conflict, UnsupportedMediaType
-from vtn.http import body, conditional
+from vtn.api.json_bodies import small_json
+from vtn.errors import Conflict
+from vtn.http import conditional
 from vtn.http.responses import CachedResponse
 from vtn.store.query import VenQuery
 from vtn.store.v20b.listing import VenListing20b
@@ -35,7 +36,7 @@ def routes(vens: VenStore20b, outbox: Outbox20b, listing: VenListing20b) -> tupl
 
     async def enrol(call: Call) -> web.StreamResponse:
         """Enrol a VEN, or change what is known of it; answer with what it is now (B-REG-016, B-SEC-013)."""
-        given = decode(await _body(call), EnrolmentRequest)
+        given = decode(await small_json(call.request, most=_MOST_BYTES), EnrolmentRequest)
         id_ = await vens.enrol(
             given.ven_name,
             by=call.caller,
@@ -51,7 +52,7 @@ def routes(vens: VenStore20b, outbox: Outbox20b, listing: VenListing20b) -> tupl
 
     async def order(call: Call) -> web.StreamResponse:
         """Have a VEN told to register again, or that its registration ends (B-REG-010, B-REG-013)."""
-        given = decode(await _body(call), OrderRequest)
+        given = decode(await small_json(call.request, most=_MOST_BYTES), OrderRequest)
         found = await listing.search(VenQuery(names=(given.ven_name,)))
         if not found:
             raise Invalid("venName", "no VEN of this name is enrolled for OpenADR 2.0b")
@@ -66,16 +67,6 @@ def routes(vens: VenStore20b, outbox: Outbox20b, listing: VenListing20b) -> tupl
         Route("POST", "/vens_20b", enrol, _WRITE),
         Route("POST", "/vens_20b/orders", order, _WRITE),
     )
-
-
-async def _body(call: Call) -> bytes:
-    declared = call.request.headers.get(hdrs.CONTENT_TYPE, "application/json")
-    if declared.partition(";")[0].strip().lower() != "application/json":
-        raise UnsupportedMediaType("the body is expected to be application/json")
-    async with body.Body(call.request, most=_MOST_BYTES) as raw:
-        if body.too_deep(raw, 4):
-            raise Invalid("", "nested deeper than 4 lists and objects")
-        return bytes(raw)
 
 
 def _fingerprint(member: str, text: str | None) -> str | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncGenerator, Iterator, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Iterator, Mapping
 from contextlib import aclosing, contextmanager
 from typing import Final
 
@@ -43,10 +43,10 @@ class Exports:
                     await response.write_eof()
                     return response
                 try:
-                    await self._write(response, piece)
+                    await self._taken(response.write(piece))
                     async for piece in pieces:
-                        await self._write(response, piece)
-                    await response.write_eof()
+                        await self._taken(response.write(piece))
+                    await self._taken(response.write_eof())
                 except ConnectionError:  # the reader has gone
                     pass
                 except Exception as error:  # the head is sent: there is no page to say it on
@@ -57,17 +57,18 @@ class Exports:
                         request.transport.abort()
                 return response
 
-    async def _write(self, response: web.StreamResponse, piece: bytes) -> None:
+    async def _taken(self, writing: Awaitable[None]) -> None:
         async with asyncio.timeout(self.taken_s):
-            await response.write(piece)
+            await writing
 
     @contextmanager
     def _counted(self, user_name: str) -> Iterator[None]:
-        if self._sending[user_name] >= _OF_ONE_USER or self._sending.total() >= _IN_ALL:
+        if self._sending[user_name] >= _OF_ONE_USER:
             raise TooManyRequests(
-                f"{self._sending[user_name]} files are being sent to you: wait for one of them, or end it",
-                retry_after_s=10,
+                f"{_OF_ONE_USER} files are being sent to you: wait for one of them, or end it", retry_after_s=10
             )
+        if self._sending.total() >= _IN_ALL:
+            raise TooManyRequests("too many files are being sent to others: try again later", retry_after_s=10)
         self._sending[user_name] += 1
         try:
             yield

@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator
 
+import pytest
 from aiohttp import web
 
 from tests.support.waiting import wait_until
+from vtn.console import exports
 from vtn.console.exports import Exports
 from vtn.errors import Malformed, TooManyRequests
 
@@ -52,8 +54,8 @@ class Site:
         return reader, writer
 
 
-async def test_files_are_bounded_and_end_with_their_readers() -> None:
-    """Four at once of each user; one that nobody takes, or that cannot be made, ends its connection."""
+async def test_files_are_bounded_and_end_with_their_readers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Four at once of each user, and of all; one that nobody takes, or that cannot be made, ends its connection."""
     site = Site()
     app = web.Application()
     app.router.add_get("/{user}", site.send)
@@ -68,6 +70,11 @@ async def test_files_are_bounded_and_end_with_their_readers() -> None:
         fifth, _ = await site.asked(port, "/anna")
         assert (await fifth.readline()).startswith(b"HTTP/1.1 400")
         assert site.refused == ["4 files are being sent to you: wait for one of them, or end it"]
+        with monkeypatch.context() as patch:
+            patch.setattr(exports, "_IN_ALL", 4)
+            bert, _ = await site.asked(port, "/bert")
+            assert (await bert.readline()).startswith(b"HTTP/1.1 400")
+        assert site.refused[1:] == ["too many files are being sent to others: try again later"]
         bert, writer = await site.asked(port, "/bert")
         assert (await bert.readline()).startswith(b"HTTP/1.1 200")
         writer.close()

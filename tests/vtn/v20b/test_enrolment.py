@@ -43,6 +43,7 @@ async def test_a_ven_is_enrolled_by_its_fingerprint_in_either_spelling(
         ({"addFingerprint": "x" * 20}, 400, "addFingerprint"),
         ({"addFingerprint": "AA:BB"}, 400, "addFingerprint"),
         ({}, 400, "addFingerprint"),
+        ({"addFingerprint": "00:" * 9 + "00", "venName": "a\x00b"}, 400, "NUL"),
         ({"addFingerprint": "taken"}, 409, "another VEN"),
         ({"addFingerprint": "00:" * 9 + "00", "venName": "of OpenADR 3"}, 409, "OpenADR 3"),
     ],

@@ -53,7 +53,7 @@ _VARIANTS: Final = 2
 
 
 class _Variant(NamedTuple):
-    """What an event is told with beside its projection and its target."""
+    """Hold what an event is told with beside its projection and its target."""
 
     number: int
     modified_at: datetime | None

@@ -40,7 +40,7 @@ _log = structlog.get_logger(__name__)
 
 _OPERATOR: Final = Caller("", Role.BL, DEFAULT_SCOPES[Role.BL])
 _KEPT: Final = 500
-_KEPT_CHARACTERS: Final = 64 * 1024
+_KEPT_CHARACTERS: Final = 8 * 1024
 _RENDERER: Final = Renderer(ObjectType.EVENT)
 _TELEMETRY: Final = frozenset({ReportName.TELEMETRY_USAGE, ReportName.TELEMETRY_STATUS})
 _NO_ID: Final = "0"

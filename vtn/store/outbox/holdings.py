@@ -40,7 +40,7 @@ _FEW: Final = 50
 
 
 class FleetViews(NamedTuple):
-    """Who holds what: ``holders`` have (seq, ven id, key), ``views`` (seq, key, held targets, sees now, saw)."""
+    """Tell who holds what: ``holders`` have (seq, ven id, key), ``views`` (seq, key, held targets, sees now, saw)."""
 
     holders: CTE
     views: CTE

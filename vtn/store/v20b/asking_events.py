@@ -30,7 +30,7 @@ MOST_ASKING: Final = 500
 _READ_AT_ONCE: Final = 8
 _KEPT: Final = 500
 _REMEMBERED: Final = 50_000
-_KEPT_CHARACTERS: Final = 64 * 1024
+_KEPT_CHARACTERS: Final = 8 * 1024
 
 IS_CARRIER: Final = (
     select(oadr20b_carriers.c.event_id).where(oadr20b_carriers.c.event_id == events.c.id).correlate(events).exists()
