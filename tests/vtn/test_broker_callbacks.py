@@ -296,6 +296,17 @@ async def test_accounts_are_for_brokers_that_ask_too(start_vtn: StartVtn) -> Non
     assert not await broker.connects(user, again["password"])
 
 
+@pytest.mark.parametrize("method", ["ACCOUNT", "OAUTH2_BEARER_TOKEN"])
+async def test_a_name_that_no_database_holds_is_nobodys(start_vtn: StartVtn, method: str) -> None:
+    """A 500 would leave the decision to EMQX: the character NUL is in no name, no password and no topic of MQTT."""
+    broker = Broker(await start_vtn(mqtt=asking(method=method)))
+    for user, password, topic in (("a\x00b", "c", "openadr3/#"), ("a", "b\x00", "openadr3/public/\x00")):
+        assert not await broker.connects(user, password)
+        assert (await broker.emqx_connects(user, password))["result"] == "deny"
+        assert not await broker.emqx_may(user, "subscribe", topic)
+        assert not await broker.may(user, READ, topic)
+
+
 async def test_without_callbacks_there_are_no_such_routes(start_vtn: StartVtn) -> None:
     """Nobody asks a server that was not set to answer."""
     vtn = await start_vtn(mqtt={"url": "mqtt://127.0.0.1:1883"})

@@ -119,7 +119,10 @@ class _Broker:
 
 
 def _asked(content_type: str, raw: bytes) -> dict[str, str]:
-    """Return the texts of a JSON object or a form; numbers become texts, everything else is left out."""
+    """Return the texts of a JSON object or a form; numbers become texts, everything else is left out.
+
+    So are texts with the character NUL, which no name and no topic of MQTT has.
+    """
     try:
         if content_type == "application/x-www-form-urlencoded":
             found: dict[str, Any] = dict(parse_qsl(raw.decode(), keep_blank_values=True, max_num_fields=50))
@@ -127,7 +130,8 @@ def _asked(content_type: str, raw: bytes) -> dict[str, str]:
             found = msgspec.json.decode(raw, type=dict[str, Any])
     except (ValueError, msgspec.DecodeError):
         raise Malformed("expected a form or a JSON object such as {username, password}") from None
-    return {name: str(value) for name, value in found.items() if isinstance(value, str | int)}
+    texts = {name: str(value) for name, value in found.items() if isinstance(value, str | int)}
+    return {name: text for name, text in texts.items() if "\x00" not in text}
 
 
 def _is_here(address: str | None) -> bool:
