@@ -84,7 +84,7 @@ def status(
     settings: BusinessLogic,
     as_json: JsonOption = False,
 ) -> None:
-    """Show how many were reached, take part and deliver, then who does not, and why (O6)."""
+    """Show how many were reached, take part and deliver, then who does not, and why."""
     pause_s = max(1.0, every.total_seconds())
 
     async def follow(client: VtnClient) -> None:
