@@ -25,7 +25,7 @@ from bridge_mqtt.store import Store, leases
 _log = structlog.get_logger(__name__)
 
 _ASKED_IN_VAIN: Final = -1
-_GIVE_UP_WITHIN_S: Final = 2.0
+_GIVE_UP_WITHIN_S: Final = 5.0
 _LOOK_EVERY_S: Final = 0.2
 
 
@@ -181,15 +181,17 @@ class Leadership:
         self.absent = [each for each in self.absent if each not in client_ids]
 
     async def give_up(self) -> None:
-        """End the lead and show that this bridge is gone, so that another one need not wait; takes 2 s at most."""
+        """End the lead and show that this bridge is gone, so that another one need not wait; takes 5 s at most."""
         epoch, was_leading = self._epoch, self._is_leading
         self._lose()
         self._valid_until_s = float("-inf")
         try:
             if self._has_name:
-                with suppress(StoreUnavailable, TimeoutError):
-                    async with asyncio.timeout(_GIVE_UP_WITHIN_S), self._store.transaction() as connection:
-                        await leases.give_up(connection, self.holder, epoch=epoch if was_leading else None)
+                async with asyncio.timeout(_GIVE_UP_WITHIN_S), self._store.transaction() as connection:
+                    await leases.give_up(connection, self.holder, epoch=epoch if was_leading else None)
+        except (StoreUnavailable, TimeoutError) as error:
+            problem = str(error) or f"the database did not answer within {_GIVE_UP_WITHIN_S:g} s"
+            _log.warning("the lease is left to run out: other bridges wait for its end", problem=problem)
         finally:
             self._last_run.end()
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping
-from contextlib import AbstractAsyncContextManager
 from typing import Final
 
 import structlog
@@ -27,19 +26,17 @@ Work = Callable[[], Awaitable[None]]
 
 
 class LoopSupervisor:
-    """Keeps loops running until cancelled. ``quiet`` keeps writers out while they are cancelled at the end."""
+    """Keeps loops running until cancelled."""
 
     def __init__(
         self,
         loops: Mapping[str, Work],
         health: Health,
         *,
-        quiet: Callable[[], AbstractAsyncContextManager[None]],
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         self._loops = loops
         self._health = health
-        self._quiet = quiet
         self._sleep = sleep
         self.tasks: dict[str, asyncio.Task[None]] = {}
         """The task of each loop that runs now, by name."""
@@ -52,9 +49,8 @@ class LoopSupervisor:
         try:
             ended, _ = await asyncio.wait(keepers, return_when=asyncio.FIRST_COMPLETED)
         finally:
-            async with self._quiet():
-                for task in (*keepers, *self.tasks.values()):
-                    task.cancel()
+            for task in (*keepers, *self.tasks.values()):
+                task.cancel()
             await asyncio.gather(*keepers, *self.tasks.values(), return_exceptions=True)
         for keeper in ended:
             keeper.result()

@@ -191,7 +191,7 @@ class Bridge:
         }
         if settings.push.mode != "off":
             work["vtn push"] = self._exchange.listen
-        self.loops = LoopSupervisor(work, self.health, quiet=self._store.between_writes, sleep=self._sleep)
+        self.loops = LoopSupervisor(work, self.health, sleep=self._sleep)
 
     async def _issuer(self, stack: AsyncExitStack, signs: Signs) -> Issuer | None:
         """Return what writes events at the VTN, None without credentials for it."""

@@ -65,15 +65,6 @@ class Store:
                 then()
 
     @asynccontextmanager
-    async def between_writes(self) -> AsyncIterator[None]:
-        """Keep writers out for the time of the block, so that tasks can be cancelled without interrupting a statement.
-
-        SQLite keeps the lock of a transaction whose statement was cancelled until the connection is collected.
-        """
-        async with self._writing:
-            yield
-
-    @asynccontextmanager
     async def reading(self) -> AsyncIterator[AsyncConnection]:
         """Yield a connection that only reads, all of it as at one moment; raises StoreUnavailable."""
         with driver_errors(self._engine):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import sqlite3
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
@@ -58,6 +59,7 @@ def open_engine(url: str, *, showing: bool = False) -> AsyncEngine:
             engine = create_async_engine(parsed, hide_parameters=True, **(pool if in_file else {}))
             event.listen(engine.sync_engine, "connect", _prepare_sqlite)
             event.listen(engine.sync_engine, "begin", _begin_sqlite)
+            event.listen(engine.sync_engine, "invalidate", _roll_back)
         else:
             engine = create_async_engine(
                 parsed,
@@ -102,6 +104,12 @@ def _begin_sqlite(connection: Connection) -> None:
     """Take the lock at once if the transaction will write: later would fail if somebody else has written."""
     writes = connection.get_execution_options().get(_WRITES, False)
     connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+
+def _roll_back(connection: Any, _record: object, _error: object) -> None:
+    """End the transaction whose statement was cancelled: SQLite keeps its lock as long as a cursor on it is left."""
+    with suppress(sqlite3.Error):  # the connection is given up in any case
+        connection.rollback()
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,8 +1,6 @@
 """Supervision: no loop of the bridge dies unseen, and the others go on."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 
 import pytest
 
@@ -28,11 +26,6 @@ LOOPS = (
 )
 
 
-@asynccontextmanager
-async def quiet() -> AsyncIterator[None]:
-    yield
-
-
 class Fault(Exception):
     """Stands for an error that no loop expects."""
 
@@ -53,7 +46,7 @@ async def test_a_loop_that_fails_is_shown_and_started_again_while_the_others_go_
     async def pause(_: float) -> None:
         await let_go.wait()
 
-    supervisor = LoopSupervisor({"failing": failing, "working": working}, health, quiet=quiet, sleep=pause)
+    supervisor = LoopSupervisor({"failing": failing, "working": working}, health, sleep=pause)
     running = asyncio.create_task(supervisor.run())
     await wait_until(lambda: health.loops)
     assert health.loops == {"failing": "Fault: no such thing"}
@@ -83,7 +76,7 @@ async def test_a_loop_that_does_not_last_is_started_again_with_growing_pauses() 
             enough.set()
             await asyncio.Event().wait()
 
-    supervisor = LoopSupervisor({"ending": ending}, Health(), quiet=quiet, sleep=pause)
+    supervisor = LoopSupervisor({"ending": ending}, Health(), sleep=pause)
     running = asyncio.create_task(supervisor.run())
     await enough.wait()
     running.cancel()

@@ -1,6 +1,7 @@
 """The bridge's memory on both databases: schema, migrations, and the recordings of real panels in the ack store."""
 
 import asyncio
+import gc
 import os
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
@@ -24,7 +25,7 @@ from bridge_mqtt.metering.meters import Meters
 from bridge_mqtt.model import Command, Holding, HoldingState
 from bridge_mqtt.panels import Registry
 from bridge_mqtt.settings import Settings
-from bridge_mqtt.store import Store, acks, commands, inbox, panels, telemetry
+from bridge_mqtt.store import Store, acks, commands, inbox, leases, panels, telemetry
 from bridge_mqtt.store.acks import AckQuery
 from bridge_mqtt.store.bulk import insert_many
 from bridge_mqtt.store.engine import VERSION_TABLE, open_engine, revisions
@@ -147,6 +148,30 @@ async def test_a_connection_in_use_is_waited_for_at_the_end(database_url: str) -
     await asyncio.gather(user, closing)
     assert isinstance(pool, QueuePool)
     assert pool.checkedin() == 0
+
+
+async def test_who_is_cancelled_in_a_statement_leaves_no_lock_behind(store: Store) -> None:
+    """A bridge that stops in order, while it renews its lease, can still end the lease."""
+    begun = asyncio.Event()
+    numbers = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 200000) SELECT max(i) FROM n"
+
+    async def write() -> None:
+        async with store.transaction() as connection:
+            await leases.renew(connection, "north", epoch=None, wants_lead=True, valid=timedelta(hours=1))
+            begun.set()
+            await connection.execute(text(numbers))
+
+    gc.disable()  # a lock that goes away with the objects of who was cancelled may stay for hours
+    try:
+        writer = asyncio.create_task(write())
+        await begun.wait()
+        await asyncio.sleep(0.01)  # the statement is on its way; it takes longer
+        writer.cancel()
+        assert isinstance((await asyncio.gather(writer, return_exceptions=True))[0], asyncio.CancelledError)
+        async with store.transaction() as connection:
+            assert await leases.leader(connection) is None
+    finally:
+        gc.enable()
 
 
 async def test_a_database_that_is_not_there_is_one_clear_error(tmp_path: Path) -> None:
