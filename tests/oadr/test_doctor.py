@@ -49,9 +49,9 @@ async def way_to(url: str, **options: Any) -> list[Checkup]:
 async def test_the_way_to_a_server_with_tls(pki: Pki) -> None:
     """Name, connection, certificate and its end."""
     async with listening(server_context(pki.server())) as port:
-        name, connection, tls = await way_to(f"https://localhost:{port}/x", ca_file=pki.ca)
-        (_, _, stranger) = await way_to(f"https://localhost:{port}")
-        (_, _, late) = await way_to(f"https://localhost:{port}", ca_file=pki.ca, now=NOW + timedelta(days=36_500))
+        name, connection, tls = await way_to(f"https://127.0.0.1:{port}/x", ca_file=pki.ca)
+        (_, _, stranger) = await way_to(f"https://127.0.0.1:{port}")
+        (_, _, late) = await way_to(f"https://127.0.0.1:{port}", ca_file=pki.ca, now=NOW + timedelta(days=36_500))
     assert (name.what, name.health) == ("vtn dns", Condition.OK)
     assert "127.0.0.1" in name.text
     assert (connection.what, connection.health) == ("vtn tcp", Condition.OK)
@@ -64,7 +64,7 @@ async def test_the_way_to_a_server_with_tls(pki: Pki) -> None:
 async def test_a_certificate_of_another_name(pki: Pki) -> None:
     """The name in the certificate is the one to be used."""
     async with listening(server_context(pki.server("vtn.example", "vtn.example"))) as port:
-        *_, tls = await way_to(f"https://localhost:{port}", ca_file=pki.ca)
+        *_, tls = await way_to(f"https://127.0.0.1:{port}", ca_file=pki.ca)
     assert (tls.health, tls.to_do) == (
         Condition.FAILED,
         "use the name that the certificate has, or have one made for this name",

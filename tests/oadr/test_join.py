@@ -376,7 +376,7 @@ def vtn_with_tls(database: dict[str, str], tmp_path: Path, pki: Pki) -> Iterator
     words = ["vtn", "run", "--port", str(port), "--tls-cert", str(files.certificate), "--tls-key", str(files.key)]
     server: ServerProcess = program("vtn", words, folder=tmp_path / "vtn", environment=database, port=port)
     server.start()
-    yield f"https://localhost:{port}"
+    yield f"https://127.0.0.1:{port}"
     server.stop()
 
 
@@ -393,7 +393,7 @@ def test_a_private_authority_comes_with_the_line(
     assert tomllib.loads(config.read_text())["vtn"]["ca_file"] == str(tmp_path / "ven-ca.pem")
 
 
-async def last_step(port: int, ca_file: Path | None, host: str = "localhost") -> JoinStep:
+async def last_step(port: int, ca_file: Path | None, host: str = "127.0.0.1") -> JoinStep:
     vtn = {"url": f"https://{host}:{port}", "client_id": "x", "client_secret": "y", "ca_file": ca_file}
     settings = VenSettings.model_validate({"vtn": vtn, "ven_name": "x", "circuits": sample_circuits()})
     return [step async for step in join_vtn(settings, SystemClock())][-1]
@@ -403,7 +403,7 @@ def _expired(_: Pki, folder: Path) -> ssl.SSLContext:
     """Serve with a certificate of an authority that is saved as ca.pem and has issued it for one day, long ago."""
     ago = Authority.create("old", now=lambda: datetime.now(UTC) - timedelta(days=30))
     ago.save(folder)
-    pair = ago.issue_server("localhost", lifetime=timedelta(days=1)).save(folder)
+    pair = ago.issue_server("localhost", alternative_names=["127.0.0.1"], lifetime=timedelta(days=1)).save(folder)
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     context.load_cert_chain(pair.certificate, pair.key)
     return context
@@ -426,7 +426,7 @@ async def test_what_is_wrong_with_tls_is_told_apart(
         writer.write(b"HTTP/1.1 400 Bad Request\r\n\r\n")
         writer.close()
 
-    server = await asyncio.start_server(answer, "localhost", 0, ssl=served(pki, tmp_path))
+    server = await asyncio.start_server(answer, "127.0.0.1", 0, ssl=served(pki, tmp_path))
     trusted = {True: pki.ca, False: None, None: tmp_path / "ca.pem"}[trusts]
     async with server:
         step = await last_step(server.sockets[0].getsockname()[1], trusted)

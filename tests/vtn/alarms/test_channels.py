@@ -44,7 +44,7 @@ TRIAL = AlarmMessage(9, False, 0, AT, None)
 
 def email_channel(pki: Pki, server: MailServer, **members: Any) -> AlarmEmailChannel:
     """A channel to a server of a test."""
-    usual: dict[str, Any] = {"host": "localhost", "port": server.port, "ca_file": pki.ca, "sender": "vtn@vtn.example"}
+    usual: dict[str, Any] = {"host": "127.0.0.1", "port": server.port, "ca_file": pki.ca, "sender": "vtn@vtn.example"}
     usual |= {"to": ["anna@utility.example", "ops@utility.example"], "user": USER, "password": PASSWORD}
     return AlarmEmailChannel(
         AlarmEmail.model_validate(usual | members), lambda: NOW, about=lambda: "https://vtn.example"
