@@ -7,6 +7,10 @@ set -euo pipefail
 root=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.." && pwd)
 venv=${OADR_VENV:-$root/.venv}
 unset PYTHONHOME PYTHONPATH
+# How the scripts run pytest. A wait that was too long, which a busy machine explains, is tried once more, and shown:
+# tests/support/second_tries.py.
+# shellcheck disable=SC2034
+readonly in_processes=(--numprocesses auto --dist loadgroup --reruns 1 --only-rerun 'not within' --only-rerun Timeout)
 
 say() { printf '%s\n' "$*" >&2; }
 die() {

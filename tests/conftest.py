@@ -25,6 +25,7 @@ from tests.support.official import official_document
 from tests.support.once import Once
 from tests.support.pki import Pki
 from tests.support.rows import first_rows
+from tests.support.second_tries import SecondTries
 from tests.support.sent import RECORDER, Sent
 
 _SHARED = pytest.StashKey[Path]()
@@ -118,6 +119,7 @@ def pytest_configure(config: pytest.Config) -> None:
         config.stash[_SHARED] = shared = Path(tempfile.mkdtemp(prefix="oadr-tests-"))
         shared.chmod(0o711)  # started by root, PostgreSQL runs from here as another account
         config.add_cleanup(lambda: shutil.rmtree(shared, ignore_errors=True))
+        config.pluginmanager.register(SecondTries())
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
