@@ -26,8 +26,13 @@ class FactCache(Generic[F]):
         self._watch = watch
         self._known: LruCache[str, _Known[F]] = LruCache(most)
 
-    async def get(self, key: str, look_up: Callable[[], Awaitable[F]]) -> F:
-        """Return the fact under a key, looked up unless it is cached and still valid."""
+    async def get(
+        self, key: str, look_up: Callable[[], Awaitable[F]], *, is_lasting: Callable[[F], bool] | None = None
+    ) -> F:
+        """Return the fact under a key, looked up unless it is cached and still valid.
+
+        What ``is_lasting`` says no to is not cached.
+        """
         watch = self._watch
         revision = None if watch is None else watch.revision()
         if watch is None or revision is None:
@@ -37,5 +42,6 @@ class FactCache(Generic[F]):
             return known.fact
         expires = watch.until()
         fact = await look_up()
-        self._known.put(key, _Known(fact, revision, expires))
+        if is_lasting is None or is_lasting(fact):
+            self._known.put(key, _Known(fact, revision, expires))
         return fact

@@ -120,6 +120,19 @@ async def test_all_that_a_poll_would_bring_is_pushed(vtn: VtnUnderTest, pushed: 
     assert sorted(ven.names) == sorted(["oadrRegisterReport", *["oadrDistributeEvent"] * 3, *once])
 
 
+async def test_a_report_that_is_wanted_no_more_is_cancelled_by_a_push(vtn: VtnUnderTest, pushed: MakePushed) -> None:
+    """B-TRN-005, B-RPT-015: when no event asks, as at the last look before the first one that did."""
+    ven, program = await pushed(), await vtn.bl.program()
+    assert (await register(ven.ven, metadata(description("p")))).code == "200"
+    await vtn.bl.event(program, **levels(vtn, 1, minutes=300))
+    await ven.got("oadrDistributeEvent")
+    made = await vtn.bl.event(program, **levels(vtn, 1), reportDescriptors=[{"payloadType": "DEMAND"}])
+    asked = await ven.got("oadrCreateReport")
+    (await vtn.bl.put(f"/events/{made['id']}", {"programID": program["id"]} | levels(vtn, 2))).ok()
+    cancelled = await ven.got("oadrCancelReport")
+    assert cancelled.reply.texts("ei:reportRequestID") == [requested(asked.reply)[0][0]]
+
+
 @pytest.mark.parametrize("response_required", ["always", "never"])
 async def test_what_did_not_reach_a_ven_is_sent_again_when_it_is_back(
     vtn: VtnUnderTest, pushed: MakePushed, response_required: str

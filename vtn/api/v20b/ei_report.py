@@ -38,7 +38,7 @@ from vtn.api.v20b.session import Answer, Session20b
 from vtn.api.v20b.working_out import worked_out
 from vtn.store.stores import Stores
 from vtn.store.v20b.registrations import OWN_REPORTS
-from vtn.store.v20b.reports import AskedReport, RequestState
+from vtn.store.v20b.report_rows import AskedReport, RequestState
 from vtn.store.v20b.vens import Ven20b
 from vtn.v20b_settings import V20b
 

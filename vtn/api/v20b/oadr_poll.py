@@ -61,7 +61,6 @@ class PendingMessages:
             message = await self._report_message(ven, waiting)
             if message is not None:
                 return message
-            await self._outbox.acknowledged(ven.id, waiting.kind, [waiting.key])
         return None
 
     def _control(self, ven: Ven20b, waiting: WaitingMessage) -> Message:

@@ -180,6 +180,7 @@ class Pusher:
             return
         await turns.acquire()
         if ven.id in self._running:
+            self._changed.add(ven.id)
             turns.release()
             return
         task = asyncio.create_task(self._turn(ven), name=f"push to {ven.name}")
@@ -201,6 +202,8 @@ class Pusher:
                     return
                 self._reached(ven)
                 place = await self._found(ven.id)
+            if place is not None:  # the lease is about to end
+                self._changed.add(ven.id)
         except NotPushed as error:
             self._failed(ven, str(error))
         except (RefusedMessage, NotFound):  # it was removed meanwhile

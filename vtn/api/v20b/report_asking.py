@@ -32,7 +32,8 @@ from vtn.store.rows import ObjectRow
 from vtn.store.stores import Stores
 from vtn.store.v20b.asking_events import MOST_ASKING
 from vtn.store.v20b.outbox import WaitingMessage
-from vtn.store.v20b.reports import ASK, CANCEL_REPORT, ENDED, NewRequest, RequestState
+from vtn.store.v20b.report_rows import ENDED, NewRequest, RequestState
+from vtn.store.v20b.reports import ASK, CANCEL_REPORT
 from vtn.store.v20b.vens import Ven20b
 from vtn.v20b_settings import V20b
 
@@ -61,26 +62,29 @@ class ReportAsking:
     async def bring_up_to_date(self, ven: Ven20b, now: datetime) -> None:
         """Ask a VEN for what it is not asked for yet, and no more for what nobody wants any more.
 
-        Of a VEN that offers nothing this costs nothing; else only after a change of what it offers or holds, of an
-        event that asks for reports, or of a program.
+        Of a VEN that offers nothing this costs nothing; else only after a change of what it offers, holds or was asked
+        for, of an event that asks for reports, or of a program.
         """
-        offered = await self._reports.offered(ven.id)
-        if not offered:
+        state = await self._state(ven)
+        if not state:
             return
 
         async def look() -> bool:
-            await self.look_through(ven, now)
-            return True
+            return not await self.look_through(ven, now) and await self._state(ven) == state
 
-        wanted = await self._asking.version(ven.caller, ven.id)
-        await self._reports.up_to_date(ven.id, f"{offered} {wanted}", look)
+        await self._reports.up_to_date(ven.id, state, look)
 
-    async def look_through(self, ven: Ven20b, now: datetime) -> None:
-        """Compare what a VEN is asked for with what it could be asked for, whatever is known of it."""
+    async def _state(self, ven: Ven20b) -> str:
+        """Return a text of what decides for what a VEN is asked, but for programs; empty if for nothing."""
+        standing = await self._reports.standing(ven.id)
+        return f"{standing} {await self._asking.version(ven.caller, ven.id)}" if standing else ""
+
+    async def look_through(self, ven: Ven20b, now: datetime) -> bool:
+        """Compare what a VEN is asked for with what it could be asked for; return True if that changes something."""
         offers = [decode(text.encode(), Capability) for text in await self._reports.capabilities(ven.id)]
         asked = await self._reports.requests(ven.id)
         if not offers and not asked:
-            return
+            return False
         wanted = {(each.event_id, each.digest): each for each in await self._wanted(ven, offers, now)}
         offered = {each.report_specifier_id for each in offers}
         known = {(each.event_id, each.digest) for each in asked}
@@ -94,22 +98,24 @@ class ReportAsking:
                 continue  # what was agreed about it holds
             (forgotten if each.state is RequestState.DONE else cancelled).append(each.id)
         new = [each for key, each in wanted.items() if key not in known]
-        if new or cancelled or forgotten:
-            await self._reports.change(ven.id, new=new, cancelled=cancelled, forgotten=forgotten)
+        if not new and not cancelled and not forgotten:
+            return False
+        await self._reports.change(ven.id, new=new, cancelled=cancelled, forgotten=forgotten)
+        return True
 
     async def message(self, ven: Ven20b, waiting: WaitingMessage) -> Message | None:
-        """Return the message that waits; None if it has no point any more."""
+        """Return the message that waits; None if it has no point any more, and is dropped."""
         if waiting.kind == ASK:
             asked = await self.told(ven, piggyback=False)
-            return (
-                CreateReport(request_id=waiting.request_id, report_requests=asked, ven_id=ven.ven_id) if asked else None
-            )
+            if asked:
+                return CreateReport(request_id=waiting.request_id, report_requests=asked, ven_id=ven.ven_id)
         if waiting.kind == CANCEL_REPORT:
             ids = tuple(await self._reports.told_to_stop(ven.id))
             if ids:
                 return CancelReport(
                     request_id=waiting.request_id, report_request_ids=ids, report_to_follow=False, ven_id=ven.ven_id
                 )
+        await self._reports.drop(ven.id, waiting.kind)
         return None
 
     async def told(self, ven: Ven20b, *, piggyback: bool) -> tuple[ReportRequest, ...]:

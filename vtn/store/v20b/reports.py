@@ -3,71 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import timedelta
-from enum import StrEnum
 from typing import Any, Final
 
 import msgspec
-from sqlalchemy import RowMapping, delete, func, insert, select, update
+from sqlalchemy import case, delete, func, insert, select, update
 
 from vtn.store.database import Database
+from vtn.store.engine import AsyncConnection
 from vtn.store.fact_cache import FactCache
 from vtn.store.failures import ConstraintViolated
 from vtn.store.stamps import Stamps
 from vtn.store.tables import programs, vens
 from vtn.store.upserts import insert_into
 from vtn.store.v20b.outbox import Outbox20b
+from vtn.store.v20b.report_rows import ENDED, OPEN, AskedReport, NewRequest, RequestState, asked_in, values_of
 from vtn.store.v20b.tables import oadr20b_capabilities, oadr20b_carriers, oadr20b_report_requests, oadr20b_vens
 
 ASK: Final = "oadrCreateReport"
 CANCEL_REPORT: Final = "oadrCancelReport"
 _REMEMBERED: Final = 50_000
-
-
-class RequestState(StrEnum):
-    """Name how far a request for a report has come."""
-
-    ASKED = "ASKED"
-    """The VEN has not been told."""
-    OFFERED = "OFFERED"
-    """It was told, and has not answered."""
-    PENDING = "PENDING"
-    """It has agreed."""
-    DONE = "DONE"
-    """It has sent all, or does not want to send anything."""
-    CANCELLED = "CANCELLED"
-    """It is to be told to stop."""
-    STOPPING = "STOPPING"
-    """It was told to stop, and has not answered."""
-
-
-ENDED: Final = frozenset({RequestState.CANCELLED, RequestState.STOPPING})
-"""States of requests that are not wanted any more."""
-
-
-@dataclass(frozen=True, slots=True)
-class AskedReport:
-    """A request for a report. ``content`` is the request as JSON, ``reports`` the ids of reports by their names."""
-
-    id: str
-    specifier_id: str
-    event_id: str
-    digest: str
-    state: RequestState
-    content: str
-    reports: Mapping[str, str]
-
-
-@dataclass(frozen=True, slots=True)
-class NewRequest:
-    """A report to be asked for; ``digest`` is that of everything but its id."""
-
-    id: str
-    specifier_id: str
-    event_id: str
-    digest: str
-    content: str
 
 
 class ReportStore20b:
@@ -78,29 +33,32 @@ class ReportStore20b:
         self._stamps = stamps
         self._outbox = outbox
         self._up_to_date: FactCache[bool] = FactCache(database.watch(programs), most=_REMEMBERED)
-        self._offered: FactCache[str] = FactCache(database.watch(oadr20b_capabilities), most=_REMEMBERED)
+        self._standing: FactCache[str] = FactCache(database.watch(oadr20b_capabilities), most=_REMEMBERED)
 
-    async def up_to_date(self, ven_id: str, wanted: str, look: Callable[[], Awaitable[bool]]) -> bool:
-        """Return what ``look`` found of a VEN; remembered while no program changes, nor the text ``wanted``.
+    async def up_to_date(self, ven_id: str, state: str, look: Callable[[], Awaitable[bool]]) -> bool:
+        """Return True if ``look`` found nothing to do for a VEN, now or earlier in the same state.
 
-        That has to change with all else that decides what the VEN is asked for.
+        All that decides what the VEN is asked for, but for programs, is in the text ``state``, and so is what it was
+        asked for: a state that comes back needs as little as before.
         """
-        return await self._up_to_date.get(f"{ven_id} {wanted}", look)
+        return await self._up_to_date.get(f"{ven_id} {state}", look, is_lasting=bool)
 
-    async def offered(self, ven_id: str) -> str:
-        """Return a text that changes with what a VEN offers; empty if it offers nothing and was asked for nothing.
+    async def standing(self, ven_id: str) -> str:
+        """Return a text of what a VEN offers and which requests it has; empty if it offers nothing and has none.
 
-        Such a VEN is asked for something only after it has offered some.
+        Such a VEN is asked for something only after it has offered some. No two sets of requests have the same text.
         """
 
         async def look() -> str:
             capabilities, requests = oadr20b_capabilities.c, oadr20b_report_requests.c
             since = select(func.max(capabilities.registered_at)).where(capabilities.ven_id == ven_id).scalar_subquery()
-            asked = select(requests.id).where(requests.ven_id == ven_id).exists()
-            row = await self._database.row(select(since.label("since"), asked.label("was_asked")))
-            return "" if row is None else row["since"] or ("asked" if row["was_asked"] else "")
+            asked = select(
+                func.max(requests.created_at).label("last"), func.count().label("count"), since.label("since")
+            )
+            row = await self._database.row(asked.where(requests.ven_id == ven_id))
+            return "" if row is None or not (row["since"] or row["count"]) else " ".join(map(str, row.values()))
 
-        return await self._offered.get(ven_id, look)
+        return await self._standing.get(ven_id, look)
 
     async def capabilities(self, ven_id: str) -> Sequence[str]:
         """Return what a VEN can report, each as JSON."""
@@ -139,7 +97,7 @@ class ReportStore20b:
         """Return all requests of a VEN, the oldest first."""
         its = select(oadr20b_report_requests).where(oadr20b_report_requests.c.ven_id == ven_id)
         order = (oadr20b_report_requests.c.created_at, oadr20b_report_requests.c.id)
-        return [_asked(row) for row in await self._database.rows(its.order_by(*order))]
+        return [asked_in(row) for row in await self._database.rows(its.order_by(*order))]
 
     async def request(self, ven_id: str, id_: str) -> AskedReport | None:
         """Return one request of a VEN; None if it has none of this id."""
@@ -147,7 +105,7 @@ class ReportStore20b:
             oadr20b_report_requests.c.ven_id == ven_id, oadr20b_report_requests.c.id == id_
         )
         row = await self._database.row(its)
-        return None if row is None else _asked(row)
+        return None if row is None else asked_in(row)
 
     async def change(
         self, ven_id: str, *, new: Sequence[NewRequest], cancelled: Collection[str], forgotten: Collection[str]
@@ -166,20 +124,23 @@ class ReportStore20b:
                     await self._outbox.put_in(connection, ven_id, CANCEL_REPORT)
             if new:  # another process may be asking for some of them at this moment
                 asked = insert_into(table, sqlite=self._database.is_sqlite).on_conflict_do_nothing()
-                await connection.execute(asked, [self._row(ven_id, each) for each in new])
+                created_at = self._stamps.next()
+                await connection.execute(asked, [values_of(ven_id, each, created_at) for each in new])
                 await self._outbox.put_in(connection, ven_id, ASK)
+            await _announce_in(connection, ven_id)
 
     async def told(self, ven_id: str, *, piggyback: bool) -> Sequence[AskedReport]:
         """Return what a VEN is asked for and has not answered, and note that it is told now."""
         table = oadr20b_report_requests
-        open_ = table.c.state.in_([RequestState.ASKED, RequestState.OFFERED])
-        changed = update(table).where(table.c.ven_id == ven_id, open_).values(state=RequestState.OFFERED)
+        changed = (
+            update(table).where(table.c.ven_id == ven_id, table.c.state.in_(OPEN)).values(state=RequestState.OFFERED)
+        )
         async with self._database.write() as connection:
             rows = (await connection.execute(changed.returning(*table.c))).mappings().all()
             if rows and piggyback:
                 await self._outbox.acknowledged_in(connection, ven_id, ASK)
                 await self._outbox.put_in(connection, ven_id, ASK, is_offered=True)
-        return sorted((_asked(row) for row in rows), key=lambda each: each.id)
+        return sorted((asked_in(row) for row in rows), key=lambda each: each.id)
 
     async def answered(self, ven_id: str, accepted: Collection[str], *, patience: Mapping[str, float | None]) -> int:
         """Take a VEN's answer to what it was told; return the number of requests that it did not accept.
@@ -196,10 +157,7 @@ class ReportStore20b:
                     await connection.execute(update(table).where(*offered, table.c.id == id_).values(values))
             others = update(table).where(*offered).values(state=RequestState.DONE, silent_at=None)
             refused = (await connection.execute(others.returning(table.c.id))).all()
-            await self._outbox.acknowledged_in(connection, ven_id, ASK)
-            still = select(table.c.id).where(table.c.ven_id == ven_id, table.c.state == RequestState.ASKED).limit(1)
-            if (await connection.execute(still)).first() is not None:
-                await self._outbox.put_in(connection, ven_id, ASK)
+            await self._drop_in(connection, ven_id, ASK, RequestState.ASKED)
         return len(refused)
 
     async def told_to_stop(self, ven_id: str) -> Sequence[str]:
@@ -211,31 +169,47 @@ class ReportStore20b:
             return sorted(str(row[0]) for row in rows.all())
 
     async def stopped(self, ven_id: str) -> None:
-        """Forget the requests that a VEN was told to stop, and tell it of those that came since (B-RPT-015)."""
+        """Forget the requests that a VEN was told to stop, and tell it of those that came since (B-RPT-015).
+
+        What is wanted again meanwhile it is asked for anew.
+        """
         table = oadr20b_report_requests
         gone = delete(table).where(table.c.ven_id == ven_id, table.c.state == RequestState.STOPPING)
-        others = select(table.c.id).where(table.c.ven_id == ven_id, table.c.state == RequestState.CANCELLED).limit(1)
         async with self._database.write() as connection:
-            await connection.execute(gone)
-            await self._outbox.acknowledged_in(connection, ven_id, CANCEL_REPORT)
-            if (await connection.execute(others)).first() is not None:
-                await self._outbox.put_in(connection, ven_id, CANCEL_REPORT)
+            has_others = (await connection.execute(gone.returning(table.c.id))).first() is not None
+            await self._drop_in(connection, ven_id, CANCEL_REPORT, RequestState.CANCELLED)
+            if has_others:
+                await _announce_in(connection, ven_id)
+
+    async def drop(self, ven_id: str, kind: str) -> None:
+        """Drop a message that was found to have no point, unless it has got one since."""
+        states = ENDED if kind == CANCEL_REPORT else OPEN
+        async with self._database.write() as connection:
+            await self._drop_in(connection, ven_id, kind, *states)
+
+    async def _drop_in(self, connection: AsyncConnection, ven_id: str, kind: str, *states: RequestState) -> None:
+        """Drop a message; it waits anew if there are requests in some states that it is to tell of."""
+        table = oadr20b_report_requests
+        await self._outbox.acknowledged_in(connection, ven_id, kind)
+        others = select(table.c.id).where(table.c.ven_id == ven_id, table.c.state.in_(states)).limit(1)
+        if (await connection.execute(others)).first() is not None:
+            await self._outbox.put_in(connection, ven_id, kind)
 
     async def updated(
         self, asked: AskedReport, reports: Mapping[str, str], *, patience_s: float | None, is_done: bool
     ) -> None:
-        """Note that values came, and which reports they are in."""
+        """Note that values came, and which reports they are in; what was ended meanwhile ends all the same."""
+        table = oadr20b_report_requests
+        state = RequestState.DONE if is_done else RequestState.PENDING
         values: dict[str, Any] = {
+            "state": case((table.c.state.in_(ENDED), table.c.state), else_=state.value),
             "reports": msgspec.json.encode(reports).decode(),
             "updated_at": self._stamps.now,
             "silent_at": None if is_done else self._silent_at(patience_s),
             "is_silent": False,
         }
-        if asked.state not in ENDED:
-            values["state"] = RequestState.DONE if is_done else RequestState.PENDING
-        changed = update(oadr20b_report_requests).where(oadr20b_report_requests.c.id == asked.id)
         async with self._database.write() as connection:
-            await connection.execute(changed.values(values))
+            await connection.execute(update(table).where(table.c.id == asked.id).values(values))
 
     async def silent(self, *, limit: int) -> Sequence[tuple[str, str, str]]:
         """Return requests whose values are overdue, each once, whichever process asks (B-RPT-024).
@@ -268,32 +242,14 @@ class ReportStore20b:
             return False
         return True
 
-    def _row(self, ven_id: str, new: NewRequest) -> dict[str, Any]:
-        return {
-            "id": new.id,
-            "ven_id": ven_id,
-            "specifier_id": new.specifier_id,
-            "event_id": new.event_id,
-            "digest": new.digest,
-            "state": RequestState.ASKED.value,
-            "content": new.content,
-            "reports": "{}",
-            "created_at": self._stamps.now,
-            "is_silent": False,
-        }
-
     def _silent_at(self, patience_s: float | None) -> str | None:
         return None if patience_s is None else self._stamps.ago(-timedelta(seconds=patience_s))
 
 
-def _asked(row: RowMapping | Any) -> AskedReport:
-    reports = msgspec.json.decode(row["reports"], type=dict[str, str])
-    return AskedReport(
-        row["id"],
-        row["specifier_id"],
-        row["event_id"],
-        row["digest"],
-        RequestState(row["state"]),
-        row["content"],
-        reports,
-    )
+async def _announce_in(connection: AsyncConnection, ven_id: str) -> None:
+    """Tell all processes that a VEN has other requests.
+
+    They watch what VENs offer, and not requests, which change with all values that come.
+    """
+    its = update(oadr20b_capabilities).where(oadr20b_capabilities.c.ven_id == ven_id)
+    await connection.execute(its.values(registered_at=oadr20b_capabilities.c.registered_at))
