@@ -1,6 +1,7 @@
 """The load generator against a real server: it counts right answers, and does not measure wrong ones."""
 
 import asyncio
+import gc
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -9,7 +10,7 @@ import pytest
 from aiohttp import web
 
 from bench.errors import Unusable, WrongAnswer
-from bench.load import load
+from bench.load import _undisturbed, load
 from bench.support.net import free_port
 from bench.wire import Address, Head, chunked_end, read_head, request
 
@@ -172,3 +173,12 @@ async def test_load_can_be_run_beside_other_load() -> None:
         )
 
     assert [len(sample.latencies_s) for sample in samples] == [20, 20]
+
+
+def test_a_load_beside_another_leaves_the_collector_off() -> None:
+    """A probe runs beside the load that it watches: to collect as that begins would look like a pause of the server."""
+    with _undisturbed():
+        with _undisturbed():
+            pass
+        assert not gc.isenabled()
+    assert gc.isenabled()

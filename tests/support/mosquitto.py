@@ -54,8 +54,9 @@ class Mosquitto:
         self._process = ServerProcess(
             [program, "-c", str(configuration)],
             log=directory / "mosquitto.log",
-            ready=lambda: accepts_connections(self.host, self.port),
+            ready=self._serves,
         )
+        self._connections = 0
 
     @property
     def url(self) -> str:
@@ -74,7 +75,8 @@ class Mosquitto:
         return self._process.running
 
     def start(self) -> None:
-        """Start the broker and return once it accepts connections."""
+        """Start the broker and return once it serves connections."""
+        self._connections = self._seen()
         self._process.start()
 
     def stop(self) -> None:
@@ -98,6 +100,16 @@ class Mosquitto:
     def log_text(self) -> str:
         """Return the log of the broker so far: connections, disconnections, refusals."""
         return self._process.log_text()
+
+    def _serves(self) -> bool:
+        """Return True once it has seen a connection.
+
+        The system accepts them before: a broker that is about to begin forgets a signal to stop that comes then.
+        """
+        return accepts_connections(self.host, self.port) and self._seen() > self._connections
+
+    def _seen(self) -> int:
+        return self.log_text().count("New connection from")
 
     def _common(self, directory: Path) -> list[str]:
         return [
