@@ -43,6 +43,7 @@ from oadr.commands.conformance_20b import (
     Key2Option,
     KeyOption,
     Options20b,
+    OrderCommandOption,
     SeedOption,
     SignedOption,
     StrangerCertOption,
@@ -118,7 +119,9 @@ def run_(
     callback_url: Annotated[str, typer.Option(help="A webhook the VTN can reach and that answers its challenge.")] = "",
     receiver: Annotated[
         str,
-        typer.Option(help="Where the VTN can call the suite, as https://lab.example:8443: it listens there."),
+        typer.Option(
+            help="Where the VTN can call or push to the suite, as https://lab.example:8443: it listens there."
+        ),
     ] = "",
     receiver_listen: Annotated[
         str, typer.Option(help="Listen at HOST:PORT instead: behind an address translation, or a proxy that ends TLS.")
@@ -127,7 +130,7 @@ def run_(
         Path | None, typer.Option(help="Certificate of the receiver, PEM, from an authority that the VTN trusts.")
     ] = None,
     receiver_key: Annotated[Path | None, typer.Option(help="Its private key, PEM.")] = None,
-    patience: Annotated[float, typer.Option(help="Seconds that a notification may take.")] = 15.0,
+    patience: Annotated[float, typer.Option(help="Seconds that a notification, or a push, may take.")] = 15.0,
     profile: Annotated[ProfileName, typer.Option(help="Version of the standard.")] = ProfileName.V31,
     suite_profile: Annotated[
         str, typer.Option(help=f"How the VTN is configured: {' or '.join(PROFILES)}.")
@@ -150,6 +153,7 @@ def run_(
     business_logic_url: BusinessLogicOption = "",
     client_id: ClientIdOption = "",
     client_secret: ClientSecretOption = "",
+    order_command: OrderCommandOption = "",
     signed: SignedOption = False,
     hostile: HostileOption = 0,
     seed: SeedOption = 0,
@@ -171,7 +175,8 @@ def run_(
     For OpenADR 2.0b it needs a client certificate that the VTN knows, --cert and --key. Events are made through the
     OpenADR 3.1 API of the same VTN, --business-logic-url; without it the checks that need events are skipped.
 
-    To examine webhooks it needs a place at which the VTN can call it, --receiver. The broker is found by itself.
+    To examine webhooks, and pushes of 2.0b, it needs a place at which the VTN can call it, --receiver; a VTN of 2.0b on
+    this machine is told a free port without it. The broker is found by itself.
 
     Exit codes: 0 it conforms, 7 a check failed, 4 it cannot be reached, 5 a credential is refused, 2 wrong usage,
     130 interrupted.
@@ -193,6 +198,7 @@ def run_(
                 business_logic_url=business_logic_url,
                 client_id=client_id,
                 client_secret=client_secret,
+                order_command=order_command,
                 signed=signed,
                 hostile=hostile,
                 seed=seed,
@@ -200,11 +206,12 @@ def run_(
             work: Callable[..., Awaitable[Run]]
             if profile is ProfileName.V20B:
                 known = of_20b.checks()
-                of_31 = (bl, ven, ven2, ven3, expired_token, callback_url, receiver)
+                of_31 = (bl, ven, ven2, ven3, expired_token, callback_url)
                 subject_20b = of_20b.subject(
                     url,
                     given_of_31=any(of_31),
                     switches=switch or (),
+                    place=(receiver, receiver_listen, receiver_cert, receiver_key),
                     ca_file=ca,
                     verify_tls=not insecure,
                     patience_s=patience,

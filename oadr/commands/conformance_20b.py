@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import asyncio
+import shlex
+from asyncio.subprocess import DEVNULL, PIPE
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, TypeAlias
 
 import typer
-from oadr_conformance import Check, Credential, Misused
+from oadr_conformance import Check, Credential, Misused, ReceiverAddress
 from oadr_conformance.v20b.subject import ClientCert, Subject20b
 
 _PANEL = "OpenADR 2.0b"
+_ORDER_S = 60.0
 
 CertOption: TypeAlias = Annotated[
     Path | None,
@@ -62,6 +66,14 @@ ClientSecretOption: TypeAlias = Annotated[
 SignedOption: TypeAlias = Annotated[
     bool, typer.Option("--signed", rich_help_panel=_PANEL, help="The VTN demands XML signatures of this VEN.")
 ]
+OrderCommandOption: TypeAlias = Annotated[
+    str,
+    typer.Option(
+        rich_help_panel=_PANEL,
+        help="Command by which an operator of the VTN orders something of the suite's VEN; "
+        "{order} in it is reregister or unregister: 'oadr vens {order} NAME'.",
+    ),
+]
 HostileOption: TypeAlias = Annotated[
     int, typer.Option(min=0, max=1_000_000, rich_help_panel=_PANEL, help="Send this many generated bad documents too.")
 ]
@@ -82,6 +94,7 @@ class Options20b:
     business_logic_url: str
     client_id: str
     client_secret: str
+    order_command: str
     signed: bool
     hostile: int
     seed: int
@@ -91,20 +104,29 @@ class Options20b:
         Raises:
             Misused: one of them was given, and the profile is another.
         """
-        texts = (self.ven_id, self.ven2_id, self.vtn_id, self.fingerprint, self.business_logic_url, self.client_id)
+        ids = (self.ven_id, self.ven2_id, self.vtn_id, self.fingerprint)
+        texts = (*ids, self.business_logic_url, self.client_id, self.order_command)
         files = (path for pair in self.identities.values() for path in pair)
         if any(texts) or any(files) or self.signed or self.hostile:
             raise Misused("client certificates, --business-logic-url and the like belong to --profile 2.0b")
 
-    def subject(self, url: str, *, given_of_31: bool, switches: Sequence[str], **parts: Any) -> Subject20b:
-        """Return the VTN under test.
+    def subject(
+        self,
+        url: str,
+        *,
+        given_of_31: bool,
+        switches: Sequence[str],
+        place: tuple[str, str, Path | None, Path | None],
+        **parts: Any,
+    ) -> Subject20b:
+        """Return the VTN under test; ``place`` is where it can push to: URL, HOST:PORT to listen at, certificate, key.
 
         Raises:
             Misused: options of 3.1 were given, or these contradict each other.
         """
         if given_of_31:
             raise Misused(
-                "--bl, --ven, --ven2, --callback-url and --receiver belong to OpenADR 3; "
+                "--bl, --ven, --ven2 and --callback-url belong to OpenADR 3; "
                 "2.0b takes --cert and --key, and --business-logic-url with --client-id and --client-secret"
             )
         for switch in switches:
@@ -123,6 +145,8 @@ class Options20b:
             fingerprint=self.fingerprint,
             business_logic_url=self.business_logic_url,
             bl=self._business_logic(),
+            receiver=_receiver(*place, found["cert"]),
+            order=_ordering(self.order_command),
             rulings="rulings.binding=true" in switches,
             signed=self.signed,
             **parts,
@@ -173,3 +197,58 @@ def _identity(name: str, certificate: Path | None, key: Path | None) -> ClientCe
         if not path.is_file():
             raise Misused(f"there is no file {path}")
     return ClientCert(certificate, key)
+
+
+def _receiver(
+    url: str, listen: str, certificate: Path | None, key: Path | None, ven: ClientCert | None
+) -> ReceiverAddress | None:
+    """Return where the VTN can push to, if it was given; without a certificate of its own the VEN shows that of --cert.
+
+    Raises:
+        Misused: the options contradict each other.
+    """
+    if not url:
+        if listen or certificate or key:
+            raise Misused("--receiver-listen, --receiver-cert and --receiver-key belong to a --receiver")
+        return None
+    if url.startswith("https:") and certificate is None and key is None and ven is not None:
+        certificate, key = ven.certificate, ven.key
+    return ReceiverAddress(url, listen=listen, certificate=certificate, key=key)
+
+
+def _ordering(command: str) -> Callable[[str], Awaitable[None]] | None:
+    """Return what runs the command of an operator.
+
+    Raises:
+        Misused: it is none.
+    """
+    if not command:
+        return None
+    try:
+        words = shlex.split(command)
+    except ValueError as error:
+        raise Misused(f"--order-command is no command: {error}") from error
+    if not any("{order}" in word for word in words):
+        raise Misused("--order-command has {order} in it, for which reregister or unregister is put")
+
+    async def order(name: str) -> None:
+        asked = [word.replace("{order}", name) for word in words]
+        try:
+            work = await asyncio.create_subprocess_exec(
+                *asked, stdin=DEVNULL, stdout=DEVNULL, stderr=PIPE, start_new_session=True
+            )
+        except OSError as error:
+            raise Misused(f"--order-command cannot be run: {error.strerror}") from error
+        try:
+            async with asyncio.timeout(_ORDER_S):
+                _, said = await work.communicate()
+        except TimeoutError:
+            work.kill()
+            await work.wait()
+            raise Misused(f"--order-command did not end within {_ORDER_S:g} s") from None
+        if work.returncode:
+            raise Misused(
+                f"--order-command ended with {work.returncode}: {said.decode(errors='replace')[-300:].strip()}"
+            )
+
+    return order

@@ -6,10 +6,12 @@ from collections.abc import Iterable
 from fnmatch import fnmatchcase
 from typing import Final
 
+from oadr_conformance.v20b.checks import push
 from oadr_conformance.v20b.tree import el
 
 from mutants import changes20b as change
 from mutants.front20b import Fault20b
+from mutants.pushes20b import PUSH_FAULTS
 
 FAULTS: Final[tuple[Fault20b, ...]] = (
     Fault20b(
@@ -249,12 +251,21 @@ FAULTS: Final[tuple[Fault20b, ...]] = (
     Fault20b("has no ECC certificate", ("B-SEC-002/*: ECDHE-ECDSA",), tls=lambda files: files.context(without="EC")),
     Fault20b("verifies no signature", ("B-SEC-009/*", "B-SEC-010/*", "B-SEC-011/*"), answer=change.unverified),
     Fault20b("asks for no client certificate", ("B-SEC-004/*", "B-SEC-014/*"), tls=change.no_client_certificates),
+    *PUSH_FAULTS,
 )
 
 
 def faults20b_of(key: str) -> list[Fault20b]:
-    """Return the faults this check has to fail on."""
-    return [fault for fault in FAULTS if any(fnmatchcase(key, pattern) for pattern in fault.patterns)]
+    """Return the faults this check has to fail on: those of pushes are for checks of pushes, and others for others."""
+    return [
+        fault
+        for fault in FAULTS
+        if (fault.push is not None) == (key in _OF_PUSHES)
+        and any(fnmatchcase(key, pattern) for pattern in fault.patterns)
+    ]
+
+
+_OF_PUSHES: Final = frozenset(check.key for check in push.area.checks)
 
 
 def unused_patterns20b(keys: Iterable[str]) -> list[str]:
@@ -264,5 +275,5 @@ def unused_patterns20b(keys: Iterable[str]) -> list[str]:
         f"{fault.name}: {pattern}"
         for fault in FAULTS
         for pattern in fault.patterns
-        if not any(fnmatchcase(key, pattern) for key in known)
+        if not any(fnmatchcase(key, pattern) and (fault.push is not None) == (key in _OF_PUSHES) for key in known)
     ]

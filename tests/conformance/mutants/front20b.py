@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import ssl
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -12,10 +13,11 @@ from typing import Final
 
 from aiohttp import web
 from lxml import etree
-from oadr_conformance import Credential
+from oadr_conformance import Credential, ReceiverAddress
 from oadr_conformance.v20b.subject import ClientCert, Subject20b
 from oadr_conformance.v20b.tree import Element, parsed, written
 from vtns.small20b import Asked20b, SmallVtn20b
+from vtns.small20b_push import PushHabits, SmallPusher
 
 from certs import Authority, KeyKind
 
@@ -52,6 +54,7 @@ class Fault20b:
     answer: ChangeAnswer | None = None
     request: ChangeRequest | None = None
     tls: ChangeTls | None = None
+    push: PushHabits | None = None
 
 
 @dataclass(frozen=True)
@@ -71,6 +74,8 @@ class FrontFiles:
     ca: Path
     ec: ClientCert
     rsa: ClientCert
+    vtn: ClientCert
+    """What the VTN shows when it pushes."""
     known: ClientCert
     """A client that the VTN knows; for a front that asks nobody for a certificate."""
 
@@ -97,6 +102,7 @@ class Front20b:
         self._runners: dict[int, web.AppRunner] = {}
         self.port = 0
         self.api_port = 0
+        self.pusher = SmallPusher(vtn, files.ca, files.vtn.files)
 
     async def start(self, context: ssl.SSLContext | None = None) -> None:
         """Listen, at the same port as before if there was one."""
@@ -118,6 +124,7 @@ class Front20b:
 
     async def stop(self) -> None:
         """Stop listening."""
+        await self.pusher.stop()
         while self._runners:
             await self._runners.popitem()[1].cleanup()
 
@@ -127,10 +134,13 @@ class Front20b:
         self.fault, self._memory = fault, {}
         if fault.tls is not None:
             await self._restart(fault.tls(self.files))
+        if fault.push is not None:
+            self.pusher.habits = fault.push
         try:
             yield
         finally:
             self.fault = None
+            self.pusher.habits = PushHabits()
             if fault.tls is not None:
                 await self._restart(None)
 
@@ -154,6 +164,7 @@ class Front20b:
         if fault is not None and fault.request is not None:
             asked = fault.request(asked)
         status, body = self.vtn.answer(asked)
+        self.pusher.wake()
         answer = Answer20b(status, body, {"Content-Type": "application/xml"} if body else {})
         if fault is not None and fault.answer is not None:
             answer = fault.answer(Seen20b(asked, self.vtn, self._memory), answer)
@@ -162,8 +173,19 @@ class Front20b:
             response.enable_chunked_encoding()
         return response
 
+    async def order(self, order: str) -> None:
+        """Do what an operator orders for the first VEN."""
+        ven = self.vtn.vens[_fingerprint(self.files.known)]
+        self.vtn.order(ven, order)
+        self.pusher.wake()
+
     async def _rest(self, request: web.Request) -> web.Response:
+        if request.match_info["path"].startswith("/orders/"):
+            await self.order(request.match_info["path"].rpartition("/")[2])
+            return web.json_response({})
         status, body = self.vtn.events.rest(request.method, request.match_info["path"], await request.read())
+        self.vtn.ask_for_reports()
+        self.pusher.wake()
         return web.json_response(body, status=status)
 
 
@@ -192,8 +214,10 @@ async def front20b(folder: Path, *, signed: bool = False) -> AsyncIterator[tuple
     vtn.enrol(_der(ven), "VEN-One")
     if not signed:
         vtn.enrol(_der(ven2), "VEN-Two")
-    front = Front20b(vtn, FrontFiles(ca, server(KeyKind.EC_P256), server(KeyKind.RSA_2048), ven))
+    front = Front20b(vtn, FrontFiles(ca, server(KeyKind.EC_P256), server(KeyKind.RSA_2048), client("vtn"), ven))
+    listening = authority.issue_server("127.0.0.1").save(folder / "ven-server")
     await front.start()
+    await front.pusher.start()
     try:
         yield (
             front,
@@ -203,6 +227,10 @@ async def front20b(folder: Path, *, signed: bool = False) -> AsyncIterator[tuple
                 ven2=None if signed else ven2,
                 stranger=stranger,
                 expired=ClientCert(pair.certificate, pair.key),
+                receiver=ReceiverAddress(
+                    "https://127.0.0.1", "127.0.0.1:0", certificate=listening.certificate, key=listening.key
+                ),
+                order=front.order,
                 ca_file=ca,
                 vtn_id="SmallVTN",
                 business_logic_url=f"http://127.0.0.1:{front.api_port}/openadr3/3.1.0",
@@ -219,6 +247,10 @@ async def front20b(folder: Path, *, signed: bool = False) -> AsyncIterator[tuple
 
 def _der(identity: ClientCert) -> bytes:
     return ssl.PEM_cert_to_DER_cert(identity.certificate.read_text(encoding="ascii"))
+
+
+def _fingerprint(identity: ClientCert) -> str:
+    return hashlib.sha256(_der(identity)).hexdigest()
 
 
 def changed(answer: Answer20b, change: Callable[[Element], None]) -> Answer20b:

@@ -54,6 +54,7 @@ async def prove20b(
 
 async def _mend(examination: Examination20b, front: Front20b) -> None:
     """Have the VENs register again: a lying front may have told them anything."""
+    await front.pusher.stop()  # what is under way is of the run before, with the habits of then
     front.vtn.events.programs.clear()
     front.vtn.events.events.clear()
     for state in examination.session.registrations.values():
@@ -62,6 +63,7 @@ async def _mend(examination: Examination20b, front: Front20b) -> None:
         if state.ven_id and not state.ven_id.startswith("VEN-"):
             state.ven_id = ""
     examination.session.vtn_ids.clear()
+    await front.pusher.start()
 
 
 async def prove_all20b(

@@ -2,13 +2,25 @@
 
 from __future__ import annotations
 
+import ssl
 from collections.abc import Awaitable, Callable
+from typing import Protocol
 
 from aiohttp import web
 
-from oadr_conformance.address import ReceiverAddress
 from oadr_conformance.errors import Misused
 from oadr_conformance.sockets import ListeningSocket, closed, listening_at
+
+
+class ListeningPlace(Protocol):
+    """Say where to listen, and with which certificate."""
+
+    @property
+    def place(self) -> tuple[str | None, int]:
+        """Return host and port; no host means every address of this machine, port 0 a free one."""
+
+    def tls(self) -> ssl.SSLContext | None:
+        """Return the TLS context to listen with; None for plain HTTP. Raises Misused."""
 
 
 class HttpListener:
@@ -16,7 +28,7 @@ class HttpListener:
 
     def __init__(
         self,
-        address: ReceiverAddress,
+        address: ListeningPlace,
         serve: Callable[[web.Request], Awaitable[web.StreamResponse]],
         *,
         who: str,
@@ -35,6 +47,16 @@ class HttpListener:
         self._largest = largest
         self._runner: web.AppRunner | None = None
         self._sockets: list[ListeningSocket] = []
+
+    @property
+    def port(self) -> int:
+        """Return the port that it listens at; 0 before it does."""
+        return int(self._sockets[0].getsockname()[1]) if self._sockets else 0
+
+    @property
+    def calls(self) -> int:
+        """Return how many connections came, also those without a request."""
+        return sum(each.calls for each in self._sockets)
 
     async def start(self) -> None:
         """

@@ -17,11 +17,14 @@ class ListeningSocket(socket.socket):
     """Listens, and remembers the connections it has accepted: those amid a handshake of TLS nobody else knows."""
 
     accepted: WeakSet[socket.socket]
+    calls: int
+    """Connections that it has accepted so far."""
 
     def accept(self) -> tuple[socket.socket, object]:
         """Return the next connection and the address of its other side."""
         connection, address = super().accept()
         self.accepted.add(connection)
+        self.calls += 1
         return connection, address
 
 
@@ -32,7 +35,7 @@ def listening_at(host: str | None, port: int) -> list[ListeningSocket]:
     try:
         for family, kind, protocol, _, address in dict.fromkeys(addresses):
             made = ListeningSocket(family, kind, protocol)
-            made.accepted = WeakSet()
+            made.accepted, made.calls = WeakSet(), 0
             found.append(made)
             made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             if family == socket.AF_INET6:

@@ -7,14 +7,18 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import json
 import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode
+from urllib.request import Request, urlopen
 
-from oadr_conformance import Outcome, Run, select
+from oadr_conformance import Credential, Outcome, ReceiverAddress, Run, select
 from oadr_conformance.reports import show
 from oadr_conformance.v20b.checks import ALL20B
 from oadr_conformance.v20b.examination import run20b
@@ -57,7 +61,15 @@ retry_polls = 1
 polls_allowed = 1000.0
 burst = 10000
 signatures = {signatures}
+
+[v20b.push]
+cert = "{shown.certificate}"
+key = "{shown.key}"
+allowed = ["127.0.0.1"]
+first_retry_s = 0.1
+longest_retry_s = 0.5
 """
+_VEN = "conformance-ven"
 
 
 @contextmanager
@@ -76,6 +88,7 @@ def vtn20b(database_url: str, directory: Path, *, signed: bool = False) -> Itera
         pair = new.issue_server("127.0.0.1", key_kind=kind).save(directory / kind.value)
         return ClientCert(pair.certificate, pair.key)
 
+    listening = new.issue_server("127.0.0.1").save(directory / "ven-server")
     vens = {name: client(name) for name in ("Conformance-VEN", "Conformance-VEN2")}
     pair = old.issue_client("expired", lifetime=timedelta(days=1)).save(directory / "expired")
     port, api_port = free_port(), free_port()
@@ -87,6 +100,7 @@ def vtn20b(database_url: str, directory: Path, *, signed: bool = False) -> Itera
             ec=server(KeyKind.EC_P256),
             rsa=server(KeyKind.RSA_2048),
             ca=ca,
+            shown=client("vtn"),
             signatures=str(signed).lower(),
         ),
         encoding="utf-8",
@@ -97,8 +111,12 @@ def vtn20b(database_url: str, directory: Path, *, signed: bool = False) -> Itera
         log=directory / "vtn.log",
         ready=lambda: answers(f"http://127.0.0.1:{api_port}/health"),
     )
+    api = f"http://127.0.0.1:{api_port}/openadr3/3.1.0"
     try:
         process.start()
+        operator = _Operator(api, bl)
+        for identity in (vens["Conformance-VEN"], ClientCert(listening.certificate, listening.key)):
+            operator.post("/vens_20b", {"venName": _VEN, "addFingerprint": identity.fingerprint})
         yield Subject20b(
             url=f"https://127.0.0.1:{port}",
             ven=vens["Conformance-VEN"],
@@ -106,14 +124,46 @@ def vtn20b(database_url: str, directory: Path, *, signed: bool = False) -> Itera
             expired=ClientCert(pair.certificate, pair.key),
             ca_file=ca,
             vtn_id="Conformance-VTN",
-            business_logic_url=f"http://127.0.0.1:{api_port}/openadr3/3.1.0",
+            business_logic_url=api,
             bl=bl,
+            receiver=ReceiverAddress(
+                "https://127.0.0.1", "127.0.0.1:0", certificate=listening.certificate, key=listening.key
+            ),
+            order=operator.order,
             rulings=True,
             signed=signed,
             product="OpenADR Fleet",
         )
     finally:
         process.stop()
+
+
+class _Operator:
+    """Business logic as it enrols the VEN of the suite, and sends it orders."""
+
+    def __init__(self, api: str, credential: Credential) -> None:
+        self._api = api
+        form = {
+            "grant_type": "client_credentials",
+            "client_id": credential.client_id,
+            "client_secret": credential.client_secret,
+        }
+        self._headers: dict[str, str] = {}
+        token = self._send("/auth/token", urlencode(form).encode())["access_token"]
+        self._headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
+
+    def post(self, path: str, document: dict[str, str]) -> None:
+        """Send a document."""
+        self._send(path, json.dumps(document).encode())
+
+    async def order(self, order: str) -> None:
+        """Order something of the VEN: `reregister` or `unregister`."""
+        named = {"reregister": "REREGISTER", "unregister": "CANCEL"}
+        await asyncio.to_thread(self.post, "/vens_20b/orders", {"venName": _VEN, "order": named[order]})
+
+    def _send(self, path: str, body: bytes) -> Any:
+        with urlopen(Request(self._api + path, body, self._headers), timeout=30) as response:
+            return json.load(response)
 
 
 def main() -> int:

@@ -64,6 +64,13 @@ _ANSWER_OF = {
     "oadrCreateOpt": "oadrCreatedOpt",
     "oadrCancelOpt": "oadrCanceledOpt",
 }
+_ADDRESS = "oadr:oadrTransportAddress"
+_ACKNOWLEDGED = {
+    "oadrRequestReregistration": "oadrResponse",
+    "oadrCancelPartyRegistration": "oadrCanceledPartyRegistration",
+    "oadrCreateReport": "oadrCreatedReport",
+    "oadrCancelReport": "oadrCanceledReport",
+}
 _REPORT_NAMES = ("TELEMETRY_USAGE", "TELEMETRY_STATUS", "HISTORY_USAGE", "HISTORY_GREENBUTTON")
 _UNITS = {"demand": "powerReal", "usage": "energyReal"}
 
@@ -96,6 +103,12 @@ class SmallVen:
     registration: str = ""
     report_only: bool = False
     own_reports_due: bool = False
+    push_url: str = ""
+    """Where to push to; empty for a VEN that polls."""
+    orders: list[Element] = field(default_factory=list)
+    """What waits for the VEN beside reports and events of the VTN, oldest first."""
+    offered: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    """reportSpecifierID -> rIDs of the reports that it registered."""
     requests: dict[str, tuple[str, tuple[str, ...]]] = field(default_factory=dict)
     """reportRequestID -> reportSpecifierID and rIDs."""
     opts: dict[str, Element] = field(default_factory=dict)
@@ -163,6 +176,8 @@ class SmallVtn20b:
     ) -> Element | None:
         _check_message(request, wrong)
         if name == "oadrResponse":
+            if ven is not None:
+                self.acknowledged(ven, name)
             return None
         if _SERVICE_OF.get(name) != service:
             raise Misplaced("453", f"{name} is not for {service}")
@@ -190,7 +205,7 @@ class SmallVtn20b:
             "oadrRequestEvent": self._request_event,
             "oadrCreatedEvent": self._created_event,
             "oadrRegisterReport": self._register_report,
-            "oadrRegisteredReport": self._registered_report,
+            "oadrRegisteredReport": self._thanks,
             "oadrCreateReport": self._create_report,
             "oadrCreatedReport": self._created_report,
             "oadrCanceledReport": self._thanks,
@@ -231,16 +246,19 @@ class SmallVtn20b:
             "false" if self._signed else "true"
         ):
             raise Denied("469", "not offered")
-        if _text(request, "oadr:oadrHttpPullModel") == "false":
-            raise Denied("454", "this VTN pushes to nobody")
+        pushes, address = _text(request, "oadr:oadrHttpPullModel") == "false", _text(request, _ADDRESS)
+        if pushes and not address.startswith("https://"):
+            raise Denied("454", "oadrTransportAddress is https")
         told = _text(request, "ei:registrationID")
         if told and told != ven.registration:
             raise Denied("452", "another registrationID")
         if not told:
             ven.registration = secrets.token_hex(8)
             ven.requests.clear()
+            ven.orders.clear()
             self.events.forget(ven.ven_id)
             ven.own_reports_due = True
+        ven.push_url = address if pushes else ""
         ven.report_only = _text(request, "oadr:oadrReportOnly") == "true"
         return self._registration(_text(request, "pyld:requestID"), ven)
 
@@ -248,9 +266,7 @@ class SmallVtn20b:
         old = ven.registration
         if _text(request, "ei:registrationID") != old:
             raise Denied("452", "another registrationID")
-        ven.registration = ""
-        ven.requests.clear()
-        ven.opts.clear()
+        self.end(ven)
         return message(
             "oadr:oadrCanceledPartyRegistration",
             _response(_text(request, "pyld:requestID")),
@@ -258,16 +274,67 @@ class SmallVtn20b:
             el("ei:venID", ven.ven_id),
         )
 
+    def end(self, ven: SmallVen) -> None:
+        """End a registration."""
+        ven.registration = ven.push_url = ""
+        for held in (ven.requests, ven.opts, ven.orders):
+            held.clear()
+
+    def order(self, ven: SmallVen, order: str) -> None:
+        """Have a VEN asked to `reregister` or `unregister`."""
+        ven.orders.append(
+            message("oadr:oadrRequestReregistration", el("ei:venID", ven.ven_id))
+            if order == "reregister"
+            else message(
+                "oadr:oadrCancelPartyRegistration",
+                el("pyld:requestID", secrets.token_hex(4)),
+                el("ei:registrationID", ven.registration),
+                el("ei:venID", ven.ven_id),
+            )
+        )
+
+    def ask_for_reports(self) -> None:
+        """Ask VENs for what events want reports of, and no more when the event is gone."""
+        for ven in self.vens.values():
+            for event in self.events.events.values():
+                name, wanted = f"rr-{event.id}", bool(event.body.get("reportDescriptors")) and not event.gone
+                if wanted and ven.offered and name not in ven.requests:
+                    specifier, rids = next(iter(ven.offered.items()))
+                    ven.requests[name] = specifier, rids
+                    asked = _report_request(name, specifier, rids)
+                    ven.orders.append(self._of_reports("oadr:oadrCreateReport", ven, asked))
+                elif not wanted and name in ven.requests:
+                    del ven.requests[name]
+                    parts = el("ei:reportRequestID", name), el("pyld:reportToFollow", "false")
+                    ven.orders.append(self._of_reports("oadr:oadrCancelReport", ven, *parts))
+
+    def _of_reports(self, name: str, ven: SmallVen, *parts: Element) -> Element:
+        return message(name, el("pyld:requestID", secrets.token_hex(4)), *parts, el("ei:venID", ven.ven_id))
+
     def _thanks(self, request: Element, ven: SmallVen) -> Element:
+        self.acknowledged(ven, local(request))
         told = _text(request, "ei:eiResponse/pyld:requestID")
         return message("oadr:oadrResponse", _response(told), el("ei:venID", ven.ven_id))
 
-    def _poll(self, request: Element, ven: SmallVen) -> Element:
+    def due(self, ven: SmallVen, *, pushed: bool = False) -> Element | None:
+        """Return what waits for a VEN, the first of it; what was pushed need not be answered to be told."""
+        if ven.orders:
+            return ven.orders[0]
         if ven.own_reports_due:
-            return message(
-                "oadr:oadrRegisterReport", el("pyld:requestID", secrets.token_hex(4)), el("ei:venID", ven.ven_id)
-            )
-        due = None if ven.report_only else self.events.due(ven.ven_id)
+            return self._of_reports("oadr:oadrRegisterReport", ven)
+        return None if ven.report_only else self.events.due(ven.ven_id, pushed=pushed)
+
+    def acknowledged(self, ven: SmallVen, answer: str) -> None:
+        """Take the name of an answer: what it belongs to waits no more."""
+        if answer == "oadrRegisteredReport":
+            ven.own_reports_due = False
+        elif ven.orders and answer == _ACKNOWLEDGED[local(ven.orders[0])]:
+            order = local(ven.orders.pop(0))
+            if order == "oadrCancelPartyRegistration":
+                self.end(ven)
+
+    def _poll(self, request: Element, ven: SmallVen) -> Element:
+        due = self.due(ven)
         return self._thanks(request, ven) if due is None else due
 
     def _request_event(self, request: Element, ven: SmallVen) -> Element:
@@ -306,6 +373,7 @@ class SmallVtn20b:
                     raise Denied("461", "another unit")
             rids = tuple(one.text or "" for one in report.iterfind("oadr:oadrReportDescription/ei:rID", NAMESPACES))
             offered[_text(report, "ei:reportSpecifierID")] = rids
+        ven.offered = offered
         ven.requests = {name: (spec, rids) for name, (spec, rids) in ven.requests.items() if offered.get(spec) == rids}
         asked = []
         for specifier, rids in list(offered.items())[:20]:
@@ -316,10 +384,6 @@ class SmallVtn20b:
         return message(
             "oadr:oadrRegisteredReport", _response(_text(request, "pyld:requestID")), *asked, el("ei:venID", ven.ven_id)
         )
-
-    def _registered_report(self, request: Element, ven: SmallVen) -> Element:
-        ven.own_reports_due = False
-        return self._thanks(request, ven)
 
     def _create_report(self, _request: Element, _ven: SmallVen) -> Element:
         raise Denied("461", "this VTN has no reports")

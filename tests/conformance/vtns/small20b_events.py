@@ -83,6 +83,7 @@ class SmallEvents:
         self.events: dict[str, SmallEvent] = {}
         self._told: dict[str, set[str]] = {}
         self._answered: dict[tuple[str, str], int] = {}
+        self._reached: dict[tuple[str, str], int] = {}
 
     @property
     def markets(self) -> set[str]:
@@ -92,8 +93,9 @@ class SmallEvents:
     def forget(self, ven_id: str) -> None:
         """Forget what a VEN was told: it registered anew."""
         self._told.pop(ven_id, None)
-        for key in [key for key in self._answered if key[0] == ven_id]:
-            del self._answered[key]
+        for numbers in (self._answered, self._reached):
+            for key in [key for key in numbers if key[0] == ven_id]:
+                del numbers[key]
 
     def number(self, event_id: str) -> int | None:
         """Return the modificationNumber of an event."""
@@ -111,9 +113,14 @@ class SmallEvents:
         self._answered[ven_id, event_id] = number
         return ""
 
-    def due(self, ven_id: str) -> Element | None:
-        """Return what a poll brings, if anything."""
-        pending = [one for one in self._all(ven_id) if self._answered.get((ven_id, one.id)) != one.number]
+    def reached(self, ven_id: str, numbers: dict[str, int]) -> None:
+        """Know that a push of these events and numbers reached a VEN."""
+        self._reached |= {(ven_id, name): number for name, number in numbers.items()}
+
+    def due(self, ven_id: str, *, pushed: bool = False) -> Element | None:
+        """Return what a poll brings, or a push, if anything."""
+        known = self._reached if pushed else self._answered
+        pending = [one for one in self._all(ven_id) if known.get((ven_id, one.id)) != one.number]
         return self.distribution(ven_id, None) if pending else None
 
     def distribution(self, ven_id: str, part: Element | None, limit: int | None = None) -> Element:

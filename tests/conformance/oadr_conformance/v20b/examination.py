@@ -11,16 +11,20 @@ from datetime import datetime
 from pathlib import Path
 from typing import Final
 
+from oadr_conformance.address import ReceiverAddress
 from oadr_conformance.errors import Mismatch, Refused, SeedFailed, Unreachable
 from oadr_conformance.examining import examined, utc_now
 from oadr_conformance.registry import Check
 from oadr_conformance.results import Result, Run
 from oadr_conformance.v20b import messages
+from oadr_conformance.v20b.answers import PARTY, response_to
 from oadr_conformance.v20b.certificates import self_signed
-from oadr_conformance.v20b.probe import PARTY, Probe20b, StrangerVen
+from oadr_conformance.v20b.probe import Probe20b, StrangerVen
+from oadr_conformance.v20b.push_listener import PushListener, ToldPush
 from oadr_conformance.v20b.reply import VtnReply
 from oadr_conformance.v20b.session import StrangerSession
 from oadr_conformance.v20b.subject import ClientCert, Subject20b
+from oadr_conformance.v20b.tree import payload
 from oadr_conformance.wire import HttpClient, Purpose
 
 _GRACE_S = 5
@@ -30,6 +34,9 @@ _MISSING: Final = {
     "ven2": "needs --cert2 and --key2: the certificate of another VEN that the VTN knows",
     "stranger": "needs --stranger-cert and --stranger-key: of an authority that the VTN trusts, enrolled by nobody",
     "expired": "needs --expired-cert and --expired-key: of an authority that the VTN trusts, and expired",
+    "push": "needs --receiver: where the VTN can push to the suite; one on this machine is told a place anyway",
+    "order": "needs --order-command: an operator has to ask the VEN to register again, or end its registration",
+    "certificates": "needs a place for pushes over https, and a VTN whose certificate is verified",
     "tls": "applies to a VTN that is reached by https",
     "signed": "applies where the VTN demands XML signatures of this VEN; --signed says so",
     "unsigned": "applies where the VTN demands no XML signatures of this VEN",
@@ -75,21 +82,44 @@ async def opened20b(subject: Subject20b) -> AsyncIterator[Examination20b]:
             )
             return await stack.enter_async_context(made)
 
+        unknown = self_signed(folder) if subject.tls else None
         identities: dict[str, ClientCert | None] = {"VEN 1": subject.ven}
         if subject.ven2 or (not subject.tls and subject.ven2_id):
             identities["VEN 2"] = subject.ven2
         if subject.stranger or not subject.tls:
             identities["VEN 3"] = subject.stranger
         if subject.tls:
-            identities |= {"nobody": None, "self-signed": self_signed(folder), "expired": subject.expired}
+            identities |= {"nobody": None, "self-signed": unknown, "expired": subject.expired}
         clients = {name: await client(identity) for name, identity in identities.items()}
         session = StrangerSession(subject, await client(None), clients)
+        if (place := subject.push_place) is not None:
+            session.listener = _listener(session, place, unknown)
+            stack.push_async_callback(session.listener.stop)
+            await session.listener.start()
         examination = Examination20b(session)
         before = await _begin(examination)
         try:
             yield examination
         finally:
             await _end(examination, before)
+
+
+def _listener(session: StrangerSession, place: ReceiverAddress, impostor: ClientCert | None) -> PushListener:
+    subject = session.subject
+    shown = None if place.certificate is None or place.key is None else ClientCert(place.certificate, place.key)
+
+    def respond(told: ToldPush) -> bytes:
+        answer = response_to(session.registrations["VEN 1"], told)
+        return session.signed(answer, identity=shown) if subject.signed else payload(answer)
+
+    return PushListener(
+        place,
+        respond,
+        ca_file=subject.ca_file,
+        verify_tls=subject.verify_tls,
+        binding=subject.rulings,
+        impostor=impostor if shown else None,
+    )
 
 
 class Examination20b:
@@ -137,6 +167,9 @@ class Examination20b:
             "ven2": "VEN 2" in clients,
             "stranger": subject.tls and subject.stranger is not None,
             "expired": subject.expired is not None,
+            "push": self.session.listener is not None,
+            "order": subject.order is not None,
+            "certificates": self.session.listener is not None and self.session.listener.asks_for_certificates,
             "tls": subject.tls,
             "signed": subject.signed,
             "unsigned": not subject.signed,

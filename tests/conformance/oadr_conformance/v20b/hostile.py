@@ -8,7 +8,8 @@ from typing import Final
 
 from oadr_conformance.registry import MUST, Area, Check
 from oadr_conformance.v20b import messages
-from oadr_conformance.v20b.probe import EVENT, OPT, PARTY, POLL, REPORT, Probe20b
+from oadr_conformance.v20b.answers import EVENT, OPT, PARTY, POLL, REPORT
+from oadr_conformance.v20b.probe import Probe20b
 from oadr_conformance.v20b.tree import Element, payload
 
 _EACH: Final = 50

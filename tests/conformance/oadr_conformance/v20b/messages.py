@@ -62,11 +62,11 @@ def cancel_party(registration_id: str, ven_id: str | None, request_id: str = "x"
     )
 
 
-def canceled_party(ven_id: str, registration_id: str, code: str = "200") -> Element:
+def canceled_party(ven_id: str, registration_id: str, code: str = "200", *, request_id: str = "") -> Element:
     """Return oadrCanceledPartyRegistration."""
     return message(
         "oadr:oadrCanceledPartyRegistration",
-        response_part("", code),
+        response_part(request_id, code),
         el("ei:registrationID", registration_id),
         el("ei:venID", ven_id),
     )

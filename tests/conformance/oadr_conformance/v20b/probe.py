@@ -5,15 +5,17 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from multidict import CIMultiDict
 
-from oadr_conformance.errors import Mismatch, SeedFailed, Skipped, Unreachable
+from oadr_conformance.errors import Mismatch, Misused, SeedFailed, Skipped, Unreachable
 from oadr_conformance.session import request_id
 from oadr_conformance.v20b import messages
+from oadr_conformance.v20b.answers import EVENT, OPT, PARTY, POLL, REPORT, answer_to, created_event, open_requests
 from oadr_conformance.v20b.operator import Operator
+from oadr_conformance.v20b.pushed import ListeningVen
 from oadr_conformance.v20b.reply import VtnReply
 from oadr_conformance.v20b.session import StrangerSession, VenAtVtn
 from oadr_conformance.v20b.tree import NAMESPACES, Element, local
@@ -24,7 +26,6 @@ _MOST_PENDING = 40
 """Messages in a row that a poll may bring; a queue that is longer does not end."""
 _PAUSE_S = 0.3
 XML = "application/xml"
-EVENT, OPT, REPORT, PARTY, POLL = "EiEvent", "EiOpt", "EiReport", "EiRegisterParty", "OadrPoll"
 
 
 class StrangerVen:
@@ -77,7 +78,7 @@ class StrangerVen:
                 pending = self.registration.requests
                 for name in [name for name, asked in pending.items() if specifier_of(asked) not in offered]:
                     del pending[name]
-                self._open(reply)
+                open_requests(self.registration, reply)
 
     async def register(self, request_id: str = "register", *, again: bool = False) -> VtnReply:
         """Register by pull; with `again` under the current registrationID. The answer's identifiers are remembered."""
@@ -139,50 +140,15 @@ class StrangerVen:
 
     async def answer(self, reply: VtnReply) -> VtnReply | None:
         """Answer a message that a poll brought; None where nothing is to be answered."""
-        answers: dict[str, Callable[[VtnReply], Awaitable[VtnReply | None]]] = {
-            "oadrDistributeEvent": self._created_event,
-            "oadrRegisterReport": self._registered_report,
-            "oadrCreateReport": self._created_report,
-            "oadrCancelReport": self._canceled_report,
-            "oadrRequestReregistration": self._reregistration,
-            "oadrCancelPartyRegistration": self._canceled_party,
-        }
-        make = answers.get(reply.name)
-        return await make(reply) if make else None
-
-    async def _created_event(self, reply: VtnReply) -> VtnReply | None:
-        return await self.answer_events(events_in(reply.message), reply.value("pyld:requestID"))
-
-    async def _registered_report(self, reply: VtnReply) -> VtnReply:
-        return await self.ask(REPORT, messages.registered_report(self.id, reply.value("pyld:requestID")))
-
-    async def _created_report(self, reply: VtnReply) -> VtnReply:
-        self._open(reply)
-        pending, request_id = self.registration.requests, reply.value("pyld:requestID")
-        return await self.ask(REPORT, messages.created_report(self.id, pending, request_id))
-
-    async def _canceled_report(self, reply: VtnReply) -> VtnReply:
-        pending, request_id = self.registration.requests, reply.value("pyld:requestID")
-        for one in reply.all("ei:reportRequestID"):
-            pending.pop(one.text or "", None)
-        return await self.ask(REPORT, messages.canceled_report(self.id, pending, request_id))
-
-    async def _reregistration(self, _reply: VtnReply) -> VtnReply:
-        self.registration.id = ""
-        return await self.ask(PARTY, messages.response(self.id))
-
-    async def _canceled_party(self, reply: VtnReply) -> VtnReply:
-        self.registration.id = ""
-        return await self.ask(PARTY, messages.canceled_party(self.id, reply.value("ei:registrationID")))
+        answer = answer_to(self.registration, reply)
+        return None if answer is None else await self.ask(*answer)
 
     async def answer_events(
         self, views: Sequence[ToldEvent], request_id: str, opt: str = "optIn", code: str = "200"
     ) -> VtnReply | None:
         """Answer the events that need it in one message."""
-        answers = [
-            messages.event_response(one.id, one.number, request_id, opt, code) for one in views if one.needs_answer
-        ]
-        return await self.ask(EVENT, messages.created_event(self.id, answers)) if answers else None
+        answer = created_event(self.registration, views, request_id, opt, code)
+        return None if answer is None else await self.ask(EVENT, answer)
 
     async def request_events(self, reply_limit: int | None = None, request_id: str = "events") -> VtnReply:
         """Ask for all events."""
@@ -240,10 +206,6 @@ class StrangerVen:
         """Register reports; requests that come back are remembered."""
         return await self.ask(REPORT, messages.register_report(self.id, reports, request_id))
 
-    def _open(self, reply: VtnReply) -> None:
-        for asked in reply.all("oadr:oadrReportRequest"):
-            self.registration.requests[_text(asked, "ei:reportRequestID")] = asked
-
     async def report_request(self) -> tuple[str, str, str]:
         """Return reportRequestID, reportSpecifierID and a rID that the VTN asks this VEN for.
 
@@ -286,6 +248,7 @@ class StrangerVen:
             await self.ask(OPT, messages.cancel_opt(self.id, self._opts.pop()))
 
 
+REFUSES_PUSH = "applies where the VTN pushes; this one refuses the suite's address"
 NO_REQUEST = "applies where the VTN asks for a report that a VEN registers; this one asked for none"
 
 
@@ -346,6 +309,53 @@ class Probe20b:
             self.step = step
         return found
 
+    def _listening(self) -> ListeningVen:
+        """Return the first VEN as it is, and what is pushed to it from now on."""
+        listener = self.session.listener
+        if listener is None:
+            raise Skipped("nothing can be pushed to the suite")
+        listener.begin(self.log)
+        return ListeningVen(self.ven(), listener, self.session.subject.patience_s)
+
+    async def pushed_to(self) -> ListeningVen:
+        """Return the first VEN, registered for pushes.
+
+        Raises:
+            Skipped: the VTN refuses to push.
+            SeedFailed: the VEN cannot be registered.
+        """
+        found = self._listening()
+        step, self.step = self.step, Purpose.SEED
+        try:
+            reply = await found.register()
+            if 400 <= reply.status < 500:
+                raise Skipped(f"{REFUSES_PUSH}: status {reply.status}")
+            if reply.of("oadrCreatedPartyRegistration", "oadrResponse").code.startswith("4"):
+                why = reply.value_or_none("ei:eiResponse/ei:responseDescription") or ""
+                raise Skipped(f"{REFUSES_PUSH}: {reply.code} {why}".strip())
+            reply.ok("oadrCreatedPartyRegistration")
+        except SeedFailed:
+            raise
+        except Mismatch as mismatch:
+            raise SeedFailed("a VEN registered for pushes", mismatch.got, mismatch.exchange) from mismatch
+        finally:
+            self.step = step
+        return found
+
+    async def order(self, order: str) -> None:
+        """Have an operator ask the first VEN to `reregister` or `unregister`.
+
+        Raises:
+            SeedFailed: that did not work.
+        """
+        send = self.session.subject.order
+        if send is None:
+            raise Skipped("nobody can send orders")
+        try:
+            await send(order)
+        except Misused as error:
+            raise SeedFailed(f"the order {order} of an operator", str(error)) from error
+
     async def new_event(self, ven: StrangerVen, *values: float, **members: object) -> ToldEvent:
         """Return an event that business logic makes, as the VEN gets it."""
         event, view = await self.both(ven, *values, **members)
@@ -360,12 +370,20 @@ class Probe20b:
         """
         before = {one.id for one in await ven.events()}
         event = await self.operator.event(*values, **members)  # type: ignore[arg-type] # members of any kind
+        return event, await self.as_told(ven, event, before)
+
+    async def as_told(self, ven: StrangerVen, event: dict[str, object], before: set[str]) -> ToldEvent:
+        """Return an event of business logic as the VEN gets it, which had those of `before` earlier.
+
+        Raises:
+            SeedFailed: the VEN does not get it.
+        """
         until = time.monotonic() + self.session.subject.patience_s
         while True:
             found = await ven.events()
             new = [one for one in found if one.id == event["id"]] or [one for one in found if one.id not in before]
             if new:
-                return event, new[0]
+                return new[0]
             if time.monotonic() > until:
                 raise SeedFailed("an event of business logic in oadrDistributeEvent", "none", self.log[-1])
             await asyncio.sleep(_PAUSE_S)

@@ -5,13 +5,17 @@ from __future__ import annotations
 import secrets
 from dataclasses import dataclass, field
 from itertools import count
+from typing import TYPE_CHECKING
 
 from oadr_conformance.errors import Misused
 from oadr_conformance.session import PREFIX
 from oadr_conformance.v20b import signing
-from oadr_conformance.v20b.subject import Subject20b
+from oadr_conformance.v20b.subject import ClientCert, Subject20b
 from oadr_conformance.v20b.tree import Element, payload
 from oadr_conformance.wire import HttpClient
+
+if TYPE_CHECKING:
+    from oadr_conformance.v20b.push_listener import PushListener
 
 
 @dataclass
@@ -42,6 +46,8 @@ class StrangerSession:
         self.registrations["VEN 1"].ven_id = subject.ven_id
         if "VEN 2" in self.registrations:
             self.registrations["VEN 2"].ven_id = subject.ven2_id
+        self.listener: PushListener | None = None
+        """Where the VTN can push to the first VEN."""
         self.token = ("", 0.0)
         self.secrets: list[str] = list(subject.bl.secrets) if subject.bl else []
         self.warnings: list[str] = []
@@ -58,12 +64,13 @@ class StrangerSession:
         """Return a message as this VTN wants it: signed, where it demands that."""
         return self.signed(root) if signed and self.subject.signed else payload(root)
 
-    def signed(self, root: Element, *, offset_s: int = 0) -> bytes:
-        """Return a message with a signature of the first VEN, of a time that is off by `offset_s` seconds.
+    def signed(self, root: Element, *, offset_s: int = 0, identity: ClientCert | None = None) -> bytes:
+        """Return a message with a signature of a time that is off by `offset_s` seconds.
 
         Raises:
             Misused: there is no key to sign with.
         """
-        if self.subject.ven is None:
+        identity = identity or self.subject.ven
+        if identity is None:
             raise Misused("--signed needs --cert and --key")
-        return signing.signed(root, self.subject.ven, offset_s=offset_s)
+        return signing.signed(root, identity, offset_s=offset_s)

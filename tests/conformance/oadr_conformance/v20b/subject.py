@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import ssl
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from ipaddress import ip_address
 from pathlib import Path
 
 from yarl import URL
 
-from oadr_conformance.address import plain_url
+from oadr_conformance.address import ReceiverAddress, plain_url
 from oadr_conformance.errors import Misused
 from oadr_conformance.session import Credential
 
@@ -66,6 +68,10 @@ class Subject20b:
     verify_tls: bool = True
     business_logic_url: str = ""
     bl: Credential | None = None
+    receiver: ReceiverAddress | None = None
+    """Where the VTN can push to the suite; without it a VTN on this machine is told a free port of it."""
+    order: Callable[[str], Awaitable[None]] | None = None
+    """Has an operator of the VTN ask the first VEN to `reregister` or `unregister`; raises Misused."""
     rulings: bool = False
     signed: bool = False
     """The VTN is configured to demand XML signatures of this VEN."""
@@ -99,6 +105,29 @@ class Subject20b:
         return url if url.endswith(_BELOW) else f"{url}/{_BELOW}"
 
     @property
+    def push_place(self) -> ReceiverAddress | None:
+        """Return where the suite listens for pushes; None if the VTN cannot be told a place.
+
+        Its port is 0 for a free one.
+        """
+        if self.receiver is not None or not _is_of_this_machine(URL(self.base).host or ""):
+            return self.receiver
+        if not self.tls:
+            return ReceiverAddress("http://127.0.0.1", listen="127.0.0.1:0")
+        if self.ven is None:
+            return None
+        return ReceiverAddress(
+            "https://127.0.0.1", listen="127.0.0.1:0", certificate=self.ven.certificate, key=self.ven.key
+        )
+
+    @property
     def tls(self) -> bool:
         """Return True if the VTN is reached over TLS."""
         return URL(self.base).scheme == "https"
+
+
+def _is_of_this_machine(host: str) -> bool:
+    try:
+        return ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return host == "localhost"

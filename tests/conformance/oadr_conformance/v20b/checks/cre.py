@@ -6,7 +6,8 @@ from typing import Any
 
 from oadr_conformance.registry import Area
 from oadr_conformance.v20b import messages
-from oadr_conformance.v20b.probe import EVENT, Probe20b, StrangerVen
+from oadr_conformance.v20b.answers import EVENT
+from oadr_conformance.v20b.probe import Probe20b, StrangerVen
 from oadr_conformance.v20b.reply import VtnReply
 from oadr_conformance.v20b.views import ToldEvent
 

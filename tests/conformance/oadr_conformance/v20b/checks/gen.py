@@ -7,7 +7,8 @@ from typing import Final
 
 from oadr_conformance.registry import Area
 from oadr_conformance.v20b import messages
-from oadr_conformance.v20b.probe import EVENT, OPT, PARTY, POLL, REPORT, Probe20b, StrangerVen
+from oadr_conformance.v20b.answers import EVENT, OPT, PARTY, POLL, REPORT
+from oadr_conformance.v20b.probe import Probe20b, StrangerVen
 from oadr_conformance.v20b.reply import VtnReply
 from oadr_conformance.v20b.tree import SCHEMA_LOCATION, SCHEMA_VERSION, Element, local, tag
 

@@ -7,7 +7,8 @@ from typing import Any, Final
 
 from oadr_conformance.registry import Area
 from oadr_conformance.v20b import messages
-from oadr_conformance.v20b.probe import OPT, Probe20b, StrangerVen
+from oadr_conformance.v20b.answers import OPT
+from oadr_conformance.v20b.probe import Probe20b, StrangerVen
 from oadr_conformance.v20b.reply import VtnReply
 from oadr_conformance.v20b.tree import Element, el
 

@@ -7,7 +7,8 @@ from typing import Final
 from oadr_conformance.errors import Skipped
 from oadr_conformance.registry import Area
 from oadr_conformance.v20b import messages
-from oadr_conformance.v20b.probe import EVENT, OPT, PARTY, REPORT, Probe20b, StrangerVen
+from oadr_conformance.v20b.answers import EVENT, OPT, PARTY, REPORT
+from oadr_conformance.v20b.probe import Probe20b, StrangerVen
 from oadr_conformance.v20b.reply import VtnReply
 from oadr_conformance.v20b.tree import NAMESPACES
 from oadr_conformance.v20b.views import seconds_of

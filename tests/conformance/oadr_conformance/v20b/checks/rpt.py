@@ -7,7 +7,8 @@ from typing import Final
 
 from oadr_conformance.registry import Area
 from oadr_conformance.v20b import messages
-from oadr_conformance.v20b.probe import REPORT, Probe20b, StrangerVen, specifier_of
+from oadr_conformance.v20b.answers import REPORT
+from oadr_conformance.v20b.probe import Probe20b, StrangerVen, specifier_of
 from oadr_conformance.v20b.tree import NAMESPACES, Element
 from oadr_conformance.v20b.views import seconds_of
 

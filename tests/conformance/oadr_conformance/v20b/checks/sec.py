@@ -10,7 +10,8 @@ from typing import Final
 from oadr_conformance.errors import Mismatch, Unreachable
 from oadr_conformance.registry import Area
 from oadr_conformance.v20b import messages, signing
-from oadr_conformance.v20b.probe import PARTY, POLL, Probe20b
+from oadr_conformance.v20b.answers import PARTY, POLL
+from oadr_conformance.v20b.probe import Probe20b
 from oadr_conformance.v20b.reply import VtnReply
 from oadr_conformance.v20b.tls import Handshake, shake
 

@@ -6,7 +6,8 @@ from typing import Final
 
 from oadr_conformance.registry import Area
 from oadr_conformance.v20b import messages
-from oadr_conformance.v20b.probe import PARTY, Probe20b
+from oadr_conformance.v20b.answers import PARTY
+from oadr_conformance.v20b.probe import Probe20b
 from oadr_conformance.v20b.tree import payload
 
 area = Area("2.0b, simple HTTP", always="")
