@@ -17,10 +17,10 @@ from ven.panel.circuits import BranchCircuit
 GROUP: Final = "openadr_fleet.drivers"
 """The entry point group under which a package registers a `Factory`."""
 
-_BUILT_IN: Final = tuple(
-    EntryPoint(kind, f"ven.drivers.{kind}:create", GROUP)
+_BUILT_IN: Final = {
+    kind: EntryPoint(kind, f"ven.drivers.{kind}:create", GROUP)
     for kind in ("ev", "modbus", "mqtt", "replay", "several", "simulated")
-)
+}
 
 
 @dataclass(frozen=True)
@@ -41,16 +41,21 @@ def known_drivers() -> list[KnownDriver]:
 def find_driver(kind: str) -> Factory:
     """Return the factory of a built-in or installed driver; the module of another is not imported.
 
+    Only for one that is not built in are the installed packages looked through, which takes a start 0.03 s.
+
     The factory also raises BadDriverOptions for a circuit that is to be limited in what it feeds in, if the driver does
     not say that it can: such a limit would be accepted and do nothing.
 
     Raises:
         UnknownDriver: there is none of that name; the message lists those there are.
     """
-    found = _entries()
-    if kind not in found:
-        raise UnknownDriver(f"there is no driver {kind!r}; installed are: {', '.join(sorted(found))}")
-    return partial(_make, kind, found[kind].load())
+    entry = _BUILT_IN.get(kind)
+    if entry is None:
+        found = _entries()
+        if kind not in found:
+            raise UnknownDriver(f"there is no driver {kind!r}; installed are: {', '.join(sorted(found))}")
+        entry = found[kind]
+    return partial(_make, kind, entry.load())
 
 
 def _make(
@@ -66,11 +71,11 @@ def _make(
 
 
 def _entries() -> dict[str, EntryPoint]:
-    return {entry.name: entry for entry in (*entry_points(group=GROUP), *_BUILT_IN)}
+    return {entry.name: entry for entry in entry_points(group=GROUP)} | _BUILT_IN
 
 
 def _known(entry: EntryPoint) -> KnownDriver:
-    package = "openadr-fleet" if entry in _BUILT_IN else (entry.dist.name if entry.dist else entry.module)
+    package = "openadr-fleet" if entry in _BUILT_IN.values() else (entry.dist.name if entry.dist else entry.module)
     try:
         entry.load()
     except Exception as error:  # a package of somebody else may raise whatever it likes
