@@ -355,6 +355,7 @@ async def test_beyond_loopback_a_browser_signs_in_by_pin_or_token(
         assert (browser.status, browser.location) == (303, "../")
         cookie = browser.headers["Set-Cookie"]
         assert all(word in cookie for word in ("HttpOnly", "SameSite=Strict", "Path=/"))
+        assert "Secure" not in cookie
         assert PIN not in cookie
         assert file.read_text().strip() not in cookie
         await browser.get()
@@ -373,6 +374,10 @@ async def test_beyond_loopback_a_browser_signs_in_by_pin_or_token(
         await browser.send("/page/logout")
         await browser.get()
         assert browser.status == 303
+        await browser.get("/page/login")
+        behind_tls = {"Origin": browser.base.replace("http:", "https:")}
+        await browser.send("/page/login", headers=behind_tls, secret=PIN)
+        assert "Secure" in browser.headers["Set-Cookie"]
         await browser.get("/page/login")
         await browser.send("/page/login", secret=file.read_text().strip())
         assert browser.status == 303

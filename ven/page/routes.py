@@ -297,8 +297,10 @@ class VenPage:
             status, problem = 422, str(error)
         else:
             answer = web.Response(status=303, headers={"Location": root_of(request.path)})
+            # TLS ends at a proxy; the browser says that its page came over it.
+            secure = request.headers.get("Origin", "").startswith("https://")
             answer.set_cookie(
-                COOKIE, cookie, max_age=SESSION_S, httponly=True, samesite="Strict", secure=request.secure, path="/"
+                COOKIE, cookie, max_age=SESSION_S, httponly=True, samesite="Strict", secure=secure, path="/"
             )
             return answer
         return await self._asked_to_sign_in(request, status, problem, headers)
