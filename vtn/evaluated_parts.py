@@ -207,7 +207,8 @@ def _sort_in(found: dict[int, list[StoredReading]], rows: Iterable[Sequence[Any]
 
 
 def _requested(one: AskedPower) -> RequestedPower:
-    return RequestedPower(as_instant(one.starts_at_ms), as_instant(one.ends_at_ms), Decimal(repr(one.requested_kw)))
+    end = None if one.ends_at_ms is None else as_instant(one.ends_at_ms)
+    return RequestedPower(as_instant(one.starts_at_ms), end, Decimal(repr(one.requested_kw)))
 
 
 def _batches(names: Mapping[str, str], size: int) -> Iterator[dict[str, str]]:

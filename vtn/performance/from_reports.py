@@ -131,8 +131,6 @@ def _add_asked(found: Reported, report: Report) -> None:
     """Take what a status report says was asked; of a resource that is in several, the last one to change counts."""
     said: dict[Meter, list[RequestedPower]] = defaultdict(list)
     for interval in read_status(report.resources):
-        if interval.end is None:
-            continue
         for shed in interval.sheds:
             if shed.requested_kw is not None:
                 meter = (report.client_id, shed.resource_name)

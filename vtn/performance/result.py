@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from decimal import ROUND_HALF_EVEN, Decimal
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 import msgspec
 
@@ -22,10 +22,10 @@ _WATT_HOUR: Final = Decimal("0.001")
 
 @dataclass(frozen=True, slots=True)
 class RequestedPower:
-    """Hold a reduction that was asked for over a time, in kW."""
+    """Hold a reduction that was asked for over a time, in kW; without ``end`` until the next, or the event's end."""
 
     start: datetime
-    end: datetime
+    end: datetime | None
     kw: Decimal
 
 
@@ -108,12 +108,13 @@ def result(
 ) -> ParticipantResult:
     """Return the result of one participant. A step that the event covers in part has that part of what was asked."""
     steps = []
+    spans = tuple(_spans(asked, event.end))
     for start in steps_of(event.start, event.end, profile.step):
         metered = profile.at(start)
         steps.append(
             StepResult(
                 start,
-                _asked_kwh(asked, start, start + profile.step),
+                _asked_kwh(spans, start, start + profile.step),
                 baseline.kwh.get(start),
                 None if metered is None else metered.kwh,
                 baseline.estimated or (metered is not None and metered.estimated),
@@ -153,11 +154,22 @@ class Fingerprint:
 _ENCODER: Final = msgspec.json.Encoder(enc_hook=str, order="deterministic")
 
 
-def _asked_kwh(asked: Iterable[RequestedPower], start: datetime, end: datetime) -> Decimal | None:
+_Span: TypeAlias = tuple[datetime, datetime, Decimal]
+"""Start, end and kW."""
+
+
+def _spans(asked: Sequence[RequestedPower], over: datetime) -> Iterator[_Span]:
+    """Yield what was asked with an end each: of an open one where the next begins, or the event is over."""
+    for one in asked:
+        end = one.end or min((other.start for other in asked if other.start > one.start), default=over)
+        yield one.start, end, one.kw
+
+
+def _asked_kwh(asked: Iterable[_Span], start: datetime, end: datetime) -> Decimal | None:
     parts = [
-        one.kw * ((min(end, one.end) - max(start, one.start)) // _US) / (_HOUR // _US)
-        for one in asked
-        if one.start < end and one.end > start
+        kw * ((min(end, until) - max(start, since)) // _US) / (_HOUR // _US)
+        for since, until, kw in asked
+        if since < end and until > start
     ]
     return sum(parts, _NOTHING) if parts else None
 

@@ -10,7 +10,7 @@ from sqlalchemy import delete, insert, select, text
 
 from tests.vtn.harness import VtnUnderTest
 from vtn.performance.needed import as_ms
-from vtn.store.facts.tables import DRAWN, event_sheds, meters, readings
+from vtn.store.facts.tables import DRAWN, event_opts, event_sheds, meters, readings
 from vtn.store.performance.tables import performance_results
 
 START = datetime(2026, 5, 15, 16, tzinfo=UTC)
@@ -67,21 +67,38 @@ class StoredReadings:
             if values:
                 await connection.execute(insert(readings), values)
 
-    async def ask(self, event_id: str, client_id: str, kw: float, *, resource: str = "meter") -> None:
-        """Store that a resource was asked for so many kW in the event's hour."""
+    async def ask(
+        self, event_id: str, client_id: str, kw: float, *, resource: str = "meter", is_open: bool = False
+    ) -> None:
+        """Store that a resource was asked for so many kW in the event's hour; without an end if `is_open`."""
         row: Mapping[str, Any] = {
             "event_id": event_id,
             "client_id": client_id,
             "resource": resource,
             "starts_at_ms": as_ms(START),
             "interval_id": 0,
-            "ends_at_ms": as_ms(START + HOUR),
+            "ends_at_ms": None if is_open else as_ms(START + HOUR),
             "requested_kw": kw,
             "is_total": True,
             "source_id": 1,
         }
         async with self._database.write() as connection:
             await connection.execute(insert(event_sheds).values(**row))
+
+    async def opt_out(self, event_id: str, client_id: str, after: timedelta, *, resource: str = "meter") -> None:
+        """Store that a resource left the event so long after its start."""
+        row: Mapping[str, Any] = {
+            "event_id": event_id,
+            "client_id": client_id,
+            "resource": resource,
+            "opted_in": False,
+            "state": "DECIDED",
+            "decided_at_ms": as_ms(START + after),
+            "is_participant": True,
+            "source_id": 1,
+        }
+        async with self._database.write() as connection:
+            await connection.execute(insert(event_opts).values(**row))
 
 
 def hours(loads: Mapping[int, float], *, days_before: int = 0) -> list[Row]:

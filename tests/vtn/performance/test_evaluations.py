@@ -124,6 +124,24 @@ async def test_a_result_has_curve_sums_and_participants(vtn: VtnUnderTest, store
     }
 
 
+async def test_what_was_asked_without_an_end_ends_with_the_event_or_an_opt_out(
+    vtn: VtnUnderTest, stored: StoredReadings, event: Past
+) -> None:
+    """Of a VEN that said nothing more after its first status report; one had left after a quarter of an hour."""
+    ids = {}
+    for name in ("stayed", "left"):
+        client = vtn.home()
+        ids[name] = client.client_id
+        await vtn.bl.ven_for(client, venName=name)
+        number = await stored.meter(client.client_id)
+        await stored.put(number, hours({16: 1.5}))
+        await stored.ask(event["id"], client.client_id, 2.0, is_open=True)
+    await stored.opt_out(event["id"], ids["left"], HOUR / 4)
+    found = await evaluated(vtn.bl, event)
+    people = (await vtn.bl.get(f"{PATH}/{found['id']}/participants")).ok()
+    assert {one["clientID"]: one["requestedKwh"] for one in people} == {ids["stayed"]: 2.0, ids["left"]: 0.5}
+
+
 async def test_days_with_other_events_are_not_averaged(vtn: VtnUnderTest, stored: StoredReadings, event: Past) -> None:
     """One cancelled in the middle was one until then; one cancelled before, or that only wants reports, is none."""
     program = {"id": event["programID"]}

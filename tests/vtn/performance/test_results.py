@@ -86,6 +86,14 @@ def test_a_step_that_the_event_covers_in_part_is_asked_for_that_part() -> None:
     assert (found.delivered_kwh, found.performance) == (None, None)
 
 
+def test_what_was_asked_without_an_end_holds_until_something_else_or_the_end_of_the_event() -> None:
+    """8 kW for a quarter of an hour, then 4 kW to the end, after which a VEN said nothing more."""
+    asked = [RequestedPower(START, None, Decimal(8)), RequestedPower(START + QUARTER, None, Decimal(4))]
+    event = EvaluatedTime(START, START + 5 * QUARTER / 2)
+    found = result("home", event, EnergySeries(QUARTER), EventBaseline(), asked)
+    assert [step.requested_kwh for step in found.steps] == [Decimal(2), Decimal(1), Decimal("0.5")]
+
+
 def test_energy_and_power_are_read_in_their_units() -> None:
     """USAGE in Wh and DEMAND in MW; where both are there, the energy counts."""
     found = read(

@@ -27,7 +27,7 @@ from vtn.settings import Privacy
 from vtn.store.audience import sees_event
 from vtn.store.database import Database
 from vtn.store.facts.planned import PlannedEvent, PlannedEvents
-from vtn.store.facts.tables import event_sheds, meters, readings, report_queue
+from vtn.store.facts.tables import event_opts, event_sheds, meters, readings, report_queue
 from vtn.store.performance.cancelled_events import cancelled_times
 from vtn.store.prepared import Prepared
 from vtn.store.tables import events, vens
@@ -45,12 +45,12 @@ class KnownMeter(NamedTuple):
 
 
 class AskedPower(NamedTuple):
-    """Hold what a resource was asked for over a time in milliseconds since 1970, in kW."""
+    """Hold what a resource was asked for over a time in ms since 1970, in kW; without an end until the next."""
 
     client_id: str
     resource: str
     starts_at_ms: int
-    ends_at_ms: int
+    ends_at_ms: int | None
     requested_kw: float
 
 
@@ -119,13 +119,17 @@ class PerformanceInputs:
         return [KnownMeter(*row.values()) for row in await self._database.rows(statement)]
 
     async def asked(self, event_id: str, client_ids: Collection[str]) -> list[AskedPower]:
-        """Return what clients were asked for by an event."""
-        its = event_sheds.c
-        statement = select(its.client_id, its.resource, its.starts_at_ms, its.ends_at_ms, its.requested_kw).where(
-            its.event_id == event_id,
-            its.client_id.in_(client_ids),
-            its.requested_kw.is_not(None),
-            its.ends_at_ms.is_not(None),
+        """Return what clients were asked for by an event; an interval without an end ends with an opt-out."""
+        its, said = event_sheds.c, event_opts.c
+        is_out = and_(
+            *(its[name] == said[name] for name in ("event_id", "client_id", "resource")),
+            said.opted_in.is_(literal_column("false")),
+        )
+        ends = func.coalesce(its.ends_at_ms, said.decided_at_ms)
+        statement = (
+            select(its.client_id, its.resource, its.starts_at_ms, ends, its.requested_kw)
+            .select_from(event_sheds.outerjoin(event_opts, is_out))
+            .where(its.event_id == event_id, its.client_id.in_(client_ids), its.requested_kw.is_not(None))
         )
         statement = statement.order_by(its.client_id, its.resource, its.starts_at_ms, its.interval_id)
         return [AskedPower(*row.values()) for row in await self._database.rows(statement)]
