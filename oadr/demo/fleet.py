@@ -161,7 +161,10 @@ class Fleet:
         return server
 
     def _v20b(self) -> V20b | None:
-        """Return the settings of OpenADR 2.0b. Its VEN counts seconds by the real time, so they are the shortest."""
+        """Return the settings of OpenADR 2.0b.
+
+        Its VEN counts seconds by the real time, so they are the shortest, and it may miss polls for 10 s of it.
+        """
         if self.home_20b is None or self._issued is None:
             return None
         certificate, key = self._issued.server
@@ -171,6 +174,7 @@ class Fleet:
             key=key,
             ca=self._issued.ca,
             poll_s=1,
+            offline_after_polls=self.pace.whole_seconds(10, least=6, most=1000),
             telemetry_every_s=1,
             telemetry_back_s=1,
         )
