@@ -121,7 +121,7 @@ def served(tmp_path: Path) -> Iterator[Subject20b]:
 _POST = "import sys, urllib.request as u; u.urlopen(u.Request(sys.argv[1], method='POST'))"
 
 
-def test_pushes_and_orders_on_the_command_line(served: Subject20b) -> None:
+def test_pushes_and_orders_on_the_command_line(served: Subject20b, tmp_path: Path) -> None:
     """B-TRN-005, B-REG-010: to the address that was given, else to one of this machine; an operator runs a command."""
     receiver = served.receiver
     assert receiver is not None
@@ -133,10 +133,14 @@ def test_pushes_and_orders_on_the_command_line(served: Subject20b) -> None:
     assert "2 passed, 0 failed, 0 skipped" in done.output, done.output
     done = _command(served, *place, *shown, *both, "--order-command", "false {order}")
     assert "1 passed, 0 failed, 1 blocked" in done.output, done.output
-    # Without a receiver the suite shows --cert, and this one is not for servers.
-    done = _command(served, *both, "--patience", "1")
+    nobody = self_signed(tmp_path)
+    shown = ("--receiver-cert", str(nobody.certificate), "--receiver-key", str(nobody.key))
+    done = _command(served, *place, *shown, "--only", "B-TRN-001/event*", "--patience", "1")
     assert "does not trust the certificate here" in " ".join(done.output.split()), done.output
-    assert "0 passed, 1 failed, 1 skipped" in done.output, done.output
+    # Without a receiver the suite shows --cert, and this one is not for servers.
+    done = _command(served, *both)
+    assert "is for clients only" in " ".join(done.output.split()), done.output
+    assert "0 passed, 0 failed, 2 skipped" in done.output, done.output
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""A client certificate that no VTN trusts."""
+"""A client certificate that no VTN trusts, and what a certificate is good for."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ from pathlib import Path
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
+from oadr_conformance.errors import Misused
 from oadr_conformance.v20b.subject import ClientCert
 
 
@@ -34,3 +35,19 @@ def self_signed(folder: Path) -> ClientCert:
         key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
     )
     return made
+
+
+def is_for_servers(certificate: Path) -> bool:
+    """Return False for a certificate whose uses are named, and to be a server is none of them.
+
+    Raises:
+        Misused: the file holds no certificate.
+    """
+    try:
+        found = x509.load_pem_x509_certificate(certificate.read_bytes())
+        usage = found.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value
+    except x509.ExtensionNotFound:
+        return True
+    except (OSError, ValueError) as error:
+        raise Misused(f"{certificate} holds no certificate in PEM: {error}") from error
+    return not {ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE}.isdisjoint(usage)

@@ -18,7 +18,7 @@ from oadr_conformance.registry import Check
 from oadr_conformance.results import Result, Run
 from oadr_conformance.v20b import messages
 from oadr_conformance.v20b.answers import PARTY, response_to
-from oadr_conformance.v20b.certificates import self_signed
+from oadr_conformance.v20b.certificates import is_for_servers, self_signed
 from oadr_conformance.v20b.probe import Probe20b, StrangerVen
 from oadr_conformance.v20b.push_listener import PushListener, ToldPush
 from oadr_conformance.v20b.reply import VtnReply
@@ -92,7 +92,10 @@ async def opened20b(subject: Subject20b) -> AsyncIterator[Examination20b]:
             identities |= {"nobody": None, "self-signed": unknown, "expired": subject.expired}
         clients = {name: await client(identity) for name, identity in identities.items()}
         session = StrangerSession(subject, await client(None), clients)
-        if (place := subject.push_place) is not None:
+        place = subject.push_place
+        if place is not None and place.certificate is not None and not is_for_servers(place.certificate):
+            session.no_listener = f"needs --receiver-cert: {place.certificate} is for clients only, and here it serves"
+        elif place is not None:
             session.listener = _listener(session, place, unknown)
             stack.push_async_callback(session.listener.stop)
             await session.listener.start()
@@ -174,7 +177,10 @@ class Examination20b:
             "signed": subject.signed,
             "unsigned": not subject.signed,
         }
-        return next((_MISSING[need] for need in _MISSING if need in check.needs and not there[need]), "")
+        lacking = next((need for need in _MISSING if need in check.needs and not there[need]), "")
+        if lacking == "push" and self.session.no_listener:
+            return self.session.no_listener
+        return _MISSING.get(lacking, "")
 
     def desk(self, step: Purpose = Purpose.PREPARE) -> Probe20b:
         """Return a probe for what is done before and after the checks."""

@@ -48,6 +48,8 @@ class StrangerSession:
             self.registrations["VEN 2"].ven_id = subject.ven2_id
         self.listener: PushListener | None = None
         """Where the VTN can push to the first VEN."""
+        self.no_listener = ""
+        """Why there is none, if that is known."""
         self.token = ("", 0.0)
         self.secrets: list[str] = list(subject.bl.secrets) if subject.bl else []
         self.warnings: list[str] = []
