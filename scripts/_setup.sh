@@ -70,6 +70,9 @@ need() {
 # need_browser: make sure that there is a Chromium: Debian's, or, where there is none (Ubuntu's is a snap, which no script
 # can drive), one that Playwright fetches with what it needs.
 need_browser() {
+    # The driver of Playwright is a Node that is linked to it.
+    "$venv/bin/python" -c 'import ctypes; ctypes.CDLL("libatomic.so.1")' 2>/dev/null ||
+        install_debian "libatomic is missing" libatomic1
     is_there chromium || is_there google-chrome && return
     if [[ $(. /etc/os-release 2>/dev/null && printf '%s' "${ID:-}") != ubuntu ]]; then
         install_debian "chromium is missing" chromium fonts-dejavu-core
