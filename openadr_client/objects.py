@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Iterable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from enum import Enum
 from typing import TYPE_CHECKING, Final, Generic, Protocol, TypeVar
 from urllib.parse import quote
@@ -36,6 +37,8 @@ from openadr_profiles.v31 import (
     VenVenRequest,
     decode,
 )
+from openadr_profiles.v31.common import ObjectID
+from openadr_profiles.v31.instant import LATEST
 
 if TYPE_CHECKING:
     from openadr_client.faces import Face
@@ -43,6 +46,8 @@ if TYPE_CHECKING:
 _log = structlog.get_logger(__name__)
 
 PAGE_SIZE: Final = 50
+_LARGE: Final = 16 * 1024
+"""Objects of so many bytes are read one by one, so that others have their turn."""
 _SMALLEST_PAGE: Final = 1
 _MOST_REPEATED: Final = 3
 """So many times the same single object may come again, because others were put before it, until a walk ends."""
@@ -241,8 +246,11 @@ class Collection(Generic[T, R]):
         objects: list[T] = []
         broken: list[Broken] = []
         for index, member in enumerate(members):
+            text = memoryview(member)
+            if len(text) >= _LARGE:
+                await asyncio.sleep(0)  # others have their turn between two of them
             try:
-                object_ = await self._decoded(memoryview(member))
+                object_ = await self._decoded(text)
                 ids.append(object_.id)
                 objects.append(object_)
             except Invalid as error:
@@ -319,8 +327,45 @@ class Events(Collection[Event, EventRequest]):
         return await self._poll(_filters(programID=program_id, targets=targets, active=active))
 
 
+class _ReportLabel(msgspec.Struct, frozen=True):
+    """The id and the name of a report; what else is said of it is not read."""
+
+    id: ObjectID
+    report_name: str | None = msgspec.field(name="reportName", default=None)
+    created_date_time: datetime = msgspec.field(name="createdDateTime", default=LATEST)
+    modification_date_time: datetime = msgspec.field(name="modificationDateTime", default=LATEST)
+    object_type: str = msgspec.field(name="objectType", default="REPORT")
+
+
+class _ReportLabels(Collection[_ReportLabel, None]):
+    """Reports without what they say."""
+
+    async def ids_by_name(self, filters: Filters) -> dict[str | None, str]:
+        """Return the ids by name; of several with the same name the first."""
+        found: dict[str | None, str] = {}
+        for each in await self._search(filters):
+            found.setdefault(each.report_name, each.id)
+        return found
+
+
 class Reports(Collection[Report, ReportRequest]):
     """Reports of VENs."""
+
+    async def put(self, request: ReportRequest, id_: str | None = None) -> str:
+        """Write a report, a new one or that of this id, and return its id; the report in the answer is not read."""
+        path = self._path if id_ is None else self._member(id_)
+        answer = await self._send("POST" if id_ is None else "PUT", path, body=await self._written(request))
+        try:
+            return self._face.read(answer.body, _ReportLabel).id
+        except Invalid as error:
+            raise UnexpectedAnswer(f"{self._path}: not a readable report: {error}") from error
+
+    async def ids_by_name(
+        self, *, event_id: str | None = None, client_name: str | None = None
+    ) -> dict[str | None, str]:
+        """Return the ids of the reports that `search` would find, by their names, without reading what they say."""
+        labels = _ReportLabels(self._send, self._path, _ReportLabel, self._face)
+        return await labels.ids_by_name(_filters(eventID=event_id, clientName=client_name))
 
     async def search(
         self, *, program_id: str | None = None, event_id: str | None = None, client_name: str | None = None

@@ -13,6 +13,7 @@ after several attempts over some hours.
 from __future__ import annotations
 
 import hashlib
+from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -41,6 +42,9 @@ REFUSED_WAITS_S: Final = (60.0, 300.0, 1800.0, 7200.0, 21600.0)
 
 _MAY_WAIT: Final = timedelta(hours=1)
 """Forget what was to be sent again, and is not among what the store gives, after this time."""
+
+_MOST_EVENTS: Final = 32
+"""So many events at most of which it is remembered which reports of ours the VTN has."""
 
 Row = TypeVar("Row")
 
@@ -98,8 +102,8 @@ class ReportOutbox(Generic[Row]):
     """Send what a store holds, and remember which reports failed. What is remembered is as large as what is unsent."""
 
     def __init__(self, vtn: VtnClient, store: PendingReports[Row], *, clock: Clock | None = None) -> None:
-        self._vtn = vtn
         self._store = store
+        self._delivery = _Delivery(vtn, store)
         self._clock = clock or SystemClock()
         self._troubles: dict[_Key, _Trouble] = {}
         self._failing: set[_Key] = set()
@@ -122,7 +126,7 @@ class ReportOutbox(Generic[Row]):
             if trouble is not None and not trouble.may_be_sent(now):
                 continue
             try:
-                vtn_id = await _send(self._vtn, self._store, report)
+                vtn_id = await self._delivery.send(report)
             except Refused as error:
                 self._failing.clear()  # the VTN answers
                 await self._refused(report, error)
@@ -206,40 +210,70 @@ def _concerns_all(error: VtnError) -> bool:
     return isinstance(error, Unauthorized) or (isinstance(error, Unreachable) and not error.was_sent)
 
 
-async def _send(vtn: VtnClient, store: PendingReports[Row], report: KeptReport[Row]) -> str:
-    """Bring the VTN to have this content under this name, and return its id there.
+class _Delivery(Generic[Row]):
+    """Brings reports to the VTN, each once; it asks once for each event which reports of ours are there already."""
 
-    A report that cannot be replaced because there is none (404) may be there all the same: only if it is not among our
-    reports either is another one created.
-    """
-    request = report.request
-    if report.vtn_id is not None:
+    def __init__(self, vtn: VtnClient, store: PendingReports[Row]) -> None:
+        self._vtn = vtn
+        self._store = store
+        self._ours: OrderedDict[tuple[str, str], dict[str | None, str]] = OrderedDict()
+        """By event and client name the ids of our reports at the VTN, by their names, also of those created since."""
+
+    async def send(self, report: KeptReport[Row]) -> str:
+        """Bring the VTN to have this content under this name, and return its id there.
+
+        A report that cannot be replaced because there is none (404) may be there all the same: only if it is not among
+        our reports either is another one created. After a failure nothing that was known of its event counts.
+        """
         try:
-            await vtn.reports.replace(report.vtn_id, request)
-        except NotFound:
-            _log.warning("the VTN has lost a report", **_names(request))
-        else:
-            return report.vtn_id
-    if report.may_exist or report.vtn_id is not None:
-        vtn_id = await _find(vtn, request)
-        if vtn_id is not None:
-            await vtn.reports.replace(vtn_id, request)
-            return vtn_id
-    await store.creating(report)
-    try:
-        return (await vtn.reports.create(request)).id
-    except Conflict:
-        vtn_id = await _find(vtn, request)
-        if vtn_id is None:
+            return await self._send(report)
+        except BaseException:
+            self._ours.pop(_of(report.request), None)
             raise
-        await vtn.reports.replace(vtn_id, request)
+
+    async def _send(self, report: KeptReport[Row]) -> str:
+        request = report.request
+        if report.vtn_id is not None:
+            try:
+                await self._vtn.reports.put(request, report.vtn_id)
+            except NotFound:
+                _log.warning("the VTN has lost a report", **_names(request))
+                self._ours.pop(_of(request), None)
+            else:
+                return report.vtn_id
+        if report.may_exist or report.vtn_id is not None:
+            vtn_id = await self._find(request)
+            if vtn_id is not None:
+                await self._vtn.reports.put(request, vtn_id)
+                return vtn_id
+        await self._store.creating(report)
+        try:
+            vtn_id = await self._vtn.reports.put(request)
+        except Conflict:
+            self._ours.pop(_of(request), None)
+            vtn_id = await self._find(request)
+            if vtn_id is None:
+                raise
+            await self._vtn.reports.put(request, vtn_id)
+        if (ours := self._ours.get(_of(request))) is not None:
+            ours[request.report_name] = vtn_id
         return vtn_id
 
+    async def _find(self, request: ReportRequest) -> str | None:
+        """Return the id of our own report of this name, if an earlier attempt has created it."""
+        key = _of(request)
+        ours = self._ours.get(key)
+        if ours is None:
+            event_id, client_name = key
+            ours = self._ours[key] = await self._vtn.reports.ids_by_name(event_id=event_id, client_name=client_name)
+            if len(self._ours) > _MOST_EVENTS:
+                self._ours.popitem(last=False)
+        self._ours.move_to_end(key)
+        return ours.get(request.report_name)
 
-async def _find(vtn: VtnClient, request: ReportRequest) -> str | None:
-    """Return the id of our own report of this name, if an earlier attempt has created it."""
-    found = await vtn.reports.search(event_id=request.event_id, client_name=request.client_name)
-    return next((each.id for each in found if each.report_name == request.report_name), None)
+
+def _of(request: ReportRequest) -> tuple[str, str]:
+    return request.event_id, request.client_name
 
 
 def _digest(request: ReportRequest) -> bytes:

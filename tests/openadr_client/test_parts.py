@@ -61,6 +61,7 @@ from openadr_profiles.v31 import (
     SubscriptionRequest,
     ValuesMap,
     decode,
+    encode,
 )
 from tests.support.scripted_vtn import an_event, json_list, problem, scripted_vtn
 from tests.ven.builders import shed_event
@@ -293,6 +294,42 @@ class ReportShelf:
         stored = {**body, "id": id_, "createdDateTime": moment, "modificationDateTime": moment, "clientID": "home"}
         self.stored[id_] = stored
         return web.json_response(stored, status=201 if request.method == "POST" else 200)
+
+
+async def test_the_vtn_is_asked_once_for_the_reports_of_an_event_and_again_after_a_failure() -> None:
+    """VENCLIENT-021: what an earlier run has created is found by its name, and no report costs reading all others."""
+    shelf, asked = ReportShelf(), 0
+    shelf.stored["r0"] = {
+        **decode(encode(a_report("b")), dict[str, Any]),
+        "id": "r0",
+        "createdDateTime": "2026-01-01T00:00:00Z",
+        "modificationDateTime": "2026-01-01T00:00:00Z",
+        "clientID": "home",
+    }
+
+    async def answer(request: web.Request) -> web.StreamResponse:
+        nonlocal asked
+        asked += request.method == "GET"
+        return await shelf.answer(request)
+
+    clock = ManualClock(START)
+    async with scripted_vtn() as server, VtnClient(base_url=server.base_url, retry=NO_RETRY) as vtn:
+        server.answer = answer
+        store = Shelved(*(kept(name, may_exist=True) for name in "abcd"))
+        outbox = ReportOutbox(vtn, store, clock=clock)
+        await outbox.send()
+        assert (asked, sorted(shelf.stored)) == (1, ["r0", "r1", "r2", "r3"])
+
+        shelf.plan["POST", "e"] = [503]
+        store.reports = (kept("e", may_exist=True), kept("a", may_exist=True))
+        with structlog.testing.capture_logs():
+            await outbox.send()
+            await clock.advance(60)
+            await outbox.send()
+    assert asked == 2, "after a failure somebody may have stored the report"
+    names = [each["reportName"] for each in shelf.stored.values()]
+    assert sorted(names) == ["a", "b", "c", "d", "e"], "none is there twice"
+    assert [each[0] for each in shelf.said if each[1] == "b"] == ["PUT"]
 
 
 class Shelved(Memory):
