@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
@@ -15,6 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from bridge_mqtt.book import Book, PanelChanges, part_of
 from bridge_mqtt.model import Command, Holding, HoldingState
 from bridge_mqtt.panels import Registry
+from bridge_mqtt.pauses import with_pauses
 from bridge_mqtt.store import acks, commands, quarantine
 from bridge_mqtt.turns import BookTurn
 from bridge_mqtt.unmatched import UnmatchedLimit
@@ -40,7 +40,6 @@ _LESS_KW = Decimal("0.05")
 _NOT_REGISTERED = "panel is not registered"
 _MOST_MS = 2**31 - 1
 _MANY = 20
-_WITHOUT_PAUSE = 50
 
 
 class AckDesk:
@@ -93,9 +92,7 @@ class AckDesk:
         self._count_dropped([each for each in read if isinstance(each, Ack)], kept)
         fresh = await acks.add_all(turn.connection, kept)
         self._limit.note(fresh)
-        for place, ack in enumerate(fresh):
-            if place % _WITHOUT_PAUSE == 0:
-                await asyncio.sleep(0)
+        async for ack in with_pauses(fresh):
             turn.changes.answers[ack.ven_id] = self._registry.answered(ack)
             if ack.matched and ack.correlation_id is not None:
                 command = found[ack.correlation_id]
@@ -123,12 +120,7 @@ class AckDesk:
             found[correlation_id] = command
             return _known(command)
 
-        read = []
-        for place, message in enumerate(messages):
-            if place % _WITHOUT_PAUSE == 0:
-                await asyncio.sleep(0)
-            read.append(self._read(message, find))
-        return read
+        return [self._read(message, find) async for message in with_pauses(messages)]
 
     async def _answered_before(
         self, connection: AsyncConnection, read: Sequence[Ack | Unreadable]

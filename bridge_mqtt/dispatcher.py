@@ -23,6 +23,7 @@ from bridge_mqtt.event_states import EventStates
 from bridge_mqtt.health import Health
 from bridge_mqtt.model import Command, Holding, HoldingState, PanelRecord, Want
 from bridge_mqtt.panels import Registry
+from bridge_mqtt.pauses import with_pauses
 from bridge_mqtt.planner import Planned, Planner
 from bridge_mqtt.told import ShownEvents
 from bridge_mqtt.turns import BookTurn, Turns
@@ -37,7 +38,6 @@ _FIRST_CONTACT: Final = timedelta(seconds=1)
 _FIRST: Final = 50
 _AT_ONCE: Final = 500
 """So many panels are decided for in one transaction, ``_FIRST`` in the first; answers are taken in between."""
-_WITHOUT_PAUSE: Final = 50
 _AHEAD_S: Final = 4.0
 _AHEAD_OF_EACH_S: Final = 0.001
 """So many real seconds before an event it is split and its commands are written, and so many more for each panel."""
@@ -135,6 +135,13 @@ class Dispatcher:
             self._due.clear()
             await self._turns.persist(self._round)
             await self._clock.wait_for(self._due, until=self._next_moment())
+
+    def is_quiet(self) -> bool:
+        """Return True if no panel holds anything or waits, and nothing begins, changes or ends within a minute."""
+        book, boundary = self._book, self._events.next_boundary
+        if book.holdings or book.outstanding or self._dirty:
+            return False
+        return boundary is None or boundary > self._clock.now() + max(_RECONCILE * self._clock.speed, self._ahead())
 
     def _is_news(self, before: PanelRecord, now: PanelRecord) -> bool:
         """Return True if a sample may change who takes part: a panel is back, or follows something else."""
@@ -263,7 +270,7 @@ class Dispatcher:
         self._dirty.difference_update(some)
         some = [ven_id for ven_id in some if ven_id not in self._after_plan]
         try:
-            steps = await self._take_steps(some) if self._is_anything_to_do(some) else []
+            steps = await self._take_steps(some) if await self._is_anything_to_do(some) else []
         except BaseException:
             self._dirty.update(some)
             raise
@@ -276,15 +283,15 @@ class Dispatcher:
         self._dirty |= changed
         self._to_plan |= changed
 
-    def _is_anything_to_do(self, ven_ids: Sequence[str]) -> bool:
+    async def _is_anything_to_do(self, ven_ids: Sequence[str]) -> bool:
         """Return True if a transaction is needed for any of these panels."""
         if self._book.is_stale:
             return bool(ven_ids)
         now = self._clock.now()
-        return any(
-            self._shown.is_unknown(ven_id) or self._is_watched(ven_id, now) or self._decisions(ven_id, now)[1]
-            for ven_id in ven_ids
-        )
+        async for ven_id in with_pauses(ven_ids):
+            if self._shown.is_unknown(ven_id) or self._is_watched(ven_id, now) or self._decisions(ven_id, now)[1]:
+                return True
+        return False
 
     def _is_watched(self, ven_id: str, now: datetime) -> bool:
         panel = self._registry.get(ven_id)
@@ -296,9 +303,7 @@ class Dispatcher:
             now = self._clock.now()
             noticed = await self._watch(turn, ven_ids, now)
             steps = []
-            for place, ven_id in enumerate(ven_ids):
-                if place % _WITHOUT_PAUSE == 0:
-                    await asyncio.sleep(0)
+            async for ven_id in with_pauses(ven_ids):
                 situation, decisions = self._decisions(ven_id, now, gave_back=ven_id in noticed.again)
                 for decision in decisions:
                     carry_out(turn.changes, situation, decision, now)

@@ -78,7 +78,7 @@ class AddedPanel:
     enabled: bool = True
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, slots=True)
 class PanelRecord:
     """A panel as it is configured and as it was last heard of."""
 
@@ -126,7 +126,7 @@ class PanelRecord:
         return received is None or answered is None or received > answered
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Holding:
     """The one shed that a panel holds, or may hold (rule C6)."""
 
@@ -141,7 +141,7 @@ class Holding:
     since: datetime  # of the last command about it
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Command:
     """A row of the outbox."""
 
@@ -170,7 +170,7 @@ class Command:
     id: int | None = None
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Want:
     """The shed that a panel should hold now."""
 
@@ -180,7 +180,7 @@ class Want:
     amount_kw: Decimal
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Allocation:
     """One panel's part of a window of an event, and why it is so.
 

@@ -24,6 +24,7 @@ import structlog
 from bridge_mqtt.book import Book, PanelChanges
 from bridge_mqtt.model import Command
 from bridge_mqtt.panels import Registry
+from bridge_mqtt.pauses import with_pauses
 from bridge_mqtt.requests import piece_end
 from bridge_mqtt.settings import Dispatch
 from bridge_mqtt.turns import BookTurn
@@ -47,7 +48,6 @@ _FIRST: Final = 50
 """So many go first, so that they need not wait for the others."""
 _BATCHES_IN_FLIGHT: Final = 3
 _REFUSED: Final = "the broker refused it"
-_WITHOUT_PAUSE: Final = 50
 _TIMER_S: Final = 0.001
 """So much earlier than asked a timer may end a wait."""
 _MARKED_BEFORE_S: Final = 1.0
@@ -161,9 +161,7 @@ class CommandOutbox:
         """Mark rows as sent and make their messages; what has become impossible is superseded."""
         present = self._clock.now()
         letters = []
-        for place, row in enumerate(rows):
-            if place % _WITHOUT_PAUSE == 0:
-                await asyncio.sleep(0)
+        async for row in with_pauses(rows):
             if row.op is Op.SHED_PANEL and not self._is_wanted(row):
                 self._supersede(changes, row)
                 continue

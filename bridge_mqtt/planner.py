@@ -18,6 +18,7 @@ from bridge_mqtt.decisions import Policy, is_as_wanted, is_for
 from bridge_mqtt.metering.meters import Meters
 from bridge_mqtt.model import EventState, Holding, PanelRecord, Want, WindowPlan
 from bridge_mqtt.panels import Registry
+from bridge_mqtt.pauses import with_pauses
 from bridge_mqtt.reasons import explained
 from bridge_mqtt.requests import Asked, Unusable, asked_at, taking_part
 from bridge_mqtt.settings import Settings
@@ -183,7 +184,11 @@ class Planner:
             planned.wants |= known.wants
             differing = _differing(known.wants, before.wants if before is not None else {})
             if before is None and prepared is not None:
-                differing -= {ven_id for ven_id in differing if _is_told(holdings.get(ven_id), known.wants.get(ven_id))}
+                differing = {
+                    ven_id
+                    async for ven_id in with_pauses(differing)
+                    if not _is_told(holdings.get(ven_id), known.wants.get(ven_id))
+                }
             planned.changed |= differing
         if ahead is not None:
             await self._plan_ahead(replace(this_round, moment=ahead), in_order)
@@ -247,7 +252,7 @@ class Planner:
             each_alone=self.seen_by is not None,
         )
         is_same = not is_changed and before is not None and known.stamp == before.stamp and known.asked == asked
-        if is_same and not self._differs(this_round, given):
+        if is_same and not await self._differs(this_round, given):
             return known
         return await self._decide(this_round, given, known)
 
@@ -280,13 +285,16 @@ class Planner:
         changed = await allocations.changed_since(connection, kept)
         return replace(kept, parts=kept.parts | changed, version=version or 0), True
 
-    def _differs(self, this_round: _Round, given: Circumstances) -> bool:
+    async def _differs(self, this_round: _Round, given: Circumstances) -> bool:
         """Return True if a panel that is to be looked at cannot take part as the split says, or can again."""
         if this_round.panels is None or given.before is None:
             return True
-        look_at = set(this_round.panels) | this_round.planned.changed
-        looked_at = (self._registry.get(ven_id) for ven_id in look_at if ven_id in given.before.parts)
-        return any(panel is not None and differs(given, panel, self._settings.dispatch) for panel in looked_at)
+        look_at = given.before.parts.keys() & (set(this_round.panels) | this_round.planned.changed)
+        async for ven_id in with_pauses(look_at):
+            panel = self._registry.get(ven_id)
+            if panel is not None and differs(given, panel, self._settings.dispatch):
+                return True
+        return False
 
     async def _decide(self, this_round: _Round, given: Circumstances, known: Known) -> Known:
         """Split the window, store what differs, and return the plan; without a split if panels are still awaited."""
@@ -295,21 +303,25 @@ class Planner:
         given = replace(given, baselines=baselines)
         known = replace(known, asked=given.asked, baselines=baselines)
 
-        def work_out() -> tuple[WindowPlan, Mapping[str, Want]]:
+        before = given.before
+
+        def work_out() -> tuple[WindowPlan, Mapping[str, Want], WindowPlan | None, bool]:
             plan = split(given, rules)
-            return plan, wants_of(plan, given.asked, known.wants)
+            wants = wants_of(plan, given.asked, known.wants)
+            stored = before if before is not None and before.start == plan.start else None
+            return plan, known.wants if wants == known.wants else wants, stored, plan == stored
 
         many = len(given.panels) >= _MANY_PANELS
-        plan, wants = await asyncio.to_thread(work_out) if many else work_out()
+        plan, wants, stored, is_stored = await asyncio.to_thread(work_out) if many else work_out()
         if given.before is None and now < self._first_contact_until and _misses_a_panel(plan):
             this_round.planned.waiting = True
             return replace(known, asked=None, wants={})
-        stored = given.before if given.before is not None and given.before.start == plan.start else None
-        if plan != stored:
+        if not is_stored:
             version = await allocations.save_plan(connection, plan, stored, now)
             plan = replace(plan, version=version)
+            await asyncio.sleep(0)
             await explanations.add(connection, explained(plan, given.before, known.split, rules, now))
-        return replace(known, split=plan, wants=known.wants if wants == known.wants else wants)
+        return replace(known, split=plan, wants=wants)
 
     def _asks(self, stored: StoredEvent, now: datetime, planned: Planned) -> bool:
         """Return True if the event asks for something now; record what, or why it cannot be carried out."""

@@ -98,6 +98,10 @@ class Bridge:
         self._dispatcher.wake()
         self._exchange.wake()
 
+    def is_quiet(self) -> bool:
+        """Return True if no panel holds a shed or waits for a command, and no event begins or changes soon."""
+        return not self._is_sending() and self._dispatcher.is_quiet()
+
     async def run(self) -> None:
         """Work until cancelled. A loop that ends is logged, shown in ``/ready`` and started again."""
         self.health.running = True

@@ -7,12 +7,12 @@ lead had in memory is used.
 from __future__ import annotations
 
 import asyncio
-import gc
 from typing import Final
 
 import structlog
 
 from bridge_mqtt.adoption import adopt
+from bridge_mqtt.collector import collect_when_quiet, spare_the_collector
 from bridge_mqtt.errors import BridgeError, NameTaken, NotLeading
 from bridge_mqtt.last_run import LastRun
 from bridge_mqtt.leadership import Leadership
@@ -26,8 +26,6 @@ _log = structlog.get_logger(__name__)
 
 _ADOPT_WITHIN_S: Final = 3.0
 _AGAIN_S: Final = 2.0
-_YOUNG: Final = 20_000
-_OLDER: Final = 20
 
 
 async def run_bridge(settings: Settings, *, clock: Clock | None = None, started: asyncio.Event | None = None) -> None:
@@ -102,9 +100,13 @@ class _Server:
         caring = asyncio.create_task(self._care(adopting), name="care for sessions")
         try:
             async with Bridge(self._settings, clock=self._clock, leadership=self.leadership) as bridge:
-                _spare_the_collector()
+                spare_the_collector()
                 self._started.set()
-                await bridge.run()
+                collecting = asyncio.create_task(collect_when_quiet(bridge.is_quiet, asyncio.sleep), name="garbage")
+                try:
+                    await bridge.run()
+                finally:
+                    collecting.cancel()
         finally:
             caring.cancel()
             await asyncio.gather(caring, return_exceptions=True)
@@ -136,13 +138,3 @@ class _Server:
             )
         )
         await self.leadership.forget([each for each, is_done in zip(gone, done, strict=True) if is_done])
-
-
-def _spare_the_collector() -> None:
-    """Keep the garbage collector away from what lives as long as the process, and have it look at the rest seldom.
-
-    As Python does it by itself, pages of reports and batches of measurements make it walk through all panels and all
-    libraries again and again: each time nothing else goes on for 50 ms with 200 panels, and longer with more.
-    """
-    gc.freeze()
-    gc.set_threshold(_YOUNG, _OLDER, _OLDER)

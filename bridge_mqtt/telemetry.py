@@ -10,9 +10,11 @@ from decimal import Decimal
 import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from bridge_mqtt.metering.meter import MeterReading
 from bridge_mqtt.metering.meters import Meters, TakenReading
 from bridge_mqtt.model import PanelRecord
 from bridge_mqtt.panels import Registry
+from bridge_mqtt.pauses import in_pieces, with_pauses
 from bridge_mqtt.store import panels, quarantine, readings, telemetry
 from bridge_mqtt.store.events import Baseline
 from bridge_mqtt.store.telemetry import PanelSample
@@ -24,7 +26,6 @@ _log = structlog.get_logger(__name__)
 
 _WATT = Decimal("0.001")
 _SAVED_EVERY = timedelta(seconds=30)
-_WITHOUT_PAUSE = 50
 
 
 class TelemetryDesk:
@@ -49,9 +50,7 @@ class TelemetryDesk:
         samples: list[Telemetry] = []
         lists: list[Telemetry] = []
         aside: list[tuple[Unreadable, datetime]] = []
-        for place, message in enumerate(messages):
-            if place % _WITHOUT_PAUSE == 0:
-                await asyncio.sleep(0)
+        async for message in with_pauses(messages):
             sample = read_telemetry(message.topic, message.payload, message.received_at)
             if isinstance(sample, Telemetry) and self._registry.admit(sample.ven_id) is not None:
                 if message.topic.startswith("ven/loads/"):
@@ -65,11 +64,15 @@ class TelemetryDesk:
             else:
                 aside.append((_put_aside(message, sample), message.received_at))
         await quarantine.add_all(connection, aside, self._quarantine_per_hour)
-        for first in range(0, len(samples), _WITHOUT_PAUSE):
-            self._unstored += self._meters.take(samples[first : first + _WITHOUT_PAUSE])
+        for some in in_pieces(samples):
+            self._unstored += self._meters.take(some)
             await asyncio.sleep(0)
         await readings.add(connection, self._unstored)
-        await telemetry.add(connection, samples, self._meters.shown({sample.ven_id for sample in samples}))
+        shown: dict[str, MeterReading] = {}
+        for ven_ids in in_pieces(list({sample.ven_id for sample in samples})):
+            shown |= self._meters.shown(ven_ids)
+            await asyncio.sleep(0)
+        await telemetry.add(connection, samples, shown)
         await telemetry.add(connection, lists)
         await panels.save_samples(connection, list(self._to_save.values()))
         self.stored += len(samples) + len(lists)

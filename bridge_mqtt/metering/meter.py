@@ -7,10 +7,11 @@ are seconds since 1970 here, since a fleet sends thousands of samples a second. 
 
 from __future__ import annotations
 
+from array import array
 from bisect import insort
-from collections import deque
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from math import nan
 from typing import Final
 
 from msgspec import Struct
@@ -25,10 +26,12 @@ QUARTER: Final = 900
 
 MOST_CHANNELS: Final = 256
 _KEPT_MINUTES: Final = 7
+_UNKNOWN_KW: Final = nan
+"""A power that is not known, where powers are kept as plain numbers: a fleet has a hundred thousand channels."""
 _S_PER_H: Final = 3600.0
 
 
-class ChannelCount(Struct, frozen=True):
+class ChannelCount(Struct, frozen=True, gc=False):
     """Hold what one channel has counted up to a moment: energy in kWh and the seconds that are covered.
 
     ``kw`` is the power that holds at the moment, None if none is known; ``peak_kw`` is the highest since the reading
@@ -41,7 +44,7 @@ class ChannelCount(Struct, frozen=True):
     peak_kw: float | None = None
 
 
-class MeterReading(Struct, frozen=True):
+class MeterReading(Struct, frozen=True, gc=False):
     """All channels of a meter at one moment, and how many samples it has counted.
 
     It is ``estimated`` if it was worked out from readings before and after.
@@ -70,20 +73,58 @@ def interpolated(before: MeterReading, after: MeterReading, at_s: float) -> Mete
     return MeterReading(at_s, counts, samples, estimated=True)
 
 
+class _Minute(Struct, frozen=True, gc=False):
+    """Hold the reading of a minute in a quarter of the memory: one quantity of all channels after the other."""
+
+    at_s: float
+    samples: int
+    names: tuple[str, ...]
+    values: bytes
+
+    def reading(self) -> MeterReading:
+        """Return the reading."""
+        values, count = memoryview(self.values).cast("d"), len(self.names)
+        kwh, covered_s, kw, peak_kw = (values[place * count : (place + 1) * count] for place in range(4))
+        counts = {
+            name: ChannelCount(kwh[place], covered_s[place], _known(kw[place]), _known(peak_kw[place]))
+            for place, name in enumerate(self.names)
+        }
+        return MeterReading(self.at_s, counts, self.samples)
+
+
+def _known(kw: float) -> float | None:
+    return kw if kw == kw else None  # noqa: PLR0124 # only what is not known differs from itself
+
+
 class PanelMeter:
     """Counts one panel's energy. Samples come in the order of time; one that is older than the last is not counted."""
+
+    __slots__ = (
+        "_covered_s",
+        "_hold_s",
+        "_kw",
+        "_kwh",
+        "_minutes",
+        "_names",
+        "_peaks",
+        "_places",
+        "_samples",
+        "_wanted",
+        "at_s",
+        "began_s",
+    )
 
     def __init__(self, *, hold_s: float) -> None:
         self._hold_s = hold_s
         self._names: tuple[str, ...] = ()
         self._places: dict[str, int] = {}
-        self._kw: list[float | None] = []
-        self._kwh: list[float] = []
-        self._covered_s: list[float] = []
-        self._peaks: dict[int, list[float | None]] = {MARK: [], MINUTE: [], QUARTER: []}
+        self._kw = array("d")
+        self._kwh = array("d")
+        self._covered_s = array("d")
+        self._peaks = {kind: array("d") for kind in (MARK, MINUTE, QUARTER)}
         self._samples = 0
         self._wanted: list[float] = []
-        self._minutes: deque[MeterReading] = deque(maxlen=_KEPT_MINUTES)
+        self._minutes: tuple[_Minute, ...] = ()
         self.at_s: float | None = None
         """The moment of the last sample; None before the first."""
         self.began_s: float | None = None
@@ -98,12 +139,14 @@ class PanelMeter:
     def resume(self, reading: MeterReading) -> None:
         """Go on from what an earlier process has counted."""
         self.at_s, self._samples = reading.at_s, reading.samples
-        self._minutes.append(reading)
         for channel, count in reading.counts.items():
             place = self._place(channel)
             if place is not None:
-                self._kwh[place], self._covered_s[place], self._kw[place] = count.kwh, count.covered_s, count.kw
-                self._peaks = {kind: [*peaks[:place], count.peak_kw] for kind, peaks in self._peaks.items()}
+                self._kwh[place], self._covered_s[place] = count.kwh, count.covered_s
+                self._kw[place] = _UNKNOWN_KW if count.kw is None else count.kw
+                for peaks in self._peaks.values():
+                    peaks[place] = _UNKNOWN_KW if count.peak_kw is None else count.peak_kw
+        self._keep_minute(reading.at_s)
 
     def take(self, at_s: float, kw: Mapping[str, float]) -> list[tuple[int, MeterReading]]:
         """Count up to a new sample, with the power of channels in kW; return the readings that are to be kept."""
@@ -117,12 +160,13 @@ class PanelMeter:
         if tuple(kw) != self._names:
             self._meet(kw)
         for place, name in enumerate(self._names):
-            value = self._kw[place] = kw.get(name)
-            if value is not None:
-                for peaks in self._peaks.values():
-                    peak = peaks[place]
-                    if peak is None or value > peak:
-                        peaks[place] = value
+            value = kw.get(name, _UNKNOWN_KW)
+            if value == self._kw[place]:
+                continue
+            self._kw[place] = value
+            for peaks in self._peaks.values():
+                if value > peaks[place] or _known(peaks[place]) is None:
+                    peaks[place] = value
         return kept
 
     def reading(self, at_s: float) -> MeterReading | None:
@@ -137,14 +181,29 @@ class PanelMeter:
             return self._from_last(at_s, last_s)
         if self.began_s is not None and at_s <= self.began_s:
             return MeterReading(at_s, {})
-        after = self.reading(last_s)
-        for before in reversed(self._minutes):
-            if before.at_s <= at_s and after is not None:
-                return before if before.at_s == at_s else interpolated(before, after, at_s)
-            after = before
-        if self.began_s is not None and after is not None:
-            return interpolated(MeterReading(self.began_s, {}), after, at_s)
+        return self._reading_before(at_s, last_s)
+
+    def _reading_before(self, at_s: float, last_s: float) -> MeterReading | None:
+        """Return the reading at a moment before the last sample, from those of minutes."""
+        later: _Minute | None = None
+        for minute in reversed(self._minutes):
+            if minute.at_s == at_s:
+                return minute.reading()
+            if minute.at_s < at_s:
+                return interpolated(minute.reading(), self._reading_of(later, last_s), at_s)
+            later = minute
+        if self.began_s is not None:
+            return interpolated(MeterReading(self.began_s, {}), self._reading_of(later, last_s), at_s)
         return None
+
+    def _reading_of(self, minute: _Minute | None, last_s: float) -> MeterReading:
+        return self._from_last(last_s, last_s) if minute is None else minute.reading()
+
+    def _keep_minute(self, at_s: float) -> None:
+        """Keep the state as the reading of a minute; the oldest goes."""
+        values = self._kwh + self._covered_s + self._kw + self._peaks[MINUTE]
+        kept = self._minutes[-(_KEPT_MINUTES - 1) :]
+        self._minutes = (*kept, _Minute(at_s, self._samples, self._names, values.tobytes()))
 
     def _from_last(self, at_s: float, last_s: float) -> MeterReading:
         """Return the reading at a moment from the last sample on, which holds for a while."""
@@ -154,7 +213,7 @@ class PanelMeter:
         else:  # the usual case
             states = zip(self._names, self._kwh, self._covered_s, self._kw, self._peaks[MARK], strict=True)
             counts = {
-                name: ChannelCount(kwh, covered_s, kw, None if kw is None else peak_kw)
+                name: ChannelCount(kwh, covered_s, kw, _known(peak_kw)) if kw == kw else ChannelCount(kwh, covered_s)  # noqa: PLR0124
                 for name, kwh, covered_s, kw, peak_kw in states
             }
         return MeterReading(at_s, counts, self._samples)
@@ -171,9 +230,8 @@ class PanelMeter:
                 kept.append((MARK, self._read(MARK, moment_s)))
                 continue
             self._count(minute_s, ends_s)
-            reading = self._read(MINUTE, minute_s)
-            self._minutes.append(reading)
-            kept.append((MINUTE, reading))
+            self._keep_minute(minute_s)
+            kept.append((MINUTE, self._read(MINUTE, minute_s)))
             if minute_s % QUARTER == 0:
                 kept.append((QUARTER, self._read(QUARTER, minute_s)))
             # nothing is counted in a gap: only its first and its last minute are worth a reading
@@ -187,25 +245,25 @@ class PanelMeter:
         if length_s > 0:
             hours = length_s / _S_PER_H
             for place, kw in enumerate(self._kw):
-                if kw is not None:
+                if kw == kw:  # noqa: PLR0124 # it is known
                     self._kwh[place] += kw * hours
                     self._covered_s[place] += length_s
         self.at_s = max(to_s, since_s)
 
     def _read(self, kind: int, at_s: float) -> MeterReading:
-        peaks = self._peaks[kind]
+        states = zip(self._names, self._kwh, self._covered_s, self._kw, self._peaks[kind], strict=True)
         counts = {
-            name: ChannelCount(self._kwh[place], self._covered_s[place], self._kw[place], peaks[place])
-            for place, name in enumerate(self._names)
+            name: ChannelCount(kwh, covered_s, _known(kw), _known(peak_kw))
+            for name, kwh, covered_s, kw, peak_kw in states
         }
-        self._peaks[kind] = list(self._kw)
+        self._peaks[kind] = self._kw[:]
         return MeterReading(at_s, counts, self._samples)
 
     def _held(self, place: int, held_s: float) -> ChannelCount:
-        kw, kwh, covered_s = self._kw[place], self._kwh[place], self._covered_s[place]
+        kw, kwh, covered_s = _known(self._kw[place]), self._kwh[place], self._covered_s[place]
         if kw is None:
             return ChannelCount(kwh, covered_s)
-        return ChannelCount(kwh + kw * held_s / _S_PER_H, covered_s + held_s, kw, self._peaks[MARK][place])
+        return ChannelCount(kwh + kw * held_s / _S_PER_H, covered_s + held_s, kw, _known(self._peaks[MARK][place]))
 
     def _meet(self, kw: Mapping[str, float]) -> None:
         for name in kw:
@@ -218,11 +276,11 @@ class PanelMeter:
         if place is None and len(self._names) < MOST_CHANNELS:
             place = self._places[name] = len(self._names)
             self._names = (*self._names, name)
-            self._kw.append(None)
+            self._kw.append(_UNKNOWN_KW)
             self._kwh.append(0.0)
             self._covered_s.append(0.0)
             for peaks in self._peaks.values():
-                peaks.append(None)
+                peaks.append(_UNKNOWN_KW)
         return place
 
 

@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bridge_mqtt.metering.meter import MINUTE, PANEL, QUARTER, MeterReading, PanelMeter, interpolated, used
 from bridge_mqtt.metering.panel_clock import PanelClock
+from bridge_mqtt.pauses import with_pauses
 from bridge_mqtt.store import readings, telemetry
 from bridge_mqtt.store.events import Baseline
 from openadr_profiles.panel import Telemetry
@@ -76,7 +77,7 @@ class Meters:
         moment_s = moment.timestamp()
         found: dict[str, MeterReading] = {}
         past = []
-        for ven_id in ven_ids:
+        async for ven_id in with_pauses(ven_ids):
             meter = self._meters.get(ven_id)
             if meter is not None and meter.at_s is not None and moment_s >= meter.at_s:
                 found[ven_id] = _known(meter.reading(moment_s), moment_s)
@@ -123,21 +124,22 @@ class Meters:
         """
         begin = start - self._baseline
         since = {ven_id: begin if free is None else max(begin, min(free, start)) for ven_id, free in free_since.items()}
-        first = self._remembered(since)
+        first = await self._remembered(since)
         by_begin: dict[datetime, list[str]] = {}
         for ven_id, moment in since.items():
             if ven_id not in first:
                 by_begin.setdefault(moment if moment == begin else min(_next_minute(moment), start), []).append(ven_id)
         for moment, ven_ids in by_begin.items():
             first |= await self.at(connection, ven_ids, moment)
-        last = self._remembered(dict.fromkeys(since, start))
+        last = await self._remembered(dict.fromkeys(since, start))
         last |= await self.at(connection, [ven_id for ven_id in since if ven_id not in last], start)
-        return [each for ven_id in since if (each := _baseline(ven_id, first, last, start)) is not None]
+        found = [_baseline(ven_id, first, last, start) async for ven_id in with_pauses(since)]
+        return [each for each in found if each is not None]
 
-    def _remembered(self, moments: Mapping[str, datetime]) -> dict[str, MeterReading]:
+    async def _remembered(self, moments: Mapping[str, datetime]) -> dict[str, MeterReading]:
         """Return what each of these meters showed at a moment of its own, of those that still know it."""
         found = {}
-        for ven_id, moment in moments.items():
+        async for ven_id, moment in with_pauses(moments.items()):
             meter = self._meters.get(ven_id)
             reading = None if meter is None else meter.reading(moment.timestamp())
             if reading is not None:

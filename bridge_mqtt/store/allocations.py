@@ -24,7 +24,7 @@ T = TypeVar("T")
 Part = tuple[str, datetime, str]
 """The key of a panel's part: event, start of the window, panel."""
 
-_ROWS: Final = 500
+_ROWS: Final = 250
 """The rows that are made and written at a time, so that the loop can do something else in between."""
 _ITS_PART: Final = update(allocations).where(
     allocations.c.event_id == bindparam("of_event"),

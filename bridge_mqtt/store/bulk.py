@@ -8,12 +8,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 from functools import lru_cache
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import JSON, Column, ColumnElement, Dialect, Table, Text, TextClause, bindparam, delete, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bridge_mqtt.store.schema import AnyText, storable
+
+ROWS_AT_ONCE: Final = 200
+"""So many rows, if they are long, are written with one statement: to pack more of them holds up everything else."""
 
 
 async def insert_many(

@@ -48,7 +48,7 @@ class Transition:
     at: datetime
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Baseline:
     """The mean power of a panel in kW over ``samples`` samples before an event; frozen when the event began."""
 

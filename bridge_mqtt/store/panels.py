@@ -11,7 +11,8 @@ from sqlalchemy import RowMapping, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bridge_mqtt.model import PanelRecord
-from bridge_mqtt.store.bulk import insert_many, update_many
+from bridge_mqtt.pauses import in_pieces, with_pauses
+from bridge_mqtt.store.bulk import ROWS_AT_ONCE, insert_many, update_many
 from bridge_mqtt.store.schema import panels
 from bridge_mqtt.store.upsert import insert_or_skip
 from openadr_profiles.panel import Load, dialect_named
@@ -53,14 +54,12 @@ async def count(connection: AsyncConnection) -> int:
 
 async def save_samples(connection: AsyncConnection, samples: Sequence[PanelRecord]) -> None:
     """Store the latest sample of each panel."""
-    if samples:
-        columns = [*_SAMPLE, "dialect", "restarted_at", "free_since"]
-        rows = [
-            {"ven_id": sample.ven_id}
-            | {name: getattr(sample, name) for name in columns}
-            | {"loads": msgspec.json.encode(sample.loads).decode(), "dialect": _name(sample)}
-            for sample in samples
-        ]
+    columns = [*_SAMPLE, "dialect", "restarted_at", "free_since"]
+    for some in in_pieces(samples, size=ROWS_AT_ONCE):
+        rows = []
+        async for sample in with_pauses(some):
+            row: dict[str, Any] = {"ven_id": sample.ven_id} | {name: getattr(sample, name) for name in columns}
+            rows.append(row | {"loads": msgspec.json.encode(sample.loads).decode(), "dialect": _name(sample)})
         await insert_many(connection, panels, ["ven_id"], rows, update=columns)
 
 

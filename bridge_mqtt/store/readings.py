@@ -14,7 +14,8 @@ from sqlalchemy import ColumnElement, delete, func, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bridge_mqtt.metering.meter import MARK, ChannelCount, MeterReading
-from bridge_mqtt.store.bulk import insert_many
+from bridge_mqtt.pauses import in_pieces, with_pauses
+from bridge_mqtt.store.bulk import ROWS_AT_ONCE, insert_many
 from bridge_mqtt.store.schema import readings
 
 _LOOKED_BACK = timedelta(days=1)
@@ -37,16 +38,12 @@ def as_reading(stored: Sequence[Any]) -> MeterReading:
 
 async def add(connection: AsyncConnection, taken: Iterable[tuple[str, int, MeterReading]]) -> None:
     """Store readings, each with its panel and kind; one that is there already stays."""
-    rows = [
-        {
-            "ven_id": ven_id,
-            "kind": kind,
-            "at": datetime.fromtimestamp(reading.at_s, UTC),
-            "meter": reading_text(reading),
-        }
-        for ven_id, kind, reading in taken
-    ]
-    await insert_many(connection, readings, ["ven_id", "kind", "at"], rows)
+    for some in in_pieces(list(taken), size=ROWS_AT_ONCE):
+        rows = []
+        async for ven_id, kind, reading in with_pauses(some):
+            at = datetime.fromtimestamp(reading.at_s, UTC)
+            rows.append({"ven_id": ven_id, "kind": kind, "at": at, "meter": reading_text(reading)})
+        await insert_many(connection, readings, ["ven_id", "kind", "at"], rows)
 
 
 async def at(connection: AsyncConnection, ven_ids: Collection[str], moment: datetime) -> dict[str, MeterReading]:

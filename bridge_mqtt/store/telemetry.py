@@ -11,7 +11,8 @@ from sqlalchemy import RowMapping, delete, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bridge_mqtt.metering.meter import MeterReading
-from bridge_mqtt.store.bulk import insert_many
+from bridge_mqtt.pauses import in_pieces, with_pauses
+from bridge_mqtt.store.bulk import ROWS_AT_ONCE, insert_many
 from bridge_mqtt.store.readings import as_reading, reading_text
 from bridge_mqtt.store.schema import panels, telemetry
 from openadr_profiles.panel import Load, Telemetry
@@ -48,30 +49,31 @@ class LastCount:
 async def add(
     connection: AsyncConnection, samples: Sequence[Telemetry], meters: Mapping[str, MeterReading] | None = None
 ) -> None:
-    """Store samples in one statement; one that is there already (another topic, a redelivery) is skipped.
+    """Store samples; one that is there already (another topic, a redelivery) is skipped.
 
     ``meters`` are readings of the panels' meters after the batch, stored with the last sample of each.
     """
-    last = {sample.ven_id: place for place, sample in enumerate(samples)}
-    rows = []
-    for place, sample in enumerate(samples):
-        reading = (meters or {}).get(sample.ven_id) if last[sample.ven_id] == place else None
-        rows.append(
-            {
-                "ven_id": sample.ven_id,
-                "timestamp": sample.timestamp,
-                "message_num": 0 if sample.message_num is None else sample.message_num,
-                "received_at": sample.received_at,
-                "event_id": sample.event_id,
-                "used_power_kw": sample.used_power_kw,
-                "shed_power_kw": sample.shed_power_kw,
-                "baseline_power_kw": sample.baseline_power_kw,
-                "battery_soc": sample.battery_soc,
-                "loads": _json(sample.loads),
-                "meter": None if reading is None else reading_text(reading),
-            }
-        )
-    await insert_many(connection, telemetry, ["ven_id", "timestamp", "message_num"], rows)
+    last = {sample.ven_id: sample for sample in samples}
+    for some in in_pieces(samples, size=ROWS_AT_ONCE):
+        rows = []
+        async for sample in with_pauses(some):
+            reading = (meters or {}).get(sample.ven_id) if last[sample.ven_id] is sample else None
+            rows.append(
+                {
+                    "ven_id": sample.ven_id,
+                    "timestamp": sample.timestamp,
+                    "message_num": 0 if sample.message_num is None else sample.message_num,
+                    "received_at": sample.received_at,
+                    "event_id": sample.event_id,
+                    "used_power_kw": sample.used_power_kw,
+                    "shed_power_kw": sample.shed_power_kw,
+                    "baseline_power_kw": sample.baseline_power_kw,
+                    "battery_soc": sample.battery_soc,
+                    "loads": _json(sample.loads),
+                    "meter": None if reading is None else reading_text(reading),
+                }
+            )
+        await insert_many(connection, telemetry, ["ven_id", "timestamp", "message_num"], rows)
 
 
 def _json(value: object) -> str:

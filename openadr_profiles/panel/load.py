@@ -7,7 +7,7 @@ import re
 from msgspec import Struct, field
 
 
-class Load(Struct, frozen=True, kw_only=True):
+class Load(Struct, frozen=True, kw_only=True, gc=False):
     """One circuit as a panel measures it now. Generation is negative."""
 
     id: str

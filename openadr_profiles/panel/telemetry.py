@@ -20,7 +20,7 @@ _MAX_ID = 255
 _MAX_ERROR = 1000
 
 
-class Telemetry(Struct, frozen=True, kw_only=True):
+class Telemetry(Struct, frozen=True, kw_only=True, gc=False):
     """One sample of a panel. ``shed_power_kw`` is the panel's own claim, not a measurement.
 
     ``dialect`` is the name of the dialect that the sample shows, None if it could be of any (rule C9).

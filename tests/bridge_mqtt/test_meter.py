@@ -138,8 +138,10 @@ def test_a_reading_that_nobody_asked_for_is_worked_out_and_says_so() -> None:
     """Between two minutes the power counts as constant; a moment before the first sample has counted nothing."""
     meter = PanelMeter(hold_s=HOLD_S)
     begin_s = BEGIN_S - BEGIN_S % 60
+    stored = {}
     for step in range(61):
-        meter.take(begin_s + 5 * step, {PANEL: 6})
+        for kind, reading in meter.take(begin_s + 5 * step, {PANEL: 6}):
+            stored[kind, reading.at_s] = reading
     shown = meter.reading(begin_s + 130)
     assert shown is not None
     assert shown.estimated
@@ -147,7 +149,14 @@ def test_a_reading_that_nobody_asked_for_is_worked_out_and_says_so() -> None:
     exact = meter.reading(begin_s + 120)
     assert exact is not None
     assert not exact.estimated
+    assert exact == stored[MINUTE, begin_s + 120], "what is kept in memory is what is stored"
     assert meter.reading(begin_s - 1_000) == MeterReading(begin_s - 1_000, {})
+
+    silent = PanelMeter(hold_s=HOLD_S)
+    for step in range(61):
+        silent.take(begin_s + 5 * step, {})
+    assert silent.reading(begin_s + 120) == MeterReading(begin_s + 120, {}, 24)
+    assert silent.reading(begin_s + 130) == MeterReading(begin_s + 130, {}, 26, estimated=True)
 
 
 def test_a_channel_that_appears_later_has_counted_nothing_before() -> None:

@@ -1,5 +1,7 @@
 """Meters with a real database: what is kept, found again and forgotten; and reports of large events in pages."""
 
+import asyncio
+from collections import Counter
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -11,9 +13,10 @@ from sqlalchemy import event, func, select
 from bridge_mqtt.metering.meter import MINUTE, PANEL, QUARTER, used
 from bridge_mqtt.metering.meters import Meters
 from bridge_mqtt.metering.retention import forget_measurements
-from bridge_mqtt.model import Allocation, EventState, WindowPlan
+from bridge_mqtt.model import Allocation, EventState, PanelRecord, WindowPlan
 from bridge_mqtt.outcome import EventSpan
 from bridge_mqtt.panels import Registry
+from bridge_mqtt.pauses import WITHOUT_PAUSE
 from bridge_mqtt.settings import Settings
 from bridge_mqtt.status_pages import EventMemory, StatusPage, due_pages
 from bridge_mqtt.store import Store, quarantine
@@ -23,6 +26,7 @@ from bridge_mqtt.store.schema import telemetry as sample_rows
 from bridge_mqtt.telemetry import TelemetryDesk
 from openadr_client import Received
 from openadr_profiles.fleet.reports import is_status_report, status_report_name
+from openadr_profiles.panel import Telemetry
 from tests.bridge_mqtt.conftest import an_event
 
 BEGIN = datetime(2026, 11, 23, 17, 0, tzinfo=UTC)
@@ -109,6 +113,45 @@ async def test_what_lay_at_the_broker_while_the_bridge_was_away_counts_when_it_w
     counted = meters.shown(["panel-1"])["panel-1"].counts[PANEL]
     assert counted.kwh == pytest.approx(6 * 665 / 3600, abs=0.002)
     assert counted.covered_s == pytest.approx(665, abs=1)
+
+
+class TurnsOfMany(Registry):
+    """A registry that notes how many panels are dealt with in each turn of the event loop."""
+
+    def __init__(self, settings: Settings) -> None:
+        super().__init__(settings)
+        self.turn = 0
+        self.in_turn: Counter[int] = Counter()
+
+    def measured(self, sample: Telemetry) -> PanelRecord:
+        self.in_turn[self.turn] += 1
+        return super().measured(sample)
+
+    async def count(self) -> None:
+        """Count the turns that others get, until cancelled."""
+        while True:
+            self.turn += 1
+            await asyncio.sleep(0)
+
+
+async def test_work_over_many_panels_gives_others_a_turn_after_every_few_of_them(
+    store: Store, database_url: str
+) -> None:
+    """B1, the longest stall of the loop: samples are taken, and baselines worked out, in pieces that do not grow."""
+    registry, meters = TurnsOfMany(settings_for(database_url)), new_meters()
+    counting = asyncio.create_task(registry.count())
+    panels = [f"panel-{number}" for number in range(300)]
+    desk = TelemetryDesk(registry, meters, quarantine_per_hour=10)
+    await feed(store, desk, [message(after_s, 6, ven_id) for after_s in (0, 5) for ven_id in panels])
+    assert sum(registry.in_turn.values()) == 2 * len(panels)
+    assert max(registry.in_turn.values()) <= WITHOUT_PAUSE
+
+    async with store.reading() as connection:
+        began = registry.turn
+        found = await meters.baselines(connection, dict.fromkeys(panels), BEGIN + timedelta(seconds=5))
+    counting.cancel()
+    assert len(found) == len(panels)
+    assert registry.turn - began >= 3 * len(panels) // WITHOUT_PAUSE, "two readings of each, and what they make"
 
 
 async def test_a_batch_that_is_tried_again_counts_once(store: Store, database_url: str) -> None:
