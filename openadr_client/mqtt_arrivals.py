@@ -54,6 +54,7 @@ class ArrivedMessages(asyncio.Queue["aiomqtt.Message"]):
         if self._longest is not None and len(item.payload) > self._longest:
             _log.warning("message is too long, only its beginning is kept", size=len(item.payload))
             item.payload = bytes_of(item.payload)[: self._longest]
+        item.properties = None  # nobody reads them, and paho keeps 6 kB of tables in each
         is_full = self.qsize() >= self._unconfirmed or self._bytes + len(item.payload) > _UNCONFIRMED_BYTES
         if item.qos == 0 and is_full:
             self.dropped += 1
