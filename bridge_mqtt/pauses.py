@@ -13,9 +13,9 @@ WITHOUT_PAUSE: Final = 50
 
 
 async def with_pauses(items: Iterable[T], *, size: int = WITHOUT_PAUSE) -> AsyncIterator[T]:
-    """Yield the items; before the first, and then after every ``size`` of them, others have their turn."""
+    """Yield the items; after every ``size`` of them others have their turn, so few items are dealt with at once."""
     for place, item in enumerate(items):
-        if place % size == 0:
+        if place and place % size == 0:
             await asyncio.sleep(0)
         yield item
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -14,7 +13,7 @@ from bridge_mqtt.metering.meter import MeterReading
 from bridge_mqtt.metering.meters import Meters, TakenReading
 from bridge_mqtt.model import PanelRecord
 from bridge_mqtt.panels import Registry
-from bridge_mqtt.pauses import in_pieces, with_pauses
+from bridge_mqtt.pauses import with_pauses
 from bridge_mqtt.store import panels, quarantine, readings, telemetry
 from bridge_mqtt.store.events import Baseline
 from bridge_mqtt.store.telemetry import PanelSample
@@ -64,14 +63,12 @@ class TelemetryDesk:
             else:
                 aside.append((_put_aside(message, sample), message.received_at))
         await quarantine.add_all(connection, aside, self._quarantine_per_hour)
-        for some in in_pieces(samples):
-            self._unstored += self._meters.take(some)
-            await asyncio.sleep(0)
+        async for sample in with_pauses(samples):
+            self._unstored += self._meters.take([sample])
         await readings.add(connection, self._unstored)
         shown: dict[str, MeterReading] = {}
-        for ven_ids in in_pieces(list({sample.ven_id for sample in samples})):
-            shown |= self._meters.shown(ven_ids)
-            await asyncio.sleep(0)
+        async for ven_id in with_pauses({sample.ven_id for sample in samples}):
+            shown |= self._meters.shown([ven_id])
         await telemetry.add(connection, samples, shown)
         await telemetry.add(connection, lists)
         await panels.save_samples(connection, list(self._to_save.values()))

@@ -13,8 +13,8 @@ from sqlalchemy import RowMapping, select, text
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from bridge_mqtt.pauses import in_pieces, with_pauses
-from bridge_mqtt.store.bulk import ROWS_AT_ONCE, columns_of, delete_some, unnested
+from bridge_mqtt.pauses import with_pauses
+from bridge_mqtt.store.bulk import columns_of, delete_some, unnested
 from bridge_mqtt.store.circuits import circuits_for_json, circuits_from_json
 from bridge_mqtt.store.schema import ven_acks
 from openadr_profiles.panel import Ack, CircuitCurtailment
@@ -57,12 +57,10 @@ async def add_all(connection: AsyncConnection, new: Sequence[Ack]) -> list[Ack]:
         different.setdefault(key, ack)
     if not different:
         return []
-    counted: dict[tuple[str, str], int] = {}
-    for some in in_pieces(list(different.items()), size=ROWS_AT_ONCE):
-        rows = []
-        async for key, ack in with_pauses(some):
-            rows.append(_row(ack) | {"duplicates": again[key]})
-        counted |= await _insert_or_count(connection, rows)
+    rows = []
+    async for key, ack in with_pauses(different.items()):
+        rows.append(_row(ack) | {"duplicates": again[key]})
+    counted = await _insert_or_count(connection, rows)
     return [ack for key, ack in different.items() if counted[key] == again[key]]
 
 

@@ -16,6 +16,7 @@ from sqlalchemy import Integer, RowMapping, bindparam, delete, exists, func, sel
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bridge_mqtt.model import Allocation, WindowPlan
+from bridge_mqtt.pauses import with_pauses
 from bridge_mqtt.store.bulk import insert_many
 from bridge_mqtt.store.schema import allocations, baselines, commands, explanations, windows
 from bridge_mqtt.store.upsert import insert_or_update
@@ -111,7 +112,8 @@ async def changed_since(connection: AsyncConnection, plan: WindowPlan) -> dict[s
         allocations.c.window_start == plan.start,
         allocations.c.version > plan.version,
     )
-    return {row["ven_id"]: part_of(row) for row in (await connection.execute(statement)).mappings()}
+    rows = (await connection.execute(statement)).mappings()
+    return {row["ven_id"]: part_of(row) async for row in with_pauses(rows)}
 
 
 async def save_plan(

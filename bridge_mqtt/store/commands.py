@@ -10,6 +10,7 @@ from sqlalchemy import RowMapping, bindparam, delete, func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bridge_mqtt.model import Command, Holding, HoldingState
+from bridge_mqtt.pauses import with_pauses
 from bridge_mqtt.store.bulk import delete_some, insert_many, update_many
 from bridge_mqtt.store.schema import commands, holdings
 from bridge_mqtt.store.upsert import pieces
@@ -60,7 +61,7 @@ async def queue(connection: AsyncConnection, new: Sequence[Command]) -> None:
 async def outstanding(connection: AsyncConnection) -> dict[str, Command]:
     """Return the command of each panel that is queued or waits for its answer."""
     rows = (await connection.execute(select(commands).where(commands.c.state.in_(_OUTSTANDING)))).mappings()
-    return {row["ven_id"]: _command(row) for row in rows}
+    return {row["ven_id"]: _command(row) async for row in with_pauses(rows)}
 
 
 async def by_correlation(connection: AsyncConnection, correlation_ids: Collection[str]) -> dict[str, Command]:
@@ -68,7 +69,7 @@ async def by_correlation(connection: AsyncConnection, correlation_ids: Collectio
     found: dict[str, Command] = {}
     for some in pieces(list(correlation_ids)):
         rows = await connection.execute(select(commands).where(commands.c.correlation_id.in_(some)))
-        found |= {row["correlation_id"]: _command(row) for row in rows.mappings()}
+        found |= {row["correlation_id"]: _command(row) async for row in with_pauses(rows.mappings())}
     return found
 
 
@@ -170,7 +171,7 @@ async def forget(connection: AsyncConnection, before: datetime, *, at_most: int 
 async def held(connection: AsyncConnection) -> dict[str, Holding]:
     """Return what each panel holds or may hold."""
     rows = (await connection.execute(select(holdings))).mappings()
-    return {row["ven_id"]: _holding(row) for row in rows}
+    return {row["ven_id"]: _holding(row) async for row in with_pauses(rows)}
 
 
 async def hold_all(connection: AsyncConnection, new: Sequence[Holding]) -> None:

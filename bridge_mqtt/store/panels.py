@@ -44,7 +44,7 @@ async def ensure(connection: AsyncConnection, ven_ids: Sequence[str]) -> None:
 async def heard(connection: AsyncConnection) -> dict[str, PanelRecord]:
     """Return all panels that have a row, without what only the settings know."""
     rows = (await connection.execute(select(panels))).mappings()
-    return {row["ven_id"]: _panel(row) for row in rows}
+    return {row["ven_id"]: _panel(row) async for row in with_pauses(rows)}
 
 
 async def count(connection: AsyncConnection) -> int:

@@ -33,6 +33,8 @@ class StoredReport:
     name: str
     state: ReportState
     report: ReportRequest
+    body: str
+    """The report as it is kept."""
     due_at: datetime
     report_id: str | None
     problem: str | None
@@ -111,7 +113,7 @@ async def mark(connection: AsyncConnection, sent: StoredReport, state: ReportSta
     statement = update(reports).where(
         reports.c.event_id == sent.event_id,
         reports.c.name == sent.name,
-        reports.c.body == encode(sent.report).decode(),
+        reports.c.body == sent.body,
     )
     await connection.execute(statement.values(state=state))
     if values:
@@ -131,6 +133,7 @@ def _stored(row: RowMapping) -> StoredReport:
         name=row["name"],
         state=ReportState(row["state"]),
         report=decode(row["body"], ReportRequest),
+        body=row["body"],
         due_at=row["due_at"],
         report_id=row["report_id"],
         problem=row["problem"],

@@ -116,7 +116,8 @@ async def last_counts(connection: AsyncConnection) -> dict[str, LastCount]:
         .where(telemetry.c.received_at == newest, telemetry.c.meter.is_not(None))
         .order_by(telemetry.c.id)
     )
-    return {row["ven_id"]: _last_count(row) for row in (await connection.execute(statement)).mappings()}
+    rows = (await connection.execute(statement)).mappings()
+    return {row["ven_id"]: _last_count(row) async for row in with_pauses(rows)}
 
 
 def _last_count(row: RowMapping) -> LastCount:
