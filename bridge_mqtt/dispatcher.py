@@ -181,7 +181,10 @@ class Dispatcher:
             self._dirty.update(panel.ven_id for panel in self._registry)
             self._events_may_differ = True
             self._reconcile_at = now + _RECONCILE
-        self._dirty |= self._panels_due.take_due(now)
+        while len(due := self._panels_due.take_due(now, most=_AT_ONCE)) == _AT_ONCE:
+            self._dirty |= due
+            await asyncio.sleep(0)
+        self._dirty |= due
         boundary = self._events.next_boundary
         if boundary is not None and boundary <= now and self._planned.ahead:
             await self._let_leave()  # nothing is as urgent as the commands of this second, which are written already

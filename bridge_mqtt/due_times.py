@@ -31,10 +31,10 @@ class DueTimes:
             heapq.heappop(self._heap)  # taken off or replaced
         return self._heap[0][0] if self._heap else None
 
-    def take_due(self, now: datetime) -> set[str]:
-        """Return the names whose moment has come, and take them off."""
-        due = set()
-        while (first := self.first) is not None and first <= now:
+    def take_due(self, now: datetime, *, most: int | None = None) -> set[str]:
+        """Return the names whose moment has come, ``most`` so many of them, and take them off."""
+        due: set[str] = set()
+        while (first := self.first) is not None and first <= now and (most is None or len(due) < most):
             _, name = heapq.heappop(self._heap)
             del self._at[name]
             due.add(name)

@@ -373,8 +373,11 @@ def test_an_event_is_held_as_long_as_a_panel_holds_it(steps: list[tuple[str, str
         assert released == before - held
 
 
-@given(st.lists(st.tuples(st.sampled_from("abcd"), st.one_of(st.none(), st.integers(0, 9))), max_size=30))
-def test_each_name_is_due_once_at_its_last_time(steps: list[tuple[str, int | None]]) -> None:
+@given(
+    st.lists(st.tuples(st.sampled_from("abcd"), st.one_of(st.none(), st.integers(0, 9))), max_size=30),
+    st.sampled_from([None, 1, 2]),
+)
+def test_each_name_is_due_once_at_its_last_time(steps: list[tuple[str, int | None]], most: int | None) -> None:
     """A later setting replaces an earlier one, whether it is earlier or later in time."""
     due, expected = DueTimes(), dict[str, datetime]()
     for name, second in steps:
@@ -386,7 +389,10 @@ def test_each_name_is_due_once_at_its_last_time(steps: list[tuple[str, int | Non
         assert due.first == min(expected.values(), default=None)
     taken: dict[str, datetime] = {}
     for second in range(10):
-        taken |= dict.fromkeys(due.take_due(NOW + timedelta(seconds=second)), NOW + timedelta(seconds=second))
+        now = NOW + timedelta(seconds=second)
+        while found := due.take_due(now, most=most):
+            assert most is None or len(found) <= most
+            taken |= dict.fromkeys(found, now)
     assert taken == expected
     assert len(due) == 0
 
