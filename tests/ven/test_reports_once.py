@@ -17,7 +17,6 @@ from openadr_client.clock import ManualClock
 from openadr_client.errors import Forbidden, Unreachable
 from openadr_profiles.v31 import (
     Problem,
-    Report,
     ReportDescriptor,
     ReportRequest,
     encode,
@@ -39,17 +38,17 @@ def lose_the_answer(patch: pytest.MonkeyPatch) -> None:
 
     def init(self: VtnClient, **members: Any) -> None:
         create(self, **members)
-        really = self.reports.create
+        really = self.reports.put
         failed: list[bool] = []
 
-        async def once(request: ReportRequest) -> Report:
-            made = await really(request)
-            if not failed:
+        async def once(request: ReportRequest, id_: str | None = None) -> str:
+            made = await really(request, id_)
+            if not failed and id_ is None:
                 failed.append(True)
                 raise Unreachable("the connection broke")
             return made
 
-        patch.setattr(self.reports, "create", once)
+        patch.setattr(self.reports, "put", once)
 
     patch.setattr(VtnClient, "__init__", init)
 
@@ -100,25 +99,16 @@ class FlakyReports:
             raise Unreachable("no answer")
         return answer
 
-    async def create(self, request: ReportRequest) -> Any:
-        def store() -> Any:
-            id_ = f"r{len(self.stored)}"
-            self.stored[id_] = request
-            return Stored(id_, request.report_name)
+    async def put(self, request: ReportRequest, id_: str | None = None) -> Any:
+        def store() -> str:
+            stored_id = id_ or f"r{len(self.stored)}"
+            self.stored[stored_id] = request
+            return stored_id
 
         return await self._call(store)
 
-    async def replace(self, id_: str, request: ReportRequest) -> Any:
-        return await self._call(lambda: self.stored.update({id_: request}))
-
-    async def search(self, **_: Any) -> Any:
-        return await self._call(lambda: [Stored(id_, each.report_name) for id_, each in self.stored.items()])
-
-
-class Stored:
-    def __init__(self, id_: str, name: str | None) -> None:
-        self.id = id_
-        self.report_name = name
+    async def ids_by_name(self, **_: Any) -> Any:
+        return await self._call(lambda: {each.report_name: id_ for id_, each in self.stored.items()})
 
 
 class Picky(FlakyReports):
@@ -128,11 +118,11 @@ class Picky(FlakyReports):
         super().__init__([])
         self.refused = 0
 
-    async def create(self, request: ReportRequest) -> Any:
+    async def put(self, request: ReportRequest, id_: str | None = None) -> Any:
         if request.event_id == "bad":
             self.refused += 1
             raise Forbidden("no", problem=Problem(status=403))
-        return await super().create(request)
+        return await super().put(request, id_)
 
 
 async def test_refused_reports_keep_no_other_from_being_sent(tmp_path: Path) -> None:
