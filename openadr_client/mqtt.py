@@ -42,8 +42,6 @@ _FILES_EVERY_S: Final = 30.0
 _SHORT_S: Final = 5.0
 _SHORT_ONES: Final = 2
 _REFUSED_TOPICS: Final = 1000
-_TIMES_THE_MAXIMUM: Final = 4
-"""So many times ``receive_maximum`` messages wait here at most: Mosquitto 2.0 sends more than it is told."""
 _PACKET_LENGTHS: Final = 4
 """Packets of so many times the longest payload are received at most (MQTT 5): what is longer, but not by much, can
 still be refused by name."""
@@ -340,14 +338,7 @@ class _Client(AwareClient):
         may_wait: Callable[[aiomqtt.Message], bool],
         on_answer: Callable[[str, str | None], None],
     ) -> None:
-        self.arrivals = ArrivedMessages(
-            now,
-            unconfirmed=settings.queue,
-            longest=longest,
-            may_wait=may_wait,
-            most=_TIMES_THE_MAXIMUM * settings.receive_maximum,
-            on_full=self._hold,
-        )
+        self.arrivals = ArrivedMessages(now, unconfirmed=settings.queue, longest=longest, may_wait=may_wait)
         self.window = PublishWindow(
             self._hand_over, most=settings.inflight, timeout_s=settings.timeout_s, on_answer=on_answer
         )
@@ -366,27 +357,6 @@ class _Client(AwareClient):
     def acknowledge(self, message: aiomqtt.Message) -> None:
         """Tell the broker that it need not send the message again."""
         self._client.ack(message.mid, message.qos)
-
-    def _hold(self, is_full: bool) -> None:
-        """Read nothing from the socket while too many messages wait, so that they wait at the broker."""
-        there = self._client.socket()
-        if there is None:
-            return
-        if is_full:
-            self._loop.remove_reader(there.fileno())
-        else:
-            self._loop.add_reader(there.fileno(), self._read_more)
-            self._loop.call_soon(self._read_more)  # with TLS some may have been read already
-
-    def _read_more(self) -> None:
-        """Take what has come, as aiomqtt's own reader does."""
-        try:
-            self._client.loop_read()
-            while (there := self._client.socket()) is not None and getattr(there, "pending", int)() > 0:
-                self._client.loop_read()
-        except Exception as error:
-            if not self._disconnected.done():
-                self._disconnected.set_exception(error)
 
     def _hand_over(self, topic: str, payload: bytes) -> int:
         """Give a message to paho and return its number; raises NotSent or Unconfirmed."""

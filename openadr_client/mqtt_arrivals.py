@@ -26,11 +26,7 @@ _UNCONFIRMED_BYTES: Final = 32 * 1024 * 1024
 
 
 class ArrivedMessages(asyncio.Queue["aiomqtt.Message"]):
-    """A queue that notes when each message came, and refuses only messages that the broker does not repeat.
-
-    ``on_full`` is told when ``most`` messages wait that the broker repeats, so that no more are read, and when half of
-    them are left: some brokers send more than a client says it takes.
-    """
+    """A queue that notes when each message came, and refuses only messages that the broker does not repeat."""
 
     def __init__(
         self,
@@ -40,8 +36,6 @@ class ArrivedMessages(asyncio.Queue["aiomqtt.Message"]):
         longest: int | None,
         may_wait: Callable[[aiomqtt.Message], bool],
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
-        most: int | None = None,
-        on_full: Callable[[bool], None] = lambda is_full: None,
     ) -> None:
         super().__init__()
         self._now = now
@@ -50,10 +44,6 @@ class ArrivedMessages(asyncio.Queue["aiomqtt.Message"]):
         self._urgent = 0
         self._unconfirmed = unconfirmed
         self._longest = longest
-        self._most = most
-        self._on_full = on_full
-        self._is_full = False
-        self._repeated = 0
         self._times: deque[datetime] = deque()
         self._bytes = 0
         self.last_arrival = now()
@@ -87,21 +77,13 @@ class ArrivedMessages(asyncio.Queue["aiomqtt.Message"]):
         self._times.append(self._now())
         self._bytes += len(item.payload)
         self._urgent += not self._may_wait(item)
-        self._repeated += item.qos > 0
         super()._put(item)
-        if self._most is not None and not self._is_full and self._repeated >= self._most:
-            self._is_full = True
-            self._on_full(True)
 
     def _get(self) -> aiomqtt.Message:
         self.last_arrival = self._times.popleft()
         item = super()._get()
         self._bytes -= len(item.payload)
         self._urgent -= not self._may_wait(item)
-        self._repeated -= item.qos > 0
-        if self._most is not None and self._is_full and self._repeated <= self._most // 2:
-            self._is_full = False
-            self._on_full(False)
         return item
 
 

@@ -95,30 +95,6 @@ async def test_while_nothing_is_stored_the_broker_keeps_the_rest(mosquitto: Mosq
     assert [m.payload for m in inbox.taken] == [f"{n}".encode() for n in range(100)]
 
 
-async def test_a_broker_that_sends_more_than_we_take_is_not_read_until_there_is_room(mosquitto: Mosquitto) -> None:
-    """R19: Mosquitto 2.0 keeps to the receive maximum only until the first acknowledgment; nothing fills our memory."""
-    taken: list[bytes] = []
-    waiting: list[int] = []
-    all_sent = asyncio.Event()
-
-    async def take(batch: Sequence[Received]) -> None:
-        taken.extend(message.payload for message in batch)
-        await all_sent.wait()
-        await asyncio.sleep(0.02)
-        if connection._client is not None:
-            waiting.append(connection._client.arrivals.qsize())
-
-    numbers = [f"{number}".encode() for number in range(600)]
-    broker = settings(mosquitto.url, receive_maximum=10)
-    connection = MqttLink(broker, filters=["ven/ack/+"], take=take, now=lambda: datetime.now(UTC))
-    async with running(connection):
-        await publish(mosquitto, *numbers)
-        all_sent.set()
-        await wait_until(lambda: len(taken) == len(numbers), timeout_s=30)
-    assert taken == numbers
-    assert max(waiting) <= 4 * 10
-
-
 async def test_the_link_comes_back_after_the_broker_has_restarted(mosquitto: Mosquitto) -> None:
     """Degrades visibly and reconnects."""
     inbox = Inbox()

@@ -60,21 +60,3 @@ async def test_an_answer_that_was_taken_keeps_nobody_from_waiting() -> None:
     assert str(arriving.queue.get_nowait().topic) == ACK
     await arriving.queue.gather(message(SAMPLE))
     assert arriving.looks == 12
-
-
-def test_it_is_said_once_that_too_many_wait_and_once_that_there_is_room() -> None:
-    """Of those that the broker repeats: the others have a limit of their own."""
-    told: list[bool] = []
-    queue = ArrivedMessages(
-        lambda: datetime.now(UTC), unconfirmed=9, longest=None, may_wait=lambda _: True, most=4, on_full=told.append
-    )
-    for _ in range(3):
-        queue.put_nowait(message(SAMPLE))
-    queue.put_nowait(aiomqtt.Message(SAMPLE, b"{}", 0, False, 1, None))
-    assert told == []
-    queue.put_nowait(message(SAMPLE))
-    queue.put_nowait(message(SAMPLE))
-    assert told == [True]
-    for _ in range(5):
-        queue.get_nowait()
-    assert told == [True, False]
