@@ -30,7 +30,9 @@ from tests.vtn.harness import unique
 
 DAY = timedelta(days=1)
 HOUR = timedelta(hours=1)
-START = (datetime.now(UTC) - 2 * DAY).replace(hour=16, minute=0, second=0, microsecond=0)
+_TWO_DAYS_AGO = (datetime.now(UTC) - 2 * DAY).replace(hour=16, minute=0, second=0, microsecond=0)
+START = _TWO_DAYS_AGO - max(0, _TWO_DAYS_AGO.weekday() - 4) * DAY
+"""Four in the afternoon of the last working day that is two days ago: of weekends there are too few before it."""
 
 
 def test_methods_are_listed(operator: Operator) -> None:
@@ -41,7 +43,7 @@ def test_methods_are_listed(operator: Operator) -> None:
 
 @pytest.fixture
 def event_id(operator: Operator) -> str:
-    """The id of an event of an hour, two days ago, for two homes of which the second says nothing."""
+    """The id of an event of an hour, at ``START``, for two homes of which the second says nothing."""
     for name in ("home-1", "home-2"):
         operator.ask("vens", "add", name, "--target", "group:perf")
     program = operator.ask("program", "create", unique("perf"))
