@@ -361,10 +361,13 @@ async def test_a_fault_in_any_service_of_the_server_is_seen_and_it_runs_again(wh
         await wait_until(lambda: service in server.services.failing, what=f"{service} fails")
         ready = json.loads(await whole.ask("/ready"))
     assert ready["status"] == "ready"
-    await wait_until(lambda: server.services.is_running(service), what=f"{service} runs")
+
+    async def runs_again() -> bool:  # one that was started while it was broken fails once more
+        return server.services.is_running(service) and await whole.number(RUNNING, service) == 1
+
+    await wait_until(runs_again, what=f"{service} runs")
 
     assert await whole.number(RESTARTS, service) > before
-    assert await whole.number(RUNNING, service) == 1
     told = [entry for entry in logs if entry.get("service") == service]
     if service in {"deliveries", "websockets"}:  # these log the fault of one turn and go on with the next
         assert "broken by a test" in str(told)
