@@ -93,7 +93,7 @@ async def pushed_once(probe: Probe20b) -> None:
     answer = await ven.ven.answer_events([view], told.value("pyld:requestID"))
     if answer is not None:
         answer.ok("oadrResponse")
-    await ven.quiet()  # a push that was under way when the answer came may still come
+    await ven.quiet()
     before = len(ven.everything)
     await ven.quiet()
     second = await probe.new_event(ven.ven)
@@ -101,7 +101,7 @@ async def pushed_once(probe: Probe20b) -> None:
     await ven.ven.answer_events(events_in(last.message), last.value("pyld:requestID"))
     await ven.quiet()
     again = [one for one in ven.everything[before:] if view.id in one.text and second.id not in one.text]
-    if again:
+    if len(again) > 1:  # one may have been under way when the answer came
         raise again[0].fail("an event that was answered with other events only", f"{len(again)} more pushes of it")
 
 
